@@ -1,0 +1,1 @@
+"""The vocabulary every other package speaks: numpy only, no torch, no Qt, no napari."""

@@ -1,0 +1,145 @@
+"""Parameters of methods and steps: frozen dataclasses whose fields carry unit, range and help.
+
+One description serves all: the GUI builds forms from it, the CLI its ``--set`` option, the provenance its record, and
+`Params.from_dict` refuses what does not fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, get_type_hints
+
+from .errors import InputError
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """What is known of one parameter besides its type and default."""
+
+    help: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    advanced: bool = False
+
+
+def param(
+    default: Scalar,
+    help: str,  # the field's name in FieldInfo; shadowing the builtin here harms nothing
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+    choices: tuple[str, ...] = (),
+    advanced: bool = False,
+) -> Any:
+    """Declare one field of a `Params` class.
+
+    Parameters
+    ----------
+    default : bool, int, float or str
+        The value when the user says nothing.
+    help : str
+        One sentence: tooltip, CLI help and documentation.
+    unit : str
+        "mm", "ml", "voxels", ...; empty for pure numbers.
+    low, high : float, optional
+        Smallest and largest allowed value, both included.
+    step : float, optional
+        What one click on a spin box adds. Needed for floats below 0.01, which a default box would round to 0.
+    choices : tuple of str
+        The allowed values of a string field.
+    advanced : bool
+        Folded away in forms.
+    """
+    info = FieldInfo(help, unit, low, high, step, choices, advanced)
+    return field(default=default, metadata={"info": info})
+
+
+@dataclass(frozen=True)
+class Params:
+    """Base of all parameter classes: checks every field on creation.
+
+    Raises
+    ------
+    InputError
+        For a wrong type, a value outside its range or choices, or (in `from_dict`) an unknown name; the field is named.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind, info in self.describe():
+            value = _coerce(type(self).__name__, name, getattr(self, name), kind)
+            object.__setattr__(self, name, value)
+            _check(type(self).__name__, name, value, info)
+
+    @classmethod
+    def describe(cls) -> list[tuple[str, type, FieldInfo]]:
+        """Name, type and `FieldInfo` of every field, in order."""
+        hints = get_type_hints(cls)
+        return [(f.name, hints[f.name], f.metadata["info"]) for f in fields(cls)]
+
+    def as_dict(self) -> dict[str, Scalar]:
+        """The values as plain JSON data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`; missing fields take their default, unknown ones are refused."""
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise InputError(
+                    f"{cls.__qualname__} has no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_strings(cls, assignments: Mapping[str, str]) -> Self:
+        """Parse text values (``name -> text``) as the command line gives them."""
+        kinds = {name: kind for name, kind, _ in cls.describe()}
+        return cls.from_dict({name: _parse(cls.__qualname__, name, text, kinds.get(name, str)) for name, text in assignments.items()})
+
+
+def _parse(owner: str, name: str, text: str, kind: type) -> Scalar:
+    if kind is bool:
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise InputError(f"{owner}.{name}", why=f"'{text}' is neither true nor false", fix="Write true or false")
+    if kind is int or kind is float:
+        try:
+            return int(text) if kind is int else float(text)
+        except ValueError:
+            word = "whole number" if kind is int else "number"
+            raise InputError(f"{owner}.{name}", why=f"'{text}' is not a {word}", fix=f"Write a {word}") from None
+    return text
+
+
+def _coerce(owner: str, name: str, value: Any, kind: type) -> Scalar:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"{owner}.{name}", why=f"{value!r} is not of type {kind.__name__}", fix=f"Give a value of type {kind.__name__}")
+    return value  # type: ignore[no-any-return]  # its type was just compared with `kind`
+
+
+def _check(owner: str, name: str, value: Scalar, info: FieldInfo) -> None:
+    if info.choices and value not in info.choices:
+        raise InputError(f"{owner}.{name}", why=f"'{value}' is not one of {', '.join(info.choices)}", fix="Choose one of these")
+    if isinstance(value, str):
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{owner}.{name}", why=f"{value} is not a finite number", fix="Give a finite number")
+    if (info.low is not None and value < info.low) or (info.high is not None and value > info.high):
+        unit = f" {info.unit}" if info.unit else ""
+        span = f"{'-inf' if info.low is None else info.low} to {'inf' if info.high is None else info.high}{unit}"
+        raise InputError(f"{owner}.{name}", why=f"{value} is outside its range", fix=f"Give a value from {span}")

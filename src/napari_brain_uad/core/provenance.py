@@ -1,0 +1,53 @@
+"""How an output was made, as plain JSON data: enough to make it again, and nothing about the patient."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOTICE = "Research use only, not for diagnosis."
+
+_PACKAGES = ("numpy", "scipy", "scikit-image", "nibabel", "connected-components-3d", "torch")
+
+
+def package_version() -> str:
+    """This package's version; "unknown" when it runs without being installed."""
+    return _version_of("napari-brain-uad") or "unknown"
+
+
+def _version_of(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the result depends on; read from the installed metadata, nothing is imported."""
+    found = {name: _version_of(name) for name in _PACKAGES}
+    return {"napari-brain-uad": package_version(), "python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
+def array_sha256(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and values, the same on every machine."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
+    digest.update(little.data)
+    return digest.hexdigest()
+
+
+def state_sha256(state: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over the names and arrays of a detector's state, in the order of the names; empty for an empty state."""
+    if not state:
+        return ""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(array_sha256(state[name]).encode())
+    return digest.hexdigest()

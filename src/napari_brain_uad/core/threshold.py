@@ -1,0 +1,101 @@
+"""What a threshold is: a rule the user states, and the number that came out of it with a sentence on where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+RULES = ("value", "otsu", "otsu-slice", "percentile", "best-dice", "healthy-fpr")
+"""value: a number. otsu / otsu-slice: Otsu inside the brain, per volume / per axial slice. percentile: of the brain's scores.
+best-dice: the one with the highest Dice against a ground truth. healthy-fpr: the one that flags this fraction of healthy brain."""
+
+_NEEDS_NUMBER = {"value": (-np.inf, np.inf), "percentile": (0.0, 100.0), "healthy-fpr": (0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How a threshold is to be found.
+
+    Parameters
+    ----------
+    kind : str
+        One of `RULES`.
+    number : float, optional
+        The score (value), the percentile (0-100) or the rate (0-1); None for the other rules.
+
+    Raises
+    ------
+    InputError
+        For an unknown rule, or a number missing or out of range.
+    """
+
+    kind: str
+    number: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in RULES:
+            raise InputError(f"Threshold rule '{self.kind}' is not known", fix=f"Known rules: {', '.join(RULES)}")
+        if self.kind not in _NEEDS_NUMBER:
+            return
+        low, high = _NEEDS_NUMBER[self.kind]
+        if self.number is None or not np.isfinite(self.number) or not low <= self.number <= high:
+            raise InputError(f"Threshold rule '{self.kind}'", why=f"{self.number} is not a number from {low:g} to {high:g}")
+
+    @classmethod
+    def parse(cls, text: str) -> ThresholdRule:
+        """Read ``0.9``, ``otsu``, ``otsu-slice``, ``best-dice``, ``percentile:98`` or ``healthy-fpr:0.01``."""
+        kind, _, number = text.partition(":")
+        if kind in RULES and not number:
+            return cls(kind)
+        try:
+            return cls(kind, float(number)) if kind in RULES else cls("value", float(text))
+        except ValueError:
+            raise InputError(
+                f"Threshold '{text}' is not understood",
+                fix="Give a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE",
+            ) from None
+
+    def __str__(self) -> str:
+        if self.kind == "value":
+            return f"{self.number:g}"
+        return self.kind if self.number is None else f"{self.kind}:{self.number:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold:
+    """A threshold in the unit of the map's score. A voxel is flagged when ``score > value``.
+
+    Parameters
+    ----------
+    value : float
+        The threshold; for a per-slice rule the median over slices, for display only.
+    rule : ThresholdRule
+        The rule that gave it.
+    origin : str
+        Where it came from, in words: "Otsu on this volume", "set by hand", ...
+    per_slice : array of float, shape (k,), optional
+        One value an axial slice, which then replaces `value`.
+    """
+
+    value: float
+    rule: ThresholdRule
+    origin: str
+    per_slice: NDArray[np.float64] | None = None
+
+    def flag(self, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Voxels above the threshold; `score` has shape (i, j, k)."""
+        # Compared in the map's own float32: a float64 threshold would otherwise promote 7 million voxels a tick.
+        limit = np.float32(self.value) if self.per_slice is None else self.per_slice.astype(np.float32)
+        return np.asarray(score > limit)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The threshold as plain JSON data."""
+        record: dict[str, Any] = {"value": self.value, "rule": str(self.rule), "origin": self.origin}
+        if self.per_slice is not None:
+            record["per_slice"] = [float(v) for v in self.per_slice]
+        return record

@@ -1,0 +1,114 @@
+"""What all methods share: parameter checks, the brain mask, provenance. A method writes only what is its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.checks import check_mask_not_empty, check_not_constant, raise_errors
+from ..core.detector import MethodInfo, State, state_is_finite
+from ..core.errors import InputError, ModelError
+from ..core.params import Params
+from ..core.progress import Progress
+from ..core.provenance import array_sha256, state_sha256, versions
+from ..core.volume import Volume
+
+
+class BaseDetector(ABC):
+    """Implements `core.detector.Detector` but for the method itself.
+
+    Parameters
+    ----------
+    params : Params, optional
+        Of the class's own `Params`; defaults when None.
+
+    Raises
+    ------
+    InputError
+        If the parameters are another method's.
+    """
+
+    INFO: ClassVar[MethodInfo]
+    Params: ClassVar[type[Params]]
+
+    def __init__(self, params: Params | None = None) -> None:
+        own = self.Params() if params is None else params
+        if type(own) is not self.Params:
+            raise InputError(f"{self.INFO.id} takes its own parameters", why=f"these are {type(own).__qualname__}")
+        self.params = own
+
+    @abstractmethod
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """The raw score, shape of the volume; what lies outside `mask` is ignored by the caller."""
+
+    def fit(self, volumes: Sequence[Volume], *, seed: int = 0, progress: Progress | None = None) -> None:
+        """Learn from healthy scans; methods that learn nothing refuse, so that nobody believes they did."""
+        raise InputError(f"{self.INFO.id} learns nothing from data", fix="Use it as it is, without training")
+
+    def state(self) -> State:
+        """What was learned (see `core.detector.Detector`)."""
+        return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a state; a method without one accepts only an empty one."""
+        self._check_state(state, {})
+
+    def score(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
+        """Score every voxel of the brain; see `core.detector.Detector`."""
+        progress = progress or Progress()
+        progress.update(0.0, f"{self.INFO.name}: starting")
+        mask = np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
+        findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask]) if mask.any() else None)
+        raise_errors(volume.name, findings)
+        raw = self._score(volume, mask, seed=seed, progress=progress)
+        progress.update(1.0, f"{self.INFO.name}: done")
+        background = self._background(raw[mask])
+        return AnomalyMap(
+            score=np.where(mask, raw, np.float32(background)).astype(np.float32),
+            grid=volume.grid,
+            mask=mask,
+            unit=self.INFO.score_unit,
+            method=self.INFO.id,
+            name=volume.name,
+            default_threshold=self.INFO.default_threshold,
+            source=volume.source,
+            provenance=self._provenance(volume, mask, seed),
+            background=background,
+        )
+
+    def _background(self, scores: NDArray[np.float32]) -> float:
+        """Score of the voxels outside the brain: 0, or less where a raw score can be negative, so that they rank last."""
+        return min(0.0, float(scores.min()))
+
+    def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+        return {
+            "method": {"id": self.INFO.id, "paper": self.INFO.paper, "params": self.params.as_dict(), "weights_sha256": state_sha256(self.state())},
+            "seed": seed,
+            "input": {
+                "name": volume.name,
+                "file_sha256": volume.source.sha256 if volume.source else "",
+                "voxels_sha256": array_sha256(volume.data),
+                "mask_sha256": array_sha256(mask),
+                "grid": volume.grid.as_dict(),
+                "findings": [finding.as_dict() for finding in volume.findings],
+            },
+            "versions": versions(),
+        }
+
+    def _check_state(self, state: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, str]]) -> None:
+        """Raise `ModelError` unless `state` has exactly the names of `expected` (name -> (ndim, dtype kind)), all finite."""
+        what = f"Model of {self.INFO.id}"
+        if set(state) != set(expected):
+            raise ModelError(what, why=f"it holds {sorted(state)}, not {sorted(expected)}", fix="Load a model trained with this method")
+        for name, (ndim, kind) in expected.items():
+            if state[name].ndim != ndim or state[name].dtype.kind != kind:
+                raise ModelError(
+                    what, why=f"'{name}' is {state[name].dtype} with {state[name].ndim} dimensions", fix="Train the model again"
+                )
+        if not state_is_finite(state):
+            raise ModelError(what, why="it holds NaN or infinite numbers", fix="Train the model again")

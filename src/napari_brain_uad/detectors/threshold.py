@@ -1,0 +1,55 @@
+"""Histogram-equalised intensity as the anomaly score.
+
+Meissen, Kaissis, Rueckert: "Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI" (BrainLes 2021,
+LNCS 12962; arXiv:2109.06023), section 3: white-matter lesions and tumours are hyperintense on FLAIR, and equalising the
+histogram inside the brain makes one threshold work across scans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.exposure import equalize_hist
+
+from ..core.detector import MethodInfo
+from ..core.params import Params, param
+from ..core.progress import Progress
+from ..core.threshold import ThresholdRule
+from ..core.volume import Volume
+from ._base import BaseDetector
+
+
+@dataclass(frozen=True)
+class ThresholdParams(Params):
+    """Settings of `HistogramThreshold`."""
+
+    bins: int = param(256, "Number of histogram bins used for the equalisation", low=2, high=65536, step=1)
+
+
+class HistogramThreshold(BaseDetector):
+    """Score = cumulative histogram of the brain's intensities at the voxel's intensity, between 0 and 1."""
+
+    Params = ThresholdParams
+    INFO = MethodInfo(
+        id="threshold",
+        name="Threshold (histogram equalised)",
+        family="Threshold",
+        summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR.",
+        paper="Meissen et al. 2021, Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI, arXiv:2109.06023",
+        licence="BSD-3-Clause; no weights",
+        needs="One FLAIR scan and a brain mask (or a skull-stripped scan)",
+        sequences=("FLAIR", "T1c", "T2"),
+        trainable=False,
+        score_unit="fraction of the brain's voxels that are darker (0-1)",
+        default_threshold=ThresholdRule("percentile", 95.0),
+        seconds_per_megavoxel=0.1,
+        bytes_per_voxel=24.0,
+    )
+    params: ThresholdParams
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        equalised = equalize_hist(volume.data, nbins=self.params.bins, mask=mask)
+        progress.check()
+        return np.asarray(equalised, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Metrics, curves, lesion-wise figures, reports."""

@@ -1,0 +1,1 @@
+"""From a raw anomaly map to a mask, regions and boxes: pure functions."""

@@ -1,0 +1,1 @@
+"""Steps before a detector runs."""

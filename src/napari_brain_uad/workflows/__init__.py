@@ -1,0 +1,1 @@
+"""What the GUI, the CLI and the Python API all call."""
