@@ -1,0 +1,40 @@
+"""What the window remembers from one day to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSettings
+
+_DEFAULTS = {"method": "threshold", "device": "auto", "last_folder": "", "convention": "radiological"}
+
+
+def _store() -> QSettings:
+    # An INI file everywhere, also on Windows and macOS: readable, and tests can point it elsewhere.
+    return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "napari-brain-uad", "napari-brain-uad")
+
+
+def remembered(name: str) -> str:
+    """The remembered value of "method", "device", "last_folder" or "convention"; its default when there is none.
+
+    Raises
+    ------
+    KeyError
+        For another name.
+    """
+    default = _DEFAULTS[name]
+    value = _store().value(name, default)
+    return value if isinstance(value, str) else default
+
+
+def remember(name: str, value: str) -> None:
+    """Keep `value` for `name` (see `remembered`)."""
+    if name not in _DEFAULTS:
+        raise KeyError(name)
+    _store().setValue(name, value)
+
+
+def last_folder() -> Path:
+    """The folder of the last file that was opened or saved, or the home folder when it is gone."""
+    folder = Path(remembered("last_folder") or Path.home())
+    return folder if folder.is_dir() else Path.home()

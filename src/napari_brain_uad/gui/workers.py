@@ -1,0 +1,135 @@
+"""Background jobs: work in a Python thread, results in the main thread, nothing into widgets that are gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from ..core.errors import Cancelled
+from ..core.progress import Progress
+
+T = TypeVar("T")
+
+_REPORT_SECONDS = 0.05
+"""Progress is passed on at most this often: a loop that reports every slice must not flood the event queue."""
+
+_RUNNING: set[Job] = set()
+"""Keeps a job's QObject alive until its thread has ended; a signal from a thread whose sender is gone would crash."""
+
+
+class Job(QObject):
+    """One job in the background; made by `run`.
+
+    Parameters
+    ----------
+    parent : QObject
+        Whom the results are for. When it is destroyed the job is abandoned. It does not own the job.
+    on_done : callable
+        Gets what the job returned.
+    on_error : callable
+        Gets the exception: a `BrainUADError`, `Cancelled` included, or an unexpected one.
+    on_progress : callable, optional
+        Gets the fraction done and a message.
+
+    Notes
+    -----
+    Exactly one of `on_done` and `on_error` is called, once, in the main thread; none after `abandon`.
+    """
+
+    _progressed = Signal(float, str)
+    _ended = Signal(object, object)
+
+    def __init__(
+        self,
+        parent: QObject,
+        on_done: Callable[[Any], None],
+        on_error: Callable[[Exception], None],
+        on_progress: Callable[[float, str], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._callbacks: tuple[Callable[[Any], None], Callable[[Exception], None]] | None = (on_done, on_error)
+        self._on_progress = on_progress
+        self._progress = Progress(self._report)
+        self._reported = 0.0
+        self._progressed.connect(self._deliver_progress, Qt.ConnectionType.QueuedConnection)
+        self._ended.connect(self._deliver_end, Qt.ConnectionType.QueuedConnection)
+        parent.destroyed.connect(self.abandon)
+
+    @property
+    def running(self) -> bool:
+        """Whether the result is still to be delivered."""
+        return self._callbacks is not None
+
+    def cancel(self) -> None:
+        """Ask the job to stop; `on_error` then gets `Cancelled`."""
+        self._progress.cancel()
+
+    def abandon(self, _destroyed: object = None) -> None:
+        """Ask the job to stop and deliver nothing any more."""
+        self._callbacks = None
+        self._on_progress = None
+        self._progress.cancel()
+
+    def _report(self, fraction: float, message: str) -> None:
+        now = time.monotonic()
+        if now - self._reported >= _REPORT_SECONDS or fraction >= 1.0:
+            self._reported = now
+            self._progressed.emit(fraction, message)
+
+    def _work(self, job: Callable[[Progress], Any]) -> None:
+        result, error = None, None
+        try:
+            result = job(self._progress)
+            # A job that finished after the user cancelled has still been cancelled.
+            self._progress.check()
+        except Exception as caught:  # noqa: BLE001  # the thread's outermost frame: everything is handed to `on_error`
+            error = caught
+        self._ended.emit(result, error)
+
+    def _deliver_progress(self, fraction: float, message: str) -> None:
+        if self._on_progress is not None and not self._progress.cancelled:
+            self._on_progress(fraction, message)
+
+    def _deliver_end(self, result: Any, error: Exception | None) -> None:
+        _RUNNING.discard(self)
+        callbacks, self._callbacks, self._on_progress = self._callbacks, None, None
+        if callbacks is None:
+            return
+        on_done, on_error = callbacks
+        if error is None and not self._progress.cancelled:
+            on_done(result)
+        else:
+            on_error(error or Cancelled())
+
+
+def run(
+    job: Callable[[Progress], T],
+    *,
+    parent: QObject,
+    on_done: Callable[[T], None],
+    on_error: Callable[[Exception], None],
+    on_progress: Callable[[float, str], None] | None = None,
+) -> Job:
+    """Start `job` in a thread of its own and return at once.
+
+    Parameters
+    ----------
+    job : callable
+        Gets a `Progress` to report to and to be cancelled by; touches no widget.
+    parent, on_done, on_error, on_progress
+        See `Job`.
+
+    Returns
+    -------
+    Job
+        To cancel it.
+    """
+    started = Job(parent, on_done, on_error, on_progress)
+    _RUNNING.add(started)
+    # A daemon: a job that hangs in a library must not keep the process alive after the window is closed.
+    threading.Thread(target=started._work, args=(job,), name="brain-uad job", daemon=True).start()
+    return started
