@@ -19,7 +19,7 @@ _API = {
     "load": "workflows.load",
     "load_mask": "workflows.load",
     "detect": "workflows.detect",
-    "save_detection": "workflows.detect",
+    "save_detection": "workflows.save",
     "evaluate": "workflows.evaluate",
     "train": "workflows.train",
 }

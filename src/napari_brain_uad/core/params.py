@@ -96,9 +96,7 @@ class Params:
         known = {f.name for f in fields(cls)}
         for name in values:
             if name not in known:
-                raise InputError(
-                    f"{cls.__qualname__} has no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}"
-                )
+                raise InputError(f"{cls.__qualname__} has no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}")
         return cls(**values)
 
     @classmethod

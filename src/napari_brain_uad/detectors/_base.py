@@ -87,7 +87,12 @@ class BaseDetector(ABC):
 
     def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
         return {
-            "method": {"id": self.INFO.id, "paper": self.INFO.paper, "params": self.params.as_dict(), "weights_sha256": state_sha256(self.state())},
+            "method": {
+                "id": self.INFO.id,
+                "paper": self.INFO.paper,
+                "params": self.params.as_dict(),
+                "weights_sha256": state_sha256(self.state()),
+            },
             "seed": seed,
             "input": {
                 "name": volume.name,

@@ -31,8 +31,12 @@ _STATE = {"mean": (3, "f"), "deviation": (3, "f"), "support": (3, "b"), "compone
 class CovarianceParams(Params):
     """Settings of `Covariance`."""
 
-    smoothing_mm: float = param(2.0, "Gaussian smoothing of every scan before the statistics (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
-    components: int = param(0, "Principal components of the healthy scans to remove first; 0 = voxel-wise Gaussian", low=0, high=200, step=1)
+    smoothing_mm: float = param(
+        2.0, "Gaussian smoothing of every scan before the statistics (sigma)", unit="mm", low=0.0, high=20.0, step=0.5
+    )
+    components: int = param(
+        0, "Principal components of the healthy scans to remove first; 0 = voxel-wise Gaussian", low=0, high=200, step=1
+    )
     tail: str = param("both", "Which departures count: both, brighter only, darker only", choices=("both", "bright", "dark"))
     floor: float = param(
         0.1,
@@ -160,7 +164,9 @@ class Covariance(BaseDetector):
         if count == 0:
             return np.zeros((0, centred.shape[1]), np.float32)
         if count > len(centred) - 2:
-            raise InputError("covariance.components", why=f"{count} of {len(centred)} scans leave no variance", fix=f"At most {len(centred) - 2}")
+            raise InputError(
+                "covariance.components", why=f"{count} of {len(centred)} scans leave no variance", fix=f"At most {len(centred) - 2}"
+            )
         progress.update(0.7, "Principal components")
         values, vectors = np.linalg.eigh(centred @ centred.T)
         leading = vectors[:, ::-1][:, :count].T @ centred

@@ -1,0 +1,303 @@
+"""The command line: thin, over `workflows`. Nothing is imported before the command is known, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .core.errors import BrainUADError, InputError
+from .core.progress import Progress
+from .core.provenance import NOTICE, package_version
+
+_EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors are one sentence on standard error."""
+    arguments = _parser().parse_args(argv)
+    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    try:
+        return handler(arguments)
+    except BrainUADError as error:
+        sys.stderr.write(f"brain-uad: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("brain-uad: Cancelled.\n")
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) went away: nothing is wrong, and Python must not complain while it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="brain-uad", description=f"Unsupervised anomaly detection in brain MRI. {NOTICE}", epilog=_EXIT_CODES, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (_add_methods, _add_detect, _add_evaluate, _add_train, _add_demo):
+        add(commands)
+    return parser
+
+
+def _add_methods(commands: Any) -> None:
+    parser = commands.add_parser("methods", help="list the methods with their cards", allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print the cards and all settings as JSON")
+    parser.set_defaults(handler=_methods)
+
+
+def _add_detect(commands: Any) -> None:
+    parser = commands.add_parser(
+        "detect",
+        help="detect anomalies in one scan",
+        description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz or .mgz")
+    parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, from 0")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="trained model (.safetensors), for methods that need one")
+    _add_method_settings(parser)
+    parser.add_argument(
+        "--threshold",
+        default="auto",
+        metavar="RULE",
+        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P (default: auto)",
+    )
+    _add_post_options(parser)
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    _add_out(parser)
+    parser.set_defaults(handler=_detect)
+
+
+def _add_method_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the method (repeatable; `brain-uad methods --json` lists them)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+
+
+def _add_post_options(parser: argparse.ArgumentParser) -> None:
+    """One option a field of `PostParams`, from the field's own description."""
+    from .postprocessing.pipeline import PostParams
+    from .workflows.command import post_option
+
+    defaults = PostParams().as_dict()
+    group = parser.add_argument_group("post-processing")
+    for name, kind, info in PostParams.describe():
+        if name == "threshold":
+            continue
+        unit = f", {info.unit}" if info.unit else ""
+        text = f"{info.help}{unit} (default: {defaults[name]})".replace("%", "%%")
+        if kind is bool:
+            group.add_argument(post_option(name), dest=f"post_{name}", action=argparse.BooleanOptionalAction, help=text)
+        else:
+            group.add_argument(post_option(name), dest=f"post_{name}", metavar=kind.__name__.upper(), help=text)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score an anomaly map against a ground truth",
+        description="Print every metric with its definition.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("map", type=Path, metavar="MAP", help="anomaly map (*_anomalymap.nii.gz)")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="ground truth on the same grid")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="count voxels inside this mask only (default: the whole volume)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(handler=_evaluate)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", help="train a method on a folder of healthy scans", allow_abbrev=False)
+    parser.add_argument("method", metavar="METHOD", help="a trainable method, see `brain-uad methods`")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of healthy scans")
+    _add_method_settings(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="where to save the model (.safetensors)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(handler=_train)
+
+
+def _add_demo(commands: Any) -> None:
+    parser = commands.add_parser("demo", help="detect anomalies in the sample scans", allow_abbrev=False)
+    parser.add_argument("--sample", metavar="ID", help="one sample only (default: all)")
+    parser.add_argument("--window", action="store_true", help="open napari on a sample, with its anomalies detected")
+    parser.add_argument("--screenshot", action="store_true", help="open the window only to take a picture of it (works under Xvfb)")
+    _add_out(parser, default=Path("out"))
+    parser.set_defaults(handler=_demo)
+
+
+def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+    said = f" (default: {default})" if default else ""
+    parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=f"folder for the results{said}")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _methods(arguments: argparse.Namespace) -> int:
+    from .detectors.registry import cards, method_class
+
+    if arguments.json:
+        records = [{**card.as_dict(), "settings": _settings_record(method_class(card.id).Params)} for card in cards()]
+        _say(json.dumps(records, indent=2))
+        return 0
+    for card in cards():
+        _say(f"{card.id:12} {card.name} [{card.family}]")
+        _say(f"{'':12} {card.summary}")
+        _say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
+        _say(f"{'':12} Paper: {card.paper}\n")
+    _say("`brain-uad methods --json` prints every setting with its unit, range and default.")
+    return 0
+
+
+def _settings_record(kind: Any) -> list[dict[str, Any]]:
+    defaults = kind().as_dict()
+    return [
+        {
+            "name": name,
+            "type": type_.__name__,
+            "default": defaults[name],
+            **{key: value for key, value in vars(info).items() if value not in ("", None, ())},
+        }
+        for name, type_, info in kind.describe()
+    ]
+
+
+def _detect(arguments: argparse.Namespace) -> int:
+    from .detectors.registry import method_class
+    from .workflows.detect import detect
+    from .workflows.load import load
+    from .workflows.save import save_detection
+
+    params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
+    post = _post_params(arguments)
+    with _progress_bar(arguments.quiet) as progress:
+        detection = detect(
+            load(arguments.scan, index=arguments.volume),
+            arguments.method,
+            params=params if arguments.model is None else _assigned(params, arguments.set),
+            mask=arguments.mask,
+            truth=arguments.truth,
+            model=arguments.model,
+            post=post,
+            device=arguments.device,
+            seed=arguments.seed,
+            progress=progress.part(0.0, 0.8),
+        )
+        files = save_detection(detection, arguments.out, progress=progress.part(0.8, 1.0))
+    _report(detection, files)
+    return 0
+
+
+def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
+    """Only the settings that were given: a model brings the others."""
+    return {name: value for name, value in params.as_dict().items() if name in _assignments(given)}
+
+
+def _post_params(arguments: argparse.Namespace) -> Any:
+    from .postprocessing.pipeline import PostParams
+
+    given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
+    return PostParams.from_strings({"threshold": arguments.threshold, **given})
+
+
+def _assignments(given: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {text}", why="it is not NAME=VALUE", fix="Write for example --set bins=128")
+        pairs[name] = value
+    return pairs
+
+
+def _report(detection: Any, files: dict[str, Path]) -> None:
+    for finding in detection.volume.findings:
+        if finding.level != "info":
+            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}. {finding.fix}.\n")
+    result = detection.result
+    volume = sum(region.volume_ml for region in result.regions)
+    _say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
+    _say(f"Threshold {result.threshold.value:.6g} ({result.threshold.origin})")
+    if detection.evaluation is not None:
+        _say(detection.evaluation.as_text())
+    _say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
+    _say(NOTICE)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from .workflows.evaluate import evaluate
+
+    with _progress_bar(arguments.quiet or arguments.json) as progress:
+        evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
+    _say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .detectors.registry import method_class
+    from .workflows.train import train
+
+    params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
+    with _progress_bar(arguments.quiet) as progress:
+        train(arguments.method, arguments.folder, params=params, seed=arguments.seed, out=arguments.out, progress=progress)
+    _say(f"Model written to {arguments.out}")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .workflows.demo import demo_sample
+    from .workflows.samples import sample, samples
+
+    chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
+    if arguments.window or arguments.screenshot:
+        from .gui.demo import open_demo
+
+        picture = arguments.out / "screenshot.png" if arguments.screenshot else None
+        code = open_demo(chosen[0].id, method="threshold", screenshot=picture)
+        if arguments.window or code:
+            return code
+    for entry in chosen:
+        with _progress_bar(arguments.quiet) as progress:
+            detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
+        _say(f"\n{entry.title} ({entry.kind})")
+        _report(detection, files)
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
+    from tqdm import tqdm
+
+    form = "{desc:<42.42} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1.0, bar_format=form, disable=True if quiet else None, leave=False) as bar:
+
+        def listen(fraction: float, message: str) -> None:
+            if message:
+                bar.set_description_str(message, refresh=False)
+            bar.update(max(fraction - bar.n, 0.0))
+
+        yield Progress(listen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The brain of a scan that comes without a mask: exact where the scan is skull-stripped, a stated guess where it is not.
+
+Skull-stripped scans have one constant value (mostly 0) outside the brain. That is what is looked for; real brain extraction of
+raw heads is another step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes
+from skimage.filters import threshold_otsu
+
+from ..core.checks import Finding
+from ..core.volume import Volume
+
+_STRIPPED_BORDER = 0.75
+"""A scan is taken as skull-stripped when at least this fraction of the voxels on the array's border shares one value ..."""
+
+_LARGEST_BRAIN_ML = 2300.0
+"""... and what differs from that value is no larger than the largest brains; heads with the air set to 0 are some 3,000 ml."""
+
+_RINGING = 0.01
+"""Departures from the background smaller than this fraction of the 99th percentile's are taken for interpolation ringing."""
+
+
+@dataclass(frozen=True, eq=False)
+class BrainMask:
+    """A brain mask and how it was found.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (i, j, k)
+        The brain.
+    origin : str
+        How it was found, in words.
+    stripped : bool
+        Whether the scan was found to be skull-stripped.
+    findings : tuple of Finding
+        What the user has to know about it.
+    """
+
+    mask: NDArray[np.bool_]
+    origin: str
+    stripped: bool
+    findings: tuple[Finding, ...] = ()
+
+
+def estimate_brain_mask(volume: Volume) -> BrainMask:
+    """Find the brain: everything that is not background on a skull-stripped scan, the whole head on a raw one.
+
+    The largest connected part is kept and its holes are filled slice by slice (ventricles may be as dark as the background).
+    A raw head gets the finding "skull", because skull and skin would be scored as if they were brain.
+    """
+    data = volume.data
+    background = _constant_background(data)
+    if background is None:
+        return _whole_head(data)
+    distance = np.abs(data - np.float32(background))
+    floor = _RINGING * float(np.percentile(distance[distance > 0], 99)) if (distance > 0).any() else 0.0
+    brain = _solid(distance > floor)
+    if np.count_nonzero(brain) * volume.grid.voxel_volume_mm3 / 1000 > _LARGEST_BRAIN_ML:
+        return _whole_head(data)
+    return BrainMask(brain, f"voxels other than the background value {background:g}", True)
+
+
+def _whole_head(data: NDArray[np.float32]) -> BrainMask:
+    constant = data.min() == data.max()
+    head = np.zeros(data.shape, bool) if constant else data > threshold_otsu(data) * 0.5
+    warning = Finding(
+        "skull",
+        "warning",
+        "the scan seems to show the whole head, not only the brain: skull and skin are scored too",
+        "Give a brain mask, or a skull-stripped scan",
+    )
+    return BrainMask(_solid(head), "whole head (half of Otsu's threshold); not a brain mask", False, (warning,))
+
+
+def _constant_background(data: NDArray[np.float32]) -> float | None:
+    """The value that fills the surroundings of a skull-stripped brain, or None."""
+    border = np.concatenate([data[[0, -1]].ravel(), data[:, [0, -1]].ravel(), data[:, :, [0, -1]].ravel()])
+    values, counts = np.unique(border, return_counts=True)
+    return float(values[np.argmax(counts)]) if counts.max() >= _STRIPPED_BORDER * border.size else None
+
+
+def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest 6-connected part with its holes filled in every axial slice."""
+    if not mask.any():
+        return mask
+    largest = cc3d.largest_k(mask, k=1, connectivity=6) > 0
+    return np.stack([binary_fill_holes(largest[:, :, k]) for k in range(largest.shape[2])], axis=2)

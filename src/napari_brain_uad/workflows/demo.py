@@ -1,0 +1,34 @@
+"""The main job on a sample scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.progress import Progress
+from .detect import Detection, detect
+from .samples import Sample
+from .save import save_detection
+
+
+def demo_sample(
+    sample: Sample, out: str | Path, *, method: str = "threshold", progress: Progress | None = None
+) -> tuple[Detection, dict[str, Path]]:
+    """Detect anomalies in a sample and write the results.
+
+    Parameters
+    ----------
+    sample : Sample
+        Which one.
+    out : str or Path
+        Folder for the results.
+    method : str
+        A method's id.
+
+    Returns
+    -------
+    Detection, dict of str to Path
+        What was found, and the files written.
+    """
+    progress = progress or Progress()
+    detection = detect(sample.scan, method, mask=sample.mask, truth=sample.truth, progress=progress.part(0.0, 0.8))
+    return detection, save_detection(detection, out, progress=progress.part(0.8, 1.0))

@@ -1,0 +1,211 @@
+"""Detect anomalies in one scan: what the window, the command line and scripts all call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.detector import Detector
+from ..core.errors import InputError, ModelError
+from ..core.params import Params
+from ..core.progress import Progress
+from ..core.volume import Volume
+from ..detectors.registry import create, method_class
+from ..evaluation.report import Evaluation, evaluate_map
+from ..io.checkpoint import load_checkpoint
+from ..postprocessing.pipeline import PostParams, PostResult, postprocess
+from ..preprocessing.brain_mask import estimate_brain_mask
+from .command import detect_command
+from .devices import resolve_device
+from .load import MaskInput, as_mask, load
+
+ParamsInput = Params | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Everything one run gave.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, with the brain mask that was used.
+    map : AnomalyMap
+        The raw score.
+    result : PostResult
+        Threshold, mask and regions.
+    truth : array of bool or None
+        The ground truth, on the scan's grid.
+    evaluation : Evaluation or None
+        Metrics against it.
+    seconds : float
+        Wall time of scoring and post-processing.
+    command : str
+        The command line that does the same.
+    """
+
+    volume: Volume
+    map: AnomalyMap
+    result: PostResult
+    truth: NDArray[np.bool_] | None
+    evaluation: Evaluation | None
+    seconds: float
+    command: str
+
+
+def prepare_volume(scan: Volume | str | Path, mask: MaskInput | None = None) -> Volume:
+    """A scan with a brain mask: the one given, the one it has, or one found by `estimate_brain_mask` (which is then said)."""
+    volume = scan if isinstance(scan, Volume) else load(scan)
+    if mask is not None:
+        return volume.with_mask(as_mask(mask, volume, label="brain mask"))
+    if volume.mask is not None:
+        return volume
+    found = estimate_brain_mask(volume)
+    return replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
+
+
+def load_detector(method: str, *, params: ParamsInput = None, model: Path | None = None) -> Detector:
+    """A detector ready to score: created from its id, with its trained state when it needs one.
+
+    Raises
+    ------
+    InputError
+        For an unknown method or setting, or a model for a method that takes none.
+    ModelError
+        If the method needs a model and none is given, or the file is damaged or another method's.
+    """
+    found = method_class(method)
+    if model is None:
+        if found.INFO.trainable:
+            raise ModelError(
+                f"{method} needs a trained model", fix=f"Train one (brain-uad train {method} FOLDER --out MODEL) and give it with --model"
+            )
+        return create(method, _as_params(found.Params, params))
+    if not found.INFO.trainable:
+        raise InputError(f"{method} takes no model", why="it learns nothing from data", fix="Leave --model out")
+    checkpoint = load_checkpoint(Path(model))
+    if checkpoint.method != method:
+        raise ModelError(f"{Path(model).name} is a model of {checkpoint.method}, not of {method}", fix=f"Use --method {checkpoint.method}")
+    changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
+    detector = create(method, found.Params.from_dict(checkpoint.params | changed))
+    detector.load_state(checkpoint.state)
+    return detector
+
+
+def score_volume(
+    volume: Volume,
+    method: str,
+    *,
+    params: ParamsInput = None,
+    model: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> AnomalyMap:
+    """The slow half of `detect`: the raw anomaly map of a prepared volume, its provenance completed."""
+    detector = load_detector(method, params=params, model=model)
+    used = resolve_device(device, detector.INFO.devices)
+    amap = detector.score(volume, seed=seed, progress=progress or Progress())
+    return replace(amap, provenance={**amap.provenance, "device": used.words})
+
+
+def detect(
+    scan: Volume | str | Path,
+    method: str = "threshold",
+    *,
+    params: ParamsInput = None,
+    mask: MaskInput | None = None,
+    truth: MaskInput | None = None,
+    model: str | Path | None = None,
+    post: PostParams | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Detection:
+    """Detect anomalies in one scan.
+
+    Parameters
+    ----------
+    scan : Volume, str or Path
+        The scan, or its file.
+    method : str
+        A method's id (``brain-uad methods`` lists them).
+    params : Params or mapping, optional
+        The method's settings; its defaults otherwise.
+    mask : array of bool, str or Path, optional
+        The brain. Without it, it is found by `preprocessing.brain_mask`.
+    truth : array of bool, str or Path, optional
+        Ground truth: adds metrics, and allows the threshold rule "best-dice".
+    model : str or Path, optional
+        Trained model, for methods that need one.
+    post : PostParams, optional
+        Post-processing; the defaults otherwise.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    seed : int
+        Fixes everything random: the same seed gives the same map.
+    progress : Progress, optional
+        Told how far it is; its cancelling stops the run.
+
+    Returns
+    -------
+    Detection
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError
+        Each saying what failed, why, and what to do.
+    Cancelled
+        Nothing was written.
+    """
+    progress = progress or Progress()
+    start = time.perf_counter()
+    progress.update(0.0, "Reading the scan")
+    post = post or PostParams()
+    volume = prepare_volume(scan, mask)
+    truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
+    model_path = None if model is None else Path(model)
+    amap = score_volume(volume, method, params=params, model=model_path, device=device, seed=seed, progress=progress.part(0.05, 0.6))
+    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model_path, device=device)
+    return finish_detection(volume, amap, post, truth=truth_array, command=command, started=start, progress=progress.part(0.6, 1.0))
+
+
+def finish_detection(
+    volume: Volume,
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    truth: NDArray[np.bool_] | None,
+    command: str,
+    started: float | None = None,
+    progress: Progress | None = None,
+) -> Detection:
+    """The quick half of `detect`: post-processing and metrics of a map that exists (a cached one, say).
+
+    Parameters
+    ----------
+    started : float, optional
+        ``time.perf_counter()`` when the run began; now when None.
+    """
+    start = time.perf_counter() if started is None else started
+    progress = progress or Progress()
+    progress.update(0.0, "Post-processing")
+    result = postprocess(amap, post, truth=truth)
+    seconds = time.perf_counter() - start
+    evaluation = None
+    if truth is not None:
+        progress.update(0.3, "Evaluating")
+        evaluation = evaluate_map(amap.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
+    progress.update(1.0, "Done")
+    return Detection(volume, amap, result, truth, evaluation, seconds, command)
+
+
+def _as_params(kind: type[Params], given: ParamsInput) -> Params:
+    return given if isinstance(given, Params) else kind.from_dict(given or {})

@@ -1,0 +1,68 @@
+"""Which device a run uses, and why, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from ..core.errors import DeviceError, InputError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device: `name` as torch spells it, `words` for people."""
+
+    name: str
+    words: str
+
+
+def resolve_device(requested: str, supported: tuple[str, ...]) -> Device:
+    """Choose the device for a method.
+
+    Parameters
+    ----------
+    requested : str
+        One of `DEVICES`.
+    supported : tuple of str
+        What the method can run on (``MethodInfo.devices``).
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a device the method has no use for.
+    DeviceError
+        If the device asked for is not there.
+    """
+    if requested not in DEVICES:
+        raise InputError(f"There is no device '{requested}'", fix=f"Devices: {', '.join(DEVICES)}")
+    if supported == ("cpu",):
+        if requested in ("auto", "cpu"):
+            return Device("cpu", "CPU (this method has no use for a GPU)")
+        raise InputError(f"Device '{requested}'", why="this method runs on the CPU only", fix="Use auto or cpu")
+    if requested == "cpu":
+        return Device("cpu", "CPU (as asked)")
+    missing = {}
+    for name in ("cuda", "mps") if requested == "auto" else (requested,):
+        if name not in supported:
+            missing[name] = "this method cannot use it"
+            continue
+        reason = _why_not(name)
+        if reason is None:
+            return Device(name, {"cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}[name])
+        missing[name] = reason
+    if requested != "auto":
+        raise DeviceError(f"Device '{requested}' cannot be used", why=missing[requested], fix="Use --device auto or cpu")
+    return Device("cpu", f"CPU: {missing['cuda']}")
+
+
+def _why_not(name: str) -> str | None:
+    """Why a GPU cannot be used, or None when it can. Imports torch, so it is asked only for methods that need torch."""
+    if find_spec("torch") is None:
+        return "torch is not installed"
+    import torch
+
+    if name == "cuda":
+        return None if torch.cuda.is_available() else "no CUDA device found"
+    return None if torch.backends.mps.is_available() else "no Apple GPU found"

@@ -1,0 +1,74 @@
+"""Open a scan or a mask: one function each for scripts, the command line and the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InputError
+from ..core.volume import Volume
+from ..io.nifti import read_mask, read_volume
+
+
+def load(path: str | Path, *, index: int | None = None) -> Volume:
+    """Read a scan from a NIfTI or MGZ file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair.
+    index : int, optional
+        Which volume of a 4-D file.
+
+    Returns
+    -------
+    Volume
+        float32, RAS+ axes; what the header checks saw is in ``findings``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not one 3-D image.
+    """
+    return read_volume(Path(path), index=index)
+
+
+def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
+    """Read a brain mask or a ground truth that lies on the grid of `like`.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its file; voxels above 0 (labels) or above 0.5 (fractions) belong to it.
+    like : Volume
+        The scan it belongs to.
+    label : str
+        What to call it in messages.
+
+    Returns
+    -------
+    array of bool, shape of ``like.data``
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or lies on another grid.
+    """
+    return read_mask(Path(path), like, label=label)
+
+
+MaskInput = NDArray[np.bool_] | str | Path
+
+
+def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
+    """A mask given as an array (on the grid of `like`, RAS+) or as a file."""
+    if isinstance(given, str | Path):
+        return load_mask(given, like, label=label)
+    if given.shape != like.data.shape:
+        sizes = ["x".join(map(str, shape)) for shape in (given.shape, like.data.shape)]
+        raise InputError(
+            f"The {label}", why=f"it has {sizes[0]} voxels, the scan {sizes[1]}", fix=f"Resample the {label} to the scan's grid"
+        )
+    return np.asarray(given) > 0

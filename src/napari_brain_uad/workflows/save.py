@@ -1,0 +1,140 @@
+"""Write a detection: map, masks, regions, provenance and figure, all or nothing a file at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.progress import Progress
+from ..core.provenance import NOTICE
+from ..evaluation.figure import detection_figure
+from ..io.atomic import atomic_path, write_json, write_text
+from ..io.nifti import write_map, write_mask
+from ..postprocessing.regions import as_rows
+from .detect import Detection
+
+
+def save_detection(detection: Detection, out: str | Path, *, progress: Progress | None = None) -> dict[str, Path]:
+    """Write everything a detection gave into a folder, in the scan's own space.
+
+    Parameters
+    ----------
+    detection : Detection
+        What `detect` returned.
+    out : str or Path
+        The folder; made when missing. Files of the same name are replaced, each in one step.
+
+    Returns
+    -------
+    dict of str to Path
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics".
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written.
+    """
+    progress = progress or Progress()
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Folder {folder.name} cannot be made", why=error.strerror or str(error), fix="Choose another --out") from error
+    amap, result = detection.map, detection.result
+    stem = folder / output_stem(amap.name, amap.method)
+    files = {
+        key: stem.with_name(f"{stem.name}_{ending}")
+        for key, ending in {
+            "map": "anomalymap.nii.gz",
+            "mask": "mask.nii.gz",
+            "brainmask": "brainmask.nii.gz",
+            "regions": "regions.json",
+            "regions_tsv": "regions.tsv",
+            "provenance": "provenance.json",
+            "figure": "figure.png",
+        }.items()
+    }
+    progress.update(0.0, "Writing the anomaly map")
+    write_map(files["map"], amap)
+    progress.update(0.4, "Writing the masks")
+    write_mask(files["mask"], result.mask, amap)
+    write_mask(files["brainmask"], amap.mask, amap)
+    write_json(files["regions"], regions_record(detection))
+    write_text(files["regions_tsv"], regions_tsv(detection))
+    write_json(files["provenance"], provenance_record(detection))
+    if detection.evaluation is not None:
+        files["metrics"] = stem.with_name(f"{stem.name}_metrics.json")
+        write_json(files["metrics"], detection.evaluation.as_dict())
+    progress.update(0.7, "Drawing the figure")
+    figure = detection_figure(detection.volume, amap, result, detection.truth)
+    with atomic_path(files["figure"]) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
+    progress.update(1.0, "Saved")
+    return files
+
+
+def output_stem(name: str, method: str) -> str:
+    """First part of all file names of a run: scan and method, with what file systems dislike replaced."""
+    return f"{re.sub(r'[^0-9A-Za-z._-]+', '-', name).strip('-.') or 'scan'}_{method}"
+
+
+def regions_record(detection: Detection) -> dict[str, Any]:
+    """The regions as JSON data, with the units of every column and the threshold that gave them."""
+    rows = as_rows(detection.result.regions)
+    return {
+        "notice": NOTICE,
+        "scan": detection.map.name,
+        "method": detection.map.method,
+        "threshold": detection.result.threshold.as_dict(),
+        "units": {
+            "volume_ml": "ml",
+            "centroid_mm": "mm, RAS+",
+            "peak_mm": "mm, RAS+",
+            "peak": detection.map.unit,
+            "box": "voxels, RAS+ axes",
+        },
+        "regions": rows,
+    }
+
+
+def regions_tsv(detection: Detection) -> str:
+    """The regions as a tab-separated table; lists are written with commas."""
+    rows = as_rows(detection.result.regions)
+    names = list(rows[0]) if rows else ["number", "voxels", "volume_ml", "centroid_mm", "peak", "peak_mm", "box", "hit"]
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(row[name]) for name in names])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(_cell(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "n/a" if value is None else str(value)
+
+
+def provenance_record(detection: Detection) -> dict[str, Any]:
+    """How the outputs were made. Only `created` and `seconds` differ between two runs of the same command."""
+    return {
+        "notice": NOTICE,
+        **detection.map.provenance,
+        "map": {
+            "unit": detection.map.unit,
+            "background": detection.map.background,
+            "default_threshold": str(detection.map.default_threshold),
+        },
+        "postprocessing": detection.result.params.as_dict(),
+        "threshold": detection.result.threshold.as_dict(),
+        "command": detection.command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(detection.seconds, 3),
+    }
