@@ -147,10 +147,10 @@ class Covariance(BaseDetector):
     def _standardise(self, volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Zero mean and unit variance inside the brain, then smoothed within it: scanners scale intensities freely."""
         inside = volume.data[mask]
-        spread = float(inside.std())
+        spread = float(inside.std(dtype=np.float64))  # float32 squares overflow above 1e19
         if spread == 0:
             raise InputError(volume.name, why="the brain has one constant intensity", fix="Leave this scan out")
-        image = np.where(mask, (volume.data - inside.mean()) / spread, 0.0).astype(np.float32)
+        image = np.where(mask, (volume.data - inside.mean(dtype=np.float64)) / spread, 0.0).astype(np.float32)
         if self.params.smoothing_mm == 0:
             return image
         sigma = [self.params.smoothing_mm / size for size in volume.grid.spacing]
