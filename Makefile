@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+SHELL := /bin/bash
+
+BIN := .venv/bin
+# Where there is no display, windows open on a virtual one.
+X := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24")
+SETUP := pyproject.toml constraints.txt tools/setup.sh
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/.ready-all ## Set up and show a sample scan with its anomaly map (files under out/ when there is no display)
+ifeq ($(X),)
+	$(BIN)/brain-uad demo --window
+else
+	$(X) $(BIN)/brain-uad demo --out out --screenshot
+endif
+
+test: .venv/.ready-dev ## Set up and run the tests; ARGS="-k name" passes on to pytest
+	$(X) $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate --imports napari-brain-uad
+
+bench: .venv/.ready-dev ## Run the benchmarks, one after the other
+	@set -e; for file in benchmarks/[a-z]*.py; do \
+	    name=$$(basename $$file .py); echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
+	done
+
+clean: ## Remove everything that was made, .venv included
+	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are newer than what decides about the set-up, so a second run starts at once.
+.venv/.ready-all: $(SETUP)
+	tools/setup.sh all
+	touch $@
+
+.venv/.ready-dev: $(SETUP)
+	tools/setup.sh all,dev
+	touch .venv/.ready-all $@
