@@ -1,0 +1,134 @@
+"""The command line as a new user meets it, with wrong input too."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_brain_uad import cli
+from napari_brain_uad.detectors.registry import METHODS
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    i, j, k = np.meshgrid(*(np.linspace(-1, 1, 24),) * 3, indexing="ij")
+    brain = i**2 + j**2 + k**2 < 0.7
+    data = np.where(brain, rng.normal(100, 10, brain.shape), 0)
+    data[10:14, 10:14, 10:14] += 90
+    truth = np.zeros(brain.shape, np.uint8)
+    truth[10:14, 10:14, 10:14] = 1
+    nib.Nifti1Image(data.astype(np.float32), np.diag([5.0, 5, 5, 1])).to_filename(tmp_path / "flair.nii.gz")
+    nib.Nifti1Image(truth, np.diag([5.0, 5, 5, 1])).to_filename(tmp_path / "truth.nii.gz")
+    return tmp_path / "flair.nii.gz"
+
+
+def run(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = cli.main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_help_is_quick_and_imports_no_torch_qt_or_napari() -> None:
+    program = (
+        "import sys\nfrom napari_brain_uad import cli\n"
+        "try:\n    cli.main(['detect', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'napari', 'qtpy', 'skimage', 'matplotlib', 'scipy', 'nibabel'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Research use only" in done.stdout
+    assert "--min-size-ml" in done.stdout
+
+
+def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("methods", capsys=capsys)
+    assert code == 0
+    assert all(method in out for method in METHODS)
+    code, out, _ = run("methods", "--json", capsys=capsys)
+    cards = json.loads(out)
+    assert [card["id"] for card in cards] == list(METHODS)
+    assert all(setting["help"] for card in cards for setting in card["settings"])
+
+
+def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out_dir = scan.parent / "out"
+    truth = scan.with_name("truth.nii.gz")
+    code, out, err = run("detect", scan, "--truth", truth, "--threshold", "best-dice", "--out", out_dir, capsys=capsys)
+    assert code == 0, err
+    assert "uses the truth" in out
+    assert "Research use only" in out
+    endings = ("anomalymap.nii.gz", "mask.nii.gz", "brainmask.nii.gz", "regions.json", "regions.tsv", "provenance.json", "figure.png")
+    assert sorted(path.name for path in out_dir.iterdir()) == sorted(f"flair_threshold_{ending}" for ending in (*endings, "metrics.json"))
+    code, out, err = run("evaluate", out_dir / "flair_threshold_anomalymap.nii.gz", truth, "--json", capsys=capsys)
+    assert code == 0, err
+    assert out.count("NaN") == 0
+    written = json.loads((out_dir / "flair_threshold_metrics.json").read_text())
+    evaluated = json.loads(out)
+    shared = {m["name"]: m["value"] for m in written["metrics"]}
+    for metric in evaluated["metrics"]:
+        if metric["name"] in ("AUPRC", "AUROC", "⌈Dice⌉"):
+            assert metric["value"] == shared[metric["name"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["detect", "nowhere.nii.gz", "--out", "out"], 2, "nowhere.nii.gz"),
+        (["detect", "SCAN", "--method", "treshold", "--out", "out"], 2, "Did you mean threshold"),
+        (["detect", "SCAN", "--set", "bins", "--out", "out"], 2, "NAME=VALUE"),
+        (["detect", "SCAN", "--set", "bins=many", "--out", "out"], 2, "whole number"),
+        (["detect", "SCAN", "--set", "bin=3", "--out", "out"], 2, "bins"),
+        (["detect", "SCAN", "--threshold", "high", "--out", "out"], 2, "percentile:P"),
+        (["detect", "SCAN", "--threshold", "best-dice", "--out", "out"], 2, "truth"),
+        (["detect", "SCAN", "--threshold", "percentile:101", "--out", "out"], 2, "100"),
+        (["detect", "SCAN", "--median", "4", "--out", "out"], 2, "median"),
+        (["detect", "SCAN", "--min-size-ml", "-1", "--out", "out"], 2, "range"),
+        (["detect", "SCAN", "--device", "cuda", "--out", "out"], 2, "CPU only"),
+        (["detect", "SCAN", "--method", "covariance", "--out", "out"], 3, "trained model"),
+        (["detect", "SCAN", "--method", "covariance", "--model", "SCAN", "--out", "out"], 3, "flair"),
+        (["evaluate", "SCAN", "nowhere.nii", "--quiet"], 2, "nowhere.nii"),
+        (["train", "threshold", ".", "--out", "m.safetensors"], 2, "learns nothing"),
+        (["train", "covariance", ".", "--out", "m.safetensors"], 2, "at least 3"),
+        (["demo", "--sample", "tumor"], 2, "Samples:"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(
+    words: list[str], code: int, message: str, scan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(scan.parent)
+    got, _, err = run(*(scan if word == "SCAN" else word for word in words), capsys=capsys)
+    assert got == code, err
+    assert message in err
+    assert err.startswith("brain-uad: ")
+    assert "Traceback" not in err
+    assert not (scan.parent / "out").exists()
+    assert not (scan.parent / "m.safetensors").exists()
+
+
+def test_output_folder_that_is_a_file(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("detect", scan, "--out", scan, "--quiet", capsys=capsys)
+    assert code == 2
+    assert "Choose another --out" in err
+
+
+def test_raw_head_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    nib.Nifti1Image(rng.rayleigh(10, (20, 20, 20)).astype(np.float32), np.diag([5.0, 5, 5, 1])).to_filename(tmp_path / "head.nii")
+    code, _, err = run("detect", tmp_path / "head.nii", "--out", tmp_path / "out", "--quiet", capsys=capsys)
+    assert code == 0
+    assert "whole head" in err
+
+
+def test_closed_pipe_is_no_error(scan: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m napari_brain_uad.cli methods --json | head -c 1", shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from napari_brain_uad.postprocessing.pipeline import PostParams
+
+import napari_brain_uad as brain_uad
+from napari_brain_uad import cli
+from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.workflows.detect import detect
+from napari_brain_uad.workflows.save import save_detection
+from napari_brain_uad.workflows.train import find_scans, train
+
+
+def test_finds_the_lesion(case: Any) -> None:
+    detection = detect(case.scan, truth=case.truth)
+    assert detection.result.regions[0].hit
+    assert detection.evaluation is not None
+    stored = detection.volume.to_native(detection.result.mask)[0]
+    assert (stored & case.lesion).sum() / case.lesion.sum() > 0.95
+
+
+def test_results_lie_where_the_scan_lies(case: Any) -> None:
+    """Read back with nibabel and SimpleITK, which know nothing of our code: same grid, and the lesion at the same millimetres."""
+    files = save_detection(detect(case.scan, mask=case.mask), case.folder / "out")
+    for key in ("map", "mask", "brainmask"):
+        image = nib.load(files[key])
+        assert image.shape == case.lesion.shape
+        assert np.abs(image.affine - case.affine).max() <= 1e-5
+        other, scan = sitk.ReadImage(str(files[key])), sitk.ReadImage(str(case.scan))
+        index = (12, 20, 10)
+        ours, theirs = (np.array(i.TransformIndexToPhysicalPoint(index)) for i in (other, scan))
+        assert np.abs(ours - theirs).max() < 1e-3
+    score = nib.load(files["map"]).get_fdata()
+    assert score[case.lesion].min() > np.median(score[score > 0])
+
+
+def test_regions_are_in_the_scans_millimetres(case: Any) -> None:
+    files = save_detection(detect(case.scan, mask=case.mask), case.folder / "out")
+    record = json.loads(files["regions"].read_text())
+    centre = nib.affines.apply_affine(case.affine, np.argwhere(case.lesion).mean(axis=0))
+    assert np.linalg.norm(np.array(record["regions"][0]["centroid_mm"]) - centre) < 2.5
+    lines = files["regions_tsv"].read_text().splitlines()
+    assert len(lines) == len(record["regions"]) + 1
+    assert record["notice"].startswith("Research use only")
+
+
+def test_same_seed_same_files(case: Any) -> None:
+    first = save_detection(detect(case.scan, truth=case.truth, seed=3), case.folder / "a")
+    second = save_detection(detect(case.scan, truth=case.truth, seed=3), case.folder / "b")
+    for key in first:
+        if key == "provenance":
+            one, two = (json.loads(files[key].read_text()) for files in (first, second))
+            assert {k for k in one if one[k] != two[k]} <= {"created", "seconds"}
+        else:
+            assert first[key].read_bytes() == second[key].read_bytes(), key
+
+
+def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = PostParams(threshold="percentile:97", median=3, min_ml=0.05, fill_holes=True)
+    detection = detect(case.scan, "threshold", params={"bins": 128}, mask=case.mask, truth=case.truth, post=post, seed=5)
+    first = save_detection(detection, case.folder / "api")
+    words = shlex.split(detection.command)
+    assert words[0] == "brain-uad"
+    words[words.index("OUT")] = str(case.folder / "cli")
+    assert cli.main([*words[1:], "--quiet"]) == 0
+    for key, path in first.items():
+        again = case.folder / "cli" / path.name
+        if key != "provenance":
+            assert again.read_bytes() == path.read_bytes(), key
+
+
+def test_provenance_names_no_folder(case: Any) -> None:
+    files = save_detection(detect(brain_uad.load(case.scan)), case.folder / "out")
+    record = json.loads(files["provenance"].read_text())
+    assert record["method"]["id"] == "threshold"
+    assert record["input"]["file_sha256"]
+    assert record["input"]["name"] == "sub-01_FLAIR"
+
+
+def test_mask_on_another_grid_is_refused(case: Any) -> None:
+    other = case.folder / "other.nii.gz"
+    nib.Nifti1Image(np.ones(case.lesion.shape, np.uint8), case.affine @ np.diag([1, 1, 1.1, 1])).to_filename(other)
+    with pytest.raises(InputError, match="mm"):
+        detect(case.scan, mask=other)
+
+
+def test_cancel_writes_nothing(case: Any) -> None:
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        detect(case.scan, progress=progress)
+
+
+def test_train_then_detect_with_the_model(case: Any, healthy_folder: Path) -> None:
+    model = case.folder / "model.safetensors"
+    trained = train("covariance", healthy_folder, params={"smoothing_mm": 3.0}, out=model)
+    with pytest.raises(ModelError, match="needs a trained model"):
+        detect(case.scan, "covariance")
+    detection = detect(case.scan, "covariance", model=model, truth=case.truth)
+    assert detection.map.provenance["method"]["params"]["smoothing_mm"] == 3.0
+    assert detection.result.regions[0].hit
+    direct = trained.score(detection.volume, seed=0, progress=Progress()).score
+    assert np.array_equal(direct, detection.map.score)
+
+
+def test_model_of_another_method_is_refused(case: Any, healthy_folder: Path) -> None:
+    model = case.folder / "model.safetensors"
+    train("covariance", healthy_folder, out=model)
+    with pytest.raises(InputError, match="takes no model"):
+        detect(case.scan, "threshold", model=model)
+
+
+def test_masks_are_not_taken_for_healthy_scans(healthy_folder: Path) -> None:
+    (healthy_folder / "sub-01_FLAIR_mask.nii.gz").write_bytes((healthy_folder / "sub-01_FLAIR.nii.gz").read_bytes())
+    assert len(find_scans(healthy_folder)) == 5
+
+
+def test_training_needs_a_folder_with_scans(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no scan"):
+        train("covariance", tmp_path)
+    with pytest.raises(InputError, match="not a folder"):
+        train("covariance", tmp_path / "nowhere")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from napari_brain_uad.core.errors import DeviceError, InputError
+from napari_brain_uad.workflows.devices import resolve_device
+
+
+def test_methods_without_torch_run_on_the_cpu() -> None:
+    assert resolve_device("auto", ("cpu",)).name == "cpu"
+    with pytest.raises(InputError, match="CPU only"):
+        resolve_device("cuda", ("cpu",))
+
+
+def test_unknown_device() -> None:
+    with pytest.raises(InputError, match="cuda"):
+        resolve_device("gpu", ("cpu",))
+
+
+def test_forced_cpu_says_so() -> None:
+    assert resolve_device("cpu", ("cpu", "cuda")).words == "CPU (as asked)"
+
+
+def test_missing_gpu_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto", ("cpu", "cuda")).words == "CPU: no CUDA device found"
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        resolve_device("cuda", ("cpu", "cuda"))
+
+
+def test_missing_torch_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_brain_uad.workflows.devices.find_spec", lambda name: None)
+    assert importlib.util.find_spec("json")
+    assert resolve_device("auto", ("cpu", "cuda")).words == "CPU: torch is not installed"
