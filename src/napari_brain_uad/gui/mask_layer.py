@@ -1,0 +1,105 @@
+"""An array-like for a Labels layer that compares with the threshold only where the canvas looks.
+
+A tick of the threshold then costs one slice, not a volume: napari asks for ``data[key]`` of the slice it shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.threshold import Threshold
+
+FLAGGED, MISSED, HIT = 1, 2, 3
+"""Label values: flagged (a false alarm when there is a ground truth), in the truth only, in both."""
+
+
+class LiveMask:
+    """Labels computed when they are asked for: ``(score > threshold) + 2 * truth``.
+
+    Parameters
+    ----------
+    score : array of float32, shape (k, j, i)
+        The filtered score; voxels that are never flagged hold -inf (see `scored`).
+    threshold : Threshold
+        What flags a voxel.
+    truth : array of bool, shape (k, j, i), optional
+        Ground truth.
+
+    Notes
+    -----
+    After `settle` the labels come from a finished mask instead, until `set_threshold` is called again.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, score: NDArray[np.float32], threshold: Threshold, truth: NDArray[np.bool_] | None = None) -> None:
+        self._score = score
+        self._truth = None if truth is None else truth.view(np.uint8)
+        self._settled: NDArray[np.bool_] | None = None
+        self.set_threshold(threshold)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (k, j, i)."""
+        return self._score.shape
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return self._score.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return self._score.size
+
+    @property
+    def settled(self) -> bool:
+        """Whether the labels come from a finished mask."""
+        return self._settled is not None
+
+    def set_threshold(self, threshold: Threshold) -> None:
+        """Flag by `threshold` from now on."""
+        # float32 like the score: see Threshold.flag.
+        if threshold.per_slice is None:
+            self._limit: np.float32 | NDArray[np.float32] = np.float32(threshold.value)
+        else:
+            self._limit = np.broadcast_to(threshold.per_slice.astype(np.float32)[:, None, None], self._score.shape)
+        self._settled = None
+
+    def set_score(self, score: NDArray[np.float32]) -> None:
+        """Another filtered score on the same grid."""
+        self._score = score
+        self._settled = None
+
+    def set_truth(self, truth: NDArray[np.bool_] | None) -> None:
+        """Another ground truth on the same grid, shape (k, j, i), or none."""
+        self._truth = None if truth is None else truth.view(np.uint8)
+
+    def settle(self, mask: NDArray[np.bool_]) -> None:
+        """Show this finished mask, shape (k, j, i)."""
+        self._settled = mask
+
+    def flagged(self) -> NDArray[np.bool_]:
+        """The whole mask without the truth, shape (k, j, i)."""
+        return self._settled if self._settled is not None else np.asarray(self._score > self._limit)
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        if self._settled is not None:
+            flagged = self._settled[key]
+        else:
+            limit = self._limit if isinstance(self._limit, np.float32) else self._limit[key]
+            flagged = self._score[key] > limit
+        labels = np.asarray(flagged, dtype=np.uint8)
+        return labels if self._truth is None else labels + 2 * self._truth[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self[...], dtype=dtype)
+
+
+def scored(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A score that no threshold flags outside `mask`: -inf there. Shapes (i, j, k)."""
+    return np.where(mask, score, np.float32(-np.inf))
