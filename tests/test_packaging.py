@@ -1,0 +1,232 @@
+"""What is installed: the same files and the same plugin from a checkout, a wheel and an sdist, and nothing heavy on opening it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+PACKAGE = "napari_brain_uad"
+HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PySide6")
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _build(source: Path, out: Path, kind: str) -> Path:
+    """Build without fetching anything: hatchling comes from this environment."""
+    _run(sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, source)
+    (made,) = out.glob("*.tar.gz" if kind == "sdist" else "*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build(repository, tmp_path_factory.mktemp("sdist"), "sdist")
+
+
+@pytest.fixture(scope="module")
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (root,) = folder.iterdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as pip makes it from the sdist."""
+    return _build(unpacked, tmp_path_factory.mktemp("wheel"), "wheel")
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment that holds the wheel, and this environment's packages but for our own."""
+    folder = tmp_path_factory.mktemp("fresh")
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel)
+    others = folder / "others"
+    others.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if PACKAGE not in entry.name:
+            (others / entry.name).symlink_to(entry)
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    (site / "others.pth").write_text(f"{others}\n")
+    return python
+
+
+def _in_fresh(python: Path, code: str, cwd: Path) -> object:
+    """Run `code` in the fresh environment, away from the checkout; what it prints is JSON."""
+    return json.loads(_run(python, "-c", code, cwd=cwd))
+
+
+# -- the archives ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkout_links_to_the_top_level(repository: Path) -> None:
+    for name in ("napari.yaml", "sample_data"):
+        assert (repository / "src" / PACKAGE / name).resolve() == repository / name
+
+
+def test_this_environment_finds_the_manifest(repository: Path) -> None:
+    """The tests run in an editable install."""
+    found = PluginManifest.from_distribution("napari-brain-uad")
+    assert found == PluginManifest.from_file(repository / "napari.yaml").model_copy(update={"package_metadata": found.package_metadata})
+
+
+def test_checkout_and_sdist_give_the_same_wheel(wheel: Path, repository: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(_build(repository, tmp_path, "wheel")) as other:
+        assert {name: one.read(name) for name in one.namelist()} == {name: other.read(name) for name in other.namelist()}
+
+
+def test_wheel_holds_the_top_level_files_byte_for_byte(wheel: Path, repository: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        prefix = f"{PACKAGE}/sample_data/"
+        samples = {name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)}
+        assert archive.read(f"{PACKAGE}/napari.yaml") == (repository / "napari.yaml").read_bytes()
+    assert samples == _files(repository / "sample_data")
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path, repository: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        entries = archive.infolist()
+    twice = [name for name, times in Counter(entry.filename for entry in entries).items() if times > 1]
+    assert twice == []
+    assert {entry.filename.split("/")[0] for entry in entries} == {PACKAGE, f"{PACKAGE}-{importlib.metadata.version(PACKAGE)}.dist-info"}
+    links = [entry.filename for entry in entries if (entry.external_attr >> 16) & 0o170000 == 0o120000]
+    assert links == []
+    modules = {entry.filename for entry in entries if entry.filename.endswith(".py")}
+    source = repository / "src"
+    assert modules == {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert f"{PACKAGE}/py.typed" in {entry.filename for entry in entries}
+
+
+def test_sdist_holds_the_top_level_files_once_and_no_links(sdist: Path, repository: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    names = ["/".join(member.name.split("/")[1:]) for member in members]
+    assert [member.name for member in members if not member.isfile()] == []
+    assert len(names) == len(set(names))
+    samples = {f"sample_data/{name}" for name in _files(repository / "sample_data")}
+    assert {name for name in names if "sample_data/" in name} == samples
+    assert {"napari.yaml", "LICENSE", "README.md", "tools/hatch_build.py"} <= set(names)
+
+
+def test_editable_install_from_an_unpacked_sdist_gets_its_links(unpacked: Path) -> None:
+    package = unpacked / "src" / PACKAGE
+    code = (
+        "import sys; sys.path.insert(0, 'tools'); from hatch_build import TopLevelFiles; "
+        "TopLevelFiles('.', {}, None, None, '', 'wheel').initialize('editable', {})"
+    )
+    _run(sys.executable, "-c", code, cwd=unpacked)
+    try:
+        assert (package / "napari.yaml").read_bytes() == (unpacked / "napari.yaml").read_bytes()
+        assert _files(package / "sample_data") == _files(unpacked / "sample_data")
+    finally:
+        for name in ("napari.yaml", "sample_data"):
+            (package / name).unlink()
+
+
+# -- the installed wheel -----------------------------------------------------------------------------------------------------
+
+_MANIFEST = f"""
+import json, sys
+from npe2 import PluginManager
+import {PACKAGE}
+manager = PluginManager()
+manager.discover()
+manifest = manager.get_manifest("napari-brain-uad")
+contributions = manifest.contributions
+print(json.dumps({{
+    "file": {PACKAGE}.__file__,
+    "commands": [command.id for command in contributions.commands or []],
+    "samples": [sample.key for sample in contributions.sample_data or []],
+    "heavy": [name for name in {HEAVY!r} if name in sys.modules],
+}}))
+"""
+
+
+def test_npe2_finds_the_plugin_and_opening_it_imports_nothing_heavy(installed: Path, tmp_path: Path, repository: Path) -> None:
+    found = _in_fresh(installed, _MANIFEST, tmp_path)
+    own = PluginManifest.from_file(repository / "napari.yaml").contributions
+    assert installed.parent.parent in Path(found["file"]).parents
+    assert found["commands"] == [command.id for command in own.commands]
+    assert found["samples"] == [sample.key for sample in own.sample_data]
+    assert found["samples"]
+    assert found["heavy"] == []
+
+
+_OPEN_SAMPLES = """
+import json
+from npe2 import PluginManager
+manager = PluginManager.instance()
+manager.discover()
+opened = {}
+for sample in manager.get_manifest("napari-brain-uad").contributions.sample_data:
+    layers = sample.open()
+    opened[sample.key] = [list(layer[0].shape) for layer in layers]
+print(json.dumps(opened))
+"""
+
+
+def test_open_sample_reads_every_sample(installed: Path, tmp_path: Path) -> None:
+    """What File > Open Sample runs, from the wheel's own files."""
+    opened = _in_fresh(installed, _OPEN_SAMPLES, tmp_path)
+    assert opened
+    for key, shapes in opened.items():
+        assert shapes, key
+        assert all(len(shape) == 3 for shape in shapes), key
+
+
+def test_manifest_is_valid_and_everything_it_names_can_be_imported(installed: Path, tmp_path: Path) -> None:
+    assert "valid" in _run(installed, "-m", "npe2", "validate", "--imports", "napari-brain-uad", cwd=tmp_path)
+
+
+def test_command_line_starts_without_torch_and_qt(installed: Path, tmp_path: Path) -> None:
+    script = installed.parent / "brain-uad"
+    assert "detect" in _run(script, "--help", cwd=tmp_path)
+    code = (
+        "import contextlib, io, json, sys\n"
+        "from napari_brain_uad.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+    assert _in_fresh(installed, code, tmp_path) == []
+
+
+# -- imports -----------------------------------------------------------------------------------------------------------------
+
+
+def test_no_package_imports_torch_when_it_is_imported(repository: Path) -> None:
+    """Every package and, in ``gui``, every module: what opening docks may import. Methods import torch when they are asked for."""
+    source = repository / "src"
+    modules = [
+        path.relative_to(source).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        for path in sorted(source.rglob("*.py"))
+        if path.name == "__init__.py" or path.parent.name not in ("detectors", "_nets")
+    ]
+    code = (
+        f"import importlib, json, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+        "from napari_brain_uad.detectors.registry import method_ids\nmethod_ids()\n"
+        "print(json.dumps([name for name in ('torch',) if name in sys.modules]))"
+    )
+    assert json.loads(_run(sys.executable, "-c", code)) == []
