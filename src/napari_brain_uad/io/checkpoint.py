@@ -1,0 +1,195 @@
+"""Models on disk: NAME.safetensors holds arrays, NAME.json says what they are and seals them with SHA-256.
+
+No code can hide in either. The JSON is what makes a checkpoint valid: while one replaces another it vouches for both, so that a
+job killed at any moment leaves the old or the new one whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ..core.detector import State, state_is_finite
+from ..core.errors import ModelError
+from ..core.provenance import NOTICE, versions
+from .atomic import json_text, write_bytes, write_json
+
+FORMAT = "napari-brain-uad checkpoint 1"
+
+_MAX_HEADER = 4 << 20
+_MAX_JSON = 16 << 20
+_MAX_TENSORS = 8 << 30
+_TRAIN_AGAIN = "Train the model again, or copy it again"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model as read from disk.
+
+    Parameters
+    ----------
+    method : str
+        The method's id.
+    params : dict
+        Its parameters (`core.params.Params.as_dict`).
+    state : dict of array
+        What it learned.
+    meta : dict
+        How it was trained (JSON data).
+    sha256 : str
+        Of the ``.safetensors`` file.
+    """
+
+    method: str
+    params: dict[str, Any]
+    state: State
+    meta: dict[str, Any]
+    sha256: str
+
+
+def save_checkpoint(path: Path | str, *, method: str, params: Mapping[str, Any], state: State, meta: Mapping[str, Any]) -> None:
+    """Write a model as ``NAME.safetensors`` and ``NAME.json``; one that is there already is replaced.
+
+    Parameters
+    ----------
+    path : Path or str
+        NAME, with either suffix or none.
+    method, params, state, meta
+        See `Checkpoint`.
+
+    Raises
+    ------
+    ModelError
+        If the state holds NaN or infinite numbers.
+    InputError
+        If the files cannot be written.
+    """
+    tensors, sidecar = _files(Path(path))
+    if not state_is_finite(state):
+        raise ModelError(f"{tensors.name} was not written", why="the model holds NaN or infinite numbers", fix="Train with other settings")
+    data = save({name: np.asarray(array, order="C") for name, array in state.items()})
+    body = {
+        "method": method,
+        "params": dict(params),
+        "meta": dict(meta),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "versions": versions(),
+        "notice": NOTICE,
+    }
+    record = {**body, "seal": _seal(body)}
+    previous = _record_in_use(tensors, sidecar)
+    if previous is not None:
+        write_json(sidecar, {"format": FORMAT, "checkpoint": record, "previous": previous})
+    write_bytes(tensors, data)
+    write_json(sidecar, {"format": FORMAT, "checkpoint": record})
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a model; no code in it can run.
+
+    Parameters
+    ----------
+    path : Path or str
+        NAME, with either suffix or none.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, of another format (pickle, zip, ...), damaged, changed, or holds NaN or infinity.
+    """
+    tensors, sidecar = _files(Path(path))
+    records = _records(sidecar)
+    data = _read(tensors, _MAX_TENSORS)
+    _check_layout(tensors, data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    record = next((r for r in records if r["sha256"] == sha256), None)
+    if record is None:
+        raise ModelError(tensors.name, why=f"its SHA-256 is not the one in {sidecar.name}: it is damaged or not its file", fix=_TRAIN_AGAIN)
+    try:
+        state = dict(load(data))
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(tensors.name, why=f"it is not a safetensors file ({error})", fix=_TRAIN_AGAIN) from error
+    if not state_is_finite(state):
+        raise ModelError(tensors.name, why="it holds NaN or infinite numbers", fix=_TRAIN_AGAIN)
+    return Checkpoint(record["method"], record["params"], state, record["meta"], sha256)
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    name = path.name
+    for suffix in (".safetensors", ".json"):
+        name = name.removesuffix(suffix)
+    return path.with_name(f"{name}.safetensors"), path.with_name(f"{name}.json")
+
+
+def _read(path: Path, most: int) -> bytes:
+    if not path.is_file():
+        raise ModelError(path.name, why=f"there is no such file ({path})", fix="Keep the .safetensors and .json files of a model together")
+    try:
+        if path.stat().st_size > most:
+            raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix="Choose a model's .safetensors file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the file and your right to read it") from error
+
+
+def _check_layout(path: Path, data: bytes) -> None:
+    """A safetensors file is the header's length (8 bytes, little-endian), the header as a JSON object, then the arrays."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or data[8:9] != b"{" or length > len(data) - 8:
+        raise ModelError(path.name, why="it is not a safetensors file (pickled and zipped models are not read)", fix=_TRAIN_AGAIN)
+    if length > _MAX_HEADER:
+        raise ModelError(path.name, why=f"its header claims {length:,} bytes", fix=_TRAIN_AGAIN)
+
+
+def _records(sidecar: Path) -> list[dict[str, Any]]:
+    """The sealed records of a sidecar: of the checkpoint, and of the one it is just replacing."""
+    try:
+        content = json.loads(_read(sidecar, _MAX_JSON), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(sidecar.name, why=f"it is not JSON ({error})", fix=_TRAIN_AGAIN) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelError(sidecar.name, why=f"its format is not '{FORMAT}'", fix="Load a model of this version, or train it again")
+    records = [content[key] for key in ("checkpoint", "previous") if key in content]
+    if not records or not all(_is_sealed(record) for record in records):
+        raise ModelError(sidecar.name, why="it was changed after it was written, or is damaged", fix=_TRAIN_AGAIN)
+    return records
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a number in JSON")
+
+
+def _is_sealed(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    body = {key: value for key, value in record.items() if key != "seal"}
+    kinds = {"method": str, "params": dict, "meta": dict, "sha256": str}
+    if not all(isinstance(body.get(key), kind) for key, kind in kinds.items()):
+        return False
+    try:
+        return bool(record.get("seal") == _seal(body))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json_text(dict(body)).encode()).hexdigest()
+
+
+def _record_in_use(tensors: Path, sidecar: Path) -> dict[str, Any] | None:
+    """The record of the checkpoint that is about to be replaced, if there is a whole one."""
+    if not (tensors.is_file() and sidecar.is_file()):
+        return None
+    try:
+        sha256 = hashlib.sha256(_read(tensors, _MAX_TENSORS)).hexdigest()
+        return next((record for record in _records(sidecar) if record["sha256"] == sha256), None)
+    except ModelError:
+        return None
