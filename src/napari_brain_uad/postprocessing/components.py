@@ -1,0 +1,71 @@
+"""Connected components of a mask, and the morphology that makes and unmakes them."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..core.errors import InputError
+from .filters import bounding_box
+
+CONNECTIVITIES = (6, 18, 26)
+
+
+def label(mask: NDArray[np.bool_], connectivity: int = 26) -> NDArray[np.uint32]:
+    """Number the connected components of a mask from 1; 0 is background.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (i, j, k)
+    connectivity : int
+        Voxels that count as neighbours: 6 (faces), 18 (and edges) or 26 (and corners).
+
+    Raises
+    ------
+    InputError
+        For another connectivity.
+    """
+    if connectivity not in CONNECTIVITIES:
+        raise InputError("Connected components", why=f"connectivity is {connectivity}", fix="Choose 6, 18 or 26")
+    labels = np.zeros(mask.shape, np.uint32)
+    if mask.any():
+        box = bounding_box(mask)
+        neighbours = cast("Literal[6, 18, 26]", connectivity)
+        labels[box] = cc3d.connected_components(np.ascontiguousarray(mask[box]), connectivity=neighbours)
+    return labels
+
+
+def drop_small(mask: NDArray[np.bool_], min_voxels: int, connectivity: int = 26) -> NDArray[np.bool_]:
+    """Take away components of fewer than `min_voxels` voxels."""
+    if min_voxels <= 1:
+        return mask
+    labels = label(mask, connectivity)
+    kept = np.bincount(labels.ravel()) >= min_voxels
+    kept[0] = False
+    return np.asarray(kept[labels])
+
+
+def opening(mask: NDArray[np.bool_], iterations: int) -> NDArray[np.bool_]:
+    """Erode and dilate by `iterations` layers (face neighbours): cuts thin bridges and specks."""
+    if iterations == 0 or not mask.any():
+        return mask
+    opened = np.zeros_like(mask)
+    box = bounding_box(mask)
+    opened[box] = ndimage.binary_opening(mask[box], iterations=iterations)
+    return opened
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what the mask encloses on all sides (background reached through faces only), as ``scipy.ndimage.binary_fill_holes``."""
+    if not mask.any():
+        return mask
+    filled = mask.copy()
+    box = bounding_box(mask)
+    outside = np.pad(~mask[box], 1, constant_values=True)
+    labels = cc3d.connected_components(outside, connectivity=6)
+    filled[box] = (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return filled

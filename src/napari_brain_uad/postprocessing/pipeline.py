@@ -1,0 +1,153 @@
+"""The one road from a raw anomaly map to mask and regions: what the window, the command line and scripts all take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.checks import check_mask_not_empty, check_same_shape, raise_errors
+from ..core.errors import InputError
+from ..core.params import Params, param
+from ..core.threshold import Threshold, ThresholdRule
+from .components import drop_small, fill_holes, opening
+from .filters import MEDIAN_SIZES, erode, gaussian, median
+from .regions import Region, number_regions
+from .thresholds import resolve
+
+
+@dataclass(frozen=True)
+class PostParams(Params):
+    """Settings of the post-processing, in the order in which they act."""
+
+    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", unit="voxels", low=0, high=7, step=1)
+    gaussian_mm: float = param(0.0, "Gaussian smoothing of the score (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
+    erode: int = param(0, "Layers taken off the brain mask before thresholding", unit="voxels", low=0, high=20, step=1)
+    threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
+    opening: int = param(0, "Opening of the mask: layers eroded, then dilated", unit="voxels", low=0, high=10, step=1)
+    fill_holes: bool = param(False, "Fill holes that a region encloses")
+    min_voxels: int = param(20, "Smallest region kept", unit="voxels", low=0, high=100_000, step=1)
+    min_ml: float = param(0.0, "Smallest region kept; the larger of both limits counts", unit="ml", low=0.0, high=100.0, step=0.05)
+    connectivity: str = param("26", "Neighbours that join a region: faces, edges, corners", choices=("6", "18", "26"), advanced=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.median not in MEDIAN_SIZES:
+            raise InputError("PostParams.median", why=f"{self.median} is not 0, 3, 5 or 7", fix="Choose 0 (off), 3, 5 or 7")
+        if self.threshold != "auto":
+            ThresholdRule.parse(self.threshold)
+
+    def smallest(self, voxel_volume_mm3: float) -> int:
+        """Voxels that a region needs to be kept, from both limits."""
+        # Rounded first: 0.02 ml in voxels of 1 mm3 are 20, not 20.000000000000004.
+        return max(self.min_voxels, math.ceil(round(self.min_ml * 1000.0 / voxel_volume_mm3, 6)))
+
+
+@dataclass(frozen=True, eq=False)
+class PostResult:
+    """What post-processing found.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (i, j, k)
+        Flagged voxels.
+    threshold : Threshold
+        The value, the rule and where it came from.
+    score : array of float32, shape (i, j, k)
+        The filtered score that was thresholded.
+    brain : array of bool, shape (i, j, k)
+        The (eroded) brain mask within which voxels could be flagged.
+    regions : tuple of Region
+        Strongest first.
+    labels : array of uint32, shape (i, j, k)
+        `Region.number` at every flagged voxel, 0 elsewhere.
+    """
+
+    mask: NDArray[np.bool_]
+    threshold: Threshold
+    score: NDArray[np.float32]
+    brain: NDArray[np.bool_]
+    regions: tuple[Region, ...]
+    labels: NDArray[np.uint32]
+
+
+def filtered_score(amap: AnomalyMap, post: PostParams) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The slow half: filtered score and eroded brain. Depends on `median`, `gaussian_mm` and `erode` only, so it can be kept.
+
+    Returns
+    -------
+    score : array of float32, shape (i, j, k)
+        The map's background outside the eroded brain.
+    brain : array of bool, shape (i, j, k)
+
+    Raises
+    ------
+    InputError
+        If erosion leaves nothing of the brain.
+    """
+    score = gaussian(median(amap.score, post.median), post.gaussian_mm, amap.grid)
+    brain = erode(amap.mask, post.erode)
+    raise_errors(amap.name, (check_mask_not_empty(brain, "eroded brain mask" if post.erode else "brain mask"),))
+    if score is amap.score and brain is amap.mask:
+        return score, brain
+    return np.where(brain, score, np.float32(amap.background)), brain
+
+
+def find_threshold(
+    amap: AnomalyMap,
+    post: PostParams,
+    filtered: tuple[NDArray[np.float32], NDArray[np.bool_]],
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    healthy: Sequence[NDArray[np.float32]] | None = None,
+) -> Threshold:
+    """The threshold that `post` asks for; "auto" is the method's own rule, and the origin says so."""
+    if post.threshold != "auto":
+        return resolve(ThresholdRule.parse(post.threshold), *filtered, truth=truth, healthy=healthy)
+    prefix = f"default of {amap.method}: "
+    return resolve(amap.default_threshold, *filtered, truth=truth, healthy=healthy, origin_prefix=prefix)
+
+
+def postprocess(
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    healthy: Sequence[NDArray[np.float32]] | None = None,
+    filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
+) -> PostResult:
+    """Filter, threshold, clean up and measure an anomaly map; the map itself is left as it is.
+
+    Parameters
+    ----------
+    amap : AnomalyMap
+        The raw map.
+    post : PostParams
+        The settings.
+    truth : array of bool, shape (i, j, k), optional
+        Ground truth: for the rule "best-dice" and for hits and false alarms.
+    healthy : sequence of arrays of float32, optional
+        Brain scores of healthy scans, for the rule "healthy-fpr".
+    filtered : tuple of array, optional
+        What `filtered_score` gave for the same map and filters, to save its time.
+
+    Raises
+    ------
+    InputError
+        If a rule lacks what it needs, or the brain is empty.
+    """
+    if truth is not None:
+        raise_errors(amap.name, (check_same_shape(amap.grid.shape, truth.shape, "ground truth"),))
+    score, brain = filtered_score(amap, post) if filtered is None else filtered
+    threshold = find_threshold(amap, post, (score, brain), truth=truth, healthy=healthy)
+    mask = opening(threshold.flag(score) & brain, post.opening)
+    if post.fill_holes:
+        mask = fill_holes(mask)
+    connectivity = int(post.connectivity)
+    mask = drop_small(mask, post.smallest(amap.grid.voxel_volume_mm3), connectivity)
+    labels, regions = number_regions(mask, score, amap.grid, connectivity=connectivity, truth=truth)
+    return PostResult(mask, threshold, score, brain, regions, labels)

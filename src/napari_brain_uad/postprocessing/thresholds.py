@@ -1,0 +1,104 @@
+"""From a threshold rule to a number, with a sentence on where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from ..core.checks import check_mask_not_empty, raise_errors
+from ..core.errors import InputError
+from ..core.threshold import Threshold, ThresholdRule
+from .ranking import RankedScores
+
+
+def resolve(
+    rule: ThresholdRule,
+    score: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    healthy: Sequence[NDArray[np.float32]] | None = None,
+    origin_prefix: str = "",
+) -> Threshold:
+    """Find the threshold that a rule asks for.
+
+    Parameters
+    ----------
+    rule : ThresholdRule
+        What is asked for.
+    score : array of float32, shape (i, j, k)
+        The map that will be flagged (after filters).
+    mask : array of bool, shape (i, j, k)
+        The brain: all rules look at its voxels only.
+    truth : array of bool, shape (i, j, k), optional
+        The ground truth; "best-dice" needs it.
+    healthy : sequence of arrays of float32, optional
+        Brain scores of healthy scans, of any shape; "healthy-fpr" needs them.
+    origin_prefix : str
+        Put in front of the origin, like "threshold's default: ".
+
+    Raises
+    ------
+    InputError
+        If the brain is empty, or the rule needs a ground truth or healthy scans and has none.
+    """
+    raise_errors("Threshold", (check_mask_not_empty(mask),))
+    if rule.kind == "otsu-slice":
+        value, per_slice, origin = _otsu_slices(score, mask)
+        return Threshold(value, rule, origin_prefix + origin, per_slice)
+    if rule.kind == "best-dice":
+        value, origin = _best_dice(score, mask, truth)
+    elif rule.kind == "healthy-fpr":
+        value, origin = _healthy(float(rule.number or 0.0), healthy)
+    elif rule.kind == "percentile":
+        percentile = float(rule.number or 0.0)
+        value, origin = float(np.percentile(score[mask], percentile)), f"{_ordinal(percentile)} percentile of this brain's scores"
+    elif rule.kind == "otsu":
+        value, origin = _otsu(score[mask]), "Otsu on this volume"
+    else:
+        value, origin = float(rule.number or 0.0), "set by hand"
+    return Threshold(value, rule, origin_prefix + origin)
+
+
+def _otsu(scores: NDArray[np.float32]) -> float:
+    """Otsu 1979 over 256 bins; of a constant the constant, above which nothing lies."""
+    return float(threshold_otsu(scores))
+
+
+def _otsu_slices(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, NDArray[np.float64], str]:
+    """One threshold an axial slice; where a slice has no brain, the highest score of the brain, above which nothing lies."""
+    per_slice = np.full(score.shape[2], float(score[mask].max()))
+    used = np.flatnonzero(mask.any(axis=(0, 1)))
+    for k in used:
+        per_slice[k] = _otsu(score[:, :, k][mask[:, :, k]])
+    return float(np.median(per_slice[used])), per_slice, "Otsu on each axial slice (median shown)"
+
+
+def _best_dice(score: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_] | None) -> tuple[float, str]:
+    if truth is None:
+        raise InputError("Threshold 'best-dice'", why="it needs a ground truth and none was given", fix="Give one, or choose another rule")
+    best = RankedScores.of_brain(score, truth, mask).best_dice()
+    if best is None:
+        raise InputError("Threshold 'best-dice'", why="no voxel of the ground truth lies in the brain", fix="Choose another rule")
+    return best[1], "best Dice on this scan (uses the truth)"
+
+
+def _healthy(rate: float, healthy: Sequence[NDArray[np.float32]] | None) -> tuple[float, str]:
+    """Lowest score of the pooled healthy voxels above which at most a fraction `rate` of them lies."""
+    if not healthy or not any(scan.size for scan in healthy):
+        raise InputError("Threshold 'healthy-fpr'", why="it needs healthy scans, none were given", fix="Give some or choose another rule")
+    pooled = np.sort(np.concatenate([scan.ravel() for scan in healthy]))
+    # The small number absorbs the rounding of rate * n, as in 0.07 * 100 = 7.000000000000001.
+    allowed = min(int(rate * pooled.size + 1e-9), pooled.size - 1)
+    scans = "1 healthy scan" if len(healthy) == 1 else f"{len(healthy)} healthy scans"
+    return float(pooled[pooled.size - 1 - allowed]), f"flags {100 * rate:g} % of {scans}"
+
+
+def _ordinal(number: float) -> str:
+    """95 -> "95th", 1 -> "1st", 99.5 -> "99.5th"."""
+    whole = int(number)
+    ending = "th" if number != whole or whole % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
+    return f"{number:g}{ending}"
