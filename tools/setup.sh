@@ -25,36 +25,15 @@ needs=(
 )
 if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     needs+=(xvfb:Xvfb xauth:xauth)
+elif [ -n "${WAYLAND_DISPLAY:-}" ]; then
+    needs+=(libwayland-cursor0:libwayland-cursor.so.0 libwayland-egl1:libwayland-egl.so.1)
 fi
 
-missing_packages() {
-    local libraries need package wanted
-    libraries=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p)
-    for need in "${needs[@]}"; do
-        package=${need%%:*} wanted=${need#*:}
-        case $wanted in
-            lib*) grep -qF "$wanted" <<<"$libraries" || echo "$package" ;;
-            *) command -v "$wanted" >/dev/null || echo "$package" ;;
-        esac
-    done
-}
-
-apt_install() {
-    local sudo=()
-    command -v apt-get >/dev/null || return 1
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
-        sudo=(sudo -n)
-    fi
-    say "apt-get install $*"
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
-}
-
+# A Python that fits and can make environments; Debian ships the latter apart.
 find_python() {
     local candidate
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-        if "$candidate" -c "import sys$1; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null; then
+        if "$candidate" -c "import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null; then
             echo "$candidate"
             return
         fi
@@ -62,29 +41,52 @@ find_python() {
     return 1
 }
 
+missing_packages() {
+    local libraries need
+    libraries=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p)
+    for need in "${needs[@]}"; do
+        case ${need#*:} in
+            lib*) grep -qF "${need#*:}" <<<"$libraries" || echo "${need%%:*}" ;;
+            *) command -v "${need#*:}" >/dev/null || echo "${need%%:*}" ;;
+        esac
+    done
+    [ -x .venv/bin/pip ] || find_python >/dev/null || printf '%s\n' python3 python3-venv
+}
+
+apt_install() {
+    local sudo=()
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || return 1
+        [ -t 0 ] || sudo -n true 2>/dev/null || return 1 # nobody there to type the password
+        sudo=(sudo)
+    fi
+    say "apt-get install $*"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
+}
+
 if [ "$(uname)" = Linux ]; then
     mapfile -t packages < <(missing_packages)
     if [ "${#packages[@]}" -gt 0 ]; then
         apt_install "${packages[@]}" || true
         mapfile -t packages < <(missing_packages)
-        if [ "${#packages[@]}" -gt 0 ]; then
-            say "missing on this system: ${packages[*]} (Debian's names)"
-            say "without them the window may not open; install them, or ask who looks after this machine. Going on."
-        fi
+    fi
+    if [ "${#packages[@]}" -gt 0 ]; then
+        say "missing, and cannot be installed from here (Debian's names): ${packages[*]}"
+        say "the window may not open without them; have them installed. Going on."
     fi
 fi
 
-if [ ! -x .venv/bin/python ]; then
-    if ! python=$(find_python ", ensurepip, venv"); then
-        apt_install python3 python3-venv || true
-        python=$(find_python ", ensurepip, venv") ||
-            die "no Python 3.11, 3.12 or 3.13 with the venv module was found. Install one (Debian: python3 python3-venv), or set PYTHON=/path/to/python."
-    fi
+if [ ! -x .venv/bin/pip ]; then
+    python=$(find_python) || die "no Python 3.11, 3.12 or 3.13 with venv was found. Install one, or set PYTHON=/path/to/python."
     say "creating .venv with $("$python" --version)"
     "$python" -m venv .venv
 fi
 
-install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
+quiet=--quiet
+[ -t 1 ] && quiet=
+install() { .venv/bin/python -m pip install $quiet --disable-pip-version-check -c constraints.txt "$@"; }
 
 say "installing the packages (several minutes and up to a few GB the first time)"
 # Torch first and by itself, so that the build this machine's pip is set up for (CPU or CUDA) is the one that stays.
