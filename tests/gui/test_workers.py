@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 import time
 
@@ -151,7 +152,7 @@ def test_the_window_keeps_responding_during_pure_python_work(qtbot, parent):
     workers.run(job, parent=parent, **heard.callbacks())
     qtbot.waitUntil(lambda: heard.ended)
     timer.stop()
-    gaps = sorted(after - before for before, after in zip(ticks, ticks[1:], strict=False))
+    gaps = sorted(after - before for before, after in itertools.pairwise(ticks))
     # The 95th percentile is what the machine's other load leaves alone; a stall in the main thread would move it.
     assert gaps[int(0.95 * len(gaps))] < 0.1
     QApplication.processEvents()

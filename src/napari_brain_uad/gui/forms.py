@@ -118,6 +118,8 @@ class ParamsForm(QWidget):
     ----------
     params_class : type of Params
         Whose fields to show, starting at their defaults.
+    folded : bool
+        Fold the advanced fields away; False where the whole form lies in a fold already.
     parent : QWidget, optional
         As in Qt.
 
@@ -129,19 +131,18 @@ class ParamsForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, params_class: type[Params], parent: QWidget | None = None) -> None:
+    def __init__(self, params_class: type[Params], *, folded: bool = True, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._class = params_class
         self._fields = {name: _Field(kind, info, name, self._edited) for name, kind, info in params_class.describe()}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        plain = [name for name, field in self._fields.items() if not field.info.advanced]
-        folded = [name for name, field in self._fields.items() if field.info.advanced]
+        advanced = [name for name, field in self._fields.items() if field.info.advanced and folded]
+        plain = [name for name in self._fields if name not in advanced]
         if plain:
             layout.addWidget(self._rows(plain))
-        if folded:
-            layout.addWidget(fold("Advanced", self._rows(folded)))
-        self.setVisible(bool(self._fields))
+        if advanced:
+            layout.addWidget(fold("Advanced", self._rows(advanced)))
         self._silent = False
         self.set_value(params_class())
 

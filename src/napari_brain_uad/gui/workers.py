@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..core.errors import Cancelled
 from ..core.progress import Progress
@@ -55,8 +55,9 @@ class Job(QObject):
         self._on_progress = on_progress
         self._progress = Progress(self._report)
         self._reported = 0.0
-        self._progressed.connect(self._deliver_progress, Qt.ConnectionType.QueuedConnection)
-        self._ended.connect(self._deliver_end, Qt.ConnectionType.QueuedConnection)
+        # Emitted in the job's thread, received by this QObject of the main thread: Qt queues them.
+        self._progressed.connect(self._deliver_progress)
+        self._ended.connect(self._deliver_end)
         parent.destroyed.connect(self.abandon)
 
     @property

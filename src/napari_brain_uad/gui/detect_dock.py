@@ -1,0 +1,269 @@
+"""The dock **Detect anomalies**: choose a scan and a method, run, look."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from ..core.errors import BrainUADError, Cancelled
+from ..workflows.detect import Detection
+from ..workflows.estimate import estimate
+from . import workers
+from .detect_inputs import DetectInputs
+from .detect_job import MapCache, facts, run_request
+from .docks import open_dock
+from .empty_state import EmptyState, open_files
+from .layers import add_detection, is_map, record
+from .lifetime import Lifetime
+from .messages import MessageArea, wrapping_label
+from .run_bar import RunBar
+from .settings import remember, remembered
+from .view import go_to
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+_PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
+_PRIMARY = "QPushButton { font-weight: bold; padding: 6px; } QPushButton:enabled { background: #2f6fb5; color: white; }"
+
+
+class DetectDock(QWidget):
+    """Runs one method on one scan and shows what it found.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Injected by napari.
+
+    Attributes
+    ----------
+    detection : Detection or None
+        What the latest run gave.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.detection: Detection | None = None
+        self._cache = MapCache()
+        self._job: workers.Job | None = None
+        self._looking: workers.Job | None = None
+        self._scanned: Layer | None = None
+        self.inputs = DetectInputs(napari_viewer)
+        self.empty = EmptyState(napari_viewer)
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
+        self.cost = wrapping_label()
+        self.button = QPushButton("Detect anomalies")
+        self.copy = QPushButton("Copy as command")
+        self.outcome = wrapping_label()
+        self._lay_out()
+        self._connect()
+        self.inputs.method.choose(remembered("method"))
+        self._scan_changed()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self._job is not None and self._job.running
+
+    def run(self) -> None:
+        """What the button does: run with everything as it stands in the dock."""
+        if self.running:
+            return
+        self.messages.clear()
+        self.outcome.clear()
+        try:
+            request = self.inputs.request()
+        except BrainUADError as error:
+            self.messages.show_error(error, "Detecting anomalies")
+            return
+        remember("method", request.method)
+        remember("device", request.device)
+        self._scanned = self.inputs.scan.layer
+        self._show_running(True)
+        self._job = workers.run(
+            partial(run_request, request, self._cache),
+            parent=self,
+            on_done=self._done,
+            on_error=self._failed,
+            on_progress=self.run_bar.report,
+        )
+
+    def cancel(self) -> None:
+        """Stop the run that is going on, if any."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
+        """Accept files."""
+        data = None if a0 is None else a0.mimeData()
+        if a0 is not None and data is not None and data.hasUrls():
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:
+        """Open dropped files as scans or masks."""
+        data = None if a0 is None else a0.mimeData()
+        if data is not None:
+            open_files(self.viewer, [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()])
+
+    def _done(self, answer: tuple[Detection, bool]) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        detection, cached = answer
+        if self._scanned not in self.viewer.layers:
+            self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
+            return
+        before, self.detection = self.detection, detection
+        heat = self._shown(detection, before) if cached else None
+        if heat is None:
+            heat, *_ = add_detection(self.viewer, detection)
+        elif detection.result.regions:
+            self.viewer.layers.selection.active = heat
+            go_to(self.viewer, heat, detection.result.regions[0].peak_index)
+        self.copy.setEnabled(True)
+        self.outcome.setText(outcome_words(detection, cached))
+        for finding in detection.volume.findings:
+            if finding.level == "warning":
+                self.messages.show_finding(finding)
+        self._open_tune(detection, heat)
+
+    def _shown(self, detection: Detection, before: Detection | None) -> Layer | None:
+        """The heatmap of a cached map that is still on show against the same ground truth."""
+        if before is None or not _same(before.truth, detection.truth):
+            return None
+        shown = (layer for layer in self.viewer.layers if is_map(layer) and record(layer)["map"] is detection.map)
+        return next(shown, None)
+
+    def _failed(self, error: Exception) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        if isinstance(error, Cancelled):
+            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
+        else:
+            self.messages.show_error(error, "Detecting anomalies")
+
+    def _open_tune(self, detection: Detection, heat: Layer) -> None:
+        if getattr(self.viewer, "window", None) is None:
+            return
+        open_dock(self.viewer, "Tune")
+
+    def _scan_changed(self) -> None:
+        if self._looking is not None:
+            self._looking.abandon()
+        if self.running and self._scanned is not None and self._scanned not in self.viewer.layers:
+            self.cancel()
+        self.messages.clear()
+        self.inputs.show_facts("", ())
+        present = self.inputs.scan.layer is not None
+        self._scroll.setVisible(present)
+        self.empty.setVisible(not present)
+        self.button.setEnabled(present and not self.running)
+        self._show_cost()
+        try:
+            volume = self.inputs.volume()
+        except BrainUADError as error:
+            self.messages.show_error(error, "Reading the layer")
+            return
+        if volume is None:
+            return
+        self.inputs.method.set_sequence(volume.sequence)
+        self.inputs.facts.setText("Looking at the scan")
+        self._looking = workers.run(
+            lambda _progress: facts(volume), parent=self, on_done=lambda found: self.inputs.show_facts(*found), on_error=self._facts_failed
+        )
+
+    def _facts_failed(self, error: Exception) -> None:
+        self.inputs.show_facts("", ())
+        if not isinstance(error, Cancelled):
+            self.messages.show_error(error, "Looking at the scan")
+
+    def _show_cost(self) -> None:
+        try:
+            volume = self.inputs.volume()
+        except BrainUADError:
+            volume = None
+        self.cost.setText("" if volume is None else estimate(self.inputs.method.info.id, volume).words)
+
+    def _show_running(self, running: bool) -> None:
+        self.inputs.setEnabled(not running)
+        self.button.setEnabled(not running and self.inputs.scan.layer is not None)
+        if running:
+            self.run_bar.start()
+        else:
+            self.run_bar.stop()
+
+    def _copy_command(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if self.detection is not None and clipboard is not None:
+            clipboard.setText(self.detection.command)
+            self.outcome.setText(f"Copied: {self.detection.command}")
+
+    def _end(self) -> None:
+        for job in (self._job, self._looking):
+            if job is not None:
+                job.abandon()
+        self.inputs.disconnect_viewer()
+        self.deleteLater()
+
+    def _connect(self) -> None:
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._end)
+        self.inputs.scan_changed.connect(self._scan_changed)
+        self.inputs.method_changed.connect(self._show_cost)
+        self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
+        self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
+        self.button.clicked.connect(self.run)
+        self.copy.clicked.connect(self._copy_command)
+        self.run_bar.cancelled.connect(self.cancel)
+
+    def _lay_out(self) -> None:
+        self.setAcceptDrops(True)
+        self.setMinimumWidth(300)
+        self.button.setStyleSheet(_PRIMARY)
+        self.copy.setEnabled(False)
+        self.copy.setToolTip("Copy the command line that gives the same result")
+        self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(self.inputs)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        row = QHBoxLayout()
+        row.addWidget(self.cost, 1)
+        row.addWidget(self.copy)
+        layout = QVBoxLayout(self)
+        layout.addWidget(wrapping_label(_PURPOSE))
+        layout.addWidget(self.empty)
+        layout.addWidget(self._scroll, 1)
+        layout.addLayout(row)
+        layout.addWidget(self.button)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(self.outcome)
+        layout.addWidget(self.messages)
+
+
+def outcome_words(detection: Detection, cached: bool) -> str:
+    """One or two sentences on what a run found."""
+    result = detection.result
+    count = len(result.regions)
+    volume = sum(region.volume_ml for region in result.regions)
+    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, above {result.threshold.value:.3g} ({result.threshold.origin})"
+    how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
+    return f"{found}. {how}"
+
+
+def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)

@@ -1,0 +1,278 @@
+"""The upper part of the Detect dock: everything a run depends on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from ..core.errors import BrainUADError, InputError, ModelError
+from ..core.progress import Progress
+from ..core.volume import Volume
+from ..detectors.registry import method_class
+from ..io.checkpoint import Checkpoint, load_checkpoint
+from ..workflows.devices import Device, resolve_device
+from . import workers
+from .detect_job import Request
+from .forms import ComboBox, IntBox, ParamsForm, fold
+from .layer_box import LayerBox, is_mask, is_scan
+from .layers import fits, mask_of, volume_of
+from .messages import wrapping_label
+from .method_box import MethodBox
+from .settings import last_folder, remember, remembered
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
+_BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
+_DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}
+
+
+class DetectInputs(QWidget):
+    """Scan, masks, method, model, settings and device.
+
+    Attributes
+    ----------
+    scan_changed, method_changed : Signal
+        Emitted after another scan (or none) or method was chosen.
+    failed : Signal
+        Emitted with an exception to show.
+    """
+
+    scan_changed = Signal()
+    method_changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.scan = LayerBox(viewer, is_scan)
+        self.brain = LayerBox(viewer, is_mask, none="None: find the brain in the scan")
+        self.truth = LayerBox(viewer, is_mask, none="None")
+        self.facts, self.checks = wrapping_label(), wrapping_label()
+        self.method = MethodBox()
+        self.model = _ModelRow()
+        self.device = ComboBox()
+        self.device_words = wrapping_label()
+        self.seed = IntBox()
+        self.seed.setMinimum(0)
+        self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
+        self._declined: set[LayerBox] = set()
+        self._lay_out()
+        self._connect()
+        self._method_changed()
+
+    def volume(self) -> Volume | None:
+        """The chosen scan, None when there is none.
+
+        Raises
+        ------
+        InputError
+            If the chosen layer holds no 3-D image.
+        """
+        return None if self.scan.layer is None else volume_of(self.scan.layer)
+
+    def request(self) -> Request:
+        """Everything as it stands.
+
+        Raises
+        ------
+        BrainUADError
+            If there is no scan, a mask does not lie on its grid, or the method needs a model and has none.
+        """
+        volume = self.volume()
+        if volume is None:
+            raise InputError("No scan is chosen", fix="Open one, or a sample")
+        info = self.method.info
+        if info.trainable and self.model.path is None:
+            raise ModelError(f"{info.name} needs a trained model", why="it learns from healthy scans", fix="Load one under Method")
+        mask, truth = self.brain.layer, self.truth.layer
+        return Request(
+            volume=volume,
+            mask=None if mask is None else mask_of(mask, volume.grid, "brain mask"),
+            truth=None if truth is None else mask_of(truth, volume.grid, "ground truth"),
+            mask_file=_file_of(mask),
+            truth_file=_file_of(truth),
+            method=info.id,
+            params=self.form.value(),
+            model=self.model.path if info.trainable else None,
+            device=self.device.currentData(),
+            seed=self.seed.value(),
+        )
+
+    def show_facts(self, line: str, checks: tuple[str, ...]) -> None:
+        """Show what is known about the scan, with a mark where a check found something."""
+        self.facts.setText(line)
+        self.checks.setText("<br>".join(f"<b>Check:</b> {check}" for check in checks))
+        self.checks.setVisible(bool(checks))
+
+    def set_model(self, path: Path) -> None:
+        """Read a model file's settings in the background, then take it; what is wrong with it goes to `failed`."""
+
+        def read(_progress: Progress) -> Checkpoint:
+            checkpoint = load_checkpoint(path)
+            wanted = self.method.info.id
+            if checkpoint.method != wanted:
+                raise ModelError(
+                    f"{path.name} is a model of {checkpoint.method}, not of {wanted}", fix="Choose that method, or another file"
+                )
+            return checkpoint
+
+        workers.run(read, parent=self, on_done=lambda checkpoint: self._take_model(path, checkpoint), on_error=self.failed.emit)
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for a dock that ends."""
+        for box in (self.scan, self.brain, self.truth):
+            box.disconnect_viewer()
+
+    def _take_model(self, path: Path, checkpoint: Checkpoint) -> None:
+        if checkpoint.method != self.method.info.id:
+            return
+        try:
+            # The form shows what the model was trained with: its defaults would otherwise silently overrule the model's settings.
+            self.form.set_value(method_class(checkpoint.method).Params.from_dict(checkpoint.params))
+        except BrainUADError as error:
+            self.failed.emit(error)
+            return
+        remember("last_folder", str(path.parent))
+        self.model.show_path(path)
+
+    def _choose_model(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Load a model", str(last_folder()), "Models (*.safetensors)")
+        if name:
+            self.set_model(Path(name))
+
+    def _scan_chosen(self) -> None:
+        self._declined.clear()
+        self._suggest()
+        self.scan_changed.emit()
+
+    def _suggest(self) -> None:
+        """Take a mask or a truth that lies on the scan's grid and says so by its name; drop one that lies elsewhere."""
+        try:
+            volume = self.volume()
+        except InputError:
+            return
+        for box, name in ((self.truth, _TRUTH), (self.brain, _BRAIN)):
+            if volume is None or (box.layer is not None and not fits(box.layer, volume.grid)):
+                box.choose(None)
+            if volume is None or box.layer is not None or box in self._declined:
+                continue
+            found = [layer for layer in box.layers() if name.search(layer.name) and fits(layer, volume.grid)]
+            if len(found) == 1 and found[0] is not self.scan.layer:
+                box.choose(found[0])
+
+    def _method_changed(self) -> None:
+        info = self.method.info
+        self.model.show_path(None)
+        self.model.setVisible(info.trainable)
+        old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
+        self._advanced.replaceWidget(old, self.form)
+        old.deleteLater()
+        wanted = self.device.currentData() or remembered("device")
+        self.device.blockSignals(True)
+        self.device.clear()
+        for name in ("auto", *info.devices):
+            self.device.addItem(_DEVICE_NAMES[name], name)
+        self.device.setCurrentIndex(max(0, self.device.findData(wanted)))
+        self.device.blockSignals(False)
+        self._show_device()
+        self.method_changed.emit()
+
+    def _show_device(self) -> None:
+        requested, supported = self.device.currentData(), self.method.info.devices
+        self.device_words.setText("")
+
+        def show(device: Device) -> None:
+            if (requested, supported) == (self.device.currentData(), self.method.info.devices):
+                self.device_words.setText(device.words)
+
+        if supported == ("cpu",):
+            show(resolve_device(requested, supported))
+        else:  # asks torch, which takes seconds to import
+            workers.run(lambda _: resolve_device(requested, supported), parent=self, on_done=show, on_error=self.failed.emit)
+
+    def _connect(self) -> None:
+        self.scan.layer_changed.connect(self._scan_chosen)
+        for box in (self.brain, self.truth):
+            box.listed.connect(self._suggest)
+            box.activated.connect(lambda _index, box=box: self._declined.add(box) if box.layer is None else None)
+        self.method.changed.connect(self._method_changed)
+        self.device.currentIndexChanged.connect(self._show_device)
+        self.model.button.clicked.connect(self._choose_model)
+
+    def _lay_out(self) -> None:
+        for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth"), (self.device, "Device")):
+            box.setAccessibleName(name)
+        self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
+        self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
+        self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
+        self.checks.setObjectName("checks")
+        self.checks.setStyleSheet("#checks { border-left: 4px solid #e0a030; padding-left: 6px; }")
+        self.checks.hide()
+        advanced = QWidget()
+        self._advanced = QVBoxLayout(advanced)
+        self._advanced.setContentsMargins(0, 0, 0, 0)
+        self._advanced.addWidget(self.form)
+        self._advanced.addLayout(_rows([("Seed", self.seed)]))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(_rows([("Scan", self.scan)]))
+        layout.addWidget(self.facts)
+        layout.addWidget(self.checks)
+        layout.addLayout(_rows([("Brain mask", self.brain), ("Ground truth", self.truth)]))
+        layout.addLayout(_rows([("Method", self.method)]))
+        layout.addWidget(self.model)
+        layout.addLayout(_rows([("Device", self.device)]))
+        layout.addWidget(self.device_words)
+        layout.addWidget(fold("Advanced", advanced))
+
+
+class _ModelRow(QWidget):
+    """The model file of a trainable method."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path: Path | None = None
+        self.name = QLineEdit()
+        self.name.setReadOnly(True)
+        self.name.setPlaceholderText("No model loaded")
+        self.button = QPushButton("Load")
+        self.button.setToolTip("Load a trained model (.safetensors)")
+        self.needs = wrapping_label("This method learns from healthy scans: load a model trained on the grid of this scan.")
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Model"))
+        row.addWidget(self.name, 1)
+        row.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self.needs)
+
+    def show_path(self, path: Path | None) -> None:
+        """Take this model file, or none."""
+        self.path = path
+        self.name.setText("" if path is None else path.name)
+        self.name.setToolTip("" if path is None else str(path))
+        self.needs.setVisible(path is None)
+
+
+def _rows(rows: list[tuple[str, QWidget]]) -> QFormLayout:
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for text, widget in rows:
+        label = QLabel(text)
+        label.setMinimumWidth(84)
+        label.setBuddy(widget)
+        form.addRow(label, widget)
+    return form
+
+
+def _file_of(layer: Layer | None) -> Path | None:
+    """The file a layer was opened from."""
+    path = None if layer is None else layer.source.path
+    return Path(path) if path else None
