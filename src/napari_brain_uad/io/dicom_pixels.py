@@ -1,0 +1,138 @@
+"""Stored pixels of DICOM files to intensities: decoding, length checks, slope and intercept of every frame."""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import UID, JPEG2000TransferSyntaxes
+
+from ..core.errors import InputError
+from .dicom_frames import READ_FAULTS, Frame, quiet
+from .dicom_stack import MAX_BYTES, Stack
+
+_TAGS = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PixelData",
+)
+_AGAIN = "Copy it again from its source, or export the series again"
+
+
+def read_stack(stack: Stack) -> tuple[NDArray[np.float32], str]:
+    """The intensities of a stack.
+
+    Parameters
+    ----------
+    stack : Stack
+        From `build_stack`.
+
+    Returns
+    -------
+    data : array of float32, shape (columns, rows, slices)
+        Finite. The last axis varies slowest in memory.
+    sha256 : str
+        Over the files in the order of their slices.
+
+    Raises
+    ------
+    InputError
+        If a file has changed, is cut off, in colour, or compressed in a way that no installed package decodes.
+    """
+    first = stack.frames[0]
+    data = np.empty((len(stack.frames), first.rows, first.columns), np.float32)
+    digest = hashlib.sha256()
+    wanted: dict[Path, list[tuple[int, Frame]]] = {}
+    for place, frame in enumerate(stack.frames):
+        wanted.setdefault(frame.path, []).append((place, frame))
+    for path, frames in wanted.items():
+        raw = _read_bytes(path)
+        digest.update(hashlib.sha256(raw).digest())
+        dataset = _dataset(path, raw)
+        for place, frame in frames:
+            stored = _decode(path, dataset, frame)
+            with np.errstate(over="ignore", invalid="ignore"):
+                data[place] = stored if (frame.slope, frame.inter) == (1.0, 0.0) else stored.astype(np.float64) * frame.slope + frame.inter
+            _check_values(path, frame, data[place])
+    return data.T, digest.hexdigest()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(path.name, why=f"it is larger than {MAX_BYTES >> 30} GB", fix="Choose another series")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the folder, then try again") from error
+
+
+def _dataset(path: Path, raw: bytes) -> Dataset:
+    with quiet():
+        try:
+            dataset = dcmread(BytesIO(raw), specific_tags=list(_TAGS))
+            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+            stored = len(dataset.PixelData)
+            bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel)
+            expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1) * bits // 8
+            depth = int(dataset.BitsStored), int(dataset.BitsAllocated), int(dataset.HighBit), int(dataset.PixelRepresentation)
+        except READ_FAULTS:
+            raise InputError(path.name, why="it has no whole image (no or damaged pixel data)", fix=_AGAIN) from None
+    if dataset.SamplesPerPixel != 1 or dataset.PhotometricInterpretation != "MONOCHROME2":
+        raise InputError(path.name, why="it is in colour or inverted, not plain grey values (MONOCHROME2)", fix="Choose another series")
+    bits_stored, allocated, high, sign = depth
+    if allocated not in (8, 16, 32) or not 1 <= bits_stored <= allocated or high != bits_stored - 1 or sign not in (0, 1):
+        raise InputError(path.name, why="its pixels have an unknown layout (bits stored, allocated, high bit, sign)", fix=_AGAIN)
+    _check_decoder(path, syntax)
+    if not syntax.is_compressed and stored not in (expected, expected + expected % 2):
+        raise InputError(path.name, why=f"it holds {stored:,} bytes of pixels instead of {expected:,}: cut off or damaged", fix=_AGAIN)
+    return dataset
+
+
+def _check_decoder(path: Path, syntax: UID) -> None:
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        raise InputError(
+            path.name, why=f"its compression ({syntax.name[:60]}) cannot be decoded", fix="Export the series uncompressed"
+        ) from None
+    if not available:
+        package = "pylibjpeg-openjpeg" if syntax in JPEG2000TransferSyntaxes or "JPEG 2000" in syntax.name else "pylibjpeg-libjpeg"
+        raise InputError(
+            path.name,
+            why=f"it is compressed ({syntax.name}), and the package {package} that decodes it is not installed",
+            fix=f"Install it (pip install pylibjpeg {package}), or export the series uncompressed",
+        )
+
+
+def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
+    with quiet():
+        try:
+            stored = pixel_array(dataset, index=frame.index, raw=True)
+        except READ_FAULTS:
+            raise InputError(path.name, why="its pixel data are damaged", fix=_AGAIN) from None
+    if stored.shape != (frame.rows, frame.columns):
+        raise InputError(path.name, why="its image has another size than its header says", fix=_AGAIN)
+    return stored
+
+
+def _check_values(path: Path, frame: Frame, values: NDArray[np.float32]) -> None:
+    if not (np.isfinite(frame.slope) and np.isfinite(frame.inter) and frame.slope != 0.0):
+        raise InputError(path.name, why=f"its RescaleSlope is {frame.slope:g}, its RescaleIntercept {frame.inter:g}", fix="Export the series again")
+    if not np.isfinite(values).all():
+        raise InputError(path.name, why="its intensities are too large for float32 (3.4e38)", fix="Export the series again")
