@@ -92,7 +92,7 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_post_options(parser: argparse.ArgumentParser) -> None:
     """One option a field of `PostParams`, from the field's own description."""
-    from .postprocessing.pipeline import PostParams
+    from .postprocessing.params import PostParams
     from .workflows.command import post_option
 
     defaults = PostParams().as_dict()
@@ -209,7 +209,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _post_params(arguments: argparse.Namespace) -> Any:
-    from .postprocessing.pipeline import PostParams
+    from .postprocessing.params import PostParams
 
     given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
     return PostParams.from_strings({"threshold": arguments.threshold, **given})

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.anomaly_map import AnomalyMap
 from ..core.volume import Volume
 from ..detectors.registry import method_class
-from ..postprocessing.pipeline import PostParams
+from ..postprocessing.params import PostParams
 from .load import MaskInput
 
 _SPELLING = {"min_ml": "min-size-ml", "min_voxels": "min-size-voxels"}

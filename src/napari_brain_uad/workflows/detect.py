@@ -20,7 +20,8 @@ from ..core.volume import Volume
 from ..detectors.registry import create, method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.checkpoint import load_checkpoint
-from ..postprocessing.pipeline import PostParams, PostResult, postprocess
+from ..postprocessing.params import PostParams
+from ..postprocessing.pipeline import PostResult, postprocess
 from ..preprocessing.brain_mask import estimate_brain_mask
 from .command import detect_command
 from .devices import resolve_device
@@ -39,6 +40,8 @@ class Detection:
         The scan, with the brain mask that was used.
     map : AnomalyMap
         The raw score.
+    post : PostParams
+        The post-processing asked for.
     result : PostResult
         Threshold, mask and regions.
     truth : array of bool or None
@@ -53,6 +56,7 @@ class Detection:
 
     volume: Volume
     map: AnomalyMap
+    post: PostParams
     result: PostResult
     truth: NDArray[np.bool_] | None
     evaluation: Evaluation | None
@@ -204,7 +208,7 @@ def finish_detection(
         progress.update(0.3, "Evaluating")
         evaluation = evaluate_map(amap.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
     progress.update(1.0, "Done")
-    return Detection(volume, amap, result, truth, evaluation, seconds, command)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
 
 
 def _as_params(kind: type[Params], given: ParamsInput) -> Params:
