@@ -38,3 +38,11 @@ class PostParams(Params):
         """Voxels that a region needs to be kept, from both limits."""
         # Rounded first: 0.02 ml in voxels of 1 mm3 are 20, not 20.000000000000004.
         return max(self.min_voxels, math.ceil(round(self.min_ml * 1000.0 / voxel_volume_mm3, 6)))
+
+
+_SPELLING = {"min_ml": "min-size-ml", "min_voxels": "min-size-voxels"}
+
+
+def post_option(field: str) -> str:
+    """The command-line option of a field of `PostParams`, like ``--min-size-ml``."""
+    return f"--{_SPELLING.get(field, field.replace('_', '-'))}"
