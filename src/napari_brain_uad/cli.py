@@ -71,8 +71,9 @@ def _add_detect(commands: Any) -> None:
         "--threshold",
         default="auto",
         metavar="RULE",
-        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P (default: auto)",
+        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-fpr:RATE (default: auto)",
     )
+    parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, for healthy-fpr")
     _add_post_options(parser)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     _add_out(parser)
@@ -92,8 +93,7 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_post_options(parser: argparse.ArgumentParser) -> None:
     """One option a field of `PostParams`, from the field's own description."""
-    from .postprocessing.pipeline import PostParams
-    from .workflows.command import post_option
+    from .postprocessing.params import PostParams, post_option
 
     defaults = PostParams().as_dict()
     group = parser.add_argument_group("post-processing")
@@ -194,6 +194,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             truth=arguments.truth,
             model=arguments.model,
             post=post,
+            healthy=arguments.healthy,
             device=arguments.device,
             seed=arguments.seed,
             progress=progress.part(0.0, 0.8),
@@ -209,7 +210,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _post_params(arguments: argparse.Namespace) -> Any:
-    from .postprocessing.pipeline import PostParams
+    from .postprocessing.params import PostParams
 
     given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
     return PostParams.from_strings({"threshold": arguments.threshold, **given})

@@ -72,10 +72,9 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
     assert out.count("NaN") == 0
     written = json.loads((out_dir / "flair_threshold_metrics.json").read_text())
     evaluated = json.loads(out)
-    shared = {m["name"]: m["value"] for m in written["metrics"]}
-    for metric in evaluated["metrics"]:
-        if metric["name"] in ("AUPRC", "AUROC", "⌈Dice⌉"):
-            assert metric["value"] == shared[metric["name"]]
+    for name in ("auprc", "auroc", "pro", "best_dice", "best_dice_voxels"):
+        assert evaluated["metrics"][name] == written["metrics"][name]
+    assert written["metrics"]["dice"]["value"] == pytest.approx(written["metrics"]["best_dice_voxels"]["value"], abs=0.02)
 
 
 @pytest.mark.parametrize(

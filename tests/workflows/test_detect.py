@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from napari_brain_uad.postprocessing.pipeline import PostParams
+from napari_brain_uad.postprocessing.params import PostParams
 
 import napari_brain_uad as brain_uad
 from napari_brain_uad import cli
@@ -47,7 +47,7 @@ def test_regions_are_in_the_scans_millimetres(case: Any) -> None:
     files = save_detection(detect(case.scan, mask=case.mask), case.folder / "out")
     record = json.loads(files["regions"].read_text())
     centre = nib.affines.apply_affine(case.affine, np.argwhere(case.lesion).mean(axis=0))
-    assert np.linalg.norm(np.array(record["regions"][0]["centroid_mm"]) - centre) < 2.5
+    assert np.linalg.norm(np.array([record["regions"][0][f"centroid_{axis}_mm"] for axis in "xyz"]) - centre) < 2.5
     lines = files["regions_tsv"].read_text().splitlines()
     assert len(lines) == len(record["regions"]) + 1
     assert record["notice"].startswith("Research use only")
@@ -129,3 +129,17 @@ def test_training_needs_a_folder_with_scans(tmp_path: Path) -> None:
         train("covariance", tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         train("covariance", tmp_path / "nowhere")
+
+
+def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
+    """Against numpy: the share of healthy brain above the threshold is the rate asked for."""
+    maps = []
+    for scan in find_scans(healthy_folder):
+        maps.append(save_detection(detect(scan, "thresh-raw"), case.folder / "healthy-maps")["map"])
+    detection = detect(case.scan, "thresh-raw", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+    scores = np.concatenate([detect(scan, "thresh-raw").map.brain_scores() for scan in find_scans(healthy_folder)])
+    assert (scores > detection.result.threshold.value).mean() == pytest.approx(0.01, abs=0.001)
+    assert "5 healthy scans" in detection.result.threshold.origin
+    assert detection.result.regions[0].peak > detection.result.threshold.value
+    with pytest.raises(InputError, match="made with thresh-raw"):
+        detect(case.scan, "threshold", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)

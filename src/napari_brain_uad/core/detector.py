@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .anomaly_map import AnomalyMap
-from .params import Params
+from .params import Params as AnyParams
 from .progress import Progress
 from .threshold import ThresholdRule
 from .volume import Volume
@@ -90,8 +90,8 @@ class Detector(Protocol):
     """
 
     INFO: ClassVar[MethodInfo]
-    Params: ClassVar[type[Params]]
-    params: Params
+    Params: ClassVar[type[AnyParams]]
+    params: AnyParams
 
     def fit(self, volumes: Sequence[Volume], *, seed: int, progress: Progress) -> None:
         """Learn what healthy looks like.

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_type_hints
+from typing import Any, Self, cast, get_type_hints
 
 from .errors import InputError
 
@@ -127,7 +127,7 @@ def _coerce(owner: str, name: str, value: Any, kind: type) -> Scalar:
         return float(value)
     if type(value) is not kind:
         raise InputError(f"{owner}.{name}", why=f"{value!r} is not of type {kind.__name__}", fix=f"Give a value of type {kind.__name__}")
-    return value  # type: ignore[no-any-return]  # its type was just compared with `kind`
+    return cast(Scalar, value)
 
 
 def _check(owner: str, name: str, value: Scalar, info: FieldInfo) -> None:

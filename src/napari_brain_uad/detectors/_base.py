@@ -13,7 +13,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_mask_not_empty, check_not_constant, raise_errors
 from ..core.detector import MethodInfo, State, state_is_finite
 from ..core.errors import InputError, ModelError
-from ..core.params import Params
+from ..core.params import Params as AnyParams
 from ..core.progress import Progress
 from ..core.provenance import array_sha256, state_sha256, versions
 from ..core.volume import Volume
@@ -34,9 +34,9 @@ class BaseDetector(ABC):
     """
 
     INFO: ClassVar[MethodInfo]
-    Params: ClassVar[type[Params]]
+    Params: ClassVar[type[AnyParams]]
 
-    def __init__(self, params: Params | None = None) -> None:
+    def __init__(self, params: AnyParams | None = None) -> None:
         own = self.Params() if params is None else params
         if type(own) is not self.Params:
             raise InputError(f"{self.INFO.id} takes its own parameters", why=f"these are {type(own).__qualname__}")

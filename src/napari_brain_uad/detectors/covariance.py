@@ -74,7 +74,7 @@ class Covariance(BaseDetector):
     )
     params: CovarianceParams
 
-    def __init__(self, params: Params | None = None) -> None:
+    def __init__(self, params: CovarianceParams | None = None) -> None:
         super().__init__(params)
         self._state: State = {}
 

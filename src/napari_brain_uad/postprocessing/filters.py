@@ -9,9 +9,7 @@ from scipy import ndimage
 from ..core.errors import InputError
 from ..core.volume import Grid
 from ._median_network import median_valid
-
-MEDIAN_SIZES = (0, 3, 5, 7)
-"""Sizes that `median` knows, in voxels; 0 = off."""
+from .params import MEDIAN_SIZES
 
 Box = tuple[slice, slice, slice]
 

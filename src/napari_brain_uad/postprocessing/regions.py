@@ -146,6 +146,19 @@ def boxes_2d(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int, int]]:
     return boxes
 
 
+REGION_COLUMNS = (
+    "region",
+    "volume_ml",
+    "voxels",
+    "peak",
+    *(f"{point}_{axis}_mm" for point in ("centroid", "peak") for axis in "xyz"),
+    "peak_index",
+    "box",
+    "hit",
+)
+"""The keys of every row of `as_rows`, in reading order: a table without regions has a header too."""
+
+
 def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
     """The region table as plain data, one dictionary a region, columns in reading order."""
     return [

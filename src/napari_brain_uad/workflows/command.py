@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.volume import Volume
 from ..detectors.registry import method_class
-from ..postprocessing.pipeline import PostParams
+from ..postprocessing.params import PostParams, post_option
 from .load import MaskInput
-
-_SPELLING = {"min_ml": "min-size-ml", "min_voxels": "min-size-voxels"}
-
-
-def post_option(field: str) -> str:
-    """The command-line option of a field of `PostParams`, like ``--min-size-ml``."""
-    return f"--{_SPELLING.get(field, field.replace('_', '-'))}"
-
 
 def detect_command(
     amap: AnomalyMap,
@@ -27,6 +20,7 @@ def detect_command(
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     model: Path | None = None,
+    healthy: Sequence[object] | None = None,
     device: str = "auto",
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
@@ -43,6 +37,8 @@ def detect_command(
         if name not in known or value != known[name]:
             words += ["--set", f"{name}={value}"]
     words += _post_words(post)
+    if healthy:
+        words += ["--healthy", *(str(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from ..core.volume import Volume
 from ..detectors.registry import create, method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.checkpoint import load_checkpoint
-from ..postprocessing.pipeline import PostParams, PostResult, postprocess
+from ..postprocessing.params import PostParams
+from ..io.nifti import read_map
+from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ..preprocessing.brain_mask import estimate_brain_mask
 from .command import detect_command
 from .devices import resolve_device
 from .load import MaskInput, as_mask, load
 
 ParamsInput = Params | Mapping[str, Any] | None
+HealthyInput = Sequence[AnomalyMap | str | Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Detection:
         The scan, with the brain mask that was used.
     map : AnomalyMap
         The raw score.
+    post : PostParams
+        The post-processing asked for.
     result : PostResult
         Threshold, mask and regions.
     truth : array of bool or None
@@ -53,6 +58,7 @@ class Detection:
 
     volume: Volume
     map: AnomalyMap
+    post: PostParams
     result: PostResult
     truth: NDArray[np.bool_] | None
     evaluation: Evaluation | None
@@ -125,6 +131,7 @@ def detect(
     truth: MaskInput | None = None,
     model: str | Path | None = None,
     post: PostParams | None = None,
+    healthy: HealthyInput | None = None,
     device: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
@@ -147,6 +154,8 @@ def detect(
         Trained model, for methods that need one.
     post : PostParams, optional
         Post-processing; the defaults otherwise.
+    healthy : sequence of AnomalyMap or path, optional
+        Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
     device : str
         "auto", "cpu", "cuda" or "mps".
     seed : int
@@ -172,9 +181,12 @@ def detect(
     volume = prepare_volume(scan, mask)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
     model_path = None if model is None else Path(model)
+    healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     amap = score_volume(volume, method, params=params, model=model_path, device=device, seed=seed, progress=progress.part(0.05, 0.6))
-    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model_path, device=device)
-    return finish_detection(volume, amap, post, truth=truth_array, command=command, started=start, progress=progress.part(0.6, 1.0))
+    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model_path, healthy=healthy, device=device)
+    return finish_detection(
+        volume, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
+    )
 
 
 def finish_detection(
@@ -184,6 +196,7 @@ def finish_detection(
     *,
     truth: NDArray[np.bool_] | None,
     command: str,
+    healthy: Sequence[NDArray[np.float32]] | None = None,
     started: float | None = None,
     progress: Progress | None = None,
 ) -> Detection:
@@ -191,20 +204,40 @@ def finish_detection(
 
     Parameters
     ----------
+    healthy : sequence of arrays of float32, optional
+        What `read_healthy` gave.
     started : float, optional
         ``time.perf_counter()`` when the run began; now when None.
     """
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
-    result = postprocess(amap, post, truth=truth)
+    result = postprocess(amap, post, truth=truth, healthy=healthy)
     seconds = time.perf_counter() - start
     evaluation = None
     if truth is not None:
         progress.update(0.3, "Evaluating")
         evaluation = evaluate_map(amap.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
     progress.update(1.0, "Done")
-    return Detection(volume, amap, result, truth, evaluation, seconds, command)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
+
+
+def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
+    """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
+
+    Raises
+    ------
+    InputError
+        If a map cannot be read, or is another method's.
+    """
+    scores = []
+    for given in maps:
+        amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
+        if amap.method != method:
+            raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
+        score, brain = filtered_score(amap, post)
+        scores.append(score[brain])
+    return scores
 
 
 def _as_params(kind: type[Params], given: ParamsInput) -> Params:

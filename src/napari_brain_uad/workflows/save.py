@@ -15,7 +15,7 @@ from ..core.provenance import NOTICE
 from ..evaluation.figure import detection_figure
 from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
-from ..postprocessing.regions import as_rows
+from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
 
 
@@ -91,26 +91,19 @@ def regions_record(detection: Detection) -> dict[str, Any]:
         "scan": detection.map.name,
         "method": detection.map.method,
         "threshold": detection.result.threshold.as_dict(),
-        "units": {
-            "volume_ml": "ml",
-            "centroid_mm": "mm, RAS+",
-            "peak_mm": "mm, RAS+",
-            "peak": detection.map.unit,
-            "box": "voxels, RAS+ axes",
-        },
+        "units": {"volume_ml": "ml", "centroid, peak position": "mm, RAS+", "peak": detection.map.unit, "index, box": "voxels, RAS+ axes"},
         "regions": rows,
     }
 
 
 def regions_tsv(detection: Detection) -> str:
-    """The regions as a tab-separated table; lists are written with commas."""
+    """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
     rows = as_rows(detection.result.regions)
-    names = list(rows[0]) if rows else ["number", "voxels", "volume_ml", "centroid_mm", "peak", "peak_mm", "box", "hit"]
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(REGION_COLUMNS)
     for row in rows:
-        writer.writerow([_cell(row[name]) for name in names])
+        writer.writerow([_cell(row[name]) for name in REGION_COLUMNS])
     return text.getvalue()
 
 
@@ -132,7 +125,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
             "background": detection.map.background,
             "default_threshold": str(detection.map.default_threshold),
         },
-        "postprocessing": detection.result.params.as_dict(),
+        "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
         "command": detection.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

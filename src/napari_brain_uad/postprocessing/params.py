@@ -1,0 +1,48 @@
+"""The settings of the post-processing, apart from the code that acts on them: the command line's help needs no scipy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..core.errors import InputError
+from ..core.params import Params, param
+from ..core.threshold import ThresholdRule
+
+MEDIAN_SIZES = (0, 3, 5, 7)
+"""Sizes of the median filter, in voxels; 0 = off."""
+
+
+@dataclass(frozen=True)
+class PostParams(Params):
+    """Settings of the post-processing, in the order in which they act."""
+
+    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", unit="voxels", low=0, high=7, step=1)
+    gaussian_mm: float = param(0.0, "Gaussian smoothing of the score (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
+    erode: int = param(0, "Layers taken off the brain mask before thresholding", unit="voxels", low=0, high=20, step=1)
+    threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
+    opening: int = param(0, "Opening of the mask: layers eroded, then dilated", unit="voxels", low=0, high=10, step=1)
+    fill_holes: bool = param(False, "Fill holes that a region encloses")
+    min_voxels: int = param(20, "Smallest region kept", unit="voxels", low=0, high=100_000, step=1)
+    min_ml: float = param(0.0, "Smallest region kept; the larger of both limits counts", unit="ml", low=0.0, high=100.0, step=0.05)
+    connectivity: str = param("26", "Neighbours that join a region: faces, edges, corners", choices=("6", "18", "26"), advanced=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.median not in MEDIAN_SIZES:
+            raise InputError("PostParams.median", why=f"{self.median} is not 0, 3, 5 or 7", fix="Choose 0 (off), 3, 5 or 7")
+        if self.threshold != "auto":
+            ThresholdRule.parse(self.threshold)
+
+    def smallest(self, voxel_volume_mm3: float) -> int:
+        """Voxels that a region needs to be kept, from both limits."""
+        # Rounded first: 0.02 ml in voxels of 1 mm3 are 20, not 20.000000000000004.
+        return max(self.min_voxels, math.ceil(round(self.min_ml * 1000.0 / voxel_volume_mm3, 6)))
+
+
+_SPELLING = {"min_ml": "min-size-ml", "min_voxels": "min-size-voxels"}
+
+
+def post_option(field: str) -> str:
+    """The command-line option of a field of `PostParams`, like ``--min-size-ml``."""
+    return f"--{_SPELLING.get(field, field.replace('_', '-'))}"
