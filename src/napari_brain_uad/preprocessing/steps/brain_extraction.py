@@ -1,0 +1,68 @@
+"""The brain without skull, skin and eyes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.checks import Finding
+from ...core.errors import InputError
+from ...core.params import param
+from ...core.volume import Volume
+from ..brain_mask import estimate_brain_mask
+from ..geometry import resample_mask
+from ..step import Context, Step, StepResult
+from .extractors import BACKENDS, extract
+
+_PLAUSIBLE_ML = (600.0, 2300.0)
+"""Adult and child brains with their ventricles; what lies outside is most likely a failed extraction."""
+
+
+@dataclass(frozen=True)
+class BrainExtraction(Step):
+    """Find the brain, set everything else to 0.
+
+    Scans that are skull-stripped already are recognised (one constant value around the brain) and only get their mask. Further
+    sequences of a patient that were aligned to a reference take over the reference's brain: networks for brain extraction know T1
+    best.
+    """
+
+    ID = "brain_extraction"
+    TITLE = "Extract the brain"
+    SHARE = 8.0
+
+    backend: str = param("deepbet", "Which tool finds the brain", choices=BACKENDS)
+    from_reference: bool = param(True, "Take over the brain of the patient's reference sequence, when there is one")
+
+    def apply(self, volume: Volume, context: Context) -> StepResult:
+        """See `Step.apply`."""
+        if volume.mask is not None:
+            return _cut(volume, volume.mask, "brain mask given with the scan", ())
+        found = estimate_brain_mask(volume)
+        if found.stripped:
+            return _cut(volume, found.mask, "already skull-stripped: " + found.origin, ())
+        reference = context.reference
+        if self.from_reference and reference is not None and reference.volume.mask is not None:
+            mask = resample_mask(reference.volume.mask, reference.volume.grid, volume.grid)
+            return _cut(volume, mask, f"brain of {reference.volume.name}, the patient's reference", ())
+        mask = extract(self.backend, volume, context.progress)
+        return _cut(volume, mask, f"found by {self.backend}", _check_size(mask, volume))
+
+
+def _cut(volume: Volume, mask: NDArray[np.bool_], origin: str, findings: tuple[Finding, ...]) -> StepResult:
+    if not mask.any():
+        raise InputError(f"No brain was found in {volume.name}", fix="Check that it is a brain scan, choose another backend, or give a mask")
+    millilitres = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000
+    stripped = volume.with_data(np.where(mask, volume.data, np.float32(0.0))).with_mask(mask)
+    outcome = {"origin": origin, "brain_ml": round(millilitres, 1)}
+    return StepResult(stripped, outcome=outcome, said=f"{origin}, {millilitres:.0f} ml", findings=findings)
+
+
+def _check_size(mask: NDArray[np.bool_], volume: Volume) -> tuple[Finding, ...]:
+    millilitres = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000
+    if _PLAUSIBLE_ML[0] <= millilitres <= _PLAUSIBLE_ML[1]:
+        return ()
+    said = f"the extracted brain has {millilitres:.0f} ml; brains have {_PLAUSIBLE_ML[0]:.0f} to {_PLAUSIBLE_ML[1]:.0f}"
+    return (Finding("brain-size", "warning", said, "Look at its outline; try another backend or give a mask"),)
