@@ -139,22 +139,25 @@ def _scan(folder: Path) -> _Folder:
     if not folder.is_dir():
         raise InputError(f"{folder.name} is not a folder", fix="Give a folder of DICOM files")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    marked, others, frames, without = [], [], [], 0
+    marked: list[Path] = []
+    others: list[Path] = []
     for path in files:
         try:
             (marked if is_dicom(path) else others).append(path)
         except OSError as error:
             raise InputError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the folder") from error
-    images = []
+    frames: list[Frame] = []
+    images: list[Path] = []
     for path in marked:
         found = read_frames(path)
         frames += found
-        without += not found
         images += [path] if found else []
     _check_unmarked(others, images)
     if not frames:
-        raise InputError(f"Folder {folder.name} holds no DICOM image", why=f"of its {len(files)} files none is one", fix="Give another folder")
-    return _Folder(_volumes(frames), tuple(_left_out(without, len(others))))
+        raise InputError(
+            f"Folder {folder.name} holds no DICOM image", why=f"of its {len(files)} files none is one", fix="Give another folder"
+        )
+    return _Folder(_volumes(frames), tuple(_left_out(len(marked) - len(images), len(others))))
 
 
 def _check_unmarked(others: Sequence[Path], images: Sequence[Path]) -> None:
@@ -165,7 +168,7 @@ def _check_unmarked(others: Sequence[Path], images: Sequence[Path]) -> None:
         size = path.stat().st_size
         alike = path.suffix.lower() in suffixes and (size == 0 or 2 * size >= least)
         if alike or path.suffix.lower() in _SUFFIXES:
-            raise InputError(path.name, why="it is not a DICOM file although it looks like one: damaged", fix="Copy it again, or take it away")
+            raise InputError(path.name, why="it looks like a DICOM file, but is none: damaged", fix="Copy it again, or take it away")
 
 
 def _left_out(without: int, others: int) -> Iterable[Finding]:
@@ -189,9 +192,7 @@ def _volumes(frames: Sequence[Frame]) -> dict[str, tuple[Frame, ...]]:
 
 def _series(uid: str, frames: Sequence[Frame]) -> Series:
     first = frames[0]
-    return Series(
-        uid, first.series_number, first.modality, _sequence(first), len(frames), (first.columns, first.rows), first.description
-    )
+    return Series(uid, first.series_number, first.modality, _sequence(first), len(frames), (first.columns, first.rows), first.description)
 
 
 def _listed(volumes: Mapping[str, Sequence[Frame]]) -> tuple[Series, ...]:

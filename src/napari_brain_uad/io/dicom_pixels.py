@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels import get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 from ..core.errors import InputError
@@ -133,6 +134,8 @@ def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
 
 def _check_values(path: Path, frame: Frame, values: NDArray[np.float32]) -> None:
     if not (np.isfinite(frame.slope) and np.isfinite(frame.inter) and frame.slope != 0.0):
-        raise InputError(path.name, why=f"its RescaleSlope is {frame.slope:g}, its RescaleIntercept {frame.inter:g}", fix="Export the series again")
+        raise InputError(
+            path.name, why=f"its RescaleSlope is {frame.slope:g}, its RescaleIntercept {frame.inter:g}", fix="Export the series again"
+        )
     if not np.isfinite(values).all():
         raise InputError(path.name, why="its intensities are too large for float32 (3.4e38)", fix="Export the series again")

@@ -176,7 +176,7 @@ def _plane(what: str, frames: Sequence[Frame]) -> tuple[NDArray[np.float64], NDA
     if not ((spacings[0] >= 0.05) & (spacings[0] <= 30)).all():
         raise InputError(what, why=f"a pixel spacing of {spacings[0][0]:.3g} x {spacings[0][1]:.3g} mm is impossible", fix=_EXPORT)
     rows, columns = orientations[0][:3], orientations[0][3:]
-    lengths = np.linalg.norm(rows), np.linalg.norm(columns)
+    lengths = float(np.linalg.norm(rows)), float(np.linalg.norm(columns))
     if max(abs(lengths[0] - 1.0), abs(lengths[1] - 1.0), abs(float(rows @ columns))) > 5e-3:
         raise InputError(what, why="its ImageOrientationPatient is not a pair of perpendicular directions", fix=_EXPORT)
     return rows / lengths[0], columns / lengths[1], spacings[0]
@@ -211,14 +211,18 @@ def _check_gaps(what: str, heights: NDArray[np.float64], normal: NDArray[np.floa
     if len(twice):
         places = _listed([sign * float(height) for height in heights[twice]], axis)
         many = f"{len(twice)} slices lie" if len(twice) > 1 else "a slice lies"
-        raise InputError(what, why=f"{many} where there is another already: {places}", fix="Remove the duplicates, or export the series again")
+        raise InputError(
+            what, why=f"{many} where there is another already: {places}", fix="Remove the duplicates, or export the series again"
+        )
     steps = np.maximum(np.round(gaps / usual), 1.0)
     # The regular distance, from all gaps that are one step or a whole number of steps.
     pitch = float((heights[-1] - heights[0]) / steps.sum())
     regular = heights[0] + pitch * np.concatenate([[0.0], np.cumsum(steps)])
     if np.abs(heights - regular).max() > min(PLACE_TOLERANCE_MM, 0.1 * pitch):
         raise InputError(
-            what, why=f"the distances between its slices vary from {gaps.min():.4g} to {gaps.max():.4g} mm", fix="Slices may be missing. " + _EXPORT
+            what,
+            why=f"the distances between its slices vary from {gaps.min():.4g} to {gaps.max():.4g} mm",
+            fix="Slices may be missing. " + _EXPORT,
         )
     if not (steps == 1).all():
         missing = [sign * (height + pitch * n) for height, count in zip(heights, steps, strict=False) for n in range(1, int(count))]
@@ -226,9 +230,7 @@ def _check_gaps(what: str, heights: NDArray[np.float64], normal: NDArray[np.floa
         raise InputError(what, why=f"{many} missing at {_listed(missing, axis)}", fix=_EXPORT)
 
 
-def _check_line(
-    what: str, positions: NDArray[np.float64], step: NDArray[np.float64], normal: NDArray[np.float64]
-) -> tuple[Finding, ...]:
+def _check_line(what: str, positions: NDArray[np.float64], step: NDArray[np.float64], normal: NDArray[np.float64]) -> tuple[Finding, ...]:
     """The slices lie on one line, which may lean against the normal (gantry tilt): the affine then is sheared, and exact."""
     off = np.abs(positions - positions[0] - np.arange(len(positions))[:, None] * step).max()
     if off > PLACE_TOLERANCE_MM:

@@ -45,7 +45,8 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     Parameters
     ----------
     fixed, moving : Volume
-        Both with a brain mask; what lies outside counts as 0.
+        `fixed` with a brain mask: only it and 8 mm around it are looked at. Affine alignment needs the brain mask of `moving` too,
+        and takes both images as 0 outside; rigid alignment uses whole heads.
     kind : {"rigid", "affine"}
         6 or 12 degrees of freedom.
     progress : Progress
@@ -66,15 +67,22 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     (rigid: from the scanner's coordinates when the brains already overlap there) and, for affine, their sizes; 4 mm, then 2.5 mm
     voxels.
     """
-    for volume in (fixed, moving):
+    for volume in (fixed, moving) if kind == "affine" else (fixed,):
         if volume.mask is None or not volume.mask.any():
             raise InputError(f"{volume.name} cannot be aligned", why="its brain mask is missing or empty", fix="Extract the brain first")
+    if kind == "affine":
+        fixed, moving = _only_brain(fixed), _only_brain(moving)
     matrix = _first_guess(fixed, moving, kind)
     information = 0.0
     for number, (spacing, share) in enumerate(_LEVELS):
         part = progress.part(number / len(_LEVELS), (number + 1) / len(_LEVELS))
         matrix, information = _refine(_coarse(fixed, spacing), _coarse(moving, spacing), matrix, kind, share, part)
     return Alignment(matrix, information)
+
+
+def _only_brain(volume: Volume) -> Volume:
+    assert volume.mask is not None
+    return volume.with_data(np.where(volume.mask, volume.data, np.float32(0.0)))
 
 
 def _first_guess(fixed: Volume, moving: Volume, kind: str) -> NDArray[np.float64]:
@@ -92,10 +100,14 @@ def _first_guess(fixed: Volume, moving: Volume, kind: str) -> NDArray[np.float64
 
 
 def _moments(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre of the brain and its extent (standard deviation along the world axes), in mm."""
-    assert volume.mask is not None
-    points = volume.grid.to_world(np.argwhere(volume.mask)[::7])
+    """Centre of the brain, or of the head without a mask, and its extent (standard deviation along the world axes), in mm."""
+    points = volume.grid.to_world(np.argwhere(_seen(volume))[::7])
     return points.mean(axis=0), points.std(axis=0)
+
+
+def _seen(volume: Volume) -> NDArray[np.bool_]:
+    """The brain, or without a mask whatever is brighter than the mean."""
+    return volume.mask if volume.mask is not None else np.asarray(volume.data > volume.data.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,22 +117,22 @@ class _Coarse:
 
 
 def _coarse(volume: Volume, spacing: float) -> _Coarse:
-    """The brain and its surroundings on an upright grid of its own, blurred to the voxel size, in SimpleITK's frame.
+    """The brain and its surroundings on an upright grid of their own, blurred to the voxel size, in SimpleITK's frame.
 
     World axes are kept (RAS numbers, not ITK's LPS): both images speak the same, so the transform does too.
     """
-    assert volume.mask is not None
-    corners = volume.grid.to_world(_box_corners(volume.mask))
+    seen = _seen(volume)
+    corners = volume.grid.to_world(_box_corners(seen))
     low, high = corners.min(axis=0) - _MARGIN_MM, corners.max(axis=0) + _MARGIN_MM
-    fine = min(1.0, spacing) if spacing <= 1.0 else spacing / 2.0
+    fine = spacing / 2.0
     shape = np.ceil((high - low) / fine).astype(int) + 1
     affine = np.diag([fine, fine, fine, 1.0])
     affine[:3, 3] = low
     grid = Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
-    brain = resample_array(np.where(volume.mask, volume.data, np.float32(0.0)), volume.grid, grid)
-    inside = resample_array(volume.mask.astype(np.float32), volume.grid, grid)
-    top = float(np.percentile(volume.data[volume.mask], 99.5))
-    image = sitk.DiscreteGaussian(_placed(np.clip(brain, None, top), grid), (spacing / 2.0) ** 2)
+    data = resample_array(volume.data, volume.grid, grid)
+    inside = resample_array(seen.astype(np.float32), volume.grid, grid)
+    top = float(np.percentile(volume.data[seen], 99.5))
+    image = sitk.DiscreteGaussian(_placed(np.clip(data, None, top), grid), (spacing / 2.0) ** 2)
     mask = sitk.BinaryDilate(sitk.Cast(_placed(inside, grid) > 0.5, sitk.sitkUInt8), [int(np.ceil(_MARGIN_MM / 2 / fine))] * 3)
     return _Coarse(sitk.Shrink(image, [2, 2, 2]), sitk.Shrink(mask, [2, 2, 2]))
 

@@ -23,7 +23,7 @@ class Reference:
     Parameters
     ----------
     volume : Volume
-        With its brain mask, in its own space.
+        The whole head (as loaded) with its brain mask, in its own space.
     matrix : array, shape (4, 4), or None
         World mm of the template to world mm of `volume`, once that is known.
     """

@@ -1,0 +1,290 @@
+"""Prepare raw scans for a method: what the window, the command line and scripts all call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+
+from ..core.errors import BrainUADError, InputError
+from ..core.progress import Progress
+from ..core.volume import Volume
+from ..io.atomic import atomic_path, write_json
+from ..io.nifti import write_mask, write_volume
+from ..preprocessing import cache as disk
+from ..preprocessing.brain_mask import estimate_brain_mask
+from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline
+from ..preprocessing.prepared import Prepared
+from ..preprocessing.presets import preset
+from ..preprocessing.qc import preparation_figure
+from ..preprocessing.step import Reference
+from .load import load
+from .save import output_stem
+
+REFERENCE_ORDER = ("T1", "T1c", "FLAIR", "T2", "PD")
+"""Which sequence of a patient the others are aligned to: the first of these that is there."""
+
+Scan = Volume | str | Path
+
+
+def prepare(
+    scan: Scan,
+    preset_or_pipeline: str | Pipeline = "clinical",
+    *,
+    reference: Reference | None = None,
+    use_cache: bool = True,
+    on_step: Callable[[StepRun], None] | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Bring one scan to a model's grid.
+
+    Parameters
+    ----------
+    scan : Volume, str or Path
+        The scan, or its file.
+    preset_or_pipeline : str or sequence of mapping
+        A preset's id, or a pipeline (see `preprocessing.pipeline`).
+    reference : Reference, optional
+        The patient's reference sequence; see `prepare_patient`.
+    use_cache : bool
+        Look for, and keep, the result in the cache.
+    on_step : callable, optional
+        Called with every step that was done; not when the result came from the cache.
+    progress : Progress, optional
+        Told how far it is; its cancelling stops the run and leaves nothing behind.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    InputError
+        If the scan, the preset or a step's setting cannot be used.
+    Cancelled
+        If the user stopped it.
+    """
+    progress = progress or Progress()
+    progress.update(0.0, "Reading the scan")
+    volume = scan if isinstance(scan, Volume) else load(scan)
+    pipeline = as_pipeline(preset_or_pipeline)
+    if not use_cache:
+        return run_pipeline(pipeline, volume, reference=reference, on_step=on_step, progress=progress)[0]
+    key = disk.cache_key(volume, pipeline, reference)
+    kept = disk.find(key, volume)
+    if kept is not None:
+        progress.update(1.0, "Prepared before: taken from the cache")
+        return kept
+    prepared, _ = run_pipeline(pipeline, volume, reference=reference, on_step=on_step, progress=progress)
+    disk.store(key, prepared)
+    return prepared
+
+
+def as_pipeline(preset_or_pipeline: str | Pipeline) -> Pipeline:
+    """A pipeline from a preset's id, or as it is."""
+    return preset(preset_or_pipeline).pipeline if isinstance(preset_or_pipeline, str) else preset_or_pipeline
+
+
+def needs_preparation(volume: Volume) -> bool:
+    """Whether a scan shows the whole head: it has no brain mask and is not skull-stripped."""
+    return volume.mask is None and not estimate_brain_mask(volume).stripped
+
+
+def prepare_patient(
+    scans: Mapping[str, Scan],
+    preset_or_pipeline: str | Pipeline = "clinical",
+    *,
+    use_cache: bool = True,
+    on_step: Callable[[StepRun], None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Prepared]:
+    """Bring all sequences of one patient to the same grid, aligned with each other.
+
+    Parameters
+    ----------
+    scans : mapping
+        Sequence ("T1", "T1c", "T2", "FLAIR", "PD") to scan or file, each on a grid of its own.
+
+    Returns
+    -------
+    dict
+        Sequence to `Prepared`. The first of `REFERENCE_ORDER` is prepared by itself; the others are aligned to it, and take over its
+        brain and its way to the template. For the other parameters see `prepare`.
+
+    Raises
+    ------
+    InputError
+        As `prepare`, and when no scan is given.
+    """
+    if not scans:
+        raise InputError("Nothing to prepare", why="no scan was given", fix="Give at least one scan")
+    progress = progress or Progress()
+    order = sorted(scans, key=lambda name: REFERENCE_ORDER.index(name) if name in REFERENCE_ORDER else len(REFERENCE_ORDER))
+    volumes = {name: scan if isinstance(scan, Volume) else load(scan) for name, scan in scans.items()}
+    volumes = {name: volume if volume.sequence else replace(volume, sequence=name) for name, volume in volumes.items()}
+    done: dict[str, Prepared] = {}
+    reference: Reference | None = None
+    for number, name in enumerate(order):
+        part = progress.part(number / len(order), (number + 1) / len(order))
+        done[name] = prepare(
+            volumes[name], preset_or_pipeline, reference=reference, use_cache=use_cache, on_step=on_step, progress=part
+        )
+        if reference is None:
+            reference = as_reference(volumes[name], done[name])
+    return {name: done[name] for name in scans}
+
+
+def as_reference(volume: Volume, prepared: Prepared) -> Reference:
+    """A prepared sequence as the reference of the patient's others."""
+    registered = any(step["step"] == "register_mni" for step in prepared.record)
+    return Reference(volume.with_mask(prepared.native_mask), prepared.matrix if registered else None)
+
+
+def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str, *, figure: bool = True) -> dict[str, Path]:
+    """Write a prepared scan, its masks, its record and its quality-control figure.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        What `prepare` returned.
+    native : Volume
+        The scan as loaded.
+    out : str or Path
+        The folder; made when missing.
+    name : str
+        The preset's id, for the file names.
+    figure : bool
+        Draw the figure too (some 2 s).
+
+    Returns
+    -------
+    dict of str to Path
+        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure".
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Folder {folder.name} cannot be made", why=error.strerror or str(error), fix="Choose another --out") from error
+    stem = output_stem(prepared.volume.name, name)
+    endings = {"scan": "prepared.nii.gz", "record": "preparation.json"}
+    if prepared.volume.mask is not None:
+        endings |= {"brainmask": "prepared_brainmask.nii.gz", "native_brainmask": "brainmask.nii.gz"}
+    files = {key: folder / f"{stem}_{ending}" for key, ending in endings.items()}
+    write_volume(files["scan"], prepared.volume)
+    if prepared.volume.mask is not None and prepared.native_mask is not None:
+        write_mask(files["brainmask"], prepared.volume.mask, prepared.volume)
+        write_mask(files["native_brainmask"], prepared.native_mask, native)
+    write_json(files["record"], preparation_record(prepared, name))
+    if figure:
+        files["figure"] = folder / f"{stem}_preparation.png"
+        picture = preparation_figure(prepared, native)
+        with atomic_path(files["figure"]) as temporary:
+            picture.savefig(temporary, dpi=110, metadata={"Software": "napari-brain-uad"})
+    return files
+
+
+def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
+    """How a scan was prepared, as JSON data: settings, transforms, versions; no path and nothing about the patient."""
+    source = prepared.native_source
+    return {
+        "preset": name,
+        "input_sha256": "" if source is None else source.sha256,
+        "native_grid": prepared.native_grid.as_dict(),
+        "grid": prepared.volume.grid.as_dict(),
+        "matrix_to_scan_mm": prepared.matrix.tolist(),
+        "pipeline": list(prepared.record),
+        "findings": [finding.as_dict() for finding in prepared.volume.findings],
+        "versions": disk.versions(),
+    }
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The scans of one patient: sequence to file."""
+
+    name: str
+    scans: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one patient: the files written, or the error's sentence."""
+
+    name: str
+    files: tuple[Path, ...] = ()
+    error: str = ""
+
+
+def prepare_many(
+    patients: Sequence[Patient],
+    preset_id: str,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    use_cache: bool = True,
+    figures: bool = True,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Prepare many patients, several at a time; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    patients : sequence of Patient
+        Their results go to ``out / name``, or to `out` itself when there is only one.
+    jobs : int
+        How many processes; each needs some 2 GB of memory.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `patients`.
+    """
+    progress = progress or Progress()
+    out = Path(out)
+    tasks = [(one, preset_id, out / one.name if len(patients) > 1 else out, use_cache, figures) for one in patients]
+    if jobs <= 1 or len(tasks) <= 1:
+        parts = [progress.part(n / len(tasks), (n + 1) / len(tasks)) for n in range(len(tasks))]
+        return [_prepare_one(task, part) for task, part in zip(tasks, parts, strict=True)]
+    # Fresh processes: forked ones would inherit the threads of ITK and torch in unknown states.
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_share_cores, initargs=(jobs,)) as pool:
+        running = {pool.submit(_prepare_one, task): number for number, task in enumerate(tasks)}
+        outcomes: dict[int, Outcome] = {}
+        try:
+            for finished in as_completed(running):
+                outcomes[running[finished]] = finished.result()
+                progress.update(len(outcomes) / len(tasks), f"{len(outcomes)} of {len(tasks)} patients")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [outcomes[number] for number in range(len(tasks))]
+
+
+def _share_cores(jobs: int) -> None:
+    """Each of several processes takes its share of the cores, or they would fight for them."""
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    os.environ["OMP_NUM_THREADS"] = share
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = share
+
+
+def _prepare_one(task: tuple[Patient, str, Path, bool, bool], progress: Progress | None = None) -> Outcome:
+    patient, preset_id, out, use_cache, figures = task
+    try:
+        volumes = {name: load(path) for name, path in patient.scans.items()}
+        prepared = prepare_patient(volumes, preset_id, use_cache=use_cache, progress=progress)
+        files = [save_prepared(prepared[name], volumes[name], out, preset_id, figure=figures) for name in prepared]
+    except BrainUADError as error:
+        if progress is not None:
+            progress.check()
+        return Outcome(patient.name, error=str(error))
+    return Outcome(patient.name, tuple(path for written in files for path in written.values()))
