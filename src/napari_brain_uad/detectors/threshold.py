@@ -36,7 +36,8 @@ class HistogramThreshold(BaseDetector):
         id="threshold",
         name="Threshold (histogram equalised)",
         family="Threshold",
-        summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR.",
+        summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR. "
+        "Its default threshold flags the brightest 5 % of any brain: on a healthy scan all of that is false.",
         paper="Meissen et al. 2021, Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI, arXiv:2109.06023",
         licence="BSD-3-Clause; no weights",
         needs="One FLAIR scan and a brain mask (or a skull-stripped scan)",
