@@ -21,7 +21,7 @@ test: .venv/.ready-dev ## Set up and run the tests; ARGS="-k name" passes on to 
 	$(X) $(BIN)/python -m pytest $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
-	@failed=; for step in "ruff check ." "ruff format --check ." mypy lint-imports "npe2 validate --imports napari-brain-uad"; do \
+	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \
 	    echo "== $$step"; $(BIN)/$$step || failed=1; \
 	done; test -z "$$failed"
 
