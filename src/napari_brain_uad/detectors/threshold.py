@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.exposure import equalize_hist
 
-from ..core.detector import MethodInfo
+from ..core.detector import Measurement, MethodInfo
 from ..core.params import Params, param
 from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
 from ._base import BaseDetector
+
+MEASURED_WITH = "brain-uad evaluate; 100 thresholds, 6-connected components under 20 voxels dropped, whole volume"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class HistogramThreshold(BaseDetector):
         default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.1,
         bytes_per_voxel=24.0,
+        measured=(
+            Measurement("\u2308Dice\u2309", 0.495, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
+            Measurement("\u2308Dice\u2309", 0.766, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
+            Measurement("AUPRC", 0.365, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
+            Measurement("AUPRC", 0.734, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
+        ),
     )
     params: ThresholdParams
 
