@@ -148,14 +148,14 @@ def _write(figure: Figure, volume: Volume, amap: AnomalyMap, result: PostResult,
     lines = [f"{len(result.regions)} region{'s' * (len(result.regions) != 1)}, {total:.2f} ml flagged", ""]
     lines += [f"{metric.title:<24}{metric.text}" for metric in metrics if metric.name in _SHOWN] + [""] * bool(metrics)
     if result.regions:
-        lines.append("  #      ml   peak   centroid mm (x, y, z)")
+        lines.append("  #      ml   peak  centroid x, y, z (mm)")
     for region in result.regions[:6]:
-        place = ", ".join(f"{mm:.0f}" for mm in region.centroid_mm)
+        place = "".join(f"{mm:>5.0f}" for mm in region.centroid_mm)
         kind = {None: "", True: "  hit", False: "  false alarm"}[region.hit]
-        lines.append(f"{region.number:>3}{region.volume_ml:>8.2f}{region.peak:>#7.3g}   {place:<15}{kind}")
+        lines.append(f"{region.number:>3}{region.volume_ml:>8.2f}{region.peak:>#7.3g}  {place}{kind}")
     if len(result.regions) > 6:
         lines.append(f"    and {len(result.regions) - 6} more")
-    figure.text(0.748, 0.49, "\n".join(lines), fontsize=8, family="monospace", va="top", linespacing=1.3)
+    figure.text(0.748, 0.49, "\n".join(lines), fontsize=7.8, family="monospace", va="top", linespacing=1.3)
 
 
 def _legend(figure: Figure, result: PostResult, has_truth: bool) -> None:
