@@ -120,10 +120,13 @@ class ImageHeader:
     def qform(self) -> NDArray[np.float64]:
         """The affine of the qform (NIfTI-1 standard, "method 2"); NaN where the quaternion is not one."""
         vector = np.array(self.quatern)
-        length = float(vector @ vector)
-        # Stored in float32, the vector of a half turn may be longer than 1 by a rounding error; more is a defect.
-        a = np.sqrt(max(1.0 - length, 0.0)) if length < 1.0 + 1e-5 else np.nan
-        b, c, d = vector / np.sqrt(max(length, 1.0))
+        rest = 1.0 - float(vector @ vector)
+        if rest < 1e-7:
+            # As the standard's C library: a half turn, whose vector is 1 long but for rounding. Much longer is a defect.
+            a, vector = 0.0 if rest > -1e-5 else np.nan, vector / np.sqrt(1.0 - rest)
+        else:
+            a = np.sqrt(rest)
+        b, c, d = vector
         rotation = np.array(
             [
                 [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..core.checks import Finding, raise_errors
 from .headers import DTYPES, ImageHeader
 
-MAX_BYTES = 4 << 30
+MAX_BYTES = 4_000_000_000
 """Largest image that is read: 4 GB, some hundred times a brain at 1 mm."""
 
 _MAGIC = {
@@ -80,7 +80,7 @@ def check_datatype(h: ImageHeader) -> Finding | None:
 
 
 def check_bitpix(h: ImageHeader) -> Finding | None:
-    """bitpix repeats what datatype says; when they differ, one of them is damaged."""
+    """Bitpix repeats what datatype says; when they differ, one of them is damaged."""
     bits = 8 * h.dtype.itemsize
     if h.bitpix == bits:
         return None
