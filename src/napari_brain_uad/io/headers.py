@@ -167,23 +167,22 @@ def parse_header(head: bytes, path: Path) -> ImageHeader:
         return _parse_mgh(head, path)
     sizes = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}
     single = name.endswith((".nii", ".nii.gz"))
-    for size, kind, layout in ((348, "NIfTI-1", _nifti1_dtype), (540, "NIfTI-2", _nifti2_dtype)):
+    for size, kind, layout, magic in ((348, "NIfTI-1", _nifti1_dtype, slice(344, 348)), (540, "NIfTI-2", _nifti2_dtype, slice(4, 12))):
         if size in sizes:
             if len(head) < size:
                 raise InputError(path.name, why=f"it ends inside its header (after {len(head)} bytes)", fix=COPY_AGAIN)
-            return _parse_nifti(head[:size], layout, kind, sizes[size], single)
+            return _parse_nifti(head[:size], layout, kind, head[magic], sizes[size], single)
     raise InputError(path.name, why="it is not a NIfTI file (sizeof_hdr is neither 348 nor 540)", fix="Choose a NIfTI or MGH file")
 
 
-def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, order: str, single: bool) -> ImageHeader:
+def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, magic: bytes, order: str, single: bool) -> ImageHeader:
     raw = np.frombuffer(head, layout.newbyteorder("<" if order == "<" else ">"))[0]
     sform = np.eye(4)
     sform[:3] = [raw["srow_x"], raw["srow_y"], raw["srow_z"]]
     return ImageHeader(
         kind=kind,
         single=single,
-        # numpy drops the zeros at the end of a byte string; the standard's magic has one.
-        magic=bytes(raw["magic"]),
+        magic=magic,
         dim=tuple(int(n) for n in raw["dim"]),
         datatype=int(raw["datatype"]),
         bitpix=int(raw["bitpix"]),

@@ -341,7 +341,7 @@ def _header(stored: NDArray[Any], affine: NDArray[np.float64], source: Source, n
     """A fresh header (352 bytes with the empty extension field)."""
     if max(stored.shape) > np.iinfo(np.int16).max:
         raise InputError(f"{name} cannot be written", why=f"NIfTI-1 holds no axis of {max(stored.shape)} voxels", fix="Crop the scan")
-    header: Any = Nifti1Header()  # type: ignore[no-untyped-call]  # nibabel's headers have no types
+    header: Any = Nifti1Header()
     header.set_data_dtype(stored.dtype.newbyteorder("<"))
     header.set_data_shape(stored.shape)
     header.set_xyzt_units("mm")

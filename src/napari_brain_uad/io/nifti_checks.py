@@ -20,8 +20,8 @@ MAX_BYTES = 4_000_000_000
 """Largest image that is read: 4 GB, some hundred times a brain at 1 mm."""
 
 _MAGIC = {
-    ("NIfTI-1", True): b"n+1",
-    ("NIfTI-1", False): b"ni1",
+    ("NIfTI-1", True): b"n+1\0",
+    ("NIfTI-1", False): b"ni1\0",
     ("NIfTI-2", True): b"n+2\0\r\n\x1a\n",
     ("NIfTI-2", False): b"ni2\0\r\n\x1a\n",
 }
@@ -37,7 +37,7 @@ Check = Callable[[ImageHeader], Finding | None]
 def check_magic(h: ImageHeader) -> Finding | None:
     """The magic says NIfTI, and whether header and voxels share a file; ANALYZE has none, and no left and right."""
     expected = _MAGIC.get((h.kind, h.single))
-    if expected is None or h.magic == expected.rstrip(b"\0"):
+    if expected is None or h.magic == expected:
         return None
     message = f"its magic is {h.magic!r} instead of {expected!r}: it is damaged, or an ANALYZE file, which does not say which side is left"
     return Finding("magic", "error", message, "Convert the original scan to NIfTI (.nii.gz)")
