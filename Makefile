@@ -21,11 +21,9 @@ test: .venv/.ready-dev ## Set up and run the tests; ARGS="-k name" passes on to 
 	$(X) $(BIN)/python -m pytest $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/npe2 validate --imports napari-brain-uad
+	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \
+	    echo "== $$step"; $(BIN)/$$step || failed=1; \
+	done; test -z "$$failed"
 
 bench: .venv/.ready-dev ## Run the benchmarks, one after the other
 	@set -e; for file in benchmarks/[a-z]*.py; do \

@@ -233,11 +233,12 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     _say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
-    _say(f"Threshold {result.threshold.value:.6g} ({result.threshold.origin})")
+    _say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
     if detection.evaluation is not None:
         _say(detection.evaluation.as_text())
-    _say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
-    _say(NOTICE)
+    else:
+        _say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
+        _say(NOTICE)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -275,7 +276,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     for entry in chosen:
         with _progress_bar(arguments.quiet) as progress:
             detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
-        _say(f"\n{entry.title} ({entry.kind})")
+        _say(f"\n{entry.title}")
         _report(detection, files)
     return 0
 

@@ -79,7 +79,11 @@ def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.
 
 
 def test_provenance_names_no_folder(case: Any) -> None:
-    files = save_detection(detect(brain_uad.load(case.scan)), case.folder / "out")
+    detection = detect(brain_uad.load(case.scan), mask=case.mask)
+    files = save_detection(detection, case.folder / "out")
+    assert str(case.scan) in detection.command
+    for path in files.values():
+        assert case.folder.name.encode() not in path.read_bytes(), path.name
     record = json.loads(files["provenance"].read_text())
     assert record["method"]["id"] == "threshold"
     assert record["input"]["file_sha256"]

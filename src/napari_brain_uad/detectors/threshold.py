@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.exposure import equalize_hist
 
-from ..core.detector import MethodInfo
+from ..core.detector import Measurement, MethodInfo
 from ..core.params import Params, param
 from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
 from ._base import BaseDetector
+
+MEASURED_WITH = "brain-uad evaluate; 100 thresholds, 6-connected components under 20 voxels dropped, whole volume"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class HistogramThreshold(BaseDetector):
         id="threshold",
         name="Threshold (histogram equalised)",
         family="Threshold",
-        summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR.",
+        summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR. "
+        "Its default threshold flags the brightest 5 % of any brain: on a healthy scan all of that is false.",
         paper="Meissen et al. 2021, Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI, arXiv:2109.06023",
         licence="BSD-3-Clause; no weights",
         needs="One FLAIR scan and a brain mask (or a skull-stripped scan)",
@@ -46,6 +49,12 @@ class HistogramThreshold(BaseDetector):
         default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.1,
         bytes_per_voxel=24.0,
+        measured=(
+            Measurement("\u2308Dice\u2309", 0.495, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
+            Measurement("\u2308Dice\u2309", 0.766, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
+            Measurement("AUPRC", 0.365, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
+            Measurement("AUPRC", 0.734, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
+        ),
     )
     params: ThresholdParams
 

@@ -147,7 +147,9 @@ class LiveHistogram:
         parts = [part for part in (self._ranked.positives, self._ranked.negatives) if part.size]
         low = float(min((part[0] for part in parts), default=0.0))
         high = float(max((part[-1] for part in parts), default=0.0))
-        self.edges: NDArray[np.float64] = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+        # Rounded to the scores' own precision, so that no score falls between an edge and its float32 twin.
+        edges = np.linspace(low, high if high > low else low + 1.0, bins + 1).astype(np.float32)
+        self.edges: NDArray[np.float64] = edges.astype(np.float64)
         """Bin edges, shape (bins + 1,)."""
         self.positives: NDArray[np.int64] = self._histogram(self._ranked.positives)
         """Voxels of truth in each bin, shape (bins,)."""

@@ -40,7 +40,7 @@ class Metric:
     title : str
         What people call it, like "Dice".
     unit : str
-        "ml", "voxels", ...; empty for pure numbers.
+        "ml", "regions", ...; empty for pure numbers.
     """
 
     name: str
@@ -50,12 +50,17 @@ class Metric:
     title: str = ""
     unit: str = ""
 
+    @classmethod
+    def of(cls, name: str, title: str, value: float | None, definition: str, undefined: str = "", unit: str = "") -> Metric:
+        """A metric whose reason is `undefined` when its value is None, and empty otherwise."""
+        return cls(name, value, definition, undefined if value is None else "", title, unit)
+
     @property
     def text(self) -> str:
         """The value with its unit, or the reason why there is none."""
         if self.value is None:
             return self.reason
-        number = f"{self.value:.0f}" if self.unit in ("regions", "voxels") else f"{self.value:.4f}"
+        number = f"{self.value:.0f}" if self.unit in ("lesions", "regions") else f"{self.value:.4f}"
         return f"{number} {self.unit}".strip()
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,63 +105,50 @@ def at_threshold(
     connectivity : int
         6, 18 or 26: what makes lesions and regions.
     """
+    counts = count(mask, truth, brain)
     if brain is not None:
         mask, truth = mask & brain, truth & brain
-    counts = count(mask, truth, brain)
     return (*_voxel_metrics(counts, grid), *_lesion_metrics(mask, truth, connectivity))
 
 
 def _voxel_metrics(counts: Counts, grid: Grid) -> tuple[Metric, ...]:
     ml = grid.voxel_volume_mm3 / 1000.0
-    truth_empty = NO_TRUTH if counts.tp + counts.fn == 0 else ""
-    nothing = NOTHING_AT_ALL if counts.tp + counts.fp + counts.fn == 0 else ""
+    of = Metric.of
     return (
-        Metric("dice", counts.dice, "2 TP / (2 TP + FP + FN), over voxels", nothing, "Dice"),
-        Metric("precision", counts.precision, "TP / (TP + FP), over voxels", NOTHING_FLAGGED if counts.flagged == 0 else "", "Precision"),
-        Metric("recall", counts.recall, "TP / (TP + FN), over voxels; also called sensitivity", truth_empty, "Recall"),
-        Metric("f1", counts.dice, "harmonic mean of precision and recall; over voxels it equals Dice", nothing, "F1"),
-        Metric("iou", counts.iou, "TP / (TP + FP + FN), over voxels; also called Jaccard", nothing, "IoU"),
-        Metric(
-            "specificity", counts.specificity, "TN / (TN + FP), over voxels", ALL_TRUTH if counts.tn + counts.fp == 0 else "", "Specificity"
-        ),
-        Metric("accuracy", counts.accuracy, "(TP + TN) / all, over voxels", "undefined: no voxels", "Accuracy"),
-        Metric("flagged_ml", counts.flagged * ml, "volume flagged", "", "Volume flagged", "ml"),
-        Metric("truth_ml", (counts.tp + counts.fn) * ml, "volume of the ground truth", "", "Volume of the ground truth", "ml"),
-        Metric("false_positive_ml", counts.fp * ml, "volume flagged outside the ground truth", "", "False-positive volume", "ml"),
-        Metric("false_negative_ml", counts.fn * ml, "volume of the ground truth that is not flagged", "", "False-negative volume", "ml"),
+        of("dice", "Dice", counts.dice, "2 TP / (2 TP + FP + FN), over voxels", NOTHING_AT_ALL),
+        of("precision", "Precision", counts.precision, "TP / (TP + FP), over voxels", NOTHING_FLAGGED),
+        of("recall", "Recall", counts.recall, "TP / (TP + FN), over voxels; also called sensitivity", NO_TRUTH),
+        of("f1", "F1", counts.dice, "harmonic mean of precision and recall; over voxels it equals Dice", NOTHING_AT_ALL),
+        of("iou", "IoU", counts.iou, "TP / (TP + FP + FN), over voxels; also called Jaccard", NOTHING_AT_ALL),
+        of("specificity", "Specificity", counts.specificity, "TN / (TN + FP), over voxels", ALL_TRUTH),
+        of("accuracy", "Accuracy", counts.accuracy, "(TP + TN) / all, over voxels", "undefined: no voxel counts"),
+        of("flagged_ml", "Volume flagged", counts.flagged * ml, "volume of all flagged voxels", unit="ml"),
+        of("truth_ml", "Volume of the ground truth", (counts.tp + counts.fn) * ml, "volume of all voxels of the ground truth", unit="ml"),
+        of("false_positive_ml", "False-positive volume", counts.fp * ml, "volume flagged outside the ground truth", unit="ml"),
+        of("false_negative_ml", "False-negative volume", counts.fn * ml, "volume of the ground truth that is not flagged", unit="ml"),
     )
 
 
 def _lesion_metrics(mask: NDArray[np.bool_], truth: NDArray[np.bool_], connectivity: int) -> tuple[Metric, ...]:
     lesions, regions = label(truth, connectivity), label(mask, connectivity)
     lesion_count, region_count = int(lesions.max(initial=0)), int(regions.max(initial=0))
-    lesions_hit = np.unique(lesions[mask & truth]).size
-    regions_hit = np.unique(regions[mask & truth]).size
-    near = f"{connectivity}-connected"
+    both = mask & truth
+    lesions_hit, regions_hit = np.unique(lesions[both]).size, np.unique(regions[both]).size
+    recall = lesions_hit / lesion_count if lesion_count else None
+    precision = regions_hit / region_count if region_count else None
+    kind = f"{connectivity}-connected"
+    of = Metric.of
     return (
-        Metric(
-            "lesion_recall",
-            lesions_hit / lesion_count if lesion_count else None,
-            f"{near} lesions of the truth that a flagged voxel touches / all lesions",
-            "" if lesion_count else NO_TRUTH,
-            "Lesion-wise recall",
-        ),
-        Metric(
-            "lesion_precision",
-            regions_hit / region_count if region_count else None,
-            f"{near} flagged regions that touch the truth / all flagged regions",
-            "" if region_count else NOTHING_FLAGGED,
-            "Lesion-wise precision",
-        ),
-        Metric("lesions", float(lesion_count), f"{near} components of the ground truth", "", "Lesions", "regions"),
-        Metric("regions", float(region_count), f"{near} components of what is flagged", "", "Regions flagged", "regions"),
-        Metric(
+        of("lesion_recall", "Lesion-wise recall", recall, f"{kind} lesions that a flagged voxel touches / all lesions", NO_TRUTH),
+        of("lesion_precision", "Lesion-wise precision", precision, f"{kind} regions that touch the truth / all regions", NOTHING_FLAGGED),
+        of("lesions", "Lesions", float(lesion_count), f"{kind} components of the ground truth", unit="lesions"),
+        of("regions", "Regions flagged", float(region_count), f"{kind} components of what is flagged", unit="regions"),
+        of(
             "false_positive_regions",
-            float(region_count - regions_hit),
-            f"{near} flagged regions that do not touch the ground truth",
-            "",
             "False-positive regions",
-            "regions",
+            float(region_count - regions_hit),
+            f"{kind} flagged regions that do not touch the ground truth",
+            unit="regions",
         ),
         _box_iou(lesions, regions),
     )
@@ -165,18 +157,17 @@ def _lesion_metrics(mask: NDArray[np.bool_], truth: NDArray[np.bool_], connectiv
 def _box_iou(lesions: NDArray[np.uint32], regions: NDArray[np.uint32]) -> Metric:
     """Mean over lesions of the best box IoU (StRegA judges its detections by boxes: Chatterjee et al. 2022)."""
     definition = "mean over lesions of the largest IoU between the lesion's 3-D box and the box of a flagged region"
-    title = "Box IoU"
     wanted, found = _boxes(lesions), _boxes(regions)
     if not len(wanted):
-        return Metric("box_iou", None, definition, NO_TRUTH, title)
+        return Metric.of("box_iou", "Box IoU", None, definition, NO_TRUTH)
     if not len(found):
-        return Metric("box_iou", 0.0, definition, "", title)
+        return Metric.of("box_iou", "Box IoU", 0.0, definition)
     low = np.maximum(wanted[:, None, :, 0], found[None, :, :, 0])
     high = np.minimum(wanted[:, None, :, 1], found[None, :, :, 1])
     shared = np.clip(high - low, 0, None).prod(axis=2)
     sizes = [(boxes[:, :, 1] - boxes[:, :, 0]).prod(axis=1) for boxes in (wanted, found)]
     union = sizes[0][:, None] + sizes[1][None, :] - shared
-    return Metric("box_iou", float((shared / union).max(axis=1).mean()), definition, "", title)
+    return Metric.of("box_iou", "Box IoU", float((shared / union).max(axis=1).mean()), definition)
 
 
 def _boxes(labels: NDArray[np.uint32]) -> NDArray[np.int64]:

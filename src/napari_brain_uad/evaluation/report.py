@@ -78,7 +78,7 @@ class Evaluation:
     def as_text(self) -> str:
         """A table for a terminal: figure, value, definition."""
         width = max(len(metric.title or metric.name) for metric in self.metrics)
-        values = max(len(metric.text) for metric in self.metrics if metric.value is not None) if self.metrics else 0
+        values = max((len(metric.text) for metric in self.metrics if metric.value is not None), default=0)
         lines = [f"Voxels that count: {self.region}"]
         if self.threshold is not None:
             lines.append(f"Threshold: {self.threshold.value:.4g} ({self.threshold.origin})")
@@ -162,23 +162,20 @@ def evaluate_map(
 
 def _curve_metrics(curves: Curves, overlap: float | None) -> tuple[Metric, ...]:
     best = curves.best_dice()
-    no_truth = "" if curves.positives else NO_TRUTH
-    one_kind = no_truth or ("" if curves.negatives else ALL_TRUTH)
+    one_kind = ALL_TRUTH if curves.positives else NO_TRUTH
+    average, trapezoid, auroc = curves.average_precision, curves.auprc_trapezoid, curves.auroc
+    of = Metric.of
     return (
-        Metric(
-            "auprc", curves.average_precision, "average precision, sum of (R_n - R_n-1) P_n over all distinct scores", no_truth, "AUPRC"
-        ),
-        Metric(
-            "auprc_trapezoid", curves.auprc_trapezoid, "area under the precision-recall curve, trapezoids", no_truth, "AUPRC (trapezoid)"
-        ),
-        Metric("auroc", curves.auroc, "area under the ROC curve over all distinct scores, ties counted half", one_kind, "AUROC"),
-        Metric("pro", overlap, "per-region overlap, area up to a false-positive rate of 0.3 / 0.3, 26-connected lesions", one_kind, "PRO"),
-        Metric(
+        of("auprc", "AUPRC", average, "average precision, sum of (R_n - R_n-1) P_n over all distinct scores", NO_TRUTH),
+        of("auprc_trapezoid", "AUPRC (trapezoid)", trapezoid, "area under the precision-recall curve, trapezoids", NO_TRUTH),
+        of("auroc", "AUROC", auroc, "area under the ROC curve over all distinct scores, ties counted half", one_kind),
+        of("pro", "PRO", overlap, "per-region overlap: area up to a false-positive rate of 0.3, / 0.3; 26-connected lesions", one_kind),
+        of(
             "best_dice_voxels",
+            "\u2308Dice\u2309 (no dropping)",
             None if best is None else best[0],
             "highest Dice over all thresholds, no components dropped",
-            no_truth,
-            "\u2308Dice\u2309 without dropping",
+            NO_TRUTH,
         ),
     )
 
@@ -193,8 +190,7 @@ def _search(
     found = best_dice_with_components(score, truth, mask, thresholds, progress=progress)
     span = "0 to 1" if fractions else f"{low:.4g} to {high:.4g}"
     definition = f"highest Dice over 100 thresholds from {span}, 6-connected components under 20 voxels dropped"
-    value = None if found is None else found.dice
-    metric = Metric("best_dice", value, definition, NO_TRUTH if found is None else "", "\u2308Dice\u2309")
+    metric = Metric.of("best_dice", "\u2308Dice\u2309", None if found is None else found.dice, definition, NO_TRUTH)
     return metric, None if found is None else found.threshold
 
 

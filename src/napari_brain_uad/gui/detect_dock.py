@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -18,7 +19,7 @@ from ..workflows.estimate import estimate
 from . import workers
 from .detect_inputs import DetectInputs
 from .detect_job import MapCache, facts, run_request
-from .docks import open_dock
+from .docks import PLUGIN, open_dock
 from .empty_state import EmptyState, open_files
 from .layers import add_detection, is_map, record
 from .lifetime import Lifetime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
+_WIDTH = 380
 _PRIMARY = "QPushButton { font-weight: bold; padding: 6px; } QPushButton:enabled { background: #2f6fb5; color: white; }"
 
 
@@ -103,6 +105,10 @@ class DetectDock(QWidget):
         if self._job is not None:
             self._job.cancel()
 
+    def sizeHint(self) -> QSize:
+        """Wide enough for the longest row, narrow enough for a laptop."""
+        return QSize(_WIDTH, super().sizeHint().height())
+
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept files."""
         data = None if a0 is None else a0.mimeData()
@@ -124,18 +130,23 @@ class DetectDock(QWidget):
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
         before, self.detection = self.detection, detection
+        camera = self.viewer.scene.camera
+        centre = camera.center
         heat = self._shown(detection, before) if cached else None
         if heat is None:
             heat, *_ = add_detection(self.viewer, detection)
         elif detection.result.regions:
             self.viewer.layers.selection.active = heat
             go_to(self.viewer, heat, detection.result.regions[0].peak_index)
+        # The slices move to the strongest region; where the user looks on them is the user's choice.
+        camera.center = centre
         self.copy.setEnabled(True)
         self.outcome.setText(outcome_words(detection, cached))
         for finding in detection.volume.findings:
             if finding.level == "warning":
                 self.messages.show_finding(finding)
-        self._open_tune(detection, heat)
+        if getattr(self.viewer, "window", None) is not None and _tune_wanted():
+            open_dock(self.viewer, "Tune").maps.choose(heat)
 
     def _shown(self, detection: Detection, before: Detection | None) -> Layer | None:
         """The heatmap of a cached map that is still on show against the same ground truth."""
@@ -153,11 +164,6 @@ class DetectDock(QWidget):
         else:
             self.messages.show_error(error, "Detecting anomalies")
 
-    def _open_tune(self, detection: Detection, heat: Layer) -> None:
-        if getattr(self.viewer, "window", None) is None:
-            return
-        open_dock(self.viewer, "Tune")
-
     def _scan_changed(self) -> None:
         if self._looking is not None:
             self._looking.abandon()
@@ -168,6 +174,7 @@ class DetectDock(QWidget):
         present = self.inputs.scan.layer is not None
         self._scroll.setVisible(present)
         self.empty.setVisible(not present)
+        self._spare.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
         try:
@@ -251,6 +258,8 @@ class DetectDock(QWidget):
         layout.addWidget(self.run_bar)
         layout.addWidget(self.outcome)
         layout.addWidget(self.messages)
+        self._spare = QWidget()
+        layout.addWidget(self._spare, 1)
 
 
 def outcome_words(detection: Detection, cached: bool) -> str:
@@ -267,3 +276,9 @@ def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> boo
     if one is None or other is None:
         return one is other
     return np.array_equal(one, other)
+
+
+def _tune_wanted() -> bool:
+    """The plugin's preference "Open the Tune dock"; on where napari knows no preferences of ours."""
+    group = getattr(get_plugin_settings().get(PLUGIN), "after_run", None)
+    return bool(getattr(group, "open_tune", True))

@@ -218,18 +218,28 @@ class DetectInputs(QWidget):
         self._advanced = QVBoxLayout(advanced)
         self._advanced.setContentsMargins(0, 0, 0, 0)
         self._advanced.addWidget(self.form)
-        self._advanced.addLayout(_rows([("Seed", self.seed)]))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(_rows([("Scan", self.scan)]))
-        layout.addWidget(self.facts)
-        layout.addWidget(self.checks)
-        layout.addLayout(_rows([("Brain mask", self.brain), ("Ground truth", self.truth)]))
-        layout.addLayout(_rows([("Method", self.method)]))
-        layout.addWidget(self.model)
-        layout.addLayout(_rows([("Device", self.device)]))
-        layout.addWidget(self.device_words)
-        layout.addWidget(fold("Advanced", advanced))
+        seed = QFormLayout()
+        seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        seed.addRow("Seed", self.seed)
+        self._advanced.addLayout(seed)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 4, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for row in (
+            ("Scan", self.scan),
+            self.facts,
+            self.checks,
+            ("Brain mask", self.brain),
+            ("Ground truth", self.truth),
+            ("Method", self.method),
+            self.method.fit,
+            self.method.card,
+            self.model,
+            ("Device", self.device),
+            self.device_words,
+            fold("Advanced", advanced),
+        ):
+            form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)
 
 
 class _ModelRow(QWidget):
@@ -259,17 +269,6 @@ class _ModelRow(QWidget):
         self.name.setText("" if path is None else path.name)
         self.name.setToolTip("" if path is None else str(path))
         self.needs.setVisible(path is None)
-
-
-def _rows(rows: list[tuple[str, QWidget]]) -> QFormLayout:
-    form = QFormLayout()
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for text, widget in rows:
-        label = QLabel(text)
-        label.setMinimumWidth(84)
-        label.setBuddy(widget)
-        form.addRow(label, widget)
-    return form
 
 
 def _file_of(layer: Layer | None) -> Path | None:

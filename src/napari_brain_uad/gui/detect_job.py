@@ -167,7 +167,7 @@ def facts(volume: Volume) -> tuple[str, tuple[str, ...]]:
         What the checks found, each in one or two sentences.
     """
     found = estimate_brain_mask(volume) if volume.mask is None else None
-    brain = "brain mask in the file" if found is None else "skull-stripped" if found.stripped else "not skull-stripped"
+    brain = "with brain mask" if found is None else "skull-stripped" if found.stripped else "not skull-stripped"
     size = "x".join(str(n) for n in volume.grid.shape)
     parts = [volume.sequence or "sequence unknown", size, spacing_words(volume.grid.spacing), brain]
     if volume.source is not None and not volume.source.orientation_known:

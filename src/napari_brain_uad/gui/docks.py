@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDockWidget, QWidget
 
@@ -14,7 +14,7 @@ PLUGIN = "napari-brain-uad"
 _DOCKS = {"Detect anomalies": "detect_dock:DetectDock", "Tune": "tune_dock:TuneDock"}
 
 
-def open_dock(viewer: Viewer, title: str) -> QWidget:
+def open_dock(viewer: Viewer, title: str) -> Any:
     """Show one of our docks, in front of its tab area; opened if it is not there yet.
 
     Parameters
@@ -26,13 +26,13 @@ def open_dock(viewer: Viewer, title: str) -> QWidget:
 
     Returns
     -------
-    QWidget
+    DetectDock or TuneDock
         The dock's content.
     """
     module, _, name = _DOCKS[title].partition(":")
     kind = getattr(import_module(f".{module}", __package__), name)
     # By type: napari names a dock after the way it was opened (menu, command line, script).
-    widget: QWidget | None = next((widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, kind)), None)
+    widget = next((widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, kind)), None)
     if widget is None:
         widget = kind(viewer)
         # The name the menu gives, so that the menu's tick belongs to this dock.

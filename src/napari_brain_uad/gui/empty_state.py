@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from ..core.errors import BrainUADError
 from ..workflows.samples import samples
@@ -39,9 +39,7 @@ class EmptyState(QFrame):
         self.setStyleSheet("#empty { border: 1px dashed rgba(127, 127, 127, 200); border-radius: 6px; }")
         text = wrapping_label("Drop a NIfTI file here, or open a sample.")
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.sample = QToolButton()
-        self.sample.setText("Open a sample")
-        self.sample.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.sample = QPushButton("Open a sample")
         self.menu = QMenu(self)
         self.menu.aboutToShow.connect(self._fill)
         self.sample.setMenu(self.menu)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Vectors
-from napari.utils.colormaps import Colormap, DirectLabelColormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.anomaly_map import AnomalyMap
@@ -20,6 +20,7 @@ from ..core.checks import Finding, check_same_affine
 from ..core.errors import InputError
 from ..core.threshold import Threshold
 from ..core.volume import Grid, Source, Volume, canonical
+from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask, scored
 
@@ -34,23 +35,21 @@ KEY = "brain_uad"
 MILLIMETRES = ("mm", "mm", "mm")
 AXIS_LABELS = ("S", "A", "R")
 
-# Okabe and Ito's colours, told apart in every common form of colour blindness.
-HIT_COLOUR, FALSE_ALARM_COLOUR, MISS_COLOUR = "#009E73", "#E69F00", "#56B4E9"
 FLAGGED_COLOUR = "#00C8C8"
-TRUTH_COLOUR = "#56B4E9"
+TRUTH_COLOUR = MISS_COLOUR
 BOX_COLOUR = "#FFFFFF"
 
-_FAINT = 0.55
+_FAINT = 0.6
 """Below this fraction of the colour limits a heatmap is transparent, so that the anatomy stays readable."""
 
 
 def heat_colormap() -> Colormap:
-    """Inferno, transparent at its low end and rising to 90 % opacity."""
-    from napari.utils.colormaps import ensure_colormap
-
-    colours = np.array(ensure_colormap("inferno").colors, dtype=np.float32)
-    position = np.linspace(0.0, 1.0, len(colours))
-    colours[:, 3] = 0.9 * np.clip((position - _FAINT) / (0.9 - _FAINT), 0.0, 1.0)
+    """Inferno, transparent at its low end and rising, slowly at first, to 90 % opacity."""
+    position = np.linspace(0.0, 1.0, 256)
+    seen = np.clip((position - _FAINT) / (1.0 - _FAINT), 0.0, 1.0)
+    # All of inferno over the part that is seen, but for its blacks, which would darken the anatomy.
+    colours = np.array(ensure_colormap("inferno").map(0.25 + 0.75 * seen), dtype=np.float32)
+    colours[:, 3] = 0.9 * seen**1.5
     return Colormap(colours, name="inferno, transparent low end")
 
 
@@ -119,8 +118,8 @@ def volume_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     return volume.data.T, meta, "image"
 
 
-def labels_layer(volume: Volume, *, outline: bool = True) -> tuple[Any, dict[str, Any], str]:
-    """Layer data tuple of a mask or of labels, read as a volume of whole numbers; drawn as an outline."""
+def labels_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a mask or of labels, read as a volume of whole numbers; `view.ViewOverlay` draws it as an outline."""
     labels = volume.data.T.astype(np.int32 if volume.data.max() > 255 else np.uint8)
     meta: dict[str, Any] = {
         "name": volume.name,
@@ -148,7 +147,6 @@ def add_labels(viewer: ViewerModel, mask: NDArray[np.bool_], like: Volume, *, na
     """Show a mask on the grid of `like`, outlined."""
     data, meta, _ = labels_layer(replace(like, data=mask.astype(np.float32), name=name, mask=None, findings=()))
     layer = Labels(data, **meta)
-    layer.contour = 1
     viewer.add_layer(layer)
     return layer
 
@@ -174,24 +172,27 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap) -> Image:
 
 
 def add_regions(viewer: ViewerModel, amap: AnomalyMap, threshold: Threshold, *, truth: NDArray[np.bool_] | None = None) -> Labels:
-    """Add the mask of `amap` as a Labels layer whose data are a `LiveMask`."""
+    """Add the mask of `amap` as a Labels layer whose data are a `LiveMask`; the layer that was active stays so."""
+    active = viewer.layers.selection.active
     live = LiveMask(scored(amap.score, amap.mask).T, threshold, None if truth is None else np.ascontiguousarray(truth.T))
     layer = Labels(
         live,
         name=f"{layer_name(amap)} | regions",
         colormap=region_colormap(truth is not None),
-        opacity=0.55,
+        opacity=0.7,
         metadata={KEY: {"kind": "regions", "affine": amap.grid.affine, "map": amap}},
         **placement(amap.grid),
     )
     # Painting into computed labels has no meaning.
     layer.editable = False
     viewer.add_layer(layer)
+    viewer.layers.selection.active = active
     return layer
 
 
 def add_boxes(viewer: ViewerModel, amap: AnomalyMap) -> Vectors:
-    """Add an empty layer for the boxes of `amap`'s regions; `show_boxes` fills it."""
+    """Add an empty layer for the boxes of `amap`'s regions, which `show_boxes` fills; the layer that was active stays so."""
+    active = viewer.layers.selection.active
     layer = Vectors(
         np.zeros((0, 2, 3), np.float32),
         ndim=3,
@@ -203,6 +204,7 @@ def add_boxes(viewer: ViewerModel, amap: AnomalyMap) -> Vectors:
         **placement(amap.grid),
     )
     viewer.add_layer(layer)
+    viewer.layers.selection.active = active
     return layer
 
 
@@ -218,7 +220,10 @@ def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = Tru
     from .view import attach, go_to
 
     amap, result = detection.map, detection.result
+    if detection.truth is not None:
+        _ensure_truth(viewer, detection.volume, detection.truth)
     heat = add_map(viewer, amap)
+    record(heat).update(truth=detection.truth, post=detection.post)
     regions = add_regions(viewer, amap, result.threshold, truth=detection.truth)
     live = regions.data
     live.settle(np.ascontiguousarray(result.mask.T))
@@ -226,10 +231,17 @@ def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = Tru
     boxes = add_boxes(viewer, amap)
     show_boxes(boxes, [region.box for region in result.regions], viewer)
     attach(viewer)
-    viewer.layers.selection.active = heat
     if jump and result.regions:
         go_to(viewer, heat, result.regions[0].peak_index)
     return heat, regions, boxes
+
+
+def _ensure_truth(viewer: ViewerModel, volume: Volume, truth: NDArray[np.bool_]) -> None:
+    """Show a ground truth that came from a file or a script and is in no layer yet."""
+    for layer in viewer.layers:
+        if isinstance(layer, Labels) and fits(layer, volume.grid) and np.array_equal(mask_of(layer, volume.grid, "ground truth"), truth):
+            return
+    add_labels(viewer, truth, volume, name=f"{volume.name} | ground truth")
 
 
 def record(layer: Layer) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from ..core.detector import MethodInfo
 from ..detectors.registry import cards
@@ -14,10 +14,14 @@ from .method_card import MethodCard
 
 
 class MethodBox(QWidget):
-    """The method box with its card.
+    """The method box with "?" beside it.
 
     Attributes
     ----------
+    fit : QLabel
+        Says whether the method is meant for the scan; whoever uses the box finds a place for it.
+    card : MethodCard
+        Shown and hidden by "?"; likewise.
     changed : Signal
         Emitted after another method was chosen.
     """
@@ -40,14 +44,10 @@ class MethodBox(QWidget):
         self.fit = wrapping_label()
         self.ask.toggled.connect(self.card.setVisible)
         self.box.currentIndexChanged.connect(self._chosen)
-        row = QHBoxLayout()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.box, 1)
         row.addWidget(self.ask)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self.fit)
-        layout.addWidget(self.card)
         self.choose(next(iter(self._cards)))
 
     @property

@@ -10,7 +10,7 @@ from weakref import ref
 
 import numpy as np
 from napari.components.overlays import TextOverlay
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from ..core.volume import Volume
@@ -56,9 +56,9 @@ class Reading:
     def __str__(self) -> str:
         x, y, z = self.mm
         axes = "RAS" if self.orientation_known else "orientation unknown"
-        lines = [f"{x:.1f}, {y:.1f}, {z:.1f} mm ({axes})   voxel {', '.join(map(str, self.voxel))}", f"{self.scan} {self.intensity:.4g}"]
-        lines[1] += "".join(f"   {method} {score:.4g}" for method, score in self.scores)
-        return "\n".join(lines)
+        lines = [f"{x:.1f}, {y:.1f}, {z:.1f} mm {axes}", f"voxel {', '.join(map(str, self.voxel))}", f"{self.scan} {self.intensity:.4g}"]
+        # Short lines: a long one would run under the letter in the middle of the edge.
+        return "\n".join(lines + [f"{method} {score:.4g}" for method, score in self.scores])
 
 
 class ViewOverlay:
@@ -75,12 +75,16 @@ class ViewOverlay:
         self.listeners: list[Callable[[Reading | None], None]] = []
         for edge, position in _EDGES.items():
             viewer.canvas.overlays[_PREFIX + edge] = _plate(position, 16)
-        viewer.canvas.overlays[_PREFIX + "readout"] = _plate("bottom_left", 9)
+        viewer.canvas.overlays[_PREFIX + "readout"] = _plate("bottom_left", 8)
         self.set_convention(remembered("convention"))
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
         viewer.dims.events.point.connect(self.update_reading)
+        viewer.layers.events.inserted.connect(self.outline_masks)
+        # Before napari slices the layers for 3-D, or it would still warn.
+        viewer.dims.events.ndisplay.connect(self.outline_masks, position="first")
         self.update_letters()
+        self.outline_masks()
 
     @staticmethod
     def _emitters(viewer: ViewerModel) -> tuple[Any, ...]:
@@ -95,6 +99,8 @@ class ViewOverlay:
         for emitter in self._emitters(viewer):
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
+        for emitter in (viewer.dims.events.ndisplay, viewer.layers.events.inserted):
+            emitter.disconnect(self.outline_masks)
         viewer.mouse_move_callbacks.remove(self)
         for name in (*_EDGES, "readout"):
             del viewer.canvas.overlays[_PREFIX + name]
@@ -140,6 +146,16 @@ class ViewOverlay:
             overlay.text = letter
             overlay.visible = bool(letter)
 
+    def outline_masks(self, _event: object = None) -> None:
+        """Draw masks and ground truths as outlines; filled in 3-D, where napari has no outlines and would warn."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        width = 1 if viewer.dims.ndisplay == 2 else 0
+        for layer in viewer.layers:
+            if isinstance(layer, Labels) and record(layer).get("kind") == "mask" and layer.contour in (0, 1):
+                layer.contour = width
+
     def __call__(self, _viewer: object, event: Any) -> None:
         """A mouse moved: napari's callback."""
         now = time.monotonic()
@@ -151,7 +167,7 @@ class ViewOverlay:
     def update_reading(self, _event: object = None) -> None:
         """Read what lies under the cursor and show it."""
         viewer = self._viewer()
-        if viewer is None:
+        if viewer is None or self._last == 0.0:  # the mouse has not been over the canvas yet
             return
         self.reading = read_at(viewer, _cursor(viewer))
         overlay = viewer.canvas.overlays[_PREFIX + "readout"]
@@ -251,7 +267,7 @@ def _orientation_known(layer: Image) -> bool:
 def _plate(position: str, size: float) -> TextOverlay:
     # White on a dark plate reads on black and on white alike.
     return TextOverlay(
-        text="", visible=False, color="white", font_size=size, box=True, box_color=(0, 0, 0, 0.55), position=position, gridded=size > 9
+        text="", visible=False, color="white", font_size=size, box=True, box_color=(0, 0, 0, 0.55), position=position, gridded=size > 10
     )
 
 

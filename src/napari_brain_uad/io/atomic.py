@@ -48,7 +48,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        os.replace(temporary, target)
+        temporary.replace(target)
         _flush_folder(target.parent)
     except OSError as error:
         raise _explain(target, error) from error

@@ -120,10 +120,13 @@ class ImageHeader:
     def qform(self) -> NDArray[np.float64]:
         """The affine of the qform (NIfTI-1 standard, "method 2"); NaN where the quaternion is not one."""
         vector = np.array(self.quatern)
-        length = float(vector @ vector)
-        # Stored in float32, the vector of a half turn may be longer than 1 by a rounding error; more is a defect.
-        a = np.sqrt(max(1.0 - length, 0.0)) if length < 1.0 + 1e-5 else np.nan
-        b, c, d = vector / np.sqrt(max(length, 1.0))
+        rest = 1.0 - float(vector @ vector)
+        if rest < 1e-7:
+            # As the standard's C library: a half turn, whose vector is 1 long but for rounding. Much longer is a defect.
+            a, vector = 0.0 if rest > -1e-5 else np.nan, vector / np.sqrt(1.0 - rest)
+        else:
+            a = np.sqrt(rest)
+        b, c, d = vector
         rotation = np.array(
             [
                 [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
@@ -164,23 +167,22 @@ def parse_header(head: bytes, path: Path) -> ImageHeader:
         return _parse_mgh(head, path)
     sizes = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}
     single = name.endswith((".nii", ".nii.gz"))
-    for size, kind, layout in ((348, "NIfTI-1", _nifti1_dtype), (540, "NIfTI-2", _nifti2_dtype)):
+    for size, kind, layout, magic in ((348, "NIfTI-1", _nifti1_dtype, slice(344, 348)), (540, "NIfTI-2", _nifti2_dtype, slice(4, 12))):
         if size in sizes:
             if len(head) < size:
                 raise InputError(path.name, why=f"it ends inside its header (after {len(head)} bytes)", fix=COPY_AGAIN)
-            return _parse_nifti(head[:size], layout, kind, sizes[size], single)
+            return _parse_nifti(head[:size], layout, kind, head[magic], sizes[size], single)
     raise InputError(path.name, why="it is not a NIfTI file (sizeof_hdr is neither 348 nor 540)", fix="Choose a NIfTI or MGH file")
 
 
-def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, order: str, single: bool) -> ImageHeader:
+def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, magic: bytes, order: str, single: bool) -> ImageHeader:
     raw = np.frombuffer(head, layout.newbyteorder("<" if order == "<" else ">"))[0]
     sform = np.eye(4)
     sform[:3] = [raw["srow_x"], raw["srow_y"], raw["srow_z"]]
     return ImageHeader(
         kind=kind,
         single=single,
-        # numpy drops the zeros at the end of a byte string; the standard's magic has one.
-        magic=bytes(raw["magic"]),
+        magic=magic,
         dim=tuple(int(n) for n in raw["dim"]),
         datatype=int(raw["datatype"]),
         bitpix=int(raw["bitpix"]),

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ..core.checks import Finding, raise_errors
 from .headers import DTYPES, ImageHeader
 
-MAX_BYTES = 4 << 30
+MAX_BYTES = 4_000_000_000
 """Largest image that is read: 4 GB, some hundred times a brain at 1 mm."""
 
 _MAGIC = {
-    ("NIfTI-1", True): b"n+1",
-    ("NIfTI-1", False): b"ni1",
+    ("NIfTI-1", True): b"n+1\0",
+    ("NIfTI-1", False): b"ni1\0",
     ("NIfTI-2", True): b"n+2\0\r\n\x1a\n",
     ("NIfTI-2", False): b"ni2\0\r\n\x1a\n",
 }
@@ -37,7 +37,7 @@ Check = Callable[[ImageHeader], Finding | None]
 def check_magic(h: ImageHeader) -> Finding | None:
     """The magic says NIfTI, and whether header and voxels share a file; ANALYZE has none, and no left and right."""
     expected = _MAGIC.get((h.kind, h.single))
-    if expected is None or h.magic == expected.rstrip(b"\0"):
+    if expected is None or h.magic == expected:
         return None
     message = f"its magic is {h.magic!r} instead of {expected!r}: it is damaged, or an ANALYZE file, which does not say which side is left"
     return Finding("magic", "error", message, "Convert the original scan to NIfTI (.nii.gz)")
@@ -80,7 +80,7 @@ def check_datatype(h: ImageHeader) -> Finding | None:
 
 
 def check_bitpix(h: ImageHeader) -> Finding | None:
-    """bitpix repeats what datatype says; when they differ, one of them is damaged."""
+    """Bitpix repeats what datatype says; when they differ, one of them is damaged."""
     bits = 8 * h.dtype.itemsize
     if h.bitpix == bits:
         return None

@@ -136,7 +136,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
     """The decompressed contents, in pieces of at most a megabyte."""
     # A named pipe or a device would block for ever: only regular files are opened.
     if not path.is_file():
-        why = "it is a folder, not a file" if path.is_dir() else "there is no such file"
+        why = "it is a folder" if path.is_dir() else "it is not a regular file" if path.exists() else "there is no such file"
         raise InputError(path.name or str(path), why=f"{why} ({path})", fix="Choose an image file")
     try:
         with path.open("rb") as handle:

@@ -39,14 +39,19 @@ def label(mask: NDArray[np.bool_], connectivity: int = 26) -> NDArray[np.uint32]
     return labels
 
 
+def label_large(mask: NDArray[np.bool_], min_voxels: int, connectivity: int = 26) -> NDArray[np.uint32]:
+    """`label`, with components of fewer than `min_voxels` voxels set to 0; the numbers of the others stay, with gaps."""
+    labels = label(mask, connectivity)
+    if min_voxels > 1 and mask.any():
+        box = bounding_box(mask)
+        kept = np.bincount(labels[mask]) >= min_voxels
+        labels[box] = np.where(kept[labels[box]], labels[box], 0)
+    return labels
+
+
 def drop_small(mask: NDArray[np.bool_], min_voxels: int, connectivity: int = 26) -> NDArray[np.bool_]:
     """Take away components of fewer than `min_voxels` voxels."""
-    if min_voxels <= 1:
-        return mask
-    labels = label(mask, connectivity)
-    kept = np.bincount(labels.ravel()) >= min_voxels
-    kept[0] = False
-    return np.asarray(kept[labels])
+    return mask if min_voxels <= 1 else label_large(mask, min_voxels, connectivity) > 0
 
 
 def opening(mask: NDArray[np.bool_], iterations: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_mask_not_empty, check_same_shape, raise_errors
 from ..core.threshold import Threshold, ThresholdRule
-from .components import drop_small, fill_holes, opening
+from .components import fill_holes, label_large, opening
 from .filters import erode, gaussian, median
 from .params import PostParams
 from .regions import Region, number_regions
@@ -79,7 +79,7 @@ def find_threshold(
     """The threshold that `post` asks for; "auto" is the method's own rule, and the origin says so."""
     if post.threshold != "auto":
         return resolve(ThresholdRule.parse(post.threshold), *filtered, truth=truth, healthy=healthy)
-    prefix = f"default of {amap.method}: "
+    prefix = f"default of the method '{amap.method}': "
     return resolve(amap.default_threshold, *filtered, truth=truth, healthy=healthy, origin_prefix=prefix)
 
 
@@ -119,6 +119,6 @@ def postprocess(
     if post.fill_holes:
         mask = fill_holes(mask)
     connectivity = int(post.connectivity)
-    mask = drop_small(mask, post.smallest(amap.grid.voxel_volume_mm3), connectivity)
-    labels, regions = number_regions(mask, score, amap.grid, connectivity=connectivity, truth=truth)
-    return PostResult(mask, threshold, score, brain, regions, labels)
+    large = label_large(mask, post.smallest(amap.grid.voxel_volume_mm3), connectivity)
+    labels, regions = number_regions(large, score, amap.grid, truth=truth)
+    return PostResult(labels > 0, threshold, score, brain, regions, labels)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.volume import Grid
 from .components import label
+from .filters import Box, bounding_box
 
 
 @dataclass(frozen=True)
@@ -86,47 +87,51 @@ def number_regions(
     truth : array of bool, shape (i, j, k), optional
         Gives `Region.hit`.
     """
-    given = labels_or_mask
-    labels = label(given, connectivity) if given.dtype == bool else given.astype(np.uint32)
-    where = np.flatnonzero(labels)
-    if not where.size:
-        return labels, ()
-    values, region_of = np.unique(labels.ravel()[where], return_inverse=True)
-    scores = score.ravel()[where]
-    # Within a region the highest score first; of equal scores the first voxel.
-    order = np.lexsort((-scores, region_of))
-    starts = np.searchsorted(region_of[order], np.arange(values.size))
-    peak_at = where[order[starts]]
-    voxels = np.bincount(region_of)
-    rank = np.lexsort((values, -voxels, -score.ravel()[peak_at]))
-    number_of = np.empty(values.size, np.uint32)
-    number_of[rank] = np.arange(1, values.size + 1)
+    labels = label(labels_or_mask, connectivity) if labels_or_mask.dtype == bool else labels_or_mask
     numbered = np.zeros(labels.shape, np.uint32)
-    numbered.ravel()[where] = number_of[region_of]
-    hits = np.bincount(region_of, weights=truth.ravel()[where]) > 0 if truth is not None else None
-    return numbered, _table(numbered, score, grid, peak_at[rank], None if hits is None else hits[rank])
+    flagged = labels > 0
+    if not flagged.any():
+        return numbered, ()
+    box = bounding_box(flagged)
+    inside, scores = labels[box][flagged[box]], score[box][flagged[box]]
+    values, first, region_of, voxels = np.unique(inside, return_index=True, return_inverse=True, return_counts=True)
+    peaks = np.full(values.size, -np.inf, np.float32)
+    np.maximum.at(peaks, region_of, scores)
+    order = np.lexsort((first, -voxels, -peaks))
+    number_of = np.empty(values.size, np.uint32)
+    number_of[order] = np.arange(1, values.size + 1)
+    numbered[box][flagged[box]] = number_of[region_of]
+    hits = None if truth is None else np.bincount(region_of, weights=truth[box][flagged[box]], minlength=values.size)[order] > 0
+    at_peak = np.flatnonzero(scores == peaks[region_of])
+    peak_first = np.empty(values.size, np.int64)
+    peak_first[region_of[at_peak][::-1]] = at_peak[::-1]  # the last one written is the region's first voxel
+    where = np.argwhere(flagged[box])[peak_first[order]] + [side.start for side in box]
+    return numbered, _table(numbered, score, grid, where, hits, box)
 
 
 def _table(
-    numbered: NDArray[np.uint32], score: NDArray[np.float32], grid: Grid, peaks: NDArray[np.int64], hits: NDArray[np.bool_] | None
+    numbered: NDArray[np.uint32], score: NDArray[np.float32], grid: Grid, peaks: NDArray[np.int64], hits: NDArray[np.bool_] | None, box: Box
 ) -> tuple[Region, ...]:
-    statistics = cc3d.statistics(numbered, no_slice_conversion=True)
+    """Region 1, 2, ... of a label image; `peaks` are their voxel indices, `box` holds them all."""
+    statistics = cc3d.statistics(np.ascontiguousarray(numbered[box]), no_slice_conversion=True)
+    origin = np.array([side.start for side in box])
+    # cc3d's boxes are closed (i0, i1, j0, j1, k0, k1).
+    corners = np.asarray(statistics["bounding_boxes"], np.int64)[1:].reshape(-1, 3, 2) + origin[:, None] + [0, 1]
     regions = []
-    for number, flat in enumerate(peaks, start=1):
-        index = tuple(int(n) for n in np.unravel_index(int(flat), numbered.shape))
-        low_high = statistics["bounding_boxes"][number]
-        voxels = int(statistics["voxel_counts"][number])
+    for row, (i, j, k) in enumerate(peaks.tolist()):
+        voxels = int(statistics["voxel_counts"][row + 1])
+        i0, i1, j0, j1, k0, k1 = corners[row].ravel().tolist()
         regions.append(
             Region(
-                number=number,
+                number=row + 1,
                 voxels=voxels,
                 volume_ml=voxels * grid.voxel_volume_mm3 / 1000.0,
-                centroid_mm=_point(grid.to_world(statistics["centroids"][number])),
-                peak=float(score[index]),
-                peak_mm=_point(grid.to_world(index)),
-                peak_index=(index[0], index[1], index[2]),
-                box=tuple(int(edge) + (side % 2) for side, edge in enumerate(low_high)),  # type: ignore[arg-type]  # six of them
-                hit=None if hits is None else bool(hits[number - 1]),
+                centroid_mm=_point(grid.to_world(statistics["centroids"][row + 1] + origin)),
+                peak=float(score[i, j, k]),
+                peak_mm=_point(grid.to_world((i, j, k))),
+                peak_index=(i, j, k),
+                box=(i0, i1, j0, j1, k0, k1),
+                hit=None if hits is None else bool(hits[row]),
             )
         )
     return tuple(regions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,11 @@ def _cell(value: Any) -> str:
     return "n/a" if value is None else str(value)
 
 
+def _without_folders(command: str) -> str:
+    """Folder names may tell who the patient is; outputs name files only."""
+    return shlex.join(Path(word).name if Path(word).parent.name else word for word in shlex.split(command))
+
+
 def provenance_record(detection: Detection) -> dict[str, Any]:
     """How the outputs were made. Only `created` and `seconds` differ between two runs of the same command."""
     return {
@@ -127,7 +133,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
-        "command": detection.command,
+        "command": _without_folders(detection.command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
     }

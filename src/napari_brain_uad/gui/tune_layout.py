@@ -1,0 +1,138 @@
+"""How the Tune dock looks: its parts, without what they do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels, Layer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+
+from ..postprocessing.params import PostParams
+from .figure_panel import FigurePanel
+from .forms import ParamsForm
+from .histogram import CurvePlot, HistogramPlot
+from .layer_box import LayerBox
+from .layers import is_map, record
+from .messages import MessageArea, wrapping_label
+from .region_table import RegionTable
+from .run_bar import RunBar
+from .threshold_row import ThresholdRow
+from .view_bar import ViewBar
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_PURPOSE = "Drag the line: mask, regions and figures follow."
+_EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
+
+
+class TuneLayout(QWidget):
+    """The parts of the Tune dock, laid out for a width of 380 px."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.maps = LayerBox(viewer, is_map)
+        self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.histogram = HistogramPlot()
+        self.threshold = ThresholdRow()
+        self.figures = FigurePanel()
+        self.table = RegionTable()
+        self.clean_up = ParamsForm(PostParams)
+        self.curve = CurvePlot()
+        self.tabs = QTabWidget()
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
+        self.view = ViewBar(viewer)
+        self.undo = _button("Undo", "Back to the settings before the last change")
+        self.redo = _button("Redo", "Take the undone change again")
+        self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
+        self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
+        self.undo.setEnabled(False)
+        self.redo.setEnabled(False)
+        self._empty = wrapping_label(_EMPTY)
+        self._body = QWidget()
+        self._lay_out()
+
+    def show_empty(self, empty: bool) -> None:
+        """Say what to do when there is nothing to tune, in place of controls that do nothing."""
+        self._empty.setVisible(empty)
+        self._body.setVisible(not empty)
+
+    def _lay_out(self) -> None:
+        self.tabs.addTab(self.table, "Regions")
+        self.tabs.addTab(self._clean_up_page(), "Clean-up")
+        self.tabs.addTab(self.curve, "PR curve")
+        self.tabs.setDocumentMode(True)
+        # The tabs get the room that is left, whatever their tallest page would like.
+        self.tabs.setMinimumHeight(160)
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        choices = QFormLayout()
+        choices.setContentsMargins(0, 0, 0, 0)
+        choices.setVerticalSpacing(3)
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Ground truth", self.truths)
+        buttons = QHBoxLayout()
+        for button in (self.undo, self.redo, self.copy, self.export):
+            buttons.addWidget(button)
+        body = QVBoxLayout(self._body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(5)
+        body.addLayout(choices)
+        body.addWidget(self.histogram)
+        body.addWidget(self.threshold)
+        body.addWidget(self.figures)
+        body.addWidget(self.tabs, 1)
+        body.addWidget(self.view)
+        body.addLayout(buttons)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(5)
+        layout.addWidget(wrapping_label(_PURPOSE))
+        layout.addWidget(self._empty)
+        layout.addWidget(self._body, 1)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(self.messages)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(_scrolling(content))
+
+    def _clean_up_page(self) -> QWidget:
+        rows = self.clean_up.widget("threshold").parentWidget()
+        form = None if rows is None else rows.layout()
+        if isinstance(form, QFormLayout):
+            # The threshold has its own place above.
+            form.setRowVisible(self.clean_up.widget("threshold"), False)
+            for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
+                label = form.labelForField(self.clean_up.widget(name))
+                if isinstance(label, QLabel):
+                    label.setText(words)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.addWidget(self.clean_up)
+        layout.addStretch()
+        return _scrolling(page)
+
+
+def _scrolling(content: QWidget) -> QScrollArea:
+    """`content` with a vertical scroll bar when the dock is too low, never a horizontal one."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setMinimumHeight(100)
+    area.setWidget(content)
+    return area
+
+
+def _may_be_truth(layer: Layer) -> bool:
+    return isinstance(layer, Labels) and record(layer).get("kind") != "regions"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button

@@ -1,0 +1,101 @@
+"""Parameters refuse what does not fit, and name the field."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
+
+import pytest
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.params import Params, param
+
+
+@dataclass(frozen=True)
+class Example(Params):
+    size: int = param(3, "Size of the window.", unit="voxels", low=1, high=9)
+    sigma: float = param(1.5, "Width.", unit="mm", low=0.0, step=0.1)
+    mode: str = param("fast", "How.", choices=("fast", "exact"))
+    mirror: bool = param(False, "Whether to mirror.", advanced=True)
+    title: str = param("", "Any text.")
+
+
+def test_defaults_and_description() -> None:
+    assert Example().as_dict() == {"size": 3, "sigma": 1.5, "mode": "fast", "mirror": False, "title": ""}
+    described = {name: (kind, info) for name, kind, info in Example.describe()}
+    assert list(described) == ["size", "sigma", "mode", "mirror", "title"]
+    assert [kind for kind, _ in described.values()] == [int, float, str, bool, str]
+    assert (described["size"][1].unit, described["size"][1].low, described["size"][1].high) == ("voxels", 1, 9)
+    assert described["sigma"][1].step == 0.1
+    assert described["mirror"][1].advanced
+    assert described["mode"][1].choices == ("fast", "exact")
+
+
+@pytest.mark.parametrize("values", [{}, {"size": 9, "sigma": 0.0, "mode": "exact", "mirror": True, "title": "ü"}])
+def test_dict_round_trip(values: dict[str, Any]) -> None:
+    made = Example.from_dict(values)
+    assert Example.from_dict(made.as_dict()) == made
+
+
+def test_whole_numbers_are_numbers() -> None:
+    made = Example(sigma=2)
+    assert made.sigma == 2.0
+    assert type(made.sigma) is float
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "reason"),
+    [
+        ({"size": 0}, "size", "outside its range"),
+        ({"size": 10}, "size", "1 to 9 voxels"),
+        ({"size": 3.0}, "size", "type int"),
+        ({"size": True}, "size", "type int"),
+        ({"size": None}, "size", "type int"),
+        ({"sigma": -0.1}, "sigma", "outside its range"),
+        ({"sigma": float("nan")}, "sigma", "finite"),
+        ({"sigma": float("inf")}, "sigma", "finite"),
+        ({"sigma": True}, "sigma", "type float"),
+        ({"sigma": "2"}, "sigma", "type float"),
+        ({"mode": "slow"}, "mode", "fast, exact"),
+        ({"mode": 3}, "mode", "type str"),
+        ({"mirror": 1}, "mirror", "type bool"),
+        ({"window": 3}, "window", "Known settings: mirror, mode, sigma, size, title"),
+    ],
+)
+def test_refused(values: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Example.from_dict(values)
+    assert field in caught.value.what
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ({"size": "5"}, 5),
+        ({"sigma": "2"}, 2.0),
+        ({"sigma": "1e-3"}, 0.001),
+        ({"mirror": "Yes"}, True),
+        ({"mirror": "off"}, False),
+        ({"title": "5"}, "5"),
+    ],
+)
+def test_strings(text: dict[str, str], value: Any) -> None:
+    (name,) = text
+    made = getattr(Example.from_strings(text), name)
+    assert made == value
+    assert type(made) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", [{"size": "5.5"}, {"size": ""}, {"sigma": "two"}, {"sigma": "nan"}, {"mirror": "2"}, {"window": "1"}, {"mode": "x"}]
+)
+def test_strings_refused(text: dict[str, str]) -> None:
+    (name,) = text
+    with pytest.raises(InputError, match=name):
+        Example.from_strings(text)
+
+
+def test_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Example().size = 4  # type: ignore[misc]

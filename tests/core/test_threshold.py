@@ -1,0 +1,96 @@
+"""Threshold rules in and out of text, and what a threshold flags."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.threshold import RULES, Threshold, ThresholdRule
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "number"),
+    [
+        ("0.9", "value", 0.9),
+        ("-3", "value", -3.0),
+        ("1e-3", "value", 0.001),
+        ("value:0.5", "value", 0.5),
+        ("otsu", "otsu", None),
+        ("otsu-slice", "otsu-slice", None),
+        ("best-dice", "best-dice", None),
+        ("percentile:98", "percentile", 98.0),
+        ("percentile:0", "percentile", 0.0),
+        ("healthy-fpr:0.01", "healthy-fpr", 0.01),
+    ],
+)
+def test_parse(text: str, kind: str, number: float | None) -> None:
+    rule = ThresholdRule.parse(text)
+    assert (rule.kind, rule.number) == (kind, number)
+    assert ThresholdRule.parse(str(rule)) == rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "otso",
+        "nan",
+        "inf",
+        "value",
+        "percentile",
+        "percentile:",
+        "percentile:101",
+        "percentile:-1",
+        "percentile:x",
+        "healthy-fpr:2",
+        "0,5",
+        "98:percentile",
+    ],
+)
+def test_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        ThresholdRule.parse(text)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_values_survive_being_written(number: float) -> None:
+    rule = ThresholdRule("value", number)
+    assert ThresholdRule.parse(str(rule)).number == pytest.approx(number, rel=1e-5, abs=1e-12)
+
+
+def test_every_rule_is_known() -> None:
+    numbers = {"value": 0.5, "percentile": 50.0, "healthy-fpr": 0.5}
+    assert [ThresholdRule(kind, numbers.get(kind)).kind for kind in RULES] == list(RULES)
+    with pytest.raises(InputError, match="Known rules"):
+        ThresholdRule("median")
+
+
+def test_flagging_is_strict() -> None:
+    score = np.array([[[0.1, 0.5, 0.6]]], np.float32)
+    threshold = Threshold(0.5, ThresholdRule("value", 0.5), "set by hand")
+    np.testing.assert_array_equal(threshold.flag(score), [[[False, False, True]]])
+
+
+def test_a_threshold_equal_to_a_float32_score_flags_nothing_of_it() -> None:
+    """0.1 is not a float32; the comparison happens in the map's own type."""
+    score = np.full((1, 1, 1), 0.1, np.float32)
+    assert not Threshold(0.1, ThresholdRule("value", 0.1), "").flag(score).any()
+    assert not Threshold(float(score[0, 0, 0]), ThresholdRule("value", 0.1), "").flag(score).any()
+
+
+def test_one_threshold_a_slice() -> None:
+    score = np.ones((2, 2, 3), np.float32)
+    threshold = Threshold(1.0, ThresholdRule("otsu-slice"), "Otsu on each slice", np.array([0.5, 1.0, 2.0]))
+    np.testing.assert_array_equal(threshold.flag(score).any(axis=(0, 1)), [True, False, False])
+    record = threshold.as_dict()
+    assert json.loads(json.dumps(record)) == {
+        "value": 1.0,
+        "rule": "otsu-slice",
+        "origin": "Otsu on each slice",
+        "per_slice": [0.5, 1.0, 2.0],
+    }
