@@ -6,18 +6,23 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.io import atomic
 from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume, write_mask, write_volume
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and limits of file size are POSIX")
 
 NAMES = [
     "two words.nii.gz",
@@ -55,7 +60,7 @@ def test_names(tmp_path: Path, volume: Volume, name: str) -> None:
     assert name in str(caught.value)
 
 
-def writers(volume: Volume, folder: Path) -> dict[Path, object]:
+def writers(volume: Volume, folder: Path) -> dict[Path, Callable[[Path], None]]:
     return {
         folder / "a.nii.gz": lambda path: write_volume(path, volume),
         folder / "a.nii": lambda path: write_volume(path, volume),
@@ -85,7 +90,7 @@ def test_failing_disk_keeps_the_old_file(tmp_path: Path, volume: Volume, monkeyp
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in everything}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX")
+@posix
 def test_full_disk_for_real(tmp_path: Path) -> None:
     """The system itself refuses to write more than 64 kB: the error is ours, and neither half a file nor a temporary one is left."""
     script = """
@@ -127,15 +132,71 @@ def test_folder_that_is_a_file(tmp_path: Path, volume: Volume) -> None:
             write(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_read_only_folder(tmp_path: Path, volume: Volume) -> None:
-    folder = tmp_path / "locked"
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Give up the superuser's rights for a while: it may write anywhere, whatever the permissions say."""
+    superuser = os.geteuid() == 0
+    if superuser:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if superuser:
+            os.seteuid(0)
+
+
+@posix
+def test_read_only_folder(open_folder: Path, volume: Volume) -> None:
+    folder = open_folder / "locked"
     folder.mkdir()
-    folder.chmod(0o500)
-    for path, write in writers(volume, folder).items():
-        with pytest.raises(InputError, match="read-only"):
-            write(path)
-    folder.chmod(0o700)
+    folder.chmod(0o555)
+    try:
+        with ordinary_user():
+            for path, write in writers(volume, folder).items():
+                with pytest.raises(InputError, match="read-only or belongs to someone else"):
+                    write(path)
+        assert not list(folder.iterdir())
+    finally:
+        folder.chmod(0o755)
+
+
+@posix
+def test_files_one_may_not_read(open_folder: Path, volume: Volume) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir()
+    for folder in (open_folder, closed):
+        write_volume(folder / "a.nii.gz", volume)
+        save_checkpoint(folder / "m", method="m", params={}, state={}, meta={})
+        for path in folder.glob("[am].*"):
+            path.chmod(0o000)
+    closed.chmod(0o000)
+    try:
+        with ordinary_user():
+            for folder in (open_folder, closed):
+                with pytest.raises(InputError, match="Permission denied"):
+                    read_volume(folder / "a.nii.gz")
+                with pytest.raises(ModelError, match="Permission denied"):
+                    load_checkpoint(folder / "m")
+            with pytest.raises(InputError, match="other half"):
+                read_volume(closed / "a.hdr")
+    finally:
+        closed.chmod(0o755)
+
+
+def test_name_too_long_to_exist(tmp_path: Path, volume: Volume) -> None:
+    path = tmp_path / ("x" * 400 + ".nii.gz")
+    with pytest.raises(InputError, match=r"cannot be read|no such file"):
+        read_volume(path)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_volume(path, volume)
 
 
 def test_read_only_system_folder(volume: Volume) -> None:
@@ -153,14 +214,3 @@ def test_target_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.txt cannot be written"):
         write_text(tmp_path / "a.txt", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume: Volume) -> None:
-    write_volume(tmp_path / "a.nii.gz", volume)
-
-    def deny(self: Path, *args: object, **kwargs: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", deny)
-    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
-        read_volume(tmp_path / "a.nii.gz")

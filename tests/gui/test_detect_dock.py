@@ -185,7 +185,7 @@ def test_after_a_run_the_layers_are_there_the_view_is_at_the_strongest_region_an
     tune = next(widget for name, widget in viewer.window.dock_widgets.items() if name.startswith("Tune"))
     assert tune.maps.layer is heat
     assert "region" in dock.outcome.text()
-    assert dock.copy.isEnabled()
+    assert not dock.copy.isHidden()
 
 
 def test_the_preference_against_opening_tune_is_kept(qtbot, viewer, dock):

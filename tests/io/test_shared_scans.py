@@ -16,7 +16,6 @@ SCANS = [
     "brats2013/pat0001/tumour.nii.gz",
     "raw/TCGA-FG-6692/FLAIR.nii.gz",
     "raw/mslub_longitudinal/patient12/study1_FLAIR.nii.gz",
-    "labelmaps/02.nii.gz",
 ]
 
 

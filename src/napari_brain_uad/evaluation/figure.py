@@ -92,12 +92,15 @@ def _place(figure: Figure, shown: tuple[Plane, ...]) -> list[tuple[Axes, Axes]]:
     """Two rows of axes, all views in one scale, as large as the page allows."""
     width_inch, height_inch = (_RIGHT - _LEFT - _GAP * (len(shown) - 1)) * _WIDTH, _ROWS[0][1] * _HEIGHT
     inch_per_mm = min(width_inch / sum(p.size_mm[0] for p in shown), height_inch / max(p.size_mm[1] for p in shown))
+    across = sum(plane.size_mm[0] for plane in shown)
     left, placed = _LEFT, []
     for plane in shown:
         width, height = (mm * inch_per_mm / page for mm, page in zip(plane.size_mm, (_WIDTH, _HEIGHT), strict=True))
-        top, bottom = (figure.add_axes((left, base + (space - height) / 2, width, height)) for base, space in _ROWS)
+        slot = width_inch / _WIDTH * plane.size_mm[0] / across
+        start = left + (slot - width) / 2
+        top, bottom = (figure.add_axes((start, base + (space - height) / 2, width, height)) for base, space in _ROWS)
         placed.append((top, bottom))
-        left += width + _GAP
+        left += slot + _GAP
     return placed
 
 
@@ -146,7 +149,10 @@ def _write(figure: Figure, volume: Volume, amap: AnomalyMap, result: PostResult,
     figure.text(_LEFT, 0.022, NOTICE, fontsize=10, weight="bold", va="center")
     total = sum(region.volume_ml for region in result.regions)
     lines = [f"{len(result.regions)} region{'s' * (len(result.regions) != 1)}, {total:.2f} ml flagged", ""]
-    lines += [f"{metric.title:<24}{metric.text}" for metric in metrics if metric.name in _SHOWN] + [""] * bool(metrics)
+    for metric in metrics:
+        if metric.name in _SHOWN:
+            lines += [f"{metric.title:<24}{metric.text}"] if metric.value is not None else [metric.title, f"  {metric.reason}"]
+    lines += [""] * bool(metrics)
     if result.regions:
         lines.append("  #      ml   peak  centroid x, y, z (mm)")
     for region in result.regions[:6]:
@@ -155,7 +161,7 @@ def _write(figure: Figure, volume: Volume, amap: AnomalyMap, result: PostResult,
         lines.append(f"{region.number:>3}{region.volume_ml:>8.2f}{region.peak:>#7.3g}  {place}{kind}")
     if len(result.regions) > 6:
         lines.append(f"    and {len(result.regions) - 6} more")
-    figure.text(0.748, 0.49, "\n".join(lines), fontsize=7.8, family="monospace", va="top", linespacing=1.3)
+    figure.text(0.748, 0.49, "\n".join(lines), fontsize=7.2, family="monospace", va="top", linespacing=1.3)
 
 
 def _legend(figure: Figure, result: PostResult, has_truth: bool) -> None:

@@ -165,7 +165,7 @@ def annotate(axes: Axes, plane: Plane, known: bool) -> None:
     bar = 50.0 if width > 100.0 else 10.0
     start, level = 0.04 * width, 0.035 * height
     axes.plot([start, start + bar], [level, level], color="white", linewidth=2.0, solid_capstyle="butt", path_effects=_HALO)
-    _label(axes, (start + bar / 2) / width, 0.045, f"{bar:.0f} mm", ha="center", va="bottom", fontsize=7.5)
+    _label(axes, start / width, 0.045, f"{bar:.0f} mm", ha="left", va="bottom", fontsize=7.5)
     axes.set(xlim=(0.0, width), ylim=(0.0, height))
 
 

@@ -60,8 +60,9 @@ class Metric:
         """The value with its unit, or the reason why there is none."""
         if self.value is None:
             return self.reason
-        number = f"{self.value:.0f}" if self.unit in ("lesions", "regions") else f"{self.value:.4f}"
-        return f"{number} {self.unit}".strip()
+        if self.unit in ("lesions", "regions"):
+            return f"{self.value:.0f} {self.unit if self.value != 1 else self.unit[:-1]}"
+        return f"{self.value:.3f} {self.unit}" if self.unit else f"{self.value:.4f}"
 
     def as_dict(self) -> dict[str, Any]:
         """The metric as plain JSON data."""

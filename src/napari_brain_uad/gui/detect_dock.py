@@ -11,7 +11,7 @@ from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ..core.errors import BrainUADError, Cancelled
 from ..workflows.detect import Detection
@@ -21,6 +21,7 @@ from .detect_inputs import DetectInputs
 from .detect_job import MapCache, facts, run_request
 from .docks import PLUGIN, open_dock
 from .empty_state import EmptyState, open_files
+from .fitting_scroll import FittingScroll
 from .layers import add_detection, is_map, record
 from .lifetime import Lifetime
 from .messages import MessageArea, wrapping_label
@@ -81,8 +82,7 @@ class DetectDock(QWidget):
         """What the button does: run with everything as it stands in the dock."""
         if self.running:
             return
-        self.messages.clear()
-        self.outcome.clear()
+        self._clear_outcome()
         try:
             request = self.inputs.request()
         except BrainUADError as error:
@@ -140,8 +140,9 @@ class DetectDock(QWidget):
             go_to(self.viewer, heat, detection.result.regions[0].peak_index)
         # The slices move to the strongest region; where the user looks on them is the user's choice.
         camera.center = centre
-        self.copy.setEnabled(True)
+        self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
+        self.outcome.show()
         for finding in detection.volume.findings:
             if finding.level == "warning":
                 self.messages.show_finding(finding)
@@ -169,12 +170,11 @@ class DetectDock(QWidget):
             self._looking.abandon()
         if self.running and self._scanned is not None and self._scanned not in self.viewer.layers:
             self.cancel()
-        self.messages.clear()
+        self._clear_outcome()
         self.inputs.show_facts("", ())
         present = self.inputs.scan.layer is not None
         self._scroll.setVisible(present)
         self.empty.setVisible(not present)
-        self._spare.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
         try:
@@ -194,6 +194,17 @@ class DetectDock(QWidget):
         self.inputs.show_facts("", ())
         if not isinstance(error, Cancelled):
             self.messages.show_error(error, "Looking at the scan")
+
+    def _method_changed(self) -> None:
+        self._clear_outcome()
+        self._show_cost()
+
+    def _clear_outcome(self) -> None:
+        """What the last run said does not hold for another scan or method."""
+        self.messages.clear()
+        self.outcome.clear()
+        self.outcome.hide()
+        self.copy.hide()
 
     def _show_cost(self) -> None:
         try:
@@ -227,7 +238,7 @@ class DetectDock(QWidget):
         self._lifetime = Lifetime(self)
         self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
-        self.inputs.method_changed.connect(self._show_cost)
+        self.inputs.method_changed.connect(self._method_changed)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
         self.button.clicked.connect(self.run)
@@ -238,28 +249,21 @@ class DetectDock(QWidget):
         self.setAcceptDrops(True)
         self.setMinimumWidth(300)
         self.button.setStyleSheet(_PRIMARY)
-        self.copy.setEnabled(False)
+        self.copy.hide()
         self.copy.setToolTip("Copy the command line that gives the same result")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll = QScrollArea()
-        self._scroll.setWidget(self.inputs)
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        row = QHBoxLayout()
-        row.addWidget(self.cost, 1)
-        row.addWidget(self.copy)
+        self._scroll = FittingScroll(self.inputs)
         layout = QVBoxLayout(self)
         layout.addWidget(wrapping_label(_PURPOSE))
         layout.addWidget(self.empty)
-        layout.addWidget(self._scroll, 1)
-        layout.addLayout(row)
+        layout.addWidget(self._scroll)
+        layout.addWidget(self.cost)
         layout.addWidget(self.button)
         layout.addWidget(self.run_bar)
         layout.addWidget(self.outcome)
+        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.messages)
-        self._spare = QWidget()
-        layout.addWidget(self._spare, 1)
+        layout.addStretch(1)
 
 
 def outcome_words(detection: Detection, cached: bool) -> str:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -18,7 +18,7 @@ from ..io.checkpoint import Checkpoint, load_checkpoint
 from ..workflows.devices import Device, resolve_device
 from . import workers
 from .detect_job import Request
-from .forms import ComboBox, IntBox, ParamsForm, fold
+from .forms import ComboBox, Fold, IntBox, ParamsForm, row_label
 from .layer_box import LayerBox, is_mask, is_scan
 from .layers import fits, mask_of, volume_of
 from .messages import wrapping_label
@@ -51,7 +51,7 @@ class DetectInputs(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scan = LayerBox(viewer, is_scan)
-        self.brain = LayerBox(viewer, is_mask, none="None: find the brain in the scan")
+        self.brain = LayerBox(viewer, is_mask, none="None")
         self.truth = LayerBox(viewer, is_mask, none="None")
         self.facts, self.checks = wrapping_label(), wrapping_label()
         self.method = MethodBox()
@@ -162,8 +162,9 @@ class DetectInputs(QWidget):
                 box.choose(None)
             if volume is None or box.layer is not None or box in self._declined:
                 continue
-            found = [layer for layer in box.layers() if name.search(layer.name) and fits(layer, volume.grid)]
-            if len(found) == 1 and found[0] is not self.scan.layer:
+            labels = (layer for layer in box.layers() if isinstance(layer, Labels))
+            found = [layer for layer in labels if name.search(layer.name) and fits(layer, volume.grid)]
+            if len(found) == 1:
                 box.choose(found[0])
 
     def _method_changed(self) -> None:
@@ -220,7 +221,7 @@ class DetectInputs(QWidget):
         self._advanced.addWidget(self.form)
         seed = QFormLayout()
         seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        seed.addRow("Seed", self.seed)
+        seed.addRow(row_label("Seed", self.seed), self.seed)
         self._advanced.addLayout(seed)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 4, 0)
@@ -237,7 +238,7 @@ class DetectInputs(QWidget):
             self.model,
             ("Device", self.device),
             self.device_words,
-            fold("Advanced", advanced),
+            Fold("Advanced", advanced),
         ):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)
 

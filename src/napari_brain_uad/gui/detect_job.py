@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.checks import check_not_constant
 from ..core.errors import BrainUADError
 from ..core.params import Params
 from ..core.progress import Progress
@@ -125,24 +126,24 @@ def _command(request: Request, amap: AnomalyMap) -> str:
     brain, file = request.mask, request.mask_file
     if brain is None and request.volume.mask is not None:
         # The scan brought its mask along (a sample): the command line has to be given the file.
-        brain, file = request.volume.mask, _beside(request.volume)
+        brain, file = request.volume.mask, _beside(request.volume, "brainmask")
     return detect_command(
         amap,
         PostParams(),
         scan=request.volume,
         mask=_as_file(brain, file, request.volume, "brain mask"),
-        truth=_as_file(request.truth, request.truth_file, request.volume, "ground truth"),
+        truth=_as_file(request.truth, request.truth_file or _beside(request.volume, "truth"), request.volume, "ground truth"),
         model=request.model,
         device=request.device,
     )
 
 
-def _beside(volume: Volume) -> Path | None:
-    """Where a scan's brain mask lies, if it lies beside it under the usual name."""
+def _beside(volume: Volume, what: str) -> Path | None:
+    """Where a scan's "brainmask" or "truth" lies, if it lies beside it under the usual name."""
     path = None if volume.source is None else volume.source.path
     if path is None:
         return None
-    file = path.with_name(f"{path.name.split('.')[0]}_brainmask.nii.gz")
+    file = path.with_name(f"{path.name.split('.')[0]}_{what}.nii.gz")
     return file if file.is_file() else None
 
 
@@ -166,13 +167,17 @@ def facts(volume: Volume) -> tuple[str, tuple[str, ...]]:
     checks : tuple of str
         What the checks found, each in one or two sentences.
     """
-    found = estimate_brain_mask(volume) if volume.mask is None else None
-    brain = "with brain mask" if found is None else "skull-stripped" if found.stripped else "not skull-stripped"
+    constant = check_not_constant(volume.data)
+    found = estimate_brain_mask(volume) if volume.mask is None and constant is None else None
     size = "x".join(str(n) for n in volume.grid.shape)
-    parts = [volume.sequence or "sequence unknown", size, spacing_words(volume.grid.spacing), brain]
+    parts = [volume.sequence or "sequence unknown", size, spacing_words(volume.grid.spacing)]
+    if volume.mask is not None:
+        parts.append("with brain mask")
+    elif found is not None:
+        parts.append("skull-stripped" if found.stripped else "not skull-stripped")
     if volume.source is not None and not volume.source.orientation_known:
         parts.append("left and right unknown")
-    findings = (*volume.findings, *(found.findings if found else ()))
+    findings = (*volume.findings, *(found.findings if found else ()), *([constant] if constant else ()))
     checks = tuple(f"{f.message[:1].upper()}{f.message[1:]}. {f.fix}.".replace(" .", "") for f in findings if f.level != "info")
     return ", ".join(parts), checks
 

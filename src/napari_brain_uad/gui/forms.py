@@ -15,18 +15,19 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from ..core.params import FieldInfo, Params, Scalar
 
 _DECIMALS = 60
 """A spin box rounds to its decimals; with this many every float above 1e-43 comes back as it was given."""
 
+_ARROWS = {False: "\u25b8", True: "\u25be"}
 _INT_LIMIT = 2**31 - 1
 _FLOAT_LIMIT = 1e300
 
@@ -142,7 +143,7 @@ class ParamsForm(QWidget):
         if plain:
             layout.addWidget(self._rows(plain))
         if advanced:
-            layout.addWidget(fold("Advanced", self._rows(advanced)))
+            layout.addWidget(Fold("Advanced", self._rows(advanced)))
         self._silent = False
         self.set_value(params_class())
 
@@ -187,10 +188,7 @@ class ParamsForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name in names:
             field = self._fields[name]
-            label = QLabel(label_of(name, field.info.unit))
-            label.setToolTip(field.editor.toolTip())
-            label.setBuddy(field.editor)
-            form.addRow(label, field.editor)
+            form.addRow(row_label(label_of(name, field.info.unit), field.editor), field.editor)
         return rows
 
 
@@ -254,14 +252,38 @@ def label_of(name: str, unit: str = "") -> str:
     return words[:1].upper() + words[1:]
 
 
-def fold(title: str, content: QWidget) -> QCollapsible:
-    """`content` folded away under `title`."""
-    box = QCollapsible(title)
-    # An animated fold moves everything below it for a third of a second and leaves a timer behind.
-    box.setDuration(0)
-    box.setContent(content)
-    box.collapse(animate=False)
-    return box
+def row_label(text: str, editor: QWidget) -> QLabel:
+    """A label for a row of a form; of one width, so that forms below each other line up."""
+    label = QLabel(text)
+    label.setMinimumWidth(84)
+    label.setToolTip(editor.toolTip())
+    label.setBuddy(editor)
+    return label
+
+
+class Fold(QWidget):
+    """A button that unfolds `content`, which starts folded away.
+
+    superqt's QCollapsible fixes the height of its content when it unfolds, so a form that is exchanged for a longer one is squashed.
+    """
+
+    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title = title
+        self.button = QPushButton()
+        self.button.setCheckable(True)
+        self.button.setStyleSheet("text-align: left;")
+        self.content = content
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        self.button.toggled.connect(self._show)
+        self._show(False)
+
+    def _show(self, unfolded: bool) -> None:
+        self.button.setText(f"{_ARROWS[unfolded]}  {self._title}")
+        self.content.setVisible(unfolded)
 
 
 def _span(info: FieldInfo) -> str:

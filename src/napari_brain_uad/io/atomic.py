@@ -106,8 +106,9 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    # The rename itself must reach the disk too; Windows cannot open a folder and needs no such call.
-    if os.name == "posix":
+    # The rename itself should reach the disk too. The file is in place by now, and Windows, some network file systems and folders
+    # that may be written but not listed cannot do this: no reason to fail.
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

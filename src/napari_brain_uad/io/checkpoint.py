@@ -21,6 +21,7 @@ from ..core.detector import State, state_is_finite
 from ..core.errors import ModelError
 from ..core.provenance import NOTICE, versions
 from .atomic import json_text, write_bytes, write_json
+from .streams import is_file
 
 FORMAT = "napari-brain-uad checkpoint 1"
 
@@ -130,9 +131,9 @@ def _files(path: Path) -> tuple[Path, Path]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    if not path.is_file():
-        raise ModelError(path.name, why=f"there is no such file ({path})", fix="Keep the .safetensors and .json files of a model together")
     try:
+        if not path.is_file():
+            raise ModelError(path.name, why=f"there is no such file ({path})", fix="Keep a model's .safetensors and .json files together")
         if path.stat().st_size > most:
             raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix="Choose a model's .safetensors file")
         return path.read_bytes()
@@ -186,7 +187,7 @@ def _seal(body: Mapping[str, Any]) -> str:
 
 def _record_in_use(tensors: Path, sidecar: Path) -> dict[str, Any] | None:
     """The record of the checkpoint that is about to be replaced, if there is a whole one."""
-    if not (tensors.is_file() and sidecar.is_file()):
+    if not (is_file(tensors) and is_file(sidecar)):
         return None
     try:
         sha256 = hashlib.sha256(_read(tensors, _MAX_TENSORS)).hexdigest()

@@ -26,7 +26,7 @@ from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .nifti_checks import run_checks
-from .streams import Extent, read_extent, read_head
+from .streams import Extent, is_file, read_extent, read_head
 
 _LEVEL = 1
 
@@ -166,7 +166,7 @@ def read_map(path: Path | str) -> AnomalyMap:
     record = provenance["map"]
     background = float(record.get("background", min(0.0, float(volume.data.min()))))
     brain = path.with_name(f"{name}_brainmask.nii.gz")
-    mask = read_mask(brain, volume) if brain.is_file() else volume.data != np.float32(background)
+    mask = read_mask(brain, volume) if is_file(brain) else volume.data != np.float32(background)
     return AnomalyMap(
         score=volume.data,
         grid=volume.grid,
@@ -184,7 +184,7 @@ def read_map(path: Path | str) -> AnomalyMap:
 def _read_provenance(path: Path) -> dict[str, Any]:
     """The record beside a map, with its parts "map", "method" and "input" (empty when there is no record)."""
     parts: dict[str, Any] = {"map": {}, "method": {}, "input": {}}
-    if not path.is_file():
+    if not is_file(path):
         return parts
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -240,7 +240,7 @@ def _files(path: Path) -> tuple[Path, Path]:
         return path, path
     pair = path.with_name(base[:-4] + ".hdr" + packed), path.with_name(base[:-4] + ".img" + packed)
     for part in pair:
-        if not part.is_file():
+        if not is_file(part):
             raise InputError(path.name, why=f"its other half {part.name} is not beside it", fix="Put .hdr and .img into one folder")
     return pair
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,13 @@ class Extent:
     start: int
     stop: int
     slack: int = 0
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False too where the system does not tell (no right to look, name too long)."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def read_head(path: Path, size: int) -> bytes:
@@ -108,7 +116,8 @@ def _keep(part: NDArray[np.uint8], chunk: bytes, position: int, extent: Extent) 
 
 def _check_room(path: Path, extent: Extent) -> None:
     """Refuse a claim that the file cannot hold, before any memory is taken for it."""
-    size = path.stat().st_size
+    with _reading(path):
+        size = path.stat().st_size
     most = size * _MOST_INFLATION if _compressed(path) else size
     if extent.total > most:
         why = f"its header announces {extent.total:,} bytes, a file of {size:,} cannot hold them: it is cut off, or its header is damaged"
@@ -134,11 +143,11 @@ def _compressed(path: Path) -> bool:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The decompressed contents, in pieces of at most a megabyte."""
-    # A named pipe or a device would block for ever: only regular files are opened.
-    if not path.is_file():
-        why = "it is a folder" if path.is_dir() else "it is not a regular file" if path.exists() else "there is no such file"
-        raise InputError(path.name or str(path), why=f"{why} ({path})", fix="Choose an image file")
-    try:
+    with _reading(path):
+        # A named pipe or a device would block for ever: only regular files are opened.
+        if not path.is_file():
+            why = "it is a folder" if path.is_dir() else "it is not a regular file" if path.exists() else "there is no such file"
+            raise InputError(path.name or str(path), why=f"{why} ({path})", fix="Choose an image file")
         with path.open("rb") as handle:
             first = handle.read(_CHUNK)
             if not first:
@@ -149,6 +158,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
             else:
                 yield first
                 yield from pieces
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what the system says against reading into our own error."""
+    try:
+        yield
     except OSError as error:
         raise InputError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the file and your right to read it") from error
 
