@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .cli_prepare import add_prepare
 from .core.errors import BrainUADError, InputError
 from .core.progress import Progress
 from .core.provenance import NOTICE, package_version
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, _add_evaluate, _add_train, _add_demo):
+    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, _add_demo):
         add(commands)
     return parser
 
@@ -185,7 +186,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
     params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
     post = _post_params(arguments)
-    with _progress_bar(arguments.quiet) as progress:
+    with progress_bar(arguments.quiet) as progress:
         detection = detect(
             load(arguments.scan, index=arguments.volume),
             arguments.method,
@@ -244,7 +245,7 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from .workflows.evaluate import evaluate
 
-    with _progress_bar(arguments.quiet or arguments.json) as progress:
+    with progress_bar(arguments.quiet or arguments.json) as progress:
         evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
     _say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
     return 0
@@ -255,7 +256,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from .workflows.train import train
 
     params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
-    with _progress_bar(arguments.quiet) as progress:
+    with progress_bar(arguments.quiet) as progress:
         train(arguments.method, arguments.folder, params=params, seed=arguments.seed, out=arguments.out, progress=progress)
     _say(f"Model written to {arguments.out}")
     return 0
@@ -274,7 +275,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         if arguments.window or code:
             return code
     for entry in chosen:
-        with _progress_bar(arguments.quiet) as progress:
+        with progress_bar(arguments.quiet) as progress:
             detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
         _say(f"\n{entry.title}")
         _report(detection, files)
@@ -286,7 +287,7 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Progress]:
+def progress_bar(quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
     from tqdm import tqdm
 

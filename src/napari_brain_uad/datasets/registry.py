@@ -1,0 +1,53 @@
+"""The list of data set layouts, and finding the one that fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import InputError
+from .atlas_v2 import ATLAS_V2
+from .bids import BIDS
+from .br35h import BR35H
+from .brats import BRATS
+from .ixi import IXI
+from .layout import DatasetLayout
+from .mood import MOOD
+from .mslub import MSLUB
+from .msseg2015 import MSSEG2015
+from .plain import Plain
+from .table import Table
+from .wmh import WMH
+
+# The first that fits is taken: named data sets before the general layouts (ATLAS is also BIDS, everything is a plain folder).
+LAYOUTS: tuple[DatasetLayout, ...] = (Table(), IXI, BRATS, MSLUB, WMH, MSSEG2015, ATLAS_V2, MOOD, BR35H, BIDS(), Plain())
+
+
+def layout(layout_id: str) -> DatasetLayout:
+    """A layout by its id.
+
+    Raises
+    ------
+    InputError
+        For an unknown id.
+    """
+    found = next((one for one in LAYOUTS if one.id == layout_id), None)
+    if found is None:
+        raise InputError(f"There is no layout '{layout_id}'", fix=f"Layouts: {', '.join(one.id for one in LAYOUTS)}")
+    return found
+
+
+def find_layout(root: Path | str) -> DatasetLayout:
+    """The layout of a folder (or CSV file).
+
+    Raises
+    ------
+    InputError
+        If it is missing, or holds nothing that a layout knows.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise InputError(f"There is no {root.name}", fix="Give the folder of a data set, or a CSV file")
+    found = next((one for one in LAYOUTS if one.detect(root)), None)
+    if found is None:
+        raise InputError(f"{root.name} holds no data set", why="no scan was found in it", fix="Give a folder of scans, or a CSV file")
+    return found
