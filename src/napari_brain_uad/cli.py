@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .cli_datasets import add_datasets
 from .cli_prepare import add_prepare
 from .core.errors import BrainUADError, InputError
 from .core.progress import Progress
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, _add_demo):
+    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, add_datasets, _add_demo):
         add(commands)
     return parser
 
@@ -61,9 +62,9 @@ def _add_detect(commands: Any) -> None:
         description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz or .mgz")
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
-    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, from 0")
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument("--model", type=Path, metavar="FILE", help="trained model (.safetensors), for methods that need one")

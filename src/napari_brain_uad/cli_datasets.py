@@ -26,6 +26,7 @@ def add_datasets(commands: Any) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
+    from .datasets.layout import unused_files
     from .datasets.registry import find_layout, layout
 
     root: Path = arguments.root
@@ -45,9 +46,12 @@ def _datasets(arguments: argparse.Namespace) -> int:
     splits = Counter(one.split for one in subjects if one.split)
     if splits:
         lines.append("Splits: " + ", ".join(f"{name} {count}" for name, count in sorted(splits.items())))
-    unused = sum(len(one.extra) for one in subjects)
-    if unused:
-        lines.append(f"Not used: {unused} further files of the same kind (--json names them)")
+    extra = sum(len(one.extra) for one in subjects)
+    if extra:
+        lines.append(f"Not used: {extra} further files of the same kind (--json names them)")
+    unknown = unused_files(subjects, root)
+    if unknown:
+        lines.append(f"Not part of this layout: {len(unknown)} image files, like {unknown[0].relative_to(root)}")
     if found.note:
         lines.append(f"Note: {found.note}")
     sys.stdout.write("\n".join(lines) + "\n")

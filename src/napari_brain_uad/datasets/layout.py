@@ -177,6 +177,12 @@ def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
             yield path
 
 
+def unused_files(subjects: tuple[Subject, ...], root: Path) -> tuple[Path, ...]:
+    """The images under a folder that belong to no subject: what the layout does not know."""
+    used = {path for one in subjects for path in (*one.sequences.values(), one.brain_mask, one.truth, *one.extra)}
+    return tuple(path for path in files(root) if path not in used) if root.is_dir() else ()
+
+
 def some_subjects(found: tuple[Subject, ...], root: Path, name: str) -> tuple[Subject, ...]:
     """What was found, if it is anything.
 

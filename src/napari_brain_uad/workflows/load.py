@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.volume import Volume
+from ..io.dicom import is_dicom_path, read_series
 from ..io.nifti import read_mask, read_volume
 
 
 def load(path: str | Path, *, index: int | None = None) -> Volume:
-    """Read a scan from a NIfTI or MGZ file.
+    """Read a scan from a NIfTI or MGZ file, or from a DICOM folder or file.
 
     Parameters
     ----------
     path : str or Path
-        ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair.
+        ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair; or DICOM (a folder, or one of its files).
     index : int, optional
-        Which volume of a 4-D file.
+        Which volume of a 4-D file, or which of a folder's series.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def load(path: str | Path, *, index: int | None = None) -> Volume:
     InputError
         If the file is missing, damaged, or not one 3-D image.
     """
-    return read_volume(Path(path), index=index)
+    return read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
 
 
 def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
