@@ -19,7 +19,7 @@ BRATS = PatternLayout(
     patterns=(
         rf"(?P<id>{_SUBJECT})/(?P=id)_(?P<kind>flair|t1|t1ce|t2|seg){_END}",
         rf"(?P<id>BraTS20_[A-Za-z]+_\d+)/\w+\.\d+\.\d+_(?P<kind>segm){_END}",
-        rf"(?P<id>[^/]+)/(?:VSD\.Brain[^/]*/)?VSD\.Brain(?:_\dmore)?\.XX\.(?:XX|O)\.(?P<kind>MR_Flair|MR_T1|MR_T1c|MR_T2|OT)(?:\.\d+)?{_END}",
+        rf"(?P<id>(?!VSD\.)[^/]+)/(?:VSD\.Brain[^/]*/)?VSD\.Brain(?:_\dmore)?\.XX\.(?:XX|O)\.(?P<kind>MR_Flair|MR_T1|MR_T1c|MR_T2|OT)(?:\.\d+)?{_END}",
     ),
     kinds={
         "flair": "FLAIR",

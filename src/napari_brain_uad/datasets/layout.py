@@ -128,7 +128,7 @@ class PatternLayout:
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """Its subjects, sorted by id and session; see `DatasetLayout`."""
-        groups: dict[tuple[str, str, str], dict[str, Path]] = {}
+        groups: dict[_Key, dict[str, Path]] = {}
         for key, kind, path in self._found(root):
             group = groups.setdefault(key, {})
             if kind in group:
@@ -141,7 +141,7 @@ class PatternLayout:
         found = [_subject(key, group, groups) for key, group in sorted(groups.items())]
         return some_subjects(tuple(subject for subject in found if subject.sequences), root, self.name)
 
-    def _found(self, root: Path) -> Iterator[tuple[tuple[str, str, str], str, Path]]:
+    def _found(self, root: Path) -> Iterator[tuple[_Key, str, Path]]:
         compiled = [re.compile(f"(?:.*/)?{pattern}", re.IGNORECASE) for pattern in self.patterns]
         for path in files(root, self.suffixes):
             match = next((match for one in compiled if (match := one.fullmatch(path.relative_to(root).as_posix()))), None)
@@ -150,22 +150,27 @@ class PatternLayout:
             groups = match.groupdict(default="")
             kind = self.kinds.get(groups.get("kind", "").lower())
             if kind is not None:
-                session = "_".join(filter(None, (groups.get("space"), groups.get("session"))))
                 split = groups.get("split", "").lower()
-                yield (groups["id"], session, self.splits.get(split, split)), kind, path
+                key = groups["id"], groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
+                yield key, kind, path
 
 
-def _subject(key: tuple[str, str, str], own: Mapping[str, Path], groups: Mapping[tuple[str, str, str], Mapping[str, Path]]) -> Subject:
-    """A mask that names no session belongs to all sessions of its subject."""
-    shared = groups.get((key[0], "", key[2]), {})
+_Key = tuple[str, str, str, str]
+"""Id, space, session and split; empty where a name has none."""
+
+
+def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[str, Path]]) -> Subject:
+    """A mask that names no session belongs to all sessions of its subject in its space."""
+    person, space, session, split = key
+    shared = groups.get((person, space, "", split), {})
     sequences = {kind: path for kind, path in own.items() if kind not in (BRAIN_MASK, TRUTH)}
     return Subject(
-        id=key[0],
-        session=key[1] or None,
+        id=person,
+        session="_".join(filter(None, (space, session))) or None,
         sequences=sequences,
         brain_mask=own.get(BRAIN_MASK, shared.get(BRAIN_MASK)),
         truth=own.get(TRUTH, shared.get(TRUTH)),
-        split=key[2] or None,
+        split=split or None,
     )
 
 

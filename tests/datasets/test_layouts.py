@@ -1,0 +1,395 @@
+"""Every layout on a tree of the same names as the public data set's, and on the scans with known figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.datasets.layout import unused_files
+from napari_brain_uad.datasets.registry import LAYOUTS, find_layout, layout
+
+_BRATS = ("flair", "t1", "t1ce", "t2", "seg")
+
+# Per layout: the files of a tree, and what has to come out of it: (id, session, split) to roles and files.
+TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[str, str]]]] = {
+    "ixi": (
+        [
+            "IXI-T1/IXI012-HH-1211-T1.nii.gz",
+            "IXI-T2/IXI012-HH-1211-T2.nii.gz",
+            "IXI-PD/IXI012-HH-1211-PD.nii.gz",
+            "IXI-DTI/IXI012-HH-1211-DTI-00.nii.gz",
+            "IXI-T1/IXI640-Guys-1106-T1.nii.gz",
+            "IXI.xls",
+        ],
+        {
+            ("IXI012-HH-1211", None, None): {
+                "T1": "IXI-T1/IXI012-HH-1211-T1.nii.gz",
+                "T2": "IXI-T2/IXI012-HH-1211-T2.nii.gz",
+                "PD": "IXI-PD/IXI012-HH-1211-PD.nii.gz",
+            },
+            ("IXI640-Guys-1106", None, None): {"T1": "IXI-T1/IXI640-Guys-1106-T1.nii.gz"},
+        },
+    ),
+    "brats": (
+        [
+            *(f"MICCAI_BraTS_2018_Data_Training/HGG/Brats18_CBICA_AAB_1/Brats18_CBICA_AAB_1_{kind}.nii.gz" for kind in _BRATS),
+            *(f"MICCAI_BraTS2020_TrainingData/BraTS20_Training_355/BraTS20_Training_355_{kind}.nii" for kind in _BRATS[:4]),
+            "MICCAI_BraTS2020_TrainingData/BraTS20_Training_355/W39_1998.09.19_Segm.nii",
+            *(f"BraTS2021_00000/BraTS2021_00000_{kind}.nii.gz" for kind in _BRATS[:4]),
+            "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
+            "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
+            "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
+            "MICCAI_BraTS_2018_Data_Training/survival_data.csv",
+        ],
+        {
+            ("Brats18_CBICA_AAB_1", None, None): {
+                role: f"MICCAI_BraTS_2018_Data_Training/HGG/Brats18_CBICA_AAB_1/Brats18_CBICA_AAB_1_{kind}.nii.gz"
+                for role, kind in zip(("FLAIR", "T1", "T1c", "T2", "truth"), _BRATS, strict=True)
+            },
+            ("BraTS20_Training_355", None, None): {
+                **{
+                    role: f"MICCAI_BraTS2020_TrainingData/BraTS20_Training_355/BraTS20_Training_355_{kind}.nii"
+                    for role, kind in zip(("FLAIR", "T1", "T1c", "T2"), _BRATS[:4], strict=True)
+                },
+                "truth": "MICCAI_BraTS2020_TrainingData/BraTS20_Training_355/W39_1998.09.19_Segm.nii",
+            },
+            ("BraTS2021_00000", None, None): {
+                role: f"BraTS2021_00000/BraTS2021_00000_{kind}.nii.gz"
+                for role, kind in zip(("FLAIR", "T1", "T1c", "T2"), _BRATS[:4], strict=True)
+            },
+            ("brats_2013_pat0001_1", None, None): {
+                "FLAIR": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
+                "T1c": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
+                "truth": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
+            },
+        },
+    ),
+    "mslub": (
+        [
+            *(f"patient01/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W", "T1WKS", "T2W", "brainmask", "consensus_gt")),
+            "patient01/patient01_T1W_to_FLAIR.txt",
+            *(f"patient01/raw/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W")),
+            "longitudinal/coregistered/patient02/brainmask.nii.gz",
+            "longitudinal/coregistered/patient02/gt.nii.gz",
+            "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
+            "longitudinal/coregistered/patient02/study2_FLAIR.nii.gz",
+        ],
+        {
+            ("patient01", None, None): {
+                "FLAIR": "patient01/patient01_FLAIR.nii.gz",
+                "T1": "patient01/patient01_T1W.nii.gz",
+                "T1c": "patient01/patient01_T1WKS.nii.gz",
+                "T2": "patient01/patient01_T2W.nii.gz",
+                "brain_mask": "patient01/patient01_brainmask.nii.gz",
+                "truth": "patient01/patient01_consensus_gt.nii.gz",
+            },
+            ("patient01", "raw", None): {
+                "FLAIR": "patient01/raw/patient01_FLAIR.nii.gz",
+                "T1": "patient01/raw/patient01_T1W.nii.gz",
+            },
+            ("patient02", "coregistered_study1", None): {
+                "FLAIR": "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
+                "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
+            },
+            ("patient02", "coregistered_study2", None): {
+                "FLAIR": "longitudinal/coregistered/patient02/study2_FLAIR.nii.gz",
+                "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
+            },
+        },
+    ),
+    "wmh": (
+        [
+            *(f"training/Amsterdam/GE3T/100/{part}" for part in ("pre/FLAIR.nii.gz", "pre/T1.nii.gz", "wmh.nii.gz")),
+            *(f"training/Amsterdam/GE3T/100/orig/{part}.nii.gz" for part in ("FLAIR", "T1", "3DT1")),
+            "training/Utrecht/0/pre/FLAIR.nii.gz",
+            "test/Amsterdam/Philips_VU .PETMR_01./161/pre/FLAIR.nii.gz",
+            "additional_annotations/observer_o3/training/Utrecht/0/result.nii.gz",
+        ],
+        {
+            ("Amsterdam/GE3T/100", None, "train"): {
+                "FLAIR": "training/Amsterdam/GE3T/100/pre/FLAIR.nii.gz",
+                "T1": "training/Amsterdam/GE3T/100/pre/T1.nii.gz",
+                "truth": "training/Amsterdam/GE3T/100/wmh.nii.gz",
+            },
+            ("Utrecht/0", None, "train"): {"FLAIR": "training/Utrecht/0/pre/FLAIR.nii.gz"},
+            ("Amsterdam/Philips_VU .PETMR_01./161", None, "test"): {"FLAIR": "test/Amsterdam/Philips_VU .PETMR_01./161/pre/FLAIR.nii.gz"},
+        },
+    ),
+    "msseg2015": (
+        [
+            *(f"training01/preprocessed/training01_02_{kind}_pp.nii" for kind in ("flair", "mprage", "pd", "t2")),
+            "training01/orig/training01_02_flair.nii.gz",
+            "training01/masks/training01_02_mask1.nii",
+            "training01/masks/training01_02_mask2.nii",
+            "testdata_website/test07/preprocessed/test07_01_flair_pp.nii",
+        ],
+        {
+            ("training01", "02", "train"): {
+                "FLAIR": "training01/preprocessed/training01_02_flair_pp.nii",
+                "T1": "training01/preprocessed/training01_02_mprage_pp.nii",
+                "PD": "training01/preprocessed/training01_02_pd_pp.nii",
+                "T2": "training01/preprocessed/training01_02_t2_pp.nii",
+                "truth": "training01/masks/training01_02_mask1.nii",
+            },
+            ("test07", "01", "test"): {"FLAIR": "testdata_website/test07/preprocessed/test07_01_flair_pp.nii"},
+        },
+    ),
+    "atlas-v2": (
+        [
+            "MNI152NLin2009aSym.nii.gz",
+            *(
+                f"{folder}/ses-1/anat/{name}_ses-1_space-MNI152NLin2009aSym_{kind}.nii.gz"
+                for folder, name, kind in (
+                    ("Training/R001/sub-r001s001", "sub-r001s001", "T1w"),
+                    ("Training/R001/sub-r001s001", "sub-r001s001", "label-L_desc-T1lesion_mask"),
+                    ("Testing/R003/sub-r003s002", "sub-r003s002", "T1w"),
+                )
+            ),
+        ],
+        {
+            ("sub-r001s001", "1", "train"): {
+                "T1": "Training/R001/sub-r001s001/ses-1/anat/sub-r001s001_ses-1_space-MNI152NLin2009aSym_T1w.nii.gz",
+                "truth": "Training/R001/sub-r001s001/ses-1/anat/"
+                "sub-r001s001_ses-1_space-MNI152NLin2009aSym_label-L_desc-T1lesion_mask.nii.gz",
+            },
+            ("sub-r003s002", "1", "test"): {
+                "T1": "Testing/R003/sub-r003s002/ses-1/anat/sub-r003s002_ses-1_space-MNI152NLin2009aSym_T1w.nii.gz"
+            },
+        },
+    ),
+    "mood": (
+        [
+            "brain/brain_train/00000.nii.gz",
+            "brain/toy/toy_0.nii.gz",
+            "brain/toy_label/pixel/toy_0.nii.gz",
+            "brain/toy_label/sample/toy_0.nii.gz.txt",
+        ],
+        {
+            ("00000", None, "train"): {"T1": "brain/brain_train/00000.nii.gz"},
+            ("toy_0", None, "toy"): {"T1": "brain/toy/toy_0.nii.gz", "truth": "brain/toy_label/pixel/toy_0.nii.gz"},
+        },
+    ),
+    "br35h": (
+        ["no/no0.jpg", "no/No12.jpg", "no/no 94.jpg", "yes/y0.jpg", "pred/pred3.jpg"],
+        {
+            ("no0", None, "no tumour"): {"unknown": "no/no0.jpg"},
+            ("No12", None, "no tumour"): {"unknown": "no/No12.jpg"},
+            ("no 94", None, "no tumour"): {"unknown": "no/no 94.jpg"},
+            ("y0", None, "tumour"): {"unknown": "yes/y0.jpg"},
+            ("pred3", None, "unlabelled"): {"unknown": "pred/pred3.jpg"},
+        },
+    ),
+    "bids": (
+        [
+            "dataset_description.json",
+            "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+            "sub-01/ses-1/anat/sub-01_ses-1_T1w.json",
+            "sub-01/ses-1/anat/sub-01_ses-1_ce-GADOLINIUM_T1w.nii.gz",
+            "sub-01/ses-1/anat/sub-01_ses-1_run-2_FLAIR.nii.gz",
+            "sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz",
+            "sub-01/ses-1/anat/sub-01_ses-1_acq-tse_T2w.nii",
+            "sub-01/ses-1/anat/sub-01_ses-1_PDw.nii.gz",
+            "sub-01/ses-1/anat/sub-01_ses-1_part-phase_T2w.nii.gz",
+            "sub-01/ses-1/dwi/sub-01_ses-1_dwi.nii.gz",
+            "sub-02/anat/sub-02_T1w.nii.gz",
+            "sub-02/anat/sub-02_label-lesion_roi.nii.gz",
+            "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
+            "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz",
+            "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-preproc_T1w.nii.gz",
+            "derivatives/manual/sub-01/ses-1/anat/sub-01_ses-1_space-orig_label-L_mask.nii.gz",
+        ],
+        {
+            ("sub-01", "1", None): {
+                "T1": "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+                "T1c": "sub-01/ses-1/anat/sub-01_ses-1_ce-GADOLINIUM_T1w.nii.gz",
+                "FLAIR": "sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz",
+                "T2": "sub-01/ses-1/anat/sub-01_ses-1_acq-tse_T2w.nii",
+                "PD": "sub-01/ses-1/anat/sub-01_ses-1_PDw.nii.gz",
+                "brain_mask": "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
+                "truth": "derivatives/manual/sub-01/ses-1/anat/sub-01_ses-1_space-orig_label-L_mask.nii.gz",
+                "extra": "sub-01/ses-1/anat/sub-01_ses-1_run-2_FLAIR.nii.gz",
+            },
+            ("sub-02", None, None): {
+                "T1": "sub-02/anat/sub-02_T1w.nii.gz",
+                "truth": "sub-02/anat/sub-02_label-lesion_roi.nii.gz",
+            },
+        },
+    ),
+    "plain": (
+        [
+            "a/FLAIR.nii.gz",
+            "a/T1c.nii.gz",
+            "a/brainmask.nii.gz",
+            "a/tumour.nii.gz",
+            "b/b_T2_FLAIR.nii.gz",
+            "b/b_hdbet_mask.nii.gz",
+            "c/study1_T1.nii.gz",
+            "c/study2_T1.nii.gz",
+            "d01_T1.nii.gz",
+            "d01_FLAIR.nii.gz",
+            "d01_FLAIR_mask.nii.gz",
+            "d01_truth.nii.gz",
+            "something.mgz",
+            "readme.txt",
+        ],
+        {
+            ("a", None, None): {
+                "FLAIR": "a/FLAIR.nii.gz",
+                "T1c": "a/T1c.nii.gz",
+                "brain_mask": "a/brainmask.nii.gz",
+                "truth": "a/tumour.nii.gz",
+            },
+            ("b", None, None): {"FLAIR": "b/b_T2_FLAIR.nii.gz", "brain_mask": "b/b_hdbet_mask.nii.gz"},
+            ("c", "study1", None): {"T1": "c/study1_T1.nii.gz"},
+            ("c", "study2", None): {"T1": "c/study2_T1.nii.gz"},
+            ("d01", None, None): {
+                "T1": "d01_T1.nii.gz",
+                "FLAIR": "d01_FLAIR.nii.gz",
+                "brain_mask": "d01_FLAIR_mask.nii.gz",
+                "truth": "d01_truth.nii.gz",
+            },
+            ("something", None, None): {"unknown": "something.mgz"},
+        },
+    ),
+}
+
+
+def grow(root: Path, names: list[str]) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (root / ".hidden").mkdir(exist_ok=True)
+    (root / ".hidden" / "x_T1.nii.gz").touch()
+    return root
+
+
+def found(root: Path, layout_id: str) -> dict[tuple[str, str | None, str | None], dict[str, str]]:
+    result = {}
+    for subject in layout(layout_id).subjects(root):
+        record = subject.as_dict(root)
+        roles = {**record["sequences"], "brain_mask": record["brain_mask"], "truth": record["truth"], "extra": ", ".join(record["extra"])}
+        assert (subject.id, subject.session, subject.split) not in result
+        result[subject.id, subject.session, subject.split] = {role: name for role, name in roles.items() if name}
+    return result
+
+
+@pytest.mark.parametrize("layout_id", TREES)
+def test_a_tree_of_the_layout(layout_id: str, tmp_path: Path) -> None:
+    names, expected = TREES[layout_id]
+    root = grow(tmp_path / "data", names)
+    assert find_layout(root).id == layout_id
+    assert found(root, layout_id) == expected
+
+
+@pytest.mark.parametrize("layout_id", [one for one in TREES if one != "plain"])
+def test_a_subject_folder_alone_is_no_other_data_set(layout_id: str, tmp_path: Path) -> None:
+    """Named layouts do not claim each other's trees."""
+    root = grow(tmp_path, TREES[layout_id][0])
+    claiming = {one.id for one in LAYOUTS if one.detect(root)} - {"plain"}
+    assert claiming == {layout_id}
+
+
+def test_every_layout_has_a_tree() -> None:
+    assert {one.id for one in LAYOUTS} == {*TREES, "csv"}
+
+
+def test_two_files_for_one_place_are_refused(tmp_path: Path) -> None:
+    root = grow(tmp_path, ["a/IXI012-HH-1211-T1.nii.gz", "b/IXI012-HH-1211-T1.nii"])
+    with pytest.raises(InputError, match=r"two files claim to be it: a.IXI012-HH-1211-T1\.nii\.gz and b.IXI012-HH-1211-T1\.nii"):
+        layout("ixi").subjects(root)
+
+
+def test_what_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no nothing"):
+        find_layout(tmp_path / "nothing")
+    with pytest.raises(InputError, match="no scan was found"):
+        find_layout(tmp_path)
+    with pytest.raises(InputError, match="no layout 'brat'"):
+        layout("brat")
+    with pytest.raises(InputError, match="holds no subject of the layout IXI"):
+        layout("ixi").subjects(grow(tmp_path, ["a/FLAIR.nii.gz"]))
+
+
+def test_files_a_layout_does_not_know_are_told(tmp_path: Path) -> None:
+    root = grow(tmp_path, ["IXI012-HH-1211-T1.nii.gz", "other/FLAIR.nii.gz"])
+    assert unused_files(find_layout(root).subjects(root), root) == (root / "other/FLAIR.nii.gz",)
+
+
+def _csv(folder: Path, text: str) -> Path:
+    grow(folder, ["x/a.nii.gz", "x/b.nii.gz", "x/m.nii.gz"])
+    path = folder / "list.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_csv_file(tmp_path: Path) -> None:
+    path = _csv(tmp_path, "id,FLAIR,T1,brain_mask,session,split\np1,x/a.nii.gz,,x/m.nii.gz,1,train\np1,,x/b.nii.gz,,2,test\n")
+    assert find_layout(path).id == "csv"
+    first, second = layout("csv").subjects(path)
+    assert (first.id, first.session, first.split, dict(first.sequences)) == ("p1", "1", "train", {"FLAIR": tmp_path / "x/a.nii.gz"})
+    assert first.brain_mask == tmp_path / "x/m.nii.gz"
+    assert (second.session, second.split, dict(second.sequences)) == ("2", "test", {"T1": tmp_path / "x/b.nii.gz"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,flair\np1,x/a.nii.gz\n", "unknown column 'flair'"),
+        ("name,FLAIR\np1,x/a.nii.gz\n", "unknown column 'name'"),
+        ("FLAIR\nx/a.nii.gz\n", "lack 'id'"),
+        ("id,FLAIR,FLAIR\np1,x/a.nii.gz,x/b.nii.gz\n", "there twice"),
+        ("id,FLAIR\np1,x/c.nii.gz\n", "line 2: there is no file c.nii.gz"),
+        ("id,FLAIR\np1,\n", "line 2: it names no subject, or no scan"),
+        ("id,FLAIR\n,x/a.nii.gz\n", "no subject"),
+        ("id,FLAIR\np1,x/a.nii.gz\np1,x/b.nii.gz\n", "line 3: subject p1 is there already"),
+        ("id,FLAIR\np1,x/a.nii.gz,x/b.nii.gz\n", "more cells than the header"),
+        ("id,FLAIR\n", "holds no subject"),
+    ],
+)
+def test_faults_of_a_csv_file(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        layout("csv").subjects(_csv(tmp_path, text))
+
+
+def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = grow(tmp_path, TREES["mslub"][0])
+    assert main(["datasets", str(root)]) == 0
+    printed = capsys.readouterr().out
+    assert "MSLUB (mslub): 2 subjects, 4 sessions" in printed
+    assert "Brain masks: 3; truths: 1" in printed
+    assert "Not part of this layout: 1 image files, like longitudinal/coregistered/patient02/gt.nii.gz" in printed.replace("\\", "/")
+    assert main(["datasets", str(root), "--json"]) == 0
+    record: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [subject["id"] for subject in record["subjects"]] == ["patient01", "patient01", "patient02", "patient02"]
+    assert main(["datasets", str(root), "--layout", "nothing"]) == 2
+    assert "no layout 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folder", "layout_id", "subjects", "counts"),
+    [
+        ("mslub", "mslub", ["patient07", "patient19"], {"FLAIR": 2, "T1": 2, "T2": 2, "T1c": 2, "truth": 2}),
+        ("brats2013", "plain", ["pat0001", "pat0002", "pat0005", "pat0006"], {"FLAIR": 4, "T1c": 4, "truth": 4, "brain_mask": 4}),
+        ("raw/mslub_longitudinal", "mslub", ["patient01", "patient04", "patient12"], {"FLAIR": 3, "T1": 3, "T2": 3}),
+        ("raw/TCGA-FG-6692", "plain", ["TCGA-FG-6692"], {"FLAIR": 1, "T1": 1, "T2": 1, "T1c": 1, "brain_mask": 1, "extra": 1}),
+        ("healthy", "plain", ["chris"], {"T1": 1}),
+    ],
+)
+def test_the_scans_with_known_figures(folder: str, layout_id: str, subjects: list[str], counts: dict[str, int], shared_data: Path) -> None:
+    root = shared_data / folder
+    assert find_layout(root).id == layout_id
+    result = found(root, layout_id)
+    assert [key[0] for key in result] == subjects
+    roles = [role for one in result.values() for role in one]
+    assert {role: roles.count(role) for role in roles} == counts
+
+
+def test_the_slices_of_br35h(shared_data: Path) -> None:
+    splits = [subject.split for subject in find_layout(shared_data / "br35h").subjects(shared_data / "br35h")]
+    assert {split: splits.count(split) for split in splits} == {"no tumour": 1500, "tumour": 215}
