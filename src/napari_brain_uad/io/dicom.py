@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ..core.checks import Finding
 from ..core.errors import InputError
 from ..core.volume import Grid, Source, Volume, canonical
@@ -231,7 +233,9 @@ def _volume(found: _Folder, uid: str | None, index: int | None) -> Volume:
     stack = build_stack(series.label.capitalize(), found.volumes[uid])
     stored, sha256 = read_stack(stack)
     source = Source(Grid(stored.shape, stack.affine), path=None, sha256=sha256, qform_code=1, sform_code=1)
-    data, grid = canonical(stored, source.grid)
+    turned, grid = canonical(stored, source.grid)
+    # As after reading NIfTI: the last axis varies slowest, so that what napari shows is contiguous.
+    data = np.asfortranarray(turned)
     digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
     name = "-".join(filter(None, (series.modality or "DICOM", series.sequence, digest)))
     findings = (*stack.findings, *_kind_findings(stack.frames), *found.findings)

@@ -103,12 +103,12 @@ def find(key: str, native: Volume) -> Prepared | None:
     """
     path = _path(key)
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             arrays = dict(kept)
         os.utime(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile):
         path.unlink(missing_ok=True)
         return None
     about = json.loads(arrays["about"].tobytes())

@@ -63,20 +63,24 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
 
     Notes
     -----
-    Mattes mutual information with 32 bins (Mattes et al., SPIE 2001), gradient descent with steps in mm, from the brains' centres
-    (rigid: from the scanner's coordinates when the brains already overlap there) and, for affine, their sizes; 4 mm, then 2 mm
-    voxels.
+    Mattes mutual information with 32 bins (Mattes et al., SPIE 2001), gradient descent with steps in mm, on voxels of 4 mm, then
+    2 mm. Affine alignment starts from the brains' centres and sizes; rigid alignment from the scanner's coordinates and from the
+    heads' centres, and goes on from the better one.
     """
     for volume in (fixed, moving) if kind == "affine" else (fixed,):
         if volume.mask is None or not volume.mask.any():
             raise InputError(f"{volume.name} cannot be aligned", why="its brain mask is missing or empty", fix="Extract the brain first")
     if kind == "affine":
         fixed, moving = _only_brain(fixed), _only_brain(moving)
-    matrix = _first_guess(fixed, moving, kind)
-    information = 0.0
-    for number, (spacing, share) in enumerate(_LEVELS):
-        part = progress.part(number / len(_LEVELS), (number + 1) / len(_LEVELS))
-        matrix, information = _refine(_coarse(fixed, spacing), _coarse(moving, spacing), matrix, kind, share, part)
+    starts = _starts(fixed, moving, kind)
+    (coarse, coarse_share), (fine, fine_share) = _LEVELS
+    images = _coarse(fixed, coarse), _coarse(moving, coarse)
+    found = []
+    for number, start in enumerate(starts):
+        part = progress.part(0.5 * number / len(starts), 0.5 * (number + 1) / len(starts))
+        found.append(_refine(*images, start, kind, coarse_share, part))
+    matrix, _ = max(found, key=lambda one: one[1])
+    matrix, information = _refine(_coarse(fixed, fine), _coarse(moving, fine), matrix, kind, fine_share, progress.part(0.5, 1.0))
     return Alignment(matrix, information)
 
 
@@ -85,18 +89,17 @@ def _only_brain(volume: Volume) -> Volume:
     return volume.with_data(np.where(volume.mask, volume.data, np.float32(0.0)))
 
 
-def _first_guess(fixed: Volume, moving: Volume, kind: str) -> NDArray[np.float64]:
-    (centre, size), (own_centre, own_size) = _moments(fixed), _moments(moving)
-    matrix = np.eye(4)
-    if kind == "rigid":
-        # Sequences of one session share the scanner's coordinates: start there unless the brains lie apart.
-        if np.linalg.norm(centre - own_centre) > 0.25 * np.linalg.norm(size):
-            matrix[:3, 3] = own_centre - centre
-        return matrix
-    scale = np.clip(own_size / size, 0.75, 1.33)
-    matrix[:3, :3] = np.diag(scale)
-    matrix[:3, 3] = own_centre - scale * centre
-    return matrix
+def _starts(fixed: Volume, moving: Volume, kind: str) -> list[NDArray[np.float64]]:
+    """Where to start from; the coarse level tries each.
+
+    Sequences of one session mostly share the scanner's coordinates, but not after the patient got up in between.
+    """
+    heads = [volume if kind == "affine" else volume.with_mask(None) for volume in (fixed, moving)]
+    (centre, size), (own_centre, own_size) = (_moments(volume) for volume in heads)
+    scale = np.clip(own_size / size, 0.75, 1.33) if kind == "affine" else np.ones(3)
+    by_centre = np.diag([*scale, 1.0])
+    by_centre[:3, 3] = own_centre - scale * centre
+    return [by_centre] if kind == "affine" else [np.eye(4), by_centre]
 
 
 def _moments(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
