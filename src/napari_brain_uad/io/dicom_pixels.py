@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, JPEG2000TransferSyntaxes
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
 
 from ..core.errors import InputError
 from .dicom_frames import READ_FAULTS, Frame, quiet
@@ -124,12 +126,34 @@ def _check_decoder(path: Path, syntax: UID) -> None:
 def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
     with quiet():
         try:
-            stored = pixel_array(dataset, index=frame.index, raw=True)
+            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+            size: tuple[int, ...] | None = (frame.rows, frame.columns)
+            if syntax.is_compressed and syntax != RLELossless:
+                frames = int(dataset.get("NumberOfFrames") or 1)
+                size = _codestream_size(get_frame(dataset.PixelData, frame.index, number_of_frames=frames))
+            # Decoders reserve memory by the size that the compressed image claims: look before decoding.
+            stored = pixel_array(dataset, index=frame.index, raw=True) if size == (frame.rows, frame.columns) else None
         except READ_FAULTS:
             raise InputError(path.name, why="its pixel data are damaged", fix=_AGAIN) from None
-    if stored.shape != (frame.rows, frame.columns):
+    if stored is None or stored.shape != (frame.rows, frame.columns):
         raise InputError(path.name, why="its image has another size than its header says", fix=_AGAIN)
     return stored
+
+
+def _codestream_size(image: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 image claims; None when it is none of them."""
+    start = image.find(b"\xff\x4f\xff\x51")
+    if start >= 0 and not image.startswith(b"\xff\xd8"):
+        right, bottom, left, top = struct.unpack(">4I", image[start + 8 : start + 24])
+        return bottom - top, right - left
+    place = 2 if image.startswith(b"\xff\xd8") else len(image)
+    while place + 9 <= len(image) and image[place] == 0xFF:
+        marker, length = image[place + 1], int.from_bytes(image[place + 2 : place + 4], "big")
+        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
+            rows, columns = struct.unpack(">2H", image[place + 5 : place + 9])
+            return rows, columns
+        place += 2 + length
+    return None
 
 
 def _check_values(path: Path, frame: Frame, values: NDArray[np.float32]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -10,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
+from pydicom.pixels import get_encoder
+from pydicom.uid import JPEG2000Lossless, RLELossless
 from written_dicom import Truth, dataset, enhanced, errors, numbers, save, truth, uid, write
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.io.dicom import read_series
 
 Breaker = Callable[[Truth, Path, np.random.Generator], None]
-SEEDS = range(14)
+SEEDS = range(10)
 
 
 def _edited(edit: Callable[[Dataset, int, int, np.random.Generator], None]) -> Breaker:
@@ -366,6 +368,24 @@ def test_a_claim_of_gigabytes_is_refused_from_the_header(tmp_path: Path) -> None
     series = truth(0)
     all_slices(Rows=65535, Columns=65535)(series, tmp_path, np.random.default_rng(0))
     with pytest.raises(InputError, match="more than 4 GB"):
+        read_series(tmp_path)
+
+
+def test_a_compressed_image_of_another_size_is_refused_before_decoding(tmp_path: Path) -> None:
+    """A decoder reserves what the compressed image claims: here 60,000 x 60,000."""
+    if not get_encoder(JPEG2000Lossless).is_available:
+        pytest.skip("no encoder for JPEG 2000")
+    series = truth(0, slices=3, shape=(40, 32))
+
+    def change(data: Dataset, _k: int) -> Dataset:
+        data.compress(JPEG2000Lossless, generate_instance_uid=False)
+        size = struct.pack(">2I", 32, 40)
+        assert size in data.PixelData
+        data.PixelData = data.PixelData.replace(size, struct.pack(">2I", 60000, 60000), 1)
+        return data
+
+    write(series, tmp_path, change)
+    with pytest.raises(InputError, match="another size than its header says"):
         read_series(tmp_path)
 
 
