@@ -144,10 +144,7 @@ def _scan(folder: Path) -> _Folder:
     marked: list[Path] = []
     others: list[Path] = []
     for path in files:
-        try:
-            (marked if is_dicom(path) else others).append(path)
-        except OSError as error:
-            raise InputError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the folder") from error
+        (marked if is_dicom(path) else others).append(path)
     frames: list[Frame] = []
     images: list[Path] = []
     for path in marked:

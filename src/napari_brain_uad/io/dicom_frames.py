@@ -145,9 +145,18 @@ def quiet() -> Iterator[None]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file carries DICOM's mark: "DICM" after 128 bytes."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    """Whether a file carries DICOM's mark: "DICM" after 128 bytes.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise InputError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check its permissions") from error
 
 
 def read_frames(path: Path) -> tuple[Frame, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -251,6 +252,16 @@ def test_real_single_slices(name: str, tmp_path: Path) -> None:
     reference = pydicom.dcmread(get_testdata_file("MR_small.dcm", download=False))
     np.testing.assert_array_equal(volume.to_native(volume.data)[0][:, :, 0].T, reference.pixel_array)
     assert "single-slice" in {finding.code for finding in volume.findings}
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.touch()
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_series(tmp_path)
 
 
 def test_what_is_dicom(series: Truth, tmp_path: Path) -> None:
