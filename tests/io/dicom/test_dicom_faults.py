@@ -166,6 +166,11 @@ def wrong_orientation(series: Truth, folder: Path, _rng: np.random.Generator) ->
     write(series, folder, lambda data, _k: setattr(data, "ImageOrientationPatient", numbers((*series.columns, *normal))) or data)
 
 
+def too_steep(series: Truth, folder: Path, _rng: np.random.Generator) -> None:
+    """The places lean by 45 degrees against the orientation."""
+    write(replace(series, step=series.step + np.linalg.norm(series.step) * series.columns), folder)
+
+
 def cut_off(series: Truth, folder: Path, rng: np.random.Generator) -> None:
     paths = write(series, folder)
     path = paths[int(rng.integers(len(paths)))]
@@ -273,7 +278,8 @@ REFUSED: dict[str, tuple[Breaker, str]] = {
     "one slice tilted": (_edited(one_tilted), "different orientation"),
     "one slice shifted": (_edited(one_shifted), "do not lie on one line"),
     "one slice off the grid": (_edited(one_off_the_grid), "distances between its slices vary|already"),
-    "wrong orientation": (wrong_orientation, "degrees away from the direction|already"),
+    "wrong orientation": (wrong_orientation, "already"),
+    "too steep": (too_steep, "45 degrees away from the direction"),
     "garbage without suffix": (garbage_without_suffix, "looks like a DICOM file"),
     "header destroyed": (header_destroyed, "damaged"),
     "pixels too long": (_edited(pixels_too_long), "instead of 198"),
