@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,14 +107,7 @@ def two_series(series: Truth, folder: Path, rng: np.random.Generator) -> None:
 
 def foreign_slice(series: Truth, folder: Path, rng: np.random.Generator) -> None:
     """A slice of another patient under this series' UID, at the place of a missing one."""
-    other = truth(rng, slices=series.count)
-    other.rows, other.columns, other.step, other.origin, other.spacing = (
-        series.rows,
-        series.columns,
-        series.step,
-        series.origin,
-        series.spacing,
-    )
+    other = replace(series, pixels=series.pixels[::-1], name="another")
     chosen = int(rng.integers(series.count))
 
     def change(data: Dataset, k: int) -> Dataset:
