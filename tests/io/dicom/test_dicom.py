@@ -183,6 +183,30 @@ def test_a_double_echo_is_two_volumes(tmp_path: Path) -> None:
     assert {errors(read_series(tmp_path, one.uid), each) for one, each in zip(found, (early, late), strict=True)} == {None}
 
 
+def test_a_double_echo_that_lacks_a_slice_is_refused(tmp_path: Path) -> None:
+    def second(data: pydicom.Dataset, k: int) -> pydicom.Dataset | None:
+        data.EchoTime = 20.0
+        return None if k == 3 else data
+
+    write(truth(1), tmp_path / "1")
+    write(truth(1), tmp_path / "2", second)
+    with pytest.raises(InputError, match="differ in their echo time"):
+        read_series(tmp_path)
+
+
+def test_positions_rounded_to_a_tenth_of_a_millimetre(series: Truth, tmp_path: Path) -> None:
+    def rounded(data: pydicom.Dataset, k: int) -> pydicom.Dataset:
+        data.ImagePositionPatient = [f"{value:.1f}" for value in series.position(k)]
+        return data
+
+    write(series, tmp_path, rounded)
+    volume = read_series(tmp_path)
+    assert "rounded-positions" in {finding.code for finding in volume.findings}
+    expected = np.array([series.world_ras(k, 0, 0) for k in (0, series.count - 1)])
+    stored = volume.source.grid.to_world([[0, 0, 0], [0, 0, series.count - 1]])
+    np.testing.assert_allclose(stored, expected, atol=0.06)
+
+
 def test_other_files_are_counted(series: Truth, tmp_path: Path) -> None:
     write(series, tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
