@@ -88,7 +88,7 @@ def number_regions(
         Gives `Region.hit`.
     """
     labels = label(labels_or_mask, connectivity) if labels_or_mask.dtype == bool else labels_or_mask
-    numbered = np.zeros(labels.shape, np.uint32)
+    numbered = np.zeros_like(labels, np.uint32)
     flagged = labels > 0
     if not flagged.any():
         return numbered, ()
@@ -113,7 +113,7 @@ def _table(
     numbered: NDArray[np.uint32], score: NDArray[np.float32], grid: Grid, peaks: NDArray[np.int64], hits: NDArray[np.bool_] | None, box: Box
 ) -> tuple[Region, ...]:
     """Region 1, 2, ... of a label image; `peaks` are their voxel indices, `box` holds them all."""
-    statistics = cc3d.statistics(np.ascontiguousarray(numbered[box]), no_slice_conversion=True)
+    statistics = cc3d.statistics(numbered[box].copy(order="K"), no_slice_conversion=True)
     origin = np.array([side.start for side in box])
     # cc3d's boxes are closed (i0, i1, j0, j1, k0, k1).
     corners = np.asarray(statistics["bounding_boxes"], np.int64)[1:].reshape(-1, 3, 2) + origin[:, None] + [0, 1]
