@@ -9,12 +9,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from napari_brain_uad.postprocessing.params import PostParams
 
 import napari_brain_uad as brain_uad
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.save import save_detection
 from napari_brain_uad.workflows.train import find_scans, train
@@ -25,7 +25,7 @@ def test_finds_the_lesion(case: Any) -> None:
     assert detection.result.regions[0].hit
     assert detection.evaluation is not None
     stored = detection.volume.to_native(detection.result.mask)[0]
-    assert (stored & case.lesion).sum() / case.lesion.sum() > 0.95
+    assert (stored & case.lesion).sum() / case.lesion.sum() > 0.9
 
 
 def test_results_lie_where_the_scan_lies(case: Any) -> None:

@@ -12,6 +12,7 @@ from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
 from .load import MaskInput
 
+
 def detect_command(
     amap: AnomalyMap,
     post: PostParams,

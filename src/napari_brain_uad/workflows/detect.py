@@ -20,8 +20,8 @@ from ..core.volume import Volume
 from ..detectors.registry import create, method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.checkpoint import load_checkpoint
-from ..postprocessing.params import PostParams
 from ..io.nifti import read_map
+from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ..preprocessing.brain_mask import estimate_brain_mask
 from .command import detect_command
