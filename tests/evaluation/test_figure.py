@@ -11,9 +11,9 @@ from PIL import Image
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid, Source, Volume
+from napari_brain_uad.evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from napari_brain_uad.evaluation.figure import detection_figure
 from napari_brain_uad.evaluation.figure_views import heat_colours, heat_range
-from napari_brain_uad.evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import postprocess
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QWidget
 
+from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ..evaluation.curves import LiveHistogram
-from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR
 
 _BARS = 200
 """Bars drawn: as many as a dock is pixels wide makes no difference to see and a large one to paint."""

@@ -20,7 +20,7 @@ from ..core.checks import Finding, check_same_affine
 from ..core.errors import InputError
 from ..core.threshold import Threshold
 from ..core.volume import Grid, Volume, canonical
-from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
+from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask, scored
 
