@@ -93,7 +93,13 @@ def regions_record(detection: Detection) -> dict[str, Any]:
         "scan": detection.map.name,
         "method": detection.map.method,
         "threshold": detection.result.threshold.as_dict(),
-        "units": {"volume_ml": "ml", "centroid, peak position": "mm, RAS+", "peak": detection.map.unit, "index, box": "voxels, RAS+ axes"},
+        "units": {
+            "volume_ml": "ml",
+            "centroid, peak position": "mm, RAS+",
+            "peak": detection.map.unit,
+            "strength": "unit of the peak x ml",
+            "index, box": "voxels, RAS+ axes",
+        },
         "regions": rows,
     }
 
