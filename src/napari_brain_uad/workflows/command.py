@@ -20,7 +20,7 @@ def detect_command(
     scan: Volume | str | Path,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     healthy: Sequence[object] | None = None,
     device: str = "auto",
 ) -> str:
