@@ -125,7 +125,7 @@ def _table(
     score: NDArray[np.float32],
     grid: Grid,
     peaks: NDArray[np.int64],
-    strength: NDArray[np.float64],
+    strength: NDArray[np.floating[Any]],
     hits: NDArray[np.bool_] | None,
     box: Box,
 ) -> tuple[Region, ...]:
