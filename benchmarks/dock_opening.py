@@ -21,12 +21,13 @@ viewer = napari.Viewer(show=True)
 QApplication.processEvents()
 seconds = {}
 for title in ("Detect anomalies", "Tune"):
-    start = time.perf_counter()
+    start, work = time.perf_counter(), time.process_time()
     if title == "Detect anomalies":
         from napari_brain_uad.gui.docks import open_dock
     open_dock(viewer, title)
     QApplication.processEvents()
     seconds[title] = time.perf_counter() - start
+    seconds[title + " CPU"] = time.process_time() - work
 seconds["torch imported"] = "torch" in sys.modules
 viewer.close()
 print(json.dumps(seconds))
@@ -42,9 +43,11 @@ def main() -> None:
     titles = ("Detect anomalies", "Tune")
     for title in titles:
         times = [run[title] for run in runs]
-        print(f"{title:18} median {statistics.median(times):.2f} s   ({min(times):.2f} to {max(times):.2f})")
+        work = statistics.median(run[f"{title} CPU"] for run in runs)
+        print(f"{title:18} median {statistics.median(times):.2f} s   ({min(times):.2f} to {max(times):.2f}), CPU {work:.2f} s")
     both = [sum(run[title] for title in titles) for run in runs]
-    print(f"{'both':18} median {statistics.median(both):.2f} s   target 0.5 s")
+    work = statistics.median(sum(run[f"{title} CPU"] for title in titles) for run in runs)
+    print(f"{'both':18} median {statistics.median(both):.2f} s   target 0.5 s, CPU {work:.2f} s")
     print(f"torch imported: {any(run['torch imported'] for run in runs)}")
 
 

@@ -100,7 +100,7 @@ def test_a_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, seed):
         dock.cancel()
         viewer.window.remove_dock_widget(dock)
     qtbot.waitUntil(lambda: not workers._RUNNING, timeout=5000)
-    assert _Varying.finished > 3
+    assert _Varying.finished > 0
     qtbot.wait(50)
     gc.collect()
     assert [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock)] == []
