@@ -268,18 +268,19 @@ def _demo(arguments: argparse.Namespace) -> int:
     from .workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
-    if arguments.window or arguments.screenshot:
+    if arguments.window:
         from .gui.demo import open_demo
 
-        picture = arguments.out / "screenshot.png" if arguments.screenshot else None
-        code = open_demo(chosen[0].id, method="threshold", screenshot=picture)
-        if arguments.window or code:
-            return code
+        return open_demo(chosen[0].id, method="threshold")
     for entry in chosen:
         with progress_bar(arguments.quiet) as progress:
             detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
         _say(f"\n{entry.title}")
         _report(detection, files)
+    if arguments.screenshot:
+        from .gui.demo import open_demo
+
+        return open_demo(chosen[0].id, method="threshold", screenshot=arguments.out / "screenshot.png")
     return 0
 
 

@@ -61,7 +61,7 @@ def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
 def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out_dir = scan.parent / "out"
     truth = scan.with_name("truth.nii.gz")
-    code, out, err = run("detect", scan, "--truth", truth, "--threshold", "best-dice", "--out", out_dir, capsys=capsys)
+    code, out, err = run("detect", scan, "--truth", truth, "--threshold", "best-dice", "--opening", 0, "--out", out_dir, capsys=capsys)
     assert code == 0, err
     assert "uses the truth" in out
     assert "Research use only" in out

@@ -166,7 +166,7 @@ def test_untrained_method_says_so(method: str) -> None:
         with pytest.raises(InputError, match="learns nothing"):
             create(method).fit([healthy(0)], seed=0, progress=Progress())
         return
-    with pytest.raises(ModelError, match="fitted|trained"):
+    with pytest.raises(ModelError, match=r"fitted|trained"):
         create(method).score(with_lesion(), seed=0, progress=Progress())
 
 

@@ -48,7 +48,7 @@ def test_nothing_asked_for_nothing_done(amap: AnomalyMap) -> None:
     score, brain = filtered_score(amap, PostParams())
     assert score is amap.score
     assert brain is amap.mask
-    result = postprocess(amap, PostParams(threshold="0.6", min_voxels=0))
+    result = postprocess(amap, PostParams(threshold="0.6", opening=0, min_voxels=0))
     np.testing.assert_array_equal(result.mask, (amap.score > 0.6) & amap.mask)
 
 
@@ -62,9 +62,9 @@ def test_auto_is_the_methods_rule_and_says_so(amap: AnomalyMap) -> None:
 def test_the_smallest_region_in_ml_is_of_the_scans_own_voxels(amap: AnomalyMap) -> None:
     assert PostParams(min_voxels=0, min_ml=0.02).smallest(amap.grid.voxel_volume_mm3) == 10
     assert PostParams(min_voxels=20, min_ml=0.02).smallest(amap.grid.voxel_volume_mm3) == 20
-    speck = postprocess(amap, PostParams(threshold="4", min_voxels=0, min_ml=0.002))
+    speck = postprocess(amap, PostParams(threshold="4", opening=0, min_voxels=0, min_ml=0.002))
     assert speck.mask.sum() == 1
-    assert not postprocess(amap, PostParams(threshold="4", min_voxels=0, min_ml=0.0021)).mask.any()
+    assert not postprocess(amap, PostParams(threshold="4", opening=0, min_voxels=0, min_ml=0.0021)).mask.any()
 
 
 def test_kept_filters_give_the_same(amap: AnomalyMap) -> None:
@@ -76,9 +76,9 @@ def test_kept_filters_give_the_same(amap: AnomalyMap) -> None:
 def test_truth_gives_hits_and_the_best_dice(amap: AnomalyMap) -> None:
     truth = np.zeros(SHAPE, bool)
     truth[8:14, 8:14, 8:13] = True
-    result = postprocess(amap, PostParams(threshold="best-dice", min_voxels=0), truth=truth)
-    assert result.regions[0].hit is False  # the lone speck of score 5
-    assert any(region.hit for region in result.regions)
+    result = postprocess(amap, PostParams(threshold="best-dice", opening=0, min_voxels=0), truth=truth)
+    assert result.regions[0].hit
+    assert any(region.hit is False for region in result.regions)  # the lone speck of score 5
     assert "uses the truth" in result.threshold.origin
 
 

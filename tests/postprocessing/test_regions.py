@@ -58,10 +58,24 @@ def test_regions_against_simpleitk_and_scipy(grid: Grid, scene: tuple[np.ndarray
         assert region.peak_index == ndimage.maximum_position(score, labels, region.number)
         np.testing.assert_allclose(region.peak_mm, grid.affine[:3, :3] @ region.peak_index + grid.affine[:3, 3])
         assert region.hit is None
-    assert list(regions) == sorted(regions, key=lambda r: (-r.peak, -r.volume_ml))
+    lowest = float(score[mask].min())
+    for region in regions:
+        above = ndimage.sum_labels(score.astype(float) - lowest, labels, region.number)
+        assert region.strength == pytest.approx(above * grid.voxel_volume_mm3 / 1000)
+    assert [region.strength for region in regions] == sorted((region.strength for region in regions), reverse=True)
 
 
-def test_equal_peaks_are_ordered_by_volume_and_peak_at_their_first_voxel(grid: Grid) -> None:
+def test_strength_counts_from_the_threshold(grid: Grid) -> None:
+    """A bright speck ranks below a large lesion that is only a little above the threshold."""
+    score = np.zeros(SHAPE, np.float32)
+    score[2, 2, 2], score[6:12, 5:11, 5:11] = 5.0, 1.5
+    regions = find_regions(score > 1, score, grid, threshold=1.0)
+    assert [region.voxels for region in regions] == [216, 1]
+    ml = grid.voxel_volume_mm3 / 1000
+    assert [region.strength for region in regions] == pytest.approx([216 * 0.5 * ml, 4 * ml])
+
+
+def test_equal_strengths_are_ordered_by_volume_and_peak_at_their_first_voxel(grid: Grid) -> None:
     mask = np.zeros(SHAPE, bool)
     mask[2:4, 2, 2] = mask[10:14, 5, 5] = True
     regions = find_regions(mask, np.ones(SHAPE, np.float32), grid)

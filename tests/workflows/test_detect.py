@@ -21,7 +21,7 @@ from napari_brain_uad.workflows.train import find_scans, train
 
 
 def test_finds_the_lesion(case: Any) -> None:
-    detection = detect(case.scan, truth=case.truth)
+    detection = detect(case.scan, truth=case.truth, post=PostParams(opening=0, threshold="percentile:99"))
     assert detection.result.regions[0].hit
     assert detection.evaluation is not None
     stored = detection.volume.to_native(detection.result.mask)[0]

@@ -61,9 +61,11 @@ class ThresholdRule:
             ) from None
 
     def __str__(self) -> str:
-        if self.kind == "value":
-            return f"{self.number:g}"
-        return self.kind if self.number is None else f"{self.kind}:{self.number:g}"
+        if self.number is None:
+            return self.kind
+        # Six digits read well; where they would change the number, all of them are written, so that `parse` gives it back.
+        number = f"{self.number:g}" if float(f"{self.number:g}") == self.number else repr(float(self.number))
+        return number if self.kind == "value" else f"{self.kind}:{number}"
 
 
 @dataclass(frozen=True, eq=False)

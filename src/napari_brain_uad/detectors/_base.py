@@ -68,8 +68,11 @@ class BaseDetector(ABC):
         raw = self._score(volume, mask, seed=seed, progress=progress)
         progress.update(1.0, f"{self.INFO.name}: done")
         background = self._background(raw[mask])
+        # Laid out in memory as the scan is: mixed orders make every later comparison of map and mask several times slower.
+        score = np.full_like(volume.data, background)
+        np.copyto(score, raw, where=mask)
         return AnomalyMap(
-            score=np.where(mask, raw, np.float32(background)).astype(np.float32),
+            score=score,
             grid=volume.grid,
             mask=mask,
             unit=self.INFO.score_unit,

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ..core.checks import raise_errors
 from ..core.detector import MethodInfo, State
@@ -146,6 +145,9 @@ class Covariance(BaseDetector):
 
     def _standardise(self, volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Zero mean and unit variance inside the brain, then smoothed within it: scanners scale intensities freely."""
+        # Here, not above: listing the methods (help, docks) must not load scipy.
+        from scipy.ndimage import gaussian_filter
+
         inside = volume.data[mask]
         spread = float(inside.std(dtype=np.float64))  # float32 squares overflow above 1e19
         if spread == 0:

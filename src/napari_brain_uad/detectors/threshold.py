@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.exposure import equalize_hist
 
 from ..core.detector import Measurement, MethodInfo
 from ..core.params import Params, param
@@ -59,6 +58,9 @@ class HistogramThreshold(BaseDetector):
     params: ThresholdParams
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        # Here, not above: listing the methods (help, docks) must not load scikit-image.
+        from skimage.exposure import equalize_hist
+
         equalised = equalize_hist(volume.data, nbins=self.params.bins, mask=mask)
         progress.check()
         return np.asarray(equalised, dtype=np.float32)

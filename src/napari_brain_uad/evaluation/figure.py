@@ -14,6 +14,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
 from ..postprocessing.pipeline import PostResult
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from .curves import Curves
 from .figure_views import (
     FLAGGED_COLOUR,
@@ -29,7 +30,7 @@ from .figure_views import (
     heat_range,
     planes,
 )
-from .metrics import FALSE_ALARM_COLOUR, HIT_COLOUR, Metric, at_threshold
+from .metrics import Metric, at_threshold
 
 _SHOWN = ("dice", "precision", "recall", "lesion_recall", "false_positive_regions", "false_positive_ml")
 _WIDTH, _HEIGHT = 13.0, 8.2

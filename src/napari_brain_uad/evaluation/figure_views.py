@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..core.volume import Grid, Volume
 from ..postprocessing.filters import bounding_box
 from ..postprocessing.pipeline import PostResult
-from .metrics import FALSE_ALARM_COLOUR, HIT_COLOUR
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 
 TRUTH_COLOUR = "#FFFFFF"
 FLAGGED_COLOUR = "#CC79A7"

@@ -14,9 +14,6 @@ from ..core.volume import Grid
 from ..postprocessing.components import label
 from ..postprocessing.ranking import Counts
 
-HIT_COLOUR, FALSE_ALARM_COLOUR, MISS_COLOUR = "#009E73", "#E69F00", "#56B4E9"
-"""Okabe and Ito's green, orange and sky blue: told apart with every common form of colour blindness."""
-
 NO_TRUTH = "undefined: the ground truth is empty"
 ALL_TRUTH = "undefined: every voxel is ground truth"
 NOTHING_FLAGGED = "undefined: nothing is flagged"

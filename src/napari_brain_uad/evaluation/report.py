@@ -127,15 +127,7 @@ def evaluate_map(
         If `progress` was cancelled.
     """
     progress = progress or Progress()
-    raise_errors(
-        "Evaluation",
-        (
-            check_same_shape(amap_score.shape, truth.shape, "ground truth"),
-            None if mask is None else check_same_shape(amap_score.shape, mask.shape, "brain mask"),
-            None if mask is None else check_mask_not_empty(mask),
-            check_finite(amap_score),
-        ),
-    )
+    _check(amap_score, truth, mask)
     progress.update(0.0, "Sorting scores")
     curves = Curves(amap_score, truth, mask)
     best = curves.best_dice()
@@ -157,6 +149,18 @@ def evaluate_map(
         search_threshold=search_threshold,
         pr_curve=_thinned(curves.pr_curve()),
         roc_curve=_thinned(curves.roc_curve()),
+    )
+
+
+def _check(score: NDArray[np.float32], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None) -> None:
+    raise_errors(
+        "Evaluation",
+        (
+            check_same_shape(score.shape, truth.shape, "ground truth"),
+            None if mask is None else check_same_shape(score.shape, mask.shape, "brain mask"),
+            None if mask is None else check_mask_not_empty(mask),
+            check_finite(score),
+        ),
     )
 
 

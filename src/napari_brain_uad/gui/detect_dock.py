@@ -14,7 +14,6 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ..core.errors import BrainUADError, Cancelled
-from ..workflows.detect import Detection
 from ..workflows.estimate import estimate
 from . import workers
 from .detect_inputs import DetectInputs
@@ -32,6 +31,8 @@ from .view import go_to
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
+
+    from ..workflows.detect import Detection
 
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
 _WIDTH = 380

@@ -14,7 +14,6 @@ from ..core.errors import BrainUADError, InputError, ModelError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
-from ..io.checkpoint import Checkpoint, load_checkpoint
 from ..workflows.devices import Device, resolve_device
 from . import workers
 from .detect_job import Request
@@ -27,6 +26,8 @@ from .settings import last_folder, remember, remembered
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from ..io.checkpoint import Checkpoint
 
 _TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
 _BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
@@ -114,6 +115,8 @@ class DetectInputs(QWidget):
         """Read a model file's settings in the background, then take it; what is wrong with it goes to `failed`."""
 
         def read(_progress: Progress) -> Checkpoint:
+            from ..io.checkpoint import load_checkpoint
+
             checkpoint = load_checkpoint(path)
             wanted = self.method.info.id
             if checkpoint.method != wanted:

@@ -1,4 +1,8 @@
-"""One run as the dock asks for it: through the same workflow as everywhere else, with the maps of earlier runs kept."""
+"""One run as the dock asks for it: through the same workflow as everywhere else, with the maps of earlier runs kept.
+
+The workflows are imported where they are used, which is in the job's thread: they bring readers and image libraries that would
+add a second to the opening of the dock.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +24,9 @@ from ..core.progress import Progress
 from ..core.provenance import array_sha256
 from ..core.volume import Volume
 from ..postprocessing.params import PostParams
-from ..preprocessing.brain_mask import estimate_brain_mask
-from ..workflows.command import detect_command
-from ..workflows.detect import Detection, detect, finish_detection
-from ..workflows.load import load_mask
+
+if TYPE_CHECKING:
+    from ..workflows.detect import Detection
 
 _KEPT_MAPS = 6
 """A map at 1 mm takes some 60 MB with its scan."""
@@ -97,6 +101,8 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
     BrainUADError
         As `workflows.detect.detect`.
     """
+    from ..workflows.detect import detect, finish_detection
+
     progress.update(0.0, "Looking for an earlier run")
     # A model file that is missing is the workflow's to complain about.
     key = request.key() if request.model is None or request.model.is_file() else ""
@@ -123,6 +129,9 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
 
 
 def _command(request: Request, amap: AnomalyMap) -> str:
+
+    from ..workflows.command import detect_command
+
     brain, file = request.mask, request.mask_file
     if brain is None and request.volume.mask is not None:
         # The scan brought its mask along (a sample): the command line has to be given the file.
@@ -149,6 +158,8 @@ def _beside(volume: Volume, what: str) -> Path | None:
 
 def _as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
     """The file in place of the array, if it still holds the same mask: a layer may have been painted since it was opened."""
+    from ..workflows.load import load_mask
+
     if mask is None or file is None:
         return mask
     try:
@@ -167,6 +178,8 @@ def facts(volume: Volume) -> tuple[str, tuple[str, ...]]:
     checks : tuple of str
         What the checks found, each in one or two sentences.
     """
+    from ..preprocessing.brain_mask import estimate_brain_mask
+
     constant = check_not_constant(volume.data)
     found = estimate_brain_mask(volume) if volume.mask is None and constant is None else None
     size = "x".join(str(n) for n in volume.grid.shape)

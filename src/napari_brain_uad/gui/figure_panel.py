@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
+from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .tuning import Figures
 
 _CELLS = (

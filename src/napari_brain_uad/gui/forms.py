@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
 
 from ..core.params import FieldInfo, Params, Scalar
 
-_DECIMALS = 60
-"""A spin box rounds to its decimals; with this many every float above 1e-43 comes back as it was given."""
+_DECIMALS = 323
+"""A spin box rounds to its decimals; with Qt's most every float above 1e-305 comes back as it was given."""
 
 _ARROWS = {False: "\u25b8", True: "\u25be"}
 _INT_LIMIT = 2**31 - 1
@@ -99,7 +99,7 @@ class FloatBox(_NoStrayWheel, QDoubleSpinBox):
         self.setValue(float(f"{self.value() + steps * self.singleStep():.12g}"))
 
     def sizeHint(self) -> QSize:
-        """As wide as an ordinary number: the default hint would make room for 60 decimals."""
+        """As wide as an ordinary number: the default hint would make room for all decimals."""
         hint = super().sizeHint()
         hint.setWidth(self.fontMetrics().horizontalAdvance("0" * 10 + self.suffix()) + 40)
         return hint

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QWidget
 
+from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ..evaluation.curves import LiveHistogram
-from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR
 
 _BARS = 200
 """Bars drawn: as many as a dock is pixels wide makes no difference to see and a large one to paint."""
@@ -40,9 +40,7 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self.setToolTip("Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside")
         self._others = self._bars(FALSE_ALARM_COLOUR)
         self._truth = self._bars(HIT_COLOUR)
-        self.line = pg.InfiniteLine(
-            movable=True, angle=90, pen=pg.mkPen(_LINE, width=2), hoverPen=pg.mkPen("w", width=4), name="threshold"
-        )
+        self.line = pg.InfiniteLine(movable=True, angle=90, pen=pg.mkPen(_LINE, width=2), hoverPen=pg.mkPen("w", width=4), name="threshold")
         self.line.setCursor(Qt.CursorShape.SplitHCursor)
         self.addItem(self.line)
         self.line.sigDragged.connect(self._dragged)

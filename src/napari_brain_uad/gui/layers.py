@@ -19,8 +19,8 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_affine
 from ..core.errors import InputError
 from ..core.threshold import Threshold
-from ..core.volume import Grid, Source, Volume, canonical
-from ..evaluation.metrics import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
+from ..core.volume import Grid, Volume, canonical
+from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask, scored
 
@@ -151,23 +151,28 @@ def add_labels(viewer: ViewerModel, mask: NDArray[np.bool_], like: Volume, *, na
     return layer
 
 
+def map_layer(amap: AnomalyMap) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a heatmap; `view.ViewOverlay` gives it its colour bar."""
+    meta = {
+        "name": layer_name(amap),
+        "colormap": heat_colormap(),
+        "contrast_limits": score_limits(amap),
+        "blending": "translucent",
+        "metadata": {KEY: {"kind": "map", "affine": amap.grid.affine, "map": amap}},
+        **placement(amap.grid),
+    }
+    return amap.score.T, meta, "image"
+
+
 def add_map(viewer: ViewerModel, amap: AnomalyMap) -> Image:
     """Show a heatmap with its colour bar; the heatmaps of earlier runs on this scan are hidden, not removed."""
     for layer in viewer.layers:
         shown = record(layer).get("map")
         if shown is not None and shown.name == amap.name:
             layer.visible = False
-    layer = Image(
-        amap.score.T,
-        name=layer_name(amap),
-        colormap=heat_colormap(),
-        contrast_limits=score_limits(amap),
-        blending="translucent",
-        metadata={KEY: {"kind": "map", "affine": amap.grid.affine, "map": amap}},
-        **placement(amap.grid),
-    )
+    data, meta, _ = map_layer(amap)
+    layer = Image(data, **meta)
     viewer.add_layer(layer)
-    layer.colorbar.visible = True
     return layer
 
 
@@ -219,6 +224,7 @@ def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = Tru
     """Show the result of one run: heatmap, regions, boxes; with `jump` the view goes to the strongest region."""
     from .view import attach, go_to
 
+    attach(viewer)
     amap, result = detection.map, detection.result
     if detection.truth is not None:
         _ensure_truth(viewer, detection.volume, detection.truth)
@@ -230,7 +236,6 @@ def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = Tru
     regions.refresh()
     boxes = add_boxes(viewer, amap)
     show_boxes(boxes, [region.box for region in result.regions], viewer)
-    attach(viewer)
     if jump and result.regions:
         go_to(viewer, heat, result.regions[0].peak_index)
     return heat, regions, boxes
@@ -300,10 +305,8 @@ def volume_of(layer: Layer) -> Volume:
         f"layer '{layer.name}' does not say how it lies: its axes are taken as superior, anterior, right and its sizes as mm",
         "Open the file with this plugin so that left and right are known",
     )
-    stored = Grid(_shape(data), layer_affine(layer))
-    turned, grid = canonical(data, stored)
-    source = Source(grid=stored, qform_code=0, sform_code=0)
-    return Volume(np.ascontiguousarray(turned, dtype=np.float32), grid, name=layer.name, source=source, findings=(finding,))
+    turned, grid = canonical(data, Grid(_shape(data), layer_affine(layer)))
+    return Volume(np.ascontiguousarray(turned, dtype=np.float32), grid, name=layer.name, findings=(finding,))
 
 
 def scan_for(viewer: ViewerModel, name: str, grid: Grid) -> Volume:

@@ -13,8 +13,8 @@ from napari.utils.notifications import show_error, show_warning
 
 from ..core.errors import BrainUADError, InputError
 from ..core.volume import Volume
-from ..io.nifti import count_volumes, read_volume
-from .layers import labels_layer, volume_layer
+from ..io.nifti import count_volumes, image_stem, read_map, read_volume
+from .layers import labels_layer, map_layer, volume_layer
 from .settings import remember
 from .view import attach
 
@@ -24,6 +24,7 @@ SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
 MAX_VOLUMES = 8
 """A 4-D file with more volumes is refused: it is a time series or diffusion data, and each volume would be a layer."""
 
+_MAP_ENDINGS = ("_anomalymap.nii.gz", "_anomalymap.nii")
 _MOST_LABELS = 300
 _LABEL_WORDS = re.compile(r"(^|[._-])((brain)?mask|(ground_?)?truth|lesions?|tumou?r|d?seg|segmentation|labels?)(?=[._-]|$)")
 _NOTHING: list[LayerTuple] = [(None,)]
@@ -37,7 +38,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 
 
 def read(path: str | Sequence[str]) -> list[LayerTuple]:
-    """Layers for a file (or several): a scan, a mask, or each volume of a short 4-D file.
+    """Layers for a file (or several): a scan, a mask, an anomaly map, or each volume of a short 4-D file.
 
     An error becomes a notification in one sentence; raising it would show a traceback and a dialog that offers other readers,
     which might load a damaged file without a word.
@@ -45,19 +46,25 @@ def read(path: str | Sequence[str]) -> list[LayerTuple]:
     layers: list[LayerTuple] = []
     for one in [path] if isinstance(path, str) else path:
         try:
-            volumes = read_all(Path(one))
+            layers += _layers(Path(one))
         except BrainUADError as error:
             show_error(str(error))
             continue
         remember("last_folder", str(Path(one).resolve().parent))
-        for finding in volumes[0].findings:
-            if finding.level == "warning":
-                show_warning(f"{volumes[0].name}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
-        layers += [labels_layer(volume) if is_labels(Path(one), volume) else volume_layer(volume) for volume in volumes]
     viewer = current_viewer()
     if viewer is not None and layers:
         attach(viewer)
     return layers or _NOTHING
+
+
+def _layers(path: Path) -> list[LayerTuple]:
+    if path.name.lower().endswith(_MAP_ENDINGS):
+        return [map_layer(read_map(path))]
+    volumes = read_all(path)
+    for finding in volumes[0].findings:
+        if finding.level == "warning":
+            show_warning(f"{volumes[0].name}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
+    return [labels_layer(volume) if is_labels(path, volume) else volume_layer(volume) for volume in volumes]
 
 
 def read_all(path: Path) -> list[Volume]:
@@ -77,7 +84,7 @@ def read_all(path: Path) -> list[Volume]:
             why=f"at most {MAX_VOLUMES} are opened at once",
             fix="Save the one to look at as a 3-D file, or open it in Python with napari_brain_uad.load(path, index=N)",
         )
-    return [read_volume(path, index=index) for index in range(count)]
+    return [read_volume(path, index=index, name=f"{image_stem(path)} [{index}]") for index in range(count)]
 
 
 def is_labels(path: Path, volume: Volume) -> bool:

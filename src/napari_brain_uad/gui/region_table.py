@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from ..postprocessing.regions import Region
+if TYPE_CHECKING:
+    from ..postprocessing.regions import Region
 
 _COLUMNS = ("No.", "ml", "Peak", "Centroid mm", "Truth")
 _TIPS = (

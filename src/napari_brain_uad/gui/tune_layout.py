@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from ..postprocessing.params import PostParams
+from .docks import open_dock
 from .figure_panel import FigurePanel
 from .forms import ParamsForm
 from .histogram import CurvePlot, HistogramPlot
@@ -50,7 +51,13 @@ class TuneLayout(QWidget):
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
-        self._empty = wrapping_label(_EMPTY)
+        self.detect = _button("Detect anomalies", "Open the dock that makes anomaly maps")
+        self.detect.clicked.connect(lambda: open_dock(viewer, "Detect anomalies"))
+        self._empty = QWidget()
+        empty = QVBoxLayout(self._empty)
+        empty.addWidget(wrapping_label(_EMPTY))
+        empty.addWidget(self.detect)
+        empty.addStretch()
         self._body = QWidget()
         self._lay_out()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.progress import Progress
 from ..evaluation.curves import LiveFigures, LiveHistogram
-from ..evaluation.metrics import count
 from ..postprocessing.params import PostParams
-from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from .mask_layer import scored
+
+if TYPE_CHECKING:
+    from ..postprocessing.pipeline import PostResult
 
 Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -156,6 +158,9 @@ def settle(
     InputError
         If the settings do not fit the map (a rule that needs a truth, say).
     """
+    # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
+    from ..postprocessing.pipeline import filtered_score, postprocess
+
     if prepared is None or prepared.key != key:
         progress.update(0.0, "Filtering the score")
         filtered = filtered_score(amap, post)
@@ -170,6 +175,8 @@ def settle(
 
 def figures_of(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None) -> Figures:
     """The figures of a finished mask: over the whole volume, as `brain-uad evaluate` counts."""
+    from ..evaluation.metrics import count
+
     ml = amap.grid.voxel_volume_mm3 / 1000.0
     if truth is None:
         return Figures(len(result.regions), int(np.count_nonzero(result.mask)) * ml)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,11 +81,11 @@ class ViewOverlay:
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
         viewer.dims.events.point.connect(self.update_reading)
-        viewer.layers.events.inserted.connect(self.outline_masks)
-        # Before napari slices the layers for 3-D, or it would still warn.
-        viewer.dims.events.ndisplay.connect(self.outline_masks, position="first")
+        viewer.layers.events.inserted.connect(self.dress)
+        # Every switch to 3-D would say so in a pop-up: there, masks are simply filled.
+        warnings.filterwarnings("ignore", message="Contours are not displayed during 3D rendering", category=UserWarning)
         self.update_letters()
-        self.outline_masks()
+        self.dress()
 
     @staticmethod
     def _emitters(viewer: ViewerModel) -> tuple[Any, ...]:
@@ -99,8 +100,7 @@ class ViewOverlay:
         for emitter in self._emitters(viewer):
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
-        for emitter in (viewer.dims.events.ndisplay, viewer.layers.events.inserted):
-            emitter.disconnect(self.outline_masks)
+        viewer.layers.events.inserted.disconnect(self.dress)
         viewer.mouse_move_callbacks.remove(self)
         for name in (*_EDGES, "readout"):
             del viewer.canvas.overlays[_PREFIX + name]
@@ -146,15 +146,17 @@ class ViewOverlay:
             overlay.text = letter
             overlay.visible = bool(letter)
 
-    def outline_masks(self, _event: object = None) -> None:
-        """Draw masks and ground truths as outlines; filled in 3-D, where napari has no outlines and would warn."""
+    def dress(self, event: Any = None) -> None:
+        """Give our layers (the one that was added, or all) what a napari reader cannot: outlines and colour bars."""
         viewer = self._viewer()
         if viewer is None:
             return
-        width = 1 if viewer.dims.ndisplay == 2 else 0
-        for layer in viewer.layers:
-            if isinstance(layer, Labels) and record(layer).get("kind") == "mask" and layer.contour in (0, 1):
-                layer.contour = width
+        for layer in viewer.layers if event is None else (event.value,):
+            if isinstance(layer, Labels) and record(layer).get("kind") == "mask":
+                # What lies under a mask or a ground truth counts.
+                layer.contour = 1
+            elif is_map(layer):
+                layer.colorbar.visible = True
 
     def __call__(self, _viewer: object, event: Any) -> None:
         """A mouse moved: napari's callback."""

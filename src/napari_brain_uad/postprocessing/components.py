@@ -31,11 +31,11 @@ def label(mask: NDArray[np.bool_], connectivity: int = 26) -> NDArray[np.uint32]
     """
     if connectivity not in CONNECTIVITIES:
         raise InputError("Connected components", why=f"connectivity is {connectivity}", fix="Choose 6, 18 or 26")
-    labels = np.zeros(mask.shape, np.uint32)
+    labels = np.zeros_like(mask, np.uint32)
     if mask.any():
         box = bounding_box(mask)
         neighbours = cast("Literal[6, 18, 26]", connectivity)
-        labels[box] = cc3d.connected_components(np.ascontiguousarray(mask[box]), connectivity=neighbours)
+        labels[box] = cc3d.connected_components(mask[box].copy(order="K"), connectivity=neighbours)
     return labels
 
 
@@ -68,7 +68,7 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill what the mask encloses on all sides (background reached through faces only), as ``scipy.ndimage.binary_fill_holes``."""
     if not mask.any():
         return mask
-    filled = mask.copy()
+    filled = mask.copy(order="K")
     box = bounding_box(mask)
     outside = np.pad(~mask[box], 1, constant_values=True)
     labels = cc3d.connected_components(outside, connectivity=6)

@@ -38,7 +38,7 @@ def median(score: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         return score
     radius = size // 2
     box = _changing_box(score, radius)
-    filtered = score.copy()
+    filtered = score.copy(order="K")  # scans lie in memory with the first axis fastest
     if box is None:
         return filtered
     filtered[box] = median_valid(_with_margin(score, box, radius), size)
@@ -61,7 +61,7 @@ def gaussian(score: NDArray[np.float32], sigma_mm: float, grid: Grid) -> NDArray
     sigma = [sigma_mm / size for size in grid.spacing]
     radius = int(4.0 * max(sigma) + 0.5)
     box = _changing_box(score, radius)
-    smoothed = score.copy()
+    smoothed = score.copy(order="K")
     if box is None:
         return smoothed
     inner: Box = tuple(slice(radius, -radius or None) for _ in range(3))  # type: ignore[assignment]  # three slices

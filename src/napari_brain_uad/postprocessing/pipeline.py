@@ -120,5 +120,5 @@ def postprocess(
         mask = fill_holes(mask)
     connectivity = int(post.connectivity)
     large = label_large(mask, post.smallest(amap.grid.voxel_volume_mm3), connectivity)
-    labels, regions = number_regions(large, score, amap.grid, truth=truth)
+    labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value)
     return PostResult(labels > 0, threshold, score, brain, regions, labels)

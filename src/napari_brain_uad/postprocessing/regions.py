@@ -29,6 +29,9 @@ class Region:
         Its size in millilitres.
     centroid_mm : tuple of float
         Centre of its voxels, world mm (RAS+).
+    strength : float
+        Sum over its voxels of the score above the threshold, times the voxel's volume: score unit x ml. What regions are sorted by: a
+        single bright voxel ranks below a large lesion, which the peak alone would not do.
     peak : float
         Its highest score.
     peak_mm : tuple of float
@@ -45,6 +48,7 @@ class Region:
     voxels: int
     volume_ml: float
     centroid_mm: tuple[float, float, float]
+    strength: float
     peak: float
     peak_mm: tuple[float, float, float]
     peak_index: tuple[int, int, int]
@@ -59,9 +63,10 @@ def find_regions(
     *,
     connectivity: int = 26,
     truth: NDArray[np.bool_] | None = None,
+    threshold: float | None = None,
 ) -> tuple[Region, ...]:
-    """The regions of a mask or label image, sorted by peak, then volume, both descending. See `number_regions`."""
-    return number_regions(labels_or_mask, score, grid, connectivity=connectivity, truth=truth)[1]
+    """The regions of a mask or label image, the strongest first. See `number_regions`."""
+    return number_regions(labels_or_mask, score, grid, connectivity=connectivity, truth=truth, threshold=threshold)[1]
 
 
 def number_regions(
@@ -71,8 +76,9 @@ def number_regions(
     *,
     connectivity: int = 26,
     truth: NDArray[np.bool_] | None = None,
+    threshold: float | None = None,
 ) -> tuple[NDArray[np.uint32], tuple[Region, ...]]:
-    """Regions sorted by peak, then volume (both descending), and a label image that carries their numbers.
+    """Regions sorted by strength, then volume (both descending), and a label image that carries their numbers.
 
     Parameters
     ----------
@@ -86,9 +92,11 @@ def number_regions(
         6, 18 or 26; for masks.
     truth : array of bool, shape (i, j, k), optional
         Gives `Region.hit`.
+    threshold : float, optional
+        The strength counts from here; from the lowest flagged score when None.
     """
     labels = label(labels_or_mask, connectivity) if labels_or_mask.dtype == bool else labels_or_mask
-    numbered = np.zeros(labels.shape, np.uint32)
+    numbered = np.zeros_like(labels, np.uint32)
     flagged = labels > 0
     if not flagged.any():
         return numbered, ()
@@ -97,7 +105,10 @@ def number_regions(
     values, first, region_of, voxels = np.unique(inside, return_index=True, return_inverse=True, return_counts=True)
     peaks = np.full(values.size, -np.inf, np.float32)
     np.maximum.at(peaks, region_of, scores)
-    order = np.lexsort((first, -voxels, -peaks))
+    floor = scores.min() if threshold is None else np.float32(threshold)
+    excess = np.maximum(scores.astype(np.float64) - floor, 0.0)  # voxels of filled holes may lie below the threshold
+    strength = np.bincount(region_of, weights=excess) * (grid.voxel_volume_mm3 / 1000.0)
+    order = np.lexsort((first, -voxels, -strength))
     number_of = np.empty(values.size, np.uint32)
     number_of[order] = np.arange(1, values.size + 1)
     numbered[box][flagged[box]] = number_of[region_of]
@@ -106,14 +117,20 @@ def number_regions(
     peak_first = np.empty(values.size, np.int64)
     peak_first[region_of[at_peak][::-1]] = at_peak[::-1]  # the last one written is the region's first voxel
     where = np.argwhere(flagged[box])[peak_first[order]] + [side.start for side in box]
-    return numbered, _table(numbered, score, grid, where, hits, box)
+    return numbered, _table(numbered, score, grid, where, strength[order], hits, box)
 
 
 def _table(
-    numbered: NDArray[np.uint32], score: NDArray[np.float32], grid: Grid, peaks: NDArray[np.int64], hits: NDArray[np.bool_] | None, box: Box
+    numbered: NDArray[np.uint32],
+    score: NDArray[np.float32],
+    grid: Grid,
+    peaks: NDArray[np.int64],
+    strength: NDArray[np.floating[Any]],
+    hits: NDArray[np.bool_] | None,
+    box: Box,
 ) -> tuple[Region, ...]:
     """Region 1, 2, ... of a label image; `peaks` are their voxel indices, `box` holds them all."""
-    statistics = cc3d.statistics(np.ascontiguousarray(numbered[box]), no_slice_conversion=True)
+    statistics = cc3d.statistics(numbered[box].copy(order="K"), no_slice_conversion=True)
     origin = np.array([side.start for side in box])
     # cc3d's boxes are closed (i0, i1, j0, j1, k0, k1).
     corners = np.asarray(statistics["bounding_boxes"], np.int64)[1:].reshape(-1, 3, 2) + origin[:, None] + [0, 1]
@@ -127,6 +144,7 @@ def _table(
                 voxels=voxels,
                 volume_ml=voxels * grid.voxel_volume_mm3 / 1000.0,
                 centroid_mm=_point(grid.to_world(statistics["centroids"][row + 1] + origin)),
+                strength=float(strength[row]),
                 peak=float(score[i, j, k]),
                 peak_mm=_point(grid.to_world((i, j, k))),
                 peak_index=(i, j, k),
@@ -155,6 +173,7 @@ REGION_COLUMNS = (
     "region",
     "volume_ml",
     "voxels",
+    "strength",
     "peak",
     *(f"{point}_{axis}_mm" for point in ("centroid", "peak") for axis in "xyz"),
     "peak_index",
@@ -171,6 +190,7 @@ def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "region": region.number,
             "volume_ml": round(region.volume_ml, 4),
             "voxels": region.voxels,
+            "strength": region.strength,
             "peak": region.peak,
             **{f"centroid_{axis}_mm": round(value, 2) for axis, value in zip("xyz", region.centroid_mm, strict=True)},
             **{f"peak_{axis}_mm": round(value, 2) for axis, value in zip("xyz", region.peak_mm, strict=True)},

@@ -12,6 +12,7 @@ from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
 from .load import MaskInput
 
+
 def detect_command(
     amap: AnomalyMap,
     post: PostParams,
@@ -19,7 +20,7 @@ def detect_command(
     scan: Volume | str | Path,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     healthy: Sequence[object] | None = None,
     device: str = "auto",
 ) -> str:

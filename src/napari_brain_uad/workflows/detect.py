@@ -20,8 +20,8 @@ from ..core.volume import Volume
 from ..detectors.registry import create, method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.checkpoint import load_checkpoint
-from ..postprocessing.params import PostParams
 from ..io.nifti import read_map
+from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ..preprocessing.brain_mask import estimate_brain_mask
 from .command import detect_command
@@ -77,7 +77,7 @@ def prepare_volume(scan: Volume | str | Path, mask: MaskInput | None = None) -> 
     return replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
 
 
-def load_detector(method: str, *, params: ParamsInput = None, model: Path | None = None) -> Detector:
+def load_detector(method: str, *, params: ParamsInput = None, model: str | Path | None = None) -> Detector:
     """A detector ready to score: created from its id, with its trained state when it needs one.
 
     Raises
@@ -110,7 +110,7 @@ def score_volume(
     method: str,
     *,
     params: ParamsInput = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
@@ -163,16 +163,10 @@ def detect(
     progress : Progress, optional
         Told how far it is; its cancelling stops the run.
 
-    Returns
-    -------
-    Detection
-
     Raises
     ------
-    InputError, ModelError, DeviceError
+    InputError, ModelError, DeviceError, Cancelled
         Each saying what failed, why, and what to do.
-    Cancelled
-        Nothing was written.
     """
     progress = progress or Progress()
     start = time.perf_counter()
@@ -180,10 +174,9 @@ def detect(
     post = post or PostParams()
     volume = prepare_volume(scan, mask)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
-    model_path = None if model is None else Path(model)
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    amap = score_volume(volume, method, params=params, model=model_path, device=device, seed=seed, progress=progress.part(0.05, 0.6))
-    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model_path, healthy=healthy, device=device)
+    amap = score_volume(volume, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.05, 0.6))
+    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, device=device)
     return finish_detection(
         volume, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
     )

@@ -81,7 +81,8 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
 
 def output_stem(name: str, method: str) -> str:
     """First part of all file names of a run: scan and method, with what file systems dislike replaced."""
-    return f"{re.sub(r'[^0-9A-Za-z._-]+', '-', name).strip('-.') or 'scan'}_{method}"
+    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    return f"{safe or 'scan'}_{method}"
 
 
 def regions_record(detection: Detection) -> dict[str, Any]:
@@ -92,7 +93,13 @@ def regions_record(detection: Detection) -> dict[str, Any]:
         "scan": detection.map.name,
         "method": detection.map.method,
         "threshold": detection.result.threshold.as_dict(),
-        "units": {"volume_ml": "ml", "centroid, peak position": "mm, RAS+", "peak": detection.map.unit, "index, box": "voxels, RAS+ axes"},
+        "units": {
+            "volume_ml": "ml",
+            "centroid, peak position": "mm, RAS+",
+            "peak": detection.map.unit,
+            "strength": "unit of the peak x ml",
+            "index, box": "voxels, RAS+ axes",
+        },
         "regions": rows,
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.detector import Detector
 from ..core.errors import InputError
+from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import array_sha256, versions
 from ..core.volume import Volume
@@ -83,7 +84,7 @@ def train(
     found = method_class(method)
     if not found.INFO.trainable:
         raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
-    given = params.as_dict() if hasattr(params, "as_dict") else dict(params or {})
+    given = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = create(method, found.Params.from_dict(given))
     inputs = find_scans(scans) if isinstance(scans, str | Path) else list(scans)
     volumes = []

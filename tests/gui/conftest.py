@@ -1,0 +1,32 @@
+"""Scans and detections for the tests of the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.load import load
+from tests.gui.scans import head, write
+
+
+@pytest.fixture
+def scan_file(tmp_path: Path) -> Path:
+    return write(tmp_path / "sub-01_FLAIR.nii.gz", head()[0])
+
+
+@pytest.fixture
+def scan(scan_file: Path) -> Volume:
+    volume = load(scan_file)
+    return volume.with_mask(volume.data > 0)
+
+
+@pytest.fixture
+def detection(scan: Volume) -> Detection:
+    # LPS to RAS: the first two axes run the other way.
+    canonical_truth = np.flip(head()[1], (0, 1)) > 0
+    return detect(scan, "thresh-raw", truth=canonical_truth, post=PostParams(threshold="150.0", min_voxels=5))

@@ -1,0 +1,106 @@
+"""Many random actions in a row: nothing raises, nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QApplication
+
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.registry import method_ids
+from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.gui import settings, workers
+from napari_brain_uad.gui.detect_dock import DetectDock
+from napari_brain_uad.gui.docks import open_dock
+from napari_brain_uad.gui.layers import add_labels, add_volume
+
+ACTIONS = 100
+SHAPE = (16, 18, 14)
+
+
+class _Varying(HistogramThreshold):
+    """Takes up to 0.2 s, in steps."""
+
+    finished = 0
+
+    def _score(self, volume, mask, *, seed, progress):
+        for step in range(int(volume.data[0, 0, 0])):
+            progress.update(step / 20, "waiting")
+            time.sleep(0.01)
+        type(self).finished += 1
+        return super()._score(volume, mask, seed=seed, progress=progress)
+
+
+def _scan(rng: np.random.Generator, number: int) -> Volume:
+    data = np.zeros(SHAPE, np.float32)
+    data[3:13, 3:15, 3:11] = rng.normal(100, 10, (10, 12, 8))
+    data[5:8, 5:8, 5:8] += 80
+    data[0, 0, 0] = rng.integers(0, 20)
+    return Volume(data, Grid(SHAPE, np.eye(4)), name=f"scan {number}", sequence="FLAIR")
+
+
+def _docks(viewer):
+    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, DetectDock)]
+
+
+def _remove(viewer, rng):
+    if len(viewer.layers):
+        viewer.layers.remove(viewer.layers[int(rng.integers(len(viewer.layers)))])
+
+
+def _toggle_dock(viewer):
+    for dock in _docks(viewer):
+        viewer.window.remove_dock_widget(dock)
+        return
+    open_dock(viewer, "Detect anomalies")
+
+
+def _act(viewer, rng, number):
+    """One random action of a user."""
+    dock = next(iter(_docks(viewer)), None)
+    scan = _scan(rng, number)
+    actions = {
+        "add scan": lambda: add_volume(viewer, scan),
+        "add truth": lambda: add_labels(viewer, scan.data > 150, scan, name="ground truth"),
+        "add wrong mask": lambda: viewer.add_labels(np.ones((4, 5, 6), np.uint8), name="brain mask"),
+        "remove": lambda: _remove(viewer, rng),
+        "clear": lambda: viewer.layers.clear() if rng.random() < 0.2 else None,
+        "dock": lambda: _toggle_dock(viewer) if rng.random() < 0.5 else None,
+    }
+    if dock is not None:
+        actions |= {
+            "run": dock.button.click,
+            "run again": dock.button.click,
+            "cancel": dock.cancel,
+            "method": lambda: dock.inputs.method.choose(str(rng.choice(method_ids()))),
+            "back to threshold": lambda: dock.inputs.method.choose("threshold"),
+            "mask": lambda: dock.inputs.brain.setCurrentIndex(int(rng.integers(dock.inputs.brain.count()))),
+            "card": dock.inputs.method.ask.click,
+            "copy": dock.copy.click,
+            "rename": lambda: setattr(viewer.layers[0], "name", f"name {number}") if len(viewer.layers) else None,
+        }
+    actions[str(rng.choice(list(actions)))]()
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_a_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, seed):
+    monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", _Varying)
+    settings._store().clear()
+    rng = np.random.default_rng(seed)
+    viewer = make_napari_viewer()
+    open_dock(viewer, "Detect anomalies")
+    # pytest-qt fails the test for every exception in a slot.
+    for number in range(ACTIONS):
+        _act(viewer, rng, number)
+        qtbot.wait(int(rng.integers(1, 60)))
+    for dock in _docks(viewer):
+        dock.cancel()
+        viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not workers._RUNNING, timeout=5000)
+    assert _Varying.finished > 0
+    qtbot.wait(50)
+    gc.collect()
+    assert [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock)] == []
