@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -93,10 +94,11 @@ def _dataset(path: Path, raw: bytes) -> Dataset:
             stored = len(dataset.PixelData)
             bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel)
             expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1) * bits // 8
+            grey = int(dataset.SamplesPerPixel) == 1 and dataset.PhotometricInterpretation == "MONOCHROME2"
             depth = int(dataset.BitsStored), int(dataset.BitsAllocated), int(dataset.HighBit), int(dataset.PixelRepresentation)
         except READ_FAULTS:
             raise InputError(path.name, why="it has no whole image (no or damaged pixel data)", fix=_AGAIN) from None
-    if dataset.SamplesPerPixel != 1 or dataset.PhotometricInterpretation != "MONOCHROME2":
+    if not grey:
         raise InputError(path.name, why="it is in colour or inverted, not plain grey values (MONOCHROME2)", fix="Choose another series")
     bits_stored, allocated, high, sign = depth
     if allocated not in (8, 16, 32) or not 1 <= bits_stored <= allocated or high != bits_stored - 1 or sign not in (0, 1):
@@ -124,7 +126,8 @@ def _check_decoder(path: Path, syntax: UID) -> None:
 
 
 def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
-    with quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what a decoder finds odd (too many bytes, say) is damage
         try:
             syntax = UID(dataset.file_meta.TransferSyntaxUID)
             size: tuple[int, ...] | None = (frame.rows, frame.columns)
@@ -133,7 +136,7 @@ def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
                 size = _codestream_size(get_frame(dataset.PixelData, frame.index, number_of_frames=frames))
             # Decoders reserve memory by the size that the compressed image claims: look before decoding.
             stored = pixel_array(dataset, index=frame.index, raw=True) if size == (frame.rows, frame.columns) else None
-        except READ_FAULTS:
+        except (*READ_FAULTS, Warning):
             raise InputError(path.name, why="its pixel data are damaged", fix=_AGAIN) from None
     if stored is None or stored.shape != (frame.rows, frame.columns):
         raise InputError(path.name, why="its image has another size than its header says", fix=_AGAIN)

@@ -120,6 +120,15 @@ def test_an_enhanced_file_with_shuffled_frames(series: Truth, tmp_path: Path) ->
     assert errors(read_series(path), series) is None
 
 
+def test_what_a_frame_says_goes_before_what_is_said_for_all(series: Truth, tmp_path: Path) -> None:
+    data = enhanced(series)
+    plane = pydicom.Dataset()
+    plane.ImagePositionPatient = ["1", "2", "3"]
+    data.SharedFunctionalGroupsSequence[0].PlanePositionSequence = [plane]
+    save(data, tmp_path / "enhanced.dcm")
+    assert errors(read_series(tmp_path), series) is None
+
+
 def test_a_slice_stands_for_its_series(series: Truth, tmp_path: Path) -> None:
     other = truth(2)
     paths = write(series, tmp_path / "both")
