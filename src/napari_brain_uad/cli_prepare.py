@@ -25,7 +25,11 @@ def add_prepare(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "scans", nargs="+", type=Path, metavar="SCAN_OR_DIR", help="scans, or folders with one patient's sequences each (or a folder of such)"
+        "scans",
+        nargs="+",
+        type=Path,
+        metavar="SCAN_OR_DIR",
+        help="scans; folders with one patient's sequences; folders of such",
     )
     parser.add_argument("--preset", default="clinical", choices=tuple(PRESETS), metavar="NAME", help="default: clinical")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")

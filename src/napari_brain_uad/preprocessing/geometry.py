@@ -58,7 +58,14 @@ def resample_array(
     transform = sitk.AffineTransform(to_index[:3, :3].ravel().tolist(), to_index[:3, 3].tolist())
     stored = data.astype(np.uint8) if data.dtype == np.bool_ else data if data.dtype.kind in "iu" else data.astype(np.float32, copy=False)
     moved = sitk.Resample(
-        sitk.GetImageFromArray(stored.T), target.shape, transform, _ITK[interpolation], (0.0,) * 3, (1.0,) * 3, np.eye(3).ravel().tolist(), fill
+        sitk.GetImageFromArray(stored.T),
+        target.shape,
+        transform,
+        _ITK[interpolation],
+        (0.0,) * 3,
+        (1.0,) * 3,
+        np.eye(3).ravel().tolist(),
+        fill,
     )
     values: NDArray[Any] = sitk.GetArrayFromImage(moved).T
     if interpolation == "cubic":

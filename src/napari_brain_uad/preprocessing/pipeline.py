@@ -165,4 +165,4 @@ def _native_mask(native: Volume, moved: Volume, matrix: NDArray[np.float64]) -> 
     assert moved.mask is not None
     if moved.mask.shape == native.data.shape and np.allclose(matrix @ moved.grid.affine, native.grid.affine, atol=1e-6):
         return moved.mask
-    return resample_mask(moved.mask, moved.grid, native.grid, np.linalg.inv(matrix))
+    return resample_mask(moved.mask, moved.grid, native.grid, np.asarray(np.linalg.inv(matrix), dtype=np.float64))

@@ -52,9 +52,10 @@ _PRESETS = (
     Preset(
         "threshold-i",
         "FLAIR threshold, setting I",
-        "Meissen et al., Challenging current semi-supervised anomaly segmentation methods for brain MRI, 2022, doi:10.1007/978-3-031-08999-2_5",
-        "128 x 128 voxels in plane, slices 15 to 125 of 155; the paper registers to SRI24, here to MNI152 cut to SRI24's 240 x 240 x 155 mm; the "
-        "equalisation belongs to the method",
+        "Meissen et al., Challenging current semi-supervised anomaly segmentation methods for brain MRI, 2022, "
+        "doi:10.1007/978-3-031-08999-2_5",
+        "128 x 128 voxels in plane, slices 15 to 125 of 155; the paper registers to SRI24, here to MNI152 cut to SRI24's size, "
+        "240 x 240 x 155 mm, so that slice numbers agree to some millimetres only; the equalisation belongs to the method",
         (
             *_TO_MNI,
             _step("crop_pad", i=240, j=240, k=155),
@@ -73,8 +74,8 @@ _PRESETS = (
         "pddpm",
         "Patched diffusion",
         "Behrendt et al., Patched Diffusion Models for Unsupervised Anomaly Detection in Brain MRI, MIDL 2023, arXiv:2303.03758",
-        "96 x 96 x 50 voxels of 2 mm: cut to 192 x 192 x 160 mm, p1-p99 to 0-1, halved by a cubic spline, 15 slices off each end; brain mask by "
-        "deepbet instead of HD-BET",
+        "96 x 96 x 50 voxels of 2 mm: cut to 192 x 192 x 160 mm, p1-p99 to 0-1, halved by a cubic spline, 15 slices off each end; "
+        "brain mask by deepbet instead of HD-BET",
         (
             *_TO_MNI,
             _step("crop_pad", i=192, j=192, k=160, centre="brain"),

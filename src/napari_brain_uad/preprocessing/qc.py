@@ -81,7 +81,13 @@ def _checkerboard(first: NDArray[np.float32], second: NDArray[np.float32], grid:
 
 
 def _row(
-    axes: Any, data: NDArray[np.float32], grid: Grid, outline: NDArray[np.bool_] | None, brain: NDArray[np.bool_] | None, title: str, colour: str
+    axes: Any,
+    data: NDArray[np.float32],
+    grid: Grid,
+    outline: NDArray[np.bool_] | None,
+    brain: NDArray[np.bool_] | None,
+    title: str,
+    colour: str,
 ) -> None:
     seen = brain if brain is not None and brain.any() else np.ones(data.shape, bool)
     centre = np.argwhere(seen).mean(axis=0).round().astype(int)

@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Grid, Volume
-from .geometry import grid_with_spacing, resample_array, shifted_grid
-from .steps._itk import stop_on_cancel
+from .geometry import resample_array
+from .steps._itk import steady
 
 _LEVELS = ((4.0, 0.5), (2.0, 0.25))
 """Voxel size in mm and share of the voxels looked at, coarse to fine."""
 
 _MARGIN_MM = 8.0
 """How far around the fixed brain is looked: its edge is what tells size and place."""
+
+
+_AIR_MM = 40.0
+"""Air (0) put around the moving image: the metric leaves out what falls outside it, and would reward pushing the brain there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     -----
     Mattes mutual information with 32 bins (Mattes et al., SPIE 2001), gradient descent with steps in mm, on voxels of 4 mm, then
     2 mm. Affine alignment starts from the brains' centres and sizes; rigid alignment from the scanner's coordinates and from the
-    heads' centres, and goes on from the better one.
+    heads' centres, and keeps what ends best.
     """
     for volume in (fixed, moving) if kind == "affine" else (fixed,):
         if volume.mask is None or not volume.mask.any():
@@ -74,14 +78,15 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
         fixed, moving = _only_brain(fixed), _only_brain(moving)
     starts = _starts(fixed, moving, kind)
     (coarse, coarse_share), (fine, fine_share) = _LEVELS
-    images = _coarse(fixed, coarse), _coarse(moving, coarse)
-    found = []
-    for number, start in enumerate(starts):
-        part = progress.part(0.5 * number / len(starts), 0.5 * (number + 1) / len(starts))
-        found.append(_refine(*images, start, kind, coarse_share, part))
-    matrix, _ = max(found, key=lambda one: one[1])
-    matrix, information = _refine(_coarse(fixed, fine), _coarse(moving, fine), matrix, kind, fine_share, progress.part(0.5, 1.0))
-    return Alignment(matrix, information)
+    images = _coarse(fixed, coarse), _coarse(moving, coarse, _AIR_MM)
+    guesses = [_refine(*images, start, kind, coarse_share, progress.part(0.0, 0.5))[0] for start in starts]
+    # The coarse level can lead astray (T2 at 4 mm is little but bright fluid): the fine one also starts from where it did.
+    guesses += starts if kind == "rigid" else []
+    images = _coarse(fixed, fine), _coarse(moving, fine, _AIR_MM)
+    found = [_refine(*images, guess, kind, fine_share, progress.part(0.5, 1.0)) for guess in guesses]
+    matrix, information = max(found, key=lambda one: one[1])
+    # Threads add up in any order, which changes the last digits: rounded, the same scans give the same numbers.
+    return Alignment(np.round(matrix, 8), information)
 
 
 def _only_brain(volume: Volume) -> Volume:
@@ -90,7 +95,7 @@ def _only_brain(volume: Volume) -> Volume:
 
 
 def _starts(fixed: Volume, moving: Volume, kind: str) -> list[NDArray[np.float64]]:
-    """Where to start from; the coarse level tries each.
+    """Where to start from; each is tried.
 
     Sequences of one session mostly share the scanner's coordinates, but not after the patient got up in between.
     """
@@ -119,14 +124,14 @@ class _Coarse:
     mask: sitk.Image
 
 
-def _coarse(volume: Volume, spacing: float) -> _Coarse:
+def _coarse(volume: Volume, spacing: float, around: float = _MARGIN_MM) -> _Coarse:
     """The brain and its surroundings on an upright grid of their own, blurred to the voxel size, in SimpleITK's frame.
 
     World axes are kept (RAS numbers, not ITK's LPS): both images speak the same, so the transform does too.
     """
     seen = _seen(volume)
     corners = volume.grid.to_world(_box_corners(seen))
-    low, high = corners.min(axis=0) - _MARGIN_MM, corners.max(axis=0) + _MARGIN_MM
+    low, high = corners.min(axis=0) - around, corners.max(axis=0) + around
     fine = max(spacing / 2.0, 1.0)
     shrink = round(spacing / fine)
     shape = np.ceil((high - low) / fine).astype(int) + 1
@@ -137,7 +142,7 @@ def _coarse(volume: Volume, spacing: float) -> _Coarse:
     inside = resample_array(seen.astype(np.float32), volume.grid, grid)
     top = float(np.percentile(volume.data[seen], 99.5))
     image = _placed(np.clip(data, None, top), grid)
-    image = sitk.DiscreteGaussian(image, (spacing / 2.0) ** 2) if shrink > 1 else image
+    image = sitk.DiscreteGaussian(image, [(spacing / 2.0) ** 2] * 3) if shrink > 1 else image
     mask = sitk.BinaryDilate(sitk.Cast(_placed(inside, grid) > 0.5, sitk.sitkUInt8), [int(np.ceil(_MARGIN_MM / 2 / fine))] * 3)
     return _Coarse(sitk.Shrink(image, [shrink] * 3), sitk.Shrink(mask, [shrink] * 3))
 
@@ -172,7 +177,7 @@ def _refine(
     report = _reporter(method, progress)
     method.AddCommand(sitk.sitkIterationEvent, report)
     try:
-        with stop_on_cancel(method, progress):
+        with steady(method, progress):
             method.Execute(fixed.image, moving.image)
     except RuntimeError as error:
         raise InputError("The brains cannot be aligned", why="they do not overlap", fix="Check the scan's orientation") from error
@@ -193,7 +198,7 @@ def _reporter(method: sitk.ImageRegistrationMethod, progress: Progress) -> Calla
 def _transform(image: sitk.Image, matrix: NDArray[np.float64], kind: str) -> Any:
     """An ITK transform that does what `matrix` does, turning about the image's centre."""
     centre = np.array(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()]))
-    transform = sitk.Euler3DTransform() if kind == "rigid" else sitk.AffineTransform(3)
+    transform: Any = sitk.Euler3DTransform() if kind == "rigid" else sitk.AffineTransform(3)
     transform.SetCenter(centre.tolist())
     if kind == "rigid":
         transform.SetMatrix(matrix[:3, :3].ravel().tolist(), 1e-6)

@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-
 from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -131,9 +130,7 @@ def prepare_patient(
     reference: Reference | None = None
     for number, name in enumerate(order):
         part = progress.part(number / len(order), (number + 1) / len(order))
-        done[name] = prepare(
-            volumes[name], preset_or_pipeline, reference=reference, use_cache=use_cache, on_step=on_step, progress=part
-        )
+        done[name] = prepare(volumes[name], preset_or_pipeline, reference=reference, use_cache=use_cache, on_step=on_step, progress=part)
         if reference is None:
             reference = as_reference(volumes[name], done[name])
     return {name: done[name] for name in scans}
@@ -274,7 +271,6 @@ def _share_cores(jobs: int) -> None:
     """Each of several processes takes its share of the cores, or they would fight for them."""
     share = str(max(1, (os.cpu_count() or 1) // jobs))
     os.environ["OMP_NUM_THREADS"] = share
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = share
 
 
 def _prepare_one(task: tuple[Patient, str, Path, bool, bool], progress: Progress | None = None) -> Outcome:

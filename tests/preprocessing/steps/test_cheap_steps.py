@@ -109,6 +109,6 @@ def test_intensity_refuses_a_constant_brain(brain):
 
 
 def test_registry_knows_every_step_once_and_refuses_others():
-    assert all(step.ID == identifier and step.TITLE for identifier, step in STEPS.items())
+    assert all(identifier == step.ID and step.TITLE for identifier, step in STEPS.items())
     with pytest.raises(InputError, match="Known steps: reorient"):
         step_class("bogus")

@@ -113,7 +113,7 @@ def test_coregistration_finds_a_known_rigid_motion_and_changes_the_affine_only(d
     assert np.linalg.norm(found - truth, axis=1).max() < 0.8
     assert result.volume.data is other.data
     np.testing.assert_allclose(result.matrix @ result.volume.grid.affine, other.grid.affine, atol=1e-9)
-    np.testing.assert_allclose(result.matrix[:3, :3] @ result.matrix[:3, :3].T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(result.matrix[:3, :3] @ result.matrix[:3, :3].T, np.eye(3), atol=1e-7)
 
 
 def test_coregistration_leaves_the_reference_alone(brain):

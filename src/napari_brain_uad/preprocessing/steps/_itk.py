@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from ...core.progress import Progress
 from ...core.volume import Grid
 
+_THREADS = 4
+"""On however many cores: sums are cut into this many parts, and come out the same on every machine and in every process."""
+
 
 def image_of(data: NDArray[Any], grid: Grid) -> sitk.Image:
     """An image whose voxel sizes are the grid's, along its own axes with the origin at voxel 0.
@@ -25,8 +28,12 @@ def image_of(data: NDArray[Any], grid: Grid) -> sitk.Image:
 
 
 @contextmanager
-def stop_on_cancel(running: sitk.ProcessObject, progress: Progress) -> Iterator[None]:
-    """Abort a filter (or a registration) at its next iteration once the progress is cancelled."""
+def steady(running: Any, progress: Progress) -> Iterator[None]:
+    """Run a filter or a registration so that its sums do not depend on the cores; abort it once the progress is cancelled."""
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(_THREADS)
+    running.SetNumberOfThreads(_THREADS)
+    running.SetNumberOfWorkUnits(_THREADS)
 
     def look() -> None:
         if progress.cancelled:
@@ -41,4 +48,5 @@ def stop_on_cancel(running: sitk.ProcessObject, progress: Progress) -> Iterator[
         raise
     finally:
         running.RemoveAllCommands()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     progress.check()

@@ -53,7 +53,9 @@ class BrainExtraction(Step):
 
 def _cut(volume: Volume, mask: NDArray[np.bool_], origin: str, findings: tuple[Finding, ...]) -> StepResult:
     if not mask.any():
-        raise InputError(f"No brain was found in {volume.name}", fix="Check that it is a brain scan, choose another backend, or give a mask")
+        raise InputError(
+            f"No brain was found in {volume.name}", fix="Check that it is a brain scan, choose another backend, or give a mask"
+        )
     millilitres = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000
     stripped = volume.with_data(np.where(mask, volume.data, np.float32(0.0))).with_mask(mask)
     outcome = {"origin": origin, "brain_ml": round(millilitres, 1)}

@@ -41,7 +41,9 @@ class CropPad(Step):
 
     def _around_brain(self, volume: Volume, new: np.ndarray) -> np.ndarray:
         if volume.mask is None or not volume.mask.any():
-            raise InputError(f"{volume.name} cannot be cropped around the brain", why="no brain mask is known", fix="Extract the brain first")
+            raise InputError(
+                f"{volume.name} cannot be cropped around the brain", why="no brain mask is known", fix="Extract the brain first"
+            )
         box = [np.flatnonzero(volume.mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         return np.array([(int(where[0]) + int(where[-1]) + 1 - size) // 2 for where, size in zip(box, new, strict=True)])
 

@@ -44,23 +44,25 @@ class Intensity(Step):
 
     def _scaled(self, brain: NDArray[np.float32], volume: Volume, context: Context) -> NDArray[np.float32]:
         if self.method == "zscore":
-            return ((brain - brain.mean(dtype=np.float64)) / brain.std(dtype=np.float64)).astype(np.float32)
+            return np.asarray(((brain - brain.mean(dtype=np.float64)) / brain.std(dtype=np.float64)), dtype=np.float32)
         if self.method == "equalize":
-            return equalize_hist(brain, nbins=256).astype(np.float32)
+            return np.asarray(equalize_hist(brain, nbins=256), dtype=np.float32)
         if self.method == "match":
             return _matched(brain, volume, context)
         low, high = np.percentile(brain, (self.low, self.high))
         if high <= low:
             raise InputError(f"Intensities of {volume.name}", why="the two percentiles are equal", fix="Check the brain mask")
-        return np.clip((brain - low) / (high - low), 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip((brain - low) / (high - low), 0.0, 1.0), dtype=np.float32)
 
 
 def _matched(brain: NDArray[np.float32], volume: Volume, context: Context) -> NDArray[np.float32]:
     """Histogram matching by 256 quantiles, linear between them."""
     reference = context.reference
     if reference is None or reference.volume.mask is None:
-        raise InputError(f"{volume.name} cannot be matched", why="no reference scan with a brain mask is given", fix="Give one, or use zscore")
+        raise InputError(
+            f"{volume.name} cannot be matched", why="no reference scan with a brain mask is given", fix="Give one, or use zscore"
+        )
     ranks = np.linspace(0.0, 1.0, 256)
     own = np.quantile(brain, ranks)
     wanted = np.quantile(reference.volume.data[reference.volume.mask], ranks)
-    return np.interp(brain, own, wanted).astype(np.float32)
+    return np.asarray(np.interp(brain, own, wanted), dtype=np.float32)

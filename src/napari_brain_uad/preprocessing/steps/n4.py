@@ -11,7 +11,7 @@ from ...core.errors import InputError
 from ...core.params import param
 from ...core.volume import Volume
 from ..step import Context, Step, StepResult
-from ._itk import image_of, stop_on_cancel
+from ._itk import image_of, steady
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class N4(Step):
         shrink = [max(1, round(self.coarse_mm / size)) for size in volume.grid.spacing]
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
         n4.SetMaximumNumberOfIterations([self.iterations] * self.levels)
-        with stop_on_cancel(n4, context.progress):
+        with steady(n4, context.progress):
             n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(inside, shrink))
         field = np.exp(sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T).astype(np.float32)
         corrected = np.where(mask | (volume.data != 0), (volume.data + shift) / field - shift, volume.data).astype(np.float32)

@@ -48,7 +48,8 @@ class RegisterMni(Step):
         moved = volume if same else resample_volume(volume, MNI_GRID, matrix)
         outcome |= _quality(moved)
         findings = _check(outcome, volume.name)
-        said = f"{outcome['origin']}; brain overlap with the template {outcome['dice']:.3f}, correlation {outcome['ncc']:.3f} ({outcome['ncc_smooth']:.3f} blurred)"
+        closeness = f"correlation {outcome['ncc']:.3f} ({outcome['ncc_smooth']:.3f} blurred)"
+        said = f"{outcome['origin']}; brain overlap with the template {outcome['dice']:.3f}, {closeness}"
         return StepResult(moved, matrix, outcome | {"matrix": matrix.tolist()}, said, findings)
 
     def _matrix(self, volume: Volume, context: Context) -> tuple[NDArray[np.float64], dict[str, Any]]:

@@ -1,0 +1,132 @@
+"""deepbet in a process of its own, which can be ended at any moment and takes its memory with it.
+
+Its network is one call that lasts seconds and looks at no flag, and importing torch stalls a window for half a second. The scan
+comes in through standard input and the mask goes out through standard output, both as ``.npy``: nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import warnings
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError
+from ...core.progress import Progress
+from ...core.volume import Volume
+
+_MISSING, _NO_BRAIN = 3, 4
+"""Exit codes: deepbet cannot be imported; it saw no brain."""
+
+_BRIGHT_FLUID = ("T2", "PD")
+"""deepbet was trained on T1, where CSF is dark; here it is bright and much of it is taken for brain. The network looks at the inverted
+contrast too, and what both call brain is kept: on a 5.5 mm T2 the Dice with HD-BET rises from 0.937 to 0.958."""
+
+_LOOK_SECONDS = 0.1
+
+
+def brain_probability(volume: Volume, progress: Progress) -> NDArray[np.float32]:
+    """How sure deepbet (Fisch et al., Med. Image Anal. 2024) is of each voxel being brain, 0 to 1.
+
+    Parameters
+    ----------
+    volume : Volume
+        The head, skull included.
+    progress : Progress
+        Its cancelling ends the process within a moment.
+
+    Returns
+    -------
+    array of float32, shape of ``volume.data``
+
+    Raises
+    ------
+    InputError
+        If deepbet is not installed, finds no brain, or fails.
+    """
+    given = io.BytesIO()
+    np.save(given, np.ascontiguousarray(volume.data))
+    command = [sys.executable, "-m", __name__, "bright" if volume.sequence in _BRIGHT_FLUID else "dark"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        try:
+            answer, complaint = _answer(child, given.getvalue(), progress)
+        finally:
+            child.kill()
+    if child.returncode:
+        raise _error(child.returncode, complaint.decode(errors="replace"), volume.name)
+    return np.asarray(np.load(io.BytesIO(answer), allow_pickle=False))
+
+
+def _answer(child: subprocess.Popen[bytes], given: bytes, progress: Progress) -> tuple[bytes, bytes]:
+    to_send: bytes | None = given
+    while True:
+        progress.check()
+        try:
+            return child.communicate(to_send, timeout=_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            to_send = None  # it goes on with what it has; giving it again is an error
+
+
+def _error(code: int, complaint: str, name: str) -> InputError:
+    last = complaint.strip().rpartition("\n")[2]
+    if code == _MISSING:
+        return InputError(
+            f"The brain of {name} cannot be extracted",
+            why=f"deepbet is not installed ({last} is missing)",
+            fix="pip install 'napari-brain-uad[prepare]', or give a brain mask",
+        )
+    if code == _NO_BRAIN:
+        return InputError(f"No brain was found in {name}", why="deepbet saw none", fix="Check that it is a brain scan, or give a mask")
+    why = "the system ended it, most likely for want of memory" if code < 0 else last
+    return InputError(f"deepbet failed on {name}", why=why, fix="Try another backend, or give a brain mask")
+
+
+def _inverted(data: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Bright fluid dark, as on T1, with the air still at 0."""
+    from skimage.filters import threshold_otsu
+
+    from .extractors import solid
+
+    if not brain.any():
+        return np.array(data, order="C")
+    head = solid(data > 0.5 * threshold_otsu(data))
+    top = np.float32(np.percentile(data[brain], 99))
+    return np.ascontiguousarray(np.where(head, np.clip(top - data, 0.0, None), np.float32(0.0)))
+
+
+def _run(data: NDArray[np.float32], bright_fluid: bool) -> NDArray[np.float32]:
+    import deepbet
+
+    network: Any = deepbet.BrainExtraction(no_gpu=True)
+    probability: NDArray[np.float32] = network.run_model(data)
+    if bright_fluid:
+        probability = np.minimum(probability, network.run_model(_inverted(data, probability > 0.5)))
+    return probability
+
+
+def _main(bright_fluid: bool, given: IO[bytes], taken: IO[bytes]) -> int:
+    """Run in the child: 0, or an exit code with the reason as the last line of standard error."""
+    warnings.simplefilter("ignore")  # those of the packages deepbet imports
+    data = np.load(io.BytesIO(given.read()), allow_pickle=False)
+    try:
+        probability = _run(data, bright_fluid)
+    except ImportError as error:
+        sys.stderr.write(f"\n{error.name}")
+        return _MISSING
+    except AssertionError:  # its way to say that nothing looked like a brain
+        return _NO_BRAIN
+    np.save(taken, probability)
+    return 0
+
+
+if __name__ == "__main__":
+    # What libraries print must not get between the bytes of the mask.
+    with os.fdopen(os.dup(1), "wb") as answer_pipe:
+        os.dup2(2, 1)
+        code = _main(sys.argv[1] == "bright", sys.stdin.buffer, answer_pipe)
+    sys.exit(code)

@@ -1,0 +1,132 @@
+"""The prepare workflow on a scan without skull (nothing heavy needed), its files, its cache, several processes, the command line."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.preprocessing.registration import correlation
+from napari_brain_uad.preprocessing.template import template
+from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.prepare import Patient, needs_preparation, prepare, prepare_many, prepare_patient, save_prepared
+
+QUICK = [{"step": "brain_extraction"}, {"step": "register_mni"}, {"step": "intensity"}]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+
+
+def write_template(path, step=2, flip=False):
+    """The template at 2 mm as a scan file, stored in LPS when flipped."""
+    whole = template()
+    data, affine = whole.data[::step, ::step, ::step], whole.grid.affine @ np.diag([step, step, step, 1.0])
+    if flip:
+        change = np.diag([-1.0, -1.0, 1.0, 1.0])
+        change[:2, 3] = np.array(data.shape[:2]) - 1
+        data, affine = data[::-1, ::-1], affine @ change
+    image = nibabel.Nifti1Image(np.ascontiguousarray(data).astype(np.int16), affine)
+    image.set_sform(affine, 1)
+    image.set_qform(affine, 1)
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return write_template(tmp_path / "sub-01_T1w.nii.gz", flip=True)
+
+
+def test_second_run_comes_from_the_cache(scan):
+    steps, messages = [], []
+    first = prepare(scan, QUICK, on_step=steps.append)
+    assert len(steps) == 3
+    again = prepare(scan, QUICK, on_step=steps.append, progress=Progress(lambda _, message: messages.append(message)))
+    assert len(steps) == 3
+    assert any("cache" in message for message in messages)
+    np.testing.assert_array_equal(again.volume.data, first.volume.data)
+    prepare(scan, QUICK, use_cache=False, on_step=steps.append)
+    assert len(steps) == 6
+
+
+def test_files_lie_where_they_should(scan, tmp_path):
+    native = load(scan)
+    prepared = prepare(native, "clinical")
+    files = save_prepared(prepared, native, tmp_path / "out", "clinical")
+    assert nibabel.load(files["scan"]).shape == (182, 218, 182)
+    np.testing.assert_array_equal(nibabel.load(files["native_brainmask"]).affine, nibabel.load(scan).affine)
+    assert nibabel.load(files["native_brainmask"]).shape == nibabel.load(scan).shape
+    record = json.loads(files["record"].read_text())
+    assert [step["step"] for step in record["pipeline"]] == [
+        "reorient",
+        "coregister",
+        "brain_extraction",
+        "n4",
+        "register_mni",
+        "intensity",
+    ]
+    assert str(tmp_path) not in files["record"].read_text()
+    assert files["figure"].stat().st_size > 20_000
+    assert correlation(prepared.volume.data, template().data, template().mask) > 0.9
+
+
+def test_sequences_of_a_patient_share_brain_and_transform(tmp_path):
+    t1 = load(write_template(tmp_path / "a_T1.nii.gz"))
+    flair = load(write_template(tmp_path / "a_FLAIR.nii.gz", flip=True))
+    flair = flair.with_data(np.where(flair.data > 0, 300 - flair.data, 0).astype(np.float32))
+    done = prepare_patient({"FLAIR": flair, "T1": t1}, [{"step": "coregister"}, *QUICK])
+    assert list(done) == ["FLAIR", "T1"]
+    masks = [done[name].volume.mask for name in done]
+    assert (masks[0] & masks[1]).sum() / masks[1].sum() > 0.98
+    assert "transform of a_T1" in next(step["said"] for step in done["FLAIR"].record if step["step"] == "register_mni")
+    with pytest.raises(InputError, match="Nothing to prepare"):
+        prepare_patient({})
+
+
+def test_raw_heads_need_preparation_stripped_scans_do_not(scan):
+    volume = load(scan)
+    assert not needs_preparation(volume)
+    noise = np.random.default_rng(0).normal(50, 10, volume.data.shape).astype(np.float32)
+    assert needs_preparation(volume.with_data(volume.data + noise))
+
+
+def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tmp_path):
+    broken = tmp_path / "broken_T1.nii.gz"
+    broken.write_bytes(scan.read_bytes()[:500])
+    patients = [Patient("good", {"T1": scan}), Patient("bad", {"T1": broken})]
+    outcomes = prepare_many(patients, "clinical", tmp_path / "out", jobs=2, figures=False)
+    assert [outcome.name for outcome in outcomes] == ["good", "bad"]
+    assert outcomes[0].error == ""
+    assert "broken_T1" in outcomes[1].error
+    alone = prepare(scan, "clinical", use_cache=False)
+    written = nibabel.load(next(path for path in outcomes[0].files if path.name.endswith("_prepared.nii.gz"))).get_fdata()
+    np.testing.assert_array_equal(written, alone.volume.data)
+
+
+def test_command_line(scan, tmp_path, capsys):
+    assert main(["prepare", str(scan), "--preset", "pddpm", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 prepared" in out
+    image = nibabel.load(tmp_path / "out" / "sub-01_T1w_pddpm_prepared.nii.gz")
+    assert image.shape == (96, 96, 50)
+    np.testing.assert_allclose(image.header.get_zooms(), (2, 2, 2))
+
+
+def test_command_line_takes_folders_and_reports_failures(scan, tmp_path, capsys):
+    folder = tmp_path / "cohort" / "p1"
+    folder.mkdir(parents=True)
+    (folder / "p1_T1.nii.gz").write_bytes(scan.read_bytes()[:500])
+    (folder / "p1_T1_mask.nii.gz").write_bytes(b"")
+    code = main(["prepare", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"), "--quiet"])
+    assert code == 2
+    assert "p1: p1_T1.nii.gz" in capsys.readouterr().err
+    assert main(["prepare", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["prepare", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
