@@ -31,7 +31,9 @@ def main() -> int:
     image.set_sform(MNI_GRID.affine, 4)
     image.set_qform(MNI_GRID.affine, 4)
     TEMPLATE.write_bytes(gzip.compress(image.to_bytes(), 9, mtime=0))
-    print(f"{TEMPLATE.name}: {TEMPLATE.stat().st_size} bytes, voxels' sha256 {array_sha256(stored)}, {int((stored > 0).sum())} brain voxels")
+    print(
+        f"{TEMPLATE.name}: {TEMPLATE.stat().st_size} bytes, voxels' sha256 {array_sha256(stored)}, {int((stored > 0).sum())} brain voxels"
+    )
     return 0
 
 

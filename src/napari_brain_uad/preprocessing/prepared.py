@@ -57,7 +57,7 @@ class Prepared:
         array, shape of ``native_grid``
         """
         raise_errors(self.volume.name, self.volume.grid.compare(Grid(data.shape, self.volume.grid.affine), "array"))
-        back = np.linalg.inv(self.matrix)
+        back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
         if data.dtype == np.bool_:
             return resample_mask(data, self.volume.grid, self.native_grid, back)
         return resample_array(data, self.volume.grid, self.native_grid, back, interpolation=interpolation, fill=fill)
@@ -69,7 +69,7 @@ class Prepared:
         that slices the model left out stay unscored.
         """
         raise_errors(amap.name, self.volume.grid.compare(amap.grid, "anomaly map"))
-        back = np.linalg.inv(self.matrix)
+        back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
         score, mask = resample_inside(amap.score, amap.mask, amap.grid, self.native_grid, back, outside=amap.background)
         if self.native_mask is not None:
             mask &= self.native_mask
