@@ -173,6 +173,7 @@ class TuneDock(TuneLayout):
         if self._tuning is None or self._prepared is None:
             return
         self._abandon_job()
+        resting = self._settled is not None
         self._moving, self._settled = self._rounded(value), None
         threshold = Threshold(self._moving, ThresholdRule("value", self._moving), "set by hand")
         self.histogram.set_threshold(self._moving)
@@ -186,7 +187,7 @@ class TuneDock(TuneLayout):
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
         gap, self._moved_at = now - self._moved_at, now
-        self._rest.start(max(REST_MS, round(1500 * gap)) if gap < _ONE_DRAG else REST_MS)
+        self._rest.start(max(REST_MS, round(1500 * gap)) if gap < _ONE_DRAG and not resting else REST_MS)
 
     def _rounded(self, value: float) -> float:
         """As many digits as the histogram can tell apart: a number that can be read and typed again."""
