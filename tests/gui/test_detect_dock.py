@@ -179,7 +179,8 @@ def test_after_a_run_the_layers_are_there_the_view_is_at_the_strongest_region_an
     (heat,) = heatmaps(viewer)
     assert map_of(heat) is dock.detection.map
     strongest = dock.detection.result.regions[0]
-    assert heat.world_to_data(viewer.dims.point).round().astype(int)[0] == strongest.peak_index[2]
+    shown = heat.world_to_data(viewer.dims.point)[::-1]
+    np.testing.assert_allclose(shown, dock.detection.map.grid.to_index(strongest.centroid_mm), atol=0.51)
     assert viewer.scene.camera.zoom == 7.5
     assert viewer.scene.camera.center[-2:] == (3.0, 4.0)
     tune = next(widget for name, widget in viewer.window.dock_widgets.items() if name.startswith("Tune"))

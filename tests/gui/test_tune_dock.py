@@ -83,8 +83,6 @@ def test_dragging_the_line_with_the_mouse(bench: _Bench) -> None:
     plot, view = bench.dock.histogram, bench.dock.histogram.viewport()
     bench.dock.tabs.setCurrentIndex(0)
     plot.resize(360, 150)
-    bench.viewer.window._qt_window.show()
-    QApplication.processEvents()
 
     def place(value: float) -> QPoint:
         box = plot.getPlotItem().vb

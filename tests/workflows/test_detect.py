@@ -147,3 +147,10 @@ def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
     assert detection.result.regions[0].peak > detection.result.threshold.value
     with pytest.raises(InputError, match="made with thresh-raw"):
         detect(case.scan, "threshold", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+
+
+def test_constant_scan_is_named_as_such(case: Any) -> None:
+    path = case.folder / "flat.nii.gz"
+    nib.Nifti1Image(np.full(case.lesion.shape, 7, np.int16), case.affine).to_filename(path)
+    with pytest.raises(InputError, match="every voxel has the value 7"):
+        detect(path)

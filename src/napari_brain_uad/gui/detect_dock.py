@@ -26,7 +26,6 @@ from .lifetime import Lifetime
 from .messages import MessageArea, wrapping_label
 from .run_bar import RunBar
 from .settings import remember, remembered
-from .view import go_to
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -131,16 +130,11 @@ class DetectDock(QWidget):
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
         before, self.detection = self.detection, detection
-        camera = self.viewer.scene.camera
-        centre = camera.center
         heat = self._shown(detection, before) if cached else None
         if heat is None:
-            heat, *_ = add_detection(self.viewer, detection)
-        elif detection.result.regions:
-            self.viewer.layers.selection.active = heat
-            go_to(self.viewer, heat, detection.result.regions[0].peak_index)
-        # The slices move to the strongest region; where the user looks on them is the user's choice.
-        camera.center = centre
+            heat, *_ = add_detection(self.viewer, detection, jump=False)
+        self.viewer.layers.selection.active = heat
+        self._show_strongest(detection, heat)
         self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
         self.outcome.show()
@@ -149,6 +143,15 @@ class DetectDock(QWidget):
                 self.messages.show_finding(finding)
         if getattr(self.viewer, "window", None) is not None and _tune_wanted():
             open_dock(self.viewer, "Tune").maps.choose(heat)
+
+    def _show_strongest(self, detection: Detection, heat: Layer) -> None:
+        """Move the slices to the middle of the strongest region; where the camera looks on them is the user's choice."""
+        if not detection.result.regions:
+            return
+        # The middle, not the peak: in a large region the peak may lie on its rim, where there is little to see.
+        middle = detection.map.grid.to_index(detection.result.regions[0].centroid_mm)
+        dims = self.viewer.dims
+        dims.point = (*dims.point[: dims.ndim - 3], *heat.data_to_world(middle.round()[::-1]))
 
     def _shown(self, detection: Detection, before: Detection | None) -> Layer | None:
         """The heatmap of a cached map that is still on show against the same ground truth."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStyle, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 
 class FittingScroll(QScrollArea):
@@ -29,12 +29,11 @@ class FittingScroll(QScrollArea):
         layout = None if content is None else content.layout()
         hint = super().sizeHint()
         if layout is not None:
-            # As if the bar were there: it takes width, text wraps to more lines, and the bar would keep itself in place.
-            style = self.style()
-            bar = 0 if style is None else style.pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-            hint.setHeight(
-                layout.totalHeightForWidth(self.width() - bar) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
-            )
+            # The layout's own height for a width may be less than the least height the scroll area will give the content;
+            # a bar would then appear, take width, and keep itself in place.
+            heights = (layout.totalHeightForWidth(self.width()), layout.totalSizeHint().height(), layout.totalMinimumSize().height())
+            # And two lines more, for labels that wrap once more with the bar than without.
+            hint.setHeight(max(heights) + 2 * self.fontMetrics().height())
         return hint
 
     def minimumSizeHint(self) -> QSize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,19 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image, Labels, Layer, Vectors
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QGuiApplication, QKeySequence, QShortcut
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtGui import QKeySequence, QShortcut
 
-from ..core.errors import BrainUADError, InputError
+from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.threshold import Threshold, ThresholdRule
-from ..core.volume import Volume
 from ..postprocessing.params import PostParams
-from ..postprocessing.regions import Region
-from .layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, scan_for, show_boxes
+from .export import Exporter
+from .layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from .lifetime import Lifetime
 from .mask_layer import LiveMask
-from .settings import last_folder, remember
 from .tune_layout import TuneLayout
 from .tuning import Prepared, Settled, Tuning, neighbour, settle
 from .view import attach, go_to, show_plane
@@ -30,8 +28,13 @@ from .workers import Job, run
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from ..postprocessing.regions import Region
+
 REST_MS = 80
 """The hand rests when the threshold has not moved for this long."""
+
+_ONE_DRAG = 0.5
+"""Moves closer together than this, in seconds, belong to one movement of the hand."""
 
 _TRUTH_WORDS = ("truth", "lesion", "tumour", "tumor")
 
@@ -58,11 +61,12 @@ class TuneDock(TuneLayout):
         self._prepared: Prepared | None = None
         self._settled: Settled | None = None
         self._moving: float | None = None
+        self._moved_at = 0.0
         self._job: Job | None = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._hand_rests)
+        self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
         self._lifetime = Lifetime(self)
@@ -79,8 +83,8 @@ class TuneDock(TuneLayout):
         self.table.chosen.connect(self._go_to_region)
         self.undo.clicked.connect(self._undo)
         self.redo.clicked.connect(self._redo)
-        self.copy.clicked.connect(self._copy_command)
-        self.export.clicked.connect(self._ask_folder)
+        self.copy.clicked.connect(self._exporter.copy_command)
+        self.export.clicked.connect(self._exporter.ask_folder)
         dims = self._viewer.dims.events
         dims.order.connect(self._redraw_boxes)
         dims.ndisplay.connect(self._redraw_boxes)
@@ -128,15 +132,11 @@ class TuneDock(TuneLayout):
         self.show_empty(layer is None)
         if layer is None:
             return
-        amap = map_of(layer)
-        noted = record(layer)
-        self._tuning = Tuning(amap, post=noted.get("post", PostParams()))
-        self.clean_up.blockSignals(True)
-        self.clean_up.set_value(self._tuning.post)
-        self.clean_up.blockSignals(False)
-        self.truths.blockSignals(True)
+        post = record(layer).get("post", PostParams())
+        # Both tell of their change before there is anything to tune, and are not heard.
+        self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        self.truths.blockSignals(False)
+        self._tuning = Tuning(map_of(layer), post=post)
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:
@@ -173,6 +173,7 @@ class TuneDock(TuneLayout):
         if self._tuning is None or self._prepared is None:
             return
         self._abandon_job()
+        resting = self._settled is not None
         self._moving, self._settled = self._rounded(value), None
         threshold = Threshold(self._moving, ThresholdRule("value", self._moving), "set by hand")
         self.histogram.set_threshold(self._moving)
@@ -181,9 +182,12 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            layer.refresh(thumbnail=False, extent=False)
+            self._repaint(layer)
         self._show_live(self._moving)
-        self._rest.start()
+        # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
+        now = time.monotonic()
+        gap, self._moved_at = now - self._moved_at, now
+        self._rest.start(max(REST_MS, round(1500 * gap)) if gap < _ONE_DRAG and not resting else REST_MS)
 
     def _rounded(self, value: float) -> float:
         """As many digits as the histogram can tell apart: a number that can be read and typed again."""
@@ -228,7 +232,7 @@ class TuneDock(TuneLayout):
         self._tuning.change(PostParams.from_dict({**chosen.as_dict(), "threshold": hand}))
         self._moving = self._settled = None
         # A spin box held down sends a change every few milliseconds.
-        self._rest.start()
+        self._rest.start(REST_MS)
 
     def _undo(self) -> None:
         self._travel(back=True)
@@ -321,7 +325,12 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        layer.refresh(thumbnail=False, extent=False)
+        self._repaint(layer)
+
+    def _repaint(self, layer: Labels) -> None:
+        """Slice and draw the mask again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        with self._viewer.layers.events.blocker_all():
+            layer.refresh(thumbnail=False, extent=False, highlight=False)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
@@ -351,61 +360,9 @@ class TuneDock(TuneLayout):
         if layer is not None:
             go_to(self._viewer, layer, region.peak_index)
 
-    # Out of the window
-
-    def _scan(self, doing: str) -> Volume | None:
-        """The scan of the map, or None with a message."""
-        if self._tuning is None:
-            return None
-        try:
-            return scan_for(self._viewer, self._tuning.amap.name, self._tuning.amap.grid)
-        except BrainUADError as error:
-            self.messages.show_error(error, doing)
-            return None
-
-    def _truth_name(self) -> str | Path | None:
-        layer = self.truths.layer
-        used = layer is not None and self._tuning is not None and self._tuning.truth is not None
-        return (layer.source.path or "TRUTH") if used and layer is not None else None
-
-    def _copy_command(self) -> None:
-        from .export import command_of
-
-        clipboard, scan = QGuiApplication.clipboard(), self._scan("Writing the command")
-        if clipboard is None or scan is None or self._tuning is None:
-            return
-        clipboard.setText(command_of(self._tuning, scan, self._truth_name()))
-        self.messages.show_message("info", "The command is on the clipboard", fix="Replace the words in capitals by your own files")
-
-    def _ask_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Export to folder", str(last_folder()))
-        if folder:
-            self.export_to(Path(folder))
-
     def export_to(self, folder: Path) -> None:
         """Write map, mask, regions, figure and provenance of the settings now into `folder`."""
-        from .export import export_job
-
-        scan = self._scan("Exporting")
-        if scan is None or self._tuning is None:
-            return
-        job = export_job(self._tuning, scan, self._truth_name(), folder)
-
-        def done(files: dict[str, Path]) -> None:
-            self.run_bar.stop()
-            self.export.setEnabled(True)
-            remember("last_folder", str(folder))
-            self.messages.show_message("info", f"Saved {len(files)} files in {folder.name}", why=", ".join(p.name for p in files.values()))
-
-        def failed(error: Exception) -> None:
-            self.run_bar.stop()
-            self.export.setEnabled(True)
-            self.messages.show_error(error, "Exporting")
-
-        self.export.setEnabled(False)
-        self.run_bar.start()
-        running = run(job, parent=self, on_done=done, on_error=failed, on_progress=self.run_bar.report)
-        self.run_bar.cancelled.connect(running.cancel)
+        self._exporter.export_to(folder)
 
 
 def _toggle(layer: Layer | None) -> None:

@@ -47,7 +47,7 @@ class TuneLayout(QWidget):
         self.view = ViewBar(viewer)
         self.undo = _button("Undo", "Back to the settings before the last change")
         self.redo = _button("Redo", "Take the undone change again")
-        self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
+        self.copy = _button("Copy command", "Copy the brain-uad command that gives this result")
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
@@ -142,4 +142,6 @@ def _may_be_truth(layer: Layer) -> bool:
 def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tip)
+    # Qt's own least width for buttons is more than four of them have here.
+    button.setMinimumWidth(button.fontMetrics().horizontalAdvance(text) + 16)
     return button

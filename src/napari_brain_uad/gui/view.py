@@ -108,7 +108,7 @@ class ViewOverlay:
 
     @property
     def convention(self) -> str:
-        """"radiological" or "neurological"."""
+        """Which way the viewer looks now: radiological or neurological."""
         viewer = self._viewer()
         left = viewer is None or str(viewer.scene.camera.orientation2d[1]) == "left"
         return "radiological" if left else "neurological"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.checks import check_not_constant, raise_errors
 from ..core.detector import Detector
 from ..core.errors import InputError, ModelError
 from ..core.params import Params
@@ -69,6 +70,7 @@ class Detection:
 def prepare_volume(scan: Volume | str | Path, mask: MaskInput | None = None) -> Volume:
     """A scan with a brain mask: the one given, the one it has, or one found by `estimate_brain_mask` (which is then said)."""
     volume = scan if isinstance(scan, Volume) else load(scan)
+    raise_errors(volume.name, (check_not_constant(volume.data),))
     if mask is not None:
         return volume.with_mask(as_mask(mask, volume, label="brain mask"))
     if volume.mask is not None:

@@ -27,4 +27,5 @@ def estimate(method: str, volume: Volume) -> Estimate:
     seconds = 0.5 + info.seconds_per_megavoxel * voxels / 1e6
     memory = int((info.bytes_per_voxel + _OWN_BYTES_PER_VOXEL) * voxels)
     time = "under 2 s" if seconds < 2 else f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
-    return Estimate(seconds, memory, f"{time[0].upper()}{time[1:]}, {memory / 1e9:.1f} GB of memory")
+    amount = f"{memory / 1e9:.1f} GB" if memory >= 1e8 else f"{memory / 1e6:.0f} MB"
+    return Estimate(seconds, memory, f"{time[0].upper()}{time[1:]}, {amount} of memory")
