@@ -76,6 +76,12 @@ def _add_detect(commands: Any) -> None:
     )
     parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, for healthy-fpr")
     _add_post_options(parser)
+    parser.add_argument(
+        "--prepare",
+        default="auto",
+        metavar="PRESET",
+        help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
+    )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     _add_out(parser)
     parser.set_defaults(handler=_detect)
@@ -196,6 +202,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             model=arguments.model,
             post=post,
             healthy=arguments.healthy,
+            prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
             progress=progress.part(0.0, 0.8),
@@ -229,8 +236,8 @@ def _assignments(given: Sequence[str]) -> dict[str, str]:
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
     for finding in detection.volume.findings:
-        if finding.level != "info":
-            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}. {finding.fix}.\n")
+        if finding.level != "info" or finding.code == "prepared":
+            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")

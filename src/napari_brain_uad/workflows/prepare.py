@@ -23,7 +23,7 @@ from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference
 from .load import load
-from .save import output_stem
+from .names import output_stem
 
 REFERENCE_ORDER = ("T1", "T1c", "FLAIR", "T2", "PD")
 """Which sequence of a patient the others are aligned to: the first of these that is there."""
