@@ -79,7 +79,7 @@ def test_a_rule_that_needs_a_truth_says_so(detection: Detection) -> None:
 def test_undo_and_redo(detection: Detection) -> None:
     tuning = Tuning(detection.map)
     first = tuning.post
-    second = replace(first, opening=1)
+    second = replace(first, opening=3)
     third = replace(second, threshold="otsu")
     tuning.change(second)
     tuning.change(second)

@@ -217,7 +217,9 @@ def show_boxes(layer: Vectors, boxes: list[Box], viewer: ViewerModel) -> None:
     """Draw `boxes` for the way the viewer looks now: a rectangle on every slice they cover, or in 3-D their edges."""
     dims = viewer.dims
     across = None if dims.ndisplay == 3 else (dims.order[-3] if dims.ndim == 3 else 0)
-    layer.data = box_segments(boxes, across)
+    # The layer list would repaint all its rows, and the viewer measure all layers again; boxes lie inside the scan.
+    with viewer.layers.events.blocker_all():
+        layer.data = box_segments(boxes, across)
 
 
 def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = True) -> tuple[Image, Labels, Vectors]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..postprocessing.regions import Region
 
-REST_MS = 80
+REST_MS = 60
 """The hand rests when the threshold has not moved for this long."""
 
 _ONE_DRAG = 0.5
@@ -319,7 +319,7 @@ class TuneDock(TuneLayout):
         layer, live = found
         truth = self._tuning.truth
         live.set_score(settled.prepared.shown)
-        live.set_truth(None if truth is None else np.ascontiguousarray(truth.T))
+        live.set_truth(settled.prepared.shown_truth)
         live.set_threshold(settled.result.threshold)
         live.settle(settled.mask)
         if record(layer).get("with_truth") is not (truth is not None):

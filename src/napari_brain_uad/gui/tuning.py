@@ -46,6 +46,8 @@ class Prepared:
         Filtered score and eroded brain, from `filtered_score`.
     shown : array of float32, shape (k, j, i)
         The filtered score as the mask layer compares it: -inf outside the brain.
+    shown_truth : array of bool, shape (k, j, i), or None
+        The ground truth as the mask layer holds it.
     live : LiveHistogram
         Histogram, and figures at any threshold in microseconds.
     key : tuple
@@ -54,6 +56,7 @@ class Prepared:
 
     filtered: Filtered
     shown: NDArray[np.float32]
+    shown_truth: NDArray[np.bool_] | None
     live: LiveHistogram
     key: tuple[object, ...]
 
@@ -166,7 +169,8 @@ def settle(
         filtered = filtered_score(amap, post)
         progress.update(0.7, "Sorting the score")
         shown = np.ascontiguousarray(scored(*filtered).T)
-        prepared = Prepared(filtered, shown, LiveHistogram(*filtered, truth), key)
+        shown_truth = None if truth is None else np.ascontiguousarray(truth.T)
+        prepared = Prepared(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
     progress.update(0.8, "Finding regions")
     result = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
