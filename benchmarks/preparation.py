@@ -49,7 +49,9 @@ def main() -> None:
     if os.name == "posix":
         import resource
 
-        print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+        # deepbet runs in a child process while this one waits: the sum is an upper bound.
+        own, child = (resource.getrusage(who).ru_maxrss / 1e6 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        print(f"peak memory: {own:.2f} GB, brain extraction's process {child:.2f} GB")
 
 
 if __name__ == "__main__":

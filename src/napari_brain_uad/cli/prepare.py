@@ -32,6 +32,9 @@ def add_prepare(commands: Any) -> None:
         help="scans; folders with one patient's sequences; folders of such",
     )
     parser.add_argument("--preset", default="clinical", choices=tuple(PRESETS), metavar="NAME", help="default: clinical")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
@@ -53,6 +56,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
+            settings=_settings(arguments.set),
             progress=progress,
         )
     failed = 0
@@ -64,6 +68,16 @@ def _prepare(arguments: argparse.Namespace) -> int:
             sys.stdout.write(f"{path}\n")
     sys.stdout.write(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}\n")
     return InputError.exit_code if failed else 0
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    changes = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or "." not in name:
+            raise InputError(f"--set {text}", why="it is not STEP.NAME=VALUE", fix="Write it like brain_extraction.backend=hd-bet")
+        changes[name] = value
+    return changes
 
 
 def _patients(given: Sequence[Path]) -> list[Any]:

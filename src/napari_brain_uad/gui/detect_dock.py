@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ..core.errors import BrainUADError, Cancelled
 from ..workflows.estimate import estimate
 from . import workers
 from .detect_inputs import DetectInputs
 from .detect_job import MapCache, facts, run_request
-from .docks import PLUGIN, open_dock
-from .empty_state import EmptyState, open_files
+from .docks import PLUGIN, PRIMARY, WIDTH, open_dock
+from .empty_state import EmptyState
+from .file_drop import FileDrop
 from .fitting_scroll import FittingScroll
 from .layers import add_detection, is_map, record
 from .lifetime import Lifetime
@@ -34,11 +34,9 @@ if TYPE_CHECKING:
     from ..workflows.detect import Detection
 
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
-_WIDTH = 380
-_PRIMARY = "QPushButton { font-weight: bold; padding: 6px; } QPushButton:enabled { background: #2f6fb5; color: white; }"
 
 
-class DetectDock(QWidget):
+class DetectDock(FileDrop):
     """Runs one method on one scan and shows what it found.
 
     Parameters
@@ -53,8 +51,7 @@ class DetectDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()
         self._job: workers.Job | None = None
@@ -107,19 +104,7 @@ class DetectDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(_WIDTH, super().sizeHint().height())
-
-    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
-        """Accept files."""
-        data = None if a0 is None else a0.mimeData()
-        if a0 is not None and data is not None and data.hasUrls():
-            a0.acceptProposedAction()
-
-    def dropEvent(self, a0: QDropEvent | None) -> None:
-        """Open dropped files as scans or masks."""
-        data = None if a0 is None else a0.mimeData()
-        if data is not None:
-            open_files(self.viewer, [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()])
+        return QSize(WIDTH, super().sizeHint().height())
 
     def _done(self, answer: tuple[Detection, bool]) -> None:
         if self._lifetime.over:
@@ -250,9 +235,8 @@ class DetectDock(QWidget):
         self.run_bar.cancelled.connect(self.cancel)
 
     def _lay_out(self) -> None:
-        self.setAcceptDrops(True)
         self.setMinimumWidth(300)
-        self.button.setStyleSheet(_PRIMARY)
+        self.button.setStyleSheet(PRIMARY)
         self.copy.hide()
         self.copy.setToolTip("Copy the command line that gives the same result")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QDockWidget, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 PLUGIN = "napari-brain-uad"
-_DOCKS = {"Detect anomalies": "detect_dock:DetectDock", "Tune": "tune_dock:TuneDock"}
+WIDTH = 380
+"""Of a dock, in pixels: wide enough for the longest row, narrow enough for a laptop."""
+
+PRIMARY = "QPushButton { font-weight: bold; padding: 6px; } QPushButton:enabled { background: #2f6fb5; color: white; }"
+"""Style of the one button that a dock is there for."""
+
+# In the order of the work, which is the order of their tabs.
+_DOCKS = {"Prepare": "prepare_dock:PrepareDock", "Detect anomalies": "detect_dock:DetectDock", "Tune": "tune_dock:TuneDock"}
 
 
 def open_dock(viewer: Viewer, title: str) -> Any:
@@ -26,7 +34,7 @@ def open_dock(viewer: Viewer, title: str) -> Any:
 
     Returns
     -------
-    DetectDock or TuneDock
+    PrepareDock, DetectDock or TuneDock
         The dock's content.
     """
     module, _, name = _DOCKS[title].partition(":")
@@ -37,15 +45,33 @@ def open_dock(viewer: Viewer, title: str) -> Any:
         widget = kind(viewer)
         # The name the menu gives, so that the menu's tick belongs to this dock.
         viewer.window.add_dock_widget(widget, name=f"{title} (Brain UAD)", area="right", tabify=True)
+        _sort_tabs(viewer)
     raise_dock(widget)
     return widget
 
 
 def raise_dock(widget: QWidget) -> None:
     """Bring the dock around `widget` to the front of its tabs."""
-    around = widget.parentWidget()
-    while around is not None and not isinstance(around, QDockWidget):
-        around = around.parentWidget()
+    around = _around(widget)
     if around is not None:
         around.show()
         around.raise_()
+
+
+def _around(widget: QWidget) -> QDockWidget | None:
+    around = widget.parentWidget()
+    while around is not None and not isinstance(around, QDockWidget):
+        around = around.parentWidget()
+    return around
+
+
+def _sort_tabs(viewer: Viewer) -> None:
+    """Put our docks' tabs in the order of the work, whatever was opened first."""
+    names = [content.partition(":")[2] for content in _DOCKS.values()]
+    ours = [widget for widget in viewer.window.dock_widgets.values() if type(widget).__name__ in names]
+    docks = [_around(widget) for widget in sorted(ours, key=lambda widget: names.index(type(widget).__name__))]
+    for first, second in pairwise(docks):
+        window = None if first is None else first.parentWidget()
+        if second is not None and isinstance(window, QMainWindow) and not second.isFloating():
+            # Each goes to the end of the tabs in its turn.
+            window.tabifyDockWidget(first, second)

@@ -63,6 +63,7 @@ class LiveMask:
 
     def set_threshold(self, threshold: Threshold) -> None:
         """Flag by `threshold` from now on."""
+        self.threshold = threshold
         # float32 like the score: see Threshold.flag.
         if threshold.per_slice is None:
             self._limit: np.float32 | NDArray[np.float32] = np.float32(threshold.value)

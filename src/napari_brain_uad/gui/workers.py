@@ -34,6 +34,8 @@ class Job(QObject):
         Gets the exception: a `BrainUADError`, `Cancelled` included, or an unexpected one.
     on_progress : callable, optional
         Gets the fraction done and a message.
+    on_news : callable, optional
+        Gets what the job passes to `tell`, in order and before the end.
 
     Notes
     -----
@@ -41,6 +43,7 @@ class Job(QObject):
     """
 
     _progressed = Signal(float, str)
+    _told = Signal(object)
     _ended = Signal(object, object)
 
     def __init__(
@@ -49,14 +52,16 @@ class Job(QObject):
         on_done: Callable[[Any], None],
         on_error: Callable[[Exception], None],
         on_progress: Callable[[float, str], None] | None = None,
+        on_news: Callable[[Any], None] | None = None,
     ) -> None:
         super().__init__()
         self._callbacks: tuple[Callable[[Any], None], Callable[[Exception], None]] | None = (on_done, on_error)
-        self._on_progress = on_progress
+        self._on_progress, self._on_news = on_progress, on_news
         self._progress = Progress(self._report)
         self._reported = 0.0
         # Emitted in the job's thread, received by this QObject of the main thread: Qt queues them.
         self._progressed.connect(self._deliver_progress)
+        self._told.connect(self._deliver_news)
         self._ended.connect(self._deliver_end)
         parent.destroyed.connect(self.abandon)
 
@@ -72,8 +77,12 @@ class Job(QObject):
     def abandon(self, _destroyed: object = None) -> None:
         """Ask the job to stop and deliver nothing any more."""
         self._callbacks = None
-        self._on_progress = None
+        self._on_progress = self._on_news = None
         self._progress.cancel()
+
+    def tell(self, news: object) -> None:
+        """Pass something on to `on_news`; called in the job's thread."""
+        self._told.emit(news)
 
     def _report(self, fraction: float, message: str) -> None:
         now = time.monotonic()
@@ -95,9 +104,14 @@ class Job(QObject):
         if self._on_progress is not None and not self._progress.cancelled:
             self._on_progress(fraction, message)
 
+    def _deliver_news(self, news: object) -> None:
+        if self._on_news is not None and not self._progress.cancelled:
+            self._on_news(news)
+
     def _deliver_end(self, result: Any, error: Exception | None) -> None:
         _RUNNING.discard(self)
-        callbacks, self._callbacks, self._on_progress = self._callbacks, None, None
+        callbacks, self._callbacks = self._callbacks, None
+        self._on_progress = self._on_news = None
         if callbacks is None:
             return
         on_done, on_error = callbacks
@@ -130,7 +144,26 @@ def run(
         To cancel it.
     """
     started = Job(parent, on_done, on_error, on_progress)
+    _start(started, job)
+    return started
+
+
+def run_telling(
+    job: Callable[[Progress, Callable[[object], None]], T],
+    *,
+    parent: QObject,
+    on_done: Callable[[T], None],
+    on_error: Callable[[Exception], None],
+    on_progress: Callable[[float, str], None] | None = None,
+    on_news: Callable[[Any], None],
+) -> Job:
+    """As `run`, for a job with something to show before it ends: it gets, besides its `Progress`, a function to tell it with."""
+    started = Job(parent, on_done, on_error, on_progress, on_news)
+    _start(started, lambda progress: job(progress, started.tell))
+    return started
+
+
+def _start(started: Job, job: Callable[[Progress], Any]) -> None:
     _RUNNING.add(started)
     # A daemon: a job that hangs in a library must not keep the process alive after the window is closed.
     threading.Thread(target=started._work, args=(job,), name="brain-uad job", daemon=True).start()
-    return started

@@ -66,6 +66,34 @@ def as_data(steps: Sequence[Step]) -> list[dict[str, Any]]:
     return [{"step": step.ID, "params": step.as_dict()} for step in steps]
 
 
+def with_settings(pipeline: Pipeline, changes: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A pipeline with some settings changed.
+
+    Parameters
+    ----------
+    changes : mapping
+        "STEP.SETTING" to its value as text, as the command line gives it: ``{"brain_extraction.backend": "hd-bet"}``.
+
+    Raises
+    ------
+    InputError
+        If the pipeline has no such step, or the step no such setting or value.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for name, text in changes.items():
+        step, _, setting = name.partition(".")
+        texts.setdefault(step, {})[setting] = text
+    steps = parse_pipeline(pipeline)
+    for unknown in sorted(set(texts) - {step.ID for step in steps}):
+        raise InputError(f"There is no step '{unknown}' to change", fix=f"The steps are {', '.join(step.ID for step in steps)}")
+    return as_data([step.from_dict(step.as_dict() | _values(step, texts.get(step.ID, {}))) for step in steps])
+
+
+def _values(step: Step, texts: Mapping[str, str]) -> dict[str, Any]:
+    parsed = step.from_strings(texts).as_dict()
+    return {name: parsed[name] for name in texts}
+
+
 def run_pipeline(
     pipeline: Pipeline,
     volume: Volume,

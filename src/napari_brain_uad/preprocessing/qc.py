@@ -43,12 +43,12 @@ def preparation_figure(prepared: Prepared, native: Volume) -> Figure:
     axes = figure.subplots(rows, 3)
     _row(axes[0], native.data, native.grid, prepared.native_mask, prepared.native_mask, "scan, outline of the brain", _BRAIN)
     volume = prepared.volume
-    against = _template_on(volume.grid) if registered else None
+    against = template_on(volume.grid) if registered else None
     outline, colour = (volume.mask, _BRAIN) if against is None else (against[1], _TEMPLATE)
     told = "prepared, outline of the template" if registered else "prepared, outline of the brain"
     _row(axes[1], volume.data, volume.grid, outline, volume.mask, told, colour)
     if against is not None:
-        board = _checkerboard(_scaled(volume.data, volume.mask), _scaled(against[0], against[1]), volume.grid)
+        board = checkerboard(scaled(volume.data, volume.mask), scaled(against[0], against[1]), volume.grid)
         _row(axes[2], board, volume.grid, None, volume.mask, "squares of scan and template in turn", _BRAIN)
     figure.suptitle(f"{volume.name}\n{_facts(prepared)}", color="white", fontsize=10)
     figure.supxlabel(NOTICE, color="#bbbbbb", fontsize=8)
@@ -61,20 +61,23 @@ def _facts(prepared: Prepared) -> str:
     return "\n".join(lines)
 
 
-def _template_on(grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def template_on(grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The template and its brain, where a grid in MNI lies."""
     shown = template()
     assert shown.mask is not None
     return resample_array(shown.data, MNI_GRID, grid), resample_mask(shown.mask, MNI_GRID, grid)
 
 
-def _scaled(data: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+def scaled(data: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Intensities of the brain from 0 to 1, 0 around it."""
     inside = data[mask] if mask is not None and mask.any() else data
     low, high = np.percentile(inside, (1, 99))
     scaled = np.clip((data - low) / max(high - low, 1e-12), 0.0, 1.0)
     return np.asarray(scaled if mask is None else np.where(mask, scaled, 0.0), dtype=np.float32)
 
 
-def _checkerboard(first: NDArray[np.float32], second: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
+def checkerboard(first: NDArray[np.float32], second: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
+    """Squares (in space, cubes) of one image and the other in turn."""
     squares = [np.arange(n) * size // _SQUARE_MM for n, size in zip(grid.shape, grid.spacing, strict=True)]
     parity = (squares[0][:, None, None] + squares[1][None, :, None] + squares[2][None, None, :]) % 2
     return np.where(parity == 0, first, second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -17,7 +17,7 @@ from ..io.atomic import atomic_path, write_json
 from ..io.nifti import write_mask, write_volume
 from ..preprocessing import cache as disk
 from ..preprocessing.brain_mask import estimate_brain_mask
-from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline
+from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_settings
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
@@ -123,7 +123,7 @@ def prepare_patient(
     if not scans:
         raise InputError("Nothing to prepare", why="no scan was given", fix="Give at least one scan")
     progress = progress or Progress()
-    order = sorted(scans, key=lambda name: REFERENCE_ORDER.index(name) if name in REFERENCE_ORDER else len(REFERENCE_ORDER))
+    order = patient_order(scans)
     volumes = {name: scan if isinstance(scan, Volume) else load(scan) for name, scan in scans.items()}
     volumes = {name: volume if volume.sequence else replace(volume, sequence=name) for name, volume in volumes.items()}
     done: dict[str, Prepared] = {}
@@ -134,6 +134,11 @@ def prepare_patient(
         if reference is None:
             reference = as_reference(volumes[name], done[name])
     return {name: done[name] for name in scans}
+
+
+def patient_order(names: Iterable[str]) -> list[str]:
+    """A patient's sequences in the order they are prepared in: the reference first."""
+    return sorted(names, key=lambda name: REFERENCE_ORDER.index(name) if name in REFERENCE_ORDER else len(REFERENCE_ORDER))
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
@@ -184,11 +189,23 @@ def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str
         write_mask(files["native_brainmask"], prepared.native_mask, native)
     write_json(files["record"], preparation_record(prepared, name))
     if figure:
-        files["figure"] = folder / f"{stem}_preparation.png"
-        picture = preparation_figure(prepared, native)
-        with atomic_path(files["figure"]) as temporary:
-            picture.savefig(temporary, dpi=110, metadata={"Software": "napari-brain-uad"})
+        files["figure"] = save_figure(prepared, native, folder, name)
     return files
+
+
+def save_figure(prepared: Prepared, native: Volume, folder: Path, name: str) -> Path:
+    """Write the quality-control figure into a folder that exists; its path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    path = folder / f"{output_stem(prepared.volume.name, name)}_preparation.png"
+    picture = preparation_figure(prepared, native)
+    with atomic_path(path) as temporary:
+        picture.savefig(temporary, dpi=110, metadata={"Software": "napari-brain-uad"})
+    return path
 
 
 def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
@@ -215,6 +232,18 @@ class Patient:
 
 
 @dataclass(frozen=True)
+class Task:
+    """One patient's share of `prepare_many`, as it is sent to a process."""
+
+    patient: Patient
+    name: str
+    pipeline: Pipeline
+    out: Path
+    use_cache: bool
+    figures: bool
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one patient: the files written, or the error's sentence."""
 
@@ -231,6 +260,7 @@ def prepare_many(
     jobs: int = 1,
     use_cache: bool = True,
     figures: bool = True,
+    settings: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Prepare many patients, several at a time; one that fails does not stop the others.
@@ -241,6 +271,8 @@ def prepare_many(
         Their results go to ``out / name``, or to `out` itself when there is only one.
     jobs : int
         How many processes; each needs some 2 GB of memory.
+    settings : mapping, optional
+        Changes to the preset, "STEP.SETTING" to text: see `preprocessing.pipeline.with_settings`.
 
     Returns
     -------
@@ -249,7 +281,8 @@ def prepare_many(
     """
     progress = progress or Progress()
     out = Path(out)
-    tasks = [(one, preset_id, out / one.name if len(patients) > 1 else out, use_cache, figures) for one in patients]
+    pipeline = with_settings(preset(preset_id).pipeline, settings or {})
+    tasks = [Task(one, preset_id, pipeline, out / one.name if len(patients) > 1 else out, use_cache, figures) for one in patients]
     if jobs <= 1 or len(tasks) <= 1:
         parts = [progress.part(n / len(tasks), (n + 1) / len(tasks)) for n in range(len(tasks))]
         return [_prepare_one(task, part) for task, part in zip(tasks, parts, strict=True)]
@@ -273,14 +306,13 @@ def _share_cores(jobs: int) -> None:
     os.environ["OMP_NUM_THREADS"] = share
 
 
-def _prepare_one(task: tuple[Patient, str, Path, bool, bool], progress: Progress | None = None) -> Outcome:
-    patient, preset_id, out, use_cache, figures = task
+def _prepare_one(task: Task, progress: Progress | None = None) -> Outcome:
     try:
-        volumes = {name: load(path) for name, path in patient.scans.items()}
-        prepared = prepare_patient(volumes, preset_id, use_cache=use_cache, progress=progress)
-        files = [save_prepared(prepared[name], volumes[name], out, preset_id, figure=figures) for name in prepared]
+        volumes = {name: load(path) for name, path in task.patient.scans.items()}
+        prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, progress=progress)
+        files = [save_prepared(prepared[name], volumes[name], task.out, task.name, figure=task.figures) for name in prepared]
     except BrainUADError as error:
         if progress is not None:
             progress.check()
-        return Outcome(patient.name, error=str(error))
-    return Outcome(patient.name, tuple(path for written in files for path in written.values()))
+        return Outcome(task.patient.name, error=str(error))
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()))

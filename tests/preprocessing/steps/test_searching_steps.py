@@ -223,7 +223,9 @@ def test_programs_are_run_and_their_brain_is_read(head, brain, tmp_path, monkeyp
         BrainExtraction(backend="hd-bet").apply(head, HERE)
 
 
-def test_without_deepbet_the_error_says_what_to_install(head, monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepbet", None)
+def test_without_deepbet_the_error_says_what_to_install(head, tmp_path, monkeypatch):
+    """A module of that name which cannot be imported comes first, in the child process too."""
+    (tmp_path / "deepbet.py").write_text("raise ModuleNotFoundError('gone', name='deepbet')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(InputError, match=r"pip install 'napari-brain-uad\[prepare\]'"):
         BrainExtraction().apply(head, HERE)

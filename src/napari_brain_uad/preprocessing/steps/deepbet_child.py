@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import IO, Any
 
 import numpy as np
@@ -49,27 +50,32 @@ def brain_probability(volume: Volume, progress: Progress) -> NDArray[np.float32]
     InputError
         If deepbet is not installed, finds no brain, or fails.
     """
-    given = io.BytesIO()
-    np.save(given, np.ascontiguousarray(volume.data))
     command = [sys.executable, "-m", __name__, "bright" if volume.sequence in _BRIGHT_FLUID else "dark"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        try:
-            answer, complaint = _answer(child, given.getvalue(), progress)
-        finally:
-            child.kill()
+        answer, complaint = _answer(child, _packed(volume.data), progress)
     if child.returncode:
         raise _error(child.returncode, complaint.decode(errors="replace"), volume.name)
     return np.asarray(np.load(io.BytesIO(answer), allow_pickle=False))
 
 
+def _packed(data: NDArray[np.float32]) -> bytes:
+    packed = io.BytesIO()  # not the pipe itself: numpy asks real files where they stand
+    np.save(packed, np.ascontiguousarray(data))
+    return packed.getvalue()
+
+
 def _answer(child: subprocess.Popen[bytes], given: bytes, progress: Progress) -> tuple[bytes, bytes]:
-    to_send: bytes | None = given
-    while True:
-        progress.check()
+    # In a thread: called again after a timeout, `communicate` forgets what is still to be sent.
+    with ThreadPoolExecutor(1) as pool:
+        talk = pool.submit(child.communicate, given)
         try:
-            return child.communicate(to_send, timeout=_LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            to_send = None  # it goes on with what it has; giving it again is an error
+            while not talk.done():
+                progress.check()
+                wait((talk,), timeout=_LOOK_SECONDS)
+        finally:
+            # Ends the talk too; the pool waits for it.
+            child.kill()
+    return talk.result()
 
 
 def _error(code: int, complaint: str, name: str) -> InputError:
@@ -120,7 +126,7 @@ def _main(bright_fluid: bool, given: IO[bytes], taken: IO[bytes]) -> int:
         return _MISSING
     except AssertionError:  # its way to say that nothing looked like a brain
         return _NO_BRAIN
-    np.save(taken, probability)
+    taken.write(_packed(probability))
     return 0
 
 
