@@ -6,15 +6,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .cli_datasets import add_datasets
 from .cli_prepare import add_prepare
+from .cli_progress import progress_bar
 from .core.errors import BrainUADError, InputError
-from .core.progress import Progress
 from .core.provenance import NOTICE, package_version
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
@@ -286,22 +285,6 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
-    from tqdm import tqdm
-
-    form = "{desc:<42.42} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=1.0, bar_format=form, disable=True if quiet else None, leave=False) as bar:
-
-        def listen(fraction: float, message: str) -> None:
-            if message:
-                bar.set_description_str(message, refresh=False)
-            bar.update(max(fraction - bar.n, 0.0))
-
-        yield Progress(listen)
 
 
 if __name__ == "__main__":

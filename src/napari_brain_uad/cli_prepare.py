@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .cli_progress import progress_bar
 from .core.errors import InputError
 from .core.provenance import NOTICE
 
@@ -44,7 +45,6 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from .cli import progress_bar
     from .workflows.prepare import prepare_many
 
     patients = _patients(arguments.scans)

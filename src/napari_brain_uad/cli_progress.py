@@ -1,0 +1,24 @@
+"""The progress bar of all commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .core.progress import Progress
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
+    from tqdm import tqdm
+
+    form = "{desc:<42.42} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1.0, bar_format=form, disable=True if quiet else None, leave=False) as bar:
+
+        def listen(fraction: float, message: str) -> None:
+            if message:
+                bar.set_description_str(message, refresh=False)
+            bar.update(max(fraction - bar.n, 0.0))
+
+        yield Progress(listen)
