@@ -52,6 +52,8 @@ class MethodInfo:
         What its score measures.
     default_threshold : ThresholdRule
         Used when the user asks for none.
+    preset : str
+        The preprocessing a scan of the whole head goes through first (an id of `preprocessing.presets`).
     devices : tuple of str
         Where it can run.
     seconds_per_megavoxel, bytes_per_voxel : float
@@ -71,6 +73,7 @@ class MethodInfo:
     trainable: bool
     score_unit: str
     default_threshold: ThresholdRule
+    preset: str = "native"
     devices: tuple[str, ...] = ("cpu",)
     seconds_per_megavoxel: float = 1.0
     bytes_per_voxel: float = 16.0

@@ -67,6 +67,7 @@ class Covariance(BaseDetector):
         sequences=(),
         trainable=True,
         score_unit="standard deviations from the healthy mean",
+        preset="clinical",
         default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.3,
         bytes_per_voxel=32.0,

@@ -50,6 +50,13 @@ _PRESETS = (
         (*_TO_MNI, _step("intensity", method="percentile")),
     ),
     Preset(
+        "native",
+        "Raw scan on its own grid",
+        "",
+        "brain extraction and bias field only; nothing is resampled and intensities keep their unit",
+        (*_HEAD, _step("n4")),
+    ),
+    Preset(
         "threshold-i",
         "FLAIR threshold, setting I",
         "Meissen et al., Challenging current semi-supervised anomaly segmentation methods for brain MRI, 2022, "

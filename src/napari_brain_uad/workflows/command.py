@@ -11,6 +11,7 @@ from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
 from .load import MaskInput
+from .ready import AUTO
 
 
 def detect_command(
@@ -22,6 +23,7 @@ def detect_command(
     truth: MaskInput | None = None,
     model: str | Path | None = None,
     healthy: Sequence[object] | None = None,
+    prepare_with: str = AUTO,
     device: str = "auto",
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
@@ -40,6 +42,7 @@ def detect_command(
     words += _post_words(post)
     if healthy:
         words += ["--healthy", *(str(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
+    words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
-from ..core.checks import check_not_constant, raise_errors
 from ..core.detector import Detector
 from ..core.errors import InputError, ModelError
 from ..core.params import Params
@@ -24,10 +23,10 @@ from ..io.checkpoint import load_checkpoint
 from ..io.nifti import read_map
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
-from ..preprocessing.brain_mask import estimate_brain_mask
 from .command import detect_command
 from .devices import resolve_device
-from .load import MaskInput, as_mask, load
+from .load import MaskInput, as_mask
+from .ready import AUTO, make_ready
 
 ParamsInput = Params | Mapping[str, Any] | None
 HealthyInput = Sequence[AnomalyMap | str | Path]
@@ -65,18 +64,6 @@ class Detection:
     evaluation: Evaluation | None
     seconds: float
     command: str
-
-
-def prepare_volume(scan: Volume | str | Path, mask: MaskInput | None = None) -> Volume:
-    """A scan with a brain mask: the one given, the one it has, or one found by `estimate_brain_mask` (which is then said)."""
-    volume = scan if isinstance(scan, Volume) else load(scan)
-    raise_errors(volume.name, (check_not_constant(volume.data),))
-    if mask is not None:
-        return volume.with_mask(as_mask(mask, volume, label="brain mask"))
-    if volume.mask is not None:
-        return volume
-    found = estimate_brain_mask(volume)
-    return replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
 
 
 def load_detector(method: str, *, params: ParamsInput = None, model: str | Path | None = None) -> Detector:
@@ -134,6 +121,7 @@ def detect(
     model: str | Path | None = None,
     post: PostParams | None = None,
     healthy: HealthyInput | None = None,
+    prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
@@ -149,7 +137,7 @@ def detect(
     params : Params or mapping, optional
         The method's settings; its defaults otherwise.
     mask : array of bool, str or Path, optional
-        The brain. Without it, it is found by `preprocessing.brain_mask`.
+        The brain. Without it, it is found (see `workflows.ready.make_ready`).
     truth : array of bool, str or Path, optional
         Ground truth: adds metrics, and allows the threshold rule "best-dice".
     model : str or Path, optional
@@ -158,12 +146,14 @@ def detect(
         Post-processing; the defaults otherwise.
     healthy : sequence of AnomalyMap or path, optional
         Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
+    prepare_with : str
+        "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device : str
         "auto", "cpu", "cuda" or "mps".
     seed : int
         Fixes everything random: the same seed gives the same map.
     progress : Progress, optional
-        Told how far it is; its cancelling stops the run.
+        Its cancelling stops the run.
 
     Raises
     ------
@@ -174,13 +164,17 @@ def detect(
     start = time.perf_counter()
     progress.update(0.0, "Reading the scan")
     post = post or PostParams()
-    volume = prepare_volume(scan, mask)
-    truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
+    own_preset = method_class(method).INFO.preset
+    ready = make_ready(scan, mask, preset_id=own_preset, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
+    truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    amap = score_volume(volume, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.05, 0.6))
-    command = detect_command(amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, device=device)
+    scores = score_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.4, 0.6))
+    amap = ready.bring_back(scores)
+    command = detect_command(
+        amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, prepare_with=prepare_with, device=device
+    )
     return finish_detection(
-        volume, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
+        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
     )
 
 

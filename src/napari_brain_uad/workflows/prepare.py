@@ -23,7 +23,7 @@ from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
 from .load import load
-from .save import output_stem
+from .names import output_stem
 
 Scan = Volume | str | Path
 

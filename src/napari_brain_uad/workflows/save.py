@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
+from .names import output_stem
 
 
 def save_detection(detection: Detection, out: str | Path, *, progress: Progress | None = None) -> dict[str, Path]:
@@ -77,12 +77,6 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
     progress.update(1.0, "Saved")
     return files
-
-
-def output_stem(name: str, method: str) -> str:
-    """First part of all file names of a run: scan and method, with what file systems dislike replaced."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    return f"{safe or 'scan'}_{method}"
 
 
 def regions_record(detection: Detection) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from ..core.provenance import array_sha256, versions
 from ..core.volume import Volume
 from ..detectors.registry import create, method_class
 from ..io.checkpoint import save_checkpoint
-from .detect import ParamsInput, prepare_volume
+from .detect import ParamsInput
+from .ready import make_ready
 
 _ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
 
@@ -90,7 +91,7 @@ def train(
     volumes = []
     for number, scan in enumerate(inputs):
         progress.update(0.4 * number / max(len(inputs), 1), f"Reading scan {number + 1} of {len(inputs)}")
-        volumes.append(prepare_volume(scan))
+        volumes.append(make_ready(scan, preset_id=found.INFO.preset).scored)
     detector.fit(volumes, seed=seed, progress=progress.part(0.4, 0.95))
     if out is not None:
         meta = {

@@ -1,11 +1,17 @@
-"""The progress bar of all commands."""
+"""What commands write to the terminal: lines, and a progress bar that stays out of pipes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .core.progress import Progress
+from ..core.progress import Progress
+
+
+def say(text: str) -> None:
+    """One line (or more) on standard output."""
+    sys.stdout.write(f"{text}\n")
 
 
 @contextmanager

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli_progress import progress_bar
-from .core.errors import InputError
-from .core.provenance import NOTICE
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
 
 
 def add_prepare(commands: Any) -> None:
     """Add the command to the parser's sub-commands."""
-    from .preprocessing.presets import PRESETS
+    from ..preprocessing.presets import PRESETS
 
     listed = "; ".join(f"{one.id}: {one.title}" for one in PRESETS.values())
     parser = commands.add_parser(
@@ -45,7 +44,8 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from .workflows.prepare import prepare_many
+    from ..workflows.prepare import prepare_many
+    from .terminal import progress_bar
 
     patients = _patients(arguments.scans)
     with progress_bar(arguments.quiet) as progress:
@@ -82,7 +82,7 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
 
 def _patients(given: Sequence[Path]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
-    from .workflows.prepare import Patient
+    from ..workflows.prepare import Patient
 
     found = []
     for path in given:
@@ -101,7 +101,7 @@ def _patients(given: Sequence[Path]) -> list[Any]:
 
 def _scans(folder: Path) -> dict[str, Path]:
     """Sequence to file; masks and labels are left out, a sequence given twice is refused."""
-    from .io.nifti import guess_sequence
+    from ..io.nifti import guess_sequence
 
     scans: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -119,12 +119,12 @@ def _scans(folder: Path) -> dict[str, Path]:
 
 
 def _sequence(path: Path) -> str:
-    from .io.nifti import guess_sequence
+    from ..io.nifti import guess_sequence
 
     return guess_sequence(path.name) or "scan"
 
 
 def _stem(path: Path) -> str:
-    from .io.nifti import image_stem
+    from ..io.nifti import image_stem
 
     return image_stem(path)

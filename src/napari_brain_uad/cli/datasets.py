@@ -26,8 +26,8 @@ def add_datasets(commands: Any) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
-    from .datasets.layout import unused_files
-    from .datasets.registry import find_layout, layout
+    from ..datasets.layout import unused_files
+    from ..datasets.registry import find_layout, layout
 
     root: Path = arguments.root
     found = find_layout(root) if arguments.layout is None else layout(arguments.layout)

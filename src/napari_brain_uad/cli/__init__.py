@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli_datasets import add_datasets
-from .cli_prepare import add_prepare
-from .cli_progress import progress_bar
-from .core.errors import BrainUADError, InputError
-from .core.provenance import NOTICE, package_version
+from ..core.errors import BrainUADError, InputError
+from ..core.provenance import NOTICE, package_version
+from .datasets import add_datasets
+from .prepare import add_prepare
+from .terminal import progress_bar, say
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
@@ -76,6 +76,12 @@ def _add_detect(commands: Any) -> None:
     )
     parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, for healthy-fpr")
     _add_post_options(parser)
+    parser.add_argument(
+        "--prepare",
+        default="auto",
+        metavar="PRESET",
+        help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
+    )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     _add_out(parser)
     parser.set_defaults(handler=_detect)
@@ -94,7 +100,7 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_post_options(parser: argparse.ArgumentParser) -> None:
     """One option a field of `PostParams`, from the field's own description."""
-    from .postprocessing.params import PostParams, post_option
+    from ..postprocessing.params import PostParams, post_option
 
     defaults = PostParams().as_dict()
     group = parser.add_argument_group("post-processing")
@@ -150,18 +156,18 @@ def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> No
 
 
 def _methods(arguments: argparse.Namespace) -> int:
-    from .detectors.registry import cards, method_class
+    from ..detectors.registry import cards, method_class
 
     if arguments.json:
         records = [{**card.as_dict(), "settings": _settings_record(method_class(card.id).Params)} for card in cards()]
-        _say(json.dumps(records, indent=2))
+        say(json.dumps(records, indent=2))
         return 0
     for card in cards():
-        _say(f"{card.id:12} {card.name} [{card.family}]")
-        _say(f"{'':12} {card.summary}")
-        _say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
-        _say(f"{'':12} Paper: {card.paper}\n")
-    _say("`brain-uad methods --json` prints every setting with its unit, range and default.")
+        say(f"{card.id:12} {card.name} [{card.family}]")
+        say(f"{'':12} {card.summary}")
+        say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
+        say(f"{'':12} Paper: {card.paper}\n")
+    say("`brain-uad methods --json` prints every setting with its unit, range and default.")
     return 0
 
 
@@ -179,10 +185,10 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
-    from .detectors.registry import method_class
-    from .workflows.detect import detect
-    from .workflows.load import load
-    from .workflows.save import save_detection
+    from ..detectors.registry import method_class
+    from ..workflows.detect import detect
+    from ..workflows.load import load
+    from ..workflows.save import save_detection
 
     params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
     post = _post_params(arguments)
@@ -196,6 +202,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             model=arguments.model,
             post=post,
             healthy=arguments.healthy,
+            prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
             progress=progress.part(0.0, 0.8),
@@ -211,7 +218,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _post_params(arguments: argparse.Namespace) -> Any:
-    from .postprocessing.params import PostParams
+    from ..postprocessing.params import PostParams
 
     given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
     return PostParams.from_strings({"threshold": arguments.threshold, **given})
@@ -229,63 +236,55 @@ def _assignments(given: Sequence[str]) -> dict[str, str]:
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
     for finding in detection.volume.findings:
-        if finding.level != "info":
-            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}. {finding.fix}.\n")
+        if finding.level != "info" or finding.code == "prepared":
+            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
-    _say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
-    _say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
+    say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
+    say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
     if detection.evaluation is not None:
-        _say(detection.evaluation.as_text())
+        say(detection.evaluation.as_text())
     else:
-        _say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
-        _say(NOTICE)
+        say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
+        say(NOTICE)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from .workflows.evaluate import evaluate
+    from ..workflows.evaluate import evaluate
 
     with progress_bar(arguments.quiet or arguments.json) as progress:
         evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
-    _say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
+    say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
     return 0
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from .detectors.registry import method_class
-    from .workflows.train import train
+    from ..detectors.registry import method_class
+    from ..workflows.train import train
 
     params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
     with progress_bar(arguments.quiet) as progress:
         train(arguments.method, arguments.folder, params=params, seed=arguments.seed, out=arguments.out, progress=progress)
-    _say(f"Model written to {arguments.out}")
+    say(f"Model written to {arguments.out}")
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from .workflows.demo import demo_sample
-    from .workflows.samples import sample, samples
+    from ..workflows.demo import demo_sample
+    from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window:
-        from .gui.demo import open_demo
+        from ..gui.demo import open_demo
 
         return open_demo(chosen[0].id, method="threshold")
     for entry in chosen:
         with progress_bar(arguments.quiet) as progress:
             detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
-        _say(f"\n{entry.title}")
+        say(f"\n{entry.title}")
         _report(detection, files)
     if arguments.screenshot:
-        from .gui.demo import open_demo
+        from ..gui.demo import open_demo
 
         return open_demo(chosen[0].id, method="threshold", screenshot=arguments.out / "screenshot.png")
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
