@@ -37,7 +37,7 @@ class EmptyState(QFrame):
         self._viewer = viewer
         self.setObjectName("empty")
         self.setStyleSheet("#empty { border: 1px dashed rgba(127, 127, 127, 200); border-radius: 6px; }")
-        text = wrapping_label("Drop a NIfTI file here, or open a sample.")
+        text = wrapping_label("Drop a NIfTI file or a DICOM folder here, or open a sample.")
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.sample = QPushButton("Open a sample")
         self.menu = QMenu(self)

@@ -164,13 +164,17 @@ def map_layer(amap: AnomalyMap) -> tuple[Any, dict[str, Any], str]:
     return amap.score.T, meta, "image"
 
 
-def add_map(viewer: ViewerModel, amap: AnomalyMap) -> Image:
-    """Show a heatmap with its colour bar; the heatmaps of earlier runs on this scan are hidden, not removed."""
+def add_map(viewer: ViewerModel, amap: AnomalyMap, **noted: Any) -> Image:
+    """Show a heatmap with its colour bar; the heatmaps of earlier runs on this scan are hidden, not removed.
+
+    What is `noted` goes into its record before it is added: the Tune dock reads it as soon as the layer is there.
+    """
     for layer in viewer.layers:
         shown = record(layer).get("map")
         if shown is not None and shown.name == amap.name:
             layer.visible = False
     data, meta, _ = map_layer(amap)
+    meta["metadata"][KEY] |= noted
     layer = Image(data, **meta)
     viewer.add_layer(layer)
     return layer
@@ -230,8 +234,7 @@ def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = Tru
     amap, result = detection.map, detection.result
     if detection.truth is not None:
         _ensure_truth(viewer, detection.volume, detection.truth)
-    heat = add_map(viewer, amap)
-    record(heat).update(truth=detection.truth, post=detection.post)
+    heat = add_map(viewer, amap, truth=detection.truth, post=detection.post)
     regions = add_regions(viewer, amap, result.threshold, truth=detection.truth)
     live = regions.data
     live.settle(np.ascontiguousarray(result.mask.T))

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLa
 
 from ..core.errors import BrainUADError, Cancelled
 from ..core.progress import Progress
+from ..preprocessing.step import patient_order
 from . import workers
 from .detect_job import facts
 from .docks import PRIMARY, WIDTH, open_dock
@@ -163,8 +164,6 @@ class PrepareDock(FileDrop):
         remember("preset", request.preset)
         self._forget_answer()
         self._show_running(True)
-        from ..workflows.prepare import patient_order
-
         self.panel.start(patient_order(scans), first)
         self._job = workers.run_telling(
             partial(run_request, request),
@@ -185,6 +184,7 @@ class PrepareDock(FileDrop):
         self.outcome.setText(f"{how} Look at the steps, then accept or redo one with other settings.")
         for widget in (self.outcome, self._after):
             widget.show()
+        self.button.setStyleSheet("")  # Accept is what comes next
         self.accept.setEnabled(True)
         findings = [finding for run in answer.session.sequences.values() for finding in run.prepared.volume.findings]
         for finding in findings:
@@ -278,6 +278,7 @@ class PrepareDock(FileDrop):
         self.outcome.clear()
         self.outcome.hide()
         self._after.hide()
+        self.button.setStyleSheet(PRIMARY)
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
@@ -334,7 +335,6 @@ class PrepareDock(FileDrop):
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(300)
-        self.button.setStyleSheet(PRIMARY)
         self.accept.setStyleSheet(PRIMARY)
         self.accept.setToolTip("Open the prepared scan and its brain mask as layers, ready for Detect")
         self.copy.setToolTip("Copy the command line that gives the same result")

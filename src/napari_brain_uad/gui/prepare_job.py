@@ -119,9 +119,8 @@ def named_scans(volumes: Sequence[Volume]) -> dict[str, Volume]:
 
 
 def read_steps(pipeline: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    """The steps of a pipeline; imports, the first time, all that a run needs."""
+    """The steps of a pipeline; imports the image libraries the first time."""
     from ..preprocessing.pipeline import parse_pipeline
-    from ..workflows import prepare_session as _  # it would otherwise be imported in the main thread, by the first run
 
     return parse_pipeline(pipeline)
 

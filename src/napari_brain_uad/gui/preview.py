@@ -12,6 +12,8 @@ from .settings import remembered
 _CAPTION = 18
 """Pixels above each row."""
 
+_GAP = 3
+
 _SIDES = (("L", "R"), ("L", "R"), ("P", "A"))
 """Letters at the left and right edge of each tile as it was drawn; a radiological view turns picture and letters round."""
 
@@ -74,7 +76,7 @@ class Preview(QWidget):
             painter.drawText(QRect(0, top, self.width(), _CAPTION), Qt.AlignmentFlag.AlignVCenter, caption)
             for column, sides in enumerate(_SIDES):
                 tile = self._image.copy(column * TILE, row * TILE, TILE, TILE)
-                place = QRect(column * side, top + _CAPTION, side, side)
+                place = QRect(column * side, top + _CAPTION, side - _GAP, side - _GAP)
                 painter.drawImage(place, tile.mirrored(True, False) if turned else tile)
                 self._letters(painter, place, sides[::-1] if turned else sides)
         painter.end()

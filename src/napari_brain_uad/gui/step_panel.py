@@ -150,6 +150,7 @@ class StepPanel(QWidget):
     def _show_step(self, number: int) -> None:
         if self.form is not None:
             self._box.removeWidget(self.form)
+            self.form.hide()
             self.form.deleteLater()
             self.form = None
         known = 0 <= number < len(self._steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +14,14 @@ from ..core.checks import Finding
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Volume
+
+REFERENCE_ORDER = ("T1", "T1c", "FLAIR", "T2", "PD")
+"""Which sequence of a patient the others are aligned to: the first of these that is there."""
+
+
+def patient_order(names: Iterable[str]) -> list[str]:
+    """A patient's sequences in the order they are prepared in: the reference first."""
+    return sorted(names, key=lambda name: REFERENCE_ORDER.index(name) if name in REFERENCE_ORDER else len(REFERENCE_ORDER))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -21,12 +21,9 @@ from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_setti
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
-from ..preprocessing.step import Reference
+from ..preprocessing.step import Reference, patient_order
 from .load import load
 from .names import output_stem
-
-REFERENCE_ORDER = ("T1", "T1c", "FLAIR", "T2", "PD")
-"""Which sequence of a patient the others are aligned to: the first of these that is there."""
 
 Scan = Volume | str | Path
 
@@ -112,8 +109,8 @@ def prepare_patient(
     Returns
     -------
     dict
-        Sequence to `Prepared`. The first of `REFERENCE_ORDER` is prepared by itself; the others are aligned to it, and take over its
-        brain and its way to the template. For the other parameters see `prepare`.
+        Sequence to `Prepared`. The first of `preprocessing.step.REFERENCE_ORDER` is prepared by itself; the others are aligned to it,
+        and take over its brain and its way to the template. For the other parameters see `prepare`.
 
     Raises
     ------
@@ -134,11 +131,6 @@ def prepare_patient(
         if reference is None:
             reference = as_reference(volumes[name], done[name])
     return {name: done[name] for name in scans}
-
-
-def patient_order(names: Iterable[str]) -> list[str]:
-    """A patient's sequences in the order they are prepared in: the reference first."""
-    return sorted(names, key=lambda name: REFERENCE_ORDER.index(name) if name in REFERENCE_ORDER else len(REFERENCE_ORDER))
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:

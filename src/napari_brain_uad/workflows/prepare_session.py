@@ -19,8 +19,8 @@ from ..preprocessing import cache as disk
 from ..preprocessing.pipeline import Pipeline, StepRun, as_data, parse_pipeline, run_pipeline
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
-from ..preprocessing.step import Reference
-from .prepare import as_reference, patient_order
+from ..preprocessing.step import Reference, patient_order
+from .prepare import as_reference
 
 OnStep = Callable[[str, int, StepRun, Volume, Reference | None], None]
 """Told of each step done: sequence, number of the step, what it gave, its input, and the patient's reference."""
