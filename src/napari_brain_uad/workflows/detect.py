@@ -134,10 +134,9 @@ def detect(
         The scan, or its file.
     method, params
         A method's id (``brain-uad methods`` lists them), and its settings; its defaults otherwise.
-    mask : array of bool, str or Path, optional
-        The brain. Without it, it is found (see `workflows.ready.make_ready`).
-    truth : array of bool, str or Path, optional
-        Ground truth: adds metrics, and allows the threshold rule "best-dice".
+    mask, truth : array of bool, str or Path, optional
+        The brain; without it, it is found (see `workflows.ready.make_ready`). The ground truth adds metrics, and allows the rule
+        "best-dice".
     model : str or Path, optional
         Trained model, for methods that need one.
     post : PostParams, optional
