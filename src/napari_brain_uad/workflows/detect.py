@@ -155,8 +155,7 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         Each saying what failed, why, and what to do.
     """
-    progress = progress or Progress()
-    start = time.perf_counter()
+    progress, start = progress or Progress(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
     post = post or PostParams()
     preset_id = method_class(method).INFO.preset
