@@ -22,6 +22,7 @@ from napari_brain_uad.gui.detect_dock import DetectDock
 from napari_brain_uad.gui.docks import open_dock
 from napari_brain_uad.gui.layers import add_labels, add_volume, is_map, map_of, record
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
+from napari_brain_uad.preprocessing.steps import brain_extraction
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.train import train
 
@@ -102,17 +103,27 @@ def test_the_facts_line_and_the_estimate(qtbot, viewer, dock):
     assert dock.inputs.method.fit.text() == "Recommended for FLAIR."
 
 
-def test_a_whole_head_is_marked_before_and_after_the_run(qtbot, viewer, dock):
+def test_a_whole_head_is_prepared_first_and_both_lines_say_so(qtbot, viewer, dock, monkeypatch, tmp_path):
     rng = np.random.default_rng(1)
     data = (rng.random(SHAPE) * 20 + 5).astype(np.float32)
-    data[4:20, 4:24, 3:17] += 100
-    add_volume(viewer, Volume(data, Grid(SHAPE, np.eye(4)), name="raw head"))
+    brain = np.zeros(SHAPE, bool)
+    brain[4:20, 4:24, 3:17] = True
+    data[brain] += 100
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(brain_extraction, "extract", lambda *_: brain)
+    scan = Volume(data, Grid(SHAPE, np.diag([6.0, 6.0, 6.0, 1.0])), name="raw head")
+    add_volume(viewer, scan)
     qtbot.waitUntil(lambda: "not skull-stripped" in dock.inputs.facts.text())
-    assert "skull and skin" in dock.inputs.checks.text()
+    assert dock.cost.text().startswith("Prepares the scan first (about 25 s")
+    assert dock.inputs.checks.isHidden()
     click(qtbot, dock.button)
     wait(qtbot, dock)
-    assert dock.messages.level == "warning"
-    assert "Give a brain mask" in dock.messages.text
+    assert dock.messages.level is None
+    assert dock.outcome.text().startswith("The scan was prepared first, with the preset native")
+    assert dock.detection.map.grid.shape == SHAPE
+    np.testing.assert_array_equal(dock.detection.map.mask, brain)
+    add_labels(viewer, brain, scan, name="brain mask")
+    assert "Prepares" not in dock.cost.text()
 
 
 def test_boxes_follow_the_layer_list(qtbot, viewer, dock):

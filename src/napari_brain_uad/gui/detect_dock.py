@@ -13,10 +13,11 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ..core.errors import BrainUADError, Cancelled
-from ..workflows.estimate import estimate
+from ..preprocessing.presets import preset
+from ..workflows.estimate import estimate, preparation_words
 from . import workers
 from .detect_inputs import DetectInputs
-from .detect_job import MapCache, facts, run_request
+from .detect_job import Facts, MapCache, facts, run_request
 from .docks import PLUGIN, PRIMARY, WIDTH, open_dock
 from .empty_state import EmptyState
 from .file_drop import FileDrop
@@ -57,6 +58,7 @@ class DetectDock(FileDrop):
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
         self._scanned: Layer | None = None
+        self._raw = False
         self.inputs = DetectInputs(napari_viewer)
         self.empty = EmptyState(napari_viewer)
         self.messages = MessageArea()
@@ -160,6 +162,7 @@ class DetectDock(FileDrop):
         if self.running and self._scanned is not None and self._scanned not in self.viewer.layers:
             self.cancel()
         self._clear_outcome()
+        self._raw = False
         self.inputs.show_facts("", ())
         present = self.inputs.scan.layer is not None
         self._scroll.setVisible(present)
@@ -175,9 +178,12 @@ class DetectDock(FileDrop):
             return
         self.inputs.method.set_sequence(volume.sequence)
         self.inputs.facts.setText("Looking at the scan")
-        self._looking = workers.run(
-            lambda _progress: facts(volume), parent=self, on_done=lambda found: self.inputs.show_facts(*found), on_error=self._facts_failed
-        )
+        self._looking = workers.run(lambda _progress: facts(volume), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
+
+    def _facts_found(self, found: Facts) -> None:
+        self.inputs.show_facts(found.line, found.checks)
+        self._raw = found.raw
+        self._show_cost()
 
     def _facts_failed(self, error: Exception) -> None:
         self.inputs.show_facts("", ())
@@ -200,7 +206,15 @@ class DetectDock(FileDrop):
             volume = self.inputs.volume()
         except BrainUADError:
             volume = None
-        self.cost.setText("" if volume is None else estimate(self.inputs.method.info.id, volume).words)
+        if volume is None:
+            self.cost.clear()
+            return
+        info = self.inputs.method.info
+        words = estimate(info.id, volume).words
+        if self._raw and self.inputs.brain.layer is None:
+            time = preparation_words(preset(info.preset).pipeline)
+            words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
+        self.cost.setText(words)
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
@@ -228,6 +242,7 @@ class DetectDock(FileDrop):
         self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
         self.inputs.method_changed.connect(self._method_changed)
+        self.inputs.brain.layer_changed.connect(self._show_cost)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
         self.button.clicked.connect(self.run)
@@ -261,7 +276,8 @@ def outcome_words(detection: Detection, cached: bool) -> str:
     volume = sum(region.volume_ml for region in result.regions)
     found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, above {result.threshold.value:.3g} ({result.threshold.origin})"
     how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
-    return f"{found}. {how}"
+    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
+    return f"{said}{found}. {how}"
 
 
 def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> bool:

@@ -168,16 +168,27 @@ def _as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, la
         return mask
 
 
-def facts(volume: Volume) -> tuple[str, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Facts:
     """What there is to know about a scan before a run.
 
-    Returns
-    -------
+    Parameters
+    ----------
     line : str
         Like "FLAIR, 182x218x182, 1.0 mm, skull-stripped".
     checks : tuple of str
         What the checks found, each in one or two sentences.
+    raw : bool
+        Whether it shows the whole head and has no brain mask, so that a run prepares it first.
     """
+
+    line: str
+    checks: tuple[str, ...]
+    raw: bool
+
+
+def facts(volume: Volume) -> Facts:
+    """Look at a scan."""
     from ..preprocessing.brain_mask import estimate_brain_mask
 
     constant = check_not_constant(volume.data)
@@ -190,9 +201,11 @@ def facts(volume: Volume) -> tuple[str, tuple[str, ...]]:
         parts.append("skull-stripped" if found.stripped else "not skull-stripped")
     if volume.source is not None and not volume.source.orientation_known:
         parts.append("left and right unknown")
-    findings = (*volume.findings, *(found.findings if found else ()), *([constant] if constant else ()))
+    raw = found is not None and not found.stripped
+    # What is found about the brain of a raw head does not matter: it is extracted.
+    findings = (*volume.findings, *(found.findings if found and not raw else ()), *([constant] if constant else ()))
     checks = tuple(f"{f.message[:1].upper()}{f.message[1:]}. {f.fix}.".replace(" .", "") for f in findings if f.level != "info")
-    return ", ".join(parts), checks
+    return Facts(", ".join(parts), checks, raw)
 
 
 def spacing_words(spacing: tuple[float, float, float]) -> str:

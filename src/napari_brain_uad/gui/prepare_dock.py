@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLa
 from ..core.errors import BrainUADError, Cancelled
 from ..core.progress import Progress
 from ..preprocessing.step import patient_order
+from ..workflows.estimate import preparation_words
 from . import workers
 from .detect_job import facts
 from .docks import PRIMARY, WIDTH, open_dock
@@ -23,7 +24,7 @@ from .layers import add_detection, volume_of
 from .lifetime import Lifetime
 from .messages import MessageArea, wrapping_label
 from .prepare_inputs import PrepareInputs
-from .prepare_job import Answer, Request, cost_words, named_scans, read_steps, run_request
+from .prepare_job import Answer, Request, named_scans, read_steps, run_request
 from .prepare_layers import add_prepared, brought_back, maps_to_bring_back
 from .run_bar import RunBar
 from .settings import last_folder, remember, remembered
@@ -244,7 +245,7 @@ class PrepareDock(FileDrop):
         if volume is not None:
             self.inputs.facts.setText("Looking at the scan")
             self._looking = workers.run(
-                lambda _progress: facts(volume)[0],
+                lambda _progress: facts(volume).line,
                 parent=self,
                 on_done=self.inputs.facts.setText,
                 on_error=lambda _error: self.inputs.facts.clear(),
@@ -270,7 +271,8 @@ class PrepareDock(FileDrop):
 
     def _show_cost(self) -> None:
         count = len(self.inputs.layers())
-        self.cost.setText(cost_words(self.panel.steps, count) if count and self.panel.steps else "")
+        time = preparation_words(self.inputs.chosen.pipeline, max(count, 1))
+        self.cost.setText(f"{time[0].upper()}{time[1:]} for a raw head; about 1 s when it was done before" if count else "")
 
     def _forget_answer(self) -> None:
         """What the last run said does not hold for other scans or another preset."""

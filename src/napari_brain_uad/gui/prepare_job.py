@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from ..preprocessing.step import Reference, Step
     from ..workflows.prepare_session import Session
 
-_SECONDS_PER_SHARE = 1.6
-"""`Step.SHARE` to seconds, for the line that says how long it will take: the "clinical" preset on two cores."""
-
 
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -123,10 +120,3 @@ def read_steps(pipeline: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
     from ..preprocessing.pipeline import parse_pipeline
 
     return parse_pipeline(pipeline)
-
-
-def cost_words(steps: Sequence[Step], sequences: int) -> str:
-    """How long a preparation takes: "About 40 s; under 1 s when it was done before"."""
-    seconds = sequences * _SECONDS_PER_SHARE * sum(step.SHARE for step in steps)
-    told = f"{max(5, 5 * round(seconds / 5))} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    return f"About {told} for a raw head; about 1 s when it was done before"
