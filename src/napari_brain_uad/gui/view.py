@@ -72,6 +72,7 @@ class ViewOverlay:
         self._viewer = ref(viewer)
         self._before = viewer.scene.camera.orientation
         self._last = 0.0
+        self._waiting: str | None = None
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
         for edge, position in _EDGES.items():
@@ -110,6 +111,8 @@ class ViewOverlay:
     def convention(self) -> str:
         """Which way the viewer looks now: radiological or neurological."""
         viewer = self._viewer()
+        if self._waiting is not None:
+            return self._waiting
         left = viewer is None or str(viewer.scene.camera.orientation2d[1]) == "left"
         return "radiological" if left else "neurological"
 
@@ -119,7 +122,10 @@ class ViewOverlay:
         if viewer is None:
             return
         wanted = convention if convention in CONVENTIONS else CONVENTIONS[0]
-        viewer.scene.camera.orientation = _CAMERA[wanted]
+        # An empty canvas has no side to turn, and turning loads scipy.spatial: a quarter of a second, at the opening of the dock.
+        self._waiting = None if viewer.layers else wanted
+        if self._waiting is None:
+            viewer.scene.camera.orientation = _CAMERA[wanted]
         if wanted != remembered("convention"):
             remember("convention", wanted)
 
@@ -151,6 +157,8 @@ class ViewOverlay:
         viewer = self._viewer()
         if viewer is None:
             return
+        if self._waiting is not None and viewer.layers:
+            self.set_convention(self._waiting)
         for layer in viewer.layers if event is None else (event.value,):
             if isinstance(layer, Labels) and record(layer).get("kind") == "mask":
                 # What lies under a mask or a ground truth counts.
