@@ -53,7 +53,9 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self._others.setBrush(pg.mkBrush(_faded(FALSE_ALARM_COLOUR if live.has_truth else "#9A9A9A")))
         self._truth.setData(edges, np.log10(truth + 1.0))
         self._truth.setVisible(live.has_truth)
-        self.getAxis("bottom").setLabel(unit)
+        # The unit is a sentence, longer than the axis: it is told on hovering.
+        self.getAxis("bottom").setLabel("score")
+        self.setToolTip(f"Score: {unit}")
         margin = 0.01 * (edges[-1] - edges[0])
         self.setXRange(edges[0] - margin, edges[-1] + margin, padding=0)
         self.setYRange(0, float(np.log10(max(others.max(), truth.max(), 9) + 1.0)) * 1.08, padding=0)
