@@ -118,10 +118,10 @@ def test_output_folder_that_is_a_file(scan: Path, capsys: pytest.CaptureFixture[
     assert "Choose another --out" in err
 
 
-def test_raw_head_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_head_scored_as_it_is_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     nib.Nifti1Image(rng.rayleigh(10, (20, 20, 20)).astype(np.float32), np.diag([5.0, 5, 5, 1])).to_filename(tmp_path / "head.nii")
-    code, _, err = run("detect", tmp_path / "head.nii", "--out", tmp_path / "out", "--quiet", capsys=capsys)
+    code, _, err = run("detect", tmp_path / "head.nii", "--prepare", "never", "--out", tmp_path / "out", "--quiet", capsys=capsys)
     assert code == 0
     assert "whole head" in err
 

@@ -46,7 +46,7 @@ def test_wrong_pipelines_are_refused(entry, message):
 
 
 def test_presets_are_plain_data_and_come_back_from_json():
-    assert set(PRESETS) == {"threshold-i", "threshold-ii", "pddpm", "strega", "simple-slice-net", "baur", "clinical"}
+    assert set(PRESETS) == {"threshold-i", "threshold-ii", "pddpm", "strega", "simple-slice-net", "baur", "clinical", "native"}
     for one in PRESETS.values():
         steps = parse_pipeline(json.loads(json.dumps(one.pipeline)))
         assert parse_pipeline(as_data(steps)) == steps

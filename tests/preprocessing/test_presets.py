@@ -11,6 +11,7 @@ from napari_brain_uad.preprocessing.template import template
 
 SHAPES = {
     "clinical": (182, 218, 182),
+    "native": template().grid.shape,
     "threshold-i": (128, 128, 111),
     "threshold-ii": (224, 224, 4),
     "pddpm": (96, 96, 50),

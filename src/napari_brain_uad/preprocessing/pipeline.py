@@ -127,10 +127,8 @@ def run_pipeline(
 
     Raises
     ------
-    InputError
-        If a step is not known or does not fit the scan.
-    Cancelled
-        If the user stopped it.
+    InputError, Cancelled
+        If a step is not known or does not fit the scan; if the user stopped it.
     """
     progress = progress or Progress()
     steps = parse_pipeline(pipeline)

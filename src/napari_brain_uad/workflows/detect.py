@@ -132,14 +132,11 @@ def detect(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    method : str
-        A method's id (``brain-uad methods`` lists them).
-    params : Params or mapping, optional
-        The method's settings; its defaults otherwise.
-    mask : array of bool, str or Path, optional
-        The brain. Without it, it is found (see `workflows.ready.make_ready`).
-    truth : array of bool, str or Path, optional
-        Ground truth: adds metrics, and allows the threshold rule "best-dice".
+    method, params
+        A method's id (``brain-uad methods`` lists them), and its settings; its defaults otherwise.
+    mask, truth : array of bool, str or Path, optional
+        The brain; without it, it is found (see `workflows.ready.make_ready`). The ground truth adds metrics, and allows the rule
+        "best-dice".
     model : str or Path, optional
         Trained model, for methods that need one.
     post : PostParams, optional
@@ -152,20 +149,17 @@ def detect(
         "auto", "cpu", "cuda" or "mps".
     seed : int
         Fixes everything random: the same seed gives the same map.
-    progress : Progress, optional
-        Its cancelling stops the run.
 
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
         Each saying what failed, why, and what to do.
     """
-    progress = progress or Progress()
-    start = time.perf_counter()
+    progress, start = progress or Progress(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
     post = post or PostParams()
-    own_preset = method_class(method).INFO.preset
-    ready = make_ready(scan, mask, preset_id=own_preset, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
+    preset_id = method_class(method).INFO.preset
+    ready = make_ready(scan, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     scores = score_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.4, 0.6))
