@@ -156,3 +156,52 @@ def test_the_window_keeps_responding_during_pure_python_work(qtbot, parent):
     # The 95th percentile is what the machine's other load leaves alone; a stall in the main thread would move it.
     assert gaps[int(0.95 * len(gaps))] < 0.1
     QApplication.processEvents()
+
+
+def test_a_job_that_does_not_look_at_its_cancelling_is_left_to_itself_within_two_seconds(qtbot, parent):
+    heard = _Heard()
+    let_go = threading.Event()
+    job = workers.run(lambda progress: let_go.wait(20), parent=parent, **heard.callbacks())
+    start = time.monotonic()
+    job.cancel()
+    qtbot.waitUntil(lambda: heard.ended, timeout=3000)
+    assert time.monotonic() - start < 2
+    assert isinstance(heard.errors[0], Cancelled)
+    assert not job.running
+    let_go.set()
+    qtbot.waitUntil(lambda: job not in workers._RUNNING)
+    assert len(heard.errors) == 1
+    assert heard.done == []
+
+
+def test_news_arrive_in_order_before_the_end_and_in_the_main_thread(qtbot, parent):
+    heard, news = _Heard(), []
+
+    def work(progress, tell):
+        for number in range(20):
+            tell(number)
+        return "done"
+
+    def take(number):
+        assert threading.current_thread() is threading.main_thread()
+        assert not heard.ended
+        news.append(number)
+
+    workers.run_telling(work, parent=parent, on_news=take, **heard.callbacks())
+    qtbot.waitUntil(lambda: heard.ended)
+    assert news == list(range(20))
+    assert heard.done == ["done"]
+
+
+def test_no_news_after_cancelling(qtbot, parent):
+    heard, news, told = _Heard(), [], threading.Event()
+
+    def work(progress, tell):
+        told.wait(5)
+        tell("too late")
+
+    job = workers.run_telling(work, parent=parent, on_news=news.append, **heard.callbacks())
+    job.cancel()
+    told.set()
+    qtbot.waitUntil(lambda: heard.ended)
+    assert news == []

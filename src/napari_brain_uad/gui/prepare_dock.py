@@ -353,6 +353,7 @@ class PrepareDock(FileDrop):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.inputs)
         inside.addWidget(self.panel)
+        inside.addStretch(1)
         self._scroll = FittingScroll(content)
         self._after = QWidget()
         row = QHBoxLayout(self._after)

@@ -105,8 +105,9 @@ class PrepareInputs(QWidget):
             self.others.addItem(item)
         self.others.blockSignals(False)
         self._fold.setVisible(bool(self._layers))
-        height = max(1, min(_ROWS, len(self._layers))) * (self.others.sizeHintForRow(0) if self._layers else 0)
-        self.others.setFixedHeight(height + 2 * self.others.frameWidth() + 2)
+        # Not the size hint of a row: it is too small until the list was shown once.
+        row = self.others.fontMetrics().height() + 6
+        self.others.setFixedHeight(min(_ROWS, len(self._layers)) * row + 2 * self.others.frameWidth() + 4)
         self.scan_changed.emit()
 
     def _preset_chosen(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..core.errors import Cancelled
 from ..core.progress import Progress
@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 _REPORT_SECONDS = 0.05
 """Progress is passed on at most this often: a loop that reports every slice must not flood the event queue."""
+
+PATIENCE_MS = 1500
+"""How long a cancelled job may take to stop before it is left to itself."""
 
 _RUNNING: set[Job] = set()
 """Keeps a job's QObject alive until its thread has ended; a signal from a thread whose sender is gone would crash."""
@@ -71,8 +74,12 @@ class Job(QObject):
         return self._callbacks is not None
 
     def cancel(self) -> None:
-        """Ask the job to stop; `on_error` then gets `Cancelled`."""
+        """Ask the job to stop; `on_error` then gets `Cancelled`, after `PATIENCE_MS` at the latest.
+
+        A library may be in the middle of something that takes seconds; it ends on its own, and nobody waits for it.
+        """
         self._progress.cancel()
+        QTimer.singleShot(PATIENCE_MS, self._give_up)
 
     def abandon(self, _destroyed: object = None) -> None:
         """Ask the job to stop and deliver nothing any more."""
@@ -103,6 +110,12 @@ class Job(QObject):
     def _deliver_progress(self, fraction: float, message: str) -> None:
         if self._on_progress is not None and not self._progress.cancelled:
             self._on_progress(fraction, message)
+
+    def _give_up(self) -> None:
+        callbacks, self._callbacks = self._callbacks, None
+        self._on_progress = self._on_news = None
+        if callbacks is not None:
+            callbacks[1](Cancelled())
 
     def _deliver_news(self, news: object) -> None:
         if self._on_news is not None and not self._progress.cancelled:
