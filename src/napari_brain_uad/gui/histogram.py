@@ -16,6 +16,8 @@ _BARS = 200
 
 _LINE = "#E8E8E8"
 
+_TIP = "Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside"
+
 
 class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """Histogram of the brain's scores on a logarithmic axis, and the threshold as a line.
@@ -37,7 +39,7 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self.getAxis("left").setLabel("voxels")
         self.getAxis("left").setWidth(46)
         self.getAxis("bottom").setHeight(34)
-        self.setToolTip("Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside")
+        self.setToolTip(_TIP)
         self._others = self._bars(FALSE_ALARM_COLOUR)
         self._truth = self._bars(HIT_COLOUR)
         self.line = pg.InfiniteLine(movable=True, angle=90, pen=pg.mkPen(_LINE, width=2), hoverPen=pg.mkPen("w", width=4), name="threshold")
@@ -55,7 +57,7 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self._truth.setVisible(live.has_truth)
         # The unit is a sentence, longer than the axis: it is told on hovering.
         self.getAxis("bottom").setLabel("score")
-        self.setToolTip(f"Score: {unit}")
+        self.setToolTip(f"{_TIP}. Score: {unit}")
         margin = 0.01 * (edges[-1] - edges[0])
         self.setXRange(edges[0] - margin, edges[-1] + margin, padding=0)
         self.setYRange(0, float(np.log10(max(others.max(), truth.max(), 9) + 1.0)) * 1.08, padding=0)
