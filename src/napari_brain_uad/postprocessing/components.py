@@ -14,6 +14,10 @@ from .filters import bounding_box
 CONNECTIVITIES = (6, 18, 26)
 
 
+_COARSE = 2.0
+"""An axis whose voxels are more than this many times as long as the shortest is left out of the opening."""
+
+
 def label(mask: NDArray[np.bool_], connectivity: int = 26) -> NDArray[np.uint32]:
     """Number the connected components of a mask from 1; 0 is background.
 
@@ -53,26 +57,37 @@ def drop_small(mask: NDArray[np.bool_], min_voxels: int, connectivity: int = 26)
     return mask if min_voxels <= 1 else label_large(mask, min_voxels, connectivity) > 0
 
 
-def opening(mask: NDArray[np.bool_], iterations: int) -> NDArray[np.bool_]:
-    """Erode and dilate by `iterations` layers (face neighbours): cuts thin bridges and specks."""
+def opening(mask: NDArray[np.bool_], iterations: int, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> NDArray[np.bool_]:
+    """Erode and dilate by `iterations` layers (face neighbours): cuts thin bridges and specks.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (i, j, k)
+    iterations : int
+        Layers of voxels.
+    spacing : tuple of float
+        Voxel size in mm. Along an axis more than twice as coarse as the finest no layer is taken off: through 5 mm slices it would
+        delete every lesion that two slices show, at a scale where nothing thin is left to cut.
+    """
     if iterations == 0 or not mask.any():
         return mask
     opened = np.zeros_like(mask)
     box = bounding_box(mask)
     inner = mask[box]
-    # Shifted copies: on a volume of 1 mm eight times as fast as scipy's binary_opening, with the same result.
+    axes = tuple(axis for axis in range(3) if spacing[axis] <= _COARSE * min(spacing))
+    # Shifted copies give what scipy's binary_opening gives, in less time.
     for _ in range(iterations):
-        inner = _shrunk(inner)
+        inner = _shrunk(inner, axes)
     for _ in range(iterations):
-        inner = _grown(inner)
+        inner = _grown(inner, axes)
     opened[box] = inner
     return opened
 
 
-def _shrunk(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _shrunk(mask: NDArray[np.bool_], axes: tuple[int, ...]) -> NDArray[np.bool_]:
     """One layer (face neighbours) less; what lies outside the array counts as background."""
     out = mask.copy(order="K")
-    for axis in range(mask.ndim):
+    for axis in axes:
         kept, given = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
         kept[1:] &= given[:-1]
         kept[:-1] &= given[1:]
@@ -80,10 +95,10 @@ def _shrunk(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _grown(mask: NDArray[np.bool_], axes: tuple[int, ...]) -> NDArray[np.bool_]:
     """One layer (face neighbours) more."""
     out = mask.copy(order="K")
-    for axis in range(mask.ndim):
+    for axis in axes:
         wide, given = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
         wide[1:] |= given[:-1]
         wide[:-1] |= given[1:]

@@ -21,7 +21,9 @@ class PostParams(Params):
     gaussian_mm: float = param(0.0, "Gaussian smoothing of the score (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
     erode: int = param(0, "Layers taken off the brain mask before thresholding", unit="voxels", low=0, high=20, step=1)
     threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
-    opening: int = param(1, "Opening of the mask: layers eroded, then dilated", unit="voxels", low=0, high=10, step=1)
+    opening: int = param(
+        1, "Opening of the mask: layers eroded, then dilated (not across thick slices)", unit="voxels", low=0, high=10, step=1
+    )
     fill_holes: bool = param(False, "Fill holes that a region encloses")
     min_voxels: int = param(20, "Smallest region kept", unit="voxels", low=0, high=100_000, step=1)
     min_ml: float = param(0.0, "Smallest region kept; the larger of both limits counts", unit="ml", low=0.0, high=100.0, step=0.05)

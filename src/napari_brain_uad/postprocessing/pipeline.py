@@ -115,7 +115,7 @@ def postprocess(
         raise_errors(amap.name, (check_same_shape(amap.grid.shape, truth.shape, "ground truth"),))
     score, brain = filtered_score(amap, post) if filtered is None else filtered
     threshold = find_threshold(amap, post, (score, brain), truth=truth, healthy=healthy)
-    mask = opening(threshold.flag(score) & brain, post.opening)
+    mask = opening(threshold.flag(score) & brain, post.opening, amap.grid.spacing)
     if post.fill_holes:
         mask = fill_holes(mask)
     connectivity = int(post.connectivity)
