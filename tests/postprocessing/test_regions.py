@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from napari_brain_uad.core.volume import Grid
-from napari_brain_uad.postprocessing.regions import as_rows, boxes_2d, find_regions, number_regions
+from napari_brain_uad.postprocessing.regions import as_rows, boxes_2d, number_regions
 
 SHAPE = (24, 20, 18)
 LPS = np.diag([-1.0, -1.0, 1.0])
@@ -69,7 +69,7 @@ def test_strength_counts_from_the_threshold(grid: Grid) -> None:
     """A bright speck ranks below a large lesion that is only a little above the threshold."""
     score = np.zeros(SHAPE, np.float32)
     score[2, 2, 2], score[6:12, 5:11, 5:11] = 5.0, 1.5
-    regions = find_regions(score > 1, score, grid, threshold=1.0)
+    _, regions = number_regions(score > 1, score, grid, threshold=1.0)
     assert [region.voxels for region in regions] == [216, 1]
     ml = grid.voxel_volume_mm3 / 1000
     assert [region.strength for region in regions] == pytest.approx([216 * 0.5 * ml, 4 * ml])
@@ -78,7 +78,7 @@ def test_strength_counts_from_the_threshold(grid: Grid) -> None:
 def test_equal_strengths_are_ordered_by_volume_and_peak_at_their_first_voxel(grid: Grid) -> None:
     mask = np.zeros(SHAPE, bool)
     mask[2:4, 2, 2] = mask[10:14, 5, 5] = True
-    regions = find_regions(mask, np.ones(SHAPE, np.float32), grid)
+    _, regions = number_regions(mask, np.ones(SHAPE, np.float32), grid)
     assert [region.voxels for region in regions] == [4, 2]
     assert [region.peak_index for region in regions] == [(10, 5, 5), (2, 2, 2)]
 
@@ -97,7 +97,7 @@ def test_a_label_image_keeps_its_regions_apart(grid: Grid) -> None:
     given = np.zeros(SHAPE, np.int64)
     given[4, 4, 4:6] = 7
     given[4, 4, 6:9] = 1_000_000
-    regions = find_regions(given, np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE), grid)
+    _, regions = number_regions(given, np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE), grid)
     assert [(region.number, region.voxels) for region in regions] == [(1, 3), (2, 2)]
 
 
@@ -118,7 +118,7 @@ def test_boxes_2d(scene: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 def test_rows_are_json(grid: Grid, scene: tuple[np.ndarray, np.ndarray]) -> None:
-    regions = find_regions(*scene, grid)
+    _, regions = number_regions(*scene, grid)
     rows = json.loads(json.dumps(as_rows(regions), allow_nan=False))
     assert [row["region"] for row in rows] == list(range(1, len(regions) + 1))
     assert rows[0]["volume_ml"] == pytest.approx(regions[0].volume_ml, abs=1e-4)

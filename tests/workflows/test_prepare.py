@@ -11,10 +11,11 @@ import pytest
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask
 from napari_brain_uad.preprocessing.registration import correlation
 from napari_brain_uad.preprocessing.template import template
 from napari_brain_uad.workflows.load import load
-from napari_brain_uad.workflows.prepare import Patient, needs_preparation, prepare, prepare_many, prepare_patient, save_prepared
+from napari_brain_uad.workflows.prepare import Patient, prepare, prepare_many, prepare_patient, save_prepared
 
 QUICK = [{"step": "brain_extraction"}, {"step": "register_mni"}, {"step": "intensity"}]
 
@@ -92,9 +93,9 @@ def test_sequences_of_a_patient_share_brain_and_transform(tmp_path):
 
 def test_raw_heads_need_preparation_stripped_scans_do_not(scan):
     volume = load(scan)
-    assert not needs_preparation(volume)
+    assert estimate_brain_mask(volume).stripped
     noise = np.random.default_rng(0).normal(50, 10, volume.data.shape).astype(np.float32)
-    assert needs_preparation(volume.with_data(volume.data + noise))
+    assert not estimate_brain_mask(volume.with_data(volume.data + noise)).stripped
 
 
 def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tmp_path):

@@ -56,19 +56,6 @@ class Region:
     hit: bool | None = None
 
 
-def find_regions(
-    labels_or_mask: NDArray[Any],
-    score: NDArray[np.float32],
-    grid: Grid,
-    *,
-    connectivity: int = 26,
-    truth: NDArray[np.bool_] | None = None,
-    threshold: float | None = None,
-) -> tuple[Region, ...]:
-    """The regions of a mask or label image, the strongest first. See `number_regions`."""
-    return number_regions(labels_or_mask, score, grid, connectivity=connectivity, truth=truth, threshold=threshold)[1]
-
-
 def number_regions(
     labels_or_mask: NDArray[Any],
     score: NDArray[np.float32],

@@ -16,14 +16,13 @@ from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
 from ..io.nifti import write_mask, write_volume
 from ..preprocessing import cache as disk
-from ..preprocessing.brain_mask import estimate_brain_mask
 from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_settings
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
 from .load import load
-from .names import output_stem
+from .names import output_folder, output_stem
 
 Scan = Volume | str | Path
 
@@ -84,11 +83,6 @@ def prepare(
 def as_pipeline(preset_or_pipeline: str | Pipeline) -> Pipeline:
     """A pipeline from a preset's id, or as it is."""
     return preset(preset_or_pipeline).pipeline if isinstance(preset_or_pipeline, str) else preset_or_pipeline
-
-
-def needs_preparation(volume: Volume) -> bool:
-    """Whether a scan shows the whole head: it has no brain mask and is not skull-stripped."""
-    return volume.mask is None and not estimate_brain_mask(volume).stripped
 
 
 def prepare_patient(
@@ -165,11 +159,7 @@ def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str
     InputError
         If the folder cannot be made or written.
     """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Folder {folder.name} cannot be made", why=error.strerror or str(error), fix="Choose another --out") from error
+    folder = output_folder(out)
     stem = output_stem(prepared.volume.name, name)
     endings = {"scan": "prepared.nii.gz", "record": "preparation.json"}
     if prepared.volume.mask is not None:

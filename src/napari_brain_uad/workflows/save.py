@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..evaluation.figure import detection_figure
@@ -17,7 +16,7 @@ from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
-from .names import output_stem
+from .names import output_folder, output_stem
 
 
 def save_detection(detection: Detection, out: str | Path, *, progress: Progress | None = None) -> dict[str, Path]:
@@ -41,11 +40,7 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
         If the folder cannot be made or written.
     """
     progress = progress or Progress()
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Folder {folder.name} cannot be made", why=error.strerror or str(error), fix="Choose another --out") from error
+    folder = output_folder(out)
     amap, result = detection.map, detection.result
     stem = folder / output_stem(amap.name, amap.method)
     files = {
