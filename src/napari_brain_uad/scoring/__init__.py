@@ -1,0 +1,1 @@
+"""From an input and its reconstruction to a raw score."""

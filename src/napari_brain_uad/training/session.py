@@ -1,0 +1,77 @@
+"""Where one training runs, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingUpdate:
+    """What a training says of itself after a step.
+
+    Parameters
+    ----------
+    step, steps : int
+        Steps done, steps in all.
+    losses : dict of str to float
+        Mean of each part of the loss since the last update; "loss" is what was minimised.
+    validation : float or None
+        Loss on healthy scans the training has not seen, when it was just computed.
+    learning_rate : float
+        In use.
+    seconds : float
+        Since the training started or resumed.
+    samples_per_second : float
+        Since the last update.
+    pictures : array of float32, shape (n, 3, height, width), or None
+        Input, reconstruction and residual of validation slices, with each validation.
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    validation: float | None
+    learning_rate: float
+    seconds: float
+    samples_per_second: float
+    pictures: NDArray[np.float32] | None = None
+
+
+def _say_nothing(update: TrainingUpdate) -> None:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSession:
+    """Where a training runs. The default keeps everything in memory, on the CPU.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Takes checkpoints and the log (``log.csv``); nothing is written when None.
+    resume : bool
+        Go on from the checkpoint in `folder`; the result is the same to the bit as without the break (on the CPU).
+    device : str
+        "cpu", "cuda" or "mps".
+    devices, nodes : int
+        How many of them on how many machines (Fabric's DDP when more than one).
+    validation : sequence of Volume
+        Healthy scans that are not trained on.
+    report : callable
+        Called with a `TrainingUpdate` now and then, from the thread that trains.
+    """
+
+    folder: Path | None = None
+    resume: bool = False
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    validation: Sequence[Volume] = ()
+    report: Callable[[TrainingUpdate], None] = _say_nothing
