@@ -29,18 +29,18 @@ CACHE_BYTES = 10 * 1024**3
 _PACKAGES = ("SimpleITK", "deepbet", "torch", "numpy", "scipy", "scikit-image")
 
 
-def cache_dir() -> Path:
-    """Folder of prepared scans: ``BRAIN_UAD_CACHE`` if set, else the system's folder for caches."""
+def cache_dir(kind: str = "prepared") -> Path:
+    """Folder of what is kept, of prepared scans by default: in ``BRAIN_UAD_CACHE`` if set, else in the system's folder for caches."""
     told = os.environ.get("BRAIN_UAD_CACHE")
     if told:
-        return Path(told)
+        return Path(told) / kind
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "napari-brain-uad" / "prepared"
+    return base / "napari-brain-uad" / kind
 
 
 def cache_key(volume: Volume, pipeline: Pipeline, reference: Reference | None = None) -> str:
@@ -90,7 +90,7 @@ def store(key: str, prepared: Prepared) -> None:
             arrays[name] = np.packbits(mask.ravel(order="F"))
     with atomic_path(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes its own flag for an array
-    _prune(path.parent)
+    prune(path.parent)
 
 
 def find(key: str, native: Volume) -> Prepared | None:
@@ -130,8 +130,8 @@ def _path(key: str) -> Path:
     return cache_dir() / f"{key}.npz"
 
 
-def _prune(folder: Path) -> None:
-    """Remove the entries used longest ago until the cache is small enough."""
+def prune(folder: Path) -> None:
+    """Remove the entries used longest ago until a folder of the cache is small enough."""
     entries = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in folder.glob("*.npz"))
     excess = sum(size for _, size, _ in entries) - CACHE_BYTES
     for _, size, entry in entries:

@@ -106,6 +106,11 @@ def score_volume(
 ) -> AnomalyMap:
     """The slow half of `detect`: the raw anomaly map of a prepared volume, its provenance completed."""
     detector = load_detector(method, params=params, model=model)
+    return score_with(detector, volume, device=device, seed=seed, progress=progress)
+
+
+def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
+    """`score_volume` with a detector that is loaded already."""
     used = resolve_device(device, detector.INFO.devices)
     amap = detector.score(volume, seed=seed, progress=progress or Progress())
     return replace(amap, provenance={**amap.provenance, "device": used.words})
