@@ -1,0 +1,29 @@
+"""Lightning Fabric, set up for a session."""
+
+from __future__ import annotations
+
+import logging
+
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from .precision import fabric_precision
+from .session import TrainingSession
+
+
+def make_fabric(session: TrainingSession, precision: str) -> Fabric:
+    """Fabric on the session's devices; with several, their processes are started or joined here (torchrun and SLURM start them)."""
+    # It tells the precision on standard error; the session is told in its own way.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    several = session.devices * session.nodes > 1
+    fabric = Fabric(
+        accelerator=session.device,
+        devices=session.devices,
+        num_nodes=session.nodes,
+        # A network may be called twice in a step, which sharing its buffers at every call would break; the loop shares them itself.
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        precision=fabric_precision(precision),  # type: ignore[arg-type]
+    )
+    if several:
+        fabric.launch()
+    return fabric

@@ -1,0 +1,313 @@
+"""The one training loop, on Lightning Fabric: a CPU, a GPU, or several on several machines.
+
+Everything random depends on the seed and the step alone. A run that was interrupted and resumed therefore ends with the same
+weights to the bit (on the CPU), and a run on several processes sees the batches and random numbers of a single one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.errors import Cancelled, InputError, ModelError
+from ..core.progress import Progress
+from . import checkpoints
+from .ahead import Ahead
+from .draws import TRAINING, VALIDATION, WEIGHTS, Draw, seed_of
+from .fabric import make_fabric
+from .log import TrainingLog
+from .losses import Losses
+from .memory import out_of_memory, too_little_memory
+from .optimization import MovingAverage, learning_rate, make_optimizer
+from .params import TrainingParams
+from .precision import channels_last, choose_precision, to_layout
+from .session import TrainingSession, TrainingUpdate
+from .sources import ArraySource, BatchSource
+from .task import Task
+
+__all__ = ["ArraySource", "BatchSource", "Draw", "Task", "run_training"]
+
+_PICTURES = 6
+_FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "precision"})
+"""Settings that may change when a training is resumed."""
+
+
+def run_training(
+    task: Task, source: BatchSource, *, training: TrainingParams, seed: int, session: TrainingSession, progress: Progress
+) -> dict[str, NDArray[Any]]:
+    """Train a network.
+
+    Parameters
+    ----------
+    task : Task
+        The network and its loss.
+    source : BatchSource
+        Healthy samples.
+    training : TrainingParams
+        How.
+    seed : int
+        Fixes everything random.
+    session : TrainingSession
+        Where, and whom to tell.
+    progress : Progress
+        Told at every step; its cancelling stops the training after the step, with a checkpoint to resume from.
+
+    Returns
+    -------
+    dict of str to array
+        The network's state: the moving average of the weights when there is one, of the best validation when patience is asked for.
+
+    Raises
+    ------
+    ModelError
+        If the loss becomes NaN or infinite; the last good checkpoint stays. If there is nothing to resume, or it was another training.
+    DeviceError
+        If the memory does not suffice for a single sample.
+    Cancelled
+        If the user stopped it.
+    """
+    if session.devices * session.nodes > 1 and training.batch_size % (session.devices * session.nodes):
+        why = f"{training.batch_size} cannot be shared equally among {session.devices * session.nodes} devices"
+        raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
+    return _Run(task, source, training, seed, session, progress).run()
+
+
+class _Run:
+    """One training: what `run_training` keeps between its steps."""
+
+    def __init__(
+        self, task: Task, source: BatchSource, training: TrainingParams, seed: int, session: TrainingSession, progress: Progress
+    ) -> None:
+        self.task, self.source, self.training, self.seed, self.session, self.progress = task, source, training, seed, session, progress
+        progress.update(0.0, "Building the network")
+        self.settings = {name: value for name, value in asdict(training).items() if name not in _FREE} | {"seed": seed}
+        snapshot = None
+        if session.resume and session.folder is not None and checkpoints.exists(session.folder):
+            snapshot = checkpoints.load(session.folder, self.settings)
+        kept: dict[str, Any] = {} if snapshot is None else snapshot.counts
+        # What "auto" chose stays: another number format would give other weights.
+        self.precision, self.words = choose_precision(kept.get("precision", training.precision), session.device)
+        self.fabric = make_fabric(session, self.precision)
+        torch.manual_seed(seed_of(seed, WEIGHTS))
+        network = task.build()
+        channels_last(network)
+        if self.fabric.world_size > 1 and session.device == "cuda":
+            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        self.network, self.optimizer = self.fabric.setup(network, make_optimizer(network, training))
+        self.bare = network
+        self.average = MovingAverage(network, training.ema_decay) if training.ema_decay > 0 else None
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_loss: float = math.inf if kept.get("best_loss") is None else kept["best_loss"]
+        self.waited: int = kept.get("waited", 0)
+        self.parts: int = kept.get("parts", 1)
+        self.earlier: float = kept.get("seconds", 0.0)
+        self.step = 0
+        self.saved = -1
+        if snapshot is not None:
+            self._take_over(snapshot)
+        share = training.batch_size // self.fabric.world_size
+        self.rows = (share * self.fabric.global_rank, share * (self.fabric.global_rank + 1))
+        self.losses = Losses(self.fabric.device)
+        self.start = self.told = time.perf_counter()
+        self.log = TrainingLog(session.folder if self.fabric.is_global_zero else None, self.step)
+
+    def run(self) -> dict[str, NDArray[Any]]:
+        """All steps that are left."""
+        if self.step >= self.training.steps or self._waited_enough():
+            return self._result()
+        self.progress.update(self.step / self.training.steps, f"Training in {self.words}")
+        with Ahead(self.source, self.training.steps, self.training.batch_size, self.rows) as ahead:
+            while self.step < self.training.steps and not self._waited_enough():
+                self._one_step(ahead.take(self.step))
+                self.step += 1
+                try:
+                    self._after_step()
+                except Cancelled:
+                    self._checkpoint()
+                    raise
+        self._checkpoint()
+        return self._result()
+
+    def _waited_enough(self) -> bool:
+        return self.training.patience > 0 and self.waited >= self.training.patience
+
+    def _one_step(self, batch: torch.Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.training)
+        batch = to_layout(batch.to(self.fabric.device, torch.float32, non_blocking=True))
+        while True:
+            try:
+                self._gradients(batch)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if self.parts >= len(batch):
+                    raise too_little_memory(self.session.device) from error
+            self._smaller_parts(len(batch))
+        if self.losses.window == 1:
+            self.losses.check()
+        if self.training.clip_norm > 0:
+            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.training.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update(self.bare, self.step)
+
+    def _gradients(self, batch: torch.Tensor) -> None:
+        """Gradients of the whole batch, one part of it after the other when memory is short."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, torch.Tensor] = {}
+        edges = np.linspace(0, len(batch), self.parts + 1).round().astype(int)
+        for low, high in pairwise(edges.tolist()):
+            first, last = self.rows[0] + low, self.rows[0] + high
+            # Dropout: each process and part has numbers of its own.
+            torch.manual_seed(seed_of(self.seed, TRAINING, self.step, first))
+            draw = Draw(seed_of(self.seed, TRAINING, self.step), first, last, self.training.batch_size, self.fabric.device)
+            share = (high - low) / len(batch)
+            with self.fabric.no_backward_sync(self.network, enabled=high < len(batch)):
+                losses = self.task.loss(self.network, batch[low:high], draw)
+                self.fabric.backward(losses["loss"] * share if share < 1 else losses["loss"])
+            for name, value in losses.items():
+                part = value.detach().float() * share
+                sums[name] = sums[name] + part if name in sums else part
+        self.losses.add(self.step, sums)
+
+    def _smaller_parts(self, rows: int) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.parts = min(2 * self.parts, rows)
+        self.progress.update(
+            self.step / self.training.steps, f"Out of memory: batches are now worked on in {self.parts} parts; the result is the same"
+        )
+
+    def _after_step(self) -> None:
+        """Tell, validate and keep, each when it is due. Validation and checkpoint come at fixed steps, the rest by the clock."""
+        last = self.step == self.training.steps
+        validation, pictures = None, None
+        if last or self.step % self.training.validate_every == 0:
+            validation, pictures = self._validate()
+        if last or self.step % self.training.checkpoint_every == 0:
+            self._checkpoint()
+        now = time.perf_counter()
+        # Ever rarer in long trainings: the log of a week is a few thousand rows.
+        if last or validation is not None or now - self.told >= max(1.0, (now - self.start) / 500):
+            self._tell(now, validation, pictures)
+        else:
+            self.progress.update(self.step / self.training.steps)
+
+    def _tell(self, now: float, validation: float | None, pictures: NDArray[np.float32] | None) -> None:
+        steps, means = self.losses.means()
+        rate = steps * self.training.batch_size / max(now - self.told, 1e-9)
+        update = TrainingUpdate(
+            step=self.step,
+            steps=self.training.steps,
+            losses=means,
+            validation=validation,
+            learning_rate=learning_rate(self.step - 1, self.training),
+            seconds=now - self.start,
+            samples_per_second=rate,
+            pictures=pictures,
+        )
+        self.told = now
+        if self.fabric.is_global_zero:
+            self.log.add(update)
+            self.session.report(update)
+        healthy = "" if validation is None else f", healthy {validation:.4g}"
+        said = f"Step {self.step:,} of {self.training.steps:,}, loss {means['loss']:.4g}{healthy}, {rate:.0f} samples/s"
+        self.progress.update(self.step / self.training.steps, said)
+
+    def _validate(self) -> tuple[float | None, NDArray[np.float32] | None]:
+        """Mean loss on the held-out samples and some pictures, with the weights that would be saved; keeps the best."""
+        self._share_statistics()
+        if self.average is None:
+            loss, pictures = self._loss_on_validation()
+        else:
+            with self.average.in_use(self.bare):
+                loss, pictures = self._loss_on_validation()
+        if loss is not None and self.training.patience > 0:
+            if loss < self.best_loss:
+                self.best_loss, self.waited = loss, 0
+                self.best = {name: value.detach().clone() for name, value in self._weights().items()}
+            else:
+                self.waited += 1
+        return loss, pictures
+
+    @torch.no_grad()
+    def _loss_on_validation(self) -> tuple[float | None, NDArray[np.float32] | None]:
+        self.network.eval()
+        total = torch.zeros(2, dtype=torch.float64)
+        pictures = None
+        for number, batch in enumerate(self.source.validation()):
+            self.progress.check()
+            if number % self.fabric.world_size != self.fabric.global_rank:
+                continue
+            batch = to_layout(batch.to(self.fabric.device, torch.float32))
+            seed = seed_of(self.seed, VALIDATION, number)
+            torch.manual_seed(seed)
+            loss = self.task.loss(self.network, batch, Draw(seed, 0, len(batch), len(batch), self.fabric.device))["loss"]
+            total += torch.tensor([float(loss) * len(batch), len(batch)], dtype=torch.float64)
+            if number == 0:
+                some = np.linspace(0, len(batch) - 1, min(_PICTURES, len(batch))).round().astype(int)
+                pictures = self.task.pictures(self.network, batch[some.tolist()]).float().cpu().numpy()
+        self.network.train()
+        if self.fabric.world_size > 1:
+            total = self._all(total, "sum")
+        loss_sum, count = total.tolist()
+        return (loss_sum / count if count else None), pictures
+
+    def _all(self, value: torch.Tensor, how: str) -> torch.Tensor:
+        """The sum or mean over all processes."""
+        return cast(torch.Tensor, self.fabric.all_reduce(value.to(self.fabric.device, torch.float32), reduce_op=how))
+
+    def _share_statistics(self) -> None:
+        """Running statistics are each process's own while training; what is validated and saved is their mean."""
+        if self.fabric.world_size > 1:
+            for buffer in self.bare.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self._all(buffer, "mean"))
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return self.bare.state_dict() if self.average is None else self.average.weights
+
+    def _checkpoint(self) -> None:
+        self.losses.check()
+        self._share_statistics()
+        if self.session.folder is None or not self.fabric.is_global_zero or self.saved == self.step:
+            return
+        counts = {
+            "precision": self.precision,
+            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
+            "waited": self.waited,
+            "parts": self.parts,
+            "seconds": self.earlier + time.perf_counter() - self.start,
+        }
+        average = {} if self.average is None else self.average.weights
+        optimizer = self.optimizer.state_dict()["state"]
+        snapshot = checkpoints.Snapshot(self.step, self.bare.state_dict(), optimizer, average, self.best, counts)
+        checkpoints.save(self.session.folder, snapshot, self.settings)
+        self.saved = self.step
+
+    def _take_over(self, snapshot: checkpoints.Snapshot) -> None:
+        self.step = self.saved = snapshot.step
+        try:
+            self.bare.load_state_dict(snapshot.network)
+        except RuntimeError as error:
+            raise ModelError("The training cannot be resumed", why="its network has another shape", fix="Start a new training") from error
+        whole = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({**whole, "state": {number: dict(entry) for number, entry in snapshot.optimizer.items()}})
+        if self.average is not None:
+            for name, value in snapshot.average.items():
+                self.average.weights[name].copy_(value)
+        self.best = {name: value.to(self.fabric.device) for name, value in snapshot.best.items()}
+
+    def _result(self) -> dict[str, NDArray[Any]]:
+        self._share_statistics()
+        return {name: checkpoints.as_array(value).copy() for name, value in (self.best or self._weights()).items()}
