@@ -60,6 +60,12 @@ class MethodInfo:
         For the estimate before a run: time on one CPU core, peak memory on top of the scan.
     measured : tuple of Measurement
         Scores on named scans.
+    presets : str
+        Where the paper and its authors' code disagree, and what each preset is, in words.
+    models_of : tuple of str
+        Further methods whose models it can score with.
+    colour_limits : tuple of float, optional
+        Fixed scale for heatmaps of the raw score, so that two scans can be compared by eye; None = each map's own range.
     """
 
     id: str
@@ -78,6 +84,9 @@ class MethodInfo:
     seconds_per_megavoxel: float = 1.0
     bytes_per_voxel: float = 16.0
     measured: tuple[Measurement, ...] = ()
+    presets: str = ""
+    models_of: tuple[str, ...] = ()
+    colour_limits: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON data."""
@@ -95,8 +104,12 @@ class Detector(Protocol):
     INFO: ClassVar[MethodInfo]
     Params: ClassVar[type[AnyParams]]
     params: AnyParams
+    device: str
+    """Where it computes: "cpu", "cuda" or "mps"."""
 
-    def fit(self, volumes: Sequence[Volume], *, seed: int, progress: Progress) -> None:
+    def fit(
+        self, volumes: Sequence[Volume], *, seed: int = 0, progress: Progress | None = None, training: Any = None, session: Any = None
+    ) -> None:
         """Learn what healthy looks like.
 
         Parameters
@@ -107,6 +120,10 @@ class Detector(Protocol):
             Fixes everything random.
         progress : Progress
             Told how far it is; its cancelling stops the training within two seconds.
+        training : training.params.TrainingParams, optional
+            How a network is trained; the method's own defaults when None. Methods without a network have no use for it.
+        session : training.session.TrainingSession, optional
+            Where it is trained, what to resume, whom to tell.
 
         Raises
         ------

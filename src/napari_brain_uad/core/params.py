@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self, cast, get_type_hints
+from typing import Any, ClassVar, Self, cast, get_type_hints
 
 from .errors import InputError
 
@@ -74,6 +74,9 @@ class Params:
         For a wrong type, a value outside its range or choices, or (in `from_dict`) an unknown name; the field is named.
     """
 
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {}
+    """Named settings: where a paper and its authors' code disagree, "paper" and "code"; "tiny" is for trying out in seconds."""
+
     def __post_init__(self) -> None:
         for name, kind, info in self.describe():
             value = _coerce(type(self).__name__, name, getattr(self, name), kind)
@@ -98,6 +101,13 @@ class Params:
             if name not in known:
                 raise InputError(f"{cls.__qualname__} has no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}")
         return cls(**values)
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """The settings called `name`, one of `PRESETS`."""
+        if name not in cls.PRESETS:
+            raise InputError(f"{cls.__qualname__} has no preset '{name}'", fix=f"Presets: {', '.join(cls.PRESETS) or 'none'}")
+        return cls.from_dict(cls.PRESETS[name])
 
     @classmethod
     def from_strings(cls, assignments: Mapping[str, str]) -> Self:

@@ -17,6 +17,8 @@ from ..core.params import Params as AnyParams
 from ..core.progress import Progress
 from ..core.provenance import array_sha256, state_sha256, versions
 from ..core.volume import Volume
+from ..training.params import TrainingParams
+from ..training.session import TrainingSession
 
 
 class BaseDetector(ABC):
@@ -35,6 +37,11 @@ class BaseDetector(ABC):
 
     INFO: ClassVar[MethodInfo]
     Params: ClassVar[type[AnyParams]]
+    Training: ClassVar[type[TrainingParams] | None] = None
+    """Settings of its training; None for methods that train in one go or not at all."""
+
+    device: str = "cpu"
+    """Where it computes; set it before `fit`, `load_state` and `score`."""
 
     def __init__(self, params: AnyParams | None = None) -> None:
         own = self.Params() if params is None else params
@@ -46,7 +53,15 @@ class BaseDetector(ABC):
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         """The raw score, shape of the volume; what lies outside `mask` is ignored by the caller."""
 
-    def fit(self, volumes: Sequence[Volume], *, seed: int = 0, progress: Progress | None = None) -> None:
+    def fit(
+        self,
+        volumes: Sequence[Volume],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        training: TrainingParams | None = None,
+        session: TrainingSession | None = None,
+    ) -> None:
         """Learn from healthy scans; methods that learn nothing refuse, so that nobody believes they did."""
         raise InputError(f"{self.INFO.id} learns nothing from data", fix="Use it as it is, without training")
 
@@ -88,13 +103,19 @@ class BaseDetector(ABC):
         """Score of the voxels outside the brain: 0, or less where a raw score can be negative, so that they rank last."""
         return min(0.0, float(scores.min()))
 
+    def _colour_limits(self) -> tuple[float, float] | None:
+        """Fixed colour scale of the map with the settings in use; `gui.layers` finds it in the provenance."""
+        return self.INFO.colour_limits
+
     def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+        limits = self._colour_limits()
         return {
             "method": {
                 "id": self.INFO.id,
                 "paper": self.INFO.paper,
                 "params": self.params.as_dict(),
                 "weights_sha256": state_sha256(self.state()),
+                "colour_limits": None if limits is None else list(limits),
             },
             "seed": seed,
             "input": {

@@ -21,6 +21,8 @@ from ..core.params import Params, param
 from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Volume
+from ..training.params import TrainingParams
+from ..training.session import TrainingSession
 from ._base import BaseDetector
 
 _STATE = {"mean": (3, "f"), "deviation": (3, "f"), "support": (3, "b"), "components": (2, "f"), "affine": (2, "f")}
@@ -78,7 +80,15 @@ class Covariance(BaseDetector):
         super().__init__(params)
         self._state: State = {}
 
-    def fit(self, volumes: Sequence[Volume], *, seed: int = 0, progress: Progress | None = None) -> None:
+    def fit(
+        self,
+        volumes: Sequence[Volume],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        training: TrainingParams | None = None,
+        session: TrainingSession | None = None,
+    ) -> None:
         """Mean, standard deviation and principal components of the healthy scans.
 
         Raises

@@ -92,7 +92,10 @@ def contrast_limits(data: NDArray[np.float32], mask: NDArray[np.bool_] | None = 
 
 
 def score_limits(amap: AnomalyMap) -> tuple[float, float]:
-    """Colour limits of a heatmap: 0 to 1 for scores that live there, else from the brain's lowest to its 99.9th percentile."""
+    """Colour limits of a heatmap: the method's fixed ones, or 0 to 1 for scores that live there, or the brain's own range."""
+    fixed = amap.provenance.get("method", {}).get("colour_limits")
+    if fixed is not None:
+        return float(fixed[0]), float(fixed[1])
     scores = amap.brain_scores()
     low, high = float(scores.min()), float(scores.max())
     if low >= 0.0 and high <= 1.0:

@@ -1,0 +1,158 @@
+"""Any scan as a stack of axial slices of one size, centred on the brain, and scores of such slices back on the scan's grid.
+
+What 2-D methods look at. Voxel axes are taken as the anatomical ones (arrays are RAS+, see `core.volume`): an oblique scan is sliced
+along its own axes, and nothing is rotated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.volume import Volume
+
+Axes = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+INSIDE = 0.5
+"""A pixel belongs to the brain when at least this fraction of it does."""
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """The size of the slices.
+
+    Parameters
+    ----------
+    height, width : int
+        Pixels from posterior to anterior (rows) and from left to right (columns).
+    pixel_mm, step_mm : float
+        Size of a pixel, and distance between slices.
+    """
+
+    height: int = 128
+    width: int = 128
+    pixel_mm: float = 1.6
+    step_mm: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Axial slices of a scan, from inferior to superior.
+
+    Parameters
+    ----------
+    data : array of float32, shape (S, H, W)
+        ``data[s, h, w]``: s runs to superior, h to anterior, w to the patient's right; 0 outside the brain.
+    mask : array of bool, shape (S, H, W)
+        The brain.
+    positions : three arrays of float64, shapes (W,), (H,), (S,)
+        Voxel index i, j and k of the pixels' centres in the scan they were cut from.
+    shape : tuple of int
+        The scan's shape (I, J, K).
+    """
+
+    data: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    positions: Axes
+    shape: tuple[int, int, int]
+
+    def with_data(self, data: NDArray[np.float32]) -> Slices:
+        """Other values at the same places."""
+        return replace(self, data=data)
+
+    def back(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of slices at the voxels of the scan, linear between the pixels of the brain; 0 where none is near.
+
+        Parameters
+        ----------
+        score : array of float32, shape (S, H, W)
+            Only what lies inside `mask` counts.
+
+        Returns
+        -------
+        array of float32, shape (I, J, K)
+        """
+        weights = []
+        for count, axis in zip(self.shape, self.positions, strict=True):
+            start, step = axis[0], axis[1] - axis[0] if len(axis) > 1 else 1.0
+            weights.append(_weights((np.arange(count) - start) / step, len(axis)))
+        three = (weights[0], weights[1], weights[2])
+        share = _separable(self.mask.astype(np.float32).transpose(2, 1, 0), three)
+        values = _separable(np.where(self.mask, score, np.float32(0.0)).transpose(2, 1, 0), three)
+        result = np.zeros(self.shape, np.float32)
+        return np.divide(values, share, out=result, where=share > 1e-3)
+
+
+def to_slices(volume: Volume, grid: SliceGrid, *, interpolation: Literal["linear", "nearest"] = "linear") -> Slices:
+    """Cut a scan of any grid into slices of one grid, centred on the box around its brain.
+
+    Parameters
+    ----------
+    volume : Volume
+        Its mask is the brain; all of it when it has none.
+    grid : SliceGrid
+        The slices wanted. Their number follows from the brain's height.
+    interpolation : {"linear", "nearest"}
+        "linear" takes the values from inside the brain only (normalised convolution) and averages over what a coarser pixel
+        covers (a triangle as wide as two pixels), so that fine detail does not alias. "nearest" is for labels.
+    """
+    mask = np.ones(volume.data.shape, np.bool_) if volume.mask is None else volume.mask
+    positions = _positions(mask, volume.grid.spacing, grid)
+    cut = _cut_nearest if interpolation == "nearest" else _cut_linear
+    data, inside = cut(volume.data, mask, positions)
+    shape = (int(mask.shape[0]), int(mask.shape[1]), int(mask.shape[2]))
+    return Slices(np.ascontiguousarray(data.transpose(2, 1, 0)), np.ascontiguousarray(inside.transpose(2, 1, 0)), positions, shape)
+
+
+def _positions(mask: NDArray[np.bool_], spacing: tuple[float, float, float], grid: SliceGrid) -> Axes:
+    sides = [np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
+    centres = [(side[0] + side[-1]) / 2.0 if side.size else (count - 1) / 2.0 for side, count in zip(sides, mask.shape, strict=True)]
+    thick = (sides[2][-1] - sides[2][0] + 1) * spacing[2] if sides[2].size else spacing[2]
+    counts = (grid.width, grid.height, max(1, int(np.ceil(thick / grid.step_mm - 1e-6))))
+    steps = (grid.pixel_mm / spacing[0], grid.pixel_mm / spacing[1], grid.step_mm / spacing[2])
+    axes = [centre + (np.arange(n) - (n - 1) / 2.0) * step for centre, n, step in zip(centres, counts, steps, strict=True)]
+    return axes[0], axes[1], axes[2]
+
+
+def _cut_nearest(data: NDArray[np.float32], mask: NDArray[np.bool_], axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    rounded = [np.rint(axis).astype(int) for axis in axes]
+    taken = np.ix_(*(np.clip(axis, 0, n - 1) for axis, n in zip(rounded, mask.shape, strict=True)))
+    seen = np.ix_(*((axis >= 0) & (axis < n) for axis, n in zip(rounded, mask.shape, strict=True)))
+    inside = mask[taken] & seen[0] & seen[1] & seen[2]
+    return np.where(inside, data[taken], np.float32(0.0)), inside
+
+
+def _cut_linear(data: NDArray[np.float32], mask: NDArray[np.bool_], axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    weights = [_weights(axis, n) for axis, n in zip(axes, mask.shape, strict=True)]
+    three = (weights[0], weights[1], weights[2])
+    share = _separable(mask.astype(np.float32), three)
+    values = _separable(np.where(mask, data, np.float32(0.0)), three)
+    inside = share >= INSIDE
+    result = np.zeros(share.shape, np.float32)
+    np.divide(values, share, out=result, where=inside)
+    return result, inside
+
+
+def _weights(at: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """Matrix (len(at), count) that reads `count` samples at the positions `at`: linear, or a wider triangle when they lie coarser.
+
+    A row is zero where the position lies more than half a sample outside; nearer the edge the outermost sample goes on.
+    """
+    radius = max(1.0, float(at[1] - at[0]) if len(at) > 1 else 1.0)
+    inside = (at >= -0.5) & (at <= count - 0.5)
+    clamped = np.clip(at, 0, count - 1)
+    rows = np.maximum(0.0, 1.0 - np.abs(clamped[:, None] - np.arange(count)) / radius)
+    rows /= rows.sum(axis=1, keepdims=True)
+    return np.asarray(rows * inside[:, None], dtype=np.float32)
+
+
+def _separable(
+    data: NDArray[np.float32], weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Apply one matrix along each axis (each turn moves the axis done to the end, so after three the order is as it was)."""
+    for matrix in weights:
+        data = np.tensordot(data, matrix, axes=(0, 1))
+    return data
