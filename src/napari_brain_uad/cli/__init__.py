@@ -13,6 +13,7 @@ from typing import Any
 from ..core.errors import BrainUADError, InputError
 from ..core.provenance import NOTICE, package_version
 from .datasets import add_datasets
+from .models import add_models
 from .prepare import add_prepare
 from .terminal import progress_bar, say
 
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, add_datasets, _add_demo):
+    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, add_models, add_datasets, _add_demo):
         add(commands)
     return parser
 
@@ -66,7 +67,9 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="trained model (.safetensors), for methods that need one")
+    parser.add_argument(
+        "--model", metavar="ID", help="trained model: an id of `brain-uad models`, or a file (default: the one for the scan's sequence)"
+    )
     _add_method_settings(parser)
     parser.add_argument(
         "--threshold",
@@ -196,7 +199,7 @@ def _detect(arguments: argparse.Namespace) -> int:
         detection = detect(
             load(arguments.scan, index=arguments.volume),
             arguments.method,
-            params=params if arguments.model is None else _assigned(params, arguments.set),
+            params=_assigned(params, arguments.set),
             mask=arguments.mask,
             truth=arguments.truth,
             model=arguments.model,
@@ -213,7 +216,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
 
 def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Only the settings that were given: a model brings the others."""
+    """Only the settings that were given: a model may bring the others."""
     return {name: value for name, value in params.as_dict().items() if name in _assignments(given)}
 
 

@@ -56,6 +56,16 @@ class Checkpoint:
     sha256: str
 
 
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """A model's description without its arrays; see `Checkpoint` for the fields."""
+
+    method: str
+    params: dict[str, Any]
+    meta: dict[str, Any]
+    sha256: str
+
+
 def save_checkpoint(path: Path | str, *, method: str, params: Mapping[str, Any], state: State, meta: Mapping[str, Any]) -> None:
     """Write a model as ``NAME.safetensors`` and ``NAME.json``; one that is there already is replaced.
 
@@ -73,7 +83,7 @@ def save_checkpoint(path: Path | str, *, method: str, params: Mapping[str, Any],
     InputError
         If the files cannot be written.
     """
-    tensors, sidecar = _files(Path(path))
+    tensors, sidecar = checkpoint_files(Path(path))
     if not state_is_finite(state):
         raise ModelError(f"{tensors.name} was not written", why="the model holds NaN or infinite numbers", fix="Train with other settings")
     data = save({name: np.asarray(array, order="C") for name, array in state.items()})
@@ -106,7 +116,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     ModelError
         If a file is missing, of another format (pickle, zip, ...), damaged, changed, or holds NaN or infinity.
     """
-    tensors, sidecar = _files(Path(path))
+    tensors, sidecar = checkpoint_files(Path(path))
     records = _records(sidecar)
     data = _read(tensors, _MAX_TENSORS)
     _check_layout(tensors, data)
@@ -123,7 +133,23 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     return Checkpoint(record["method"], record["params"], state, record["meta"], sha256)
 
 
-def _files(path: Path) -> tuple[Path, Path]:
+def read_record(path: Path | str) -> CheckpointRecord:
+    """What a model's JSON says, for lists: the arrays are neither read nor checked, which `load_checkpoint` does.
+
+    Raises
+    ------
+    ModelError
+        If the JSON is missing, damaged or changed, or there is no ``.safetensors`` file beside it.
+    """
+    tensors, sidecar = checkpoint_files(Path(path))
+    record = _records(sidecar)[0]
+    if not is_file(tensors):
+        raise ModelError(tensors.name, why="there is no such file", fix="Keep a model's .safetensors and .json files together")
+    return CheckpointRecord(record["method"], record["params"], record["meta"], record["sha256"])
+
+
+def checkpoint_files(path: Path) -> tuple[Path, Path]:
+    """The ``.safetensors`` and the ``.json`` file of a model, whichever of them (or neither suffix) is given."""
     name = path.name
     for suffix in (".safetensors", ".json"):
         name = name.removesuffix(suffix)

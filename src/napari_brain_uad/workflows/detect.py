@@ -26,6 +26,7 @@ from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from .command import detect_command
 from .devices import resolve_device
 from .load import MaskInput, as_mask
+from .models import Model, default_model, find_model, name_of, no_model
 from .ready import AUTO, make_ready
 
 ParamsInput = Params | Mapping[str, Any] | None
@@ -66,31 +67,40 @@ class Detection:
     command: str
 
 
-def load_detector(method: str, *, params: ParamsInput = None, model: str | Path | None = None) -> Detector:
+def load_detector(
+    method: str, *, params: ParamsInput = None, model: str | Path | None = None, sequence: str | None = None, device: str = "cpu"
+) -> Detector:
     """A detector ready to score: created from its id, with its trained state when it needs one.
+
+    Parameters
+    ----------
+    model : str or Path, optional
+        A model's id or file; without it the default model for `sequence` is taken (`workflows.models.default_model`).
+    device : str
+        "cpu", "cuda" or "mps", as `workflows.devices.resolve_device` gives it.
 
     Raises
     ------
     InputError
         For an unknown method or setting, or a model for a method that takes none.
     ModelError
-        If the method needs a model and none is given, or the file is damaged or another method's.
+        If the method needs a model and there is none, or the file is damaged or another method's.
     """
-    found = method_class(method)
-    if model is None:
-        if found.INFO.trainable:
-            raise ModelError(
-                f"{method} needs a trained model", fix=f"Train one (brain-uad train {method} FOLDER --out MODEL) and give it with --model"
-            )
-        return create(method, _as_params(found.Params, params))
-    if not found.INFO.trainable:
-        raise InputError(f"{method} takes no model", why="it learns nothing from data", fix="Leave --model out")
-    checkpoint = load_checkpoint(Path(model))
-    if checkpoint.method != method:
-        raise ModelError(f"{Path(model).name} is a model of {checkpoint.method}, not of {method}", fix=f"Use --method {checkpoint.method}")
+    found, used = method_class(method), _model_for(method, model, sequence)
+    if used is None:
+        return _on(device, create(method, _as_params(found.Params, params)))
+    checkpoint = load_checkpoint(used.path)
+    known = {name for name, _, _ in found.Params.describe()}
+    # Of another method's model (INFO.models_of) only the settings that both have can be taken over.
+    own = {name: value for name, value in checkpoint.params.items() if name in known or checkpoint.method == method}
     changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
-    detector = create(method, found.Params.from_dict(checkpoint.params | changed))
+    detector = _on(device, create(method, found.Params.from_dict(own | changed)))
     detector.load_state(checkpoint.state)
+    return detector
+
+
+def _on(device: str, detector: Detector) -> Detector:
+    detector.device = device
     return detector
 
 
@@ -105,13 +115,18 @@ def score_volume(
     progress: Progress | None = None,
 ) -> AnomalyMap:
     """The slow half of `detect`: the raw anomaly map of a prepared volume, its provenance completed."""
-    detector = load_detector(method, params=params, model=model)
-    return score_with(detector, volume, device=device, seed=seed, progress=progress)
+    used = _model_for(method, model, volume.sequence)
+    place = resolve_device(device, method_class(method).INFO.devices).name
+    detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
+    amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
+    record = {} if used is None else {"model": {"name": name_of(used.path), "sha256": used.sha256}}
+    return replace(amap, provenance={**amap.provenance, **record})
 
 
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
     """`score_volume` with a detector that is loaded already."""
     used = resolve_device(device, detector.INFO.devices)
+    detector.device = used.name
     amap = detector.score(volume, seed=seed, progress=progress or Progress())
     return replace(amap, provenance={**amap.provenance, "device": used.words})
 
@@ -143,7 +158,7 @@ def detect(
         The brain; without it, it is found (see `workflows.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
     model : str or Path, optional
-        Trained model, for methods that need one.
+        Id or file of a trained model, for methods that need one; otherwise the default model for the scan's sequence.
     post : PostParams, optional
         Post-processing; the defaults otherwise.
     healthy : sequence of AnomalyMap or path, optional
@@ -169,6 +184,7 @@ def detect(
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     scores = score_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.4, 0.6))
     amap = ready.bring_back(scores)
+    model = model or amap.provenance.get("model", {}).get("name")
     command = detect_command(
         amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, prepare_with=prepare_with, device=device
     )
@@ -226,6 +242,23 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDAr
         score, brain = filtered_score(amap, post)
         scores.append(score[brain])
     return scores
+
+
+def _model_for(method: str, given: str | Path | None, sequence: str | None) -> Model | None:
+    """The model a run uses; None for a method that needs none."""
+    if not method_class(method).INFO.trainable:
+        if given is not None:
+            raise InputError(f"{method} takes no model", why="it learns nothing from data", fix="Leave --model out")
+        return None
+    if given is None:
+        default = default_model(method, sequence)
+        if default is None:
+            raise no_model(method, sequence)
+        return default
+    found = find_model(given)
+    if found.method not in (method, *method_class(method).INFO.models_of):
+        raise ModelError(f"{found.path.name} is a model of {found.method}, not of {method}", fix=f"Use --method {found.method}")
+    return found
 
 
 def _as_params(kind: type[Params], given: ParamsInput) -> Params:

@@ -1,0 +1,112 @@
+"""``brain-uad models``: the trained models there are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .terminal import say
+
+
+def add_models(commands: Any) -> None:
+    """Add the command to the parser's list of commands."""
+    parser = commands.add_parser(
+        "models",
+        help="list, show, import, export and remove trained models",
+        description="Trained models: those that come with the package and your own. A model is NAME.safetensors with NAME.json beside it; "
+        "pickled models are never read.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(handler=_list, json=False, method=None)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    listing = actions.add_parser("list", help="list all models (the default)", allow_abbrev=False)
+    listing.add_argument("--method", metavar="ID", help="of one method only")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(handler=_list)
+    show = actions.add_parser("show", help="show a model's card, settings and SHA-256, after checking its files", allow_abbrev=False)
+    show.add_argument("model", metavar="ID", help="a model's id, or its file")
+    show.set_defaults(handler=_show)
+    taking = actions.add_parser("import", help="check a model file and add it to your models", allow_abbrev=False)
+    taking.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file, with its .json beside it")
+    taking.add_argument("--name", default="", metavar="ID", help="what to call it (default: the file's name)")
+    taking.set_defaults(handler=_import)
+    giving = actions.add_parser("export", help="copy a model's files into a folder", allow_abbrev=False)
+    giving.add_argument("model", metavar="ID", help="a model's id")
+    giving.add_argument("folder", type=Path, metavar="DIR", help="the folder; made when missing")
+    giving.set_defaults(handler=_export)
+    remove = actions.add_parser("remove", help="delete one of your models", allow_abbrev=False)
+    remove.add_argument("model", metavar="ID", help="a model's id")
+    remove.set_defaults(handler=_remove)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from ..workflows.models import list_models, model_problems
+
+    models = list_models(arguments.method)
+    for problem in model_problems():
+        sys.stderr.write(f"brain-uad: not listed: {problem}\n")
+    if arguments.json:
+        say(json.dumps([_record(model) for model in models], indent=2))
+        return 0
+    for model in models:
+        origin = "shipped" if model.shipped else "yours"
+        say(f"{model.id:28} {model.method:12} {', '.join(model.sequences) or 'any sequence':16} {origin:8} {model.title}")
+    if not models:
+        say("No models. Train one (brain-uad train) or import one (brain-uad models import FILE).")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from ..io.checkpoint import load_checkpoint
+    from ..workflows.model_card import card_lines
+    from ..workflows.models import find_model
+
+    model = find_model(arguments.model)
+    parameters = sum(array.size for array in load_checkpoint(model.path).state.values())
+    settings = ", ".join(f"{name}={value}" for name, value in model.params.items())
+    rows = [
+        ("Method", model.method),
+        *card_lines(model.card),
+        ("Settings", settings or "none"),
+        ("Numbers", f"{parameters:,}"),
+        ("SHA-256", model.sha256),
+        ("File", str(model.path)),
+    ]
+    say(f"{model.id}: {model.title}")
+    for name, text in rows:
+        say(f"  {name:10} {text}")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from ..workflows.models import import_model
+
+    model = import_model(arguments.file, name=arguments.name)
+    say(f"Imported {model.id} ({model.method}), SHA-256 {model.sha256}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from ..workflows.models import export_model, find_model
+
+    model = find_model(arguments.model)
+    files = export_model(model, arguments.folder)
+    say(f"Written to {arguments.folder}: {', '.join(file.name for file in files)}. SHA-256 {model.sha256}")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from ..workflows.models import find_model, remove_model
+
+    model = find_model(arguments.model)
+    remove_model(model)
+    say(f"Removed {model.id}")
+    return 0
+
+
+def _record(model: Any) -> dict[str, Any]:
+    named = ("id", "method", "title", "sequences", "shipped", "params", "sha256", "card")
+    return {**{name: getattr(model, name) for name in named}, "file": str(model.path)}

@@ -1,0 +1,122 @@
+"""What is said of a model besides its arrays: from a card file beside it, or else from the record of its training."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ModelError
+from ..io.checkpoint import CheckpointRecord
+from ..io.streams import is_file
+
+CARD_SUFFIX = ".card.json"
+_MOST_BYTES = 1 << 20
+_TEXTS = ("title", "data", "licences", "machine", "notes")
+_NUMBERS = ("seed", "steps", "seconds", "scans")
+_FIGURE = {"metric": str, "value": (int, float), "data": str, "source": str}
+_SEQUENCES = "sequences"
+
+
+def card_of(record: CheckpointRecord, file: Path) -> dict[str, Any]:
+    """The card of a model.
+
+    Parameters
+    ----------
+    record : CheckpointRecord
+        The model's own record; its ``meta`` says how it was trained.
+    file : Path
+        ``ID.card.json``, which may be missing and then is not asked.
+
+    Returns
+    -------
+    dict
+        "title", "data", "licences", "machine", "notes" (str), "seed", "steps", "seconds", "scans" (numbers), "sequences" (list of
+        str), "measured" (list of dict with metric, value, data, source); what is not known is not there.
+
+    Raises
+    ------
+    ModelError
+        If the file is no card.
+    """
+    told = _told(record.meta)
+    if is_file(file):
+        told |= _checked(file)
+    return told
+
+
+def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """A card as rows of (name, text), for the terminal and for the window."""
+    rows = [("Made for", ", ".join(card.get(_SEQUENCES, ())) or "any sequence")]
+    rows += [(name.capitalize(), card[name]) for name in ("data", "notes", "licences") if card.get(name)]
+    trained = [f"{card['scans']} scans"] if "scans" in card else []
+    trained += [f"{card['steps']:,} steps"] if card.get("steps") else []
+    trained += [_duration(card["seconds"])] if "seconds" in card else []
+    trained += [card["machine"]] if card.get("machine") else []
+    trained += [f"seed {card['seed']}"] if "seed" in card else []
+    rows += [("Training", ", ".join(trained))] if trained else []
+    figures = [f"{m['metric']} {m['value']:.3g} on {m['data']} ({m['source']})" for m in card.get("measured", ())]
+    return [*rows, ("Measured", "; ".join(figures) or "no figures yet")]
+
+
+def _told(meta: dict[str, Any]) -> dict[str, Any]:
+    """What of a training's record has the right type: it was written by any version of this package."""
+    known: dict[str, Any] = {name: meta[name] for name in _TEXTS if isinstance(meta.get(name), str)}
+    known |= {name: meta[name] for name in _NUMBERS if _is_number(meta.get(name))}
+    if isinstance(meta.get("scans"), list):
+        known["scans"] = len(meta["scans"])
+    if _are_texts(meta.get(_SEQUENCES)):
+        known[_SEQUENCES] = list(meta[_SEQUENCES])
+    return known
+
+
+def _checked(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise ModelError(file.name, why=f"it is larger than {_MOST_BYTES >> 20} MB", fix="Leave the card out, or write it again")
+        card = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(file.name, why=f"it is not JSON ({error})", fix="Leave the card out, or write it again") from error
+    except OSError as error:
+        raise ModelError(file.name, why=error.strerror or str(error), fix="Check the file and your right to read it") from error
+    if not isinstance(card, dict):
+        raise ModelError(file.name, why="it is not a card", fix="Leave the card out, or write it again")
+    for name, value in card.items():
+        if not _fits(name, value):
+            raise ModelError(
+                file.name, why=f"'{str(name)[:40]}' is not what a card says there", fix="Leave the card out, or write it again"
+            )
+    return card
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if name in _NUMBERS:
+        return _is_number(value)
+    if name == _SEQUENCES:
+        return _are_texts(value)
+    if name == "measured":
+        return isinstance(value, list) and all(_is_figure(one) for one in value)
+    return False
+
+
+def _is_figure(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != set(_FIGURE):
+        return False
+    return _is_number(value["value"]) and all(isinstance(value[name], kind) for name, kind in _FIGURE.items())
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

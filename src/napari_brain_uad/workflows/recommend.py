@@ -1,0 +1,44 @@
+"""Which method to start with on a scan, by its sequence, and why."""
+
+from __future__ import annotations
+
+from ..detectors.registry import METHODS, method_class
+from .models import default_model
+
+_BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
+    "FLAIR": (("threshold", "lesions are bright on FLAIR, and this scored best on the FLAIR scans measured here"),),
+    "T2": (
+        ("strega", "on T2 fluid is as bright as most lesions, so a method that knows healthy anatomy goes further than brightness"),
+        ("thresh-raw", "many lesions are bright on T2; fluid is too, so look at what it flags with care"),
+    ),
+    "T1": (
+        ("strega", "on T1 lesions are no brighter than healthy tissue, so a method that knows healthy anatomy is needed"),
+        ("threshold", "no trained model is there; on T1 brightness says little, so look at what it flags with care"),
+    ),
+    "T1c": (
+        ("strega", "it knows healthy anatomy, so it also finds what takes up no contrast agent"),
+        ("threshold", "tissue that takes up contrast agent is bright; vessels are too, so look at what it flags with care"),
+    ),
+}
+"""In the order of preference; a method that is not there, or has no model for the sequence, is passed over."""
+
+_UNKNOWN = (("threshold", "the sequence is unknown, and this needs no training and shows what is bright"),)
+
+
+def recommend(sequence: str | None) -> tuple[str, str]:
+    """The method to start with.
+
+    Parameters
+    ----------
+    sequence : str or None
+        "FLAIR", "T1", "T1c", "T2", "PD"; None when unknown.
+
+    Returns
+    -------
+    method, why : str
+        A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
+    """
+    for method, why in _BY_SEQUENCE.get(sequence, _UNKNOWN):
+        if method in METHODS and (not method_class(method).INFO.trainable or default_model(method, sequence) is not None):
+            return method, why
+    return _UNKNOWN[0]
