@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from .precision import fabric_precision
 from .session import TrainingSession
