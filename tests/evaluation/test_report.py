@@ -11,7 +11,7 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import Threshold, ThresholdRule
 from napari_brain_uad.core.volume import Grid
 from napari_brain_uad.evaluation.report import evaluate_map
-from napari_brain_uad.evaluation.search import best_dice_with_components
+from napari_brain_uad.evaluation.search import best_dice_with_components, recall_thresholds
 
 SHAPE = (20, 18, 16)
 GRID = Grid(SHAPE, np.eye(4))
@@ -88,14 +88,35 @@ def test_undefined_says_so(filled: bool, defined: set[str]) -> None:
     assert "undefined: " in report.as_text()
 
 
-def test_scores_in_another_unit_are_searched_between_their_extremes(scene: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_search_does_not_depend_on_the_unit_of_the_score(scene: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     score, truth, _ = scene
-    scaled = evaluate_map(score * np.float32(250) - np.float32(40), truth, GRID)
-    low, high = float(score.min()), float(score.max())
-    same = best_dice_with_components(score, truth, None, np.linspace(low, high, 100))
-    assert same is not None
-    assert scaled["best_dice"].value == pytest.approx(same.dice, abs=0.02)
-    assert "-40 to " in scaled["best_dice"].definition
+    plain = evaluate_map(score, truth, GRID)["best_dice"].value
+    stretched = np.exp(np.float32(12) * score).astype(np.float32)  # a long tail, as squared residuals have
+    shrunk = score / np.float32(64)
+    for other in (stretched, shrunk, score * np.float32(256) - np.float32(64)):
+        assert evaluate_map(other, truth, GRID)["best_dice"].value == pytest.approx(plain, abs=1e-9)
+    every_score = best_dice_with_components(score, truth, None, np.unique(score[truth]) - 1e-6)
+    assert every_score is not None
+    assert plain == pytest.approx(every_score.dice, abs=0.02)
+
+
+def test_equalised_scores_are_searched_as_in_the_reference(scene: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    score, truth, _ = scene
+    equalised = (score / score.max()).astype(np.float32)
+    reference = best_dice_with_components(equalised, truth)
+    assert reference is not None
+    report = evaluate_map(equalised, truth, GRID)
+    assert report["best_dice"].value == reference.dice
+    assert "from 0 to 1" in report["best_dice"].definition
+
+
+def test_recall_thresholds_flag_hundredths_of_the_truth() -> None:
+    rng = np.random.default_rng(4)
+    score, truth = rng.random((30, 20, 10), dtype=np.float32), rng.random((30, 20, 10)) < 0.2
+    thresholds = recall_thresholds(score, truth, count=10)
+    share = [np.count_nonzero(score[truth] > np.float32(threshold)) / truth.sum() for threshold in thresholds]
+    np.testing.assert_allclose(share, np.arange(10, 0, -1) / 10, atol=1.01 / truth.sum())
+    assert recall_thresholds(score, np.zeros_like(truth)).size == 0
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..postprocessing.pipeline import PostResult
 from .curves import Curves
 from .metrics import ALL_TRUTH, NO_TRUTH, Metric, at_threshold
 from .pro import per_region_overlap
-from .search import best_dice_with_components
+from .search import best_dice_with_components, recall_thresholds
 
 _CURVE_POINTS = 1000
 
@@ -61,6 +61,12 @@ class Evaluation:
     def definitions(self) -> dict[str, str]:
         """Definition of every metric, by name."""
         return {metric.name: metric.definition for metric in self.metrics}
+
+    def at(self, post: PostResult, truth: NDArray[np.bool_], grid: Grid, mask: NDArray[np.bool_] | None = None) -> Evaluation:
+        """The same map's evaluation at another threshold; what holds over all thresholds is kept. For the rest see `evaluate_map`."""
+        own = at_threshold(post.mask, truth, mask, grid)
+        names = {metric.name for metric in own}
+        return replace(self, metrics=(*(one for one in self.metrics if one.name not in names), *own), threshold=post.threshold)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain JSON data (no NaN: undefined figures are null, with their reason)."""
@@ -187,13 +193,13 @@ def _curve_metrics(curves: Curves, overlap: float | None) -> tuple[Metric, ...]:
 def _search(
     score: NDArray[np.float32], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None, progress: Progress
 ) -> tuple[Metric, float | None]:
-    """Best Dice of the reference protocol; scores that are not fractions are searched between their extremes."""
-    low, high = float(score.min()), float(score.max())
-    fractions = low >= 0.0 and high <= 1.0
-    thresholds = np.linspace(0.0, 1.0, 100) if fractions else np.linspace(low, high, 100)
+    """Best Dice of the reference protocol for equalised scores; of all others with thresholds that no unit and no scale can favour."""
+    # An equalised score ends at exactly 1. Even steps would leave a score with a long tail, or within 0 to 0.1, a few thresholds only.
+    equalised = float(score.min()) >= 0.0 and float(score.max()) == 1.0
+    thresholds = np.linspace(0.0, 1.0, 100) if equalised else recall_thresholds(score, truth, mask)
     found = best_dice_with_components(score, truth, mask, thresholds, progress=progress)
-    span = "0 to 1" if fractions else f"{low:.4g} to {high:.4g}"
-    definition = f"highest Dice over 100 thresholds from {span}, 6-connected components under 20 voxels dropped"
+    spread = "100 thresholds from 0 to 1" if equalised else "100 thresholds, each a hundredth of the truth lower"
+    definition = f"highest Dice over {spread}, 6-connected components under 20 voxels dropped"
     metric = Metric.of("best_dice", "\u2308Dice\u2309", None if found is None else found.dice, definition, NO_TRUTH)
     return metric, None if found is None else found.threshold
 

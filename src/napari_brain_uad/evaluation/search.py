@@ -20,6 +20,32 @@ class BestDice:
     threshold: float
 
 
+def recall_thresholds(
+    score: NDArray[np.float32], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None, count: int = 100
+) -> NDArray[np.float64]:
+    """Thresholds at which 1/count, 2/count, ... of the truth's voxels are flagged, ascending.
+
+    They follow the scores of the truth, so a strictly growing function of the score changes nothing in what they flag, whatever its
+    unit, range and tails: methods are compared alike. Where voxels tie, fewer thresholds are left.
+
+    Parameters
+    ----------
+    score : array of float32, shape (i, j, k)
+    truth, mask : array of bool, same shape
+        As in `best_dice_with_components`.
+
+    Returns
+    -------
+    array of float, shape (n,)
+        Empty without truth; each lies just below a score of the truth.
+    """
+    inside = np.sort(score[truth if mask is None else truth & mask])
+    if not inside.size:
+        return np.zeros(0)
+    levels = np.unique(inside[inside.size - np.ceil(np.arange(1, count + 1) / count * inside.size).astype(int)])
+    return np.asarray(np.nextafter(levels, np.float32(-np.inf)), dtype=np.float64)
+
+
 def best_dice_with_components(
     score: NDArray[np.float32],
     truth: NDArray[np.bool_],

@@ -39,7 +39,7 @@ def detect_command(
     for name, value in amap.provenance["method"]["params"].items():
         if name not in known or value != known[name]:
             words += ["--set", f"{name}={value}"]
-    words += _post_words(post)
+    words += post_words(post)
     if healthy:
         words += ["--healthy", *(str(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
@@ -49,7 +49,8 @@ def detect_command(
     return shlex.join([*words, "--out", "OUT"])
 
 
-def _post_words(post: PostParams) -> list[str]:
+def post_words(post: PostParams) -> list[str]:
+    """The options of everything that is not as by default."""
     words: list[str] = []
     defaults = PostParams().as_dict()
     for name, value in post.as_dict().items():

@@ -1,0 +1,49 @@
+"""The ``brain-uad compare`` command that gives the same table, montage and maps."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.volume import Volume
+from ..evaluation.operating import AUTO as AUTO_THRESHOLD
+from ..evaluation.operating import ThresholdMode
+from ..postprocessing.params import PostParams
+from .command import post_words
+from .load import MaskInput
+from .method_spec import MethodSpec
+from .ready import AUTO
+
+
+def compare_command(
+    specs: Sequence[MethodSpec],
+    mode: ThresholdMode,
+    post: PostParams,
+    *,
+    scan: Volume | str | Path,
+    mask: MaskInput | None = None,
+    truth: MaskInput | None = None,
+    healthy: Sequence[Volume | str | Path] = (),
+    prepare_with: str = AUTO,
+    device: str = "auto",
+    seed: int = 0,
+) -> str:
+    """The command; what has no file is left as a name in capitals. Models of ``models`` are part of the specs by then."""
+    words = ["brain-uad", "compare", _file(scan, "SCAN"), "--methods", *(str(spec) for spec in specs)]
+    for option, given in (("--mask", mask), ("--truth", truth)):
+        if given is not None:
+            words += [option, str(given) if isinstance(given, str | Path) else option[2:].upper()]
+    words += ["--threshold", mode.text] if mode.text != AUTO_THRESHOLD else []
+    words += ["--healthy", *(_file(one, "HEALTHY") for one in healthy)] if healthy else []
+    words += post_words(PostParams.from_dict(post.as_dict() | {"threshold": PostParams().threshold}))
+    words += ["--prepare", prepare_with] if prepare_with != AUTO else []
+    words += ["--seed", str(seed)] if seed else []
+    words += ["--device", device] if device != "auto" else []
+    return shlex.join([*words, "--out", "OUT"])
+
+
+def _file(given: Volume | str | Path, unknown: str) -> str:
+    if isinstance(given, Volume):
+        return str(given.source.path) if given.source and given.source.path else unknown
+    return str(given)

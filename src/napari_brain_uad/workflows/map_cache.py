@@ -1,0 +1,176 @@
+"""Anomaly maps kept on disk, found again by what they were made from: shared by the window, the command line and scripts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.detector import Detector
+from ..core.progress import Progress
+from ..core.provenance import array_sha256, state_sha256, versions
+from ..core.threshold import ThresholdRule
+from ..core.volume import Volume
+from ..io.atomic import atomic_path
+from ..preprocessing.cache import cache_dir, prune
+from .detect import score_with
+from .devices import resolve_device
+from .measure import Measured
+
+_DECIDING = ("core", "detectors", "scoring", "preprocessing")
+"""The packages whose code decides what a map holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredMap:
+    """A raw map and what it took.
+
+    Parameters
+    ----------
+    map : AnomalyMap
+        On the grid of the volume that was scored.
+    seconds : float
+        Wall time of scoring, when it was scored.
+    peak_bytes : int or None
+        Memory on top of what was in use before; None where the system does not tell.
+    cached : bool
+        Whether it came from the cache: `seconds` and `peak_bytes` are then those of the run that made it.
+    """
+
+    map: AnomalyMap
+    seconds: float
+    peak_bytes: int | None
+    cached: bool
+
+
+def scored_map(
+    detector: Detector,
+    volume: Volume,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> ScoredMap:
+    """The raw map of a prepared volume, from the cache when it is there.
+
+    Parameters
+    ----------
+    detector : Detector
+        Loaded, see `workflows.detect.load_detector`.
+    volume : Volume
+        Ready for the method, with its brain mask.
+    use_cache : bool
+        Look for the map, and keep it.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        As `workflows.detect.score_volume`; InputError too if the cache's folder cannot be written.
+    """
+    path = cache_dir("maps") / f"{map_key(detector, volume, device=device, seed=seed)}.npz"
+    kept = _find(path, volume) if use_cache else None
+    if kept is not None:
+        (progress or Progress()).update(1.0, f"{detector.INFO.name}: scored before, taken from the cache")
+        return kept
+    with Measured() as measured:
+        amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
+    scored = ScoredMap(amap, measured.seconds, measured.peak_bytes, False)
+    if use_cache:
+        _store(path, scored)
+    return scored
+
+
+def map_key(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0) -> str:
+    """SHA-256 over everything a map depends on: voxels, grid, brain, method, settings, weights, seed, device, versions and code."""
+    parts = [
+        array_sha256(volume.data),
+        "" if volume.mask is None else array_sha256(volume.mask),
+        volume.grid.as_dict(),
+        volume.sequence,
+        detector.INFO.id,
+        detector.params.as_dict(),
+        state_sha256(detector.state()),
+        seed,
+        resolve_device(device, detector.INFO.devices).name,
+        versions(),
+        _code_sha256(),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _code_sha256() -> str:
+    """Of the code that decides what a map holds: without it, who develops a method is shown yesterday's maps."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(file for package in _DECIDING for file in (root / package).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _store(path: Path, scored: ScoredMap) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    amap = scored.map
+    about = {
+        "unit": amap.unit,
+        "method": amap.method,
+        "default_threshold": str(amap.default_threshold),
+        "provenance": dict(amap.provenance),
+        "background": amap.background,
+        "seconds": scored.seconds,
+        "peak_bytes": scored.peak_bytes,
+    }
+    bits = np.packbits(amap.mask.ravel(order="F"))
+    with atomic_path(path) as temporary:
+        np.savez(temporary, score=amap.score, mask=bits, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+    prune(path.parent)
+
+
+def _find(path: Path, volume: Volume) -> ScoredMap | None:
+    """The map kept in a file, or None; a damaged file is removed and counts as none. Names and source are those of `volume`."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            score, bits, text = kept["score"], kept["mask"], kept["about"].tobytes()
+        os.utime(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)
+        return None
+    about = json.loads(text)
+    mask = np.unpackbits(bits, count=score.size).astype(np.bool_).reshape(score.shape, order="F")
+    amap = AnomalyMap(
+        score=score,
+        grid=volume.grid,
+        mask=mask,
+        unit=about["unit"],
+        method=about["method"],
+        name=volume.name,
+        default_threshold=ThresholdRule.parse(about["default_threshold"]),
+        source=volume.source,
+        provenance=_of_this_file(about["provenance"], volume),
+        background=about["background"],
+    )
+    return ScoredMap(amap, about["seconds"], about["peak_bytes"], True)
+
+
+def _of_this_file(provenance: dict[str, object], volume: Volume) -> dict[str, object]:
+    """The same voxels may have come from another file: name, file and findings are this one's."""
+    given = provenance.get("input")
+    if not isinstance(given, dict):
+        return provenance
+    own = {
+        "name": volume.name,
+        "file_sha256": volume.source.sha256 if volume.source else "",
+        "findings": [finding.as_dict() for finding in volume.findings],
+    }
+    return {**provenance, "input": {**given, **own}}
