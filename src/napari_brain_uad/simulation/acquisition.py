@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .fields import Floats, separable, smooth_field
+from .fields import Floats, smooth_field
 from .params import SimulationParams
 
 FWHM = 2.3548
@@ -25,23 +25,29 @@ def voxel_size(params: SimulationParams) -> tuple[float, float, float]:
     return params.spacing_mm, params.spacing_mm, params.thickness_mm or params.spacing_mm
 
 
-def averaging(length: int, size: float) -> Floats | None:
-    """Mean over voxels `size` times as long as the `length` given ones, a matrix of shape (out, length); None for size 1.
-
-    What a voxel at the end covers beyond the given ones counts as 0.
-    """
-    if size == 1.0:
-        return None
-    starts = np.arange(int(np.ceil(length / size - 1e-6))) * size
-    fine = np.arange(length)
-    overlap = np.minimum(starts[:, None] + size, fine + 1.0) - np.maximum(starts[:, None], fine)
-    return np.asarray(np.clip(overlap, 0.0, None) / size, dtype=np.float32)
-
-
 def average(array: NDArray[np.generic], size: tuple[float, float, float]) -> Floats:
-    """Mean of a 1 mm array over each voxel of `size` mm."""
-    weights = [averaging(n, s) for n, s in zip(array.shape, size, strict=True)]
-    return separable(np.asarray(array, dtype=np.float32), (weights[0], weights[1], weights[2]))
+    """Mean of a 1 mm array over each voxel of `size` mm; what the last voxels cover beyond the array counts as 0."""
+    result = np.asarray(array, dtype=np.float32)
+    for axis in (2, 1, 0):
+        if size[axis] != 1.0:
+            result = np.moveaxis(_average_last(np.moveaxis(result, axis, 2), size[axis]), 2, axis)
+    return np.ascontiguousarray(result)
+
+
+def _average_last(array: Floats, size: float) -> Floats:
+    length = array.shape[2]
+    count = int(np.ceil(length / size - 1e-6))
+    if size.is_integer():
+        step = int(size)
+        total = array[:, :, 0::step].copy()
+        for start in range(1, step):
+            part = array[:, :, start::step]
+            total[:, :, : part.shape[2]] += part
+        return np.asarray(total * np.float32(1.0 / step))
+    starts, fine = np.arange(count) * size, np.arange(length)
+    overlap = np.minimum(starts[:, None] + size, fine + 1.0) - np.maximum(starts[:, None], fine)
+    weights = (np.clip(overlap, 0.0, None) / size).astype(np.float32)
+    return np.asarray(array @ weights.T)
 
 
 def fraction_inside(mask: NDArray[np.bool_], size: tuple[float, float, float]) -> NDArray[np.bool_]:

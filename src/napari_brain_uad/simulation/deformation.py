@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .fields import Floats, separable, spline_weights
+from .fields import Floats, interpolated, separable, spline_weights
 from .params import SimulationParams
 
 Box = tuple[slice, slice, slice]
 
 _REACH = 160.0
 """Half the side of the cube of control points in mm, a head's."""
+
+_STRIDE = 4.0
+"""Distance in mm at which the splines are evaluated."""
 
 _LEVELS = ((32.0, 1.0, 0.28), (16.0, 0.3, 0.12))
 """Distance of the control points in mm, their spread over `deformation_mm`, and their largest displacement over their distance."""
@@ -56,16 +59,16 @@ class Deformation:
         -------
         array of float32, shape (3, i, j, k)
         """
-        shape = (len(axes[0]), len(axes[1]), len(axes[2]))
-        moved = np.zeros((3, *shape), np.float32)
+        coarse = [np.arange(axis[0], axis[-1] + _STRIDE, _STRIDE) for axis in axes]
+        moved = np.stack(np.meshgrid(*coarse, indexing="ij")).astype(np.float32)
         for (distance, _, _), controls in zip(_LEVELS, self.controls, strict=True):
-            x, y, z = (spline_weights((axis + _REACH) / distance + 1.0, controls.shape[1]) for axis in axes)
+            x, y, z = (spline_weights((axis + _REACH) / distance + 1.0, controls.shape[1]) for axis in coarse)
             for axis in range(3):
                 moved[axis] += separable(controls[axis], (x, y, z))
-        for axis in range(3):
-            moved[axis] += axes[axis].astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        matrix = self.matrix.astype(np.float32)
-        return np.asarray((matrix @ moved.reshape(3, -1)).reshape(3, *shape))
+        # The affine part comes through the interpolation unchanged, the splines are straight over a quarter of their finest distance.
+        placed = (self.matrix.astype(np.float32) @ moved.reshape(3, -1)).reshape(moved.shape)
+        i, j, k = ((axis - axis[0]) / _STRIDE for axis in axes)
+        return interpolated(placed, (i, j, k))
 
 
 def _affine(params: SimulationParams, rng: np.random.Generator) -> NDArray[np.float64]:
