@@ -31,6 +31,8 @@ from .method_spec import MethodSpec, parse_specs
 from .parallel import in_processes
 from .ready import AUTO, Ready, make_ready
 
+Scan = Volume | str | Path
+
 
 @dataclass(frozen=True, eq=False)
 class MethodRun:
@@ -147,6 +149,18 @@ class Comparison:
         return replace(self, runs=tuple(runs), mode=rule)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What is the same for all methods."""
+
+    mode: ThresholdMode
+    post: PostParams
+    prepare_with: str
+    device: str
+    seed: int
+    use_cache: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """One method's work, as it is sent to a process."""
@@ -155,22 +169,18 @@ class _Job:
     ready: Ready
     truth: NDArray[np.bool_] | None
     healthy: tuple[Ready, ...]
-    mode: ThresholdMode
-    post: PostParams
-    device: str
-    seed: int
-    use_cache: bool
+    given: _Settings
 
 
 def compare(
-    scan: Volume | str | Path,
+    scan: Scan,
     methods: Iterable[str | MethodSpec],
     *,
     truth: MaskInput | None = None,
     mask: MaskInput | None = None,
     models: Mapping[str, str | Path] | None = None,
     threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
-    healthy: Sequence[Volume | str | Path] = (),
+    healthy: Sequence[Scan] = (),
     post: PostParams | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
@@ -216,29 +226,50 @@ def compare(
     BrainUADError
         The first failure, when every method fails.
     """
-    progress = progress or Progress()
-    progress.update(0.0, "Reading the scan")
-    mode = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
+    rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
+    given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
     specs = tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
-    post, wanted = post or PostParams(), tuple(healthy) if mode.needs_healthy else ()
+    return _compare(scan, specs, truth, mask, tuple(healthy) if rule.needs_healthy else (), given, jobs, progress or Progress())
+
+
+def _compare(
+    scan: Scan,
+    specs: Sequence[MethodSpec],
+    truth: MaskInput | None,
+    mask: MaskInput | None,
+    healthy: Sequence[Scan],
+    given: _Settings,
+    jobs: int,
+    progress: Progress,
+) -> Comparison:
+    progress.update(0.0, "Reading the scan")
     volume = scan if isinstance(scan, Volume) else load(scan)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
-    prepared, failures = _make_ready(specs, volume, mask, prepare_with, progress.part(0.0, 0.1))
-    others = _healthy_ready(prepared, wanted, prepare_with, progress.part(0.1, 0.2))
-    work = [_Job(spec, prepared[spec], truth_array, others[spec], mode, post, device, seed, use_cache) for spec in prepared]
+    prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
+    others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
+    work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
     runs = tuple(one for one in outcomes if isinstance(one, MethodRun))
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
     if not runs:
         raise failures[0].error
     command = compare_command(
-        specs, mode, post, scan=scan, mask=mask, truth=truth, healthy=wanted, prepare_with=prepare_with, device=device, seed=seed
+        specs,
+        given.mode,
+        given.post,
+        scan=scan,
+        mask=mask,
+        truth=truth,
+        healthy=healthy,
+        prepare_with=given.prepare_with,
+        device=given.device,
+        seed=given.seed,
     )
-    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), post, mode, command)
+    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, given.mode, command)
 
 
 def _healthy_ready(
-    specs: Iterable[MethodSpec], healthy: Sequence[Volume | str | Path], prepare_with: str, progress: Progress
+    specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
 ) -> dict[MethodSpec, tuple[Ready, ...]]:
     """The healthy scans as each method is given them."""
     scans = [one if isinstance(one, Volume) else load(one) for one in healthy]
@@ -288,7 +319,7 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun | BrainUADError:
         scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
         healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
         amap = job.ready.bring_back(scored.map)
-        result = _thresholded(amap, job.post, job.mode, job.truth, healthy)
+        result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
         evaluation = None
         if job.truth is not None:
             evaluation = evaluate_map(
@@ -302,9 +333,9 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun | BrainUADError:
 
 
 def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
-    used = resolve_device(job.device, method_class(job.spec.method).INFO.devices).name
+    used = resolve_device(job.given.device, method_class(job.spec.method).INFO.devices).name
     detector = load_detector(job.spec.method, params=job.spec.params(), model=job.spec.model or None, sequence=volume.sequence, device=used)
-    return scored_map(detector, volume, device=job.device, seed=job.seed, use_cache=job.use_cache, progress=progress)
+    return scored_map(detector, volume, device=job.given.device, seed=job.given.seed, use_cache=job.given.use_cache, progress=progress)
 
 
 def _healthy(job: _Job, progress: Progress) -> HealthyScores:
@@ -313,7 +344,7 @@ def _healthy(job: _Job, progress: Progress) -> HealthyScores:
     for number, ready in enumerate(job.healthy):
         part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
         amap = ready.bring_back(_scored(job, ready.scored, part).map)
-        score, brain = filtered_score(amap, job.post)
+        score, brain = filtered_score(amap, job.given.post)
         scores.append(score[brain])
         volumes.append(amap.grid.voxel_volume_mm3 / 1000.0)
     return HealthyScores(tuple(scores), tuple(volumes))
