@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
 
+from ..core.progress import Progress
+from .augment import augmentation
+from .params import TrainingParams
 from .sources import BatchSource, PartSource
+
+_PATIENCE = 0.2
+"""Seconds between looks at whether the user has cancelled."""
 
 
 class Ahead:
@@ -16,14 +22,18 @@ class Ahead:
     ----------
     source : BatchSource
         Gives the batches.
-    steps, size : int
-        Steps in all, rows of a whole batch.
+    training : TrainingParams
+        Says how many, how large, and how they are changed at random.
+    seed : int
+        Of the random changes.
     rows : tuple of int
         First and last + 1 of this process's rows.
     """
 
-    def __init__(self, source: BatchSource, steps: int, size: int, rows: tuple[int, int]) -> None:
-        self._source, self._steps, self._size, self._rows = source, steps, size, rows
+    def __init__(self, source: BatchSource, training: TrainingParams, seed: int, rows: tuple[int, int]) -> None:
+        self._source, self._seed, self._rows = source, seed, rows
+        self._steps, self._size = training.steps, training.batch_size
+        self._change = augmentation(training.augmentation)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._next: tuple[int, Future[torch.Tensor]] | None = None
 
@@ -31,17 +41,24 @@ class Ahead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        # A batch that is being made may take its time; nobody waits for it any more.
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def take(self, step: int) -> torch.Tensor:
-        """This process's rows of the batch of a step."""
-        kept = self._next
-        batch = kept[1].result() if kept is not None and kept[0] == step else self._make(step)
+    def take(self, step: int, progress: Progress) -> torch.Tensor:
+        """This process's rows of the batch of a step; cancelling `progress` ends the wait for it."""
+        if self._next is None or self._next[0] != step:
+            self._next = (step, self._pool.submit(self._make, step))
+        made = self._next[1]
+        while not made.done():
+            progress.check()
+            wait((made,), timeout=_PATIENCE)
         following = step + 1
         self._next = (following, self._pool.submit(self._make, following)) if following < self._steps else None
-        return batch
+        return made.result()
 
     def _make(self, step: int) -> torch.Tensor:
-        if self._rows == (0, self._size) or not isinstance(self._source, PartSource):
-            return self._source.batch(step, self._size)[slice(*self._rows)]
-        return self._source.part(step, self._size, *self._rows)
+        if self._rows != (0, self._size) and isinstance(self._source, PartSource):
+            batch = self._source.part(step, self._size, *self._rows)
+        else:
+            batch = self._source.batch(step, self._size)[slice(*self._rows)]
+        return batch if self._change is None else self._change(batch, self._seed, step, self._rows[0])

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..core.errors import InputError
@@ -63,7 +62,7 @@ RECIPES = {
 
 
 class RandomChanges:
-    """Changes batches by a recipe; an `training.sources.Augment`.
+    """Changes batches by a recipe, as a function of seed and step alone.
 
     Parameters
     ----------
@@ -74,8 +73,19 @@ class RandomChanges:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
 
-    def __call__(self, batch: NDArray[np.float32], seed: int, step: int, first: int) -> NDArray[np.float32]:
-        """Change slices, shape (rows, channels, H, W); see `training.sources.Augment`.
+    def __call__(self, batch: torch.Tensor, seed: int, step: int, first: int) -> torch.Tensor:
+        """Change slices.
+
+        Parameters
+        ----------
+        batch : tensor of float32, shape (rows, channels, H, W)
+            Rows `first` and on of the whole batch; left as they are.
+        seed, step, first : int
+            What the changes depend on.
+
+        Returns
+        -------
+        tensor of float32, of the same shape
 
         Raises
         ------
@@ -87,9 +97,7 @@ class RandomChanges:
         recipe = self._recipe
         generators = [np.random.default_rng(seed_of(seed, AUGMENTATION, step, first + row)) for row in range(len(batch))]
         numbers = torch.from_numpy(np.stack([generator.random(_NUMBERS, np.float32) for generator in generators]))
-        images = torch.from_numpy(np.ascontiguousarray(batch))
-        chosen = numbers[:, 0] < recipe.flip
-        images = torch.where(chosen[:, None, None, None], images.flip(-1), images)
+        images = _where(numbers[:, 0] < recipe.flip, batch.flip(-1), batch)
         images = self._turn(images, numbers[:, 1], numbers[:, 2:5])
         often = numbers[:, 5:9] < recipe.often
         signed = 2 * numbers - 1
@@ -104,8 +112,7 @@ class RandomChanges:
             for row in torch.nonzero(often[:, 3]).flatten().tolist():
                 noise = generators[row].standard_normal(tuple(images.shape[1:]), np.float32)
                 images[row] += recipe.noise * float(numbers[row, 13]) * torch.from_numpy(noise)
-        changed: NDArray[np.float32] = images.numpy()
-        return changed
+        return images
 
     def _turn(self, images: torch.Tensor, which: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
         turns = self._recipe.turns
@@ -194,7 +201,8 @@ def ghosting(image: torch.Tensor, count: int, axis: int, strength: float) -> tor
     weights[::count] = 1 - strength
     weights[size // 2] = 1.0
     spectrum = spectrum * (weights[None, :, None] if axis == 1 else weights[None, None, :])
-    return torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(1, 2)), dim=(1, 2)).real
+    changed: torch.Tensor = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(1, 2)), dim=(1, 2)).real
+    return changed
 
 
 def _where(chosen: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any, cast
@@ -85,7 +86,8 @@ class _Run:
     def __init__(
         self, task: Task, source: BatchSource, training: TrainingParams, seed: int, session: TrainingSession, progress: Progress
     ) -> None:
-        self.task, self.source, self.training, self.seed, self.session, self.progress = task, source, training, seed, session, progress
+        self.task, self.source, self.training, self.seed, self.session = task, source, training, seed, session
+        self.asked = progress
         progress.update(0.0, "Building the network")
         self.settings = {name: value for name, value in asdict(training).items() if name not in _FREE} | {"seed": seed}
         snapshot = None
@@ -95,6 +97,7 @@ class _Run:
         # What "auto" chose stays: another number format would give other weights.
         self.precision, self.words = choose_precision(kept.get("precision", training.precision), session.device)
         self.fabric = make_fabric(session, self.precision)
+        self.progress = progress if self.fabric.world_size == 1 else _telling_only(progress)
         torch.manual_seed(seed_of(seed, WEIGHTS))
         network = task.build()
         channels_last(network)
@@ -123,17 +126,23 @@ class _Run:
         if self.step >= self.training.steps or self._waited_enough():
             return self._result()
         self.progress.update(self.step / self.training.steps, f"Training in {self.words}")
-        with Ahead(self.source, self.training.steps, self.training.batch_size, self.rows) as ahead:
+        with Ahead(self.source, self.training, self.seed, self.rows) as ahead:
             while self.step < self.training.steps and not self._waited_enough():
-                self._one_step(ahead.take(self.step))
-                self.step += 1
                 try:
+                    self._one_step(ahead.take(self.step, self.progress))
+                    self.step += 1
                     self._after_step()
+                    self._stop_together()
                 except Cancelled:
                     self._checkpoint()
                     raise
         self._checkpoint()
         return self._result()
+
+    def _stop_together(self) -> None:
+        """Several processes stop after the same step, whichever of them was asked to: one alone would leave the others waiting."""
+        if self.fabric.world_size > 1 and float(self._all(torch.tensor(float(self.asked.cancelled)), "sum")) > 0:
+            raise Cancelled()
 
     def _waited_enough(self) -> bool:
         return self.training.patience > 0 and self.waited >= self.training.patience
@@ -212,7 +221,7 @@ class _Run:
             losses=means,
             validation=validation,
             learning_rate=learning_rate(self.step - 1, self.training),
-            seconds=now - self.start,
+            seconds=self.earlier + now - self.start,
             samples_per_second=rate,
             pictures=pictures,
         )
@@ -311,3 +320,13 @@ class _Run:
     def _result(self) -> dict[str, NDArray[Any]]:
         self._share_statistics()
         return {name: checkpoints.as_array(value).copy() for name, value in (self.best or self._weights()).items()}
+
+
+def _telling_only(progress: Progress) -> Progress:
+    """Passes on what is told, but never stops the one who tells."""
+
+    def tell(fraction: float, message: str) -> None:
+        with suppress(Cancelled):
+            progress.update(fraction, message)
+
+    return Progress(tell)

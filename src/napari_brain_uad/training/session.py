@@ -27,7 +27,7 @@ class TrainingUpdate:
     learning_rate : float
         In use.
     seconds : float
-        Since the training started or resumed.
+        Of training so far, without the breaks between runs.
     samples_per_second : float
         Since the last update.
     pictures : array of float32, shape (n, 3, height, width), or None

@@ -15,14 +15,6 @@ from .draws import ORDER, seed_of
 _BATCH, _MOST = 32, 512
 
 
-class Augment(Protocol):
-    """Random changes of a batch, a function of its arguments alone."""
-
-    def __call__(self, batch: NDArray[np.float32], seed: int, step: int, first: int) -> NDArray[np.float32]:
-        """Change the rows of `batch`, which are rows `first` and on of the whole batch of this step."""
-        ...
-
-
 class BatchSource(Protocol):
     """Gives batches of healthy samples.
 
@@ -59,9 +51,7 @@ class ArraySource:
     train, validation : array, shape (n, channels, ...), float16, float32 or uint8
         The samples; values are handed on as they are, as float32. `validation` may have no rows.
     seed : int
-        Fixes order and augmentation.
-    augment : Augment, optional
-        Changes training samples.
+        Fixes the order.
 
     Raises
     ------
@@ -73,13 +63,12 @@ class ArraySource:
     A validation looks at no more than 512 samples, spread evenly: enough for a mean, and it costs no more than it must.
     """
 
-    def __init__(self, train: NDArray[Any], validation: NDArray[Any], seed: int, augment: Augment | None = None) -> None:
+    def __init__(self, train: NDArray[Any], validation: NDArray[Any], seed: int) -> None:
         if len(train) == 0:
             raise InputError("There is nothing to train on", why="no slice shows enough brain", fix="Give healthy scans of whole brains")
         self._train = train
         self._held_out = validation
         self._seed = seed
-        self._augment = augment
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -92,10 +81,7 @@ class ArraySource:
     def part(self, step: int, size: int, start: int, stop: int) -> torch.Tensor:
         """Rows of the batch of a step; see `PartSource`."""
         rows = self._train[[self._sample(step * size + row) for row in range(start, stop)]]
-        batch = rows.astype(np.float32, copy=False)
-        if self._augment is not None:
-            batch = self._augment(batch, self._seed, step, start)
-        return torch.from_numpy(np.ascontiguousarray(batch))
+        return torch.from_numpy(rows.astype(np.float32, copy=False))
 
     def validation(self) -> Iterator[torch.Tensor]:
         """Batches of 32; see `BatchSource`."""
