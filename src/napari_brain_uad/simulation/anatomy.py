@@ -15,7 +15,10 @@ from ..core.provenance import array_sha256
 from ..core.volume import Grid, Volume, canonical
 from ..io.nifti import image_stem, read_volume
 from .deformation import Box
+from .fields import interpolated
 from .labels import CODES, RIGHT, TISSUES, codes_from_labels
+from .params import SimulationParams
+from .pose import template_pose
 
 _MARGIN_MM = 12.0
 _CLOSING_MM = 6.0
@@ -40,6 +43,10 @@ class Anatomy:
         The file's name without its suffix.
     sha256 : str
         Of the labels.
+    turn : array, shape (3, 3)
+        Rotation from the axes that heads are made in to those of `codes`.
+    origin : array, shape (3,)
+        Where `centre` lies in heads that are made from this one, in mm.
     """
 
     codes: NDArray[np.uint8]
@@ -47,6 +54,8 @@ class Anatomy:
     centre: NDArray[np.float64]
     name: str
     sha256: str
+    turn: NDArray[np.float64]
+    origin: NDArray[np.float64]
 
     def take(self, coordinates: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The structures at places in mm from `centre`, shape (3, ...): the nearest voxel's, air outside the map."""
@@ -65,52 +74,54 @@ class Anatomy:
         return np.asarray(taken)
 
 
-def load_anatomy(source: Path | str | Volume, *, with_skull: bool, rim_mm: float) -> Anatomy:
+def load_anatomy(source: Path | str | Volume, params: SimulationParams) -> Anatomy:
     """Read a label map, or take one from memory; files are kept in memory once read.
 
     Parameters
     ----------
     source : Path, str or Volume
         A FreeSurfer- or SynthSeg-style label map.
-    with_skull : bool
-        Keep the whole head, not only what is near the brain.
-    rim_mm : float
-        Fluid around the cortex that belongs to the brain.
+    params : SimulationParams
+        `with_skull`, `rim_mm` and `pose`.
 
     Raises
     ------
     InputError
-        If the file cannot be read, a label is unknown (see `labels.codes_from_labels`), or there is no brain in it.
+        If the file cannot be read, a label is unknown (see `labels.codes_from_labels`), there is no brain in it, or it cannot be turned.
     """
     if isinstance(source, Volume):
-        return _anatomy(source, with_skull, rim_mm)
+        return _anatomy(source, params.with_skull, params.rim_mm, params.pose)
     path = Path(source)
     # A file that was replaced meanwhile is another person.
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _load_file(path, stamp, with_skull, rim_mm)
+    return _load_file(path, stamp, params.with_skull, params.rim_mm, params.pose)
 
 
 @lru_cache(maxsize=64)
-def _load_file(path: Path, stamp: int, with_skull: bool, rim_mm: float) -> Anatomy:
-    return _anatomy(read_volume(path, name=image_stem(path)), with_skull, rim_mm)
+def _load_file(path: Path, stamp: int, with_skull: bool, rim_mm: float, pose: str) -> Anatomy:
+    return _anatomy(read_volume(path, name=image_stem(path)), with_skull, rim_mm, pose)
 
 
-def _anatomy(labels: Volume, with_skull: bool, rim_mm: float) -> Anatomy:
+def _anatomy(labels: Volume, with_skull: bool, rim_mm: float, pose: str) -> Anatomy:
     turned, grid = canonical(labels.data, labels.grid)
     codes = np.ascontiguousarray(codes_from_labels(turned, labels.name))
-    brain = TISSUES[codes] > 0
+    brain = _parenchyma(codes)
     if np.count_nonzero(brain) * grid.voxel_volume_mm3 < 1000.0:
         raise InputError(labels.name, why="there is less than 1 ml of brain in it", fix="Give a FreeSurfer- or SynthSeg-style label map")
-    box = _grown(_bounds((codes > 0) if with_skull else _parenchyma(codes)), grid, codes.shape)
+    box = _grown(_bounds((codes > 0) if with_skull else brain), grid, codes.shape)
     codes = np.ascontiguousarray(codes[box])
-    codes[(codes == _OUTER) & ~_brain_mask(_parenchyma(codes), grid.spacing, rim_mm)] = _BEYOND
-    offset = np.eye(4)
-    offset[:3, 3] = [part.start for part in box]
-    middle = _bounds(_parenchyma(codes))
-    centre = np.array([(part.start + part.stop - 1) / 2 for part in middle])
-    return Anatomy(
-        codes, Grid((codes.shape[0], codes.shape[1], codes.shape[2]), grid.affine @ offset), centre, labels.name, array_sha256(codes)
-    )
+    brain = np.ascontiguousarray(brain[box])
+    enclosed, rimmed = _brain_masks(brain, grid.spacing, rim_mm)
+    # Sinuses and bits of skull between the gyri stay inside when a brain is extracted.
+    foreign = enclosed & (TISSUES[codes] == 0)
+    codes[foreign] = np.where(codes[foreign] == CODES["veins"], CODES["vessel"], _OUTER)
+    codes[(codes == _OUTER) & ~rimmed] = _BEYOND
+    grid = _part(grid, box)
+    centre = np.array([(part.start + part.stop - 1) / 2 for part in _bounds(brain)])
+    turn, origin = np.eye(3), grid.to_world(centre)
+    if pose == "template":
+        turn, origin = template_pose(codes, grid.spacing, centre, labels.name)
+    return Anatomy(codes, grid, centre, labels.name, array_sha256(labels.data), turn, origin)
 
 
 def _parenchyma(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -131,21 +142,26 @@ def _grown(box: Box, grid: Grid, shape: tuple[int, ...]) -> Box:
     return grown[0], grown[1], grown[2]
 
 
-def _brain_mask(parenchyma: NDArray[np.bool_], spacing: tuple[float, float, float], rim_mm: float) -> NDArray[np.bool_]:
-    """The parenchyma, closed and widened by `rim_mm`; distances are taken on every second voxel, which is close enough for fluid."""
+def _part(grid: Grid, box: Box) -> Grid:
+    offset = np.eye(4)
+    offset[:3, 3] = [part.start for part in box]
+    shape = [part.stop - part.start for part in box]
+    return Grid((shape[0], shape[1], shape[2]), grid.affine @ offset)
+
+
+def _brain_masks(
+    parenchyma: NDArray[np.bool_], spacing: tuple[float, float, float], rim_mm: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The parenchyma with its sulci closed, and the same widened by `rim_mm`.
+
+    Distances are taken on every second voxel, which is close enough for fluid.
+    """
     step = 2 if min(parenchyma.shape) > 32 else 1
-    coarse = parenchyma[::step, ::step, ::step]
     sizes = [step * size for size in spacing]
-    margin = int(np.ceil((_CLOSING_MM + rim_mm) / min(sizes))) + 2
-    far = ndimage.distance_transform_edt(~np.pad(coarse, margin), sizes)
-    closed = ndimage.distance_transform_edt(far <= _CLOSING_MM + rim_mm, sizes) > _CLOSING_MM
-    closed |= far <= rim_mm
-    core = closed[margin:-margin, margin:-margin, margin:-margin].astype(np.float32)
-    index = [np.arange(n) / step for n in parenchyma.shape]
-    fine = core
-    for axis in range(3):
-        low = np.minimum(np.floor(index[axis]).astype(int), fine.shape[axis] - 1)
-        high = np.minimum(low + 1, fine.shape[axis] - 1)
-        part = (index[axis] - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        fine = np.take(fine, low, axis) * (1 - part) + np.take(fine, high, axis) * part
-    return np.asarray((fine >= 0.5) | parenchyma)
+    reach = _CLOSING_MM + rim_mm
+    margin = int(np.ceil(reach / min(sizes))) + 2
+    far = ndimage.distance_transform_edt(~np.pad(parenchyma[::step, ::step, ::step], margin), sizes)
+    depth = ndimage.distance_transform_edt(far <= reach, sizes).astype(np.float32)
+    core = depth[margin:-margin, margin:-margin, margin:-margin]
+    fine = interpolated(core, tuple(np.arange(n) / step for n in parenchyma.shape))  # type: ignore[arg-type]
+    return (fine > reach) | parenchyma, (fine > _CLOSING_MM) | parenchyma

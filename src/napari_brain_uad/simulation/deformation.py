@@ -47,6 +47,10 @@ class Deformation:
             controls.append(np.clip(moves, -largest * distance, largest * distance))
         return cls(_affine(params, rng), tuple(controls))
 
+    def turned(self, turn: NDArray[np.float64]) -> Deformation:
+        """The same, followed by a rotation."""
+        return Deformation(turn @ self.matrix, self.controls)
+
     def coordinates(self, axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]) -> Floats:
         """Places in the label map, in mm, of the points of a grid.
 

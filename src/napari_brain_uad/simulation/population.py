@@ -96,7 +96,7 @@ class Population:
     def anatomy(self, number: int) -> Anatomy:
         """The person that scan `number` is made from."""
         source = self.label_maps[number % len(self.label_maps)]
-        return load_anatomy(source, with_skull=self.params.with_skull, rim_mm=self.params.rim_mm)
+        return load_anatomy(source, self.params)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class Head:
 
 def bend(anatomy: Anatomy, params: SimulationParams, rng: np.random.Generator) -> Head:
     """A person with a random deformation, on a 1 mm grid just large enough."""
-    deformation = Deformation.draw(params, rng)
+    deformation = Deformation.draw(params, rng).turned(anatomy.turn)
     half = np.array(anatomy.codes.shape) * np.array(anatomy.grid.spacing) / 2 + _SEARCH_MM
     coarse = [np.arange(-np.ceil(h), np.ceil(h) + 1, _SEARCH_STEP) for h in half]
     found = anatomy.take(deformation.coordinates((coarse[0], coarse[1], coarse[2])))
@@ -135,11 +135,12 @@ def bend(anatomy: Anatomy, params: SimulationParams, rng: np.random.Generator) -
         axes.append(np.arange(coarse[axis][where[0]] - margin, coarse[axis][where[-1]] + margin + 1))
     coordinates = deformation.coordinates((axes[0], axes[1], axes[2]))
     codes = anatomy.take(coordinates)
-    to_map = np.diag([*(1.0 / np.array(anatomy.grid.spacing)), 1.0])
-    to_map[:3, 3] = anatomy.centre
-    shift = np.eye(4)
-    shift[:3, 3] = [axis[0] for axis in axes]
-    return Head(codes, Grid((codes.shape[0], codes.shape[1], codes.shape[2]), anatomy.grid.affine @ to_map @ shift), coordinates, anatomy)
+    shape = (codes.shape[0], codes.shape[1], codes.shape[2])
+    place = np.eye(4)
+    if params.pose == "scanner":
+        place[:3, :3] = anatomy.grid.affine[:3, :3] / np.array(anatomy.grid.spacing)
+    place[:3, 3] = anatomy.origin + place[:3, :3] @ [axis[0] for axis in axes]
+    return Head(codes, Grid(shape, place), coordinates, anatomy)
 
 
 def _scan(head: Head, contrast: Contrast, params: SimulationParams, rng: np.random.Generator, *, name: str) -> Simulated:
