@@ -19,6 +19,12 @@ METHODS: dict[str, str] = {
     "threshold": "threshold:HistogramThreshold",
     "thresh-raw": "thresh_raw:RawThreshold",
     "covariance": "covariance:Covariance",
+    "ae-dense": "ae_dense:DenseAE",
+    "ae-spatial": "ae_spatial:SpatialAE",
+    "vae": "vae:VAE",
+    "ce-vae": "ce_vae:CeVAE",
+    "cce-vae": "cce_vae:CceVAE",
+    "vae-restoration": "vae_restoration:VAERestoration",
 }
 
 

@@ -1,0 +1,118 @@
+"""The ceVAE's convolutional encoder and decoder, and the compact ceVAE's with residual connections and batch normalisation.
+
+Zimmerer, Kohl, Petersen, Isensee, Maier-Hein: "Context-encoding variational autoencoder for unsupervised anomaly detection" (2018,
+arXiv:1812.05941): strided convolutions, a convolution as large as what is left of the slice to the latent vector, and the mirror
+image of it. Chatterjee et al.: "StRegA" (Computers in Biology and Medicine 2022, arXiv:2201.13271): the compact one. With maps
+16-64-256-1024, 1,024 latents, PReLU, neither residual connections nor batch normalisation, and 256 x 256 pixels, the setting of
+StRegA's published code, it has 812,295,576 parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from .output import VariationalNetwork
+
+ACTIVATIONS = {"leaky-relu": nn.LeakyReLU, "prelu": nn.PReLU}
+
+
+class _ResidualDown(nn.Module):
+    """Two 3x3 convolutions, the first of stride 2, beside a 1x1 convolution of stride 2."""
+
+    def __init__(self, channels: int, count: int, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, count, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+            activation(),
+            nn.Conv2d(count, count, 3, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+        )
+        self.skip = nn.Sequential(nn.Conv2d(channels, count, 1, stride=2, bias=False), nn.BatchNorm2d(count))
+        self.activation = activation()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Half the size of `images`."""
+        result: torch.Tensor = self.activation(self.body(images) + self.skip(images))
+        return result
+
+
+class _ResidualUp(nn.Module):
+    """A transposed 4x4 convolution of stride 2 and a 3x3 convolution, beside a 1x1 convolution of the enlarged input."""
+
+    def __init__(self, channels: int, count: int, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+            activation(),
+            nn.Conv2d(count, count, 3, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+        )
+        self.skip = nn.Sequential(nn.Conv2d(channels, count, 1, bias=False), nn.BatchNorm2d(count), nn.Upsample(scale_factor=2))
+        self.activation = activation()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Twice the size of `images`."""
+        result: torch.Tensor = self.activation(self.body(images) + self.skip(images))
+        return result
+
+
+def _plain_down(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, count, 3, stride=2, padding=1, bias=False), activation())
+
+
+def _plain_up(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False), activation())
+
+
+class ContextVAE(VariationalNetwork):
+    """A variational autoencoder whose every stage halves the slice.
+
+    Parameters
+    ----------
+    channels : int
+        Of the images.
+    size : two ints
+        Height and width, multiples of 2 to the number of stages.
+    maps : sequence of int
+        Feature maps of the stages.
+    latent : int
+        Size of z.
+    residual : bool
+        Residual connections and batch normalisation.
+    activation : str
+        One of `ACTIVATIONS`.
+    """
+
+    def __init__(self, channels: int, size: Sequence[int], maps: Sequence[int], latent: int, *, residual: bool, activation: str) -> None:
+        super().__init__()
+        act = ACTIVATIONS[activation]
+        down, up = (_ResidualDown, _ResidualUp) if residual else (_plain_down, _plain_up)
+        left = 2 ** len(maps)
+        self.shape = (maps[-1], size[0] // left, size[1] // left)
+        flat = self.shape[0] * self.shape[1] * self.shape[2]
+        self.down = nn.Sequential(*(down(before, count, act) for before, count in zip((channels, *maps), maps, strict=False)))
+        # A convolution with a kernel as large as its input is a matrix, and much faster as one.
+        self.inward = nn.Linear(flat, 2 * latent, bias=False)
+        self.outward = nn.Linear(latent, flat, bias=False)
+        self.start: nn.Module = act()
+        upward = tuple(reversed(maps))
+        self.up = nn.Sequential(
+            *(up(before, count, act) for before, count in pairwise(upward)),
+            nn.ConvTranspose2d(maps[0], channels, 4, stride=2, padding=1, bias=False),
+        )
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `VariationalNetwork.encode`."""
+        mean, log_variance = self.inward(self.down(images).flatten(1)).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """See `VariationalNetwork.decode`."""
+        image: torch.Tensor = self.up(self.start(self.outward(latents).unflatten(1, self.shape)))
+        return image
