@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BrainUADError, InputError
+from ..core.errors import BrainUADError
 from ..core.provenance import NOTICE, package_version
+from .compare import add_compare
 from .datasets import add_datasets
 from .models import add_models
+from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .terminal import progress_bar, say
 
@@ -44,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, add_prepare, _add_evaluate, _add_train, add_models, add_datasets, _add_demo):
+    for add in (_add_methods, _add_detect, add_prepare, add_compare, _add_evaluate, _add_train, add_models, add_datasets, _add_demo):
         add(commands)
     return parser
 
@@ -78,7 +80,7 @@ def _add_detect(commands: Any) -> None:
         help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-fpr:RATE (default: auto)",
     )
     parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, for healthy-fpr")
-    _add_post_options(parser)
+    add_post_options(parser)
     parser.add_argument(
         "--prepare",
         default="auto",
@@ -99,23 +101,6 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
         help="a setting of the method (repeatable; `brain-uad methods --json` lists them)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
-
-
-def _add_post_options(parser: argparse.ArgumentParser) -> None:
-    """One option a field of `PostParams`, from the field's own description."""
-    from ..postprocessing.params import PostParams, post_option
-
-    defaults = PostParams().as_dict()
-    group = parser.add_argument_group("post-processing")
-    for name, kind, info in PostParams.describe():
-        if name == "threshold":
-            continue
-        unit = f", {info.unit}" if info.unit else ""
-        text = f"{info.help}{unit} (default: {defaults[name]})".replace("%", "%%")
-        if kind is bool:
-            group.add_argument(post_option(name), dest=f"post_{name}", action=argparse.BooleanOptionalAction, help=text)
-        else:
-            group.add_argument(post_option(name), dest=f"post_{name}", metavar=kind.__name__.upper(), help=text)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -193,8 +178,8 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.load import load
     from ..workflows.save import save_detection
 
-    params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
-    post = _post_params(arguments)
+    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
+    post = post_params(arguments, arguments.threshold)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
             load(arguments.scan, index=arguments.volume),
@@ -217,24 +202,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
 def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
     """Only the settings that were given: a model may bring the others."""
-    return {name: value for name, value in params.as_dict().items() if name in _assignments(given)}
-
-
-def _post_params(arguments: argparse.Namespace) -> Any:
-    from ..postprocessing.params import PostParams
-
-    given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
-    return PostParams.from_strings({"threshold": arguments.threshold, **given})
-
-
-def _assignments(given: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set {text}", why="it is not NAME=VALUE", fix="Write for example --set bins=128")
-        pairs[name] = value
-    return pairs
+    return {name: value for name, value in params.as_dict().items() if name in assignments(given)}
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
@@ -265,7 +233,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..workflows.train import train
 
-    params = method_class(arguments.method).Params.from_strings(_assignments(arguments.set))
+    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     with progress_bar(arguments.quiet) as progress:
         train(arguments.method, arguments.folder, params=params, seed=arguments.seed, out=arguments.out, progress=progress)
     say(f"Model written to {arguments.out}")

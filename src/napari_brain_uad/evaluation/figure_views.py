@@ -129,7 +129,12 @@ def draw_scan(axes: Axes, plane: Plane, volume: Volume, window: tuple[float, flo
 
 def draw_heat(axes: Axes, plane: Plane, result: PostResult, norm: Normalize) -> None:
     """The score inside the brain."""
-    shown = np.ma.masked_where(~plane.slice(result.brain), plane.slice(result.score))
+    draw_score(axes, plane, result.score, result.brain, norm)
+
+
+def draw_score(axes: Axes, plane: Plane, score: NDArray[np.float32], brain: NDArray[np.bool_], norm: Normalize) -> None:
+    """A score inside a brain."""
+    shown = np.ma.masked_where(~plane.slice(brain), plane.slice(score))
     plane.show(axes, shown, cmap=heat_colours(), norm=norm, interpolation="nearest")
 
 
@@ -156,17 +161,19 @@ def draw_regions(axes: Axes, plane: Plane, result: PostResult) -> None:
         draw_outline(axes, plane, of_kind[labels], colour, 1.4)
 
 
-def annotate(axes: Axes, plane: Plane, known: bool) -> None:
+def annotate(axes: Axes, plane: Plane, known: bool, *, size: float = 11.0, bar: bool = True) -> None:
     """Letters on the four edges ("?" when the file does not say which side is which) and a bar of 50 mm (small images: 10)."""
     places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"), (0.5, 0.02, "center", "bottom"), (0.5, 0.98, "center", "top"))
     for letter, (x, y, across, up) in zip(plane.letters, places, strict=True):
-        _label(axes, x, y, letter if known else "?", ha=across, va=up, fontsize=11, weight="bold")
+        _label(axes, x, y, letter if known else "?", ha=across, va=up, fontsize=size, weight="bold")
     width, height = plane.size_mm
-    bar = 50.0 if width > 100.0 else 10.0
-    start, level = 0.04 * width, 0.035 * height
-    axes.plot([start, start + bar], [level, level], color="white", linewidth=2.0, solid_capstyle="butt", path_effects=_HALO)
-    _label(axes, start / width, 0.045, f"{bar:.0f} mm", ha="left", va="bottom", fontsize=7.5)
     axes.set(xlim=(0.0, width), ylim=(0.0, height))
+    if not bar:
+        return
+    length = 50.0 if width > 100.0 else 10.0
+    start, level = 0.04 * width, 0.035 * height
+    axes.plot([start, start + length], [level, level], color="white", linewidth=2.0, solid_capstyle="butt", path_effects=_HALO)
+    _label(axes, start / width, 0.045, f"{length:.0f} mm", ha="left", va="bottom", fontsize=0.68 * size)
 
 
 def _label(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:

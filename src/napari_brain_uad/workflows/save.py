@@ -112,7 +112,7 @@ def _cell(value: Any) -> str:
     return "n/a" if value is None else str(value)
 
 
-def _without_folders(command: str) -> str:
+def without_folders(command: str) -> str:
     """Folder names may tell who the patient is; outputs name files only."""
     return shlex.join(Path(word).name if Path(word).parent.name else word for word in shlex.split(command))
 
@@ -129,7 +129,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
-        "command": _without_folders(detection.command),
+        "command": without_folders(detection.command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
     }

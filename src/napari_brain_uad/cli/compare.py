@@ -1,0 +1,118 @@
+"""``brain-uad compare``: several methods over one scan."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
+from .options import add_post_options, assignments, post_params
+from .terminal import progress_bar, say
+
+THRESHOLD_HELP = (
+    "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
+    "scans), healthy-fpr:RATE, otsu, otsu-slice, best-dice (default: auto)"
+)
+
+
+def add_compare(commands: Any) -> None:
+    """Add the command to the parser's sub-commands."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare methods over one scan",
+        description=f"Score a scan with several methods; write table, montage for a paper, maps and masks. {NOTICE}",
+        epilog="A method is written ID, ID@PRESET, ID@SETTING=VALUE or ID:MODEL (a model's id or file), like vae@code:my-model.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
+    add_method_list(parser)
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
+    parser.add_argument("--slices", default="", metavar="MM,MM", help="heights (z in mm) of the montage's slices (default: by the truth)")
+    parser.add_argument(
+        "--scale", default="auto", choices=("auto", "common", "percentile"), help="colours of the montage: one scale, or percentiles"
+    )
+    parser.add_argument("--no-maps", action="store_true", help="write table and montage only")
+    add_run_options(parser)
+    parser.set_defaults(handler=_compare)
+
+
+def add_method_list(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Which methods, with which models."""
+    parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help="methods, separated by commas or spaces")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="ID=MODEL",
+        help="trained model of a method (id or file); repeatable",
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) -> None:
+    """What a comparison of one scan and of a cohort share."""
+    parser.add_argument("--threshold", default="auto", metavar="RULE", help=THRESHOLD_HELP)
+    parser.add_argument("--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, for the rules that need them")
+    add_post_options(parser)
+    parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time, each in its own process (default: 1)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep maps in the cache")
+    parser.add_argument("--out", type=Path, required=needs_out, metavar="DIR", help="folder for the results")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of `workflows.compare.compare` that `add_method_list` and `add_run_options` give."""
+    return {
+        "methods": method_list(arguments.methods),
+        "models": assignments(arguments.model, option="--model", example="vae=my-model"),
+        "threshold_mode": arguments.threshold,
+        "healthy": arguments.healthy,
+        "post": post_params(arguments, "auto"),
+        "prepare_with": arguments.prepare,
+        "device": arguments.device,
+        "seed": arguments.seed,
+        "jobs": arguments.jobs,
+        "use_cache": not arguments.no_cache,
+    }
+
+
+def method_list(given: Sequence[str]) -> list[str]:
+    """Methods separated by commas or spaces."""
+    return [one for word in given for one in word.split(",") if one]
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from ..workflows.compare import compare
+    from ..workflows.compare_save import save_comparison
+    from ..workflows.compare_table import rows_text
+    from ..workflows.load import load
+
+    slices = _millimetres(arguments.slices)
+    with progress_bar(arguments.quiet) as progress:
+        scan = load(arguments.scan, index=arguments.volume)
+        comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **run_options(arguments))
+        files = save_comparison(
+            comparison, arguments.out, slices_mm=slices, scale=arguments.scale, maps=not arguments.no_maps, progress=progress.part(0.9, 1.0)
+        )
+    for failure in comparison.failures:
+        sys.stderr.write(f"brain-uad: {failure.spec}: {failure.error}\n")
+    say(rows_text(comparison.table()))
+    say(f"Threshold: {comparison.mode.words}")
+    say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
+    say(NOTICE)
+    return comparison.failures[0].error.exit_code if comparison.failures else 0
+
+
+def _millimetres(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",") if word]
+    except ValueError:
+        raise InputError(f"--slices {text}", why="it is no list of heights in mm", fix="Write for example --slices=-10,12.5,30") from None

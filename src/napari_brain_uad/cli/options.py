@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.errors import InputError
+
+
+def add_post_options(parser: argparse.ArgumentParser) -> None:
+    """One option a field of `PostParams`, from the field's own description."""
+    from ..postprocessing.params import PostParams, post_option
+
+    defaults = PostParams().as_dict()
+    group = parser.add_argument_group("post-processing")
+    for name, kind, info in PostParams.describe():
+        if name == "threshold":
+            continue
+        unit = f", {info.unit}" if info.unit else ""
+        text = f"{info.help}{unit} (default: {defaults[name]})".replace("%", "%%")
+        if kind is bool:
+            group.add_argument(post_option(name), dest=f"post_{name}", action=argparse.BooleanOptionalAction, help=text)
+        else:
+            group.add_argument(post_option(name), dest=f"post_{name}", metavar=kind.__name__.upper(), help=text)
+
+
+def post_params(arguments: argparse.Namespace, threshold: str) -> Any:
+    """The `PostParams` that the options of `add_post_options` give."""
+    from ..postprocessing.params import PostParams
+
+    given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
+    return PostParams.from_strings({"threshold": threshold, **given})
+
+
+def assignments(given: Sequence[str], *, option: str = "--set", example: str = "bins=128") -> dict[str, str]:
+    """What an option like ``--set NAME=VALUE`` was given, by name."""
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text}", why="it is not NAME=VALUE", fix=f"Write for example {option} {example}")
+        pairs[name] = value
+    return pairs
