@@ -20,6 +20,7 @@ _NETWORK_LOG = Path(_SCRATCH.name) / "network.log"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["NAPARI_CONFIG"] = str(Path(_SCRATCH.name) / "napari.yaml")
 os.environ["XDG_CONFIG_HOME"] = str(Path(_SCRATCH.name) / "config")  # Qt's settings; the caches stay, they are slow to make
+os.environ["BRAIN_UAD_MODELS"] = str(Path(_SCRATCH.name) / "models")  # nobody's own models decide what a test does
 os.environ["BRAIN_UAD_NETWORK_LOG"] = str(_NETWORK_LOG)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_GUARD), os.environ.get("PYTHONPATH"))))
 

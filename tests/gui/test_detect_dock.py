@@ -47,7 +47,8 @@ def lesion() -> np.ndarray:
 
 
 @pytest.fixture(autouse=True)
-def _forget():
+def _forget(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
     settings._store().clear()
     yield
     settings._store().clear()
@@ -100,7 +101,7 @@ def test_the_facts_line_and_the_estimate(qtbot, viewer, dock):
     qtbot.waitUntil(lambda: dock.inputs.facts.text() == "FLAIR, 24x28x20, 2.0 mm, skull-stripped")
     assert dock.cost.text().startswith("Under 2 s")
     assert dock.inputs.checks.isHidden()
-    assert dock.inputs.method.fit.text() == "Recommended for FLAIR."
+    assert dock.inputs.method.fit.text().startswith("Recommended for FLAIR: lesions are bright on FLAIR")
 
 
 def test_a_whole_head_is_prepared_first_and_both_lines_say_so(qtbot, viewer, dock, monkeypatch, tmp_path):

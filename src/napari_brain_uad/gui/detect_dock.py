@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ..workflows.detect import Detection
+    from ..workflows.models import Model
 
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
 
@@ -69,7 +70,8 @@ class DetectDock(FileDrop):
         self.outcome = wrapping_label()
         self._lay_out()
         self._connect()
-        self.inputs.method.choose(remembered("method"))
+        if remembered("method"):
+            self.inputs.method.choose(remembered("method"))
         self._scan_changed()
 
     @property
@@ -87,7 +89,7 @@ class DetectDock(FileDrop):
         except BrainUADError as error:
             self.messages.show_error(error, "Detecting anomalies")
             return
-        remember("method", request.method)
+        remember("method", request.method if self.inputs.method.by_hand else "")
         remember("device", request.device)
         self._scanned = self.inputs.scan.layer
         self._show_running(True)
@@ -103,6 +105,16 @@ class DetectDock(FileDrop):
         """Stop the run that is going on, if any."""
         if self._job is not None:
             self._job.cancel()
+
+    def refresh_models(self) -> None:
+        """Read the list of models again; other docks call it when they changed it."""
+        if self.inputs.method.info.trainable:
+            self.inputs.model.refresh()
+
+    def use_model(self, model: Model) -> None:
+        """Choose a method and a model of it, as if by hand."""
+        self.inputs.method.choose(model.method)
+        self.inputs.model.choose(model)
 
     def sizeHint(self) -> QSize:
         """Wide enough for the longest row, narrow enough for a laptop."""
@@ -176,7 +188,7 @@ class DetectDock(FileDrop):
             return
         if volume is None:
             return
-        self.inputs.method.set_sequence(volume.sequence)
+        self.inputs.set_sequence(volume.sequence)
         self.inputs.facts.setText("Looking at the scan")
         self._looking = workers.run(lambda _progress: facts(volume), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
 
@@ -224,6 +236,14 @@ class DetectDock(FileDrop):
         else:
             self.run_bar.stop()
 
+    def _open_dock_for_models(self, what: str) -> None:
+        if getattr(self.viewer, "window", None) is None:
+            return
+        if what == "train":
+            open_dock(self.viewer, "Train").choose_method(self.inputs.method.info.id)
+        else:
+            open_dock(self.viewer, "Models")
+
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if self.detection is not None and clipboard is not None:
@@ -244,6 +264,7 @@ class DetectDock(FileDrop):
         self.inputs.method_changed.connect(self._method_changed)
         self.inputs.brain.layer_changed.connect(self._show_cost)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
+        self.inputs.asked.connect(self._open_dock_for_models)
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
         self.button.clicked.connect(self.run)
         self.copy.clicked.connect(self._copy_command)

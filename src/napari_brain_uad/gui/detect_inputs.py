@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
 
-from ..core.errors import BrainUADError, InputError, ModelError
+from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..workflows.devices import Device, resolve_device
+from ..workflows.models import Model, find_model, no_model, settings_for
 from . import workers
 from .detect_job import Request
 from .forms import ComboBox, Fold, IntBox, ParamsForm, row_label
@@ -22,12 +23,11 @@ from .layer_box import LayerBox, is_mask, is_scan
 from .layers import fits, mask_of, volume_of
 from .messages import wrapping_label
 from .method_box import MethodBox
+from .model_row import ModelRow
 from .settings import last_folder, remember, remembered
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from ..io.checkpoint import Checkpoint
 
 _TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
 _BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
@@ -43,11 +43,14 @@ class DetectInputs(QWidget):
         Emitted after another scan (or none) or method was chosen.
     failed : Signal
         Emitted with an exception to show.
+    asked : Signal(str)
+        Emitted with "train" or "models" when the user asks to get a model.
     """
 
     scan_changed = Signal()
     method_changed = Signal()
     failed = Signal(object)
+    asked = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,13 +59,14 @@ class DetectInputs(QWidget):
         self.truth = LayerBox(viewer, is_mask, none="None")
         self.facts, self.checks = wrapping_label(), wrapping_label()
         self.method = MethodBox()
-        self.model = _ModelRow()
+        self.model = ModelRow()
         self.device = ComboBox()
         self.device_words = wrapping_label()
         self.seed = IntBox()
         self.seed.setMinimum(0)
         self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
         self._declined: set[LayerBox] = set()
+        self._sequence: str | None = None
         self._lay_out()
         self._connect()
         self._method_changed()
@@ -90,7 +94,7 @@ class DetectInputs(QWidget):
             raise InputError("No scan is chosen", fix="Open one, or a sample")
         info = self.method.info
         if info.trainable and self.model.path is None:
-            raise ModelError(f"{info.name} needs a trained model", why="it learns from healthy scans", fix="Load one under Method")
+            raise no_model(info.id, volume.sequence)
         mask, truth = self.brain.layer, self.truth.layer
         return Request(
             volume=volume,
@@ -111,38 +115,49 @@ class DetectInputs(QWidget):
         self.checks.setText("<br>".join(f"<b>Check:</b> {check}" for check in checks))
         self.checks.setVisible(bool(checks))
 
+    def set_sequence(self, sequence: str | None) -> None:
+        """Recommend a method, and take a model, for this sequence."""
+        self._sequence = sequence
+        self.method.set_sequence(sequence)
+        self._show_models()
+
     def set_model(self, path: Path) -> None:
-        """Read a model file's settings in the background, then take it; what is wrong with it goes to `failed`."""
+        """Read and check a model file in the background, then take it; what is wrong with it goes to `failed`."""
+        method = self.method.info.id
 
-        def read(_progress: Progress) -> Checkpoint:
-            from ..io.checkpoint import load_checkpoint
+        def read(_progress: Progress) -> Model:
+            from ..workflows.detect import load_detector
 
-            checkpoint = load_checkpoint(path)
-            wanted = self.method.info.id
-            if checkpoint.method != wanted:
-                raise ModelError(
-                    f"{path.name} is a model of {checkpoint.method}, not of {wanted}", fix="Choose that method, or another file"
-                )
-            return checkpoint
+            load_detector(method, model=path)
+            return find_model(path)
 
-        workers.run(read, parent=self, on_done=lambda checkpoint: self._take_model(path, checkpoint), on_error=self.failed.emit)
+        def take(model: Model) -> None:
+            if method == self.method.info.id:
+                remember("last_folder", str(path.parent))
+                self.model.choose(model)
+
+        workers.run(read, parent=self, on_done=take, on_error=self.failed.emit)
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
         for box in (self.scan, self.brain, self.truth):
             box.disconnect_viewer()
 
-    def _take_model(self, path: Path, checkpoint: Checkpoint) -> None:
-        if checkpoint.method != self.method.info.id:
+    def _show_models(self) -> None:
+        info = self.method.info
+        self.model.setVisible(info.trainable)
+        if info.trainable:
+            self.model.show_method(info.id, self._sequence)
+
+    def _model_chosen(self) -> None:
+        model, method = self.model.model, self.method.info.id
+        if model is None:
             return
         try:
             # The form shows what the model was trained with: its defaults would otherwise silently overrule the model's settings.
-            self.form.set_value(method_class(checkpoint.method).Params.from_dict(checkpoint.params))
+            self.form.set_value(method_class(method).Params.from_dict(settings_for(method, model.method, model.params)))
         except BrainUADError as error:
             self.failed.emit(error)
-            return
-        remember("last_folder", str(path.parent))
-        self.model.show_path(path)
 
     def _choose_model(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load a model", str(last_folder()), "Models (*.safetensors)")
@@ -172,11 +187,10 @@ class DetectInputs(QWidget):
 
     def _method_changed(self) -> None:
         info = self.method.info
-        self.model.show_path(None)
-        self.model.setVisible(info.trainable)
         old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
         self._advanced.replaceWidget(old, self.form)
         old.deleteLater()
+        self._show_models()
         wanted = self.device.currentData() or remembered("device")
         self.device.blockSignals(True)
         self.device.clear()
@@ -208,6 +222,8 @@ class DetectInputs(QWidget):
         self.method.changed.connect(self._method_changed)
         self.device.currentIndexChanged.connect(self._show_device)
         self.model.button.clicked.connect(self._choose_model)
+        self.model.chosen.connect(self._model_chosen)
+        self.model.asked.connect(self.asked.emit)
 
     def _lay_out(self) -> None:
         for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth"), (self.device, "Device")):
@@ -244,35 +260,6 @@ class DetectInputs(QWidget):
             Fold("Advanced", advanced),
         ):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)
-
-
-class _ModelRow(QWidget):
-    """The model file of a trainable method."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.path: Path | None = None
-        self.name = QLineEdit()
-        self.name.setReadOnly(True)
-        self.name.setPlaceholderText("No model loaded")
-        self.button = QPushButton("Load")
-        self.button.setToolTip("Load a trained model (.safetensors)")
-        self.needs = wrapping_label("This method learns from healthy scans: load a model trained on the grid of this scan.")
-        row = QHBoxLayout()
-        row.addWidget(QLabel("Model"))
-        row.addWidget(self.name, 1)
-        row.addWidget(self.button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self.needs)
-
-    def show_path(self, path: Path | None) -> None:
-        """Take this model file, or none."""
-        self.path = path
-        self.name.setText("" if path is None else path.name)
-        self.name.setToolTip("" if path is None else str(path))
-        self.needs.setVisible(path is None)
 
 
 def _file_of(layer: Layer | None) -> Path | None:

@@ -131,6 +131,7 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
 def _command(request: Request, amap: AnomalyMap) -> str:
 
     from ..workflows.command import detect_command
+    from ..workflows.models import name_of
 
     brain, file = request.mask, request.mask_file
     if brain is None and request.volume.mask is not None:
@@ -142,7 +143,7 @@ def _command(request: Request, amap: AnomalyMap) -> str:
         scan=request.volume,
         mask=_as_file(brain, file, request.volume, "brain mask"),
         truth=_as_file(request.truth, request.truth_file or _beside(request.volume, "truth"), request.volume, "ground truth"),
-        model=request.model,
+        model=None if request.model is None else name_of(request.model),
         device=request.device,
     )
 

@@ -19,7 +19,13 @@ PRIMARY = "QPushButton { font-weight: bold; padding: 6px; } QPushButton:enabled 
 """Style of the one button that a dock is there for."""
 
 # In the order of the work, which is the order of their tabs.
-_DOCKS = {"Prepare": "prepare_dock:PrepareDock", "Detect anomalies": "detect_dock:DetectDock", "Tune": "tune_dock:TuneDock"}
+_DOCKS = {
+    "Prepare": "prepare_dock:PrepareDock",
+    "Detect anomalies": "detect_dock:DetectDock",
+    "Tune": "tune_dock:TuneDock",
+    "Train": "train_dock:TrainDock",
+    "Models": "models_dock:ModelsDock",
+}
 
 
 def open_dock(viewer: Viewer, title: str) -> Any:
@@ -34,7 +40,7 @@ def open_dock(viewer: Viewer, title: str) -> Any:
 
     Returns
     -------
-    PrepareDock, DetectDock or TuneDock
+    QWidget
         The dock's content.
     """
     module, _, name = _DOCKS[title].partition(":")
@@ -48,6 +54,14 @@ def open_dock(viewer: Viewer, title: str) -> Any:
         _sort_tabs(viewer)
     raise_dock(widget)
     return widget
+
+
+def tell_models_changed(viewer: Viewer) -> None:
+    """Have every open dock that shows models read their list again."""
+    window = getattr(viewer, "window", None)
+    for widget in window.dock_widgets.values() if window is not None else ():
+        if hasattr(widget, "refresh_models"):
+            widget.refresh_models()
 
 
 def raise_dock(widget: QWidget) -> None:

@@ -1,6 +1,8 @@
-"""Choosing a method: grouped by family, with what is recommended for the scan, and the card behind "?"."""
+"""Choosing a method: grouped by family, with the one recommended for the scan and why, and the card behind "?"."""
 
 from __future__ import annotations
+
+import html
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItem, QStandardItemModel
@@ -8,9 +10,10 @@ from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from ..core.detector import MethodInfo
 from ..detectors.registry import cards
+from ..workflows.recommend import recommend
 from .forms import ComboBox
 from .messages import wrapping_label
-from .method_card import MethodCard
+from .method_card import LINK, MethodCard
 
 
 class MethodBox(QWidget):
@@ -19,9 +22,11 @@ class MethodBox(QWidget):
     Attributes
     ----------
     fit : QLabel
-        Says whether the method is meant for the scan; whoever uses the box finds a place for it.
+        Says what is recommended for the scan and why; whoever uses the box finds a place for it.
     card : MethodCard
         Shown and hidden by "?"; likewise.
+    by_hand : bool
+        Whether the user chose against the recommendation; otherwise another scan brings the method recommended for it.
     changed : Signal
         Emitted after another method was chosen.
     """
@@ -32,6 +37,8 @@ class MethodBox(QWidget):
         super().__init__(parent)
         self._cards = {info.id: info for info in cards()}
         self._sequence: str | None = None
+        self._recommended, self._why = "", ""
+        self.by_hand = False
         self._items: dict[str, QStandardItem] = {}
         self.box = ComboBox()
         self.box.setModel(self._model())
@@ -42,13 +49,17 @@ class MethodBox(QWidget):
         self.ask.setToolTip("What this method is: paper, needs, licence, measured figures")
         self.card = MethodCard()
         self.fit = wrapping_label()
+        self.fit.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
+        self.fit.linkActivated.connect(self.choose)
         self.ask.toggled.connect(self.card.setVisible)
         self.box.currentIndexChanged.connect(self._chosen)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.box, 1)
         row.addWidget(self.ask)
-        self.choose(next(iter(self._cards)))
+        self.box.setCurrentIndex(self.box.findData(next(iter(self._cards))))
+        self.box.activated.connect(self._picked)
+        self._show()
 
     @property
     def info(self) -> MethodInfo:
@@ -56,18 +67,22 @@ class MethodBox(QWidget):
         return self._cards[self.box.currentData()]
 
     def choose(self, method: str) -> None:
-        """Choose a method by its id; an id that does not exist (any more) changes nothing."""
+        """Choose a method by its id as if by hand; an id that does not exist (any more) changes nothing."""
         index = self.box.findData(method)
         if index >= 0:
+            self.by_hand = method != self._recommended
             self.box.setCurrentIndex(index)
             self._show()
 
     def set_sequence(self, sequence: str | None) -> None:
-        """Mark the methods that are meant for this sequence."""
+        """Mark the method that is recommended for this sequence, and choose it unless the user chose another."""
         self._sequence = sequence
+        self._recommended, self._why = recommend(sequence)
         for method, item in self._items.items():
-            info = self._cards[method]
-            item.setText(f"{info.name} - recommended for {sequence}" if sequence and sequence in info.sequences else info.name)
+            name = self._cards[method].name
+            item.setText(f"{name} - recommended for {_named(sequence)}" if method == self._recommended else name)
+        if not self.by_hand:
+            self.box.setCurrentIndex(self.box.findData(self._recommended))
         self._show()
 
     def _model(self) -> QStandardItemModel:
@@ -94,15 +109,28 @@ class MethodBox(QWidget):
             self._show()
             self.changed.emit()
 
+    def _picked(self) -> None:
+        self.by_hand = self.box.currentData() != self._recommended
+
     def _show(self) -> None:
         info = self.info
         self.card.show_method(info)
         self.box.setToolTip(info.summary)
-        made_for = ", ".join(info.sequences)
-        if not info.sequences or self._sequence is None:
-            self.fit.setText(f"Made for {made_for}." if made_for else "")
-        elif self._sequence in info.sequences:
-            self.fit.setText(f"Recommended for {self._sequence}.")
-        else:
-            self.fit.setText(f"Made for {made_for}; this scan is {self._sequence}.")
+        self.fit.setText(self._fit_words(info))
         self.fit.setVisible(bool(self.fit.text()))
+
+    def _fit_words(self, info: MethodInfo) -> str:
+        made_for = ", ".join(info.sequences)
+        if not self._recommended:
+            return f"Made for {made_for}." if made_for else ""
+        why, named = html.escape(self._why), _named(self._sequence)
+        if info.id == self._recommended:
+            return f"Recommended for {named}: {why}."
+        own = f"Made for {made_for}; this scan is {self._sequence}. " if self._sequence and info.sequences else ""
+        own = "" if self._sequence in info.sequences else own
+        name = html.escape(self._cards[self._recommended].name)
+        return f"{own}For {named} <a href='{self._recommended}' style='{LINK}'>{name}</a> is recommended: {why}."
+
+
+def _named(sequence: str | None) -> str:
+    return sequence or "an unknown sequence"

@@ -14,7 +14,7 @@ from .messages import wrapping_label
 
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 _DOI = re.compile(r"\b(?:doi:)?(10\.\d{4,9}/[^\s,;]+)", re.IGNORECASE)
-_LINK = "color: #4c9be8"
+LINK = "color: #4c9be8"
 """Readable on napari's dark and light themes; the palette's own blue is not."""
 
 
@@ -59,9 +59,9 @@ def linked(citation: str) -> str:
     """A citation as HTML with its arXiv number or DOI as a link."""
     text = html.escape(citation)
     if found := _ARXIV.search(text):
-        return text.replace(found[0], f"<a href='https://arxiv.org/abs/{found[1]}' style='{_LINK}'>{found[0]}</a>")
+        return text.replace(found[0], f"<a href='https://arxiv.org/abs/{found[1]}' style='{LINK}'>{found[0]}</a>")
     if found := _DOI.search(text):
-        return text.replace(found[0], f"<a href='https://doi.org/{found[1]}' style='{_LINK}'>{found[0]}</a>")
+        return text.replace(found[0], f"<a href='https://doi.org/{found[1]}' style='{LINK}'>{found[0]}</a>")
     return text
 
 

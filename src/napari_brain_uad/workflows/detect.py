@@ -26,7 +26,7 @@ from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from .command import detect_command
 from .devices import resolve_device
 from .load import MaskInput, as_mask
-from .models import Model, default_model, find_model, name_of, no_model
+from .models import Model, default_model, find_model, name_of, no_model, settings_for
 from .ready import AUTO, make_ready
 
 ParamsInput = Params | Mapping[str, Any] | None
@@ -90,9 +90,7 @@ def load_detector(
     if used is None:
         return _on(device, create(method, _as_params(found.Params, params)))
     checkpoint = load_checkpoint(used.path)
-    known = {name for name, _, _ in found.Params.describe()}
-    # Of another method's model (INFO.models_of) only the settings that both have can be taken over.
-    own = {name: value for name, value in checkpoint.params.items() if name in known or checkpoint.method == method}
+    own = settings_for(method, checkpoint.method, checkpoint.params)
     changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = _on(device, create(method, found.Params.from_dict(own | changed)))
     detector.load_state(checkpoint.state)
@@ -119,7 +117,7 @@ def score_volume(
     place = resolve_device(device, method_class(method).INFO.devices).name
     detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
     amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
-    record = {} if used is None else {"model": {"name": name_of(used.path), "sha256": used.sha256}}
+    record = {} if used is None else {"model": {"name": used.id, "sha256": used.sha256}}
     return replace(amap, provenance={**amap.provenance, **record})
 
 
@@ -184,7 +182,7 @@ def detect(
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     scores = score_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.4, 0.6))
     amap = ready.bring_back(scores)
-    model = model or amap.provenance.get("model", {}).get("name")
+    model = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     command = detect_command(
         amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, prepare_with=prepare_with, device=device
     )
@@ -221,7 +219,7 @@ def finish_detection(
     evaluation = None
     if truth is not None:
         progress.update(0.3, "Evaluating")
-        evaluation = evaluate_map(amap.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
+        evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
     progress.update(1.0, "Done")
     return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
 

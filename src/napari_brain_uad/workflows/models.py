@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,12 @@ def no_model(method: str, sequence: str | None) -> ModelError:
         why="it learns from healthy scans, and there is no model of it yet",
         fix=f"Train one (the Train dock, or brain-uad train {method}) or import a file (the Models dock, or brain-uad models import)",
     )
+
+
+def settings_for(method: str, trained_as: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model, for a method that uses it: of another method's model (``INFO.models_of``) only what both have."""
+    known = {name for name, _, _ in method_class(method).Params.describe()}
+    return {name: value for name, value in params.items() if method == trained_as or name in known}
 
 
 def name_of(model: str | Path) -> str:
