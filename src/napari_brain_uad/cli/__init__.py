@@ -14,6 +14,7 @@ from ..core.errors import BrainUADError
 from ..core.provenance import NOTICE, package_version
 from .compare import add_compare
 from .datasets import add_datasets
+from .evaluate import add_evaluate
 from .models import add_models
 from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
@@ -25,6 +26,7 @@ _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancell
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
     arguments = _parser().parse_args(argv)
+    arguments.words = list(sys.argv[1:] if argv is None else argv)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
         return handler(arguments)
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, add_prepare, add_compare, _add_evaluate, _add_train, add_models, add_datasets, _add_demo):
+    for add in (_add_methods, _add_detect, add_prepare, add_compare, add_evaluate, _add_train, add_models, add_datasets, _add_demo):
         add(commands)
     return parser
 
@@ -101,21 +103,6 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
         help="a setting of the method (repeatable; `brain-uad methods --json` lists them)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
-
-
-def _add_evaluate(commands: Any) -> None:
-    parser = commands.add_parser(
-        "evaluate",
-        help="score an anomaly map against a ground truth",
-        description="Print every metric with its definition.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("map", type=Path, metavar="MAP", help="anomaly map (*_anomalymap.nii.gz)")
-    parser.add_argument("truth", type=Path, metavar="TRUTH", help="ground truth on the same grid")
-    parser.add_argument("--mask", type=Path, metavar="FILE", help="count voxels inside this mask only (default: the whole volume)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(handler=_evaluate)
 
 
 def _add_train(commands: Any) -> None:
@@ -218,15 +205,6 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from ..workflows.evaluate import evaluate
-
-    with progress_bar(arguments.quiet or arguments.json) as progress:
-        evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
-    say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
-    return 0
 
 
 def _train(arguments: argparse.Namespace) -> int:

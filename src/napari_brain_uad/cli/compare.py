@@ -42,7 +42,7 @@ def add_compare(commands: Any) -> None:
     parser.set_defaults(handler=_compare)
 
 
-def add_method_list(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_method_list(parser: Any, *, required: bool = True) -> None:
     """Which methods, with which models."""
     parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help="methods, separated by commas or spaces")
     parser.add_argument(

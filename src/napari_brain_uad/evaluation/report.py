@@ -153,8 +153,8 @@ def evaluate_map(
         threshold=used,
         best_dice_threshold=None if best is None else best[1],
         search_threshold=search_threshold,
-        pr_curve=_thinned(curves.pr_curve()),
-        roc_curve=_thinned(curves.roc_curve()),
+        pr_curve=thinned(curves.pr_curve()),
+        roc_curve=thinned(curves.roc_curve()),
     )
 
 
@@ -204,7 +204,7 @@ def _search(
     return metric, None if found is None else found.threshold
 
 
-def _thinned(curve: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:
+def thinned(curve: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:
     """At most `_CURVE_POINTS` points, the ends among them: evenly spaced in arc length, so that steep parts keep theirs."""
     points = np.array(curve, np.float64)
     if points.shape[1] <= _CURVE_POINTS:

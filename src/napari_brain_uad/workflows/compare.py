@@ -323,7 +323,7 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun | BrainUADError:
         evaluation = None
         if job.truth is not None:
             evaluation = evaluate_map(
-                amap.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
+                result.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
             )
     except Cancelled:
         raise

@@ -1,0 +1,80 @@
+"""``brain-uad evaluate``: one anomaly map against its ground truth, or methods over a folder of scans with ground truths."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
+from .compare import add_method_list, add_run_options, run_options
+from .terminal import progress_bar, say
+
+
+def add_evaluate(commands: Any) -> None:
+    """Add the command to the parser's sub-commands."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="score an anomaly map against a ground truth, or methods over a folder of scans",
+        description="MAP TRUTH prints every metric of one anomaly map with its definition. DIR --methods A,B,C --out DIR runs methods over "
+        f"all scans of a data set that have a ground truth and writes a table, curves, violin plots and an HTML page. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "map", type=Path, metavar="MAP_OR_DIR", help="anomaly map (*_anomalymap.nii.gz); or a data set (folder or CSV file)"
+    )
+    parser.add_argument("truth", type=Path, nargs="?", metavar="TRUTH", help="ground truth on the map's grid")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="count voxels inside this mask only (default: the whole volume)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    group = parser.add_argument_group("for a folder")
+    add_method_list(group, required=False)
+    group.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
+    group.add_argument("--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has)")
+    add_run_options(parser, needs_out=False)
+    parser.set_defaults(handler=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
+        return _evaluate_folder(arguments)
+    from ..workflows.evaluate import evaluate
+
+    if arguments.truth is None:
+        raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
+    with progress_bar(arguments.quiet or arguments.json) as progress:
+        evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
+    say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
+    return 0
+
+
+def _evaluate_folder(arguments: argparse.Namespace) -> int:
+    from ..workflows.cohort import cases_of, evaluate_cohort
+    from ..workflows.cohort_report import cohort_record, cohort_text, failure_lines, save_cohort
+
+    for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
+        if not given:
+            raise InputError(f"A folder of scans needs {option}", fix=f"Add {option}, see brain-uad evaluate --help")
+    if arguments.truth is not None or arguments.mask is not None:
+        raise InputError(
+            "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
+        )
+    cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence)
+    command = shlex.join(["brain-uad", *arguments.words])
+    with progress_bar(arguments.quiet or arguments.json) as progress:
+        cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
+        files = save_cohort(cohort, arguments.out, command=command, left_out=left_out, progress=progress.part(0.95, 1.0))
+    for line in failure_lines(cohort):
+        sys.stderr.write(f"brain-uad: {line}\n")
+    if arguments.json:
+        say(json.dumps(cohort_record(cohort, command=command, left_out=left_out), indent=2, allow_nan=False))
+        return 0
+    say(cohort_text(cohort))
+    for line in left_out:
+        say(f"Left out: {line}")
+    say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
+    say(NOTICE)
+    return InputError.exit_code if cohort.failures else 0

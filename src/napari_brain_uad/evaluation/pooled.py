@@ -1,0 +1,58 @@
+"""All scans of a cohort as if they were one: figures over their voxels together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curves import Curves
+from .report import thinned
+
+
+@dataclass(frozen=True, eq=False)
+class BrainScores:
+    """The brain of one scan: its scores and the truth in it, shape (n,), and how many voxels of truth lie outside of it."""
+
+    score: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    missed: int
+
+    @classmethod
+    def of(cls, score: NDArray[np.float32], truth: NDArray[np.bool_], brain: NDArray[np.bool_]) -> BrainScores:
+        """From a map, shape (i, j, k)."""
+        return cls(score[brain], truth[brain], int(np.count_nonzero(truth & ~brain)))
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Figures over the brain voxels of all scans together; None when no scan has truth.
+
+    Truth outside the brain masks counts as missed: it ranks below every voxel of the brain.
+    """
+
+    auprc: float | None
+    auroc: float | None
+    best_dice_voxels: float | None
+    pr_curve: NDArray[np.float64]
+    roc_curve: NDArray[np.float64]
+
+
+def pool(scans: Sequence[BrainScores]) -> Pooled:
+    """Pool the scans of one method; its scores must mean the same in every scan."""
+    missed = sum(scan.missed for scan in scans)
+    lowest = min((scan.score.min() for scan in scans if scan.score.size), default=np.float32(0))
+    below = np.full(missed, np.nextafter(np.float32(lowest), np.float32(-np.inf)), np.float32)
+    score = np.concatenate([*(scan.score for scan in scans), below])
+    truth = np.concatenate([*(scan.truth for scan in scans), np.ones(missed, bool)])
+    curves = Curves(score, truth)
+    best = curves.best_dice()
+    return Pooled(
+        curves.average_precision,
+        curves.auroc,
+        None if best is None else best[0],
+        thinned(curves.pr_curve()),
+        thinned(curves.roc_curve()),
+    )
