@@ -25,7 +25,8 @@ def curves_figure(pooled: Mapping[str, Pooled]) -> Figure:
     figure = _page(7.1, 3.5)
     left, right = (figure.add_axes((x, 0.2, 0.4, 0.7)) for x in (0.075, 0.58))
     for number, (method, found) in enumerate(pooled.items()):
-        style: dict[str, Any] = {
+        line = _STYLES[number // len(_COLOURS) % len(_STYLES)]
+        style: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": line, "linewidth": 1.2}
             "color": _COLOURS[number % len(_COLOURS)],
             "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)],
             "linewidth": 1.2,
@@ -44,8 +45,8 @@ def violin_figure(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
     Parameters
     ----------
     columns : mapping of str to mapping of str to sequence of float
-        Column title to method to one figure a scan, between 0 and 1. A method with fewer than three scans gets its points only: a density of two
-        points says nothing.
+        Column title to method to one figure a scan, between 0 and 1. A method with fewer than three scans gets its points only: a
+        density of two points says nothing.
     """
     methods = list(dict.fromkeys(method for by_method in columns.values() for method in by_method))
     figure = _page(7.1, 2.1 + 0.07 * max((len(method) for method in methods), default=0))
