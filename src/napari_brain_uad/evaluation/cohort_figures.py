@@ -27,10 +27,6 @@ def curves_figure(pooled: Mapping[str, Pooled]) -> Figure:
     for number, (method, found) in enumerate(pooled.items()):
         line = _STYLES[number // len(_COLOURS) % len(_STYLES)]
         style: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": line, "linewidth": 1.2}
-            "color": _COLOURS[number % len(_COLOURS)],
-            "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)],
-            "linewidth": 1.2,
-        }
         left.plot(found.pr_curve[0], found.pr_curve[1], label=f"{method} ({_said(found.auprc)})", **style)
         right.plot(found.roc_curve[0], found.roc_curve[1], label=f"{method} ({_said(found.auroc)})", **style)
     right.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
