@@ -105,5 +105,7 @@ def _random_means(rng: np.random.Generator) -> dict[str, float]:
         own, spread = rng.uniform(_RANDOM_LOW, _RANDOM_HIGH), rng.normal(0.0, _RANDOM_JITTER)
         means[name] = own if tissue == 0 else classes[tissue] * (1.0 + spread)
     means["air"] = 0.0
+    for name in LESION_TISSUES:
+        means[name] = means["white matter"] * (1.0 + float(rng.choice((-1.0, 1.0)) * rng.uniform(0.25, 0.6)))
     means["fluid beyond the brain mask"] = means["outer CSF"]
     return means

@@ -14,15 +14,13 @@ from ..core.volume import Grid, Volume
 from .acquisition import acquire, fraction_inside, majority, voxel_size
 from .anatomy import Anatomy, load_anatomy
 from .contrast import Contrast
-from .deformation import Deformation
-from .fields import Floats
+from .head import IN_BRAIN, bend
 from .labels import TISSUES
+from .lesions import Pathology, add_lesions
+from .lesions.shapes import Shape, real_shapes
 from .params import SimulationParams
 
 LabelMap = Path | str | Volume
-
-_SEARCH_MM, _SEARCH_STEP, _MARGIN_MM = 60.0, 4, 4
-_BRAIN_TABLE = TISSUES > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +56,8 @@ class Population:
         Of everything random.
     count : int, optional
         How many there are for ``len`` and iteration; by default one from each map. Any number can be asked for all the same.
+    lesion_masks : Path or str, optional
+        Folder of masks of real lesions; MS-like lesions then take their shapes from there.
 
     Notes
     -----
@@ -67,7 +67,13 @@ class Population:
     """
 
     def __init__(
-        self, label_maps: Sequence[LabelMap], params: SimulationParams | None = None, seed: int = 0, *, count: int | None = None
+        self,
+        label_maps: Sequence[LabelMap],
+        params: SimulationParams | None = None,
+        seed: int = 0,
+        *,
+        count: int | None = None,
+        lesion_masks: Path | str | None = None,
     ) -> None:
         if not label_maps:
             raise InputError("Nothing to simulate from", why="no label map was given", fix="Give FreeSurfer- or SynthSeg-style label maps")
@@ -77,6 +83,7 @@ class Population:
         self.params = params or SimulationParams()
         self.seed = seed
         self.count = len(self.label_maps) if count is None else count
+        self.shapes: tuple[Shape, ...] = () if lesion_masks is None else real_shapes(lesion_masks)
 
     def __len__(self) -> int:
         return self.count
@@ -91,7 +98,13 @@ class Population:
         anatomy = self.anatomy(number)
         rng = np.random.default_rng([self.seed, number])
         head = bend(anatomy, self.params, rng)
-        return _scan(head, Contrast(self.params, rng), self.params, rng, name=f"simulated-{number + 1:03d}")
+        contrast = Contrast(self.params, rng)
+        pathology = Pathology(head.codes, (), np.zeros(head.codes.shape, np.bool_))
+        if self.params.lesions != "none":
+            # A stream of its own: with and without lesions it is the same person in the same scanner.
+            of_lesions = np.random.default_rng([self.seed, number, 1])
+            pathology = add_lesions(self.params.lesions, head, contrast, self.params.lesion_load, of_lesions, self.shapes)
+        return _scan(head.grid, pathology, contrast, self.params, rng, name=f"simulated-{number + 1:03d}")
 
     def anatomy(self, number: int) -> Anatomy:
         """The person that scan `number` is made from."""
@@ -99,60 +112,21 @@ class Population:
         return load_anatomy(source, self.params)
 
 
-@dataclass(frozen=True, eq=False)
-class Head:
-    """A person after bending, at 1 mm.
-
-    Parameters
-    ----------
-    codes : array of uint8, shape (i, j, k)
-        Structures.
-    grid : Grid
-        1 mm.
-    coordinates : array of float32, shape (3, i, j, k)
-        Where each voxel comes from, in mm from the middle of the label map's brain.
-    anatomy : Anatomy
-        What it was made from.
-    """
-
-    codes: NDArray[np.uint8]
-    grid: Grid
-    coordinates: Floats
-    anatomy: Anatomy
-
-
-def bend(anatomy: Anatomy, params: SimulationParams, rng: np.random.Generator) -> Head:
-    """A person with a random deformation, on a 1 mm grid just large enough."""
-    deformation = Deformation.draw(params, rng).turned(anatomy.turn)
-    half = np.array(anatomy.codes.shape) * np.array(anatomy.grid.spacing) / 2 + _SEARCH_MM
-    coarse = [np.arange(-np.ceil(h), np.ceil(h) + 1, _SEARCH_STEP) for h in half]
-    found = anatomy.take(deformation.coordinates((coarse[0], coarse[1], coarse[2])))
-    shown = found > 0 if params.with_skull else _BRAIN_TABLE[found]
-    axes = []
-    for axis in range(3):
-        where = np.flatnonzero(shown.any(axis=tuple({0, 1, 2} - {axis})))
-        margin = _SEARCH_STEP + _MARGIN_MM
-        axes.append(np.arange(coarse[axis][where[0]] - margin, coarse[axis][where[-1]] + margin + 1))
-    coordinates = deformation.coordinates((axes[0], axes[1], axes[2]))
-    codes = anatomy.take(coordinates)
-    shape = (codes.shape[0], codes.shape[1], codes.shape[2])
-    place = np.eye(4)
-    if params.pose == "scanner":
-        place[:3, :3] = anatomy.grid.affine[:3, :3] / np.array(anatomy.grid.spacing)
-    place[:3, 3] = anatomy.origin + place[:3, :3] @ [axis[0] for axis in axes]
-    return Head(codes, Grid(shape, place), coordinates, anatomy)
-
-
-def _scan(head: Head, contrast: Contrast, params: SimulationParams, rng: np.random.Generator, *, name: str) -> Simulated:
+def _scan(
+    grid: Grid, pathology: Pathology, contrast: Contrast, params: SimulationParams, rng: np.random.Generator, *, name: str
+) -> Simulated:
     size = voxel_size(params)
-    image = acquire(contrast.table[head.codes], contrast.white, params, rng)
-    brain = fraction_inside(_BRAIN_TABLE[head.codes], size)
-    tissue = majority(TISSUES[head.codes], brain, size)
+    signal = contrast.table[pathology.codes]
+    pathology.paint(signal)
+    image = acquire(signal, contrast.white, params, rng)
+    brain = fraction_inside(IN_BRAIN[pathology.codes], size)
+    tissue = majority(TISSUES[pathology.codes], brain, size)
     if not params.with_skull:
         image[~brain] = 0.0
+    truth = None if params.lesions == "none" else np.asfortranarray(fraction_inside(pathology.truth, size))
     sequence = None if params.sequence == "random" else params.sequence
-    volume = Volume(np.asfortranarray(image), _scan_grid(head.grid, size, image.shape), name, np.asfortranarray(brain), sequence)
-    return Simulated(volume, np.asfortranarray(tissue), None)
+    volume = Volume(np.asfortranarray(image), _scan_grid(grid, size, image.shape), name, np.asfortranarray(brain), sequence)
+    return Simulated(volume, np.asfortranarray(tissue), truth)
 
 
 def _scan_grid(grid: Grid, size: tuple[float, float, float], shape: tuple[int, ...]) -> Grid:
