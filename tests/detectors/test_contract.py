@@ -45,10 +45,22 @@ def with_lesion(seed: int = 99) -> Volume:
 
 @pytest.fixture(scope="module", params=method_ids())
 def trained(request: pytest.FixtureRequest) -> Detector:
-    detector = create(request.param)
+    detector = small(request.param)
     if detector.INFO.trainable:
-        detector.fit([healthy(seed) for seed in range(6)], seed=0, progress=Progress())
+        fit(detector, Progress())
     return detector
+
+
+def small(method: str) -> Detector:
+    """The method with its settings for trying out, if it has some."""
+    kind = method_class(method).Params
+    return create(method, kind.preset("tiny") if "tiny" in kind.PRESETS else None)
+
+
+def fit(detector: Detector, progress: Progress) -> None:
+    training = method_class(detector.INFO.id).Training
+    quick = None if training is None or "tiny" not in training.PRESETS else training.preset("tiny")
+    detector.fit([healthy(seed) for seed in range(6)], seed=0, progress=progress, training=quick)
 
 
 def score(detector: Detector, volume: Volume) -> np.ndarray:
@@ -109,7 +121,7 @@ def test_state_with_nan_is_refused(trained: Detector) -> None:
         pytest.skip("the method has no state")
     numbers[0].flat[0] = np.nan
     with pytest.raises(ModelError, match="NaN"):
-        create(trained.INFO.id).load_state(state)
+        create(trained.INFO.id, trained.params).load_state(state)
 
 
 def test_provenance_says_how_the_map_was_made(trained: Detector) -> None:
@@ -153,10 +165,10 @@ def test_cancel_while_running_takes_effect_within_two_seconds(trained: Detector)
 def test_cancelled_training_leaves_the_detector_as_it_was(trained: Detector) -> None:
     if not trained.INFO.trainable:
         pytest.skip("the method learns nothing")
-    detector = create(trained.INFO.id)
+    detector = small(trained.INFO.id)
     progress = Progress(lambda fraction, message: progress.cancel())
     with pytest.raises(Cancelled):
-        detector.fit([healthy(seed) for seed in range(6)], seed=0, progress=progress)
+        fit(detector, progress)
     assert detector.state() == {}
 
 
@@ -224,6 +236,8 @@ def test_every_setting_has_help_and_a_default_in_range(method: str) -> None:
         assert type_ in (bool, int, float, str)
     assert kind.from_dict(kind().as_dict()) == kind()
     assert kind.from_strings({name: str(value) for name, value in kind().as_dict().items()}) == kind()
+    for preset in kind.PRESETS:
+        assert kind.from_dict(kind.preset(preset).as_dict()) == kind.preset(preset)
 
 
 def test_unknown_method_names_the_closest() -> None:

@@ -17,7 +17,7 @@ UNIT = "departure from the reconstruction (intensities: brain p1-p99 = 0-1)"
 THRESHOLD = ThresholdRule("percentile", 98.0)
 """Residuals of healthy tissue have no gap that Otsu's rule could find; the top 2 % of the brain is an honest start by hand."""
 
-TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5}
+TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "score": "brighter"}
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ class BaurTraining(TrainingParams):
     batch_size: int = param(8, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
     beta1: float = param(0.5, "Decay of the optimizer's mean of gradients", low=0.0, high=0.9999, step=0.05, advanced=True)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 100, "learning_rate": 0.001}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 60, "learning_rate": 0.001}}

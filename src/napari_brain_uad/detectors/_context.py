@@ -59,7 +59,7 @@ class ContextTraining(TrainingParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {},
-        "tiny": {"steps": 60, "batch_size": 16, "learning_rate": 0.001},
+        "tiny": {"steps": 40, "batch_size": 16, "learning_rate": 0.001},
     }
 
 

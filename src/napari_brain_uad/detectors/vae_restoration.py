@@ -26,12 +26,12 @@ class VAERestorationParams(VAEParams):
     restoration_steps: int = param(150, "Gradient steps on every slice; the paper's range is 150 to 500", low=1, high=5000, step=50)
     step_size: float = param(0.001, "Size of a gradient step", low=1e-6, high=1.0, step=0.001)
     tv_weight: float = param(
-        1.0, "Weight of the total variation of what is changed; higher keeps fine detail as it is", low=0.0, high=1000.0, step=0.5
+        0.2, "Weight of the total variation of what is changed; higher keeps fine detail as it is", low=0.0, high=1000.0, step=0.1
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         **VAEParams.PRESETS,
-        "tiny": {**TINY, "restoration_steps": 40, "step_size": 0.01},
+        "tiny": {**TINY, "restoration_steps": 25, "step_size": 0.02},
     }
 
 

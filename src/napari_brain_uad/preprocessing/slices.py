@@ -120,8 +120,8 @@ def _positions(mask: NDArray[np.bool_], spacing: tuple[float, float, float], gri
 def _cut_nearest(data: NDArray[np.float32], mask: NDArray[np.bool_], axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     rounded = [np.rint(axis).astype(int) for axis in axes]
     taken = np.ix_(*(np.clip(axis, 0, n - 1) for axis, n in zip(rounded, mask.shape, strict=True)))
-    seen = np.ix_(*((axis >= 0) & (axis < n) for axis, n in zip(rounded, mask.shape, strict=True)))
-    inside = mask[taken] & seen[0] & seen[1] & seen[2]
+    i, j, k = ((axis >= 0) & (axis < n) for axis, n in zip(rounded, mask.shape, strict=True))
+    inside = mask[taken] & i[:, None, None] & j[None, :, None] & k[None, None, :]
     return np.where(inside, data[taken], np.float32(0.0)), inside
 
 
