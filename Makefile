@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench bench-methods clean
 SHELL := /bin/bash
 
 BIN := .venv/bin
@@ -8,7 +8,7 @@ X := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24")
 SETUP := pyproject.toml constraints.txt tools/setup.sh
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/.ready-all ## Set up and show a sample scan with its anomaly map (files under out/ when there is no display)
 ifeq ($(X),)
@@ -25,10 +25,13 @@ check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	    echo "== $$step"; $(BIN)/$$step || failed=1; \
 	done; test -z "$$failed"
 
-bench: .venv/.ready-dev ## Run the benchmarks, one after the other
+bench: .venv/.ready-dev ## Run the benchmarks, one after the other (not the methods' table, which takes long)
 	@set -e; for file in benchmarks/[a-z]*.py; do \
-	    name=$$(basename $$file .py); echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
+	    name=$$(basename $$file .py); test $$name != methods || continue; echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
 	done
+
+bench-methods: .venv/.ready-dev ## Make the table of all methods on the shared scans (benchmarks/results); ARGS passes options on
+	$(BIN)/python -m benchmarks.methods $(ARGS)
 
 clean: ## Remove everything that was made, .venv included
 	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

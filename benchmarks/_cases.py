@@ -1,0 +1,77 @@
+"""The scans that methods are compared on: the shared real ones, and the synthetic held-out set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.io.nifti import read_mask, read_volume
+from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
+
+# Data set, folder, people, sequences.
+_SHARED = (
+    ("MSLUB", "mslub", ("patient07", "patient19"), ("FLAIR", "T1", "T2")),
+    ("BraTS 2013", "brats2013", ("pat0001", "pat0002", "pat0005", "pat0006"), ("FLAIR", "T1c")),
+)
+
+
+@dataclass(frozen=True)
+class BenchCase:
+    """One scan: which data set and sequence it counts for, and how to read it."""
+
+    group: str
+    name: str
+    sequence: str
+    folder: Path | None = None
+
+    def load(self, resolution_mm: float | None) -> tuple[Volume, NDArray[np.bool_]]:
+        """Scan with its brain mask, and truth; resampled alike for all methods when a resolution is asked for."""
+        volume, truth = _real(self) if self.folder is not None else _synthetic(self)
+        if resolution_mm is None:
+            return volume, truth
+        target = grid_with_spacing(volume.grid, (resolution_mm,) * 3)
+        return resample_volume(volume, target), resample_mask(truth, volume.grid, target)
+
+
+def data_folder() -> Path | None:
+    """The shared scans: ``BRAIN_UAD_DATA``, else beside the repository; None where there are none."""
+    told = os.environ.get("BRAIN_UAD_DATA")
+    folder = Path(told) if told else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return folder if (folder / "README.md").is_file() else None
+
+
+def real_cases() -> list[BenchCase]:
+    """MSLUB (FLAIR, T1, T2) and BraTS 2013 (FLAIR, T1c); none where the shared scans are not."""
+    root = data_folder()
+    if root is None:
+        return []
+    return [
+        BenchCase(title, person, sequence, root / folder / person)
+        for title, folder, people, sequences in _SHARED
+        for sequence in sequences
+        for person in people
+    ]
+
+
+def _real(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
+    assert case.folder is not None
+    volume = replace(read_volume(case.folder / f"{case.sequence}.nii.gz"), name=f"{case.name}_{case.sequence}", sequence=case.sequence)
+    if case.group == "MSLUB":
+        flair = volume if case.sequence == "FLAIR" else read_volume(case.folder / "FLAIR.nii.gz")
+        return volume.with_mask(flair.data > 5), read_mask(case.folder / "lesions.nii.gz", volume, label="ground truth")
+    brain = read_mask(case.folder / "brainmask.nii.gz", volume)
+    return volume.with_mask(brain), read_mask(case.folder / "tumour.nii.gz", volume, label="ground truth")
+
+
+def synthetic_cases() -> list[BenchCase]:
+    """The held-out set of the simulator."""
+    return []
+
+
+def _synthetic(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
+    raise NotImplementedError

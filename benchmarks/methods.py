@@ -1,0 +1,210 @@
+"""The project's one table: every method on the shared real scans and on the synthetic held-out set.
+
+``python -m benchmarks.methods`` runs all methods that can score (``--methods`` for others, ``--help`` for the rest) and writes
+``results/methods.md``, ``.csv`` and ``.json``. Maps are taken from the cache when nothing they depend on has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks._cases import BenchCase, real_cases, synthetic_cases
+from napari_brain_uad.cli.compare import method_list
+from napari_brain_uad.cli.options import assignments
+from napari_brain_uad.core.errors import BrainUADError
+from napari_brain_uad.core.provenance import versions
+from napari_brain_uad.detectors.registry import method_ids
+from napari_brain_uad.io.atomic import write_json, write_text
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.compare import compare
+from napari_brain_uad.workflows.compare_table import COLUMNS
+
+FLOOR = "thresh-raw"
+"""The method that the others are related to."""
+
+RESULTS = Path(__file__).parent / "results"
+FIGURES = ("best_dice", "best_dice_voxels", "auprc", "auroc", "pro")
+Record = dict[str, Any]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run, print and write the table."""
+    given = _parser().parse_args(argv)
+    methods = method_list(given.methods) if given.methods else list(method_ids())
+    cases = [case for case in (*real_cases(), *synthetic_cases()) if _wanted(case, given.only)]
+    if not cases:
+        raise SystemExit("no scan: set BRAIN_UAD_DATA to the shared scans' folder")
+    records, failures = run(cases, methods, given)
+    about = _about(given, failures)
+    stem = "methods" + (f"-{given.resolution:g}mm" if given.resolution else "") + (f"-median{given.median}" if given.median else "")
+    out: Path = given.out
+    out.mkdir(parents=True, exist_ok=True)
+    page = markdown(records, about)
+    write_text(out / f"{stem}.md", page)
+    write_text(out / f"{stem}.csv", _csv(records))
+    write_json(out / f"{stem}.json", about | {"volumes": records, "means": means(records)})
+    print(page)
+
+
+def run(cases: Sequence[BenchCase], methods: Sequence[str], given: argparse.Namespace) -> tuple[list[Record], dict[str, str]]:
+    """One record a scan and method; and why methods gave nothing."""
+    records: list[Record] = []
+    failures: dict[str, str] = {}
+    for number, case in enumerate(cases):
+        volume, truth = case.load(given.resolution)
+        print(f"[{number + 1}/{len(cases)}] {case.group} {case.name} {case.sequence}", flush=True)
+        try:
+            found = compare(
+                volume,
+                methods,
+                truth=truth,
+                models=assignments(given.model, option="--model"),
+                post=PostParams(median=given.median),
+                device=given.device,
+                seed=given.seed,
+                jobs=given.jobs,
+                use_cache=not given.no_cache,
+            )
+        except BrainUADError as error:
+            failures[f"all on {case.name} {case.sequence}"] = str(error)
+            continue
+        failures |= {f"{failure.spec} on {case.group} {case.sequence}": str(failure.error) for failure in found.failures}
+        for run_, row in zip(found.runs, found.table(), strict=True):
+            record = {"data": case.group, "volume": case.name, "sequence": case.sequence, "method": row.method}
+            record |= {name: getattr(row, name) for name in (*FIGURES, "seconds", "memory_mb")}
+            records.append(record | {"model": run_.map.provenance["method"]["weights_sha256"][:12]})
+    return records, failures
+
+
+def means(records: Sequence[Record]) -> list[Record]:
+    """Means by data set, sequence and method; with the ratio of mean ⌈Dice⌉ to the floor's on the same scans."""
+    found = []
+    for data, sequence, method in dict.fromkeys((one["data"], one["sequence"], one["method"]) for one in records):
+        own = [one for one in records if (one["data"], one["sequence"], one["method"]) == (data, sequence, method)]
+        volumes = {one["volume"] for one in own}
+        floor = [
+            one for one in records if (one["data"], one["sequence"], one["method"]) == (data, sequence, FLOOR) and one["volume"] in volumes
+        ]
+        mean = {name: _mean([one[name] for one in own]) for name in (*FIGURES, "seconds", "memory_mb")}
+        ratios = {}
+        for name in ("best_dice", "best_dice_voxels", "auprc"):
+            under = _mean([one[name] for one in floor])
+            comparable = len(floor) == len(own) and mean[name] is not None
+            ratios[f"{name}_ratio"] = mean[name] / under if comparable and under else None
+        found.append({"data": data, "sequence": sequence, "method": method, "volumes": len(own), **mean, **ratios})
+    return found
+
+
+def markdown(records: Sequence[Record], about: Record) -> str:
+    """The table for the README and for people."""
+    lines = [f"# Methods, measured {about['date']}", "", f"{about['settings']}", ""]
+    lines += [f"* **{title}**: {text}" for title, text in about["definitions"].items()]
+    head = (
+        "| Method | Volumes | ⌈Dice⌉ | x floor | ⌈Dice⌉ (no dropping) | x floor | AUPRC | x floor | AUROC | PRO | Seconds | Memory (MB) |"
+    )
+    averages = means(records)
+    for data, sequence in dict.fromkeys((one["data"], one["sequence"]) for one in averages):
+        own = [one for one in averages if (one["data"], one["sequence"]) == (data, sequence)]
+        own.sort(key=lambda one: -(one["best_dice"] or 0.0))
+        volumes = list(dict.fromkeys(one["volume"] for one in records if (one["data"], one["sequence"]) == (data, sequence)))
+        lines += [
+            "",
+            f"## {data}, {sequence} ({len(volumes)} volumes)",
+            "",
+            f"| {' | '.join(titles)} |",
+            "|---|" + "---:|" * (len(titles) - 1),
+        ]
+        for one in own:
+            columns = ("best_dice", "best_dice_ratio", "best_dice_voxels", "best_dice_voxels_ratio", "auprc", "auprc_ratio", "auroc", "pro")
+            cells = [_text(one[name], "{:.2f}" if name.endswith("ratio") else "{:.3f}") for name in columns]
+            cells += [_text(one["seconds"], "{:.1f}"), _text(one["memory_mb"], "{:.0f}")]
+            lines.append(f"| {one['method']} | {one['volumes']} | {' | '.join(cells)} |")
+        lines += ["", f"| ⌈Dice⌉ / AUPRC | {' | '.join(volumes)} |", "|---|" + "---:|" * len(volumes)]
+        for one in own:
+            cells = [_volume(records, data, sequence, one["method"], volume) for volume in volumes]
+            lines.append(f"| {one['method']} | {' | '.join(cells)} |")
+    if about["failures"]:
+        lines += ["", "## Not in the table", "", *(f"* {which}: {why}" for which, why in about["failures"].items())]
+    made = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return "\n".join([*lines, "", f"{about['machine']}. {made}.", "", "Research use only, not for diagnosis.", ""])
+
+
+def _volume(records: Sequence[Record], data: str, sequence: str, method: str, volume: str) -> str:
+    key = (data, sequence, method, volume)
+    one = next((one for one in records if (one["data"], one["sequence"], one["method"], one["volume"]) == key), None)
+    return "-" if one is None else f"{_text(one['best_dice'], '{:.3f}')} / {_text(one['auprc'], '{:.3f}')}"
+
+
+def _about(given: argparse.Namespace, failures: dict[str, str]) -> Record:
+    grid = f"resampled to {given.resolution:g} mm" if given.resolution else "on the scans' own 1 mm grid"
+    median = f"3-D median filter of {given.median} voxels on every map" if given.median else "maps as the methods give them, no filter"
+    floor = f"mean divided by that of `{FLOOR}` on the same volumes"
+    steps = "100 thresholds, each a hundredth of the truth lower (equalised scores: 0 to 1 in equal steps, as in the reference protocol)"
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "settings": f"All methods see the same scan with the same brain mask, {grid}; {median}. Means are over volumes.",
+        "definitions": {
+            COLUMNS["best_dice"].title: f"{COLUMNS['best_dice'].definition}; {steps}. Whole volume, background outside the brain",
+            **{COLUMNS[name].title: COLUMNS[name].definition for name in FIGURES[1:]},
+            "x floor": floor,
+            "Seconds, memory": f"scoring one volume; {COLUMNS['memory_mb'].definition}",
+        },
+        "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores, device {given.device}",
+        "versions": versions(),
+        "failures": failures,
+    }
+
+
+def _cores() -> int:
+    import os
+
+    return os.cpu_count() or 1
+
+
+def _csv(records: Sequence[Record]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _wanted(case: BenchCase, only: Sequence[str]) -> bool:
+    label = f"{case.group} {case.name} {case.sequence}".lower()
+    return not only or any(all(word in label for word in one.lower().split()) for one in only)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--methods", nargs="+", metavar="A,B", help="method specs as in `brain-uad compare` (default: all methods)")
+    parser.add_argument("--model", action="append", default=[], metavar="ID=MODEL", help="trained model of a method; repeatable")
+    parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="scans with all these words, like 'mslub T1'")
+    parser.add_argument("--resolution", type=float, metavar="MM", help="resample everything first (default: the scans' own 1 mm)")
+    parser.add_argument("--median", type=int, default=0, metavar="N", help="median filter on every map before it is evaluated (default: 0)")
+    parser.add_argument("--device", default="auto", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time")
+    parser.add_argument("--no-cache", action="store_true", help="score everything anew")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
