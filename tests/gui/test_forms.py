@@ -26,6 +26,7 @@ class _All(Params):
     count: int = param(3, "A count", low=1, high=100)
     keep: bool = param(True, "A switch")
     side: str = param("left", "A choice", choices=("left", "right"))
+    size: int = param(3, "One of some numbers", unit="voxels", choices=(0, 3, 5, 7))
     note: str = param("", "A text", advanced=True)
 
 
@@ -35,12 +36,14 @@ CLASSES = [*(method_class(method).Params for method in method_ids()), PostParams
 def _values(kind: type, info) -> st.SearchStrategy:  # type: ignore[no-untyped-def]
     if kind is bool:
         return st.booleans()
+    if info.choices:
+        return st.sampled_from(info.choices)
     if kind is int:
         return st.integers(int(info.low) if info.low is not None else -(10**6), int(info.high) if info.high is not None else 10**6)
     if kind is float:
         low, high = info.low if info.low is not None else -1e9, info.high if info.high is not None else 1e9
         return st.floats(low, high).filter(lambda value: value == 0 or abs(value) > 1e-300)
-    return st.sampled_from(info.choices) if info.choices else st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=10)
+    return st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=10)
 
 
 @pytest.mark.parametrize("params_class", CLASSES, ids=lambda cls: cls.__name__)
@@ -108,6 +111,17 @@ def test_stepping_shows_no_binary_tail(qtbot):
     box.stepBy(2)
     assert box.text() == "0.3 mm"
     assert form.value().size_mm == 0.3
+
+
+def test_a_number_out_of_a_few_offers_only_these(qtbot):
+    form = ParamsForm(PostParams)
+    qtbot.addWidget(form)
+    box = form.widget("median")
+    assert [box.itemData(row) for row in range(box.count())] == [0, 3, 5, 7]
+    assert [box.itemText(row) for row in range(box.count())] == ["0 voxels", "3 voxels", "5 voxels", "7 voxels"]
+    for row in range(box.count()):
+        box.setCurrentIndex(row)
+        assert form.value().median == box.itemData(row)
 
 
 def test_changed_is_emitted_once_for_all_fields_and_once_an_edit(qtbot):

@@ -89,7 +89,7 @@ def test_the_map_is_left_as_it_is(amap: AnomalyMap) -> None:
     np.testing.assert_array_equal(amap.mask, before[1])
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"median": 4}, "0, 3, 5 or 7"), ({"threshold": "otso"}, "not understood")])
+@pytest.mark.parametrize(("settings", "words"), [({"median": 4}, "0, 3, 5, 7"), ({"threshold": "otso"}, "not understood")])
 def test_settings_are_checked_at_once(settings: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         PostParams.from_dict(settings)

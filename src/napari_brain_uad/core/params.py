@@ -26,7 +26,7 @@ class FieldInfo:
     low: float | None = None
     high: float | None = None
     step: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | tuple[int, ...] = ()
     advanced: bool = False
 
 
@@ -38,7 +38,7 @@ def param(
     low: float | None = None,
     high: float | None = None,
     step: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | tuple[int, ...] = (),
     advanced: bool = False,
 ) -> Any:
     """Declare one field of a `Params` class.
@@ -55,8 +55,8 @@ def param(
         Smallest and largest allowed value, both included.
     step : float, optional
         What one click on a spin box adds. Needed for floats below 0.01, which a default box would round to 0.
-    choices : tuple of str
-        The allowed values of a string field.
+    choices : tuple of str or of int
+        The allowed values of a field of that type.
     advanced : bool
         Folded away in forms.
     """
@@ -142,7 +142,7 @@ def _coerce(owner: str, name: str, value: Any, kind: type) -> Scalar:
 
 def _check(owner: str, name: str, value: Scalar, info: FieldInfo) -> None:
     if info.choices and value not in info.choices:
-        raise InputError(f"{owner}.{name}", why=f"'{value}' is not one of {', '.join(info.choices)}", fix="Choose one of these")
+        raise InputError(f"{owner}.{name}", why=f"'{value}' is not one of {', '.join(map(str, info.choices))}", fix="Choose one of these")
     if isinstance(value, str):
         return
     if isinstance(value, float) and not math.isfinite(value):

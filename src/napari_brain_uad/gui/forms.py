@@ -200,8 +200,8 @@ class _Field:
         self.editor: QWidget
         self.get: Callable[[], Scalar]
         self.set: Callable[[Any], None]
-        make = {bool: self._check, int: self._int, float: self._float, str: self._choice if info.choices else self._text}[kind]
-        make(edited)
+        make = {bool: self._check, int: self._int, float: self._float, str: self._text}[kind]
+        (self._choice if info.choices else make)(edited)
         self.editor.setObjectName(name)
         self.editor.setToolTip(_wrapped(f"{info.help}.{_span(info)}"))
 
@@ -224,9 +224,10 @@ class _Field:
 
     def _choice(self, edited: Callable[..., None]) -> None:
         box = ComboBox()
-        box.addItems(list(self.info.choices))
-        box.currentTextChanged.connect(edited)
-        self.editor, self.get, self.set = box, box.currentText, box.setCurrentText
+        for value in self.info.choices:
+            box.addItem(f"{value} {self.info.unit}" if self.info.unit else str(value), value)
+        box.currentIndexChanged.connect(edited)
+        self.editor, self.get, self.set = box, box.currentData, lambda value: box.setCurrentIndex(box.findData(value))
 
     def _text(self, edited: Callable[..., None]) -> None:
         box = QLineEdit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..core.errors import InputError
 from ..core.params import Params, param
 from ..core.threshold import ThresholdRule
 
@@ -17,7 +16,7 @@ MEDIAN_SIZES = (0, 3, 5, 7)
 class PostParams(Params):
     """Settings of the post-processing, in the order in which they act."""
 
-    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", unit="voxels", low=0, high=7, step=1)
+    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", unit="voxels", choices=MEDIAN_SIZES)
     gaussian_mm: float = param(0.0, "Gaussian smoothing of the score (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
     erode: int = param(0, "Layers taken off the brain mask before thresholding", unit="voxels", low=0, high=20, step=1)
     threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
@@ -31,8 +30,6 @@ class PostParams(Params):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.median not in MEDIAN_SIZES:
-            raise InputError("PostParams.median", why=f"{self.median} is not 0, 3, 5 or 7", fix="Choose 0 (off), 3, 5 or 7")
         if self.threshold != "auto":
             ThresholdRule.parse(self.threshold)
 
