@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +37,16 @@ def test_missing_torch_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("napari_brain_uad.workflows.devices.find_spec", lambda name: None)
     assert importlib.util.find_spec("json")
     assert resolve_device("auto", ("cpu", "cuda")).words == "CPU: torch is not installed"
+
+
+_ASKING = """
+import sys
+from napari_brain_uad.workflows.devices import resolve_device, why_not_told
+print(resolve_device("auto", ("cpu", "cuda"), ask=why_not_told).name, "torch" in sys.modules)
+"""
+
+
+def test_a_window_learns_of_the_devices_without_importing_torch() -> None:
+    torch = pytest.importorskip("torch")
+    done = subprocess.run([sys.executable, "-c", _ASKING], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["cuda" if torch.cuda.is_available() else "cpu", "False"]

@@ -14,24 +14,23 @@ from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
-from ..workflows.devices import Device, resolve_device
 from ..workflows.models import Model, find_model, no_model, settings_for
 from . import workers
 from .detect_job import Request
-from .forms import ComboBox, Fold, IntBox, ParamsForm, row_label
+from .device_choice import DeviceChoice
+from .forms import Fold, IntBox, ParamsForm, row_label
 from .layer_box import LayerBox, is_mask, is_scan
 from .layers import fits, mask_of, volume_of
 from .messages import wrapping_label
 from .method_box import MethodBox
 from .model_row import ModelRow
-from .settings import last_folder, remember, remembered
+from .settings import last_folder, remember
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
 _BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
-_DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}
 
 
 class DetectInputs(QWidget):
@@ -60,8 +59,8 @@ class DetectInputs(QWidget):
         self.facts, self.checks = wrapping_label(), wrapping_label()
         self.method = MethodBox()
         self.model = ModelRow()
-        self.device = ComboBox()
-        self.device_words = wrapping_label()
+        self._device = DeviceChoice(self)
+        self.device = self._device.box
         self.seed = IntBox()
         self.seed.setMinimum(0)
         self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
@@ -105,7 +104,7 @@ class DetectInputs(QWidget):
             method=info.id,
             params=self.form.value(),
             model=self.model.path if info.trainable else None,
-            device=self.device.currentData(),
+            device=self._device.name,
             seed=self.seed.value(),
         )
 
@@ -191,28 +190,8 @@ class DetectInputs(QWidget):
         self._advanced.replaceWidget(old, self.form)
         old.deleteLater()
         self._show_models()
-        wanted = self.device.currentData() or remembered("device")
-        self.device.blockSignals(True)
-        self.device.clear()
-        for name in ("auto", *info.devices):
-            self.device.addItem(_DEVICE_NAMES[name], name)
-        self.device.setCurrentIndex(max(0, self.device.findData(wanted)))
-        self.device.blockSignals(False)
-        self._show_device()
+        self._device.set_supported(info.devices)
         self.method_changed.emit()
-
-    def _show_device(self) -> None:
-        requested, supported = self.device.currentData(), self.method.info.devices
-        self.device_words.setText("")
-
-        def show(device: Device) -> None:
-            if (requested, supported) == (self.device.currentData(), self.method.info.devices):
-                self.device_words.setText(device.words)
-
-        if supported == ("cpu",):
-            show(resolve_device(requested, supported))
-        else:  # asks torch, which takes seconds to import
-            workers.run(lambda _: resolve_device(requested, supported), parent=self, on_done=show, on_error=self.failed.emit)
 
     def _connect(self) -> None:
         self.scan.layer_changed.connect(self._scan_chosen)
@@ -220,13 +199,13 @@ class DetectInputs(QWidget):
             box.listed.connect(self._suggest)
             box.activated.connect(lambda _index, box=box: self._declined.add(box) if box.layer is None else None)
         self.method.changed.connect(self._method_changed)
-        self.device.currentIndexChanged.connect(self._show_device)
+        self._device.failed.connect(self.failed.emit)
         self.model.button.clicked.connect(self._choose_model)
         self.model.chosen.connect(self._model_chosen)
         self.model.asked.connect(self.asked.emit)
 
     def _lay_out(self) -> None:
-        for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth"), (self.device, "Device")):
+        for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
             box.setAccessibleName(name)
         self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
         self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
@@ -256,7 +235,7 @@ class DetectInputs(QWidget):
             self.method.card,
             self.model,
             ("Device", self.device),
-            self.device_words,
+            self._device.words,
             Fold("Advanced", advanced),
         ):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)

@@ -19,6 +19,13 @@ from .method_card import LINK, MethodCard
 class MethodBox(QWidget):
     """The method box with "?" beside it.
 
+    Parameters
+    ----------
+    trainable : bool
+        List only methods that are trained.
+    parent : QWidget, optional
+        As in Qt.
+
     Attributes
     ----------
     fit : QLabel
@@ -33,9 +40,9 @@ class MethodBox(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, *, trainable: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._cards = {info.id: info for info in cards()}
+        self._cards = {info.id: info for info in cards() if info.trainable or not trainable}
         self._sequence: str | None = None
         self._recommended, self._why = "", ""
         self.by_hand = False

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 
 from ..core.errors import DeviceError, InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_ASK = "import json; from napari_brain_uad.workflows.devices import why_not; print(json.dumps({n: why_not(n) for n in ('cuda', 'mps')}))"
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,34 @@ class Device:
     words: str
 
 
-def resolve_device(requested: str, supported: tuple[str, ...]) -> Device:
+def why_not(name: str) -> str | None:
+    """Why a GPU cannot be used, or None when it can. Imports torch, so it is asked only for methods that need torch."""
+    if find_spec("torch") is None:
+        return "torch is not installed"
+    import torch
+
+    if name == "cuda":
+        return None if torch.cuda.is_available() else "no CUDA device found"
+    return None if torch.backends.mps.is_available() else "no Apple GPU found"
+
+
+def why_not_told(name: str) -> str | None:
+    """As `why_not`, asked of a child process once: importing torch holds up a window for longer than it may stall."""
+    return why_not(name) if "torch" in sys.modules else _answers()[name]
+
+
+@cache
+def _answers() -> dict[str, str | None]:
+    if find_spec("torch") is None:
+        return dict.fromkeys(("cuda", "mps"), "torch is not installed")
+    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return dict.fromkeys(("cuda", "mps"), "torch cannot be imported")
+    answers: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def resolve_device(requested: str, supported: tuple[str, ...], *, ask: Callable[[str], str | None] = why_not) -> Device:
     """Choose the device for a method.
 
     Parameters
@@ -27,6 +61,8 @@ def resolve_device(requested: str, supported: tuple[str, ...]) -> Device:
         One of `DEVICES`.
     supported : tuple of str
         What the method can run on (``MethodInfo.devices``).
+    ask : callable
+        `why_not`, or `why_not_told` where torch must not be imported into this process.
 
     Raises
     ------
@@ -48,21 +84,10 @@ def resolve_device(requested: str, supported: tuple[str, ...]) -> Device:
         if name not in supported:
             missing[name] = "this method cannot use it"
             continue
-        reason = _why_not(name)
+        reason = ask(name)
         if reason is None:
             return Device(name, {"cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}[name])
         missing[name] = reason
     if requested != "auto":
         raise DeviceError(f"Device '{requested}' cannot be used", why=missing[requested], fix="Use --device auto or cpu")
     return Device("cpu", f"CPU: {missing['cuda']}")
-
-
-def _why_not(name: str) -> str | None:
-    """Why a GPU cannot be used, or None when it can. Imports torch, so it is asked only for methods that need torch."""
-    if find_spec("torch") is None:
-        return "torch is not installed"
-    import torch
-
-    if name == "cuda":
-        return None if torch.cuda.is_available() else "no CUDA device found"
-    return None if torch.backends.mps.is_available() else "no Apple GPU found"

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,31 @@ def name_of(model: str | Path) -> str:
     return str(model)
 
 
+def check_id(name: str, *, taken: bool = False) -> None:
+    """Raise `InputError` unless `name` can be a model's id, and with `taken` also when there is one of that name already."""
+    if not _is_id(name):
+        raise InputError(
+            f"'{name[:_LONGEST_ID]}' cannot be the name of a model",
+            why=f"a name has letters, digits, '-', '_' and single dots between them, at most {_LONGEST_ID}",
+            fix="Give it another name",
+        )
+    if taken and name.lower() in _names_in_use():
+        raise InputError(f"There is already a model or a training '{name}'", fix="Give the new one another name, or remove the other first")
+
+
+def free_id(stem: str) -> str:
+    """`stem`, or with the lowest number behind it that is not in use."""
+    used = _names_in_use()
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(name for name in numbered if name.lower() not in used)
+
+
+def _names_in_use() -> set[str]:
+    """Ids of all models, and names of the folders of trainings beside them."""
+    folders = (path.name.lower() for path in user_dir().iterdir() if path.is_dir()) if user_dir().is_dir() else ()
+    return {model.id.lower() for model in list_models()} | set(folders)
+
+
 def import_model(path: str | Path, *, name: str = "") -> Model:
     """Copy a model (with its card, where there is one) into the user's folder, after checking everything about it.
 
@@ -204,7 +230,7 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     _check_suffix(source)
     tensors, sidecar = checkpoint_files(source)
     stem = name or tensors.name.removesuffix(".safetensors")
-    _check_id(stem)
+    check_id(stem)
     read_record(source)
     folder = _made(user_dir())
     # Checked where nobody else changes it any more: what is listed is what was checked.
@@ -350,12 +376,3 @@ def _check_suffix(path: Path) -> None:
 
 def _is_id(text: str) -> bool:
     return len(text) <= _LONGEST_ID and bool(_ID.fullmatch(text)) and not text.endswith(_SUFFIXES) and not _RESERVED.fullmatch(text)
-
-
-def _check_id(name: str) -> None:
-    if not _is_id(name):
-        raise InputError(
-            f"'{name[:_LONGEST_ID]}' cannot be the name of a model",
-            why=f"a name has letters, digits, '-', '_' and single dots between them, at most {_LONGEST_ID}",
-            fix="Give it another name",
-        )
