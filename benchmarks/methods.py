@@ -107,21 +107,16 @@ def markdown(records: Sequence[Record], about: Record) -> str:
     """The table for the README and for people."""
     lines = [f"# Methods, measured {about['date']}", "", f"{about['settings']}", ""]
     lines += [f"* **{title}**: {text}" for title, text in about["definitions"].items()]
-    head = (
-        "| Method | Volumes | ⌈Dice⌉ | x floor | ⌈Dice⌉ (no dropping) | x floor | AUPRC | x floor | AUROC | PRO | Seconds | Memory (MB) |"
-    )
+    titles = ["Method", "Volumes"]
+    titles += [title for name in FIGURES[:3] for title in (COLUMNS[name].title, "x floor")]
+    titles += [COLUMNS[name].title for name in (*FIGURES[3:], "seconds", "memory_mb")]
+    head = [f"| {' | '.join(titles)} |", "|---|" + "---:|" * (len(titles) - 1)]
     averages = means(records)
     for data, sequence in dict.fromkeys((one["data"], one["sequence"]) for one in averages):
         own = [one for one in averages if (one["data"], one["sequence"]) == (data, sequence)]
         own.sort(key=lambda one: -(one["best_dice"] or 0.0))
         volumes = list(dict.fromkeys(one["volume"] for one in records if (one["data"], one["sequence"]) == (data, sequence)))
-        lines += [
-            "",
-            f"## {data}, {sequence} ({len(volumes)} volumes)",
-            "",
-            f"| {' | '.join(titles)} |",
-            "|---|" + "---:|" * (len(titles) - 1),
-        ]
+        lines += ["", f"## {data}, {sequence} ({len(volumes)} volumes)", "", *head]
         for one in own:
             columns = ("best_dice", "best_dice_ratio", "best_dice_voxels", "best_dice_voxels_ratio", "auprc", "auprc_ratio", "auroc", "pro")
             cells = [_text(one[name], "{:.2f}" if name.endswith("ratio") else "{:.3f}") for name in columns]
@@ -187,8 +182,8 @@ def _text(value: float | None, form: str) -> str:
 
 
 def _wanted(case: BenchCase, only: Sequence[str]) -> bool:
-    label = f"{case.group} {case.name} {case.sequence}".lower()
-    return not only or any(all(word in label for word in one.lower().split()) for one in only)
+    words = f"{case.group} {case.name} {case.sequence}".lower().split()
+    return not only or any(all(word in words for word in one.lower().split()) for one in only)
 
 
 def _parser() -> argparse.ArgumentParser:
