@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
+from napari_brain_uad.simulation.held_out import HeldOutCase, held_out_cases
 
 # Data set, folder, people, sequences.
 _SHARED = (
@@ -28,10 +29,11 @@ class BenchCase:
     name: str
     sequence: str
     folder: Path | None = None
+    simulated: HeldOutCase | None = None
 
     def load(self, resolution_mm: float | None) -> tuple[Volume, NDArray[np.bool_]]:
         """Scan with its brain mask, and truth; resampled alike for all methods when a resolution is asked for."""
-        volume, truth = _real(self) if self.folder is not None else _synthetic(self)
+        volume, truth = _real(self) if self.simulated is None else _synthetic(self)
         if resolution_mm is None:
             return volume, truth
         target = grid_with_spacing(volume.grid, (resolution_mm,) * 3)
@@ -69,9 +71,19 @@ def _real(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
 
 
 def synthetic_cases() -> list[BenchCase]:
-    """The held-out set of the simulator."""
-    return []
+    """The simulator's held-out set, a group for each kind of lesion; none where its label maps are not."""
+    root = data_folder()
+    if root is None or not (root / "labelmaps").is_dir():
+        return []
+    return [
+        BenchCase(f"Synthetic {case.params.lesions}", case.id, case.params.sequence, root / "labelmaps", case) for case in held_out_cases()
+    ]
 
 
 def _synthetic(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
-    raise NotImplementedError
+    assert case.simulated is not None
+    assert case.folder is not None
+    made = case.simulated.make(case.folder)
+    if made.truth is None:
+        raise SystemExit(f"{case.name} has no lesion")
+    return made.volume, made.truth

@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..evaluation.montage import DPI, montage_figure, slices_at
 from ..io.atomic import atomic_path, write_json, write_text
-from ..io.nifti import write_map, write_mask, write_volume
+from ..io.nifti import write_labels, write_map, write_mask
 from .compare import Comparison, MethodRun
 from .compare_table import COLUMNS, rows_csv
 from .detect import Detection
@@ -69,7 +67,7 @@ def save_comparison(
     write_json(files["table"], comparison_record(comparison))
     if maps:
         files["agreement"] = folder / f"{output_stem(name, 'agreement')}.nii.gz"
-        write_volume(files["agreement"], comparison.volume.with_data(comparison.agreement().astype(np.float32)))
+        write_labels(files["agreement"], comparison.agreement(), comparison.volume)
         for number, run in enumerate(comparison.runs):
             progress.update(0.2 + 0.8 * number / len(comparison.runs), f"Writing the map of {run.title}")
             files |= _save_run(comparison, run, folder)
