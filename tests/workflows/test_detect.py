@@ -17,7 +17,7 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.save import save_detection
-from napari_brain_uad.workflows.train import find_scans, train
+from napari_brain_uad.workflows.train import train
 
 
 def test_finds_the_lesion(case: Any) -> None:
@@ -123,25 +123,13 @@ def test_model_of_another_method_is_refused(case: Any, healthy_folder: Path) -> 
         detect(case.scan, "threshold", model=model)
 
 
-def test_masks_are_not_taken_for_healthy_scans(healthy_folder: Path) -> None:
-    (healthy_folder / "sub-01_FLAIR_mask.nii.gz").write_bytes((healthy_folder / "sub-01_FLAIR.nii.gz").read_bytes())
-    assert len(find_scans(healthy_folder)) == 5
-
-
-def test_training_needs_a_folder_with_scans(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no scan"):
-        train("covariance", tmp_path)
-    with pytest.raises(InputError, match="not a folder"):
-        train("covariance", tmp_path / "nowhere")
-
-
 def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
     """Against numpy: the share of healthy brain above the threshold is the rate asked for."""
     maps = []
-    for scan in find_scans(healthy_folder):
+    for scan in sorted(healthy_folder.iterdir()):
         maps.append(save_detection(detect(scan, "thresh-raw"), case.folder / "healthy-maps")["map"])
     detection = detect(case.scan, "thresh-raw", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
-    scores = np.concatenate([detect(scan, "thresh-raw").map.brain_scores() for scan in find_scans(healthy_folder)])
+    scores = np.concatenate([detect(scan, "thresh-raw").map.brain_scores() for scan in sorted(healthy_folder.iterdir())])
     assert (scores > detection.result.threshold.value).mean() == pytest.approx(0.01, abs=0.001)
     assert "5 healthy scans" in detection.result.threshold.origin
     assert detection.result.regions[0].peak > detection.result.threshold.value

@@ -18,7 +18,9 @@ from .evaluate import add_evaluate
 from .models import add_models
 from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
+from .simulate import add_simulate
 from .terminal import progress_bar, say
+from .train import add_train
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
@@ -48,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_methods, _add_detect, add_prepare, add_compare, add_evaluate, _add_train, add_models, add_datasets, _add_demo):
+    every = (_add_methods, _add_detect, add_prepare, add_compare, add_evaluate, add_train, add_models, add_datasets, add_simulate, _add_demo)
+    for add in every:
         add(commands)
     return parser
 
@@ -105,16 +108,6 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
 
 
-def _add_train(commands: Any) -> None:
-    parser = commands.add_parser("train", help="train a method on a folder of healthy scans", allow_abbrev=False)
-    parser.add_argument("method", metavar="METHOD", help="a trainable method, see `brain-uad methods`")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of healthy scans")
-    _add_method_settings(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="where to save the model (.safetensors)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(handler=_train)
-
-
 def _add_demo(commands: Any) -> None:
     parser = commands.add_parser("demo", help="detect anomalies in the sample scans", allow_abbrev=False)
     parser.add_argument("--sample", metavar="ID", help="one sample only (default: all)")
@@ -134,8 +127,7 @@ def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
 
     if arguments.json:
-        records = [{**card.as_dict(), "settings": _settings_record(method_class(card.id).Params)} for card in cards()]
-        say(json.dumps(records, indent=2))
+        say(json.dumps([_method_record(method_class(card.id)) for card in cards()], indent=2))
         return 0
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
@@ -144,6 +136,11 @@ def _methods(arguments: argparse.Namespace) -> int:
         say(f"{'':12} Paper: {card.paper}\n")
     say("`brain-uad methods --json` prints every setting with its unit, range and default.")
     return 0
+
+
+def _method_record(found: Any) -> dict[str, Any]:
+    training = [] if found.Training is None else _settings_record(found.Training)
+    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training}
 
 
 def _settings_record(kind: Any) -> list[dict[str, Any]]:
@@ -205,17 +202,6 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    from ..detectors.registry import method_class
-    from ..workflows.train import train
-
-    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
-    with progress_bar(arguments.quiet) as progress:
-        train(arguments.method, arguments.folder, params=params, seed=arguments.seed, out=arguments.out, progress=progress)
-    say(f"Model written to {arguments.out}")
-    return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import InputError
 from ..core.params import Params
 from ..core.progress import Progress
-from ..core.provenance import array_sha256, versions
+from ..core.provenance import versions
 from ..core.volume import Volume
-from ..detectors.registry import create, method_class
-from ..io.checkpoint import save_checkpoint
+from ..detectors._base import BaseDetector
+from ..detectors.registry import method_class
+from ..io.atomic import write_json
+from ..io.checkpoint import checkpoint_files, save_checkpoint
+from ..training.params import TrainingParams
+from ..training.session import TrainingSession, TrainingUpdate
 from .detect import ParamsInput
-from .ready import make_ready
+from .devices import resolve_device
+from .names import output_folder
+from .training_data import OpenedData, TrainingData, open_data, open_scans
+from .training_record import NAME, check_resumable, record_of
 
-_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
+TrainingInput = TrainingParams | Mapping[str, Any] | None
+DataInput = TrainingData | Sequence[Volume | str | Path] | str | Path
+
+_SHARE = 0.1
+"""Of scans given one by one, for validation."""
 
 
-def find_scans(folder: str | Path) -> list[Path]:
-    """The scans directly in a folder, sorted by name; files that are plainly masks or maps are left out.
+@dataclass(frozen=True)
+class _Place:
+    """Where the model goes, and the folder of checkpoints and log; both None when nothing is kept."""
 
-    Raises
-    ------
-    InputError
-        If the folder is missing or holds no scan.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"{root.name} is not a folder", fix="Give a folder of healthy scans")
-    masks = ("_mask", "_brainmask", "_truth", "_lesions", "_seg", "_anomalymap")
-    found = [
-        path
-        for path in sorted(root.iterdir())
-        if path.name.lower().endswith(_ENDINGS) and not path.name.lower().split(".")[0].endswith(masks)
-    ]
-    if not found:
-        raise InputError(
-            f"Folder {root.name} holds no scan", why=f"no file ends in {', '.join(_ENDINGS)}", fix="Give a folder of healthy scans"
-        )
-    return found
+    model: Path | None
+    folder: Path | None
 
 
 def train(
     method: str,
-    scans: Sequence[Volume | str | Path] | str | Path,
+    data: DataInput,
     *,
     params: ParamsInput = None,
+    training: TrainingInput = None,
     seed: int = 0,
     out: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    report: Callable[[TrainingUpdate], None] | None = None,
     progress: Progress | None = None,
 ) -> Detector:
     """Train a method on healthy scans.
@@ -58,16 +65,27 @@ def train(
     ----------
     method : str
         A trainable method's id.
-    scans : sequence of Volume or path, or a folder
+    data : TrainingData, a folder, or a sequence of Volume or path
         Healthy scans. Brains are found as in `detect`.
     params : Params or mapping, optional
         The method's settings.
+    training : TrainingParams or mapping, optional
+        How its network is trained; the method's own settings otherwise.
     seed : int
         Fixes everything random.
     out : str or Path, optional
-        Where to save the model (``NAME.safetensors``, with ``NAME.json`` beside it).
+        NAME of the model: it is saved as ``NAME.safetensors`` with ``NAME.json`` beside it. The folder ``NAME`` takes checkpoints and
+        the log (``log.csv``) of a network's training.
+    resume : bool
+        Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    devices, nodes : int
+        How many of them on how many machines.
+    report : callable, optional
+        Called with a `TrainingUpdate` now and then.
     progress : Progress, optional
-        Told how far it is; its cancelling stops the training.
+        Told how far it is; its cancelling stops the training within two seconds, with a checkpoint to resume from.
 
     Returns
     -------
@@ -77,28 +95,114 @@ def train(
     Raises
     ------
     InputError
-        If the method learns nothing, or a scan cannot be used.
+        If the method learns nothing, a scan or setting cannot be used, or `out` holds another training.
+    ModelError
+        If the training broke down, or cannot be resumed.
+    DeviceError
+        If the device is not there, or has too little memory.
     Cancelled
-        Nothing was written.
+        No model was written.
     """
     progress = progress or Progress()
+    detector, settings = prepared_detector(method, params, training)
+    used = resolve_device(device, detector.INFO.devices)
+    detector.device = used.name
+    place = _place(out, learns_in_steps=settings is not None)
+    record = record_of(method, detector.params, data, seed)
+    opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
+    first = is_first_process(devices * nodes)
+    if place.folder is not None:
+        check_resumable(place.folder, record, resume=resume)
+        if first:
+            write_json(output_folder(place.folder) / NAME, record)
+    last: list[TrainingUpdate] = []
+
+    def tell(update: TrainingUpdate) -> None:
+        last[:] = [update]
+        if report is not None:
+            report(update)
+
+    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, tell)
+    start = time.perf_counter()
+    detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    seconds = last[0].seconds if last else time.perf_counter() - start
+    if place.model is not None and first:
+        meta = _meta(opened, seed, settings, last[0].step if last else 0, seconds, used.words) | {"devices": devices * nodes}
+        save_checkpoint(place.model, method=method, params=detector.params.as_dict(), state=detector.state(), meta=meta)
+    progress.update(1.0, "Trained")
+    return detector
+
+
+def training_params(method: str, training: TrainingInput) -> TrainingParams | None:
+    """How a method's network is trained, checked; None for methods that train in one go.
+
+    Raises
+    ------
+    InputError
+        For a setting it does not have, or settings for a method that has none.
+    """
+    kind = method_class(method).Training
+    given = training.as_dict() if isinstance(training, Params) else dict(training or {})
+    if kind is None:
+        if given:
+            raise InputError(f"{method} has no training settings", why="it is trained in one go", fix="Leave them out")
+        return None
+    return kind.from_dict(given)
+
+
+def prepared_detector(method: str, params: ParamsInput, training: TrainingInput) -> tuple[BaseDetector, TrainingParams | None]:
+    """An untrained detector, and how its network is trained; all settings checked.
+
+    Raises
+    ------
+    InputError
+        If the method learns nothing, a setting cannot be used, or what training needs is not installed.
+    """
     found = method_class(method)
     if not found.INFO.trainable:
         raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
+    settings = training_params(method, training)
+    missing = [name for name in ("torch", "lightning_fabric") if settings is not None and find_spec(name) is None]
+    if missing:
+        fix = 'Install them: pip install "napari-brain-uad[learn]"'
+        raise InputError(f"{method} cannot be trained here", why=f"{' and '.join(missing)} is not installed", fix=fix)
     given = params.as_dict() if isinstance(params, Params) else dict(params or {})
-    detector = create(method, found.Params.from_dict(given))
-    inputs = find_scans(scans) if isinstance(scans, str | Path) else list(scans)
-    volumes = []
-    for number, scan in enumerate(inputs):
-        progress.update(0.4 * number / max(len(inputs), 1), f"Reading scan {number + 1} of {len(inputs)}")
-        volumes.append(make_ready(scan, preset_id=found.INFO.preset).scored)
-    detector.fit(volumes, seed=seed, progress=progress.part(0.4, 0.95))
-    if out is not None:
-        meta = {
-            "seed": seed,
-            "versions": versions(),
-            "scans": [{"name": volume.name, "voxels_sha256": array_sha256(volume.data)} for volume in volumes],
-        }
-        save_checkpoint(Path(out), method=method, params=detector.params.as_dict(), state=detector.state(), meta=meta)
-    progress.update(1.0, "Trained")
-    return detector
+    return found(found.Params.from_dict(given)), settings
+
+
+def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
+    if out is None:
+        return _Place(None, None)
+    tensors = checkpoint_files(Path(out))[0]
+    return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
+
+
+def _open(data: DataInput, method: str, share: float, seed: int, progress: Progress) -> OpenedData:
+    if isinstance(data, str | Path):
+        data = TrainingData("folder", str(data), seed=seed)
+    if isinstance(data, TrainingData):
+        # A method that is trained in one go has no use for scans that are kept apart.
+        return open_data(data if share else replace(data, validation=0.0), method, progress=progress)
+    return open_scans(data, method, validation=share, seed=seed)
+
+
+def is_first_process(processes: int) -> bool:
+    """Whether this is the process that writes: torchrun, SLURM and Fabric tell each its number."""
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+    return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
+
+
+def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, steps: int, seconds: float, device_words: str) -> dict[str, Any]:
+    """How the model came about, for its record: no paths and no names of machines."""
+    return {
+        "seed": seed,
+        "versions": versions(),
+        "data": opened.words,
+        "sequences": list(opened.sequences),
+        "scans": opened.train.seen(),
+        "validation_scans": opened.validation.seen(),
+        "training": {} if settings is None else settings.as_dict(),
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "machine": f"{device_words}; {os.cpu_count()} cores, {platform.machine()}",
+    }

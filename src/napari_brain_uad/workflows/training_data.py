@@ -19,6 +19,7 @@ from ..datasets.layout import Subject
 from ..datasets.registry import find_layout, layout
 from ..detectors.registry import method_class
 from ..io.nifti import SUFFIXES
+from ..preprocessing.brain_mask import estimate_brain_mask
 from ..simulation.params import SEQUENCES, SimulationParams
 from ..simulation.population import Population
 from .load import load
@@ -191,7 +192,7 @@ def describe(data: TrainingData) -> DataSummary:
         chosen = _chosen(data, subjects)
     except InputError as error:
         return DataSummary(0, sequences, f"{_people(len(subjects))}", (*problems, str(error)))
-    return DataSummary(len(chosen), sequences, f"{_people(len(chosen))} of {Path(data.path).name}", tuple(problems))
+    return DataSummary(len(chosen), sequences, f"{_people(len(chosen))} of {_name(data.path)}", tuple(problems))
 
 
 def thumbnails(data: TrainingData, n: int = 6) -> list[NDArray[np.float32]]:
@@ -209,6 +210,23 @@ def thumbnails(data: TrainingData, n: int = 6) -> list[NDArray[np.float32]]:
     chosen = _chosen(data, subjects)
     some = np.unique(np.linspace(0, len(chosen) - 1, min(n, len(chosen))).round().astype(int))
     return [_picture(load(chosen[number].sequences[_sequence(data, subjects)])) for number in some]
+
+
+def first_scan(data: TrainingData) -> tuple[Volume, bool]:
+    """One of the scans as it is, and whether it has to be prepared.
+
+    Raises
+    ------
+    InputError
+        If there are no scans, or it cannot be read.
+    """
+    if data.source == "simulation":
+        return Population(_label_maps(data), _simulation(data), data.seed)[0].volume, False
+    subjects = _healthy(data)[0]
+    subject, sequence = _chosen(data, subjects)[0], _sequence(data, subjects)
+    volume = load(subject.sequences[sequence])
+    ready = not data.preset and (_mask_of(subject, sequence) is not None or estimate_brain_mask(volume).stripped)
+    return volume, not ready
 
 
 def open_data(data: TrainingData, method: str, *, progress: Progress | None = None) -> OpenedData:
@@ -242,7 +260,7 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
     apart = _kept_apart(names, data.validation, data.seed)
     train = LazyVolumes([maker(one) for one in chosen if one.id not in apart])
     validation = LazyVolumes([maker(one) for one in chosen if one.id in apart])
-    words = f"{len(train)} scans of {Path(data.path).name}, {len(validation)} more for validation"
+    words = f"{len(train)} scans of {_name(data.path)}, {len(validation)} more for validation"
     return OpenedData(train, validation, words, () if sequence == "unknown" else (sequence,))
 
 
@@ -261,18 +279,18 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     """The subjects without a lesion mask that no official split keeps for tests, and in words who is left out."""
     root = Path(data.path)
     if not data.path or not root.exists():
-        raise InputError(f"{root.name or 'Nothing'} is not a folder", fix="Give a folder of healthy scans")
+        raise InputError(f"{_name(data.path)} is not a folder", fix="Give a folder of healthy scans")
     try:
         found = (layout(data.dataset) if data.source == "dataset" and data.dataset else find_layout(root)).subjects(root)
     except InputError as error:
-        raise InputError(f"{root.name} holds no scan", why=error.why or str(error), fix="Give a folder of healthy scans") from error
+        raise InputError(f"{_name(data.path)} holds no scan", why=error.why or str(error), fix="Give a folder of healthy scans") from error
     healthy = tuple(one for one in found if one.truth is None and one.split != "test")
     test = sum(one.split == "test" and one.truth is None for one in found)
     ill = len(found) - len(healthy) - test
     left_out = [f"{_people(ill)} left out: they have lesions (a mask of them lies beside the scan)"] if ill else []
     left_out += [f"{_people(test)} left out: they are the data set's test set"] if test else []
     if not healthy:
-        raise InputError(f"{root.name} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
+        raise InputError(f"{_name(data.path)} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
     return healthy, tuple(left_out)
 
 
@@ -281,10 +299,10 @@ def _sequence(data: TrainingData, subjects: Sequence[Subject]) -> str:
     if data.sequence:
         if data.sequence not in known:
             fix = f"Sequences: {', '.join(known)}"
-            raise InputError(f"No subject of {Path(data.path).name} has the sequence {data.sequence}", fix=fix)
+            raise InputError(f"No subject of {_name(data.path)} has the sequence {data.sequence}", fix=fix)
         return data.sequence
     if len(known) > 1:
-        raise InputError(f"{Path(data.path).name} holds several sequences", why=", ".join(known), fix="Choose one of them")
+        raise InputError(f"{_name(data.path)} holds several sequences", why=", ".join(known), fix="Choose one of them")
     return next(iter(known))
 
 
@@ -306,19 +324,22 @@ def _kept_apart(names: Sequence[str], share: float, seed: int) -> set[str]:
 
 def _ready(subject: Subject, sequence: str, preset_id: str, prepare_with: str, progress: Progress) -> Volume:
     progress.check()
-    # The mask is that of the first sequence, and others need not lie on its grid.
-    first = next(iter(subject.sequences))
-    mask = subject.brain_mask if sequence == first else None
+    mask = _mask_of(subject, sequence)
     scan = load(subject.sequences[sequence])
     volume = scan if scan.sequence or sequence == "unknown" else replace(scan, sequence=sequence)
     return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with).scored
+
+
+def _mask_of(subject: Subject, sequence: str) -> Path | None:
+    """The mask is that of the first sequence, and others need not lie on its grid."""
+    return subject.brain_mask if sequence == next(iter(subject.sequences)) else None
 
 
 def _label_maps(data: TrainingData) -> list[Path]:
     folder = Path(data.path)
     found = [path for path in sorted(folder.glob("*")) if path.name.lower().endswith(SUFFIXES)] if data.path and folder.is_dir() else []
     if not found:
-        what = f"{folder.name or 'Nothing'} holds no label map"
+        what = f"{_name(data.path)} holds no label map"
         raise InputError(what, why="simulated people are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
     return found
 
@@ -357,3 +378,7 @@ def _picture(volume: Volume) -> NDArray[np.float32]:
 
 def _people(count: int) -> str:
     return "1 subject" if count == 1 else f"{count} subjects"
+
+
+def _name(path: str) -> str:
+    return (Path(path).resolve().name or path) if path else "Nothing"

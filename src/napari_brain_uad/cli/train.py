@@ -1,0 +1,160 @@
+"""``brain-uad train``: a method learns from healthy scans."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError
+from ..core.params import Params
+from ..core.progress import Progress
+from ..core.provenance import NOTICE
+from .options import assignments
+from .terminal import progress_bar, say
+
+if TYPE_CHECKING:
+    from ..workflows.training_data import TrainingData
+
+
+def add_train(commands: Any) -> None:
+    """Add the command to the parser's list of commands."""
+    parser = commands.add_parser(
+        "train",
+        help="train a method on healthy scans",
+        description="Train a method on a folder, a data set or simulated people. Ctrl+C stops a network's training after the next step "
+        f"and keeps a checkpoint; --resume goes on from it, with the same result. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("method", metavar="METHOD", help="a trainable method, see `brain-uad methods`")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of healthy scans, a data set's folder or CSV file, or label maps")
+    _add_data(parser.add_argument_group("data"))
+    parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like paper; --set and --train change it")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (`brain-uad methods --json` lists them)"
+    )
+    parser.add_argument(
+        "--train",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the training, like steps=5000 (`brain-uad methods --json` lists them)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
+    parser.add_argument("--estimate", action="store_true", help="say how long it would take and how much memory, and stop")
+    _add_devices(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.set_defaults(handler=_train)
+
+
+def _add_data(group: Any) -> None:
+    group.add_argument("--simulate", action="store_true", help="DATA is a folder of label maps to simulate people from")
+    group.add_argument("--layout", default="", metavar="ID", help="the data set's layout, see `brain-uad datasets` (default: found)")
+    group.add_argument("--sequence", default="", metavar="NAME", help="FLAIR, T1, T1c, T2 or PD; needed when there are several")
+    group.add_argument("--count", type=int, default=0, metavar="N", help="how many subjects, or simulated people (default: all)")
+    group.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="subjects kept apart to watch (default: 0.1)")
+    group.add_argument("--prepare", default="", metavar="PRESET", help="preparation of every scan (default: the method's, for whole heads)")
+
+
+def _add_devices(parser: Any) -> None:
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help="how many of them on each machine (default: 1)")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many machines, under SLURM or torchrun (default: 1)")
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from ..detectors.registry import method_class
+    from ..training.params import TrainingParams
+    from ..workflows.train import is_first_process, train
+
+    found = method_class(arguments.method)
+    if arguments.preset:
+        found.Params.preset(arguments.preset)
+    params = _settings(found.Params, arguments.preset, arguments.set)
+    given = arguments.train or arguments.preset
+    training = _settings(found.Training or TrainingParams, arguments.preset, arguments.train) if given else None
+    data = _data(arguments)
+    if arguments.estimate:
+        return _estimate(arguments, data, params, training)
+    if arguments.out is None:
+        raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
+    # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with progress_bar(arguments.quiet) as progress, stopped_by_signals(progress):
+        train(
+            arguments.method,
+            data,
+            params=params,
+            training=training,
+            seed=arguments.seed,
+            out=arguments.out,
+            resume=arguments.resume,
+            device=arguments.device,
+            devices=arguments.devices,
+            nodes=arguments.nodes,
+            progress=progress,
+        )
+    if is_first_process(arguments.devices * arguments.nodes):
+        say(f"Model written to {arguments.out}")
+    return 0
+
+
+def _settings(kind: type[Params], preset: str, given: list[str]) -> dict[str, Any]:
+    """What differs from the defaults: a preset's settings where it has some of this kind, and those given by hand."""
+    named = assignments(given)
+    typed = kind.from_strings(named).as_dict()
+    return dict(kind.PRESETS.get(preset, {})) | {name: typed[name] for name in named}
+
+
+def _data(arguments: argparse.Namespace) -> TrainingData:
+    from ..workflows.training_data import TrainingData
+
+    source = "simulation" if arguments.simulate else "dataset" if arguments.layout else "folder"
+    return TrainingData(
+        source,
+        str(arguments.data),
+        dataset=arguments.layout,
+        sequence=arguments.sequence,
+        count=arguments.count,
+        validation=arguments.validation,
+        seed=arguments.seed,
+        preset=arguments.prepare,
+    )
+
+
+def _estimate(arguments: argparse.Namespace, data: TrainingData, params: Any, training: Any) -> int:
+    from ..workflows.train_estimate import estimate_training
+
+    with progress_bar(arguments.quiet) as progress, stopped_by_signals(progress):
+        found = estimate_training(arguments.method, data, params=params, training=training, device=arguments.device, progress=progress)
+    say(found.words)
+    return 0
+
+
+@contextmanager
+def stopped_by_signals(progress: Progress) -> Iterator[None]:
+    """Ctrl+C and the signals of a cluster's scheduler cancel `progress`; a second one ends the program at once."""
+    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+
+    def stop(number: int, _: object) -> None:
+        progress.cancel()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for kind in kinds:
+        signal.signal(kind, stop)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

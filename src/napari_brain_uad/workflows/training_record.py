@@ -1,0 +1,66 @@
+"""What a training in a folder is of, so that it is resumed as itself and not overwritten by another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError, ModelError
+from ..core.params import Params
+from ..core.volume import Volume
+from .training_data import TrainingData
+
+NAME = "training.json"
+
+
+def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, Any]:
+    """Method, settings, data and seed as JSON data."""
+    told: Any
+    if isinstance(data, TrainingData):
+        told = data.as_dict()
+    elif isinstance(data, str | Path):
+        told = TrainingData("folder", str(data), seed=seed).as_dict()
+    else:
+        told = [one.name if isinstance(one, Volume) else Path(one).name for one in data]
+    return {"method": method, "params": params.as_dict(), "data": told, "seed": seed}
+
+
+def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) -> None:
+    """Raise unless a training may start in `folder`, or go on there.
+
+    Raises
+    ------
+    InputError
+        If a new training would overwrite one that can be resumed.
+    ModelError
+        If another training is there; what differs is named.
+    """
+    if not (folder / "checkpoint.json").is_file():
+        return
+    if not resume:
+        raise InputError(
+            f"{folder.name} holds a training already",
+            why="starting anew would overwrite its checkpoint",
+            fix="Resume it (--resume), or choose another name",
+        )
+    earlier = read_record(folder)
+    for name, value in record.items():
+        if earlier.get(name) != json.loads(json.dumps(value)):
+            why = f"it was started with another {name}: {_short(earlier.get(name))}, not {_short(value)}"
+            raise ModelError(f"{folder.name} cannot be resumed", why=why, fix="Give what it was started with, or choose another name")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of the training in a folder; empty when there is none that can be read."""
+    try:
+        found = json.loads((folder / NAME).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
