@@ -17,6 +17,7 @@ from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 _SEQUENCE = r"t2[-_ ]?flair|flair|t1[-_]?w?[-_]?(?:ce|c|gd|post|km|contrast)|mprage|mp2rage|t[12](?:wks|w|f|n)?|pdw?"
 _TRUTH = r"ground[-_]?truth|truth|consensus_gt|gt|lesions?|tumou?r|seg(?:mentation)?|anomal(?:y|ies)"
 _BRAIN = r"(?:hd-?bet|brain)?[-_]?mask"
+_TISSUES = "tissues?"
 _VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
@@ -31,7 +32,7 @@ class Plain:
 
     def detect(self, root: Path) -> bool:
         """Whether there is any scan."""
-        return any(_split_name(path)[1] not in (BRAIN_MASK, TRUTH) for path in files(root))
+        return any(_split_name(path)[1] not in (BRAIN_MASK, TRUTH, "tissue") for path in files(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and visit."""
@@ -48,9 +49,9 @@ class Plain:
 
 
 def _split_name(path: Path) -> tuple[str, str]:
-    """What is left of a name without its kind, and the kind: a sequence, `BRAIN_MASK`, `TRUTH` or "unknown"."""
+    """What is left of a name without its kind, and the kind: a sequence, `BRAIN_MASK`, `TRUTH`, "tissue" or "unknown"."""
     rest, kind = image_stem(path), "unknown"
-    for role, pattern in ((BRAIN_MASK, _BRAIN), (TRUTH, _TRUTH)):
+    for role, pattern in ((BRAIN_MASK, _BRAIN), (TRUTH, _TRUTH), ("tissue", _TISSUES)):
         cut, count = re.subn(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", "", rest, flags=re.IGNORECASE)
         if count:
             rest, kind = cut, role

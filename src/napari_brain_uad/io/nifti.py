@@ -207,6 +207,12 @@ def write_mask(path: Path | str, mask: NDArray[np.bool_], like: Volume | Anomaly
     _write(Path(path), mask.astype(np.uint8), like.grid, like.source)
 
 
+def write_labels(path: Path | str, labels: NDArray[np.uint8], like: Volume | AnomalyMap) -> None:
+    """Write classes (uint8) that lie on the grid of `like`; see `write_volume`."""
+    raise_errors(Path(path).name, (check_same_shape(like.grid.shape, labels.shape, "label map"),))
+    _write(Path(path), labels, like.grid, like.source)
+
+
 def write_volume(path: Path | str, volume: Volume) -> None:
     """Write a scan as float32 NIfTI-1 in the axes and with the affine of the file it came from.
 

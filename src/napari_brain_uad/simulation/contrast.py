@@ -46,7 +46,7 @@ _ROWS: dict[str, tuple[float, float, float, float, float]] = {
     "compact bone": (10, 12, 10, 10, 12),
     "spongy bone": (88, 92, 75, 75, 80),
     "optic nerve": (80, 80, 125, 105, 110),
-    "ms lesion": (70, 72, 185, 145, 132),
+    "ms lesion": (66, 68, 185, 145, 132),
     "tumour core": (66, 150, 200, 150, 135),
     "necrosis": (36, 38, 280, 75, 128),
     "oedema": (72, 73, 205, 165, 138),

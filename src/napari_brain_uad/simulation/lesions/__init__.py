@@ -19,6 +19,9 @@ from .tumour import tumour
 
 __all__ = ["Pathology", "add_lesions"]
 
+_ATTEMPTS = 8
+"""A draw may fall where nothing fits, like a few MS lesions on the border of white matter."""
+
 
 def add_lesions(
     kind: str, head: Head, contrast: Contrast, load: float, rng: np.random.Generator, shapes: Sequence[Shape] = ()
@@ -45,7 +48,15 @@ def add_lesions(
     InputError
         If there is no place for them.
     """
-    scene = Scene(head, contrast)
+    for _ in range(_ATTEMPTS):
+        scene = Scene(head, contrast)
+        _add(kind, scene, load, rng, shapes)
+        if scene.truth.any():
+            return scene.finished()
+    raise InputError(f"{kind} lesions", why="there is no place for them in this head", fix="Choose another seed, or a larger lesion_load")
+
+
+def _add(kind: str, scene: Scene, load: float, rng: np.random.Generator, shapes: Sequence[Shape]) -> None:
     match kind:
         case "ms":
             ms_lesions(scene, load, rng, shapes)
@@ -59,8 +70,3 @@ def add_lesions(
             structural_change(scene, load, rng)
         case _:
             raise InputError(f"lesions '{kind}'", why="there is no such kind", fix="Choose ms, tumour, stroke, strega or structural")
-    if not scene.truth.any():
-        raise InputError(
-            f"{kind} lesions", why="there is no place for them in this head", fix="Choose another seed or a larger lesion_load"
-        )
-    return scene.finished()

@@ -45,16 +45,10 @@ def ms_lesions(scene: Scene, load: float, rng: np.random.Generator, shapes: Sequ
     allowed = scene.is_a(*_ALLOWED)
     # One draw for the person: some have few lesions, some many.
     factor = load * rng.lognormal(0.0, 0.4)
-    placed = 0
     for group in _groups(scene, ventricles):
         for _ in range(int(rng.poisson(group.count * factor)) if group.where.any() else 0):
             centre = scene.pick(group.where, "An MS lesion", rng)
-            placed += _place(scene, allowed, centre, group, direction(ventricles, centre), rng, shapes)
-    for _ in range(20):
-        if placed:
-            break
-        group = _groups(scene, ventricles)[1]
-        placed += _place(scene, allowed, scene.pick(scene.coarse(*_ALLOWED), "An MS lesion", rng), group, np.zeros(3), rng, shapes)
+            _place(scene, allowed, centre, group, direction(ventricles, centre), rng, shapes)
 
 
 def _groups(scene: Scene, ventricles: Floats) -> tuple[_Group, ...]:
@@ -76,8 +70,8 @@ def _place(
     along: NDArray[np.float64],
     rng: np.random.Generator,
     shapes: Sequence[Shape],
-) -> bool:
-    """Put one lesion in; False when too little of it is in white matter."""
+) -> None:
+    """Put one lesion in, unless too little of it is in white matter."""
     if shapes:
         shape = choose(shapes, rng)
         low = centre - np.array(shape.shape) // 2
@@ -91,7 +85,5 @@ def _place(
         lesion = main_piece(surface(offsets(box, centre), radius, rng, stretch=stretch if stretch.any() else None) < 1.0)
     lesion = without_crumbs(lesion & allowed[box], _SMALLEST)
     level = scene.contrast.lesions["ms lesion"] * (1.0 + _SPREAD * float(rng.standard_normal()))
-    if not lesion.any():
-        return False
-    scene.add(box, lesion.astype(np.float32), level, lesion)
-    return True
+    if lesion.any():
+        scene.add(box, lesion.astype(np.float32), level, lesion)

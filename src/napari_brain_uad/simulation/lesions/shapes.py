@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +79,16 @@ def real_shapes(folder: Path | str) -> tuple[Shape, ...]:
         If there is no mask, a file cannot be read, or no piece is of that size.
     """
     paths = sorted(path for path in Path(folder).glob("*") if path.name.lower().endswith(SUFFIXES)) if Path(folder).is_dir() else []
-    shapes = tuple(shape for path in paths for shape in _pieces(path))
+    shapes = tuple(shape for path in paths for shape in _pieces(path, path.stat().st_mtime_ns))
     if not shapes:
         raise InputError(f"Lesion shapes in {Path(folder).name}", why="there are no lesion masks in it", fix="Give a folder of NIfTI masks")
     return shapes
 
 
-def _pieces(path: Path) -> Iterator[Shape]:
+@lru_cache(maxsize=256)
+def _pieces(path: Path, stamp: int) -> tuple[Shape, ...]:
+    """The pieces of one mask; kept in memory as long as the file is the same."""
+    pieces = []
     volume = read_volume(path)
     labels, _ = ndimage.label(volume.data > 0.5, np.ones((3, 3, 3)))
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -93,7 +97,8 @@ def _pieces(path: Path) -> Iterator[Shape]:
             padded = np.pad(piece.astype(np.float32), 1)
             piece = ndimage.zoom(padded, volume.grid.spacing, order=1, grid_mode=True, mode="grid-constant") >= 0.5
         if _SMALLEST <= np.count_nonzero(piece) <= _LARGEST:
-            yield np.ascontiguousarray(piece)
+            pieces.append(np.ascontiguousarray(piece))
+    return tuple(pieces)
 
 
 def turned(shape: Shape, rng: np.random.Generator) -> Shape:

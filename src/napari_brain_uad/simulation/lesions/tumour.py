@@ -31,7 +31,7 @@ def tumour(scene: Scene, load: float, rng: np.random.Generator) -> None:
     rng : numpy.random.Generator
         Of everything random.
     """
-    radius = float(rng.uniform(8.0, 18.0)) * load ** (1 / 3)
+    radius = float(rng.uniform(9.0, 22.0)) * load ** (1 / 3)
     deep = brain_depth_mm(scene)
     depth = min(0.8 * radius, 0.7 * float(deep[scene.coarse(*_HOST)].max(initial=0.0)))
     centre = scene.pick(scene.coarse(*_HOST) & (deep >= depth), "A tumour", rng)
@@ -50,7 +50,7 @@ def tumour(scene: Scene, load: float, rng: np.random.Generator) -> None:
 
 def _oedema(scene: Scene, centre: NDArray[np.int64], radius: float, side: int, rng: np.random.Generator) -> None:
     """Fingers along the white matter of one side around the core, up to a random reach."""
-    reach = radius + float(rng.uniform(4.0, 18.0))
+    reach = radius + float(rng.uniform(6.0, 24.0))
     box = scene.box(centre, 1.6 * reach + 2.0)
     near = surface(offsets(box, centre), reach, rng, roughness=0.35) < 1.0
     wet = main_piece(ndimage.binary_opening(near & scene.table(*_SWOLLEN, side=side)[scene.codes[box]]))

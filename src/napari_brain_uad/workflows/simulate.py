@@ -1,0 +1,193 @@
+"""Write cohorts of simulated people: what the command line and scripts call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BrainUADError, InputError
+from ..core.progress import Progress
+from ..core.provenance import NOTICE, versions
+from ..io.atomic import write_json
+from ..io.nifti import SUFFIXES, write_labels, write_mask, write_volume
+from ..simulation.params import SimulationParams
+from ..simulation.population import Population, Simulated
+from .names import output_folder
+from .parallel import in_processes
+
+SIMULATED = "Simulated: made by a program from a label map; it is no person's scan."
+
+_BIDS = {"T1": "T1w", "T1c": "ce-gad_T1w", "T2": "T2w", "FLAIR": "FLAIR", "PD": "PDw", "random": "random"}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One person's share of a cohort, as it is sent to a process."""
+
+    number: int
+    label_maps: tuple[Path, ...]
+    sequences: tuple[str, ...]
+    params: SimulationParams
+    seed: int
+    out: Path
+    lesion_masks: Path | None
+
+
+def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
+    """Label maps from files and folders of files, folders in the order of the names.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, or a folder has no image.
+    """
+    found: list[Path] = []
+    for path in map(Path, given):
+        if path.is_dir():
+            inside = sorted(one for one in path.iterdir() if one.name.lower().endswith(SUFFIXES) and not one.name.startswith("."))
+            if not inside:
+                raise InputError(f"No label map in {path.name}", why="there is no NIfTI or MGZ file in it", fix="Give another folder")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputError(f"{path} does not exist", fix="Give label maps or folders of label maps")
+    return tuple(found)
+
+
+def simulate(
+    label_maps: Sequence[Path | str],
+    out: Path | str,
+    *,
+    count: int = 0,
+    sequences: Sequence[str] = (),
+    params: SimulationParams | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    lesion_masks: Path | str | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write a cohort of simulated people as NIfTI files.
+
+    Parameters
+    ----------
+    label_maps : sequence of Path or str
+        FreeSurfer- or SynthSeg-style label maps, or folders of them.
+    out : Path or str
+        The folder; made when missing.
+    count : int
+        How many people; 0 = one from each label map.
+    sequences : sequence of str, optional
+        Contrasts of each person, who is the same in all of them; by default that of `params`.
+    params : SimulationParams, optional
+        See `simulation.population.Population`.
+    seed : int
+        Of everything random: the same seed gives the same files.
+    jobs : int
+        How many processes.
+    lesion_masks : Path or str, optional
+        Folder of masks of real lesions whose shapes MS-like ones take.
+    progress : Progress, optional
+        Told how far it is; may cancel between two people.
+
+    Returns
+    -------
+    list of Path
+        The scans, ``sub-001_T1w.nii.gz`` and so on. Beside each person's scans lie ``sub-001_brainmask.nii.gz``,
+        ``sub-001_tissue.nii.gz`` (0 background, 1 CSF, 2 grey, 3 white matter), ``sub-001_truth.nii.gz`` when there are lesions, and
+        a JSON record of how each scan was made. ``simulation.json``, which says what the folder holds, is written last.
+
+    Raises
+    ------
+    InputError
+        If a label map cannot be used, or the folder not be written.
+    Cancelled
+        If the user stopped it.
+    """
+    params = params or SimulationParams()
+    maps = find_label_maps(label_maps)
+    if not maps:
+        raise InputError("Nothing to simulate from", why="no label map was given", fix="Give FreeSurfer- or SynthSeg-style label maps")
+    if seed < 0 or count < 0 or jobs < 1:
+        fix = "Give a seed and count of at least 0, and jobs of at least 1"
+        raise InputError("simulate", why="seed, count or jobs is out of range", fix=fix)
+    wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
+    for sequence in wanted:
+        replace(params, sequence=sequence)
+    folder = output_folder(out)
+    masks = None if lesion_masks is None else Path(lesion_masks)
+    tasks = [_Task(number, maps, wanted, params, seed, folder, masks) for number in range(count or len(maps))]
+    written = in_processes(_write_person, tasks, jobs, progress)
+    for result in written:
+        if isinstance(result, BrainUADError):
+            raise result
+    scans = [path for result in written if not isinstance(result, BrainUADError) for path in result]
+    write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, scans))
+    return scans
+
+
+def _write_person(task: _Task, progress: Progress) -> list[Path] | BrainUADError:
+    try:
+        return [_write_scan(task, sequence, progress) for sequence in task.sequences]
+    except BrainUADError as error:
+        progress.check()
+        return error
+
+
+def _write_scan(task: _Task, sequence: str, progress: Progress) -> Path:
+    progress.update(task.sequences.index(sequence) / len(task.sequences), f"Person {task.number + 1}, {sequence}")
+    params = replace(task.params, sequence=sequence)
+    population = Population(task.label_maps, params, task.seed, lesion_masks=task.lesion_masks)
+    simulated = population[task.number]
+    subject = f"sub-{task.number + 1:03d}"
+    path = task.out / f"{subject}_{_BIDS[sequence]}.nii.gz"
+    write_volume(path, simulated.volume)
+    if sequence == task.sequences[0]:
+        _write_known(task.out / subject, simulated)
+    record = _scan_record(simulated, population.anatomy(task.number).sha256, task, params)
+    write_json(path.with_name(f"{subject}_{_BIDS[sequence]}.json"), record)
+    return path
+
+
+def _write_known(stem: Path, simulated: Simulated) -> None:
+    """What is the same for all sequences of a person."""
+    volume = simulated.volume
+    assert volume.mask is not None
+    write_mask(stem.with_name(f"{stem.name}_brainmask.nii.gz"), volume.mask, volume)
+    write_labels(stem.with_name(f"{stem.name}_tissue.nii.gz"), simulated.tissue, volume)
+    if simulated.truth is not None:
+        write_mask(stem.with_name(f"{stem.name}_truth.nii.gz"), simulated.truth, volume)
+
+
+def _scan_record(simulated: Simulated, sha256: str, task: _Task, params: SimulationParams) -> dict[str, Any]:
+    grid = simulated.volume.grid
+    truth = None if simulated.truth is None else int(simulated.truth.sum()) * grid.voxel_volume_mm3 / 1000.0
+    return {
+        "simulated": True,
+        "about": SIMULATED,
+        "notice": NOTICE,
+        "number": task.number,
+        "seed": task.seed,
+        "settings": params.as_dict(),
+        "real_lesion_shapes": task.lesion_masks is not None and params.lesions == "ms",
+        "label_map_sha256": sha256,
+        "grid": grid.as_dict(),
+        "lesions_ml": truth,
+        "versions": versions(),
+    }
+
+
+def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationParams, seed: int, scans: list[Path]) -> dict[str, Any]:
+    return {
+        "simulated": True,
+        "about": SIMULATED,
+        "notice": NOTICE,
+        "people": count,
+        "sequences": list(sequences),
+        "seed": seed,
+        "settings": {name: value for name, value in params.as_dict().items() if name != "sequence"},
+        "scans": [path.name for path in scans],
+        "versions": versions(),
+    }
