@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    every = (_add_methods, _add_detect, add_prepare, add_compare, add_evaluate, add_train, add_models, add_datasets, add_simulate, _add_demo)
-    for add in every:
+    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
+    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
         add(commands)
     return parser
 
