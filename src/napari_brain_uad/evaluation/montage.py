@@ -219,7 +219,8 @@ def _colour_bar(figure: Figure, norm: Normalize, label: str, width: float, heigh
     axes.yaxis.tick_right()
     axes.yaxis.set_label_position("right")
     axes.tick_params(labelsize=5.5, length=2, pad=1.5)
-    axes.set_ylabel(label, fontsize=5.5, labelpad=2)
+    # A letter is about half as wide as its font is high; the label runs along the page's height.
+    axes.set_ylabel(label, fontsize=min(5.5, 130.0 * (height - 0.2) / len(label)), labelpad=2)
 
 
 def _caption(figure: Figure, colours: ColourScale, has_truth: bool, width: float, height: float) -> None:
