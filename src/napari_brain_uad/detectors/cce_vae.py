@@ -14,8 +14,10 @@ from ._context import ContextDetector, ContextParams, ContextTraining
 if TYPE_CHECKING:
     from ._nets.context import ContextVAE
 
+BLOCKS = ("residual", "batch-norm", "plain")
+
 FULL: Mapping[str, Scalar] = {"height": 256, "width": 256, "pixel_mm": 0.8}
-CODE: Mapping[str, Scalar] = {**FULL, "maps": "16-64-256-1024", "latent": 1024, "residual": False}
+CODE: Mapping[str, Scalar] = {**FULL, "maps": "16-64-256-1024", "latent": 1024, "blocks": "plain"}
 
 PRESETS_WORDS = (
     "Paper and published code disagree. paper: maps 64-128-256, 256 latents, residual connections and batch normalisation, at "
@@ -30,7 +32,10 @@ class CceVAEParams(ContextParams):
 
     maps: str = param("64-128-256", "Feature maps of the stages; each halves the slice")
     latent: int = param(256, "Numbers in the bottleneck", low=1, high=4096, step=16)
-    residual: bool = param(True, "Residual connections and batch normalisation")
+    blocks: str = param(
+        "residual", "Stages with residual connections and batch normalisation, with batch-norm alone, or plain", choices=BLOCKS
+    )
+    narrow: int = param(0, "Maps that are left before the dense bottleneck; 0 = all", low=0, high=4096, step=8, advanced=True)
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": FULL,
@@ -73,9 +78,11 @@ class CceVAE(ContextDetector):
         return build_cce_vae(self.params, self.CHANNELS)
 
 
-def build_cce_vae(params: CceVAEParams, channels: int) -> ContextVAE:
-    """The network of these settings."""
+def build_cce_vae(params: CceVAEParams, channels: int, outputs: int | None = None) -> ContextVAE:
+    """The network of these settings; `outputs` channels come out, as many as go in when None."""
     from ._nets.context import ContextVAE
 
-    size = (params.height, params.width)
-    return ContextVAE(channels, size, params.map_counts, params.latent, residual=params.residual, activation="prelu")
+    p = params
+    return ContextVAE(
+        channels, (p.height, p.width), p.map_counts, p.latent, blocks=p.blocks, activation="prelu", outputs=outputs, narrow=p.narrow
+    )

@@ -59,4 +59,4 @@ class CeVAE(ContextDetector):
         from ._nets.context import ContextVAE
 
         p = self.params
-        return ContextVAE(self.CHANNELS, (p.height, p.width), p.map_counts, p.latent, residual=False, activation="leaky-relu")
+        return ContextVAE(self.CHANNELS, (p.height, p.width), p.map_counts, p.latent, blocks="plain", activation="leaky-relu")

@@ -24,6 +24,7 @@ METHODS: dict[str, str] = {
     "vae": "vae:VAE",
     "ce-vae": "ce_vae:CeVAE",
     "cce-vae": "cce_vae:CceVAE",
+    "strega": "strega:Strega",
     "vae-restoration": "vae_restoration:VAERestoration",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import gradient, residual, structure
+from . import gradient, residual, structure, tissue
 from .smooth import gaussian
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ class Evidence:
     images, reconstruction : tensor, shape (B, C, H, W)
     energies : mapping of str to callable
         Energies of the model, each one number a slice: "kl" is KL(q(z|x) || p(z)), "elbo" is what the training minimised.
+    probabilities : tensor, shape (B, 4, H, W), optional
+        Of the tissues, where a method reconstructs those (`scoring.tissue`).
     """
 
     images: Tensor
     reconstruction: Tensor
     energies: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    probabilities: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Score:
         `Evidence` to scores (B, H, W), higher = more abnormal.
     energies : tuple of str
         Energies it asks for.
+    tissues : bool
+        Whether it asks for the probabilities of tissues.
     limits : tuple of float, optional
         Fixed colour scale for intensities from 0 to 1; None where its size depends on the model.
     """
@@ -54,6 +59,7 @@ class Score:
     words: str
     compute: Callable[[Evidence], Tensor]
     energies: tuple[str, ...] = ()
+    tissues: bool = False
     limits: tuple[float, float] | None = None
 
 
@@ -61,6 +67,12 @@ def _product(evidence: Evidence) -> Tensor:
     fine = residual.absolute(evidence.images, evidence.reconstruction)
     coarse = structure.dissimilarity(evidence.images, evidence.reconstruction, 4.0)
     return fine * coarse
+
+
+def _lost_white_matter(evidence: Evidence) -> Tensor:
+    if evidence.probabilities is None:
+        raise TypeError("this method gives no probabilities of tissues")
+    return tissue.lost_white_matter(3.0 * evidence.images, evidence.probabilities)
 
 
 def _combi(evidence: Evidence) -> Tensor:
@@ -83,9 +95,10 @@ SCORES: dict[str, Score] = {
     ),
     "elbo-gradient": Score("|gradient of the ELBO|", lambda e: gradient.input_gradient(e.energies["elbo"], e.images), energies=("elbo",)),
     "combi": Score("smoothed KL gradient times residual", _combi, energies=("kl",)),
+    "lost-white-matter": Score("probability of white matter that is not seen", _lost_white_matter, tissues=True, limits=(0.0, 1.0)),
 }
 
 
-def score_names(*, energies: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The scores that a model with these energies can give."""
-    return tuple(name for name, score in SCORES.items() if set(score.energies) <= set(energies))
+def score_names(*, energies: tuple[str, ...] = (), tissues: bool = False) -> tuple[str, ...]:
+    """The scores that a model with these energies can give; with `tissues`, those of reconstructed tissues as well."""
+    return tuple(name for name, score in SCORES.items() if set(score.energies) <= set(energies) and (tissues or not score.tissues))

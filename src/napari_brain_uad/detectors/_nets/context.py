@@ -62,6 +62,14 @@ class _ResidualUp(nn.Module):
         return result
 
 
+def _normalised_down(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, count, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(count), activation())
+
+
+def _normalised_up(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(count), activation())
+
+
 def _plain_down(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels, count, 3, stride=2, padding=1, bias=False), activation())
 
@@ -70,41 +78,64 @@ def _plain_up(channels: int, count: int, activation: type[nn.Module]) -> nn.Modu
     return nn.Sequential(nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False), activation())
 
 
+BLOCKS = {
+    "residual": (_ResidualDown, _ResidualUp),
+    "batch-norm": (_normalised_down, _normalised_up),
+    "plain": (_plain_down, _plain_up),
+}
+
+
 class ContextVAE(VariationalNetwork):
     """A variational autoencoder whose every stage halves the slice.
 
     Parameters
     ----------
-    channels : int
-        Of the images.
+    channels, outputs : int
+        Channels of the images, and of what comes out.
     size : two ints
         Height and width, multiples of 2 to the number of stages.
     maps : sequence of int
         Feature maps of the stages.
     latent : int
         Size of z.
-    residual : bool
-        Residual connections and batch normalisation.
+    blocks : str
+        One of `BLOCKS`.
+    narrow : int
+        Maps that a 1x1 convolution leaves before the dense layers, and another widens again behind them; 0 = all maps go in. Most
+        parameters are in the dense layers.
     activation : str
         One of `ACTIVATIONS`.
     """
 
-    def __init__(self, channels: int, size: Sequence[int], maps: Sequence[int], latent: int, *, residual: bool, activation: str) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: Sequence[int],
+        maps: Sequence[int],
+        latent: int,
+        *,
+        blocks: str,
+        activation: str,
+        outputs: int | None = None,
+        narrow: int = 0,
+    ) -> None:
         super().__init__()
         act = ACTIVATIONS[activation]
-        down, up = (_ResidualDown, _ResidualUp) if residual else (_plain_down, _plain_up)
+        down, up = BLOCKS[blocks]
         left = 2 ** len(maps)
-        self.shape = (maps[-1], size[0] // left, size[1] // left)
+        self.shape = (narrow or maps[-1], size[0] // left, size[1] // left)
         flat = self.shape[0] * self.shape[1] * self.shape[2]
         self.down = nn.Sequential(*(down(before, count, act) for before, count in zip((channels, *maps), maps, strict=False)))
+        if narrow:
+            self.down.append(nn.Conv2d(maps[-1], narrow, 1))
         # A convolution with a kernel as large as its input is a matrix, and much faster as one.
         self.inward = nn.Linear(flat, 2 * latent, bias=False)
         self.outward = nn.Linear(latent, flat, bias=False)
-        self.start: nn.Module = act()
+        self.start: nn.Module = nn.Conv2d(narrow, maps[-1], 1) if narrow else act()
         upward = tuple(reversed(maps))
         self.up = nn.Sequential(
             *(up(before, count, act) for before, count in pairwise(upward)),
-            nn.ConvTranspose2d(maps[0], channels, 4, stride=2, padding=1, bias=False),
+            nn.ConvTranspose2d(maps[0], outputs or channels, 4, stride=2, padding=1, bias=False),
         )
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,120 @@
+"""Train the models that come with the package, on people simulated from label maps.
+
+    python tools/train_weights.py LABELMAPS OUT [NAME ...] [--threads N]
+
+`tools/weights.json` says how each is trained. LABELMAPS is a folder of at least 16 FreeSurfer- or SynthSeg-style label maps; the first
+13 (by name) are trained on, the others are never seen. An interrupted training goes on when the command is given again. Weights are
+written as float16; OUT/NAME.card.json holds what is said of them, without figures: those are measured by `make bench-methods`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_brain_uad.core.detector import State
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.provenance import versions
+from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.detectors.registry import method_class
+from napari_brain_uad.io.atomic import write_json
+from napari_brain_uad.io.checkpoint import save_checkpoint
+from napari_brain_uad.simulation.params import SimulationParams
+from napari_brain_uad.simulation.population import Population
+from napari_brain_uad.training.session import TrainingSession, TrainingUpdate
+from napari_brain_uad.workflows.training_data import LazyVolumes
+
+TRAINED, VALIDATED = 12, 13
+"""People 1 to 12 are trained on, person 13 tells how training goes, those after are for the synthetic benchmark."""
+
+SPACING_MM = 2.0
+_TELL_EVERY = 100
+DATA = "Simulated {contrasts} brains at 2 mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
+LICENCES = "Label maps: Apache-2.0. Weights: BSD-3-Clause"
+
+
+def main() -> None:
+    """Train what is asked for, one after the other."""
+    recipes = json.loads(Path(__file__).with_suffix("").with_name("weights.json").read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("label_maps", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("names", nargs="*", default=[], choices=[[], *recipes], help=f"of {', '.join(recipes)} (default: all)")
+    parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
+    given = parser.parse_args()
+    if given.threads:
+        import torch
+
+        torch.set_num_threads(given.threads)
+    maps = sorted(given.label_maps.glob("*.nii.gz"))
+    if len(maps) <= VALIDATED:
+        parser.error(f"{given.label_maps} holds {len(maps)} label maps, not {VALIDATED + 1} or more")
+    for name in given.names or recipes:
+        train_one(name, recipes[name], maps, given.out)
+
+
+def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> None:
+    """Train one model and write it with its card."""
+    found = method_class(recipe["method"])
+    if found.Training is None:
+        raise SystemExit(f"{recipe['method']} has no network")
+    detector = found(found.Params.from_dict(recipe["params"]))
+    training = found.Training.from_dict(recipe["training"])
+    train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"])
+    validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"])
+    seconds = [0.0]
+
+    def tell(update: TrainingUpdate) -> None:
+        seconds[0] = update.seconds
+        if update.validation is None and update.step % _TELL_EVERY:
+            return
+        parts = ", ".join(f"{part} {value:.4g}" for part, value in update.losses.items())
+        healthy = "" if update.validation is None else f", validation {update.validation:.5g}"
+        print(f"{name} {update.step}/{update.steps}: {parts}{healthy}, {update.samples_per_second:.0f} slices/s", flush=True)
+
+    folder = out / f"{name}-training"
+    folder.mkdir(parents=True, exist_ok=True)
+    session = TrainingSession(folder, resume=True, validation=validation, report=tell)
+    start = time.perf_counter()
+    detector.fit(train, seed=recipe["seed"], progress=Progress(), training=training, session=session)
+    print(f"{name}: {time.perf_counter() - start:.0f} s with the simulation", flush=True)
+    meta = {"seed": recipe["seed"], "versions": versions(), "steps": training.steps, "seconds": round(seconds[0], 1)}
+    meta |= {"sequences": recipe["sequences"], "training": training.as_dict(), "scans": train.seen()}
+    save_checkpoint(out / name, method=found.INFO.id, params=detector.params.as_dict(), state=halved(detector.state()), meta=meta)
+    contrasts = ", ".join(f"{count} {contrast}" for contrast, count in recipe["contrasts"].items())
+    card = {
+        "title": recipe["title"],
+        "sequences": recipe["sequences"],
+        "data": DATA.format(contrasts=contrasts),
+        "licences": LICENCES,
+        "seed": recipe["seed"],
+        "steps": training.steps,
+        "seconds": round(seconds[0], 1),
+        "machine": "One CPU core (x86-64, AVX-512 with bfloat16)",
+        "notes": "Trained by tools/train_weights.py with the settings in tools/weights.json.",
+    }
+    write_json(out / f"{name}.card.json", card)
+
+
+def simulated(maps: list[Path], contrasts: dict[str, int], seed: int) -> LazyVolumes:
+    """Healthy brains of these contrasts, made when asked for."""
+    makers: list[Callable[[], Volume]] = []
+    for contrast, count in contrasts.items():
+        people = Population(maps, SimulationParams(sequence=contrast, spacing_mm=SPACING_MM), seed)
+        makers += [lambda people=people, number=number: people[number].volume for number in range(count)]
+    return LazyVolumes(makers)
+
+
+def halved(state: State) -> State:
+    """The weights as float16; counters stay whole numbers."""
+    return {name: array.astype(np.float16) if array.dtype == np.float32 else array for name, array in state.items()}
+
+
+if __name__ == "__main__":
+    main()
