@@ -67,7 +67,7 @@ class ContextDetector(ReconstructionDetector):
     """Base of the methods with a context-encoding VAE."""
 
     Params: ClassVar[type[AnyParams]] = ContextParams
-    Training = ContextTraining
+    Training: ClassVar[type[TrainingParams] | None] = ContextTraining
     params: ContextParams
 
     def _stride(self) -> int:

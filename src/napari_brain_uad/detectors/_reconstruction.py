@@ -140,12 +140,15 @@ class ReconstructionDetector(BaseDetector):
             return
         import torch
 
+        from ..training.precision import channels_last
+
         with torch.device("meta"):
             network = self._task().build()
         self._check_network_state(state, {name: tuple(value.shape) for name, value in network.state_dict().items()})
         own = {name: np.array(a, np.float32) if a.dtype == np.float16 else np.asarray(a) for name, a in state.items()}
         tensors = {name: torch.from_numpy(np.require(array, requirements=("C", "W"))) for name, array in own.items()}
         network.load_state_dict(tensors, assign=True)
+        channels_last(network)
         self._state = {name: tensor.numpy() for name, tensor in tensors.items()}
         self._network = network.requires_grad_(False).eval()
 
@@ -165,7 +168,9 @@ class ReconstructionDetector(BaseDetector):
     def _score_batch(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         import torch
 
-        images = torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device)
+        from ..training.precision import to_layout
+
+        images = to_layout(torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device))
         # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             score = SCORES[self.params.score].compute(self._evidence(network, images, progress))

@@ -68,10 +68,14 @@ class VAERestoration(VAE):
     def _evidence(self, network: torch.nn.Module, images: torch.Tensor, progress: Progress) -> Evidence:
         import torch
 
+        from ..training.precision import choose_precision
+
         p, task, restored = self.params, self._task(), images.clone()
+        half = choose_precision("auto", self.device)[0] == "bf16"
         for _ in range(p.restoration_steps):
             progress.check()
-            with torch.enable_grad():
+            # Only the direction of many small steps comes from the network, so its rounding does not show.
+            with torch.enable_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=half):
                 leaf = restored.detach().requires_grad_(True)
                 energy = task.elbo(network, leaf).sum() + p.tv_weight * total_variation(images - leaf)
                 (slope,) = torch.autograd.grad(energy, leaf)
