@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from ..io.checkpoint import load_checkpoint, save_checkpoint
 NAME = "checkpoint"
 _METHOD = "training"
 _OTHER = "Start a new training in another folder, or resume with the settings it was started with"
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\.\w+)*")
+"""Names that `io.atomic` gives."""
 
 Weights = dict[str, torch.Tensor]
 
@@ -50,6 +55,14 @@ class Snapshot:
 def exists(folder: Path) -> bool:
     """Whether a folder holds a checkpoint to resume from."""
     return (folder / f"{NAME}.json").is_file()
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed training was just writing: such files are as large as the checkpoint, and nobody reads them."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
 
 
 def save(folder: Path, snapshot: Snapshot, settings: Mapping[str, Any]) -> None:

@@ -119,6 +119,8 @@ class _Run:
         self.rows = (share * self.fabric.global_rank, share * (self.fabric.global_rank + 1))
         self.losses = Losses(self.fabric.device)
         self.start = self.told = time.perf_counter()
+        if session.folder is not None and self.fabric.is_global_zero:
+            checkpoints.clear_leftovers(session.folder)
         self.log = TrainingLog(session.folder if self.fabric.is_global_zero else None, self.step)
 
     def run(self) -> dict[str, NDArray[Any]]:
