@@ -6,7 +6,7 @@ import numpy as np
 
 from ..fields import smooth_field
 from ..labels import RIGHT
-from .scene import Scene, offsets
+from .scene import COARSE, Scene, offsets
 from .shapes import main_piece
 
 _HOST = ("white matter", "cortex")
@@ -26,14 +26,12 @@ def infarct(scene: Scene, load: float, rng: np.random.Generator) -> None:
     rng : numpy.random.Generator
         Of everything random.
     """
+    # Maps that do not tell the sides apart have everything on the left one.
     side = int(rng.integers(2)) * RIGHT
-    hemisphere = scene.coarse(*_HOST, side=side)
-    if not hemisphere.any():
-        hemisphere, side = scene.coarse(*_HOST), -1
-    middle = np.argwhere(hemisphere).mean(axis=0) * 2.0
-    cortex = scene.coarse("cortex", side=None if side < 0 else side)
-    surface_point = scene.pick(cortex if cortex.any() else hemisphere, "An infarct", rng)
-    axis = surface_point - middle
+    side = side if scene.coarse("cortex", side=side).any() else 0
+    outer = scene.pick(scene.coarse("cortex", side=side), "An infarct", rng)
+    middle = np.argwhere(scene.coarse(*_HOST, side=side)).mean(axis=0) * COARSE
+    axis = outer - middle
     length = max(float(np.linalg.norm(axis)), 1.0)
     axis = axis / length
     # The tip of the wedge lies between the hemisphere's middle and its surface.
@@ -47,6 +45,6 @@ def infarct(scene: Scene, load: float, rng: np.random.Generator) -> None:
     # Border of the territory: the cone's, moved in and out.
     irregular = np.float32(0.15) * smooth_field(along.shape, (6.0, 6.0, 6.0), rng)
     wedge = (along > 0.0) & (along < reach) & (across / np.maximum(along * slope, 0.5) + irregular < 1.0)
-    dead = main_piece(wedge & scene.table(*_HOST, side=None if side < 0 else side)[scene.codes[box]])
+    dead = main_piece(wedge & scene.table(*_HOST, side=side)[scene.codes[box]])
     level = scene.contrast.lesions["infarct"] * (1.0 + 0.06 * float(rng.standard_normal()))
     scene.add(box, _SHARE * dead.astype(np.float32), level, dead)
