@@ -15,7 +15,7 @@ _DEMO = """
 import sys
 from pathlib import Path
 from napari_brain_uad.gui.demo import open_demo
-sys.exit(open_demo("healthy-t1", method="thresh-raw", screenshot=Path("window.png")))
+sys.exit(open_demo("healthy-t1", methods=("thresh-raw", "threshold"), screenshot=Path("window.png")))
 """
 
 

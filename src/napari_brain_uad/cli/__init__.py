@@ -205,21 +205,22 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from ..workflows.demo import demo_sample
+    from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window:
         from ..gui.demo import open_demo
 
-        return open_demo(chosen[0].id, method="threshold")
+        return open_demo(chosen[0].id, methods=demo_methods(chosen[0]))
     for entry in chosen:
-        with progress_bar(arguments.quiet) as progress:
-            detection, files = demo_sample(entry, arguments.out / entry.id, progress=progress)
         say(f"\n{entry.title}")
-        _report(detection, files)
+        for method in demo_methods(entry):
+            with progress_bar(arguments.quiet) as progress:
+                detection, files = demo_sample(entry, arguments.out / entry.id, method=method, progress=progress)
+            _report(detection, files)
     if arguments.screenshot:
         from ..gui.demo import open_demo
 
-        return open_demo(chosen[0].id, method="threshold", screenshot=arguments.out / "screenshot.png")
+        return open_demo(chosen[0].id, methods=demo_methods(chosen[0]), screenshot=arguments.out / "screenshot.png")
     return 0

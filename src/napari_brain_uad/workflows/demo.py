@@ -6,8 +6,15 @@ from pathlib import Path
 
 from ..core.progress import Progress
 from .detect import Detection, detect
+from .recommend import recommend_learned
 from .samples import Sample
 from .save import save_detection
+
+
+def demo_methods(sample: Sample) -> tuple[str, ...]:
+    """What the demo runs on a sample: the threshold, and a trained method that comes with a model for the sequence."""
+    learned = recommend_learned(sample.sequence)
+    return ("threshold",) if learned is None else ("threshold", learned)
 
 
 def demo_sample(

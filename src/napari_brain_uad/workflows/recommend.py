@@ -42,3 +42,10 @@ def recommend(sequence: str | None) -> tuple[str, str]:
         if method in METHODS and (not method_class(method).INFO.trainable or default_model(method, sequence) is not None):
             return method, why
     return _UNKNOWN[0]
+
+
+def recommend_learned(sequence: str | None) -> str | None:
+    """The trained method to set beside the one without training: StRegA where it has a model, else the first that has one; or None."""
+    trainable = [method for method in METHODS if method_class(method).INFO.trainable]
+    known = [method for method in sorted(trainable, key=lambda method: method != "strega") if default_model(method, sequence) is not None]
+    return known[0] if known else None
