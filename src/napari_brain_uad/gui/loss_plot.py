@@ -1,0 +1,68 @@
+"""The loss of a training as it goes: of the training slices, and of healthy scans it has not seen."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QWidget
+
+TRAINING_COLOUR, VALIDATION_COLOUR = "#E8E8E8", "#56B4E9"
+
+
+class LossPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+    """Two curves over the steps, on a logarithmic axis while all losses are above zero.
+
+    Attributes
+    ----------
+    training, validation : list of (int, float)
+        Step and loss, as drawn.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent, background=None)
+        self.training: list[tuple[int, float]] = []
+        self.validation: list[tuple[int, float]] = []
+        self.setMouseEnabled(x=False, y=False)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setFixedHeight(150)
+        self.setLabel("bottom", "step")
+        self.setLabel("left", "loss")
+        self.getAxis("bottom").enableAutoSIPrefix(False)
+        self.getAxis("left").enableAutoSIPrefix(False)
+        self.getAxis("left").setWidth(58)
+        self.getAxis("bottom").setHeight(34)
+        self.setToolTip("White: the slices trained on. Blue: healthy scans kept apart; when it rises while white falls, training is over")
+        self._training = self.plot([], [], pen=pg.mkPen(TRAINING_COLOUR, width=1))
+        self._validation = self.plot(
+            [], [], pen=pg.mkPen(VALIDATION_COLOUR, width=2), symbol="o", symbolSize=6, symbolPen=None, symbolBrush=VALIDATION_COLOUR
+        )
+
+    def sizeHint(self) -> QSize:
+        """As wide as there is room."""
+        return QSize(200, 150)
+
+    def clear_losses(self) -> None:
+        """Start anew."""
+        self.training, self.validation = [], []
+        self._draw()
+
+    def add(self, step: int, loss: float, validation: float | None) -> None:
+        """Append what a training says."""
+        self.training.append((step, loss))
+        if validation is not None:
+            self.validation.append((step, validation))
+        self._draw()
+
+    def add_many(self, rows: list[tuple[int, float, float | None]]) -> None:
+        """Append what a training said before it was paused."""
+        self.training += [(step, loss) for step, loss, _ in rows]
+        self.validation += [(step, value) for step, _, value in rows if value is not None]
+        self._draw()
+
+    def _draw(self) -> None:
+        values = [loss for _, loss in (*self.training, *self.validation)]
+        self.setLogMode(x=False, y=bool(values) and min(values) > 0)
+        for curve, points in ((self._training, self.training), (self._validation, self.validation)):
+            curve.setData([step for step, _ in points], [loss for _, loss in points])
+        self.enableAutoRange()
