@@ -1,0 +1,148 @@
+"""StRegA: what it makes of a scan before the network, what it minimises, and what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors._tissue_task import TissueTask, paint_patches, shares, with_noise
+from napari_brain_uad.detectors.strega import Strega, StregaParams
+from napari_brain_uad.scoring.tissue import lost_white_matter
+from napari_brain_uad.training.draws import Draw
+
+SHAPE = (40, 44, 20)
+
+
+def phantom(sequence: str = "T1", *, seed: int = 0, lesion: bool = False) -> Volume:
+    """White matter in a shell of grey in a shell of fluid, 2 mm voxels."""
+    rng = np.random.default_rng(seed)
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) * 1.15 for n in SHAPE), indexing="ij")
+    radius = np.sqrt(sum(axis**2 for axis in axes)) + rng.normal(0, 0.01)
+    tissue = np.select([radius < 0.6, radius < 0.85, radius < 1.0], [3, 2, 1], 0)
+    values = {"T1": (0, 30, 60, 90), "T2": (0, 90, 60, 30)}[sequence]
+    data = np.array(values, np.float32)[tissue] + np.where(tissue > 0, rng.normal(0, 3, SHAPE), 0)
+    if lesion:
+        data[18:23, 20:25, 9:12] = values[1]
+    return Volume(data.astype(np.float32), Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0])), f"phantom-{seed}", tissue > 0, sequence)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Strega:
+    detector = Strega(StregaParams.from_dict(dict(StregaParams.PRESETS["tiny"]) | {"sequence": "auto", "pixel_mm": 3.0, "latent": 8}))
+    settings = Strega.Training.from_dict(dict(Strega.Training.PRESETS["tiny"]) | {"steps": 150, "learning_rate": 0.003})
+    detector.fit([phantom(seed=seed) for seed in range(4)], training=settings)
+    return detector
+
+
+@pytest.mark.parametrize("sequence", ["T1", "T2"])
+def test_one_model_finds_missing_white_matter_in_every_sequence(trained, sequence):
+    patient = phantom(sequence, seed=9, lesion=True)
+    score = trained.score(patient).score
+    lesion = np.zeros(SHAPE, bool)
+    lesion[19:22, 21:24, 9:12] = True
+    healthy = patient.mask & ~np.pad(np.ones((9, 9, 7), bool), ((16, 15), (18, 17), (7, 6)))
+    assert score[lesion].mean() > 3 * score[healthy].mean()
+    assert score.min() >= 0
+    assert score.max() <= 1
+
+
+def test_a_map_of_tissue_classes_is_taken_as_it_is(trained):
+    scan = phantom(seed=9, lesion=True)
+    classes = np.where(scan.mask, np.clip(np.rint(scan.data / 30.0), 1, 3), 0).astype(np.float32)
+    from_classes = trained.score(replace(scan, data=classes, sequence=None)).score
+    assert from_classes[20, 22, 10] == pytest.approx(trained.score(scan).score[20, 22, 10], abs=0.15)
+
+
+def test_an_unknown_sequence_is_not_guessed(trained):
+    with pytest.raises(InputError, match="sequence is not known"):
+        trained.score(replace(phantom(), sequence=None))
+
+
+def test_holes_of_the_mask_are_fluid_to_the_network(trained):
+    scan = phantom()
+    mask = scan.mask.copy()
+    mask[17:23, 19:25, 5:15] = False
+    slices = trained._slices(scan.with_mask(mask))
+    middle = slices.data[len(slices.data) // 2]
+    assert middle[middle.shape[0] // 2, middle.shape[1] // 2] == 1.0
+
+
+def test_paper_and_code_presets_compare_label_images():
+    for name, score in (("paper", "brighter"), ("code", "darker")):
+        params = StregaParams.preset(name)
+        assert (params.tissue, params.decoder, params.score) == ("classes", "label-image", score)
+    with pytest.raises(InputError, match="needs the decoder"):
+        Strega(StregaParams.from_dict(dict(StregaParams.PRESETS["paper"]) | {"score": "lost-white-matter"}))
+
+
+def test_a_label_image_is_trained_and_scored_like_the_paper():
+    small = {"height": 32, "width": 32, "pixel_mm": 3.0, "maps": "8-16-32", "latent": 16}
+    detector = Strega(StregaParams.from_dict(dict(StregaParams.PRESETS["paper"]) | small))
+    detector.fit([phantom(seed=seed) for seed in range(2)], training=Strega.Training.preset("tiny"))
+    score = detector.score(phantom(seed=9, lesion=True)).score
+    assert np.isfinite(score).all()
+    assert score.max() > 0
+
+
+def test_without_a_model_nothing_is_scored():
+    with pytest.raises(ModelError, match="not been trained"):
+        Strega().score(phantom())
+
+
+def test_shares_add_up_and_mix_linearly():
+    scale = torch.tensor([0.0, 1.0, 1.25, 2.0, 2.5, 3.0, 3.7]).view(1, 1, 1, 7)
+    found = shares(scale)[0, :, 0].T
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(7))
+    torch.testing.assert_close(found[2], torch.tensor([0.0, 0.75, 0.25, 0.0]))
+    torch.testing.assert_close(found[4], torch.tensor([0.0, 0.0, 0.5, 0.5]))
+    torch.testing.assert_close(found[6], torch.tensor([0.0, 0.0, 0.0, 1.0]))
+
+
+def test_patches_are_painted_inside_the_brain_on_the_share_asked_for():
+    scale = torch.zeros(200, 1, 48, 48)
+    scale[:, :, 8:40, 8:40] = 3.0
+    painted = paint_patches(scale, 0.5, Draw(1, 0, 200, 200))
+    assert (painted[scale == 0] == 0).all()
+    changed = (painted != scale).flatten(1).any(dim=1).float().mean()
+    assert 0.4 < changed < 0.6
+    assert painted[scale > 0].min() >= 1.0
+    assert torch.equal(painted, paint_patches(scale, 0.5, Draw(1, 0, 200, 200)))
+
+
+def test_noise_stays_within_the_brain_and_the_tissues():
+    scale = torch.zeros(4, 1, 16, 16)
+    scale[:, :, 4:12, 4:12] = 2.0
+    noisy = with_noise(scale, Draw(1, 0, 4, 4))
+    assert (noisy[scale == 0] == 0).all()
+    assert noisy.max() <= 3.0
+    assert (noisy != scale).any()
+
+
+def test_the_loss_is_the_cross_entropy_of_the_tissues():
+    scale = torch.full((2, 1, 16, 16), 2.0)
+
+    class Uniform(torch.nn.Module):
+        def forward(self, images: torch.Tensor, noise: torch.Tensor | None = None):
+            from napari_brain_uad.detectors._nets.output import Output
+
+            zeros = torch.zeros(len(images), 3)
+            return Output(torch.zeros(len(images), 4, 16, 16), zeros, zeros)
+
+    task = TissueTask(Uniform, 3, 1.0, painted=1.0, mirror=True)
+    parts = task.loss(Uniform(), scale, Draw(0, 0, 2, 2))
+    assert float(parts["loss"]) == pytest.approx(256 * np.log(4.0), rel=1e-5)
+    evidence = task.evidence(Uniform(), scale)
+    assert float(evidence.reconstruction[0, 0, 0, 0]) == pytest.approx(2 / 3)
+
+
+def test_white_matter_counts_where_it_is_expected():
+    probabilities = torch.zeros(1, 4, 1, 5)
+    probabilities[0, 3, 0] = torch.tensor([1.0, 1.0, 0.5, 0.0, 0.0])
+    probabilities[0, 2, 0] = torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0])
+    scale = torch.tensor([3.0, 1.0, 2.5, 1.0, 4.0]).view(1, 1, 1, 5)
+    torch.testing.assert_close(lost_white_matter(scale, probabilities)[0, 0], torch.tensor([0.0, 1.0, 0.25, 0.0, 1.0]))

@@ -1,0 +1,68 @@
+"""The scale of tissue: fitted to mixtures whose classes are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.preprocessing.tissue_scale import BEYOND, CSF, GREY, WHITE, fit_tissue_scale
+
+MEANS = {"CSF": 30.0, "GM": 60.0, "WM": 90.0}
+
+
+def brain(order: tuple[str, str, str], *, bright: float = 0.0, seed: int = 0) -> np.ndarray:
+    """Voxels of three tissues, of which `order` says which is dark, middle and bright, and a share of much brighter ones."""
+    rng = np.random.default_rng(seed)
+    counts = {"CSF": 6000, "GM": 18000, "WM": 16000}
+    parts = [rng.normal(mean, 5.0, counts[tissue]) for tissue, mean in zip(order, (30.0, 60.0, 90.0), strict=True)]
+    parts.append(rng.normal(300.0, 20.0, int(bright * 40000)))
+    return np.concatenate(parts).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "order"),
+    [("T1", ("CSF", "GM", "WM")), ("T1c", ("CSF", "GM", "WM")), ("T2", ("WM", "GM", "CSF")), ("FLAIR", ("CSF", "WM", "GM"))],
+)
+def test_each_tissue_gets_its_value(sequence, order):
+    scale = fit_tissue_scale(brain(order), sequence)
+    for tissue, intensity in zip(order, (30.0, 60.0, 90.0), strict=True):
+        value = float(scale(np.float32([intensity]))[0])
+        assert value == pytest.approx({"CSF": CSF, "GM": GREY, "WM": WHITE}[tissue], abs=0.1), tissue
+
+
+def test_the_means_are_those_of_a_free_mixture():
+    voxels = brain(("CSF", "GM", "WM"))
+    free = GaussianMixture(3, means_init=[[30], [60], [90]]).fit(voxels[:, None])
+    scale = fit_tissue_scale(voxels, "T1")
+    np.testing.assert_allclose(scale.means, np.sort(free.means_.ravel()), atol=0.6)
+
+
+def test_half_and_half_lies_between():
+    scale = fit_tissue_scale(brain(("CSF", "GM", "WM")), "T1")
+    assert float(scale(np.float32([75.0]))[0]) == pytest.approx(2.5, abs=0.1)
+
+
+def test_contrast_agent_takes_no_class_and_lies_beyond_white_matter():
+    scale = fit_tissue_scale(brain(("CSF", "GM", "WM"), bright=0.03), "T1c")
+    np.testing.assert_allclose(scale.means, (30.0, 60.0, 90.0), atol=2.0)
+    assert float(scale(np.float32([300.0]))[0]) == BEYOND
+
+
+def test_lesions_on_flair_go_towards_csf():
+    scale = fit_tissue_scale(brain(("CSF", "WM", "GM")), "FLAIR")
+    assert float(scale(np.float32([150.0]))[0]) == pytest.approx(CSF, abs=0.05)
+
+
+def test_units_of_intensity_do_not_matter():
+    voxels = brain(("CSF", "GM", "WM"))
+    one, other = fit_tissue_scale(voxels, "T1"), fit_tissue_scale(voxels * 7.0 + 100.0, "T1")
+    np.testing.assert_allclose(one(voxels), other(voxels * 7.0 + 100.0), atol=0.02)
+
+
+def test_what_cannot_be_scaled_is_refused():
+    with pytest.raises(InputError, match="order from dark to bright"):
+        fit_tissue_scale(brain(("CSF", "GM", "WM")), "DWI")
+    with pytest.raises(InputError, match="one intensity"):
+        fit_tissue_scale(np.full(100, 5.0, np.float32), "T1")
