@@ -98,6 +98,10 @@ class _Run:
         self.precision, self.words = choose_precision(kept.get("precision", training.precision), session.device)
         self.fabric = make_fabric(session, self.precision)
         self.progress = progress if self.fabric.world_size == 1 else _telling_only(progress)
+        if self.fabric.world_size > 1:
+            # What the first process found counts: it is the one that wrote it.
+            snapshot = self.fabric.broadcast(snapshot)
+            kept = {} if snapshot is None else snapshot.counts
         torch.manual_seed(seed_of(seed, WEIGHTS))
         network = task.build()
         channels_last(network)
