@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.errors import DeviceError, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors._reconstruction import ReconstructionDetector, ReconstructionParams
@@ -152,6 +152,33 @@ def test_what_was_loaded_is_a_copy_nobody_else_changes() -> None:
     before = detector.score(brain()).score
     detector.state()["mean.bias"][:] += 0.0
     assert np.array_equal(detector.score(brain()).score, before)
+
+
+def test_memory_that_does_not_hold_a_batch_gets_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = untrained(VAE(TINY))
+    whole, sizes = detector.score(brain()).score, []
+    score = detector._score_batch
+
+    def short(network: torch.nn.Module, inputs: np.ndarray, progress: Progress) -> np.ndarray:
+        sizes.append(len(inputs))
+        if len(inputs) > 4:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return score(network, inputs, progress)
+
+    monkeypatch.setattr(detector, "_score_batch", short)
+    assert np.allclose(detector.score(brain()).score, whole, atol=1e-4)
+    assert sizes[0] > 4
+    assert set(sizes[2:]) <= {4, 3, 2, 1}
+
+
+def test_memory_that_holds_no_slice_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(network: torch.nn.Module, inputs: np.ndarray, progress: Progress) -> np.ndarray:
+        raise RuntimeError("out of memory")
+
+    detector = untrained(VAE(TINY))
+    monkeypatch.setattr(detector, "_score_batch", never)
+    with pytest.raises(DeviceError, match="memory"):
+        detector.score(brain())
 
 
 @pytest.mark.parametrize("settings", [{"height": 40}, {"width": 100}])

@@ -157,13 +157,28 @@ class ReconstructionDetector(BaseDetector):
             raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
         network = self._network.to(self.device)
         slices = self._slices(volume.with_mask(mask))
-        inputs = self._channels(slices)
-        scores = np.zeros(slices.data.shape, np.float32)
-        for start in range(0, len(inputs), _BATCH):
-            progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            scores[start : start + _BATCH] = self._score_batch(network, inputs[start : start + _BATCH], progress)
+        scores = self._score_slices(network, self._channels(slices), progress)
         scores[~slices.mask] = 0.0
         return slices.back(self._finish(scores, slices))
+
+    def _score_slices(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
+        """Scores (S, H, W), in batches that are halved when the device's memory does not hold them."""
+        from ..training.memory import out_of_memory, too_little_memory
+
+        scores = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
+        start, size = 0, _BATCH
+        while start < len(inputs):
+            progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
+            try:
+                scores[start : start + size] = self._score_batch(network, inputs[start : start + size], progress)
+                start += size
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if size == 1:
+                    raise too_little_memory(self.device) from error
+                size //= 2
+        return scores
 
     def _score_batch(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         import torch

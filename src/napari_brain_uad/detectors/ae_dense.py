@@ -40,8 +40,8 @@ class DenseAE(ReconstructionDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=0.4,
-        bytes_per_voxel=40.0,
+        seconds_per_megavoxel=0.25,
+        bytes_per_voxel=24.0,
         colour_limits=(0.0, 0.5),
     )
     params: DenseAEParams

@@ -67,8 +67,8 @@ class CceVAE(ContextDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=1.0,
-        bytes_per_voxel=60.0,
+        seconds_per_megavoxel=0.5,
+        bytes_per_voxel=24.0,
         presets=PRESETS_WORDS,
         colour_limits=(0.0, 0.5),
     )

@@ -55,8 +55,8 @@ class VAE(ReconstructionDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=0.4,
-        bytes_per_voxel=40.0,
+        seconds_per_megavoxel=0.25,
+        bytes_per_voxel=24.0,
         presets="paper: Baur 2021, absolute differences and KL divergence both summed. "
         "pddpm: the VAE that Behrendt 2023 compares with, 96 x 96 pixels of 2 mm, mean absolute difference, KL weight 0.001.",
         colour_limits=(0.0, 0.5),
