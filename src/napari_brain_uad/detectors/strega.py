@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ._nets.context import ContextVAE
     from ._tasks import VariationalTask
 
+TISSUE = "tissue"
+"""The sequence of images that hold the scale of tissue itself, like simulated ones; so do maps of the classes 1, 2, 3."""
+
 SCORE_NAMES = score_names(tissues=True)
 
 _LABELS: Mapping[str, Scalar] = {"tissue": "classes", "decoder": "label-image", "mirror": False, "smoothing_mm": 0.0}
@@ -45,7 +48,9 @@ class StregaParams(CceVAEParams):
     narrow: int = param(32, "Maps that are left before the dense bottleneck; 0 = all", low=0, high=4096, step=8, advanced=True)
     kl_weight: float = param(0.1, "Weight of the KL divergence in the loss", low=0.0, high=1e6, step=0.001)
     score: str = param("lost-white-matter", "How tissues and their reconstruction are compared", choices=SCORE_NAMES)
-    sequence: str = param("auto", "Tells which tissue is dark and which bright; auto = the scan's own", choices=("auto", *SEQUENCES))
+    sequence: str = param(
+        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", choices=("auto", *SEQUENCES, TISSUE)
+    )
     tissue: str = param(
         "scale", "scale: from 1 (CSF) to 3 (white matter) with partial volume. classes: whole numbers, by a hidden Markov random field",
         choices=("scale", "classes"),
@@ -147,8 +152,9 @@ class Strega(ContextDetector):
 
     def _tissue_slices(self, volume: Volume) -> Slices:
         sequence = volume.sequence if self.params.sequence == "auto" else self.params.sequence
-        if _holds_labels(volume):
-            return to_slices(volume, self.params.grid, interpolation="nearest")
+        if sequence == TISSUE or _holds_labels(volume):
+            slices = to_slices(volume, self.params.grid)
+            return slices.with_data(np.where(slices.mask, slices.data.clip(CSF, WHITE), np.float32(0.0)))
         if sequence is None:
             raise InputError(
                 f"{volume.name} cannot be scored by StRegA",

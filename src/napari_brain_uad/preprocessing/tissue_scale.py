@@ -25,7 +25,7 @@ _ORDER = {"T1": ("CSF", "GM", "WM"), "T2": ("WM", "GM", "CSF"), "PD": ("WM", "GM
 SEQUENCES = tuple(_ORDER)
 _ALIASES = {"T1c": "T1"}
 
-_BINS, _ROUNDS, _PRIOR, _OUTLIERS = 256, 80, 0.5, 0.03
+_BINS, _ROUNDS, _PRIOR, _OUTLIERS, _MIXED = 256, 120, 0.5, 0.03, 0.15
 _FAR, _FARTHEST = 1.5, 3.5
 """Brightness above white matter, in distances from grey to white matter, from which a T1 voxel is no healthy tissue (`BEYOND` at the
 second)."""
@@ -40,7 +40,7 @@ class TissueScale:
     intensities, values : tuple of float
         Its knots, intensities rising; it is constant beyond the outermost.
     means, deviations, weights : tuple of float
-        Of the three classes that were fitted, from dark to bright.
+        Of the three pure classes that were fitted, from dark to bright; what the weights lack to 1 is partial volume and outliers.
     """
 
     intensities: tuple[float, ...]
@@ -57,8 +57,10 @@ class TissueScale:
 def fit_tissue_scale(brain: NDArray[np.float32], sequence: str) -> TissueScale:
     """Fit the scale to the intensities of one brain.
 
-    A mixture of three Gaussians and a uniform class for outliers, by expectation maximisation on the histogram, with a Dirichlet prior
-    on the shares of the tissues (Bishop, Pattern Recognition and Machine Learning, section 9.2; MAP for the weights).
+    A mixture of three Gaussians, two classes of partial volume (uniform between the means of neighbours, blurred as these are) and a
+    uniform class for outliers, by expectation maximisation on the histogram, with a Dirichlet prior on the weights (Bishop, Pattern
+    Recognition and Machine Learning, section 9.2; for partial volume Santago and Gage, IEEE Trans. Image Processing 1995). Without the
+    classes of partial volume, fluid at the cortex drags the mean of grey matter towards CSF.
 
     Parameters
     ----------
@@ -89,22 +91,30 @@ def fit_tissue_scale(brain: NDArray[np.float32], sequence: str) -> TissueScale:
 def _fit(
     brain: NDArray[np.float32], low: float, high: float, shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means, deviations and weights of the pure classes, from dark to bright."""
+    from scipy.special import ndtr
+
     counts, edges = np.histogram(brain, _BINS, (low, high))
-    density = counts / counts.sum()
+    density, outliers, least = counts / counts.sum(), _OUTLIERS / (high - low), 1e-3 * (high - low)
     centres = ((edges[:-1] + edges[1:]) / 2)[:, None]
     means = np.quantile(brain, np.cumsum(shares) - shares / 2).astype(np.float64)
-    deviations, weights = np.full(3, (high - low) / 10), shares.copy()
+    deviations = np.full(3, (high - low) / 12)
+    prior = np.concatenate([shares * (1.0 - 2.0 * _MIXED), (_MIXED, _MIXED)])
+    weights = prior.copy()
     for _ in range(_ROUNDS):
-        likelihood = weights * np.exp(-0.5 * ((centres - means) / deviations) ** 2) / (deviations * np.sqrt(2 * np.pi))
-        posterior = density[:, None] * likelihood / (likelihood.sum(axis=1, keepdims=True) + _OUTLIERS / (high - low))
+        pure = np.exp(-0.5 * ((centres - means) / deviations) ** 2) / (deviations * np.sqrt(2 * np.pi))
+        blur = (deviations[:-1] + deviations[1:]) / 2
+        mixed = (ndtr((centres - means[:-1]) / blur) - ndtr((centres - means[1:]) / blur)) / np.maximum(means[1:] - means[:-1], least)
+        likelihood = weights * np.concatenate([pure, mixed], axis=1)
+        posterior = density[:, None] * likelihood / (likelihood.sum(axis=1, keepdims=True) + outliers)
         mass = posterior.sum(axis=0) + 1e-12
-        means = (posterior * centres).sum(axis=0) / mass
-        deviations = np.sqrt((posterior * (centres - means) ** 2).sum(axis=0) / mass) + 2e-3 * (high - low)
-        weights = (mass + _PRIOR * shares) / (mass.sum() + _PRIOR)
-    rising = np.argsort(means, kind="stable")
-    # Classes that fell together would make a scale with a jump.
-    spread = np.maximum.accumulate(means[rising] + np.arange(3) * 1e-3 * (high - low))
-    return spread, deviations[rising], weights[rising]
+        own = posterior[:, :3] / mass[:3]
+        means = (own * centres).sum(axis=0)
+        deviations = np.sqrt((own * (centres - means) ** 2).sum(axis=0)) + 2.0 * least
+        weights = (mass + _PRIOR * prior) / (mass.sum() + _PRIOR)
+        # Classes that change places, or fall together, would turn the scale around or give it a jump.
+        means = np.maximum.accumulate(means + np.arange(3) * 1e-3 * least)
+    return means + np.arange(3) * least, deviations, weights[:3]
 
 
 def _knots(name: str, means: NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[float, ...]]:

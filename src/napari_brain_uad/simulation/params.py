@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..core.params import Params, param
 
-SEQUENCES = ("T1", "T1c", "T2", "FLAIR", "PD", "random")
+SEQUENCES = ("T1", "T1c", "T2", "FLAIR", "PD", "random", "tissue")
+"""tissue is no contrast but the tissue itself: 1 CSF, 2 grey, 3 white matter, with partial volume and without bias and noise."""
 LESIONS = ("none", "ms", "tumour", "stroke", "strega", "structural")
 
 
@@ -14,7 +15,9 @@ LESIONS = ("none", "ms", "tumour", "stroke", "strega", "structural")
 class SimulationParams(Params):
     """How heads are bent, what contrast they get and how they are scanned; see `population.Population`."""
 
-    sequence: str = param("T1", "Contrast; random gives every tissue any brightness", choices=SEQUENCES)
+    sequence: str = param(
+        "T1", "Contrast; random gives every tissue any brightness, tissue is the scale 1 (CSF) to 3 (white matter)", choices=SEQUENCES
+    )
     lesions: str = param("none", "Lesions put in, with their exact truth", choices=LESIONS)
     lesion_load: float = param(1.0, "Factor on the number (MS) or volume of lesions", low=0.1, high=5.0, step=0.1)
     with_skull: bool = param(False, "Show the whole head instead of the brain alone")

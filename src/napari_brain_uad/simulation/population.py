@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +115,8 @@ class Population:
 def _scan(
     grid: Grid, pathology: Pathology, contrast: Contrast, params: SimulationParams, rng: np.random.Generator, *, name: str
 ) -> Simulated:
+    if params.sequence == "tissue":
+        params = replace(params, bias=0.0, texture=0.0, noise=0.0)
     size = voxel_size(params)
     signal = contrast.table[pathology.codes]
     pathology.paint(signal)
