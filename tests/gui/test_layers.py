@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,10 @@ def test_the_scan_of_a_map_is_found_by_name_then_by_grid(detection: Detection) -
     layer = add_volume(viewer, detection.volume)
     layer.name = "other name"
     assert scan_for(viewer, detection.map.name, detection.map.grid).name == "other name"
+
+
+def test_a_method_with_a_fixed_colour_scale_shows_every_scan_in_it(detection: Detection) -> None:
+    amap = detection.map
+    fixed = replace(amap, provenance={**amap.provenance, "method": {**amap.provenance["method"], "colour_limits": [0.0, 0.5]}})
+    assert score_limits(fixed) == (0.0, 0.5)
+    assert score_limits(replace(fixed, score=fixed.score * 3)) == (0.0, 0.5)
