@@ -107,25 +107,38 @@ def simulate(
         If the user stopped it.
     """
     params = params or SimulationParams()
-    maps = find_label_maps(label_maps)
+    wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
+    tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
+    if jobs < 1:
+        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
+    scans: list[Path] = []
+    for written in in_processes(_write_person, tasks, jobs, progress):
+        if isinstance(written, BrainUADError):
+            raise written
+        scans += written
+    write_json(tasks[0].out / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, scans))
+    return scans
+
+
+def _tasks(
+    maps: tuple[Path, ...],
+    count: int,
+    sequences: tuple[str, ...],
+    params: SimulationParams,
+    seed: int,
+    lesion_masks: Path | str | None,
+    out: Path | str,
+) -> list[_Task]:
+    """Every person's share, with all settings checked before anything is written."""
     if not maps:
         raise InputError("Nothing to simulate from", why="no label map was given", fix="Give FreeSurfer- or SynthSeg-style label maps")
-    if seed < 0 or count < 0 or jobs < 1:
-        fix = "Give a seed and count of at least 0, and jobs of at least 1"
-        raise InputError("simulate", why="seed, count or jobs is out of range", fix=fix)
-    wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
-    for sequence in wanted:
+    if seed < 0 or count < 0:
+        raise InputError("simulate", why="seed or count is negative", fix="Give a seed and count of at least 0")
+    for sequence in sequences:
         replace(params, sequence=sequence)
-    folder = output_folder(out)
     masks = None if lesion_masks is None else Path(lesion_masks)
-    tasks = [_Task(number, maps, wanted, params, seed, folder, masks) for number in range(count or len(maps))]
-    written = in_processes(_write_person, tasks, jobs, progress)
-    for result in written:
-        if isinstance(result, BrainUADError):
-            raise result
-    scans = [path for result in written if not isinstance(result, BrainUADError) for path in result]
-    write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, scans))
-    return scans
+    folder = output_folder(out)
+    return [_Task(number, maps, sequences, params, seed, folder, masks) for number in range(count or len(maps))]
 
 
 def _write_person(task: _Task, progress: Progress) -> list[Path] | BrainUADError:

@@ -16,8 +16,8 @@ _CRUMB = 8
 def structural_change(scene: Scene, load: float, rng: np.random.Generator) -> None:
     """Make one change drawn at random: tissue pushed apart or drawn together, a lateral ventricle widened, or cortex thickened.
 
-    The truth is where tissue was moved by at least half as far as anywhere; the fluid that the ventricle gained; the white matter that
-    became cortex.
+    The truth is the ball at whose border tissue was moved half as far as it was moved anywhere; the fluid that the ventricle gained; the
+    white matter that became cortex.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ def _moved(scene: Scene, strength: float, width: float, rng: np.random.Generator
     depth = brain_depth_mm(scene)
     centre = scene.pick(host & (depth >= min(width, 0.7 * float(depth[host].max(initial=0.0)))), "A change of shape", rng)
     box, moved = scene.bulge(centre, strength, width)
-    scene.truth[box] |= (moved >= 0.5 * moved.max()) & IN_BRAIN[scene.codes[box]]
+    distance = np.sqrt((offsets(box, centre) ** 2).sum(axis=0))
+    concerned = distance <= distance[moved >= 0.5 * moved.max()].max()
+    scene.truth[box] |= concerned & IN_BRAIN[scene.codes[box]]
 
 
 def _ventricle(scene: Scene, wider: float, rng: np.random.Generator) -> None:

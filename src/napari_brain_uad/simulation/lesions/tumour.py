@@ -13,6 +13,7 @@ from .shapes import main_piece, surface
 
 _HOST = ("white matter", "cortex")
 _SWOLLEN = ("white matter", "ventral diencephalon", "thalamus", "putamen", "pallidum", "caudate")
+_LOBAR_MM = 12.0
 _WET = 0.85
 """Share of oedema in swollen tissue's signal."""
 
@@ -34,7 +35,8 @@ def tumour(scene: Scene, load: float, rng: np.random.Generator) -> None:
     radius = float(rng.uniform(9.0, 22.0)) * load ** (1 / 3)
     deep = brain_depth_mm(scene)
     depth = min(0.8 * radius, 0.7 * float(deep[scene.coarse(*_HOST)].max(initial=0.0)))
-    centre = scene.pick(scene.coarse(*_HOST) & (deep >= depth), "A tumour", rng)
+    # Not deeper than need be: most tumours are in the lobes, few in the middle.
+    centre = scene.pick(scene.coarse(*_HOST) & (deep >= depth) & (deep <= depth + _LOBAR_MM), "A tumour", rng)
     side = int(scene.codes[tuple(centre)]) & RIGHT
     scene.bulge(centre, float(rng.uniform(0.4, 0.7)), 0.8 * radius)
     _oedema(scene, centre, radius, side, rng)
