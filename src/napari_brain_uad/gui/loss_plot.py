@@ -31,7 +31,7 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         self.getAxis("bottom").enableAutoSIPrefix(False)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(58)
-        self.getAxis("bottom").setHeight(34)
+        self.getAxis("bottom").setHeight(40)
         self.setToolTip("White: the slices trained on. Blue: healthy scans kept apart; when it rises while white falls, training is over")
         self._training = self.plot([], [], pen=pg.mkPen(TRAINING_COLOUR, width=1))
         self._validation = self.plot(

@@ -259,7 +259,7 @@ class TrainDock(QWidget):
             self.unfinished.refresh()
         else:
             self.unfinished.hide()
-        self.panel.setVisible(not editing)
+        self._watching.setVisible(not editing)
         self.pause.setVisible(going and self.inputs.training is not None)
         self.pause.setEnabled(True)
         self.resume.setVisible(state == "paused")
@@ -312,7 +312,7 @@ class TrainDock(QWidget):
         self.pause.setToolTip("Stop after the next step and keep a checkpoint; going on gives the same model as without the break")
         self.copy.setToolTip("Copy the command line that trains the same model")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll = FittingScroll(self.inputs)
+        self._scroll, self._watching = FittingScroll(self.inputs), FittingScroll(self.panel)
         self._editing_row, after = QWidget(), QWidget()
         row, later = QHBoxLayout(self._editing_row), QHBoxLayout(after)
         for inside in (row, later):
@@ -325,7 +325,7 @@ class TrainDock(QWidget):
             later.addWidget(button)
         later.addStretch()
         layout = QVBoxLayout(self)
-        for widget in (wrapping_label(_PURPOSE), self.unfinished, self._scroll, self.cost, self._editing_row, self.panel, self.run_bar):
+        for widget in (wrapping_label(_PURPOSE), self.unfinished, self._scroll, self.cost, self._editing_row, self._watching, self.run_bar):
             layout.addWidget(widget)
         for widget in (self.outcome, after, self.messages):
             layout.addWidget(widget)

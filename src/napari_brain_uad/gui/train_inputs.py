@@ -148,11 +148,13 @@ class TrainInputs(QWidget):
         words = self.method.info.presets
         self.preset.setToolTip(f"<qt>{_PRESETS}{words}</qt>")
         self.preset_words.setText(words)
-        self.preset_words.setVisible(bool(words) and self.preset.currentData() not in (_DEFAULT, _OWN))
+        self.preset_words.setVisible(f"{self.preset.currentData()}:" in words)
 
     def _suggest_name(self) -> None:
         if not self._named_by_hand:
-            sequence = self.data.sequence.currentData()
+            summary = self.data.summary
+            only = next(iter(summary.sequences)) if summary is not None and len(summary.sequences) == 1 else ""
+            sequence = self.data.sequence.currentData() or ("" if only == "unknown" else only)
             self.name.setText(free_id("-".join(part for part in (self.method.info.id, sequence.lower()) if part)))
 
     def _data_changed(self) -> None:
@@ -172,7 +174,7 @@ class TrainInputs(QWidget):
         self.method.changed.connect(self._method_changed)
         self.preset.currentIndexChanged.connect(self._preset_chosen)
         self.data.changed.connect(self._data_changed)
-        self.data.counted.connect(self.changed.emit)
+        self.data.counted.connect(self._data_changed)
         self.name.textEdited.connect(self._name_edited)
         self.seed.valueChanged.connect(self.changed.emit)
         self.device.box.currentIndexChanged.connect(self.changed.emit)

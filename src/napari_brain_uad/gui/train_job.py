@@ -66,12 +66,14 @@ def started(job: Mapping[str, Any], *, resume: bool) -> tuple[TrainingProcess, H
     """
     from ..detectors.registry import method_class
     from ..training.log import read_log
+    from ..workflows.names import output_folder
     from ..workflows.train_process import TrainingJob, TrainingProcess
     from ..workflows.unfinished import remember_job
 
     folder = Path(job["out"])
     history = _history(read_log(folder / "log.csv")) if resume else []
     process = TrainingProcess(TrainingJob.from_json(json.dumps({**job, "resume": resume})))
+    output_folder(folder.parent)
     if method_class(job["method"]).Training is not None:
         remember_job(folder, job)
     process.start()

@@ -20,7 +20,7 @@ class TrainRun(QObject):
     process : TrainingProcess
         Started.
     parent : QObject
-        Owns it.
+        Owns it; when it is destroyed the child is asked to stop.
 
     Attributes
     ----------
@@ -33,6 +33,8 @@ class TrainRun(QObject):
     def __init__(self, process: TrainingProcess, parent: QObject) -> None:
         super().__init__(parent)
         self.process = process
+        # Not a slot of this object, which goes before its parent says that it goes.
+        parent.destroyed.connect(lambda _parent=None: process.cancel())
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._poll)
         self._timer.start(_POLL_MS)
