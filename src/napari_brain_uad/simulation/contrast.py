@@ -59,9 +59,10 @@ SIGNALS: dict[str, dict[str, float]] = {
 }
 """Sequence, then structure or lesion tissue, to its mean signal."""
 
-# Between the tissues as on T1, where deep grey matter lies between cortex and white matter (as it does on T2).
-_TISSUE = ((0.0, SIGNALS["T1"]["ventricles"], SIGNALS["T1"]["cortex"], SIGNALS["T1"]["white matter"]), (0.0, 1.0, 2.0, 3.0))
-SIGNALS["tissue"] = {name: float(np.interp(signal, *_TISSUE)) for name, signal in SIGNALS["T1"].items()}
+SIGNALS["tissue"] = dict.fromkeys(_ROWS, 0.0) | {
+    structure.name: float(TISSUES[code]) for code, structure in enumerate(STRUCTURES) if TISSUES[code]
+}
+SIGNALS["tissue"] |= dict.fromkeys(LESION_TISSUES, 2.0) | {"necrosis": 1.0, "fluid beyond the brain mask": 1.0}
 
 _RANDOM_LOW, _RANDOM_HIGH = 20.0, 220.0
 _RANDOM_JITTER = 0.08

@@ -81,6 +81,8 @@ class Population:
             raise InputError("seed", why=f"{seed} is negative", fix="Give 0 or more")
         self.label_maps = tuple(label_maps)
         self.params = params or SimulationParams()
+        if self.params.sequence == "tissue":
+            self.params = replace(self.params, contrast_variation=0.0, texture=0.0, bias=0.0, noise=0.0, resolution_mm=1.0)
         self.seed = seed
         self.count = len(self.label_maps) if count is None else count
         self.shapes: tuple[Shape, ...] = () if lesion_masks is None else real_shapes(lesion_masks)
@@ -115,8 +117,6 @@ class Population:
 def _scan(
     grid: Grid, pathology: Pathology, contrast: Contrast, params: SimulationParams, rng: np.random.Generator, *, name: str
 ) -> Simulated:
-    if params.sequence == "tissue":
-        params = replace(params, bias=0.0, texture=0.0, noise=0.0)
     size = voxel_size(params)
     signal = contrast.table[pathology.codes]
     pathology.paint(signal)
