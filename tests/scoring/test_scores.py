@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from napari_brain_uad.scoring import gradient, residual, structure
+from napari_brain_uad.scoring import gradient, residual, structure, tissue
 from napari_brain_uad.scoring.registry import SCORES, Evidence, score_names
 from napari_brain_uad.scoring.smooth import gaussian
 
@@ -24,7 +24,9 @@ def pair(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def evidence(seed: int = 0) -> Evidence:
     images, reconstruction = pair(seed)
-    return Evidence(images, reconstruction, {"kl": lambda x: x.square().flatten(1).sum(1), "elbo": lambda x: x.abs().flatten(1).sum(1)})
+    energies = {"kl": lambda x: x.square().flatten(1).sum(1), "elbo": lambda x: x.abs().flatten(1).sum(1)}
+    probabilities = torch.rand((2, 4, 40, 36), generator=torch.Generator().manual_seed(seed)).softmax(dim=1)
+    return Evidence(images, reconstruction, energies, probabilities)
 
 
 def test_the_two_signs_add_up_to_the_absolute_residual() -> None:
@@ -113,7 +115,18 @@ def test_a_perfect_reconstruction_scores_nothing_and_a_worse_one_more(name: str)
 
 def test_scores_that_need_a_model_are_offered_to_models_only() -> None:
     assert "kl-gradient" not in score_names()
-    assert set(score_names(energies=("kl", "elbo"))) == set(SCORES)
+    assert "lost-white-matter" not in score_names(energies=("kl", "elbo"))
+    assert set(score_names(energies=("kl", "elbo"), tissues=True)) == set(SCORES)
+
+
+def test_white_matter_is_missed_only_where_it_was_expected() -> None:
+    expected = torch.zeros(1, 4, 1, 4)
+    expected[0, 3, 0, :2] = 1.0  # white matter on the left, grey on the right
+    expected[0, 2, 0, 2:] = 1.0
+    seen = torch.tensor([3.0, 2.0, 2.0, 1.0])[None, None, None]
+    assert tissue.lost_white_matter(seen, expected).flatten().tolist() == [0.0, 1.0, 0.0, 0.0]
+    beyond = torch.full((1, 1, 1, 4), 3.4)
+    assert torch.allclose(tissue.lost_white_matter(beyond, expected), torch.tensor(0.4))
 
 
 def test_names_are_known_without_torch() -> None:
