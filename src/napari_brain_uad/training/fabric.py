@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from .precision import fabric_precision
 from .session import TrainingSession
@@ -20,10 +23,18 @@ def make_fabric(session: TrainingSession, precision: str) -> Fabric:
         accelerator=session.device,
         devices=session.devices,
         num_nodes=session.nodes,
-        # A network may be called twice in a step, which sharing its buffers at every call would break; the loop shares them itself.
-        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        strategy=_ddp() if several else "auto",
         precision=fabric_precision(precision),  # type: ignore[arg-type]
     )
     if several:
         fabric.launch()
     return fabric
+
+
+def _ddp() -> DDPStrategy:
+    """A network may be called twice in a step, which sharing its buffers at every call would break; the loop shares them itself."""
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    # The newer name of the same setting; the older one then warns.
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    setting: dict[str, Any] = {name: False}
+    return DDPStrategy(**setting)

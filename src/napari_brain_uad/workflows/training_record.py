@@ -24,7 +24,7 @@ def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, An
         told = TrainingData("folder", str(data), seed=seed).as_dict()
     else:
         told = [one.name if isinstance(one, Volume) else Path(one).name for one in data]
-    return {"method": method, "params": params.as_dict(), "data": told, "seed": seed}
+    return {"method": method, "seed": seed, "params": params.as_dict(), "data": told}
 
 
 def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) -> None:
@@ -45,10 +45,10 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
             why="starting anew would overwrite its checkpoint",
             fix="Resume it (--resume), or choose another name",
         )
-    earlier = read_record(folder)
-    for name, value in record.items():
-        if earlier.get(name) != json.loads(json.dumps(value)):
-            why = f"it was started with another {name}: {_short(earlier.get(name))}, not {_short(value)}"
+    earlier, now = _flat(read_record(folder)), _flat(json.loads(json.dumps(record)))
+    for name in [*now, *earlier]:
+        if earlier.get(name) != now.get(name):
+            why = f"it was started with {name} = {_short(earlier.get(name))}, not {_short(now.get(name))}"
             raise ModelError(f"{folder.name} cannot be resumed", why=why, fix="Give what it was started with, or choose another name")
 
 
@@ -59,6 +59,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """With names like "params.height" for what lies one level down."""
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
 
 
 def _short(value: Any) -> str:
