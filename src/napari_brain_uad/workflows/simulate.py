@@ -78,7 +78,7 @@ def simulate(
     out : Path or str
         The folder; made when missing.
     count : int
-        How many people; 0 = one from each label map.
+        People; 0 = one from each label map.
     sequences : sequence of str, optional
         Contrasts of each person, who is the same in all of them; by default that of `params`.
     params : SimulationParams, optional
@@ -90,14 +90,13 @@ def simulate(
     lesion_masks : Path or str, optional
         Folder of masks of real lesions whose shapes MS-like ones take.
     progress : Progress, optional
-        Told how far it is; may cancel between two people.
+        Told how far it is; may cancel between two scans.
 
     Returns
     -------
     list of Path
-        The scans, ``sub-001_T1w.nii.gz`` and so on. Beside each person's scans lie ``sub-001_brainmask.nii.gz``,
-        ``sub-001_tissue.nii.gz`` (0 background, 1 CSF, 2 grey, 3 white matter), ``sub-001_truth.nii.gz`` when there are lesions, and
-        a JSON record of how each scan was made. ``simulation.json``, which says what the folder holds, is written last.
+        The scans, ``sub-001_T1w.nii.gz`` and so on. Beside them lie ``sub-001_brainmask``, ``_tissue`` (classes 0 to 3), ``_truth`` when
+        there are lesions, and a JSON record of each scan. ``simulation.json``, which says what the folder holds, is written last.
 
     Raises
     ------
