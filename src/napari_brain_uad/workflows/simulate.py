@@ -110,13 +110,16 @@ def simulate(
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
-    scans: list[Path] = []
-    for written in in_processes(_write_person, tasks, jobs, progress):
-        if isinstance(written, BrainUADError):
-            raise written
-        scans += written
+    scans = _all_scans(in_processes(_write_person, tasks, jobs, progress))
     write_json(tasks[0].out / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, scans))
     return scans
+
+
+def _all_scans(written: list[list[Path] | BrainUADError]) -> list[Path]:
+    for result in written:
+        if isinstance(result, BrainUADError):
+            raise result
+    return [path for result in written if not isinstance(result, BrainUADError) for path in result]
 
 
 def _tasks(
