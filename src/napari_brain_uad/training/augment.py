@@ -97,40 +97,43 @@ class RandomChanges:
         recipe = self._recipe
         generators = [np.random.default_rng(seed_of(seed, AUGMENTATION, step, first + row)) for row in range(len(batch))]
         numbers = torch.from_numpy(np.stack([generator.random(_NUMBERS, np.float32) for generator in generators]))
-        images = _where(numbers[:, 0] < recipe.flip, batch.flip(-1), batch)
-        images = self._turn(images, numbers[:, 1], numbers[:, 2:5])
+        images = batch.clone()
+        rows = _rows(numbers[:, 0] < recipe.flip)
+        images[rows] = images[rows].flip(-1)
+        self._turn(images, numbers[:, 1], numbers[:, 2:5])
         often = numbers[:, 5:9] < recipe.often
         signed = 2 * numbers - 1
+        # Only the slices that are changed are worked on: most are not.
         if recipe.bias > 0:
-            images = _where(often[:, 0], bias_field(images, recipe.bias * signed[:, 16:26]), images)
+            rows = _rows(often[:, 0])
+            images[rows] = bias_field(images[rows], recipe.bias * signed[rows, 16:26])
         if recipe.log_gamma > 0:
-            images = _where(often[:, 1], gamma(images, torch.exp(recipe.log_gamma * signed[:, 9])), images)
+            rows = _rows(often[:, 1])
+            images[rows] = gamma(images[rows], torch.exp(recipe.log_gamma * signed[rows, 9]))
         if recipe.ghosts[1] > 0:
-            images = self._ghosts(images, often[:, 2], numbers[:, 10:13])
+            self._ghosts(images, _rows(often[:, 2]), numbers[:, 10:13])
         if recipe.noise > 0:
-            images = images.clone()
-            for row in torch.nonzero(often[:, 3]).flatten().tolist():
+            for row in _rows(often[:, 3]).tolist():
                 noise = generators[row].standard_normal(tuple(images.shape[1:]), np.float32)
                 images[row] += recipe.noise * float(numbers[row, 13]) * torch.from_numpy(noise)
         return images
 
-    def _turn(self, images: torch.Tensor, which: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    def _turn(self, images: torch.Tensor, which: torch.Tensor, by: torch.Tensor) -> None:
         turns = self._recipe.turns
-        if not turns:
-            return images
-        choice = (which * (len(turns) + 1)).long().clamp(max=len(turns))
-        ranges = torch.tensor([*turns, (0.0, 0.0)])[choice]
-        signed = 2 * by - 1
-        turned = affine(images, signed[:, 0] * ranges[:, 0], 1 + signed[:, 1:] * ranges[:, 1:], nearest=self._recipe.nearest)
-        return _where(choice < len(turns), turned, images)
+        choice = (which * (len(turns) + 1)).long()
+        rows = _rows(choice < len(turns))
+        if not turns or not len(rows):
+            return
+        ranges = torch.tensor(turns)[choice[rows]]
+        signed = 2 * by[rows] - 1
+        degrees, scales = signed[:, 0] * ranges[:, 0], 1 + signed[:, 1:] * ranges[:, 1:]
+        images[rows] = affine(images[rows], degrees, scales, nearest=self._recipe.nearest)
 
-    def _ghosts(self, images: torch.Tensor, chosen: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    def _ghosts(self, images: torch.Tensor, rows: torch.Tensor, numbers: torch.Tensor) -> None:
         low, high = self._recipe.ghosts
-        images = images.clone()
-        for row in torch.nonzero(chosen).flatten().tolist():
+        for row in rows.tolist():
             count, axis, strength = numbers[row].tolist()
             images[row] = ghosting(images[row], min(high, low + int(count * (high - low + 1))), 1 + int(axis * 2) % 2, 0.5 + 0.5 * strength)
-        return images
 
 
 def augmentation(name: str) -> RandomChanges | None:
@@ -205,5 +208,5 @@ def ghosting(image: torch.Tensor, count: int, axis: int, strength: float) -> tor
     return changed
 
 
-def _where(chosen: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    return torch.where(chosen[:, None, None, None], one, other)
+def _rows(chosen: torch.Tensor) -> torch.Tensor:
+    return torch.nonzero(chosen).flatten()

@@ -258,20 +258,25 @@ class _Run:
     @torch.no_grad()
     def _loss_on_validation(self) -> tuple[float | None, NDArray[np.float32] | None]:
         self.network.eval()
+        # What fits into memory for training fits here.
+        most = max(1, (self.rows[1] - self.rows[0]) // self.parts)
         total = torch.zeros(2, dtype=torch.float64)
         pictures = None
         for number, batch in enumerate(self.source.validation()):
             self.progress.check()
             if number % self.fabric.world_size != self.fabric.global_rank:
                 continue
-            batch = to_layout(batch.to(self.fabric.device, torch.float32))
             seed = seed_of(self.seed, VALIDATION, number)
-            torch.manual_seed(seed)
-            loss = self.task.loss(self.network, batch, Draw(seed, 0, len(batch), len(batch), self.fabric.device))["loss"]
-            total += torch.tensor([float(loss) * len(batch), len(batch)], dtype=torch.float64)
+            for low in range(0, len(batch), most):
+                part = to_layout(batch[low : low + most].to(self.fabric.device, torch.float32))
+                torch.manual_seed(seed)
+                draw = Draw(seed, low, low + len(part), len(batch), self.fabric.device)
+                loss = float(self.task.loss(self.network, part, draw)["loss"])
+                total += torch.tensor([loss * len(part), len(part)], dtype=torch.float64)
             if number == 0:
-                some = np.linspace(0, len(batch) - 1, min(_PICTURES, len(batch))).round().astype(int)
-                pictures = self.task.pictures(self.network, batch[some.tolist()]).float().cpu().numpy()
+                some = np.linspace(0, len(batch) - 1, min(_PICTURES, most, len(batch))).round().astype(int)
+                shown = to_layout(batch[some.tolist()].to(self.fabric.device, torch.float32))
+                pictures = self.task.pictures(self.network, shown).float().cpu().numpy()
         self.network.train()
         if self.fabric.world_size > 1:
             total = self._all(total, "sum")
