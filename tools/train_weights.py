@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,12 @@ def simulated(maps: list[Path], contrasts: dict[str, int], seed: int) -> LazyVol
     makers: list[Callable[[], Volume]] = []
     for contrast, count in contrasts.items():
         people = Population(maps, SimulationParams(sequence=contrast, spacing_mm=SPACING_MM), seed)
-        makers += [lambda people=people, number=number: people[number].volume for number in range(count)]
+        makers += [partial(_scan, people, number) for number in range(count)]
     return LazyVolumes(makers)
+
+
+def _scan(people: Population, number: int) -> Volume:
+    return people[number].volume
 
 
 def halved(state: State) -> State:

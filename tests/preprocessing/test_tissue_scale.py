@@ -75,3 +75,11 @@ def test_what_cannot_be_scaled_is_refused():
         fit_tissue_scale(brain(("CSF", "GM", "WM")), "DWI")
     with pytest.raises(InputError, match="one intensity"):
         fit_tissue_scale(np.full(100, 5.0, np.float32), "T1")
+
+
+def test_tissues_that_hardly_differ_leave_a_gentle_scale():
+    rng = np.random.default_rng(3)
+    voxels = np.concatenate([rng.normal(30, 5, 6000), rng.normal(100, 12, 34000)]).astype(np.float32)
+    scale = fit_tissue_scale(voxels, "T1")
+    assert scale.intensities[2] - scale.intensities[1] > 6.0
+    assert np.mean(scale(voxels) > WHITE) < 0.03

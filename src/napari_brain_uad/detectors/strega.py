@@ -67,7 +67,16 @@ class StregaParams(CceVAEParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {**FULL, **_LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "score": "brighter", "kl_weight": 0.01},
         "code": {**CODE, **_LABELS, "narrow": 0, "score": "darker", "kl_weight": 0.01},
-        "tiny": {"height": 32, "width": 32, "pixel_mm": 1.5, "maps": "8-16-32", "narrow": 8, "latent": 16, "sequence": "T1"},
+        "tiny": {
+            "height": 32,
+            "width": 32,
+            "pixel_mm": 1.5,
+            "maps": "8-16-32",
+            "narrow": 8,
+            "latent": 16,
+            "sequence": "T1",
+            "smoothing_mm": 0.0,
+        },
     }
 
 

@@ -84,7 +84,7 @@ def fit_tissue_scale(brain: NDArray[np.float32], sequence: str) -> TissueScale:
         raise InputError("Tissues of this scan", why="its brain has one intensity only", fix="Choose another scan")
     order = _ORDER[name]
     means, deviations, weights = _fit(brain, low, high, np.array([_SHARES[tissue] for tissue in order]))
-    intensities, values = _knots(name, means)
+    intensities, values = _knots(name, _apart(means, deviations))
     return TissueScale(intensities, values, tuple(means), tuple(deviations), tuple(weights))
 
 
@@ -115,6 +115,17 @@ def _fit(
         # Classes that change places, or fall together, would turn the scale around or give it a jump.
         means = np.maximum.accumulate(means + np.arange(3) * 1e-3 * least)
     return means + np.arange(3) * least, deviations, weights[:3]
+
+
+def _apart(means: NDArray[np.float64], deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means at least a deviation apart: where tissues hardly differ, a scale through their means would turn noise into tissue."""
+    knots = means.copy()
+    for lower in (0, 1):
+        least = float(deviations[lower : lower + 2].min())
+        if knots[lower + 1] - knots[lower] < least:
+            middle = (knots[lower] + knots[lower + 1]) / 2
+            knots[lower : lower + 2] = middle - least / 2, middle + least / 2
+    return np.maximum.accumulate(knots + np.arange(3) * 1e-6 * deviations.max())
 
 
 def _knots(name: str, means: NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
