@@ -16,6 +16,7 @@ from napari_brain_uad.core.params import Params, param
 from napari_brain_uad.detectors.registry import method_class, method_ids
 from napari_brain_uad.gui.forms import FloatBox, ParamsForm, label_of
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.simulation.params import SimulationParams
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,14 @@ class _All(Params):
     note: str = param("", "A text", advanced=True)
 
 
-CLASSES = [*(method_class(method).Params for method in method_ids()), PostParams, _All]
+_TRAINED = {kind for method in method_ids() if (kind := method_class(method).Training) is not None}
+CLASSES = [
+    *(method_class(method).Params for method in method_ids()),
+    *sorted(_TRAINED, key=lambda kind: kind.__name__),
+    SimulationParams,
+    PostParams,
+    _All,
+]
 
 
 def _values(kind: type, info) -> st.SearchStrategy:  # type: ignore[no-untyped-def]

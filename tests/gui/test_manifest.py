@@ -69,8 +69,8 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 from napari_brain_uad.gui.docks import open_dock
-open_dock(viewer, "Detect anomalies")
-open_dock(viewer, "Tune")
+for title in ("Prepare", "Detect anomalies", "Tune", "Train", "Models"):
+    open_dock(viewer, title)
 heavy = [name for name in ("torch", "tensorflow", "numba", "matplotlib.pyplot") if name in sys.modules]
 viewer.close()
 print(json.dumps(heavy))

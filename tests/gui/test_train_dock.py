@@ -20,6 +20,7 @@ from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.gui import settings, train_dock
 from napari_brain_uad.gui.docks import open_dock
 from napari_brain_uad.gui.layers import add_volume
+from napari_brain_uad.gui.loss_plot import ticks
 from napari_brain_uad.gui.train_dock import TrainDock
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
@@ -272,6 +273,14 @@ def test_what_the_process_says_is_shown(qtbot, running, process):
     assert running.panel.pictures.count == 4
     assert running._scroll.isHidden()
     assert not running.pause.isHidden()
+
+
+@pytest.mark.parametrize(("low", "high"), [(200, 1100), (1e-5, 3e4), (0.0101, 0.0102), (5, 5), (0.3, 0.9)])
+def test_ticks_of_the_loss_are_round_few_and_around_the_losses(low, high):
+    found = ticks(low, high)
+    assert 1 <= len(found) <= 6
+    assert all(10**place == pytest.approx(float(text)) for place, text in found)
+    assert found[0][0] <= np.log10(low)
 
 
 def test_losses_below_zero_are_drawn_too(qtbot, running, process):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
@@ -62,7 +65,23 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
 
     def _draw(self) -> None:
         values = [loss for _, loss in (*self.training, *self.validation)]
-        self.setLogMode(x=False, y=bool(values) and min(values) > 0)
+        logarithmic = bool(values) and min(values) > 0
         for curve, points in ((self._training, self.training), (self._validation, self.validation)):
-            curve.setData([step for step, _ in points], [loss for _, loss in points])
+            losses = np.array([loss for _, loss in points])
+            curve.setData([step for step, _ in points], np.log10(losses) if logarithmic else losses)
+        # Own ticks: pyqtgraph's for logarithms print over each other.
+        self.getAxis("left").setTicks([ticks(min(values), max(values))] if logarithmic else None)
         self.enableAutoRange()
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
+    """Places (log10) and texts of round numbers from `low` to `high`, both above zero, and one beyond each."""
+    exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    for mantissas in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        numbers = [mantissa * 10.0**exponent for exponent in exponents for mantissa in mantissas]
+        first = max((place for place, number in enumerate(numbers) if number <= low), default=0)
+        shown = [number for number in numbers[first:] if number <= high] + [number for number in numbers if number > high][:1]
+        if len(shown) <= most:
+            break
+    step = -(-len(shown) // most)
+    return [(math.log10(number), f"{number:g}") for number in shown[::step]]

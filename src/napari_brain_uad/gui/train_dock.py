@@ -138,7 +138,9 @@ class TrainDock(QWidget):
         if event.kind == "update" and event.update is not None:
             self.panel.show_update(event.update)
         elif event.kind == "message":
-            self.run_bar.report(event.fraction, event.message or self.run_bar.step.text())
+            # Once the panel shows the figures, the bar need not repeat them.
+            words = "Training" if self.panel.plot.training else event.message or self.run_bar.step.text()
+            self.run_bar.report(event.fraction, words)
         elif event.kind == "done" and event.model is not None:
             self._finish()
             self._done(event.model)

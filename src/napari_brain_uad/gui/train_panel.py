@@ -34,6 +34,7 @@ class TrainPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.plot, self.pictures):
             layout.addWidget(widget)
+        layout.addStretch(1)
         self.start("", 0)
 
     def start(self, title: str, steps: int) -> None:
