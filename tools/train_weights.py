@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ TRAINED, VALIDATED = 12, 13
 """People 1 to 12 are trained on, person 13 tells how training goes, those after are for the synthetic benchmark."""
 
 SPACING_MM = 2.0
+RIMS_MM = (2.0,)
 _TELL_EVERY = 100
 DATA = "Simulated {contrasts} brains at 2 mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
 LICENCES = "Label maps: Apache-2.0. Weights: BSD-3-Clause"
@@ -67,8 +68,8 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
         raise SystemExit(f"{recipe['method']} has no network")
     detector = found(found.Params.from_dict(recipe["params"]))
     training = found.Training.from_dict(recipe["training"])
-    train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"])
-    validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"])
+    train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"], recipe.get("rims_mm", RIMS_MM))
+    validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"], RIMS_MM)
     seconds = [0.0]
 
     def tell(update: TrainingUpdate) -> None:
@@ -103,12 +104,13 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     write_json(out / f"{name}.card.json", card)
 
 
-def simulated(maps: list[Path], contrasts: dict[str, int], seed: int) -> LazyVolumes:
-    """Healthy brains of these contrasts, made when asked for."""
+def simulated(maps: list[Path], contrasts: dict[str, int], seed: int, rims_mm: Sequence[float]) -> LazyVolumes:
+    """Healthy brains of these contrasts, made when asked for; masks of real scans keep more or less of the fluid around the cortex."""
     makers: list[Callable[[], Volume]] = []
     for contrast, count in contrasts.items():
-        people = Population(maps, SimulationParams(sequence=contrast, spacing_mm=SPACING_MM), seed)
-        makers += [partial(_scan, people, number) for number in range(count)]
+        rims = [SimulationParams(sequence=contrast, spacing_mm=SPACING_MM, rim_mm=rim) for rim in rims_mm]
+        people = [Population(maps, params, seed) for params in rims]
+        makers += [partial(_scan, people[number % len(people)], number) for number in range(count)]
     return LazyVolumes(makers)
 
 
