@@ -19,15 +19,13 @@ from ..core.provenance import versions
 from ..core.volume import Volume
 from ..detectors._base import BaseDetector
 from ..detectors.registry import method_class
-from ..io.atomic import write_json
 from ..io.checkpoint import checkpoint_files, save_checkpoint
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
 from .detect import ParamsInput
-from .devices import resolve_device
-from .names import output_folder
+from .devices import Device, resolve_device
 from .training_data import OpenedData, TrainingData, open_data, open_scans
-from .training_record import NAME, check_resumable, record_of
+from .training_record import claim, record_of
 
 TrainingInput = TrainingParams | Mapping[str, Any] | None
 DataInput = TrainingData | Sequence[Volume | str | Path] | str | Path
@@ -67,10 +65,8 @@ def train(
         A trainable method's id.
     data : TrainingData, a folder, or a sequence of Volume or path
         Healthy scans. Brains are found as in `detect`.
-    params : Params or mapping, optional
-        The method's settings.
-    training : TrainingParams or mapping, optional
-        How its network is trained; the method's own settings otherwise.
+    params, training : Params or mapping, optional
+        Settings of the method, and of its network's training.
     seed : int
         Fixes everything random.
     out : str or Path, optional
@@ -78,59 +74,55 @@ def train(
         the log (``log.csv``) of a network's training.
     resume : bool
         Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
-    device : str
-        "auto", "cpu", "cuda" or "mps".
-    devices, nodes : int
-        How many of them on how many machines.
-    report : callable, optional
-        Called with a `TrainingUpdate` now and then.
-    progress : Progress, optional
-        Told how far it is; its cancelling stops the training within two seconds, with a checkpoint to resume from.
+    device, devices, nodes
+        "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
+    report, progress : callable and Progress, optional
+        Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
 
     Returns
     -------
     Detector
-        Ready to score.
 
     Raises
     ------
-    InputError
-        If the method learns nothing, a scan or setting cannot be used, or `out` holds another training.
-    ModelError
-        If the training broke down, or cannot be resumed.
-    DeviceError
-        If the device is not there, or has too little memory.
-    Cancelled
-        No model was written.
+    InputError, ModelError, DeviceError
+        If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
     progress = progress or Progress()
-    detector, settings = prepared_detector(method, params, training)
-    used = resolve_device(device, detector.INFO.devices)
-    detector.device = used.name
+    detector, settings, used = prepared_detector(method, params, training, device)
     place = _place(out, learns_in_steps=settings is not None)
-    record = record_of(method, detector.params, data, seed)
     opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
     first = is_first_process(devices * nodes)
     if place.folder is not None:
-        check_resumable(place.folder, record, resume=resume)
-        if first:
-            write_json(output_folder(place.folder) / NAME, record)
-    last: list[TrainingUpdate] = []
-
-    def tell(update: TrainingUpdate) -> None:
-        last[:] = [update]
-        if report is not None:
-            report(update)
-
-    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, tell)
-    start = time.perf_counter()
+        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, first=first)
+    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
     detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
-    seconds = last[0].seconds if last else time.perf_counter() - start
     if place.model is not None and first:
-        meta = _meta(opened, seed, settings, last[0].step if last else 0, seconds, used.words) | {"devices": devices * nodes}
-        save_checkpoint(place.model, method=method, params=detector.params.as_dict(), state=detector.state(), meta=meta)
+        _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
     progress.update(1.0, "Trained")
     return detector
+
+
+class _Told:
+    """Passes updates on, and remembers how far the training came."""
+
+    def __init__(self, report: Callable[[TrainingUpdate], None] | None) -> None:
+        self._report = report
+        self._start = time.perf_counter()
+        self._last: TrainingUpdate | None = None
+
+    def __call__(self, update: TrainingUpdate) -> None:
+        self._last = update
+        if self._report is not None:
+            self._report(update)
+
+    @property
+    def steps(self) -> int:
+        return 0 if self._last is None else self._last.step
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start if self._last is None else self._last.seconds
 
 
 def training_params(method: str, training: TrainingInput) -> TrainingParams | None:
@@ -150,13 +142,17 @@ def training_params(method: str, training: TrainingInput) -> TrainingParams | No
     return kind.from_dict(given)
 
 
-def prepared_detector(method: str, params: ParamsInput, training: TrainingInput) -> tuple[BaseDetector, TrainingParams | None]:
-    """An untrained detector, and how its network is trained; all settings checked.
+def prepared_detector(
+    method: str, params: ParamsInput, training: TrainingInput, device: str
+) -> tuple[BaseDetector, TrainingParams | None, Device]:
+    """An untrained detector on its device, and how its network is trained; all settings checked.
 
     Raises
     ------
     InputError
         If the method learns nothing, a setting cannot be used, or what training needs is not installed.
+    DeviceError
+        If the device is not there.
     """
     found = method_class(method)
     if not found.INFO.trainable:
@@ -167,7 +163,10 @@ def prepared_detector(method: str, params: ParamsInput, training: TrainingInput)
         fix = 'Install them: pip install "napari-brain-uad[learn]"'
         raise InputError(f"{method} cannot be trained here", why=f"{' and '.join(missing)} is not installed", fix=fix)
     given = params.as_dict() if isinstance(params, Params) else dict(params or {})
-    return found(found.Params.from_dict(given)), settings
+    detector = found(found.Params.from_dict(given))
+    used = resolve_device(device, found.INFO.devices)
+    detector.device = used.name
+    return detector, settings, used
 
 
 def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
@@ -192,7 +191,7 @@ def is_first_process(processes: int) -> bool:
     return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
 
 
-def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, steps: int, seconds: float, device_words: str) -> dict[str, Any]:
+def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, told: _Told) -> dict[str, Any]:
     """How the model came about, for its record: no paths and no names of machines."""
     return {
         "seed": seed,
@@ -202,7 +201,15 @@ def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, steps:
         "scans": opened.train.seen(),
         "validation_scans": opened.validation.seen(),
         "training": {} if settings is None else settings.as_dict(),
-        "steps": steps,
-        "seconds": round(seconds, 1),
-        "machine": f"{device_words}; {os.cpu_count()} cores, {platform.machine()}",
+        "steps": told.steps,
+        "seconds": round(told.seconds, 1),
     }
+
+
+def _save(path: Path, detector: BaseDetector, meta: dict[str, Any]) -> None:
+    save_checkpoint(path, method=detector.INFO.id, params=detector.params.as_dict(), state=detector.state(), meta=meta)
+
+
+def _machine(words: str, devices: int) -> str:
+    several = f"{devices} x " if devices > 1 else ""
+    return f"{several}{words}; {os.cpu_count()} cores, {platform.machine()}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,8 @@ from ..core.volume import Grid, Volume
 from ..detectors._base import BaseDetector
 from ..preprocessing.presets import preset
 from ..training.params import TrainingParams
-from ..training.session import TrainingSession, TrainingUpdate
+from ..training.session import TrainingSession
 from .detect import ParamsInput
-from .devices import resolve_device
 from .estimate import Estimate, duration_words, preparation_seconds, told
 from .train import TrainingInput, prepared_detector
 from .training_data import TrainingData, describe, first_scan
@@ -65,9 +64,7 @@ def estimate_training(
         If the device is not there, or has too little memory for the network.
     """
     progress = progress or Progress()
-    detector, settings = prepared_detector(method, params, training)
-    used = resolve_device(device, detector.INFO.devices)
-    detector.device = used.name
+    detector, settings, used = prepared_detector(method, params, training, device)
     summary = describe(data)
     if not summary.count:
         raise InputError(f"{method} has nothing to train on", why="; ".join(summary.problems) or summary.words, fix="Choose other data")
@@ -85,20 +82,18 @@ def estimate_training(
 
 def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progress) -> tuple[float, int]:
     """Seconds a step, and bytes."""
-    short = replace(settings, steps=_STEPS, validate_every=1, patience=0)
-    clock: list[tuple[int, float]] = []
+    short = replace(settings, steps=_STEPS, patience=0)
     trial = Progress(lambda fraction, words: progress.update(fraction, "Trying a few steps"))
 
-    def report(update: TrainingUpdate) -> None:
-        clock.append((update.step, update.seconds))
-        if progress.cancelled or (len(clock) > 1 and update.seconds > _ENOUGH):
+    def enough(clock: list[float]) -> None:
+        if progress.cancelled or (len(clock) > 1 and clock[-1] - clock[0] > _ENOUGH):
             trial.cancel()
 
-    with _watched() as seen, suppress(Cancelled):
-        detector.fit([_made_up()], seed=0, progress=trial, training=short, session=TrainingSession(device=detector.device, report=report))
+    with _watched(enough) as seen, suppress(Cancelled):
+        detector.fit([_made_up()], seed=0, progress=trial, training=short, session=TrainingSession(device=detector.device))
     progress.check()
-    # The first step also warms up; later ones are as all others will be.
-    step = (clock[-1][1] - clock[0][1]) / (clock[-1][0] - clock[0][0])
+    # The first step also warms up; the middle one of the others stands for all.
+    step = float(np.median(np.diff(seen.clock)))
     copies = (settings.ema_decay > 0) + (settings.patience > 0)
     # Weights and gradients, the optimizer's numbers, and once more all that goes into a checkpoint.
     kept = seen.weights * (1 + copies) + seen.optimizer
@@ -110,11 +105,12 @@ class _Seen:
     weights: int = 0
     optimizer: int = 0
     activations: int = 0
+    clock: list[float] = field(default_factory=list)
 
 
 @contextmanager
-def _watched() -> Iterator[_Seen]:
-    """Counts the bytes of weights, optimizer and what is kept for the gradients, on whatever device."""
+def _watched(on_step: Callable[[list[float]], None]) -> Iterator[_Seen]:
+    """Takes the time of every step, and counts the bytes of weights, optimizer and what is kept for the gradients, on any device."""
     import torch
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -137,6 +133,10 @@ def _watched() -> Iterator[_Seen]:
         return tensor
 
     def count(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if optimizer.param_groups[0]["params"][0].is_cuda:
+            torch.cuda.synchronize()
+        seen.clock.append(time.perf_counter())
+        on_step(seen.clock)
         seen.weights = sum(weight.nbytes for group in optimizer.param_groups for weight in group["params"])
         values = [value for entry in optimizer.state.values() for value in entry.values()]
         seen.optimizer = sum(value.nbytes for value in values if isinstance(value, torch.Tensor))

@@ -10,6 +10,8 @@ from typing import Any
 from ..core.errors import InputError, ModelError
 from ..core.params import Params
 from ..core.volume import Volume
+from ..io.atomic import write_json
+from .names import output_folder
 from .training_data import TrainingData
 
 NAME = "training.json"
@@ -25,6 +27,13 @@ def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, An
     else:
         told = [one.name if isinstance(one, Volume) else Path(one).name for one in data]
     return {"method": method, "seed": seed, "params": params.as_dict(), "data": told}
+
+
+def claim(folder: Path, record: Mapping[str, Any], *, resume: bool, first: bool) -> None:
+    """Make `folder` the place of a training, after `check_resumable`; of several processes the first one writes."""
+    check_resumable(folder, record, resume=resume)
+    if first:
+        write_json(output_folder(folder) / NAME, record)
 
 
 def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) -> None:
