@@ -173,18 +173,17 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         Each saying what failed, why, and what to do.
     """
-    progress, start = progress or Progress(), time.perf_counter()
+    progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
-    post = post or PostParams()
-    preset_id = method_class(method).INFO.preset
-    ready = make_ready(scan, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
+    own = method_class(method).INFO.preset
+    ready = make_ready(scan, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     scores = score_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, progress=progress.part(0.4, 0.6))
     amap = ready.bring_back(scores)
-    model = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
+    used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     command = detect_command(
-        amap, post, scan=scan, mask=mask, truth=truth, model=model, healthy=healthy, prepare_with=prepare_with, device=device
+        amap, post, scan=scan, mask=mask, truth=truth, model=used, healthy=healthy, prepare_with=prepare_with, device=device
     )
     return finish_detection(
         ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)

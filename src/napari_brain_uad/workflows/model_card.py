@@ -15,7 +15,7 @@ CARD_SUFFIX = ".card.json"
 _MOST_BYTES = 1 << 20
 _TEXTS = ("title", "data", "licences", "machine", "notes")
 _NUMBERS = ("seed", "steps", "seconds", "scans")
-_FIGURE = {"metric": str, "value": (int, float), "data": str, "source": str}
+_FIGURE = ("metric", "data", "source")
 _SEQUENCES = "sequences"
 
 
@@ -103,9 +103,9 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def _is_figure(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != set(_FIGURE):
+    if not isinstance(value, dict) or set(value) != {"value", *_FIGURE}:
         return False
-    return _is_number(value["value"]) and all(isinstance(value[name], kind) for name, kind in _FIGURE.items())
+    return _is_number(value["value"]) and all(isinstance(value[name], str) for name in _FIGURE)
 
 
 def _are_texts(value: Any) -> bool:
