@@ -68,8 +68,8 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
         raise SystemExit(f"{recipe['method']} has no network")
     detector = found(found.Params.from_dict(recipe["params"]))
     training = found.Training.from_dict(recipe["training"])
-    train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"], recipe.get("rims_mm", RIMS_MM))
-    validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"], RIMS_MM)
+    train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"], recipe.get("rims_mm", RIMS_MM), recipe.get("pose", "template"))
+    validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"], RIMS_MM, "template")
     seconds = [0.0]
 
     def tell(update: TrainingUpdate) -> None:
@@ -104,11 +104,11 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     write_json(out / f"{name}.card.json", card)
 
 
-def simulated(maps: list[Path], contrasts: dict[str, int], seed: int, rims_mm: Sequence[float]) -> LazyVolumes:
+def simulated(maps: list[Path], contrasts: dict[str, int], seed: int, rims_mm: Sequence[float], pose: str) -> LazyVolumes:
     """Healthy brains of these contrasts, made when asked for; masks of real scans keep more or less of the fluid around the cortex."""
     makers: list[Callable[[], Volume]] = []
     for contrast, count in contrasts.items():
-        rims = [SimulationParams(sequence=contrast, spacing_mm=SPACING_MM, rim_mm=rim) for rim in rims_mm]
+        rims = [SimulationParams(sequence=contrast, spacing_mm=SPACING_MM, rim_mm=rim, pose=pose) for rim in rims_mm]
         people = [Population(maps, params, seed) for params in rims]
         makers += [partial(_scan, people[number % len(people)], number) for number in range(count)]
     return LazyVolumes(makers)
