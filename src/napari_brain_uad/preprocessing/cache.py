@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from ..io.atomic import atomic_path
 from .pipeline import Pipeline, as_data, parse_pipeline
 from .prepared import Prepared
 from .step import Reference
+from .warp import DisplacementField, Warp
 
 CACHE_BYTES = 10 * 1024**3
 """The oldest entries are removed beyond this size."""
 
-_PACKAGES = ("SimpleITK", "deepbet", "torch", "numpy", "scipy", "scikit-image")
+_PACKAGES = ("SimpleITK", "deepbet", "torch", "numpy", "scipy", "scikit-image", "picsl-greedy")
 
 
 def cache_dir(kind: str = "prepared") -> Path:
@@ -51,7 +52,8 @@ def cache_key(volume: Volume, pipeline: Pipeline, reference: Reference | None = 
         digest.update(b"" if scan.mask is None else array_sha256(scan.mask).encode())
         digest.update(json.dumps([scan.grid.as_dict(), scan.sequence]).encode())
     matrix = None if reference is None or reference.matrix is None else reference.matrix.tolist()
-    settings = [as_data(parse_pipeline(pipeline)), [entry.get("outcome") for entry in pipeline], matrix, versions()]
+    warp = None if reference is None or reference.warp is None else reference.warp.sha256
+    settings = [as_data(parse_pipeline(pipeline)), [entry.get("outcome") for entry in pipeline], matrix, warp, versions()]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()
 
@@ -84,10 +86,14 @@ def store(key: str, prepared: Prepared) -> None:
         "record": list(prepared.record),
         "findings": [finding.as_dict() for finding in volume.findings],
     }
+    if prepared.warp is not None:
+        about["warp_grid"] = prepared.warp.forward.grid.as_dict()
     arrays: dict[str, NDArray[Any]] = {"data": volume.data, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     for name, mask in (("mask", volume.mask), ("native_mask", prepared.native_mask)):
         if mask is not None:
             arrays[name] = np.packbits(mask.ravel(order="F"))
+    if prepared.warp is not None:
+        arrays |= {"warp_forward": prepared.warp.forward.steps, "warp_inverse": prepared.warp.inverse.steps}
     with atomic_path(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes its own flag for an array
     prune(path.parent)
@@ -112,11 +118,19 @@ def find(key: str, native: Volume) -> Prepared | None:
         path.unlink(missing_ok=True)
         return None
     about = json.loads(arrays["about"].tobytes())
-    grid = Grid(tuple(about["grid"]["shape"]), np.array(about["grid"]["affine"]))
+    grid = _grid(about["grid"])
+    warp = None
+    if "warp_grid" in about:
+        fields = (DisplacementField(arrays[f"warp_{way}"], _grid(about["warp_grid"])) for way in ("forward", "inverse"))
+        warp = Warp(*fields)
     mask, native_mask = (_unpacked(arrays.get(name), shape) for name, shape in (("mask", grid.shape), ("native_mask", native.grid.shape)))
     findings = tuple(Finding(**finding) for finding in about["findings"])
     volume = Volume(arrays["data"], grid, native.name, mask, native.sequence, native.source, findings)
-    return Prepared(volume, native.grid, native.source, native_mask, np.array(about["matrix"]), tuple(about["record"]))
+    return Prepared(volume, native.grid, native.source, native_mask, np.array(about["matrix"]), tuple(about["record"]), warp)
+
+
+def _grid(about: Mapping[str, Any]) -> Grid:
+    return Grid(tuple(about["shape"]), np.array(about["affine"]))
 
 
 def _unpacked(bits: NDArray[np.uint8] | None, shape: Sequence[int]) -> NDArray[np.bool_] | None:

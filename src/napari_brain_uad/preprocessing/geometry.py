@@ -14,9 +14,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..core.volume import Grid, Volume
+from .warp import Route, affine_transform
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 _ITK = {"nearest": sitk.sitkNearestNeighbor, "linear": sitk.sitkLinear, "cubic": sitk.sitkBSpline3}
+
+Way = NDArray[np.float64] | Route | None
+"""World mm of the wanted grid to world mm of the given one: a matrix (4 x 4), a route with a deformation, or None for the identity."""
 
 INSIDE = 0.5
 """A resampled voxel belongs to a mask when at least this fraction of it does (linear interpolation)."""
@@ -26,7 +30,7 @@ def resample_array(
     data: NDArray[Any],
     grid: Grid,
     target: Grid,
-    matrix: NDArray[np.float64] | None = None,
+    matrix: Way = None,
     *,
     interpolation: Interpolation = "linear",
     fill: float = 0.0,
@@ -39,7 +43,7 @@ def resample_array(
         bool and integers keep their type (use "nearest"), all else becomes float32.
     grid, target : Grid
         Where `data` lies, and where it is wanted.
-    matrix : array, shape (4, 4), optional
+    matrix : array, shape (4, 4), or Route, optional
         World mm of `target` to world mm of `grid`; the identity by default.
     interpolation : {"nearest", "linear", "cubic"}
         "cubic" is a B-spline of order 3, clipped to the range of `data`: its overshoot would be intensities nobody measured.
@@ -51,11 +55,7 @@ def resample_array(
     array, shape of ``target``
         Axis i varies fastest in memory.
     """
-    to_index = np.linalg.inv(grid.affine) @ (np.eye(4) if matrix is None else matrix) @ target.affine
-    # Grids that differ by whole voxels are copied exactly: rounding here spares interpolation at 0.9999999.
-    near = np.round(to_index)
-    to_index = near if np.allclose(to_index, near, rtol=0.0, atol=1e-6) else to_index
-    transform = sitk.AffineTransform(to_index[:3, :3].ravel().tolist(), to_index[:3, 3].tolist())
+    transform = matrix.transform(grid, target) if isinstance(matrix, Route) else _index_transform(grid, target, matrix)
     stored = data.astype(np.uint8) if data.dtype == np.bool_ else data if data.dtype.kind in "iu" else data.astype(np.float32, copy=False)
     moved = sitk.Resample(
         sitk.GetImageFromArray(stored.T),
@@ -73,7 +73,14 @@ def resample_array(
     return values.astype(np.bool_) if data.dtype == np.bool_ else values
 
 
-def resample_mask(mask: NDArray[np.bool_], grid: Grid, target: Grid, matrix: NDArray[np.float64] | None = None) -> NDArray[np.bool_]:
+def _index_transform(grid: Grid, target: Grid, matrix: NDArray[np.float64] | None) -> sitk.Transform:
+    to_index = np.linalg.inv(grid.affine) @ (np.eye(4) if matrix is None else matrix) @ target.affine
+    # Grids that differ by whole voxels are copied exactly: rounding here spares interpolation at 0.9999999.
+    near = np.round(to_index)
+    return affine_transform(near if np.allclose(to_index, near, rtol=0.0, atol=1e-6) else to_index)
+
+
+def resample_mask(mask: NDArray[np.bool_], grid: Grid, target: Grid, matrix: Way = None) -> NDArray[np.bool_]:
     """A mask on another grid: linear interpolation, inside from `INSIDE` on; for `matrix` see `resample_array`."""
     return np.asarray(resample_array(mask.astype(np.float32), grid, target, matrix) >= INSIDE)
 
@@ -83,7 +90,7 @@ def resample_inside(
     mask: NDArray[np.bool_],
     grid: Grid,
     target: Grid,
-    matrix: NDArray[np.float64] | None = None,
+    matrix: Way = None,
     *,
     outside: float = 0.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -111,9 +118,7 @@ def resample_inside(
     return result, inside
 
 
-def resample_volume(
-    volume: Volume, target: Grid, matrix: NDArray[np.float64] | None = None, *, interpolation: Interpolation = "linear"
-) -> Volume:
+def resample_volume(volume: Volume, target: Grid, matrix: Way = None, *, interpolation: Interpolation = "linear") -> Volume:
     """A volume and its mask on another grid.
 
     With a mask and "linear" the values come from inside the mask only (`resample_inside`) and 0 lies around it.

@@ -20,6 +20,7 @@ from .geometry import resample_mask
 from .prepared import Prepared
 from .step import Context, Reference, Step, StepResult
 from .steps.registry import step_class
+from .warp import Warp
 
 Pipeline = Sequence[Mapping[str, Any]]
 
@@ -102,6 +103,7 @@ def run_pipeline(
     earlier: Sequence[StepRun] = (),
     on_step: Callable[[StepRun], None] | None = None,
     progress: Progress | None = None,
+    warp: Warp | None = None,
 ) -> tuple[Prepared, tuple[StepRun, ...]]:
     """Run every step on a scan.
 
@@ -119,6 +121,8 @@ def run_pipeline(
         Called with every step that was done, from this thread.
     progress : Progress, optional
         Told how far it is; its cancelling stops the run.
+    warp : Warp, optional
+        The deformation of a recorded run; see `replay`.
 
     Returns
     -------
@@ -145,7 +149,7 @@ def run_pipeline(
         else:
             before = runs[-1].result.volume if runs else volume
             start = time.perf_counter()
-            result = step.apply(before, Context(reference, recorded[number], part))
+            result = step.apply(before, Context(reference, recorded[number], warp, part))
             run = StepRun(step, result, time.perf_counter() - start)
         runs.append(run)
         done += step.SHARE
@@ -155,12 +159,14 @@ def run_pipeline(
     return _prepared(volume, runs), tuple(runs)
 
 
-def replay(record: Sequence[Mapping[str, Any]], volume: Volume, *, reference: Reference | None = None) -> Prepared:
+def replay(
+    record: Sequence[Mapping[str, Any]], volume: Volume, *, reference: Reference | None = None, warp: Warp | None = None
+) -> Prepared:
     """Run a recorded pipeline (``Prepared.record``) again: what was found then (transforms) is used, not searched for anew.
 
-    The same scan gives the same array.
+    The same scan gives the same array. A run with a deformation needs it too (``Prepared.warp``): the record holds its hash only.
     """
-    return run_pipeline(record, volume, reference=reference)[0]
+    return run_pipeline(record, volume, reference=reference, warp=warp)[0]
 
 
 def _common(steps: Sequence[Step], earlier: Sequence[StepRun]) -> int:
@@ -174,16 +180,20 @@ def _common(steps: Sequence[Step], earlier: Sequence[StepRun]) -> int:
 
 def _prepared(native: Volume, runs: Sequence[StepRun]) -> Prepared:
     matrix = np.eye(4)
+    warp: Warp | None = None
     mask = native.mask
     for run in runs:
+        if warp is not None and (run.result.warp is not None or not np.array_equal(run.result.matrix, np.eye(4))):
+            raise InputError(f"Step {run.step.ID} of the pipeline", why="it moves the patient after a deformation", fix="Put it before")
         matrix = matrix @ run.result.matrix
+        warp = warp or run.result.warp
         moved = run.result.volume
         if mask is None and moved.mask is not None:
             mask = _native_mask(native, moved, matrix)
     last = runs[-1].result.volume if runs else native
     findings = tuple(dict.fromkeys((*native.findings, *(f for run in runs for f in run.result.findings))))
     volume = replace(last, findings=findings, source=native.source)
-    return Prepared(volume, native.grid, native.source, mask, matrix, tuple(run.record() for run in runs))
+    return Prepared(volume, native.grid, native.source, mask, matrix, tuple(run.record() for run in runs), warp)
 
 
 def _native_mask(native: Volume, moved: Volume, matrix: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import raise_errors
 from ..core.volume import Grid, Source, Volume
-from .geometry import Interpolation, resample_array, resample_inside, resample_mask
+from .geometry import Interpolation, Way, resample_array, resample_inside, resample_mask
+from .warp import Route, Warp
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Prepared:
         The brain on `native_grid`.
     matrix : array, shape (4, 4)
         World mm of `volume` to world mm of the scan: all steps' transforms in one, so that results are interpolated once.
+    warp : Warp or None
+        A deformation of the space of `volume`, done before `matrix`; None when the scan was not deformed.
     record : tuple of mapping
         Every step with its settings and what it found, as JSON data; `pipeline.replay` runs it again.
     """
@@ -41,6 +44,13 @@ class Prepared:
     native_mask: NDArray[np.bool_] | None
     matrix: NDArray[np.float64]
     record: tuple[Mapping[str, Any], ...]
+    warp: Warp | None = None
+
+    @property
+    def way_back(self) -> Way:
+        """World mm of the scan to world mm of `volume`."""
+        back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
+        return back if self.warp is None else Route(back, self.warp.inverse, np.eye(4))
 
     def to_native(self, data: NDArray[Any], *, interpolation: Interpolation = "linear", fill: float = 0.0) -> NDArray[Any]:
         """An array on the model's grid brought back to the scan's grid.
@@ -57,7 +67,7 @@ class Prepared:
         array, shape of ``native_grid``
         """
         raise_errors(self.volume.name, self.volume.grid.compare(Grid(data.shape, self.volume.grid.affine), "array"))
-        back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
+        back = self.way_back
         if data.dtype == np.bool_:
             return resample_mask(data, self.volume.grid, self.native_grid, back)
         return resample_array(data, self.volume.grid, self.native_grid, back, interpolation=interpolation, fill=fill)
@@ -69,8 +79,7 @@ class Prepared:
         that slices the model left out stay unscored.
         """
         raise_errors(amap.name, self.volume.grid.compare(amap.grid, "anomaly map"))
-        back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
-        score, mask = resample_inside(amap.score, amap.mask, amap.grid, self.native_grid, back, outside=amap.background)
+        score, mask = resample_inside(amap.score, amap.mask, amap.grid, self.native_grid, self.way_back, outside=amap.background)
         if self.native_mask is not None:
             mask &= self.native_mask
             score[~mask] = amap.background

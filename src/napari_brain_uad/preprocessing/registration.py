@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Grid, Volume
+from .field_of_view import field_of_view
 from .geometry import resample_array
 from .steps._itk import steady
 
@@ -24,7 +25,11 @@ _MARGIN_MM = 8.0
 
 
 _AIR_MM = 40.0
-"""Air (0) put around the moving image: the metric leaves out what falls outside it, and would reward pushing the brain there."""
+"""Air (0) put around the moving image: the metric leaves out what falls outside it, and would reward pushing the brain there. Where the
+image cuts the brain off there is no air: nothing is known."""
+
+_SLIDE_MM = 15.0
+"""How far along a cut axis other starts lie: the centre of what is left of a brain is not the brain's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +73,9 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     Notes
     -----
     Mattes mutual information with 32 bins (Mattes et al., SPIE 2001), gradient descent with steps in mm, on voxels of 4 mm, then
-    2 mm. Affine alignment starts from the brains' centres and sizes; rigid alignment from the scanner's coordinates and from the
-    heads' centres, and keeps what ends best.
+    2 mm. Affine alignment starts from the brains' centres and sizes (from several when the image cuts the moving brain off), and looks
+    only at what `moving` shows; rigid alignment starts from the scanner's coordinates and from the heads' centres. What ends best is
+    kept.
     """
     for volume in (fixed, moving) if kind == "affine" else (fixed,):
         if volume.mask is None or not volume.mask.any():
@@ -79,14 +85,19 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     starts = _starts(fixed, moving, kind)
     (coarse, coarse_share), (fine, fine_share) = _LEVELS
     images = _coarse(fixed, coarse), _coarse(moving, coarse, _AIR_MM)
-    guesses = [_refine(*images, start, kind, coarse_share, progress.part(0.0, 0.5))[0] for start in starts]
-    # The coarse level can lead astray (T2 at 4 mm is little but bright fluid): the fine one also starts from where it did.
-    guesses += starts if kind == "rigid" else []
+    tried = [_refine(*images, start, kind, coarse_share, progress.part(0.0, 0.5)) for start in starts]
+    # The coarse level can lead a rigid search astray (T2 at 4 mm is little but bright fluid): the fine one also starts from where it did.
+    guesses = [max(tried, key=lambda one: one[1])[0]] if kind == "affine" else [*(matrix for matrix, _ in tried), *starts]
     images = _coarse(fixed, fine), _coarse(moving, fine, _AIR_MM)
     found = [_refine(*images, guess, kind, fine_share, progress.part(0.5, 1.0)) for guess in guesses]
     matrix, information = max(found, key=lambda one: one[1])
     # Threads add up in any order, which changes the last digits: rounded, the same scans give the same numbers.
     return Alignment(np.round(matrix, 8), information)
+
+
+def by_centres(fixed: Volume, moving: Volume) -> NDArray[np.float64]:
+    """A rough affine alignment of two brains, whose masks must be known: their centres and sizes agree; see `align`."""
+    return _starts(fixed, moving, "affine")[0]
 
 
 def _only_brain(volume: Volume) -> Volume:
@@ -101,10 +112,22 @@ def _starts(fixed: Volume, moving: Volume, kind: str) -> list[NDArray[np.float64
     """
     heads = [volume if kind == "affine" else volume.with_mask(None) for volume in (fixed, moving)]
     (centre, size), (own_centre, own_size) = (_moments(volume) for volume in heads)
-    scale = np.clip(own_size / size, 0.75, 1.33) if kind == "affine" else np.ones(3)
-    by_centre = np.diag([*scale, 1.0])
-    by_centre[:3, 3] = own_centre - scale * centre
-    return [by_centre] if kind == "affine" else [np.eye(4), by_centre]
+    if kind == "rigid":
+        return [np.eye(4), _about(np.ones(3), centre, own_centre)]
+    assert moving.mask is not None
+    cut = field_of_view(moving.mask, moving.grid).cut_axes()
+    scale = own_size / size
+    scale[cut] = scale[~cut].mean() if not cut.all() else 1.0
+    scale = np.clip(scale, 0.75, 1.33)
+    slides = [step * _SLIDE_MM * np.eye(3)[axis] for axis in np.flatnonzero(cut) for step in (-1, 1)]
+    return [_about(scale, centre, own_centre + slide) for slide in (np.zeros(3), *slides)]
+
+
+def _about(scale: NDArray[np.float64], centre: NDArray[np.float64], own_centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The transform that takes one centre to the other and scales about it."""
+    matrix = np.diag([*scale, 1.0])
+    matrix[:3, 3] = own_centre - scale * centre
+    return matrix
 
 
 def _moments(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -122,6 +145,8 @@ def _seen(volume: Volume) -> NDArray[np.bool_]:
 class _Coarse:
     image: sitk.Image
     mask: sitk.Image
+    known: sitk.Image | None
+    """1 where the image tells what there is; None when that is everywhere."""
 
 
 def _coarse(volume: Volume, spacing: float, around: float = _MARGIN_MM) -> _Coarse:
@@ -144,7 +169,19 @@ def _coarse(volume: Volume, spacing: float, around: float = _MARGIN_MM) -> _Coar
     image = _placed(np.clip(data, None, top), grid)
     image = sitk.DiscreteGaussian(image, [(spacing / 2.0) ** 2] * 3) if shrink > 1 else image
     mask = sitk.BinaryDilate(sitk.Cast(_placed(inside, grid) > 0.5, sitk.sitkUInt8), [int(np.ceil(_MARGIN_MM / 2 / fine))] * 3)
-    return _Coarse(sitk.Shrink(image, [shrink] * 3), sitk.Shrink(mask, [shrink] * 3))
+    image = sitk.Shrink(image, [shrink] * 3)
+    return _Coarse(image, sitk.Shrink(mask, [shrink] * 3), _known(volume, image))
+
+
+def _known(volume: Volume, image: sitk.Image) -> sitk.Image | None:
+    if volume.mask is None or field_of_view(volume.mask, volume.grid).whole:
+        return None
+    view = field_of_view(volume.mask, volume.grid)
+    size, spacing, origin = image.GetSize(), np.array(image.GetSpacing()), np.array(image.GetOrigin())
+    places = np.moveaxis(np.indices(size), 0, -1).reshape(-1, 3) * spacing + origin
+    known = sitk.GetImageFromArray(np.ascontiguousarray(view.holds(places).reshape(size).T.astype(np.uint8)))
+    known.CopyInformation(image)
+    return known
 
 
 def _box_corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -167,6 +204,8 @@ def _refine(
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(share, seed=1)
     method.SetMetricFixedMask(fixed.mask)
+    if kind == "affine" and moving.known is not None:
+        method.SetMetricMovingMask(moving.known)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=2.0, minStep=0.01, numberOfIterations=_ITERATIONS, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6

@@ -14,6 +14,7 @@ from ..core.checks import Finding
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Volume
+from .warp import Warp
 
 REFERENCE_ORDER = ("T1", "T1c", "FLAIR", "T2", "PD")
 """Which sequence of a patient the others are aligned to: the first of these that is there."""
@@ -34,10 +35,13 @@ class Reference:
         The whole head (as loaded) with its brain mask, in its own space.
     matrix : array, shape (4, 4), or None
         World mm of the template to world mm of `volume`, once that is known.
+    warp : Warp, optional
+        What is done to points of the template before `matrix`.
     """
 
     volume: Volume
     matrix: NDArray[np.float64] | None = None
+    warp: Warp | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +54,15 @@ class Context:
         Given for the second and later sequences of a patient.
     recorded : mapping, optional
         The outcome of the same step in an earlier run: it is used instead of searching again.
+    recorded_warp : Warp, optional
+        The deformation of that run, if it had one: too large for the record, which holds its hash.
     progress : Progress
         Told how far the step is; its cancelling stops it.
     """
 
     reference: Reference | None = None
     recorded: Mapping[str, Any] | None = None
+    recorded_warp: Warp | None = None
     progress: Progress = field(default_factory=Progress)
 
 
@@ -69,6 +76,8 @@ class StepResult:
         The image after the step, on whatever grid it now has.
     matrix : array, shape (4, 4)
         World mm after the step to world mm before it; the identity unless the step moves the patient.
+    warp : Warp, optional
+        A deformation of the space after the step, done before `matrix`.
     outcome : mapping
         What was found rather than asked for, as JSON data: with it a replay gives the same array without searching again.
     said : str
@@ -82,6 +91,7 @@ class StepResult:
     outcome: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
     findings: tuple[Finding, ...] = ()
+    warp: Warp | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
+from ..io.displacement import write_displacements
 from ..io.nifti import write_mask, write_volume
 from ..preprocessing import cache as disk
 from ..preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_settings
@@ -21,6 +22,7 @@ from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
+from ..preprocessing.warp import STEP_MM
 from .load import load
 from .names import output_folder, output_stem
 
@@ -130,7 +132,7 @@ def prepare_patient(
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
     """A prepared sequence as the reference of the patient's others."""
     registered = any(step["step"] == "register_mni" for step in prepared.record)
-    return Reference(volume.with_mask(prepared.native_mask), prepared.matrix if registered else None)
+    return Reference(volume.with_mask(prepared.native_mask), prepared.matrix if registered else None, prepared.warp)
 
 
 def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str, *, figure: bool = True) -> dict[str, Path]:
@@ -152,7 +154,8 @@ def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str
     Returns
     -------
     dict of str to Path
-        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure".
+        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure"; "warp" and
+        "inverse_warp" when the scan was deformed.
 
     Raises
     ------
@@ -169,6 +172,11 @@ def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str
     if prepared.volume.mask is not None and prepared.native_mask is not None:
         write_mask(files["brainmask"], prepared.volume.mask, prepared.volume)
         write_mask(files["native_brainmask"], prepared.native_mask, native)
+    if prepared.warp is not None:
+        fields = {"warp": prepared.warp.forward, "inverse_warp": prepared.warp.inverse}
+        files |= {key: folder / f"{stem}_{key}.nii.gz" for key in fields}
+        for key, field in fields.items():
+            write_displacements(files[key], field.steps, STEP_MM, field.grid)
     write_json(files["record"], preparation_record(prepared, name))
     if figure:
         files["figure"] = save_figure(prepared, native, folder, name)

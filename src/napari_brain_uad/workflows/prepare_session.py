@@ -146,7 +146,8 @@ def _same_reference(one: Reference | None, other: Reference | None) -> bool:
     """Whether what an earlier run was aligned to is still the same: the reference's own steps may have been redone."""
     if one is None or other is None:
         return one is other
-    return _same(one.matrix, other.matrix) and _same(one.volume.mask, other.volume.mask)
+    warps = [None if it.warp is None else it.warp.sha256 for it in (one, other)]
+    return warps[0] == warps[1] and _same(one.matrix, other.matrix) and _same(one.volume.mask, other.volume.mask)
 
 
 def _same(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:

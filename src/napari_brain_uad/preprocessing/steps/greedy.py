@@ -1,0 +1,161 @@
+"""greedy (Yushkevich et al., Alzheimer's & Dementia 2016), a program under GPL-3: affine and deformable registration.
+
+It runs in a process of its own, which takes files and can be ended at any moment.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from ...core.errors import InputError
+from ...core.progress import Progress
+from ...core.volume import Grid, Volume
+from ...io.displacement import read_displacements
+from ..field_of_view import field_of_view
+from ..warp import STEP_MM, DisplacementField, Warp, invert
+
+_CHILD = """
+import sys
+try:
+    from picsl_greedy import Greedy3D
+except ImportError:
+    sys.exit(3)
+Greedy3D().execute(sys.argv[1])
+"""
+_MISSING = 3
+
+_AFFINE_ROUNDS = (100, 50, 10)
+_WARP_ROUNDS = (100, 50, 10)
+"""Iterations at 4, 2 and 1 mm."""
+
+_SMOOTHING = "-s 1.732vox 0.707vox"
+"""greedy's own: of each step, and of the whole deformation."""
+
+_MARGIN_MM = 8.0
+"""How far around the template's brain is looked, and the inverse is solved."""
+
+_ALIKE, _UNLIKE = "NCC 2x2x2", "NMI"
+"""Measures for images of the same contrast (correlation in patches of 5 voxels), and of any two."""
+
+_CLIP = (1.0, 99.0)
+_LOOK_SECONDS = 0.2
+
+
+def greedy_affine(fixed: Volume, moving: Volume, start: NDArray[np.float64], alike: bool, progress: Progress) -> NDArray[np.float64]:
+    """An affine alignment.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        Brains with their masks.
+    start : array, shape (4, 4)
+        World mm of `fixed` to world mm of `moving`, roughly.
+    alike : bool
+        Whether both have the same contrast.
+    progress : Progress
+        Its cancelling ends the program.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        As `start`, better.
+
+    Raises
+    ------
+    InputError
+        If greedy is not installed, or fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
+        folder = Path(name)
+        given = _given(folder, fixed, moving, start)
+        np.savetxt(folder / "start.mat", start)
+        rounds = "x".join(map(str, _AFFINE_ROUNDS))
+        words = [given, f"-a -dof 12 -m {_ALIKE if alike else _UNLIKE} -n {rounds} -ia start.mat -o affine.mat"]
+        _run(words, folder, sum(_AFFINE_ROUNDS), progress)
+        return np.round(np.loadtxt(folder / "affine.mat"), 8)
+
+
+def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alike: bool, progress: Progress) -> Warp:
+    """The deformation that is left after an affine alignment, and its inverse.
+
+    Parameters
+    ----------
+    fixed, moving, alike, progress
+        As in `greedy_affine`.
+    matrix : array, shape (4, 4)
+        The affine alignment.
+
+    Returns
+    -------
+    Warp
+        On the grid of `fixed`; the inverse is solved on its brain and 8 mm around it, to 0.02 mm at every voxel.
+
+    Raises
+    ------
+    InputError
+        If greedy is not installed, or fails, or its deformation folds.
+    """
+    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
+        folder = Path(name)
+        given = _given(folder, fixed, moving, matrix)
+        np.savetxt(folder / "affine.mat", matrix)
+        rounds = "x".join(map(str, _WARP_ROUNDS))
+        words = [given, f"-it affine.mat -m {_ALIKE if alike else _UNLIKE} -n {rounds} {_SMOOTHING}"]
+        words += ["-o warp.nii.gz -oinv inverse.nii.gz"]
+        _run(words, folder, sum(_WARP_ROUNDS), progress.part(0.0, 0.9))
+        forward = DisplacementField(*read_displacements(folder / "warp.nii.gz", STEP_MM))
+        guess, _ = read_displacements(folder / "inverse.nii.gz", STEP_MM)
+    region = _around(fixed)
+    return Warp(forward, invert(forward, guess * STEP_MM, region, progress.part(0.9, 1.0)))
+
+
+def _around(volume: Volume) -> NDArray[np.bool_]:
+    assert volume.mask is not None
+    return np.asarray(distance_transform_edt(~volume.mask, sampling=volume.grid.spacing) <= _MARGIN_MM)
+
+
+def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> str:
+    """Write the images; the words that name them. Only what `moving` shows is looked at."""
+    brain = moving.mask if moving.mask is not None else moving.data != 0
+    low, high = np.percentile(moving.data[brain], _CLIP)
+    clipped = np.where(brain, np.clip((moving.data - low) / max(high - low, 1e-12), 0.0, 1.0), 0.0)
+    region = _around(fixed)
+    places = fixed.grid.to_world(np.argwhere(region)) @ matrix[:3, :3].T + matrix[:3, 3]
+    region[region] = field_of_view(brain, moving.grid).holds(places)
+    _write(folder / "fixed.nii", fixed.data, fixed.grid)
+    _write(folder / "moving.nii", clipped.astype(np.float32), moving.grid)
+    _write(folder / "region.nii", region.astype(np.float32), fixed.grid)
+    return "-d 3 -float -threads 2 -i fixed.nii moving.nii -gm region.nii"
+
+
+def _write(path: Path, data: NDArray[np.float32], grid: Grid) -> None:
+    nibabel.Nifti1Image(data, grid.affine).to_filename(path)
+
+
+def _run(words: Sequence[str], folder: Path, rounds: int, progress: Progress) -> None:
+    """Run greedy in a folder with a command line of bare file names (it splits at spaces); its log tells how far it is."""
+    log = folder / "log"
+    command = [sys.executable, "-c", _CHILD, " ".join(words)]
+    with log.open("wb") as said, subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT) as process:
+        try:
+            while process.poll() is None:
+                progress.update(min(log.read_bytes().count(b" Iter ") / rounds, 1.0))
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            process.kill()
+    if process.returncode == _MISSING:
+        fix = "pip install 'napari-brain-uad[greedy]', or register with simpleitk and without deformation"
+        raise InputError("greedy is not installed", why="there is no package picsl-greedy", fix=fix)
+    if process.returncode:
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise InputError("greedy failed", why=last or f"it ended with code {process.returncode}", fix="Register with simpleitk")
