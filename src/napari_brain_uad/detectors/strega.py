@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from ..core.detector import MethodInfo
 from ..core.errors import InputError
 from ..core.params import Scalar, param
-from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
 from ..preprocessing.slices import Slices, to_slices
 from ..preprocessing.tissue_scale import CSF, SEQUENCES, WHITE, fit_tissue_scale
 from ..scoring.registry import SCORES, score_names
 from ..training.params import TrainingParams
+from ._baur import THRESHOLD
 from ._context import ContextDetector
 from ._reconstruction import ReconstructionParams
 from .cce_vae import BLOCKS, CODE, FULL, CceVAEParams, build_cce_vae
@@ -124,14 +124,15 @@ class Strega(ContextDetector):
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
         score_unit="probability of missing white matter",
-        default_threshold=ThresholdRule("otsu"),
+        default_threshold=THRESHOLD,
         preset="native",
         devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=60.0,
         presets="Paper and published code disagree. paper: hard classes, maps 64-128-256, 256 latents, residual connections and batch "
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
-        "reconstruction - input. The default keeps the idea and changes tissue scale, decoder and score.",
+        "reconstruction - input; both threshold by Otsu (--threshold otsu). The default keeps the idea and changes tissue scale, decoder "
+        "and score.",
         colour_limits=(0.0, 1.0),
     )
     params: StregaParams
