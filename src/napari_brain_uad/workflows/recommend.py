@@ -10,14 +10,14 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "T2": (
         (
             "strega",
-            "on T2 fluid is as bright as most lesions; knowing healthy anatomy gave twice the best Dice of brightness on the two scans measured",
+            "on T2 fluid is as bright as lesions; knowing healthy anatomy gave twice the best Dice of brightness on two scans",
         ),
         ("thresh-raw", "many lesions are bright on T2; fluid is too, so look at what it flags with care"),
     ),
     "T1": (
         (
             "strega",
-            "on T1 lesions are no brighter than healthy tissue; knowing healthy anatomy gave four times the best Dice on the two scans measured",
+            "on T1 lesions are not bright; knowing healthy anatomy gave four times the best Dice of brightness on two scans",
         ),
         ("threshold", "no trained model is there; on T1 brightness says little, so look at what it flags with care"),
     ),
