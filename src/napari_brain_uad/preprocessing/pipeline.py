@@ -148,15 +148,19 @@ def run_pipeline(
             run = earlier[number]
         else:
             before = runs[-1].result.volume if runs else volume
-            start = time.perf_counter()
-            result = step.apply(before, Context(reference, recorded[number], warp, part))
-            run = StepRun(step, result, time.perf_counter() - start)
+            run = _timed(step, before, Context(reference, recorded[number], warp, part))
         runs.append(run)
         done += step.SHARE
         if on_step is not None:
             on_step(run)
     progress.update(1.0, "Prepared")
     return _prepared(volume, runs), tuple(runs)
+
+
+def _timed(step: Step, volume: Volume, context: Context) -> StepRun:
+    start = time.perf_counter()
+    result = step.apply(volume, context)
+    return StepRun(step, result, time.perf_counter() - start)
 
 
 def replay(

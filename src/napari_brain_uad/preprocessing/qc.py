@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ _PLANES = (("axial", 2, (0, 1)), ("coronal", 1, (0, 2)), ("sagittal", 0, (1, 2))
 """Name, the axis that is cut through, and the axes drawn to the right and up."""
 
 _SQUARE_MM = 24.0
+_LINE = 120
+"""Letters that fit into a line above the picture."""
+
 _BRAIN, _TEMPLATE = "#ff5a36", "#37d5ff"
 
 
@@ -58,7 +62,7 @@ def preparation_figure(prepared: Prepared, native: Volume) -> Figure:
 def _facts(prepared: Prepared) -> str:
     said = {step["step"]: step["said"] for step in prepared.record}
     lines = [said[name] for name in ("brain_extraction", "register_mni") if name in said]
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in wrap(line, _LINE))
 
 
 def template_on(grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

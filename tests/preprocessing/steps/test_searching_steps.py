@@ -17,6 +17,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.preprocessing.geometry import resample_volume
 from napari_brain_uad.preprocessing.registration import align, dice
 from napari_brain_uad.preprocessing.step import Context, Reference
+from napari_brain_uad.preprocessing.steps import brain_extraction
 from napari_brain_uad.preprocessing.steps.brain_extraction import BrainExtraction
 from napari_brain_uad.preprocessing.steps.coregister import Coregister
 from napari_brain_uad.preprocessing.steps.n4 import N4
@@ -196,6 +197,19 @@ def test_a_given_mask_and_a_reference_are_taken_over(head, brain):
     taken = BrainExtraction().apply(head, Context(reference=Reference(brain)))
     np.testing.assert_array_equal(taken.volume.mask, brain.mask)
     assert "brain of brain" in taken.said
+
+
+def test_what_the_references_image_cuts_off_is_found_in_the_sequence_itself(head, brain, monkeypatch):
+    """A reference of the lower slices only: above, the sequence's own brain is looked for; below, the reference's holds."""
+    own = np.roll(brain.mask, 3, axis=0)
+    monkeypatch.setattr(brain_extraction, "extract", lambda *_: own)
+    low = Grid((*brain.grid.shape[:2], 24), brain.grid.affine)
+    reference = Reference(Volume(brain.data[:, :, :24], low, "low", brain.mask[:, :, :24]))
+    taken = BrainExtraction().apply(head, Context(reference=reference))
+    assert brain.mask[:, :, 23].any()
+    np.testing.assert_array_equal(taken.volume.mask[:, :, :24], brain.mask[:, :, :24])
+    np.testing.assert_array_equal(taken.volume.mask[:, :, 24:], own[:, :, 24:])
+    assert "beyond its image found by deepbet" in taken.said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in program is a script")

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.params import param
-from ...core.volume import Volume
+from ...core.volume import Grid, Volume
 from ..brain_mask import estimate_brain_mask
+from ..field_of_view import FieldOfView, field_of_view
 from ..geometry import resample_mask
 from ..step import Context, Step, StepResult
 from .extractors import BACKENDS, extract
@@ -26,7 +27,7 @@ class BrainExtraction(Step):
 
     Scans that are skull-stripped already are recognised (one constant value around the brain) and only get their mask. Further
     sequences of a patient that were aligned to a reference take over the reference's brain: networks for brain extraction know T1
-    best.
+    best. Where the reference's image cuts the brain off, what the sequence shows beyond is found in the sequence itself.
     """
 
     ID = "brain_extraction"
@@ -45,10 +46,27 @@ class BrainExtraction(Step):
             return _cut(volume, found.mask, "already skull-stripped: " + found.origin, ())
         reference = context.reference
         if self.from_reference and reference is not None and reference.volume.mask is not None:
-            mask = resample_mask(reference.volume.mask, reference.volume.grid, volume.grid)
-            return _cut(volume, mask, f"brain of {reference.volume.name}, the patient's reference", ())
+            return self._from_reference(volume, reference.volume, context)
         mask = extract(self.backend, volume, context.progress)
         return _cut(volume, mask, f"found by {self.backend}", _check_size(mask, volume))
+
+    def _from_reference(self, volume: Volume, reference: Volume, context: Context) -> StepResult:
+        assert reference.mask is not None
+        mask = resample_mask(reference.mask, reference.grid, volume.grid)
+        origin = f"brain of {reference.name}, the patient's reference"
+        beyond = _beyond(field_of_view(reference.mask, reference.grid), volume.grid)
+        if not beyond.any():
+            return _cut(volume, mask, origin, ())
+        mask |= extract(self.backend, volume, context.progress) & beyond
+        return _cut(volume, mask, f"{origin}; beyond its image found by {self.backend}", ())
+
+
+def _beyond(view: FieldOfView, grid: Grid) -> NDArray[np.bool_]:
+    """The voxels of a grid of which a field of view tells nothing."""
+    if view.whole:
+        return np.zeros(grid.shape, np.bool_)
+    index = np.indices(grid.shape).reshape(3, -1)
+    return np.asarray(~view.holds(grid.to_world(index.T)).reshape(grid.shape))
 
 
 def _cut(volume: Volume, mask: NDArray[np.bool_], origin: str, findings: tuple[Finding, ...]) -> StepResult:

@@ -22,6 +22,7 @@ from ...core.progress import Progress
 from ...core.volume import Grid, Volume
 from ...io.displacement import read_displacements
 from ..field_of_view import field_of_view
+from ..geometry import resample_mask
 from ..warp import STEP_MM, DisplacementField, Warp, invert
 
 _CHILD = """
@@ -42,7 +43,7 @@ _SMOOTHING = "-s 1.732vox 0.707vox"
 """greedy's own: of each step, and of the whole deformation."""
 
 _MARGIN_MM = 8.0
-"""How far around the template's brain is looked, and the inverse is solved."""
+"""How far around the template's brain is looked, and around both brains the inverse is solved."""
 
 _ALIKE, _UNLIKE = "NCC 2x2x2", "NMI"
 """Measures for images of the same contrast (correlation in patches of 5 voxels), and of any two."""
@@ -98,7 +99,7 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
     Returns
     -------
     Warp
-        On the grid of `fixed`; the inverse is solved on its brain and 8 mm around it, to 0.02 mm at every voxel.
+        On the grid of `fixed`; the inverse is solved on both brains and 8 mm around them, to 0.02 mm at every voxel.
 
     Raises
     ------
@@ -115,21 +116,25 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
         _run(words, folder, sum(_WARP_ROUNDS), progress.part(0.0, 0.9))
         forward = DisplacementField(*read_displacements(folder / "warp.nii.gz", STEP_MM))
         guess, _ = read_displacements(folder / "inverse.nii.gz", STEP_MM)
-    region = _around(fixed)
+    brains = _brain(fixed) | resample_mask(_brain(moving), moving.grid, fixed.grid, matrix)
+    region = _around(brains, fixed.grid)
     return Warp(forward, invert(forward, guess * STEP_MM, region, progress.part(0.9, 1.0)))
 
 
-def _around(volume: Volume) -> NDArray[np.bool_]:
-    assert volume.mask is not None
-    return np.asarray(distance_transform_edt(~volume.mask, sampling=volume.grid.spacing) <= _MARGIN_MM)
+def _brain(volume: Volume) -> NDArray[np.bool_]:
+    return volume.mask if volume.mask is not None else volume.data != 0
+
+
+def _around(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    return np.asarray(distance_transform_edt(~mask, sampling=grid.spacing) <= _MARGIN_MM)
 
 
 def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> str:
     """Write the images; the words that name them. Only what `moving` shows is looked at."""
-    brain = moving.mask if moving.mask is not None else moving.data != 0
+    brain = _brain(moving)
     low, high = np.percentile(moving.data[brain], _CLIP)
     clipped = np.where(brain, np.clip((moving.data - low) / max(high - low, 1e-12), 0.0, 1.0), 0.0)
-    region = _around(fixed)
+    region = _around(_brain(fixed), fixed.grid)
     places = fixed.grid.to_world(np.argwhere(region)) @ matrix[:3, :3].T + matrix[:3, 3]
     region[region] = field_of_view(brain, moving.grid).holds(places)
     _write(folder / "fixed.nii", fixed.data, fixed.grid)

@@ -30,6 +30,9 @@ _REGISTERED_DICE = 0.88
 _REGISTERED_MM = 0.01
 """... and its upright grid has whole-mm voxels and origin to this precision, as resampled scans have and scanners' never."""
 
+_NEARLY_ALL = 0.995
+"""What is missing of a brain is told only when it is more than this leaves."""
+
 _POOR_DICE = 0.85
 """Brains overlap less than this with the template's after an affine registration only when it, or the brain mask, went wrong."""
 
@@ -168,7 +171,7 @@ def _shown(volume: Volume, way: Way) -> NDArray[np.bool_] | None:
 def _said(outcome: Mapping[str, Any]) -> str:
     closeness = f"correlation {outcome['ncc']:.3f} ({outcome['ncc_smooth']:.3f} blurred)"
     said = f"{outcome['origin']}; brain overlap with the template {outcome['dice']:.3f}, {closeness}"
-    if "shown" not in outcome:
+    if outcome.get("shown", 1.0) > _NEARLY_ALL:
         return said
     return f"{said}; it shows {100 * outcome['shown']:.1f} % of the brain: there {outcome['dice_shown']:.3f} and {outcome['ncc_shown']:.3f}"
 
