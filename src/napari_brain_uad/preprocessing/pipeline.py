@@ -147,8 +147,7 @@ def run_pipeline(
         if number < kept:
             run = earlier[number]
         else:
-            before = runs[-1].result.volume if runs else volume
-            run = _timed(step, before, Context(reference, recorded[number], warp, part))
+            run = _timed(step, runs[-1].result.volume if runs else volume, Context(reference, recorded[number], warp, part))
         runs.append(run)
         done += step.SHARE
         if on_step is not None:
