@@ -47,9 +47,23 @@ def seconds_a_step() -> float:
         return (time.perf_counter() - start) / 5
 
 
+def writing(folder: Path) -> bool:
+    """Whether a file is under way, or was when the training ended: those have names with a dot in front."""
+    return any(path.name.startswith(".") for path in folder.iterdir())
+
+
+def wait_for_a_write(folder: Path, seconds: float) -> None:
+    """Return as soon as a file is under way that is not left over from a training killed before."""
+    left_over = {path.name for path in folder.iterdir()}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        if any(path.name.startswith(".") and path.name not in left_over for path in folder.iterdir()):
+            return
+
+
 def main(folder: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
-    longest = 3 * seconds_a_step()
+    step_seconds = seconds_a_step()
     rng = np.random.default_rng(seed)
     found = {"kills": 0, "step": 0, "in_a_write": 0, "without": 0}
     while found["kills"] < kills:
@@ -59,16 +73,19 @@ def main(folder: Path, kills: int, seed: int) -> None:
             train(folder, started)
             os._exit(1)
         os.close(started)
-        # Every fifth is killed while it starts, the others while they train.
-        if found["kills"] % 5:
+        # Of five, one is killed while it starts, two while they train, and two while they write, however fast this disk is.
+        kind = found["kills"] % 5
+        if kind:
             os.read(waiting, 1)
-        time.sleep(float(rng.uniform(0.0, longest)))
+        time.sleep(float(rng.uniform(0.0, 3 * step_seconds)))
+        if kind > 2:
+            wait_for_a_write(folder, 100 * step_seconds)
         os.close(waiting)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), "the training ended by itself"
         found["kills"] += 1
-        found["in_a_write"] += any(path.name.startswith(".") for path in folder.iterdir())
+        found["in_a_write"] += writing(folder)
         if not (folder / "checkpoint.json").exists():
             assert found["step"] == 0, "a checkpoint is gone"
             found["without"] += 1
