@@ -22,7 +22,7 @@ from napari_brain_uad.core.errors import BrainUADError, InputError, ModelError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.io.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from napari_brain_uad.workflows import models
-from napari_brain_uad.workflows.detect import detect, load_detector
+from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.models import (
     default_model,
     export_model,
@@ -34,6 +34,7 @@ from napari_brain_uad.workflows.models import (
     user_dir,
 )
 from napari_brain_uad.workflows.recommend import recommend
+from napari_brain_uad.workflows.score import load_detector
 
 SHAPE = (10, 12, 8)
 GRID = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))

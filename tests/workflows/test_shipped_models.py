@@ -13,10 +13,11 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
-from napari_brain_uad.workflows.detect import detect, score_volume
+from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.models import model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.recommend import recommend
 from napari_brain_uad.workflows.samples import sample
+from napari_brain_uad.workflows.score import score_volume
 
 EXPECTED = {"strega", "vae"}
 

@@ -13,6 +13,7 @@ Conventions (nothing else in the project states them again)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,12 @@ class Grid:
     def as_dict(self) -> dict[str, Any]:
         """The grid as plain JSON data."""
         return {"shape": list(self.shape), "affine": self.affine.tolist(), "orientation": self.axcodes}
+
+    @classmethod
+    def from_dict(cls, about: Mapping[str, Any]) -> Grid:
+        """The inverse of `as_dict`, exactly."""
+        i, j, k = (int(n) for n in about["shape"])
+        return cls((i, j, k), np.array(about["affine"], dtype=np.float64))
 
 
 def closest_axes(affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

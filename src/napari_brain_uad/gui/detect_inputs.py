@@ -124,10 +124,10 @@ class DetectInputs(QWidget):
         """Read and check a model file in the background, then take it; what is wrong with it goes to `failed`."""
         method = self.method.info.id
 
-        def read(_progress: Progress) -> Model:
-            from ..workflows.detect import load_detector
+        def read(progress: Progress) -> Model:
+            from ..workflows.scoring_process import load_apart
 
-            load_detector(method, model=path)
+            load_apart(method, path, progress)
             return find_model(path)
 
         def take(model: Model) -> None:

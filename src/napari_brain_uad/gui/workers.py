@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..core.errors import Cancelled
 from ..core.progress import Progress
+from ..workflows.place import learned_methods_apart
 
 T = TypeVar("T")
 
@@ -100,7 +101,8 @@ class Job(QObject):
     def _work(self, job: Callable[[Progress], Any]) -> None:
         result, error = None, None
         try:
-            result = job(self._progress)
+            with learned_methods_apart():
+                result = job(self._progress)
             # A job that finished after the user cancelled has still been cancelled.
             self._progress.check()
         except Exception as caught:  # noqa: BLE001  # the thread's outermost frame: everything is handed to `on_error`

@@ -23,10 +23,8 @@ from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from .compare_command import compare_command
 from .compare_table import Row, table_row
-from .detect import load_detector
-from .devices import resolve_device
 from .load import MaskInput, as_mask, load
-from .map_cache import ScoredMap, scored_map
+from .map_cache import ScoredMap, scored_volume
 from .method_spec import MethodSpec, parse_specs
 from .parallel import in_processes
 from .ready import AUTO, Ready, make_ready
@@ -333,9 +331,17 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun | BrainUADError:
 
 
 def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
-    used = resolve_device(job.given.device, method_class(job.spec.method).INFO.devices).name
-    detector = load_detector(job.spec.method, params=job.spec.params(), model=job.spec.model or None, sequence=volume.sequence, device=used)
-    return scored_map(detector, volume, device=job.given.device, seed=job.given.seed, use_cache=job.given.use_cache, progress=progress)
+    spec, given = job.spec, job.given
+    return scored_volume(
+        volume,
+        spec.method,
+        params=spec.params(),
+        model=spec.model or None,
+        device=given.device,
+        seed=given.seed,
+        use_cache=given.use_cache,
+        progress=progress,
+    )
 
 
 def _healthy(job: _Job, progress: Progress) -> HealthyScores:

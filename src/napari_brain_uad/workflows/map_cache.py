@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from ..core.progress import Progress
 from ..core.provenance import array_sha256, state_sha256, versions
 from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
+from ..detectors.registry import method_class
 from ..io.atomic import atomic_path
 from ..preprocessing.cache import cache_dir, prune
-from .detect import score_with
 from .devices import resolve_device
 from .measure import Measured
+from .place import goes_apart
+from .score import ParamsInput, load_detector, model_for, score_with, with_model
 
 _DECIDING = ("core", "detectors", "scoring", "preprocessing")
 """The packages whose code decides what a map holds."""
@@ -50,6 +52,47 @@ class ScoredMap:
     cached: bool
 
 
+def scored_volume(
+    volume: Volume,
+    method: str,
+    *,
+    params: ParamsInput = None,
+    model: str | Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> ScoredMap:
+    """The raw map of a prepared volume by a method's id, from the cache when it is there; its provenance names the model.
+
+    Within `place.learned_methods_apart`, a method that computes with torch does so in a process of its own.
+
+    Parameters
+    ----------
+    volume : Volume
+        Ready for the method, with its brain mask.
+    method, params, model, device, seed
+        As in `detect`.
+    use_cache : bool
+        Look for the map, and keep it.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        As `detect`; InputError too if the cache's folder cannot be written.
+    """
+    if goes_apart(method):
+        from .scoring_process import ScoringJob, scored_apart
+
+        job = ScoringJob.of(method, params, model, device=device, seed=seed, use_cache=use_cache)
+        return scored_apart(job, volume, progress or Progress())
+    used = model_for(method, model, volume.sequence)
+    place = resolve_device(device, method_class(method).INFO.devices).name
+    detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
+    scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=progress)
+    return replace(scored, map=with_model(scored.map, used))
+
+
 def scored_map(
     detector: Detector,
     volume: Volume,
@@ -64,7 +107,7 @@ def scored_map(
     Parameters
     ----------
     detector : Detector
-        Loaded, see `workflows.detect.load_detector`.
+        Loaded, see `workflows.score.load_detector`.
     volume : Volume
         Ready for the method, with its brain mask.
     use_cache : bool
@@ -73,10 +116,10 @@ def scored_map(
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        As `workflows.detect.score_volume`; InputError too if the cache's folder cannot be written.
+        As `workflows.score.score_volume`; InputError too if the cache's folder cannot be written.
     """
     path = cache_dir("maps") / f"{map_key(detector, volume, device=device, seed=seed)}.npz"
-    kept = _find(path, volume) if use_cache else None
+    kept = stored_map(path, volume) if use_cache else None
     if kept is not None:
         (progress or Progress()).update(1.0, f"{detector.INFO.name}: scored before, taken from the cache")
         return kept
@@ -84,7 +127,8 @@ def scored_map(
         amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
     scored = ScoredMap(amap, measured.seconds, measured.peak_bytes, False)
     if use_cache:
-        _store(path, scored)
+        store_map(path, scored)
+        prune(path.parent)
     return scored
 
 
@@ -117,7 +161,8 @@ def _code_sha256() -> str:
     return digest.hexdigest()
 
 
-def _store(path: Path, scored: ScoredMap) -> None:
+def store_map(path: Path, scored: ScoredMap) -> None:
+    """Write a map and what it took as one ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     amap = scored.map
     about = {
@@ -132,10 +177,9 @@ def _store(path: Path, scored: ScoredMap) -> None:
     bits = np.packbits(amap.mask.ravel(order="F"))
     with atomic_path(path) as temporary:
         np.savez(temporary, score=amap.score, mask=bits, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
-    prune(path.parent)
 
 
-def _find(path: Path, volume: Volume) -> ScoredMap | None:
+def stored_map(path: Path, volume: Volume) -> ScoredMap | None:
     """The map kept in a file, or None; a damaged file is removed and counts as none. Names and source are those of `volume`."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..detectors.registry import METHODS, method_class
-from .models import default_model
+from .models import default_model, list_models, no_model
 
 _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "FLAIR": (("threshold", "lesions are bright on FLAIR, and this scored best on the FLAIR scans measured here"),),
@@ -55,3 +55,10 @@ def recommend_learned(sequence: str | None) -> str | None:
     trainable = [method for method in METHODS if method_class(method).INFO.trainable]
     known = [method for method in sorted(trainable, key=lambda method: method != "strega") if default_model(method, sequence) is not None]
     return known[0] if known else None
+
+
+def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
+    """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can."""
+    if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
+        return "", ""
+    return f"no model for {sequence}" if list_models(method) else "needs training", str(no_model(method, sequence))

@@ -22,8 +22,8 @@ from ..detectors.registry import method_class
 from ..io.checkpoint import checkpoint_files, save_checkpoint
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
-from .detect import ParamsInput
 from .devices import Device, resolve_device
+from .score import ParamsInput
 from .training_data import OpenedData, TrainingData, open_data, open_scans
 from .training_record import claim, record_of
 

@@ -17,8 +17,8 @@ from ..detectors._base import BaseDetector
 from ..preprocessing.presets import preset
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession
-from .detect import ParamsInput
 from .estimate import Estimate, duration_words, preparation_seconds, told
+from .score import ParamsInput
 from .train import TrainingInput, prepared_detector
 from .training_data import TrainingData, describe, first_scan
 

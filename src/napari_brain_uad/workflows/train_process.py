@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -28,13 +26,13 @@ from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError
 from ..core.progress import Progress
 from ..io.checkpoint import checkpoint_files
 from ..training.session import TrainingUpdate
+from .child import Voice, end_soon, own_output, start_child, why_died
 from .train import is_first_process, train
 from .training_data import TrainingData
 
 _MODULE = "napari_brain_uad.workflows.train_process"
-_GRACE_EARLY, _GRACE, _LAST_RESORT = 1.5, 30.0, 120.0
-"""Seconds that a cancelled child has to end by itself: before it has learned anything, while it may have to write a checkpoint, and
-when its parent is gone."""
+_GRACE_EARLY, _GRACE = 1.5, 30.0
+"""Seconds that a cancelled child has to end by itself: before it has learned anything, and while it may have to write a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +135,7 @@ class TrainingProcess:
 
     def start(self) -> None:
         """Start the child; once only."""
-        # On a busy machine, threads that spin while they wait keep those they wait for from running: steps a hundred times as long.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, self.job.to_json()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        self._child, errors = start_child(_MODULE, self.job.to_json())
         self._events.put(TrainingEvent("message", message="Starting a process for the training"))
         self._reader = threading.Thread(target=self._read, args=(self._child, errors), name="training events", daemon=True)
         self._reader.start()
@@ -190,51 +178,21 @@ class TrainingProcess:
                 self._events.put(event)
             code = child.wait()
             if not ended:
-                errors.seek(0)
-                said = errors.read().decode(errors="replace").strip().splitlines()
-                self._events.put(self._died(code, said[-1] if said else ""))
+                self._events.put(self._died(*why_died(code, errors)))
         child.stdout.close()
         with suppress(OSError):
             child.stdin.close()
 
-    def _died(self, code: int, said: str) -> TrainingEvent:
+    def _died(self, why: str, memory: bool) -> TrainingEvent:
         if self._cancelled_at is not None:
             return TrainingEvent("cancelled")
-        if code == -getattr(signal, "SIGKILL", 9):
-            why = "the system ended it, most likely because memory ran out"
+        fix = "Resume it from its checkpoint; if it happens again, report this as a defect"
+        if memory:
             fix = "Choose smaller batches or slices, close other programs, and resume it from its checkpoint"
-        else:
-            why = said or f"it ended with code {code}"
-            fix = "Resume it from its checkpoint; if it happens again, report this as a defect"
         return TrainingEvent("failed", what="The training stopped unexpectedly", why=why, fix=fix)
 
 
-class _Voice:
-    """The child's end: says events, one line each, for as long as somebody listens."""
-
-    def __init__(self, stream: IO[str] | None, progress: Progress) -> None:
-        self._stream, self._progress = stream, progress
-        self._last = 0.0
-        self._lock = threading.Lock()
-
-    def say(self, kind: str, **more: Any) -> None:
-        if self._stream is None:
-            return
-        try:
-            with self._lock:
-                self._stream.write(json.dumps({"kind": kind, **more}) + "\n")
-                self._stream.flush()
-        except OSError:
-            self._stream = None
-            self._progress.cancel()
-
-    def hear(self, fraction: float, message: str) -> None:
-        """A `core.progress.Listener`."""
-        now = time.monotonic()
-        if message or now - self._last > 0.2:
-            self._last = now
-            self.say("message", fraction=fraction, message=message)
-
+class _Voice(Voice):
     def update(self, update: TrainingUpdate) -> None:
         """What `train` reports."""
         pictures = None
@@ -255,19 +213,17 @@ def _event(line: bytes) -> TrainingEvent:
         return TrainingEvent("update", update=TrainingUpdate(**values, pictures=pictures))
     if told["kind"] == "done":
         return TrainingEvent("done", model=Path(told["model"]))
-    return TrainingEvent(**told)
+    return TrainingEvent(**{name: value for name, value in told.items() if name != "error"})
 
 
 def main(job_text: str) -> int:
     """Run a job in this process, the child; its exit code."""
-    # What libraries print must not get between the events.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    progress = Progress(lambda fraction, message: voice.hear(fraction, message))
+    events = own_output()
     job = TrainingJob.from_json(job_text)
     # Of several processes, which Fabric starts from this one with the same command, the first listens and speaks.
     first = is_first_process(job.devices * job.nodes)
-    voice = _Voice(events if first else None, progress)
+    voice = _Voice(events if first else None)
+    progress = voice.progress
     if first:
         threading.Thread(target=_listen, args=(progress,), name="parent", daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches parent and child; the parent decides
@@ -291,26 +247,17 @@ def main(job_text: str) -> int:
         voice.say("cancelled")
         return error.exit_code
     except MemoryError:
-        return _failed(
-            voice, DeviceError("The training ran out of memory", fix="Use fewer scans or smaller slices, or close other programs")
-        )
+        return voice.failed(DeviceError("The training ran out of memory", fix="Use fewer scans or smaller slices, or close other programs"))
     except BrainUADError as error:
-        return _failed(voice, error)
+        return voice.failed(error)
     voice.say("done", model=str(checkpoint_files(Path(job.out))[0]))
     return 0
-
-
-def _failed(voice: _Voice, error: BrainUADError) -> int:
-    voice.say("failed", what=error.what, why=error.why, fix=error.fix)
-    return error.exit_code
 
 
 def _listen(progress: Progress) -> None:
     """Cancel when told so, or when the parent is gone."""
     sys.stdin.readline()
-    progress.cancel()
-    time.sleep(_LAST_RESORT)
-    os._exit(1)
+    end_soon(progress)
 
 
 if __name__ == "__main__":
