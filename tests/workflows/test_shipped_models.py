@@ -14,10 +14,10 @@ from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.workflows.detect import detect
+from napari_brain_uad.workflows.map_cache import scored_volume
 from napari_brain_uad.workflows.models import model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.recommend import recommend
 from napari_brain_uad.workflows.samples import sample
-from napari_brain_uad.workflows.score import score_volume
 
 EXPECTED = {"strega", "vae"}
 
@@ -76,7 +76,7 @@ def test_strega_beats_raw_intensity_on_real_lesions(shared_data, people, sequenc
         volume, truth = _scan(shared_data / person, sequence)
         assert volume.mask is not None
         for method, found in best.items():
-            dice = Curves(score_volume(volume, method).score, truth, volume.mask).best_dice()
+            dice = Curves(scored_volume(volume, method, use_cache=False).map.score, truth, volume.mask).best_dice()
             assert dice is not None
             found.append(dice[0])
     assert np.mean(best["strega"]) >= least * np.mean(best["thresh-raw"])

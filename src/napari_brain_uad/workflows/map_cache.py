@@ -116,7 +116,7 @@ def scored_map(
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        As `workflows.score.score_volume`; InputError too if the cache's folder cannot be written.
+        As `scored_volume`; InputError too if the cache's folder cannot be written.
     """
     path = cache_dir("maps") / f"{map_key(detector, volume, device=device, seed=seed)}.npz"
     kept = stored_map(path, volume) if use_cache else None

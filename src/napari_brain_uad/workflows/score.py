@@ -56,26 +56,8 @@ def _on(device: str, detector: Detector) -> Detector:
     return detector
 
 
-def score_volume(
-    volume: Volume,
-    method: str,
-    *,
-    params: ParamsInput = None,
-    model: str | Path | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> AnomalyMap:
-    """The slow half of `detect`: the raw anomaly map of a prepared volume, its provenance completed."""
-    used = model_for(method, model, volume.sequence)
-    place = resolve_device(device, method_class(method).INFO.devices).name
-    detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
-    amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
-    return with_model(amap, used)
-
-
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
-    """`score_volume` with a detector that is loaded already."""
+    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`."""
     used = resolve_device(device, detector.INFO.devices)
     detector.device = used.name
     amap = detector.score(volume, seed=seed, progress=progress or Progress())
