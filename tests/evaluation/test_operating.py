@@ -8,11 +8,11 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
 from napari_brain_uad.evaluation.operating import (
+    HealthyLevels,
     HealthyScores,
     ThresholdMode,
     fixed,
     flagged_on_average,
-    healthy_volume_threshold,
     shared_threshold,
 )
 from napari_brain_uad.postprocessing.params import PostParams
@@ -39,7 +39,7 @@ def toy() -> AnomalyMap:
 @pytest.mark.parametrize("round_to", [0.0, 0.5])
 def test_same_volume_on_healthy_scans_by_trying_every_threshold(volume_ml: float, round_to: float) -> None:
     given = healthy(1, round_to)
-    found = healthy_volume_threshold(volume_ml, given)
+    found = HealthyLevels(given).threshold(volume_ml)
 
     def flagged(threshold: float) -> float:
         return sum((scan > threshold).sum() * ml for scan, ml in zip(given.scores, given.voxel_ml, strict=True)) / 3
@@ -53,7 +53,7 @@ def test_same_volume_on_healthy_scans_by_trying_every_threshold(volume_ml: float
 def test_two_methods_then_raise_the_same_false_alarm() -> None:
     raw = healthy(3)
     other = HealthyScores(tuple(np.exp(3 * scan).astype(np.float32) for scan in raw.scores), raw.voxel_ml)
-    volumes = [flagged_on_average(healthy_volume_threshold(0.2, given).value, given) for given in (raw, other)]
+    volumes = [flagged_on_average(HealthyLevels(given).threshold(0.2).value, given) for given in (raw, other)]
     assert volumes[0] == pytest.approx(volumes[1])
     assert volumes[0] == pytest.approx(0.2, abs=0.003)
 

@@ -120,24 +120,44 @@ def shared_threshold(
         If the rule needs a ground truth or healthy scans and has none.
     """
     if mode.healthy_ml is not None:
-        return healthy_volume_threshold(mode.healthy_ml, healthy)
+        return HealthyLevels(healthy).threshold(mode.healthy_ml)
     own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
     return find_threshold(amap, own, filtered, truth=truth, healthy=None if healthy is None else healthy.scores)
 
 
-def healthy_volume_threshold(volume_ml: float, healthy: HealthyScores | None) -> Threshold:
-    """Lowest score of the healthy scans' voxels above which at most `volume_ml` a scan lies on average, before regions are dropped."""
-    if healthy is None or not any(scan.size for scan in healthy.scores):
-        raise InputError(f"Threshold '{HEALTHY_ML}'", why="it needs healthy scans, none were given", fix="Give some or choose another rule")
-    scores = np.concatenate(healthy.scores)
-    volumes = np.repeat(healthy.voxel_ml, [scan.size for scan in healthy.scores])
-    levels, level_of = np.unique(scores, return_inverse=True)
-    at_level = np.bincount(level_of, weights=volumes)
-    above = at_level[::-1].cumsum()[::-1] - at_level
-    allowed = volume_ml * len(healthy.scores)
-    value = float(levels[np.flatnonzero(above <= allowed * (1 + 1e-9) + 1e-9)[0]])
-    scans = "1 healthy scan" if len(healthy.scores) == 1 else f"each of {len(healthy.scores)} healthy scans on average"
-    return Threshold(value, ThresholdRule("value", value), f"flags {volume_ml:g} ml in {scans}")
+class HealthyLevels:
+    """Healthy scores sorted once, for the threshold of every false-positive volume.
+
+    Parameters
+    ----------
+    healthy : HealthyScores or None
+        The scores.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+
+    def __init__(self, healthy: HealthyScores | None) -> None:
+        if healthy is None or not any(scan.size for scan in healthy.scores):
+            why = "it needs healthy scans, none were given"
+            raise InputError(f"Threshold '{HEALTHY_ML}'", why=why, fix="Give some or choose another rule")
+        scores = np.concatenate(healthy.scores)
+        volumes = np.repeat(healthy.voxel_ml, [scan.size for scan in healthy.scores])
+        self._levels, level_of = np.unique(scores, return_inverse=True)
+        at_level = np.bincount(level_of, weights=volumes)
+        self._above = at_level[::-1].cumsum()[::-1] - at_level
+        self._scans = len(healthy.scores)
+
+    def threshold(self, volume_ml: float) -> Threshold:
+        """Lowest score of the voxels above which at most `volume_ml` a scan lies on average, before regions are dropped."""
+        allowed = volume_ml * self._scans * (1 + 1e-9) + 1e-9
+        # The volume above a score falls as the score rises: the first level that keeps to what is allowed.
+        first = self._above.size - int(np.searchsorted(self._above[::-1], allowed, side="right"))
+        value = float(self._levels[first])
+        scans = "1 healthy scan" if self._scans == 1 else f"each of {self._scans} healthy scans on average"
+        return Threshold(value, ThresholdRule("value", value), f"flags {volume_ml:g} ml in {scans}")
 
 
 def fixed(post: PostParams, threshold: Threshold) -> PostParams:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Labels, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
 
@@ -19,18 +17,14 @@ from . import workers
 from .detect_job import Request
 from .device_choice import DeviceChoice
 from .forms import Fold, IntBox, ParamsForm, row_label
-from .layer_box import LayerBox, is_mask, is_scan
-from .layers import fits, mask_of, volume_of
 from .messages import wrapping_label
 from .method_box import MethodBox
 from .model_row import ModelRow
+from .scan_inputs import ScanInputs
 from .settings import last_folder, remember
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-_TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
-_BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
 
 
 class DetectInputs(QWidget):
@@ -53,9 +47,8 @@ class DetectInputs(QWidget):
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.scan = LayerBox(viewer, is_scan)
-        self.brain = LayerBox(viewer, is_mask, none="None")
-        self.truth = LayerBox(viewer, is_mask, none="None")
+        self._scans = ScanInputs(viewer, self)
+        self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
         self.facts, self.checks = wrapping_label(), wrapping_label()
         self.method = MethodBox()
         self.model = ModelRow()
@@ -64,7 +57,6 @@ class DetectInputs(QWidget):
         self.seed = IntBox()
         self.seed.setMinimum(0)
         self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
-        self._declined: set[LayerBox] = set()
         self._sequence: str | None = None
         self._lay_out()
         self._connect()
@@ -78,7 +70,7 @@ class DetectInputs(QWidget):
         InputError
             If the chosen layer holds no 3-D image.
         """
-        return None if self.scan.layer is None else volume_of(self.scan.layer)
+        return self._scans.volume()
 
     def request(self) -> Request:
         """Everything as it stands.
@@ -94,13 +86,14 @@ class DetectInputs(QWidget):
         info = self.method.info
         if info.trainable and self.model.path is None:
             raise no_model(info.id, volume.sequence)
-        mask, truth = self.brain.layer, self.truth.layer
+        mask, mask_file = self._scans.mask(self.brain, volume, "brain mask")
+        truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
         return Request(
             volume=volume,
-            mask=None if mask is None else mask_of(mask, volume.grid, "brain mask"),
-            truth=None if truth is None else mask_of(truth, volume.grid, "ground truth"),
-            mask_file=_file_of(mask),
-            truth_file=_file_of(truth),
+            mask=mask,
+            truth=truth,
+            mask_file=mask_file,
+            truth_file=truth_file,
             method=info.id,
             params=self.form.value(),
             model=self.model.path if info.trainable else None,
@@ -139,8 +132,7 @@ class DetectInputs(QWidget):
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
-        for box in (self.scan, self.brain, self.truth):
-            box.disconnect_viewer()
+        self._scans.disconnect_viewer()
 
     def _show_models(self) -> None:
         info = self.method.info
@@ -163,27 +155,6 @@ class DetectInputs(QWidget):
         if name:
             self.set_model(Path(name))
 
-    def _scan_chosen(self) -> None:
-        self._declined.clear()
-        self._suggest()
-        self.scan_changed.emit()
-
-    def _suggest(self) -> None:
-        """Take a mask or a truth that lies on the scan's grid and says so by its name; drop one that lies elsewhere."""
-        try:
-            volume = self.volume()
-        except InputError:
-            return
-        for box, name in ((self.truth, _TRUTH), (self.brain, _BRAIN)):
-            if volume is None or (box.layer is not None and not fits(box.layer, volume.grid)):
-                box.choose(None)
-            if volume is None or box.layer is not None or box in self._declined:
-                continue
-            labels = (layer for layer in box.layers() if isinstance(layer, Labels))
-            found = [layer for layer in labels if name.search(layer.name) and fits(layer, volume.grid)]
-            if len(found) == 1:
-                box.choose(found[0])
-
     def _method_changed(self) -> None:
         info = self.method.info
         old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
@@ -194,10 +165,7 @@ class DetectInputs(QWidget):
         self.method_changed.emit()
 
     def _connect(self) -> None:
-        self.scan.layer_changed.connect(self._scan_chosen)
-        for box in (self.brain, self.truth):
-            box.listed.connect(self._suggest)
-            box.activated.connect(lambda _index, box=box: self._declined.add(box) if box.layer is None else None)
+        self._scans.scan_changed.connect(self.scan_changed)
         self.method.changed.connect(self._method_changed)
         self._device.failed.connect(self.failed.emit)
         self.model.button.clicked.connect(self._choose_model)
@@ -205,10 +173,6 @@ class DetectInputs(QWidget):
         self.model.asked.connect(self.asked.emit)
 
     def _lay_out(self) -> None:
-        for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
-            box.setAccessibleName(name)
-        self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
-        self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
         self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
         self.checks.setObjectName("checks")
         self.checks.setStyleSheet("#checks { border-left: 4px solid #e0a030; padding-left: 6px; }")
@@ -239,9 +203,3 @@ class DetectInputs(QWidget):
             Fold("Advanced", advanced),
         ):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)
-
-
-def _file_of(layer: Layer | None) -> Path | None:
-    """The file a layer was opened from."""
-    path = None if layer is None else layer.source.path
-    return Path(path) if path else None

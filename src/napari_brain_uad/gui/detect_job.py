@@ -136,19 +136,19 @@ def _command(request: Request, amap: AnomalyMap) -> str:
     brain, file = request.mask, request.mask_file
     if brain is None and request.volume.mask is not None:
         # The scan brought its mask along (a sample): the command line has to be given the file.
-        brain, file = request.volume.mask, _beside(request.volume, "brainmask")
+        brain, file = request.volume.mask, beside(request.volume, "brainmask")
     return detect_command(
         amap,
         PostParams(),
         scan=request.volume,
-        mask=_as_file(brain, file, request.volume, "brain mask"),
-        truth=_as_file(request.truth, request.truth_file or _beside(request.volume, "truth"), request.volume, "ground truth"),
+        mask=as_file(brain, file, request.volume, "brain mask"),
+        truth=as_file(request.truth, request.truth_file or beside(request.volume, "truth"), request.volume, "ground truth"),
         model=None if request.model is None else name_of(request.model),
         device=request.device,
     )
 
 
-def _beside(volume: Volume, what: str) -> Path | None:
+def beside(volume: Volume, what: str) -> Path | None:
     """Where a scan's "brainmask" or "truth" lies, if it lies beside it under the usual name."""
     path = None if volume.source is None else volume.source.path
     if path is None:
@@ -157,7 +157,7 @@ def _beside(volume: Volume, what: str) -> Path | None:
     return file if file.is_file() else None
 
 
-def _as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
+def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
     """The file in place of the array, if it still holds the same mask: a layer may have been painted since it was opened."""
     from ..workflows.load import load_mask
 

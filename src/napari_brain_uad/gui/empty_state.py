@@ -18,7 +18,7 @@ from .settings import last_folder
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_FILTER = "Brain scans (*.nii *.nii.gz *.mgz *.mgh *.hdr)"
+FILTER = "Brain scans (*.nii *.nii.gz *.mgz *.mgh *.hdr)"
 
 
 class EmptyState(QFrame):
@@ -71,7 +71,7 @@ class EmptyState(QFrame):
             self.failed.emit(error)
 
     def _choose_file(self) -> None:
-        files, _ = QFileDialog.getOpenFileNames(self, "Open a brain scan", str(last_folder()), _FILTER)
+        files, _ = QFileDialog.getOpenFileNames(self, "Open a brain scan", str(last_folder()), FILTER)
         open_files(self._viewer, map(Path, files))
 
 

@@ -177,6 +177,24 @@ class ParamsForm(QWidget):
         """The editor of one field."""
         return self._fields[name].editor
 
+    def hide_row(self, name: str) -> None:
+        """Leave out a field that has its place elsewhere; its value still counts."""
+        editor = self._fields[name].editor
+        rows = editor.parentWidget()
+        form = None if rows is None else rows.layout()
+        if isinstance(form, QFormLayout):
+            form.setRowVisible(editor, False)
+
+    def label(self, name: str) -> QLabel:
+        """The label of one field."""
+        editor = self._fields[name].editor
+        rows = editor.parentWidget()
+        form = None if rows is None else rows.layout()
+        label = form.labelForField(editor) if isinstance(form, QFormLayout) else None
+        if not isinstance(label, QLabel):
+            raise KeyError(name)
+        return label
+
     def _edited(self, *_: object) -> None:
         if not self._silent:
             self.changed.emit()

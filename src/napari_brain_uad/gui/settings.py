@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QSettings
 
-_DEFAULTS = {"method": "", "preset": "clinical", "device": "auto", "last_folder": "", "convention": "radiological"}
+_DEFAULTS = {"method": "", "compared": "", "preset": "clinical", "device": "auto", "last_folder": "", "convention": "radiological"}
 
 
 def _store() -> QSettings:
@@ -15,7 +15,7 @@ def _store() -> QSettings:
 
 
 def remembered(name: str) -> str:
-    """The remembered value of "method", "preset", "device", "last_folder" or "convention"; its default when there is none.
+    """The remembered value of "method", "compared", "preset", "device", "last_folder" or "convention"; its default when there is none.
 
     "method" is empty unless one was chosen against the recommendation.
 

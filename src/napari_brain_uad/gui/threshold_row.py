@@ -20,7 +20,7 @@ _RULES = {
 _PERCENTILE = 98.0
 
 
-class _ThresholdBox(FloatBox):
+class ShortBox(FloatBox):
     """Shows five digits; the value keeps them all until somebody types."""
 
     def textFromValue(self, v: float) -> str:
@@ -44,7 +44,7 @@ class ThresholdRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.number = _ThresholdBox()
+        self.number = ShortBox()
         self.number.setToolTip("A voxel is flagged when its score is above this number")
         self.rule = ComboBox()
         self.rule.setToolTip("How the threshold is found")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from ..postprocessing.params import PostParams
 from .docks import open_dock
@@ -107,15 +107,10 @@ class TuneLayout(QWidget):
         outer.addWidget(_scrolling(content))
 
     def _clean_up_page(self) -> QWidget:
-        rows = self.clean_up.widget("threshold").parentWidget()
-        form = None if rows is None else rows.layout()
-        if isinstance(form, QFormLayout):
-            # The threshold has its own place above.
-            form.setRowVisible(self.clean_up.widget("threshold"), False)
-            for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
-                label = form.labelForField(self.clean_up.widget(name))
-                if isinstance(label, QLabel):
-                    label.setText(words)
+        # The threshold has its own place above.
+        self.clean_up.hide_row("threshold")
+        for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
+            self.clean_up.label(name).setText(words)
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 6, 4, 4)

@@ -162,19 +162,26 @@ def settle(
         If the settings do not fit the map (a rule that needs a truth, say).
     """
     # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
-    from ..postprocessing.pipeline import filtered_score, postprocess
+    from ..postprocessing.pipeline import postprocess
 
     if prepared is None or prepared.key != key:
-        progress.update(0.0, "Filtering the score")
-        filtered = filtered_score(amap, post)
-        progress.update(0.7, "Sorting the score")
-        shown = np.ascontiguousarray(scored(*filtered).T)
-        shown_truth = None if truth is None else np.ascontiguousarray(truth.T)
-        prepared = Prepared(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
+        prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
     result = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
     return Settled(post, prepared, result, figures_of(amap, result, truth), np.ascontiguousarray(result.mask.T))
+
+
+def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:
+    """Filter and sort a map once, for every threshold that is tried on it; the arguments are those of `settle`."""
+    from ..postprocessing.pipeline import filtered_score
+
+    progress.update(0.0, "Filtering the score")
+    filtered = filtered_score(amap, post)
+    progress.update(0.7, "Sorting the score")
+    shown = np.ascontiguousarray(scored(*filtered).T)
+    shown_truth = None if truth is None else np.ascontiguousarray(truth.T)
+    return Prepared(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
 
 
 def figures_of(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None) -> Figures:

@@ -1,0 +1,39 @@
+"""The keys of the docks that look at regions: none of them is napari's, and the same one does the same in every dock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
+
+NEXT_REGION, PREVIOUS_REGION = "Alt+Right", "Alt+Left"
+THRESHOLD_UP, THRESHOLD_DOWN = "Ctrl+Alt+Up", "Ctrl+Alt+Down"
+HEATMAP, TRUTH, NEXT_METHOD = "Ctrl+Alt+H", "Ctrl+Alt+G", "Ctrl+Alt+M"
+PLANE_KEYS = {"Ctrl+1": "axial", "Ctrl+2": "coronal", "Ctrl+3": "sagittal"}
+
+COMPARE_WORDS = (
+    (f"{NEXT_REGION}, {PREVIOUS_REGION}", "next, previous region of the chosen method"),
+    (f"{THRESHOLD_UP}, {THRESHOLD_DOWN}", "threshold up, down"),
+    (HEATMAP, "heatmaps on and off"),
+    (TRUTH, "ground truth on and off"),
+    (NEXT_METHOD, "next method"),
+    (", ".join(PLANE_KEYS), ", ".join(PLANE_KEYS.values())),
+    ("click in a cell", "the crosshair goes there in every cell"),
+)
+
+
+def bind(widget: QWidget, keys: Mapping[str, Callable[[], object]]) -> None:
+    """Have keys do something wherever the focus is in the widget's window, as long as the widget is seen.
+
+    Qt passes no key to the shortcuts of a widget behind a tab, so docks in one tab area may share keys.
+    """
+    for key, action in keys.items():
+        QShortcut(QKeySequence(key), widget, context=Qt.ShortcutContext.WindowShortcut).activated.connect(action)
+
+
+def as_html(words: tuple[tuple[str, str], ...]) -> str:
+    """A table of keys for a tooltip."""
+    rows = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>" for key, does in words)
+    return f"<qt><table>{rows}</table></qt>"
