@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QGuiApplication, QMouseEvent
 from qtpy.QtWidgets import QApplication, QScrollArea
 
@@ -77,6 +77,60 @@ def test_a_moving_threshold_shows_the_bare_threshold_then_the_whole_post_process
     bench.rest()
     _same_as_the_workflow(bench, PostParams(threshold="125.0", min_voxels=5))
     assert tuple(bench.heat.contrast_limits) == limits
+
+
+def test_a_move_draws_once_what_drawing_all_afresh_gives(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> None:
+    shown = _Bench(make_napari_viewer(show=True), detection, qtbot)  # only on the screen is something painted and laid out
+    viewer, drawn = shown.viewer, []
+    canvas = viewer.window._qt_viewer.canvas._scene_canvas
+    for order, value in (((0, 1, 2), 125.0), ((2, 0, 1), 140.0)):
+        viewer.dims.order = order
+        # The first move tells that it is one, which may take another line; then the window stays as large as it is.
+        shown.dock.move_threshold(110.0)
+        for _ in range(3):
+            QApplication.processEvents()
+        before = viewer.screenshot(flash=False)
+        QApplication.processEvents()
+        canvas.events.draw.connect(drawn.append)
+        shown.dock.move_threshold(value)
+        QApplication.processEvents()
+        canvas.events.draw.disconnect(drawn.append)
+        assert len(drawn) == 1
+        drawn.clear()
+        shown.dock._rest.stop()
+        after = viewer.screenshot(flash=False)
+        assert (before != after).any()
+        shown.regions.refresh()
+        np.testing.assert_array_equal(viewer.screenshot(flash=False), after)
+    shown.dock._leave()
+
+
+class _LaidOut(QObject):
+    """Counts how often a widget is laid out."""
+
+    times = 0
+
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+        self.times += event is not None and event.type() == QEvent.Type.LayoutRequest
+        return False
+
+
+def test_changing_figures_do_not_lay_out_the_dock(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> None:
+    shown = _Bench(make_napari_viewer(show=True), detection, qtbot)  # only on the screen is something painted and laid out
+    shown.dock.move_threshold(120.0)
+    shown.dock._rest.stop()
+    QApplication.processEvents()
+    watch = _LaidOut()
+    shown.dock.figures.installEventFilter(watch)
+    texts = set()
+    for value in (125.0, 130.0, 135.0):
+        shown.dock.move_threshold(value)
+        shown.dock._rest.stop()
+        QApplication.processEvents()
+        texts.add(shown.dock.figures.text("precision"))
+    assert len(texts) == 3
+    assert watch.times == 0
+    shown.dock._leave()
 
 
 def test_dragging_the_line_with_the_mouse(bench: _Bench) -> None:

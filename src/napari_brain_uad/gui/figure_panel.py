@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
@@ -61,7 +62,9 @@ class FigurePanel(QWidget):
         """Show the figures; a number that is not known (yet) is a dash."""
         for name, label in self._values.items():
             value = getattr(figures, name)
-            label.setText("-" if value is None else (str(value) if name == "regions" else _short(value, name.endswith("_ml"))))
+            text = "-" if value is None else (str(value) if name == "regions" else _short(value, name.endswith("_ml")))
+            if label.text() != text:
+                label.setText(text)
 
     def set_note(self, text: str) -> None:
         """What the figures stand for."""
@@ -79,15 +82,29 @@ def _cell(caption: str, tip: str) -> tuple[QWidget, QLabel]:
     value, below = QLabel("-"), QLabel(caption)
     # A style sheet: napari's own would override a font set on the label.
     value.setStyleSheet("font-size: 15pt; font-weight: bold;")
-    for label in (value, below):
-        # Numbers of changing width must not push the dock about.
-        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    below.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     layout = QVBoxLayout(cell)
     layout.setContentsMargins(4, 0, 0, 0)
     layout.setSpacing(0)
-    layout.addWidget(value)
+    layout.addWidget(_Frame(value))
     layout.addWidget(below)
     return cell, value
+
+
+class _Frame(QWidget):
+    """A label in a place of fixed height. No layout knows the label: each new number would have all of the dock laid out again."""
+
+    def __init__(self, label: QLabel) -> None:
+        super().__init__()
+        label.setParent(self)
+        label.ensurePolished()
+        self._label = label
+        self.setFixedHeight(label.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """The label is as large as its place."""
+        super().resizeEvent(event)
+        self._label.resize(self.size())
 
 
 def _short(value: float, volume: bool) -> str:

@@ -110,6 +110,7 @@ class TuneDock(TuneLayout):
         dims.ndisplay.disconnect(self._redraw_boxes)
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
+        self.view.disconnect_viewer()
 
     # What is tuned
 
@@ -329,8 +330,13 @@ class TuneDock(TuneLayout):
 
     def _repaint(self, layer: Labels) -> None:
         """Slice and draw the mask again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        if not layer.visible:
+            return  # napari slices it when it is shown again
         with self._viewer.layers.events.blocker_all():
-            layer.refresh(thumbnail=False, extent=False, highlight=False)
+            layer.set_view_slice()
+            # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
+            shown = layer._slice.image.view
+            layer.events.labels_update(data=shown, offset=(0,) * shown.ndim)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
