@@ -78,6 +78,18 @@ def _plain_up(channels: int, count: int, activation: type[nn.Module]) -> nn.Modu
     return nn.Sequential(nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False), activation())
 
 
+def _keep_variance(layer: nn.Module) -> None:
+    """Start a layer from weights that keep the variance of what goes in."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, a=0.01)
+    elif isinstance(layer, nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    elif isinstance(layer, nn.ConvTranspose2d):
+        # Of a kernel of 4x4 and a stride of 2, four taps meet in every pixel that comes out.
+        taps = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1] / (layer.stride[0] * layer.stride[1])
+        nn.init.normal_(layer.weight, std=(2.0 / taps) ** 0.5)
+
+
 BLOCKS = {
     "residual": (_ResidualDown, _ResidualUp),
     "batch-norm": (_normalised_down, _normalised_up),
@@ -105,6 +117,12 @@ class ContextVAE(VariationalNetwork):
         parameters are in the dense layers.
     activation : str
         One of `ACTIVATIONS`.
+
+    Notes
+    -----
+    Plain stages start from weights that keep the variance of their input (He et al. 2015, arXiv:1502.01852). PyTorch's own start
+    divides it by three at each of a dozen layers. Without normalisation z then begins as pure noise, and the KL divergence silences it
+    before the decoder has learnt to listen; without biases what comes out is 0 everywhere from then on.
     """
 
     def __init__(
@@ -137,6 +155,8 @@ class ContextVAE(VariationalNetwork):
             *(up(before, count, act) for before, count in pairwise(upward)),
             nn.ConvTranspose2d(maps[0], outputs or channels, 4, stride=2, padding=1, bias=False),
         )
+        if blocks == "plain":
+            self.apply(_keep_variance)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `VariationalNetwork.encode`."""
