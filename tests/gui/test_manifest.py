@@ -69,7 +69,7 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 from napari_brain_uad.gui.docks import open_dock
-for title in ("Prepare", "Detect anomalies", "Tune", "Train", "Models"):
+for title in ("Prepare", "Detect anomalies", "Tune", "Compare", "Train", "Models"):
     open_dock(viewer, title)
 heavy = [name for name in ("torch", "tensorflow", "numba", "matplotlib.pyplot") if name in sys.modules]
 viewer.close()

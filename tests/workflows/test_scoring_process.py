@@ -57,6 +57,16 @@ def test_a_method_apart_gives_the_map_it_gives_here(process: ScoringProcess, vol
     assert apart.source is volume.source
 
 
+def test_a_map_made_apart_is_said_to_come_from_the_cache_only_when_it_does(
+    process: ScoringProcess, volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
+    process.close()  # the next child sees the variable
+    job = replace(JOB, use_cache=True)
+    assert [process.score(job, volume, Progress()).cached for _ in range(2)] == [False, True]
+    process.close()
+
+
 def test_only_within_the_block_and_only_methods_that_compute_with_torch_go_apart() -> None:
     assert not goes_apart("strega")
     with learned_methods_apart():

@@ -23,6 +23,7 @@ _DOCKS = {
     "Prepare": "prepare_dock:PrepareDock",
     "Detect anomalies": "detect_dock:DetectDock",
     "Tune": "tune_dock:TuneDock",
+    "Compare": "compare_dock:CompareDock",
     "Train": "train_dock:TrainDock",
     "Models": "models_dock:ModelsDock",
 }

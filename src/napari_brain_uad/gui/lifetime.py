@@ -36,6 +36,11 @@ class Lifetime(QObject):
             self._check_window()
         return self._over
 
+    @property
+    def window_closed(self) -> bool:
+        """Whether the window around the dock was closed, and its viewer with it."""
+        return self._closing and self._window is not None and not self._window.isVisible()
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Note closing and re-parenting; no event is held back."""
         if event is not None:
@@ -67,7 +72,7 @@ class Lifetime(QObject):
         window.installEventFilter(self)
 
     def _check_window(self) -> None:
-        if self._closing and self._window is not None and not self._window.isVisible():
+        if self.window_closed:
             self._end()
 
     def _end(self) -> None:

@@ -33,7 +33,7 @@ class TuneLayout(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self.maps = LayerBox(viewer, is_map)
+        self.maps = LayerBox(viewer, _may_be_tuned)
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
@@ -128,6 +128,11 @@ def _scrolling(content: QWidget) -> QScrollArea:
     area.setMinimumHeight(100)
     area.setWidget(content)
     return area
+
+
+def _may_be_tuned(layer: Layer) -> bool:
+    # The cells of a comparison show maps too, under a threshold of their own.
+    return is_map(layer) and record(layer).get("kind") != "compared"
 
 
 def _may_be_truth(layer: Layer) -> bool:

@@ -122,7 +122,7 @@ def scored_map(
     kept = stored_map(path, volume) if use_cache else None
     if kept is not None:
         (progress or Progress()).update(1.0, f"{detector.INFO.name}: scored before, taken from the cache")
-        return kept
+        return replace(kept, cached=True)
     with Measured() as measured:
         amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
     scored = ScoredMap(amap, measured.seconds, measured.peak_bytes, False)
@@ -173,6 +173,7 @@ def store_map(path: Path, scored: ScoredMap) -> None:
         "background": amap.background,
         "seconds": scored.seconds,
         "peak_bytes": scored.peak_bytes,
+        "cached": scored.cached,
     }
     bits = np.packbits(amap.mask.ravel(order="F"))
     with atomic_path(path) as temporary:
@@ -204,7 +205,7 @@ def stored_map(path: Path, volume: Volume) -> ScoredMap | None:
         provenance=_of_this_file(about["provenance"], volume),
         background=about["background"],
     )
-    return ScoredMap(amap, about["seconds"], about["peak_bytes"], True)
+    return ScoredMap(amap, about["seconds"], about["peak_bytes"], about.get("cached", False))
 
 
 def _of_this_file(provenance: dict[str, object], volume: Volume) -> dict[str, object]:

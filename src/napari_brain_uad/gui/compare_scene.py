@@ -1,0 +1,331 @@
+"""The grid of a comparison: one cell a method over the same scan, and the viewer put back exactly as it was afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
+
+from ..core.threshold import Threshold
+from .compare_layers import CellLabels, LiveAgreement, agreement_colours, difference_colours, label_colours
+from .comparing import Ready
+from .crosshair import marked_voxel, point_at
+from .layers import KEY, contrast_limits, heat_colormap, placement
+from .mask_layer import LiveMask
+from .viewer_state import ViewerState
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ..workflows.compare import Comparison
+
+COMPARED = "compared"
+"""The kind of a comparison's layers: no scans to detect in, no maps to tune."""
+
+DERIVED = "derived"
+"""The kind of an image made from several maps: no scan, no score of a method."""
+
+_STRIDE = 3
+_SPACING = 4
+_TOLERANCE = 4
+"""A press and release of the mouse closer together than this, in pixels, is a click."""
+
+_PLATE, _CHOSEN_PLATE = (0.0, 0.0, 0.0, 0.55), (0.18, 0.44, 0.71, 0.95)
+_LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
+
+
+class CompareScene:
+    """The layers of a comparison in a viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Shows them.
+    ready : Ready
+        What is compared.
+    broken : callable
+        Called whenever somebody else removed a layer of the comparison.
+
+    Notes
+    -----
+    Layers are inserted below those of the user, which are hidden meanwhile: napari counts cells from the bottom of the list.
+    """
+
+    def __init__(self, viewer: ViewerModel, ready: Ready, broken: Callable[[], None]) -> None:
+        self._viewer, self.ready, self._broken = viewer, ready, broken
+        self._state: ViewerState | None = None
+        self._layers: list[Layer] = []
+        self._extra: dict[str, list[Layer]] = {}
+        self.heats: list[Image] = []
+        self._labels: list[Labels] = []
+        self.masks: list[LiveMask] = []
+        self._scans: list[Image] = []
+        truth = ready.comparison.truth
+        self._truth = None if truth is None else np.ascontiguousarray(truth.T)
+        self._window = contrast_limits(ready.comparison.volume.data, ready.comparison.volume.mask)
+        self._place = placement(ready.comparison.volume.grid)
+        self._truth_seen = True
+
+    @property
+    def shown(self) -> bool:
+        """Whether the comparison is in the viewer."""
+        return self._state is not None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of the comparison, from the bottom."""
+        return tuple(self._layers)
+
+    def enter(self) -> None:
+        """Hide what is there and show the grid."""
+        viewer = self._viewer
+        self._state = ViewerState(viewer)
+        point = viewer.dims.point
+        for number, cell in enumerate(self.ready.cells):
+            mask = LiveMask(cell.prepared.shown, cell.run.result.threshold)
+            mask.settle(np.ascontiguousarray(cell.run.result.mask.T))
+            self.masks.append(mask)
+            self.heats.append(self._heat(number, cell.run.title))
+            self._layers += self._cell(self.heats[-1], mask)
+        with viewer.layers.batched_update():
+            for layer in tuple(viewer.layers):
+                layer.visible = False
+            self._insert(0, self._layers)
+            grid = viewer.canvas.grid
+            grid.stride, grid.shape, grid.spacing, grid.enabled = _STRIDE, (-1, -1), _SPACING, True
+        viewer.layers.link_layers(self.heats, _LINKED)
+        viewer.layers.link_layers(self._scans, _LINKED)
+        viewer.reset_view()
+        viewer.dims.point = point
+        viewer.layers.events.removed.connect(self._removed)
+        viewer.mouse_drag_callbacks.append(self._pressed)
+        self.choose(0)
+
+    def leave(self) -> None:
+        """Take the layers out and put everything back as it was."""
+        state, self._state = self._state, None
+        if state is None:
+            return
+        viewer = self._viewer
+        viewer.layers.events.removed.disconnect(self._removed)
+        viewer.mouse_drag_callbacks.remove(self._pressed)
+        present = set(viewer.layers)
+        for group in (self.heats, self._scans):
+            viewer.layers.unlink_layers([layer for layer in group if layer in present])
+        state.restore(viewer, remove=self._layers)
+        self._layers.clear()
+
+    # Thresholds
+
+    def set_thresholds(self, thresholds: Sequence[Threshold]) -> None:
+        """Flag by these, one a method, from now on."""
+        for mask, threshold in zip(self.masks, thresholds, strict=True):
+            mask.set_threshold(threshold)
+        self._repaint()
+
+    def settle(self, comparison: Comparison) -> None:
+        """Show the finished masks."""
+        for mask, run in zip(self.masks, comparison.runs, strict=True):
+            mask.set_threshold(run.result.threshold)
+            mask.settle(np.ascontiguousarray(run.result.mask.T))
+        self._repaint()
+
+    def _repaint(self) -> None:
+        """Slice and draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        with self._viewer.layers.events.blocker_all():
+            for layer in (*self._labels, *self._extra.get("agreement", [])):
+                layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+    # What is seen
+
+    def recolour(self, ready: Ready) -> None:
+        """Colour by another scale."""
+        self.ready = ready
+        limits = (ready.scale.low, ready.scale.high)
+        for heat, values in zip(self.heats, ready.colours, strict=True):
+            heat.data = values.T
+            heat.contrast_limits_range = limits
+            heat.contrast_limits = limits
+
+    def show_heat(self, seen: bool) -> None:
+        """Heatmaps on or off."""
+        with self._viewer.layers.batched_update():
+            for heat in self.heats:
+                heat.visible = seen
+
+    def show_truth(self, seen: bool) -> None:
+        """Outline of the ground truth on or off."""
+        self._truth_seen = seen
+        self._set_labels("show_truth", seen)
+
+    def show_masks(self, seen: bool) -> None:
+        """Outlines of the masks on or off."""
+        self._set_labels("show_mask", seen)
+
+    def _set_labels(self, name: str, seen: bool) -> None:
+        # The cells of the methods come first; the others never outline a mask.
+        for layer in self._labels[: len(self.masks)] if name == "show_mask" else self._labels:
+            setattr(layer.data, name, seen)
+        self._repaint()
+
+    def choose(self, run: int) -> None:
+        """Mark a method's cell, and make its heatmap the active layer."""
+        for number, heat in enumerate(self.heats):
+            heat.name_overlay.box_color = _CHOSEN_PLATE if number == run else _PLATE
+        if 0 <= run < len(self.heats) and self.heats[run] in self._viewer.layers:
+            self._viewer.layers.selection.active = self.heats[run]
+
+    def go_to(self, mm: Sequence[float]) -> None:
+        """Move every cell, and the crosshair, to a place (world mm, RAS+)."""
+        index = self.ready.comparison.volume.grid.to_index(np.asarray(mm, dtype=float))
+        point_at(self._viewer, self.heats[0].data_to_world(index[::-1]))
+
+    # Cells beside the methods
+
+    def show_agreement(self, seen: bool) -> None:
+        """A cell with how many methods flag a voxel."""
+        count = len(self.masks)
+        self._show_extra(
+            "agreement",
+            lambda: Image(
+                LiveAgreement(self.masks),
+                name="agreement",
+                colormap=agreement_colours(),
+                contrast_limits=(0, count),
+                blending="translucent",
+                metadata=self._noted(kind=DERIVED, volume=self.ready.comparison.volume),
+                **self._place,
+            ),
+            seen,
+        )
+
+    def show_difference(self, values: NDArray[np.float32] | None) -> None:
+        """A cell with one method's map minus another's, shape (i, j, k); none to take it away."""
+        self._show_extra("difference", lambda: self._picture(values), False)
+        self._show_extra("difference", lambda: self._picture(values), values is not None)
+
+    def _picture(self, values: NDArray[np.float32] | None) -> Image:
+        assert values is not None  # only asked for when there are some
+        limit = float(np.abs(values).max()) or 1.0
+        return Image(
+            values.T,
+            name="difference",
+            colormap=difference_colours(),
+            contrast_limits=(-limit, limit),
+            blending="translucent",
+            metadata=self._noted(kind=DERIVED, volume=self.ready.comparison.volume),
+            **self._place,
+        )
+
+    def _show_extra(self, name: str, make: Callable[[], Image], seen: bool) -> None:
+        there = self._extra.get(name)
+        if not self.shown or seen == (there is not None):
+            return
+        viewer = self._viewer
+        active = viewer.layers.selection.active
+        if there is not None:
+            del self._extra[name]
+            with self._quietly(), viewer.layers.batched_update():
+                for layer in there:
+                    self._layers.remove(layer)
+                    self._labels = [one for one in self._labels if one is not layer]
+                    self._scans = [one for one in self._scans if one is not layer]
+                    viewer.layers.remove(layer)
+        else:
+            image = make()
+            _dressed(image)
+            made = self._cell(image, self.masks[0])
+            made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
+            self._extra[name] = made
+            with viewer.layers.batched_update():
+                self._insert(len(self._layers), made)
+            self._layers += made
+            viewer.layers.link_layers(self._scans, _LINKED)
+        viewer.layers.selection.active = active
+        viewer.reset_view()
+
+    # Layers
+
+    def _insert(self, at: int, layers: Sequence[Layer]) -> None:
+        for number, layer in enumerate(layers):
+            self._viewer.layers.insert(at + number, layer)
+
+    def _cell(self, image: Image, mask: LiveMask) -> list[Layer]:
+        volume = self.ready.comparison.volume
+        scan = Image(
+            volume.data.T,
+            name=volume.name,
+            colormap="gray",
+            contrast_limits=self._window,
+            metadata=self._noted(volume=volume),
+            **self._place,
+        )
+        labels = Labels(
+            CellLabels(mask, self._truth, lambda: marked_voxel(self._viewer, self.heats[0])),
+            name=f"{image.name} | outlines",
+            colormap=label_colours(),
+            opacity=1.0,
+            metadata=self._noted(kind="regions", map=self.ready.cells[0].run.map),
+            **self._place,
+        )
+        # Painting into computed labels has no meaning.
+        labels.editable = False
+        self._scans.append(scan)
+        self._labels.append(labels)
+        return [scan, image, labels]
+
+    def _heat(self, number: int, title: str) -> Image:
+        scale, run = self.ready.scale, self.ready.cells[number].run
+        heat = Image(
+            self.ready.colours[number].T,
+            name=title,
+            colormap=heat_colormap(),
+            contrast_limits=(scale.low, scale.high),
+            blending="translucent",
+            metadata=self._noted(map=run.map),
+            **self._place,
+        )
+        _dressed(heat)
+        return heat
+
+    def _noted(self, **more: Any) -> dict[str, Any]:
+        return {KEY: {"kind": COMPARED, "affine": self.ready.comparison.volume.grid.affine, **more}}
+
+    # What others do
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Remove layers oneself."""
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        yield
+        self._viewer.layers.events.removed.connect(self._removed)
+
+    def _removed(self, event: Any) -> None:
+        if event.value in self._layers:
+            self._broken()
+
+    def _pressed(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        """Take a press of the mouse: a click, not a drag, moves the crosshair."""
+        start = np.asarray(event.pos, dtype=float)
+        yield
+        while event.type == "mouse_move":
+            yield
+        still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
+        if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
+            point_at(viewer, event.position)
+
+
+def _dressed(image: Image) -> None:
+    """Name and colour bar in the cell."""
+    image.name_overlay.visible = True
+    image.name_overlay.color = "white"
+    image.name_overlay.font_size = 9
+    image.name_overlay.box_color = _PLATE
+    image.colorbar.visible = True
+    image.colorbar.size = (10, 80)
+    image.colorbar.font_size = 8
+    image.colorbar.tick_length = 3
