@@ -21,16 +21,23 @@ from napari_brain_uad.cli.compare import method_list
 from napari_brain_uad.cli.options import assignments
 from napari_brain_uad.core.errors import BrainUADError
 from napari_brain_uad.core.provenance import versions
-from napari_brain_uad.detectors.registry import method_ids
+from napari_brain_uad.core.volume import Grid
+from napari_brain_uad.detectors.registry import method_class, method_ids
 from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.compare import compare
-from napari_brain_uad.workflows.compare_table import COLUMNS
+from napari_brain_uad.preprocessing.template import MNI_GRID
+from napari_brain_uad.workflows.compare import MethodRun, compare
+from napari_brain_uad.workflows.compare_table import COLUMNS, Row
+from napari_brain_uad.workflows.method_spec import parse_specs
+from napari_brain_uad.workflows.ready import AUTO
 
 FLOOR = "thresh-raw"
 """The method that the others are related to."""
 
 RESULTS = Path(__file__).parent / "results"
+ON_TEMPLATE = ("covariance",)
+"""Methods that know the template's grid alone: real scans on another go through the method's preset first, and the map comes back."""
+
 FIGURES = ("best_dice", "best_dice_voxels", "auprc", "auroc", "pro")
 Record = dict[str, Any]
 
@@ -61,27 +68,45 @@ def run(cases: Sequence[BenchCase], methods: Sequence[str], given: argparse.Name
     for number, case in enumerate(cases):
         volume, truth = case.load(given.resolution)
         print(f"[{number + 1}/{len(cases)}] {case.group} {case.name} {case.sequence}", flush=True)
-        try:
-            found = compare(
-                volume,
-                methods,
-                truth=truth,
-                models=assignments(given.model, option="--model"),
-                post=PostParams(median=given.median),
-                device=given.device,
-                seed=given.seed,
-                jobs=given.jobs,
-                use_cache=not given.no_cache,
-            )
-        except BrainUADError as error:
-            failures[f"all on {case.name} {case.sequence}"] = str(error)
-            continue
-        failures |= {f"{failure.spec} on {case.group} {case.sequence}": str(failure.error) for failure in found.failures}
-        for run_, row in zip(found.runs, found.table(), strict=True):
-            record = {"data": case.group, "volume": case.name, "sequence": case.sequence, "method": row.method}
-            record |= {name: getattr(row, name) for name in (*FIGURES, "seconds", "memory_mb")}
-            records.append(record | {"model": run_.map.provenance["method"]["weights_sha256"][:12]})
+        for specs, prepare_with in _ways(methods, case, volume.grid):
+            try:
+                found = compare(
+                    volume,
+                    specs,
+                    truth=truth,
+                    models=assignments(given.model, option="--model"),
+                    post=PostParams(median=given.median),
+                    prepare_with=prepare_with,
+                    device=given.device,
+                    seed=given.seed,
+                    jobs=given.jobs,
+                    use_cache=not given.no_cache,
+                )
+            except BrainUADError as error:
+                failures |= {f"{spec} on {case.name} {case.sequence}": str(error) for spec in specs}
+                continue
+            failures |= {f"{failure.spec} on {case.group} {case.sequence}": str(failure.error) for failure in found.failures}
+            records += [_record(case, run_, row, prepare_with) for run_, row in zip(found.runs, found.table(), strict=True)]
     return records, failures
+
+
+def _ways(methods: Sequence[str], case: BenchCase, grid: Grid) -> list[tuple[list[str], str]]:
+    """The methods that see the scan as it is, and those it is registered for."""
+    apart = [] if case.simulated is not None or not MNI_GRID.compare(grid, "scan") else [m for m in methods if _id(m) in ON_TEMPLATE]
+    ways = [([method for method in methods if method not in apart], AUTO)]
+    ways += [([method], method_class(_id(method)).INFO.preset) for method in apart]
+    return [(specs, prepare_with) for specs, prepare_with in ways if specs]
+
+
+def _id(method: str) -> str:
+    return parse_specs([method])[0].method
+
+
+def _record(case: BenchCase, run_: MethodRun, row: Row, prepare_with: str) -> Record:
+    record = {"data": case.group, "volume": case.name, "sequence": case.sequence, "method": row.method}
+    record |= {name: getattr(row, name) for name in (*FIGURES, "seconds", "memory_mb")}
+    model = run_.map.provenance["method"]["weights_sha256"][:12]
+    return record | {"model": model, "prepared": "" if prepare_with == AUTO else prepare_with}
 
 
 def means(records: Sequence[Record]) -> list[Record]:
@@ -128,8 +153,22 @@ def markdown(records: Sequence[Record], about: Record) -> str:
             lines.append(f"| {one['method']} | {' | '.join(cells)} |")
     if about["failures"]:
         lines += ["", "## Not in the table", "", *(f"* {which}: {why}" for which, why in about["failures"].items())]
+    lines += _models(records)
     made = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return "\n".join([*lines, "", f"{about['machine']}. {made}.", "", "Research use only, not for diagnosis.", ""])
+
+
+def _models(records: Sequence[Record]) -> list[str]:
+    """Which weights gave the figures, by the start of their SHA-256."""
+    used: dict[tuple[str, str, str], list[str]] = {}
+    for one in records:
+        if one["model"]:
+            used.setdefault((one["method"], one["model"], one.get("prepared", "")), []).append(f"{one['data']} {one['sequence']}")
+    lines = [
+        f"* {method}: weights {model} on {', '.join(dict.fromkeys(where))}" + (f", registered first ({prepared})" if prepared else "")
+        for (method, model, prepared), where in used.items()
+    ]
+    return ["", "## Models", "", *lines] if lines else []
 
 
 def _volume(records: Sequence[Record], data: str, sequence: str, method: str, volume: str) -> str:

@@ -3,8 +3,9 @@
     python tools/train_weights.py LABELMAPS OUT [NAME ...] [--threads N]
 
 `tools/weights.json` says how each is trained. LABELMAPS is a folder of at least 16 FreeSurfer- or SynthSeg-style label maps; the first
-13 (by name) are trained on, the others are never seen. An interrupted training goes on when the command is given again. Weights are
-written as float16; OUT/NAME.card.json holds what is said of them, without figures: those are measured by `make bench-methods`.
+13 (by name) are trained on, the others are never seen. `covariance-*` are atlases of such people at 1 mm on the grid of registered scans,
+too large to come with the package. An interrupted training goes on when the command is given again. Weights are written as float16;
+OUT/NAME.card.json holds what is said of them, without figures: those are measured by `make bench-methods`.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_brain_uad.core.detector import State
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.provenance import versions
-from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.io.atomic import write_json
 from napari_brain_uad.io.checkpoint import save_checkpoint
+from napari_brain_uad.preprocessing.geometry import resample_volume
+from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
 from napari_brain_uad.training.session import TrainingSession, TrainingUpdate
@@ -37,7 +42,7 @@ TRAINED, VALIDATED = 12, 13
 SPACING_MM = 2.0
 RIMS_MM = (2.0,)
 _TELL_EVERY = 100
-DATA = "Simulated {contrasts} brains at 2 mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
+DATA = "Simulated {contrasts} brains at {spacing} mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
 LICENCES = "Label maps: Apache-2.0. Weights: BSD-3-Clause"
 
 
@@ -65,7 +70,8 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     """Train one model and write it with its card."""
     found = method_class(recipe["method"])
     if found.Training is None:
-        raise SystemExit(f"{recipe['method']} has no network")
+        fit_atlas(name, recipe, maps[:TRAINED], out)
+        return
     detector = found(found.Params.from_dict(recipe["params"]))
     training = found.Training.from_dict(recipe["training"])
     train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"], recipe.get("rims_mm", RIMS_MM), recipe.get("pose", "template"))
@@ -89,26 +95,73 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     meta = {"seed": recipe["seed"], "versions": versions(), "steps": training.steps, "seconds": round(seconds[0], 1)}
     meta |= {"sequences": recipe["sequences"], "training": training.as_dict(), "scans": train.seen()}
     save_checkpoint(out / name, method=found.INFO.id, params=detector.params.as_dict(), state=halved(detector.state()), meta=meta)
+    write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds[0], 1)}))
+
+
+def fit_atlas(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> None:
+    """Mean and variance of simulated people who fill the template's brain, as registered scans do."""
+    found = method_class(recipe["method"])
+    detector = found(found.Params.from_dict(recipe["params"]))
+    size_mm, rims, pose = MNI_GRID.spacing[0], recipe.get("rims_mm", RIMS_MM), "template"
+    people = simulated(maps, recipe["contrasts"], recipe["seed"], rims, pose, spacing_mm=size_mm, **recipe.get("simulation", {}))
+    start = time.perf_counter()
+    detector.fit(LazyVolumes([partial(_registered, people, number) for number in range(len(people))]), seed=recipe["seed"])
+    seconds = round(time.perf_counter() - start, 1)
+    print(f"{name}: {seconds} s", flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    meta = {"seed": recipe["seed"], "versions": versions(), "seconds": seconds, "sequences": recipe["sequences"], "scans": people.seen()}
+    save_checkpoint(out / name, method=found.INFO.id, params=detector.params.as_dict(), state=halved(detector.state()), meta=meta)
+    write_json(out / f"{name}.card.json", card(recipe, {"seconds": seconds}, size_mm))
+
+
+def _registered(people: LazyVolumes, number: int) -> Volume:
+    """One of them on the template's grid, stretched along the axes until its brain fills the template's."""
+    volume, brain = people[number], template()
+    assert volume.mask is not None
+    assert brain.mask is not None
+    here, there = (grid.to_world(_corners(mask)) for grid, mask in ((volume.grid, volume.mask), (brain.grid, brain.mask)))
+    stretch = np.eye(4)
+    stretch[:3, :3] = np.diag(np.ptp(there, axis=0) / np.ptp(here, axis=0))
+    stretch[:3, 3] = there.mean(axis=0) - stretch[:3, :3] @ here.mean(axis=0)
+    return resample_volume(replace(volume, grid=Grid(volume.grid.shape, stretch @ volume.grid.affine)), MNI_GRID)
+
+
+def _corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """First and last voxel of a mask along each axis, shape (2, 3)."""
+    shown = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    return np.array([[one[0] for one in shown], [one[-1] for one in shown]], dtype=np.float64)
+
+
+def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPACING_MM) -> dict[str, Any]:
+    """What is said of a model before it is measured."""
     contrasts = ", ".join(f"{count} {contrast}" for contrast, count in recipe["contrasts"].items())
-    card = {
+    return {
         "title": recipe["title"],
         "sequences": recipe["sequences"],
-        "data": DATA.format(contrasts=contrasts),
+        "data": DATA.format(contrasts=contrasts, spacing=f"{spacing_mm:g}"),
         "licences": LICENCES,
         "seed": recipe["seed"],
-        "steps": training.steps,
-        "seconds": round(seconds[0], 1),
+        **done,
         "machine": "One CPU core (x86-64, AVX-512 with bfloat16)",
         "notes": "Trained by tools/train_weights.py with the settings in tools/weights.json.",
     }
-    write_json(out / f"{name}.card.json", card)
 
 
-def simulated(maps: list[Path], contrasts: dict[str, int], seed: int, rims_mm: Sequence[float], pose: str) -> LazyVolumes:
+def simulated(
+    maps: list[Path],
+    contrasts: dict[str, int],
+    seed: int,
+    rims_mm: Sequence[float],
+    pose: str,
+    *,
+    spacing_mm: float = SPACING_MM,
+    **settings: float,
+) -> LazyVolumes:
     """Healthy brains of these contrasts, made when asked for; masks of real scans keep more or less of the fluid around the cortex."""
     makers: list[Callable[[], Volume]] = []
     for contrast, count in contrasts.items():
-        rims = [SimulationParams(sequence=contrast, spacing_mm=SPACING_MM, rim_mm=rim, pose=pose) for rim in rims_mm]
+        fixed = SimulationParams.from_dict({"sequence": contrast, "spacing_mm": spacing_mm, "pose": pose, **settings})
+        rims = [replace(fixed, rim_mm=rim) for rim in rims_mm]
         people = [Population(maps, params, seed) for params in rims]
         makers += [partial(_scan, people[number % len(people)], number) for number in range(count)]
     return LazyVolumes(makers)

@@ -9,6 +9,8 @@ import pytest
 from benchmarks import methods
 from benchmarks._cases import BenchCase, real_cases, synthetic_cases
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.preprocessing.template import MNI_GRID
+from napari_brain_uad.simulation.held_out import held_out_cases
 
 
 def record(method: str, volume: str, dice: float, sequence: str = "T1") -> dict[str, object]:
@@ -69,3 +71,21 @@ def test_cases_are_the_shared_scans(shared_data: Path) -> None:
     assert full.mask is not None
     assert volume.mask.sum() * 64 == pytest.approx(full.mask.sum(), rel=0.05)
     assert {case.sequence for case in synthetic_cases()} <= {"T1", "T2", "FLAIR"}
+
+
+def test_methods_that_know_the_template_alone_get_registered_real_scans() -> None:
+    other = Grid((9, 9, 9), np.eye(4))
+    methods_ = ["thresh-raw", "covariance@tail=bright", "vae"]
+    real, simulated = BenchCase("BraTS 2013", "a", "T1c"), BenchCase("Synthetic ms", "a", "T1", simulated=held_out_cases()[0])
+    assert methods._ways(methods_, real, MNI_GRID) == [(methods_, "auto")]
+    assert methods._ways(methods_, real, other) == [(["thresh-raw", "vae"], "auto"), (["covariance@tail=bright"], "clinical")]
+    assert methods._ways(methods_, simulated, other) == [(methods_, "auto")]
+    assert methods._ways(["covariance"], real, other) == [(["covariance"], "clinical")]
+
+
+def test_the_page_names_the_weights_behind_the_figures() -> None:
+    given = [record("vae", "a", 0.1) | {"model": "abc"}, record("vae", "b", 0.2) | {"model": "abc"}, record("threshold", "a", 0.3)]
+    given += [record("covariance", "a", 0.3, "T2") | {"model": "def", "prepared": "clinical"}]
+    found = methods._models(given)
+    assert found[-2:] == ["* vae: weights abc on MSLUB T1", "* covariance: weights def on MSLUB T2, registered first (clinical)"]
+    assert methods._models([record("threshold", "a", 0.3)]) == []
