@@ -41,7 +41,7 @@ def analytic(grid: Grid = GRID) -> DisplacementField:
 @pytest.fixture(scope="module")
 def warp() -> Warp:
     forward = analytic()
-    return Warp(forward, invert(forward, -forward.steps * STEP_MM, np.ones(GRID.shape, bool), Progress()))
+    return Warp(forward, invert(forward, np.ones(GRID.shape, bool), Progress()))
 
 
 def inner_points(count: int = 400) -> np.ndarray:
@@ -59,12 +59,12 @@ def test_a_deformation_that_folds_is_refused():
     world = GRID.to_world(np.moveaxis(np.indices(GRID.shape), 0, -1))
     folding = DisplacementField.of(np.stack([25 * np.sin(world[..., 0] / 9), *2 * [np.zeros(GRID.shape)]], -1), GRID)
     with pytest.raises(InputError, match="folds"):
-        invert(folding, -folding.steps * STEP_MM, np.ones(GRID.shape, bool), Progress())
+        invert(folding, np.ones(GRID.shape, bool), Progress())
     progress = Progress()
     progress.cancel()
     forward = analytic()
     with pytest.raises(Cancelled):
-        invert(forward, -forward.steps * STEP_MM, np.ones(GRID.shape, bool), progress)
+        invert(forward, np.ones(GRID.shape, bool), progress)
 
 
 def test_images_go_where_points_go(warp):

@@ -111,14 +111,12 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
         given = _given(folder, fixed, moving, matrix)
         np.savetxt(folder / "affine.mat", matrix)
         rounds = "x".join(map(str, _WARP_ROUNDS))
-        words = [given, f"-it affine.mat -m {_ALIKE if alike else _UNLIKE} -n {rounds} {_SMOOTHING}"]
-        words += ["-o warp.nii.gz -oinv inverse.nii.gz"]
-        _run(words, folder, sum(_WARP_ROUNDS), progress.part(0.0, 0.9))
+        words = [given, f"-it affine.mat -m {_ALIKE if alike else _UNLIKE} -n {rounds} {_SMOOTHING} -o warp.nii.gz"]
+        _run(words, folder, sum(_WARP_ROUNDS), progress.part(0.0, 0.8))
         forward = DisplacementField(*read_displacements(folder / "warp.nii.gz", STEP_MM))
-        guess, _ = read_displacements(folder / "inverse.nii.gz", STEP_MM)
     brains = _brain(fixed) | resample_mask(_brain(moving), moving.grid, fixed.grid, matrix)
     region = _around(brains, fixed.grid)
-    return Warp(forward, invert(forward, guess * STEP_MM, region, progress.part(0.9, 1.0)))
+    return Warp(forward, invert(forward, region, progress.part(0.8, 1.0)))
 
 
 def _brain(volume: Volume) -> NDArray[np.bool_]:
