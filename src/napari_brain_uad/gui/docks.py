@@ -6,6 +6,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ _DOCKS = {
     "Detect anomalies": "detect_dock:DetectDock",
     "Tune": "tune_dock:TuneDock",
     "Compare": "compare_dock:CompareDock",
+    "Ortho view": "ortho_dock:OrthoDock",
     "Train": "train_dock:TrainDock",
     "Models": "models_dock:ModelsDock",
 }
 
+_AT_BOTTOM = ("Ortho view",)
+"""Docks that are far wider than high; the others are tabs on the right."""
+
+_BOTTOM_HEIGHT, _LOW_WINDOW = 300, 900
+_MARGIN, _LEAST_FLOATING = 30, 640
+
 
 def open_dock(viewer: Viewer, title: str) -> Any:
-    """Show one of our docks, in front of its tab area; opened if it is not there yet.
+    """Show one of our docks, in front of its tab area or at the bottom; opened if it is not there yet.
 
     Parameters
     ----------
@@ -51,8 +59,10 @@ def open_dock(viewer: Viewer, title: str) -> Any:
     if widget is None:
         widget = kind(viewer)
         # The name the menu gives, so that the menu's tick belongs to this dock.
-        viewer.window.add_dock_widget(widget, name=f"{title} (Brain UAD)", area="right", tabify=True)
-        _sort_tabs(viewer)
+        side = title not in _AT_BOTTOM
+        viewer.window.add_dock_widget(widget, name=f"{title} (Brain UAD)", area="right" if side else "bottom", tabify=side)
+        if side:
+            _sort_tabs(viewer)
     raise_dock(widget)
     return widget
 
@@ -73,6 +83,28 @@ def raise_dock(widget: QWidget) -> None:
         around.raise_()
 
 
+def settle(widget: QWidget) -> None:
+    """Put a wide dock, which napari's menu opens at a side, at the bottom of its window, or afloat where that would be too low."""
+    dock = _around(widget)
+    window = None if dock is None else dock.parentWidget()
+    if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
+        return
+    if window.height() < _LOW_WINDOW:
+        # napari's layer controls and list leave no room below them: over them and the canvas, beside our other docks.
+        beside = max((other.width() for other in window.findChildren(QDockWidget) if _on_the_right(window, other)), default=0)
+        dock.setFloating(True)
+        dock.resize(max(window.width() - beside - _MARGIN, _LEAST_FLOATING), window.height() - 3 * _MARGIN)
+        dock.move(window.geometry().topLeft() + QPoint(_MARGIN // 2, _MARGIN))
+        return
+    if window.dockWidgetArea(dock) in (Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea):
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    window.resizeDocks([dock], [_BOTTOM_HEIGHT], Qt.Orientation.Vertical)
+
+
+def _on_the_right(window: QMainWindow, dock: QDockWidget) -> bool:
+    return dock.isVisible() and not dock.isFloating() and window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea
+
+
 def _around(widget: QWidget) -> QDockWidget | None:
     around = widget.parentWidget()
     while around is not None and not isinstance(around, QDockWidget):
@@ -82,7 +114,7 @@ def _around(widget: QWidget) -> QDockWidget | None:
 
 def _sort_tabs(viewer: Viewer) -> None:
     """Put our docks' tabs in the order of the work, whatever was opened first."""
-    names = [content.partition(":")[2] for content in _DOCKS.values()]
+    names = [content.partition(":")[2] for title, content in _DOCKS.items() if title not in _AT_BOTTOM]
     ours = [widget for widget in viewer.window.dock_widgets.values() if type(widget).__name__ in names]
     docks = [_around(widget) for widget in sorted(ours, key=lambda widget: names.index(type(widget).__name__))]
     for first, second in pairwise(docks):

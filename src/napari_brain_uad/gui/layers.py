@@ -74,8 +74,10 @@ def placement(grid: Grid) -> dict[str, Any]:
     }
 
 
-def contrast_limits(data: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-    """Grey-level window that clips 0.1 % at each end of the voxels that hold tissue.
+def contrast_limits(
+    data: NDArray[np.float32], mask: NDArray[np.bool_] | None = None, percentiles: tuple[float, float] = (0.1, 99.9)
+) -> tuple[float, float]:
+    """Grey-level window between two percentiles of the voxels that hold tissue, which clips 0.1 % at each end unless told otherwise.
 
     Without `mask` these are the voxels that differ from the most common border value, the background of a stripped scan.
     """
@@ -87,7 +89,7 @@ def contrast_limits(data: NDArray[np.float32], mask: NDArray[np.bool_] | None = 
         values = thin[thin != data.flat[0]]
     if values.size == 0:
         values = data.ravel()
-    low, high = (float(v) for v in np.percentile(values, (0.1, 99.9)))
+    low, high = (float(v) for v in np.percentile(values, percentiles))
     return (low, high) if high > low else (low, low + 1.0)
 
 
@@ -224,6 +226,7 @@ def show_boxes(layer: Vectors, boxes: list[Box], viewer: ViewerModel) -> None:
     """Draw `boxes` for the way the viewer looks now: a rectangle on every slice they cover, or in 3-D their edges."""
     dims = viewer.dims
     across = None if dims.ndisplay == 3 else (dims.order[-3] if dims.ndim == 3 else 0)
+    record(layer)["boxes"] = boxes
     # The layer list would repaint all its rows, and the viewer measure all layers again; boxes lie inside the scan.
     with viewer.layers.events.blocker_all():
         layer.data = box_segments(boxes, across)

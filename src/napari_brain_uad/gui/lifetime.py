@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QDockWidget, QWidget
 
 
 class Lifetime(QObject):
@@ -48,7 +48,7 @@ class Lifetime(QObject):
             if watched is self._widget and kind == QEvent.Type.ParentChange:
                 self._moved()
             elif watched is self._widget and kind == QEvent.Type.Show:
-                self._watch(self._widget.window())
+                self._watch(_main_window(self._widget))
             elif watched is self._window and kind == QEvent.Type.Close:
                 self._closing = True
                 # The window may still refuse to close; ask once it has decided.
@@ -61,7 +61,7 @@ class Lifetime(QObject):
         if self._widget.parentWidget() is None:
             self._end()
         else:
-            self._watch(self._widget.window())
+            self._watch(_main_window(self._widget))
 
     def _watch(self, window: QWidget | None) -> None:
         if window is self._window or window is self._widget or window is None:
@@ -79,3 +79,11 @@ class Lifetime(QObject):
         if not self._over:
             self._over = True
             self.ended.emit()
+
+
+def _main_window(widget: QWidget) -> QWidget | None:
+    """The window that a widget goes with; a dock afloat is a window of its own, but goes with the one it was taken out of."""
+    window = widget.window()
+    while isinstance(window, QDockWidget) and (owner := window.parentWidget()) is not None:
+        window = owner.window()
+    return window

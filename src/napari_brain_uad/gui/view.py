@@ -43,8 +43,8 @@ _UNKNOWN = "?"
 class Reading:
     """What lies under the cursor.
 
-    `mm` is the true world position, `voxel` the index in the source file (counted from 0), `intensity` the scan's value, and
-    `scores` holds one (method, score) for every anomaly map there.
+    `mm` is the true world position, `voxel` the index in the source file (counted from 0), `intensity` the scan's value,
+    `scores` holds one (method, score) for every anomaly map there, and `labels` one (layer name, label) for every mask or ground truth.
     """
 
     scan: str
@@ -53,6 +53,7 @@ class Reading:
     intensity: float
     scores: tuple[tuple[str, float], ...]
     orientation_known: bool = True
+    labels: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
         x, y, z = self.mm
@@ -66,27 +67,30 @@ class ViewOverlay:
     """Letters and read-out of one viewer; made by `attach`, undone by `detach`.
 
     The viewer owns it through its list of mouse callbacks; it knows the viewer only weakly, so neither keeps the other alive.
+    `letters_only` is for a viewer that shows what another one shows: whoever made it reads out, turns its camera and dresses its layers.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, *, letters_only: bool = False) -> None:
         self._viewer = ref(viewer)
+        self._plates = tuple(_EDGES) if letters_only else (*_EDGES, "readout")
         self._before = viewer.scene.camera.orientation
         self._last = 0.0
         self._waiting: str | None = None
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
         for edge, position in _EDGES.items():
-            viewer.canvas.overlays[_PREFIX + edge] = _plate(position, 16)
-        viewer.canvas.overlays[_PREFIX + "readout"] = _plate("bottom_left", 8)
-        self.set_convention(remembered("convention"))
+            viewer.canvas.overlays[_PREFIX + edge] = _plate(position, 12 if letters_only else 16)
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
-        viewer.dims.events.point.connect(self.update_reading)
-        viewer.layers.events.inserted.connect(self.dress)
+        if not letters_only:
+            viewer.dims.events.point.connect(self.update_reading)
+            viewer.canvas.overlays[_PREFIX + "readout"] = _plate("bottom_left", 8)
+            self.set_convention(remembered("convention"))
+            viewer.layers.events.inserted.connect(self.dress)
+            self.dress()
         # Every switch to 3-D would say so in a pop-up: there, masks are simply filled.
         warnings.filterwarnings("ignore", message="Contours are not displayed during 3D rendering", category=UserWarning)
         self.update_letters()
-        self.dress()
 
     @staticmethod
     def _emitters(viewer: ViewerModel) -> tuple[Any, ...]:
@@ -103,7 +107,7 @@ class ViewOverlay:
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
         viewer.mouse_move_callbacks.remove(self)
-        for name in (*_EDGES, "readout"):
+        for name in self._plates:
             del viewer.canvas.overlays[_PREFIX + name]
         viewer.scene.camera.orientation = self._before
 
@@ -135,7 +139,7 @@ class ViewOverlay:
         images = [] if viewer is None else [layer for layer in viewer.layers if isinstance(layer, Image) and layer.ndim >= 3]
         if viewer is None or not images:
             return dict.fromkeys(_EDGES, "")
-        if not all(_orientation_known(layer) for layer in images):
+        if not all(orientation_known(layer) for layer in images):
             return dict.fromkeys(_EDGES, _UNKNOWN)
         up, right = _screen_directions(viewer)
         top, bottom = _ends(up)
@@ -177,9 +181,10 @@ class ViewOverlay:
     def update_reading(self, _event: object = None) -> None:
         """Read what lies under the cursor and show it."""
         viewer = self._viewer()
-        if viewer is None or self._last == 0.0:  # the mouse has not been over the canvas yet
+        if viewer is None or self._last == 0.0 or "readout" not in self._plates:  # the mouse has not been over the canvas yet
             return
-        self.reading = read_at(viewer, _cursor(viewer))
+        # In 3-D a cursor has no single voxel.
+        self.reading = read_at(viewer, _cursor(viewer)) if viewer.dims.ndisplay == 2 else None
         overlay = viewer.canvas.overlays[_PREFIX + "readout"]
         if self.reading is not None:
             overlay.text = str(self.reading)
@@ -188,11 +193,11 @@ class ViewOverlay:
             listener(self.reading)
 
 
-def attach(viewer: ViewerModel) -> ViewOverlay:
-    """Give a viewer letters and read-out; the ones it has when it was given them before."""
+def attach(viewer: ViewerModel, *, letters_only: bool = False) -> ViewOverlay:
+    """Give a viewer letters and read-out (see `ViewOverlay`); the ones it has when it was given them before."""
     found = attached(viewer)
     if found is None:
-        found = ViewOverlay(viewer)
+        found = ViewOverlay(viewer, letters_only=letters_only)
         viewer.mouse_move_callbacks.append(found)
     return found
 
@@ -229,12 +234,10 @@ def go_to(viewer: ViewerModel, layer: Layer, index: tuple[int, int, int]) -> Non
 
 
 def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | None:
-    """What lies at a position of napari's world: the topmost visible scan there, and the score of every anomaly map.
+    """What lies at a position of napari's world: the topmost visible scan there, the score of every anomaly map, and the labels.
 
-    None in 3-D, where a cursor has no single voxel, and outside of every scan.
+    None outside of every scan.
     """
-    if viewer.dims.ndisplay == 3:
-        return None
     here = [layer for layer in viewer.layers if isinstance(layer, Image) and layer.ndim == 3 and not layer.rgb and not layer.multiscale]
     inside = [(layer, voxel) for layer in here if (voxel := voxel_at(layer, position)) is not None]
     scans = [(layer, voxel) for layer, voxel in inside if layer.visible and not is_map(layer)]
@@ -243,7 +246,18 @@ def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | Non
     layer, (i, j, k) = scans[-1]
     scores = tuple((map_of(other).method, float(other.data[v[2], v[1], v[0]])) for other, v in inside if is_map(other))
     mm, voxel, known = _place(layer, position)
-    return Reading(layer.name, mm, voxel, float(layer.data[k, j, i]), scores, known)
+    return Reading(layer.name, mm, voxel, float(layer.data[k, j, i]), scores, known, _labels_at(viewer, position))
+
+
+def _labels_at(viewer: ViewerModel, position: NDArray[np.float64]) -> tuple[tuple[str, int], ...]:
+    masks = [layer for layer in viewer.layers if isinstance(layer, Labels) and layer.ndim == 3 and record(layer).get("kind") != "regions"]
+    found: dict[int, tuple[str, int]] = {}
+    for layer in masks:
+        voxel = voxel_at(layer, position)
+        if voxel is not None:
+            # A mask that is shown more than once, as in a comparison, is named once.
+            found.setdefault(id(layer.data), (layer.name, int(layer.data[voxel[2], voxel[1], voxel[0]])))
+    return tuple(found.values())
 
 
 def _place(layer: Image, position: NDArray[np.float64]) -> tuple[tuple[float, float, float], tuple[int, int, int], bool]:
@@ -256,7 +270,7 @@ def _place(layer: Image, position: NDArray[np.float64]) -> tuple[tuple[float, fl
     world = volume.grid.to_world(index)
     stored = index if volume.source is None else volume.source.grid.to_index(volume.grid.to_world(np.round(index)))
     a, b, c = (round(float(v)) for v in stored)
-    return (float(world[0]), float(world[1]), float(world[2])), (a, b, c), _orientation_known(layer)
+    return (float(world[0]), float(world[1]), float(world[2])), (a, b, c), orientation_known(layer)
 
 
 def _cursor(viewer: ViewerModel) -> NDArray[np.float64]:
@@ -267,7 +281,11 @@ def _cursor(viewer: ViewerModel) -> NDArray[np.float64]:
     return position[-3:]
 
 
-def _orientation_known(layer: Image) -> bool:
+def orientation_known(layer: Layer) -> bool:
+    """Whether the file that an image was read from says which way is left."""
+    told = record(layer).get("orientation_known")
+    if told is not None:
+        return bool(told)
     shown = record(layer).get("volume") or record(layer).get("map")
     if shown is None:
         return False

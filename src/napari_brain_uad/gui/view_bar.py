@@ -23,7 +23,7 @@ class ViewBar(QWidget):
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        overlay = attach(viewer)
+        self._viewer, self._overlay = viewer, attach(viewer)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for number, plane in enumerate(PLANES, start=1):
@@ -36,7 +36,16 @@ class ViewBar(QWidget):
         for name in CONVENTIONS:
             self.convention.addItem(name)
             self.convention.setItemData(self.convention.count() - 1, _TIPS[name], 3)
-        self.convention.setCurrentText(overlay.convention)
+        self._follow()
         self.convention.setToolTip("Which side of the screen the patient's left is on")
-        self.convention.currentTextChanged.connect(overlay.set_convention)
+        self.convention.currentTextChanged.connect(self._overlay.set_convention)
         layout.addWidget(self.convention, 1)
+        # There may be one bar in each of several docks.
+        viewer.scene.camera.events.orientation.connect(self._follow)
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for a dock that ends."""
+        self._viewer.scene.camera.events.orientation.disconnect(self._follow)
+
+    def _follow(self, _event: object = None) -> None:
+        self.convention.setCurrentText(self._overlay.convention)
