@@ -367,6 +367,7 @@ class CompareDock(CompareLayout):
             self._leave_scene()
             self._close_table()
         self.inputs.disconnect_viewer()
+        self.view.disconnect_viewer()
         self.table.deleteLater()
         self.deleteLater()
 
