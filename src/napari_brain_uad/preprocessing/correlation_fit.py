@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from ..core.progress import Progress
 from ..core.volume import Volume
 from .field_of_view import FieldOfView, field_of_view
+from .registration import clipped
 
 _LEVELS = ((2.0, 32), (1.0, 16), (0.0, 8))
 """Blur (standard deviation, mm) of both images, and one in how many voxels of the fixed brain is looked at."""
@@ -23,9 +24,6 @@ _RADIUS_MM = 60.0
 _ITERATIONS = 60
 _TOLERANCE = 1e-5
 """The gradient (per mm) at which the search ends: far below what a voxel's noise makes of it."""
-
-_CLIP = (1.0, 99.0)
-"""Percentiles of the moving brain: vessels and remnants of the skull would pull the fit."""
 
 
 def fit_correlation(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], progress: Progress) -> NDArray[np.float64]:
@@ -44,17 +42,15 @@ def fit_correlation(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], 
     Returns
     -------
     array, shape (4, 4)
-        The matrix whose normalised cross-correlation inside the brain of `fixed` is largest.
+        The matrix whose normalised cross-correlation inside the brain of `fixed` is largest; for the intensities see
+        `registration.clipped`.
 
     Notes
     -----
     Quasi-Newton search (BFGS) with the exact gradient of the trilinear interpolant, on ever less blurred images. SimpleITK's
     gradient descent on the same measure takes five times as long and stops short of the same optimum.
     """
-    brain = moving.mask if moving.mask is not None else moving.data != 0
-    low, high = np.percentile(moving.data[brain], _CLIP)
-    clipped = np.where(brain, np.clip((moving.data - low) / max(high - low, 1e-12), 0.0, 1.0), 0.0).astype(np.float32)
-    moving = replace(moving, data=clipped, mask=brain)
+    moving = clipped(moving)
     for number, (blur, stride) in enumerate(_LEVELS):
         problem = _Problem.of(fixed, moving, matrix, blur, stride)
         matrix = problem.solve(progress.part(number / len(_LEVELS), (number + 1) / len(_LEVELS)))

@@ -23,6 +23,7 @@ from ...core.volume import Grid, Volume
 from ...io.displacement import read_displacements
 from ..field_of_view import field_of_view
 from ..geometry import resample_mask
+from ..registration import clipped
 from ..warp import STEP_MM, DisplacementField, Warp, invert
 
 _CHILD = """
@@ -48,7 +49,6 @@ _MARGIN_MM = 8.0
 _ALIKE, _UNLIKE = "NCC 2x2x2", "NMI"
 """Measures for images of the same contrast (correlation in patches of 5 voxels), and of any two."""
 
-_CLIP = (1.0, 99.0)
 _LOOK_SECONDS = 0.2
 
 
@@ -129,14 +129,11 @@ def _around(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
 
 def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> str:
     """Write the images; the words that name them. Only what `moving` shows is looked at."""
-    brain = _brain(moving)
-    low, high = np.percentile(moving.data[brain], _CLIP)
-    clipped = np.where(brain, np.clip((moving.data - low) / max(high - low, 1e-12), 0.0, 1.0), 0.0)
     region = _around(_brain(fixed), fixed.grid)
     places = fixed.grid.to_world(np.argwhere(region)) @ matrix[:3, :3].T + matrix[:3, 3]
-    region[region] = field_of_view(brain, moving.grid).holds(places)
+    region[region] = field_of_view(_brain(moving), moving.grid).holds(places)
     _write(folder / "fixed.nii", fixed.data, fixed.grid)
-    _write(folder / "moving.nii", clipped.astype(np.float32), moving.grid)
+    _write(folder / "moving.nii", clipped(moving).data, moving.grid)
     _write(folder / "region.nii", region.astype(np.float32), fixed.grid)
     return "-d 3 -float -threads 2 -i fixed.nii moving.nii -gm region.nii"
 

@@ -18,7 +18,7 @@ from ...core.volume import Volume
 from ..correlation_fit import fit_correlation
 from ..field_of_view import field_of_view
 from ..geometry import Way, resample_mask, resample_volume
-from ..registration import align, by_centres, correlation, dice
+from ..registration import align, by_centres, clipped, correlation, dice
 from ..step import Context, Step, StepResult
 from ..template import MNI_GRID, template
 from ..warp import Route, Warp
@@ -135,20 +135,24 @@ def _lies_in_mni(volume: Volume) -> bool:
 
 
 def _quality(moved: Volume, volume: Volume, way: Way) -> dict[str, Any]:
-    """How well the result agrees with the template inside its brain; where the scan cuts the brain off, also inside what it shows."""
+    """How well the result agrees with the template inside its brain; where the scan cuts the brain off, also inside what it shows.
+
+    Correlations are of the intensities that were aligned, and that the presets hand on: cut off at their 1st and 99th percentile.
+    """
     inside = template().mask
     assert inside is not None
     assert moved.mask is not None
-    smooth = _smooth(moved), _smooth(template())
+    seen = clipped(moved)
+    smooth = _smooth(seen), _smooth(template())
     told: dict[str, Any] = {
-        "ncc": round(correlation(moved.data, template().data, inside), 4),
+        "ncc": round(correlation(seen.data, template().data, inside), 4),
         "ncc_smooth": round(correlation(*smooth, inside), 4),
         "dice": round(dice(moved.mask, inside), 4),
     }
     shown = _shown(volume, way)
     if shown is not None:
         told["shown"] = round(float(np.count_nonzero(shown) / np.count_nonzero(inside)), 4)
-        told["ncc_shown"] = round(correlation(moved.data, template().data, shown), 4)
+        told["ncc_shown"] = round(correlation(seen.data, template().data, shown), 4)
         told["dice_shown"] = round(dice(moved.mask, shown), 4)
     return told
 
