@@ -104,9 +104,8 @@ class Composite:
         at = index if here is None else int(here[index])
         if at == _NOT_HERE or at >= layer.data.shape[axis]:
             return None, None
-        key: list[Any] = [slice(None)] * 3
-        key[axis] = at
-        values = np.asarray(layer.data[tuple(key)])
+        # Not ``[:, :, at]``: computed labels that draw a crosshair into such slices leave it out of these; there is one here already.
+        values = np.asarray(layer.data[at] if axis == 0 else layer.data[:, at] if axis == 1 else layer.data[..., at])
         across, along = (self._indices(number, other) for other in range(3) if other != axis)
         if across is None and along is None:
             return values, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
@@ -27,10 +27,25 @@ COMPARE_WORDS = (
 def bind(widget: QWidget, keys: Mapping[str, Callable[[], object]]) -> None:
     """Have keys do something wherever the focus is in the widget's window, as long as the widget is seen.
 
-    Qt passes no key to the shortcuts of a widget behind a tab, so docks in one tab area may share keys.
+    Qt passes no key to the shortcuts of a widget behind a tab, so docks in one tab area may share keys. When two docks that share one are
+    both seen, Qt asks one of them, by turns: both must do the same (see `pressed_elsewhere`).
     """
     for key, action in keys.items():
-        QShortcut(QKeySequence(key), widget, context=Qt.ShortcutContext.WindowShortcut).activated.connect(action)
+        shortcut = QShortcut(QKeySequence(key), widget, context=Qt.ShortcutContext.WindowShortcut)
+        shortcut.activated.connect(action)
+        shortcut.activatedAmbiguously.connect(action)
+
+
+def pressed_elsewhere(key: str, widget: QWidget, others: Iterable[QWidget]) -> bool:
+    """Do what a key does in the first of `others` that is seen and binds it; False when there is none."""
+    wanted = QKeySequence(key)
+    for other in others:
+        if other is not widget and other.isVisible():
+            for shortcut in other.findChildren(QShortcut):
+                if shortcut.key() == wanted:
+                    shortcut.activated.emit()
+                    return True
+    return False
 
 
 def as_html(words: tuple[tuple[str, str], ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 
+from . import keys
 from .composite import Composite, can_be_shown
 from .crosshair import point_at
 from .docks import settle
@@ -20,7 +22,8 @@ from .lifetime import Lifetime
 from .ortho_layout import OrthoLayout
 from .ortho_plane import PlaneCanvas
 from .ortho_volume import VolumeCanvas
-from .view import PLANES, Reading, attach, orientation_known, read_at
+from .view import PLANES, Reading, attach, orientation_known, read_at, show_plane
+from .view_actions import ViewActions
 from .windowing import DEFAULT, set_window
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ class OrthoDock(OrthoLayout):
         self._rest = _timer(self, _REST_MS, self._follow_in_3d)
         self._place = _timer(self, 0, self._make_canvases)
         self._made = False
+        self._actions = ViewActions(napari_viewer)
         self._watch = LayerWatch(napari_viewer, self._layers_changed)
         self._connect()
         self._lifetime = Lifetime(self)
@@ -86,6 +90,20 @@ class OrthoDock(OrthoLayout):
         self.window_box.activated.connect(self._window_chosen)
         self.reset.clicked.connect(self._reset)
         self.in_3d.toggled.connect(self._switch_3d)
+        actions: dict[str, Callable[[], None]] = {
+            keys.NEXT_REGION: partial(self._actions.step_region, 1),
+            keys.PREVIOUS_REGION: partial(self._actions.step_region, -1),
+            keys.HEATMAP: self._actions.toggle_heatmaps,
+            keys.TRUTH: self._actions.toggle_truth,
+            keys.NEXT_METHOD: self._actions.next_method,
+            **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
+        }
+        keys.bind(self, {key: partial(self._press, key, action) for key, action in actions.items()})
+
+    def _press(self, key: str, action: Callable[[], None]) -> None:
+        # Tune and Compare know more: which map, which regions, which row of a table.
+        if not keys.pressed_elsewhere(key, self, list(self._viewer.window.dock_widgets.values())):
+            action()
 
     def _leave(self) -> None:
         """The dock was closed: let go of the viewer and of every canvas."""

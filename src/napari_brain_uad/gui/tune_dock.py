@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Vectors
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtCore import QTimer
 
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.threshold import Threshold, ThresholdRule
 from ..postprocessing.params import PostParams
+from . import keys
 from .export import Exporter
 from .layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from .lifetime import Lifetime
@@ -23,6 +24,7 @@ from .mask_layer import LiveMask
 from .tune_layout import TuneLayout
 from .tuning import Prepared, Settled, Tuning, neighbour, settle
 from .view import attach, go_to, show_plane
+from .view_actions import show_map
 from .workers import Job, run
 
 if TYPE_CHECKING:
@@ -88,18 +90,19 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.connect(self._redraw_boxes)
         dims.ndisplay.connect(self._redraw_boxes)
-        for keys, action in {
-            "Alt+Right": lambda: self._step_region(1),
-            "Alt+Left": lambda: self._step_region(-1),
-            "Ctrl+Alt+Up": lambda: self._nudge(1),
-            "Ctrl+Alt+Down": lambda: self._nudge(-1),
-            "Ctrl+Alt+H": lambda: _toggle(self.maps.layer),
-            "Ctrl+Alt+G": lambda: _toggle(self.truths.layer),
-            "Ctrl+1": lambda: show_plane(self._viewer, "axial"),
-            "Ctrl+2": lambda: show_plane(self._viewer, "coronal"),
-            "Ctrl+3": lambda: show_plane(self._viewer, "sagittal"),
-        }.items():
-            QShortcut(QKeySequence(keys), self, context=Qt.ShortcutContext.WindowShortcut).activated.connect(action)
+        keys.bind(
+            self,
+            {
+                keys.NEXT_REGION: lambda: self._step_region(1),
+                keys.PREVIOUS_REGION: lambda: self._step_region(-1),
+                keys.THRESHOLD_UP: lambda: self._nudge(1),
+                keys.THRESHOLD_DOWN: lambda: self._nudge(-1),
+                keys.HEATMAP: lambda: _toggle(self.maps.layer),
+                keys.TRUTH: lambda: _toggle(self.truths.layer),
+                keys.NEXT_METHOD: self._next_map,
+                **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
+            },
+        )
 
     def _leave(self) -> None:
         """The dock was closed: let go of the viewer."""
@@ -360,6 +363,13 @@ class TuneDock(TuneLayout):
         number = neighbour([region.number for region in self.table.regions], self.table.current, step)
         if number is not None:
             self.table.choose(number)
+
+    def _next_map(self) -> None:
+        layers = self.maps.layers()
+        if self.maps.layer is not None:
+            chosen = layers[(layers.index(self.maps.layer) + 1) % len(layers)]
+            show_map(self._viewer, chosen)
+            self.maps.choose(chosen)
 
     def _go_to_region(self, region: Region) -> None:
         layer = self.maps.layer

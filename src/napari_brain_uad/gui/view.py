@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -244,9 +244,20 @@ def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | Non
     if not scans:
         return None
     layer, (i, j, k) = scans[-1]
-    scores = tuple((map_of(other).method, float(other.data[v[2], v[1], v[0]])) for other, v in inside if is_map(other))
     mm, voxel, known = _place(layer, position)
-    return Reading(layer.name, mm, voxel, float(layer.data[k, j, i]), scores, known, _labels_at(viewer, position))
+    return Reading(layer.name, mm, voxel, float(layer.data[k, j, i]), _scores_at(inside), known, _labels_at(viewer, position))
+
+
+def _scores_at(inside: Sequence[tuple[Layer, tuple[int, int, int]]]) -> tuple[tuple[str, float], ...]:
+    """Raw scores, whatever the layer colours; a map that lies in several layers is named once, two of one method by their layers."""
+    maps = {id(map_of(layer)): (layer, voxel) for layer, voxel in reversed(inside) if is_map(layer)}
+    methods = [map_of(layer).method for layer, _ in maps.values()]
+    named = [
+        (amap.method if methods.count(amap.method) == 1 else layer.name, float(amap.score[voxel]))
+        for layer, voxel in reversed(maps.values())
+        for amap in (map_of(layer),)
+    ]
+    return tuple(named)
 
 
 def _labels_at(viewer: ViewerModel, position: NDArray[np.float64]) -> tuple[tuple[str, int], ...]:
