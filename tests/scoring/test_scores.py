@@ -91,7 +91,7 @@ def test_gradient_is_taken_where_gradients_are_off() -> None:
 
 def test_combi_is_the_product_of_its_parts() -> None:
     found = evidence(5)
-    smooth = gaussian(2 * found.images, 1.5)[:, 0]
+    smooth = gaussian(2 * found.images, 2.0)[:, 0]
     assert torch.allclose(SCORES["combi"].compute(found), smooth * (found.images - found.reconstruction).abs()[:, 0], atol=1e-5)
 
 
