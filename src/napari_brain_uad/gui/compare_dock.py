@@ -19,7 +19,6 @@ from .comparing import Ready, live_figures
 from .docks import raise_dock
 from .lifetime import Lifetime
 from .settings import remember
-from .tuning import neighbour
 from .view import attach, show_plane
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
 REST_MS = 120
 """The hand rests when the threshold has not moved for this long."""
+
+FIT_MS = 200
+"""After this long a new dock has been laid out."""
 
 _TABLE = "Comparison table (Brain UAD)"
 
@@ -172,16 +174,23 @@ class CompareDock(CompareLayout):
         if before is not None:
             self.viewer.dims.point = point
             camera.center, camera.zoom = before
+        else:
+            # Once the table has its place, the canvas is smaller.
+            QTimer.singleShot(FIT_MS, partial(self._fit, self.scene))
         with_truth = ready.comparison.truth is not None
         self.threshold.offer(truth=with_truth, one_unit=ready.one_unit, span=ready.span)
         self.truth.setVisible(with_truth)
-        self.worst.setVisible(with_truth)
+        self.regions.set_truth(with_truth)
         self._views.show()
         self.setup.button.setChecked(False)
         self.result.show()
         self._show_rest()
         self._open_table()
         self.table.choose(0)
+
+    def _fit(self, scene: CompareScene) -> None:
+        if scene is self.scene and not self._lifetime.over:
+            self.viewer.reset_view()
 
     def take(self, ready: Ready) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""
@@ -277,7 +286,9 @@ class CompareDock(CompareLayout):
         )
 
     def _settle_done(self, rest: Rest) -> None:
-        if self._settle_over() or rest.of is not self.ready or self._timer.isActive() or self.scene is None:
+        if self._settle_over() or self._timer.isActive() or self.scene is None or self.ready is None:
+            return
+        if rest.of.comparison is not self.ready.comparison:
             return
         self._rest = rest
         self.scene.settle(rest.comparison)
@@ -316,25 +327,11 @@ class CompareDock(CompareLayout):
         if comparison is None or self.run_shown >= len(comparison.runs):
             return
         run = comparison.runs[self.run_shown]
-        self.regions.show_regions(run.result.regions)
-        count = len(run.result.regions)
-        self.region_words.setText(f"{run.title}: {count} region{'' if count == 1 else 's'}")
-        self.worst.setEnabled(any(region.hit is False for region in run.result.regions))
-
-    def _go_to_worst(self) -> None:
-        wrong = [region.number for region in self.regions.regions if region.hit is False]
-        if wrong:
-            # Strongest first.
-            self.regions.choose(wrong[0])
+        self.regions.show_regions(run.title, run.result.regions)
 
     def _go_to_region(self, region: Region) -> None:
         if self.scene is not None:
             self.scene.go_to(region.peak_mm)
-
-    def _step_region(self, step: int) -> None:
-        number = neighbour([region.number for region in self.regions.regions], self.regions.current, step)
-        if number is not None:
-            self.regions.choose(number)
 
     def _next_method(self) -> None:
         if self.ready is not None:
@@ -383,15 +380,14 @@ class CompareDock(CompareLayout):
         self._timer.timeout.connect(self._settle)
         self.table.chosen.connect(self._run_chosen)
         self.regions.chosen.connect(self._go_to_region)
-        self.worst.clicked.connect(self._go_to_worst)
         self.add_slice.clicked.connect(self._add_slice)
         self.leave.clicked.connect(self.leave_comparison)
         self.show_table.clicked.connect(self._open_table)
         keys.bind(
             self,
             {
-                keys.NEXT_REGION: lambda: self._step_region(1),
-                keys.PREVIOUS_REGION: lambda: self._step_region(-1),
+                keys.NEXT_REGION: lambda: self.regions.step(1),
+                keys.PREVIOUS_REGION: lambda: self.regions.step(-1),
                 keys.THRESHOLD_UP: lambda: self.threshold.nudge(1),
                 keys.THRESHOLD_DOWN: lambda: self.threshold.nudge(-1),
                 keys.HEATMAP: self.heat.toggle,

@@ -27,7 +27,7 @@ from .fitting_scroll import FittingScroll
 from .forms import ComboBox, Fold
 from .keys import COMPARE_WORDS, as_html
 from .messages import MessageArea, wrapping_label
-from .region_table import RegionTable
+from .region_page import RegionPage
 from .run_bar import RunBar
 from .shared_threshold import SharedThreshold
 from .view_bar import ViewBar
@@ -55,9 +55,7 @@ class CompareLayout(FileDrop):
         self.messages = MessageArea()
         self.outcome = wrapping_label()
         self.threshold = SharedThreshold(viewer)
-        self.regions = RegionTable()
-        self.region_words = wrapping_label()
-        self.worst = button("Worst false alarm", "Go to the strongest region of this method that touches no ground truth")
+        self.regions = RegionPage()
         self.table = ComparisonTable()
         self.scale = ComboBox()
         self.scale_words = wrapping_label()
@@ -104,7 +102,7 @@ class CompareLayout(FileDrop):
 
     def _lay_out(self) -> None:
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self._region_page(), "Regions")
+        self.tabs.addTab(self.regions, "Regions")
         self.tabs.addTab(self._view_page(), "View")
         self.tabs.addTab(self._export_page(), "Export")
         self.tabs.setMinimumHeight(170)
@@ -128,14 +126,6 @@ class CompareLayout(FileDrop):
         layout.addStretch(0)
         self.result.hide()
         self.setup.button.setChecked(True)
-
-    def _region_page(self) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(2, 4, 2, 2)
-        layout.addLayout(_row(self.region_words, self.worst))
-        layout.addWidget(self.regions, 1)
-        return page
 
     def _view_page(self) -> QWidget:
         page = QWidget()

@@ -16,6 +16,7 @@ from .comparing import Ready
 from .crosshair import marked_voxel, point_at
 from .layers import KEY, contrast_limits, heat_colormap, placement
 from .mask_layer import LiveMask
+from .view import LETTERS, SMALL_LETTERS, attach
 from .viewer_state import ViewerState
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class CompareScene:
         viewer.layers.link_layers(self._scans, _LINKED)
         viewer.reset_view()
         viewer.dims.point = point
+        attach(viewer).resize_letters(SMALL_LETTERS)
         viewer.layers.events.removed.connect(self._removed)
         viewer.mouse_drag_callbacks.append(self._pressed)
         self.choose(0)
@@ -113,9 +115,11 @@ class CompareScene:
         viewer = self._viewer
         viewer.layers.events.removed.disconnect(self._removed)
         viewer.mouse_drag_callbacks.remove(self._pressed)
-        present = set(viewer.layers)
         for group in (self.heats, self._scans):
-            viewer.layers.unlink_layers([layer for layer in group if layer in present])
+            left = [layer for layer in group if layer in viewer.layers]
+            if left:
+                viewer.layers.unlink_layers(left)
+        attach(viewer).resize_letters(LETTERS)
         state.restore(viewer, remove=self._layers)
         self._layers.clear()
 
@@ -203,14 +207,17 @@ class CompareScene:
             seen,
         )
 
-    def show_difference(self, values: NDArray[np.float32] | None) -> None:
-        """A cell with one method's map minus another's, shape (i, j, k); none to take it away."""
-        self._show_extra("difference", lambda: self._picture(values), False)
-        self._show_extra("difference", lambda: self._picture(values), values is not None)
+    def show_difference(self, values: NDArray[np.float32] | None, least: float = 0.0) -> None:
+        """A cell with one method's map minus another's, shape (i, j, k); none to take it away.
 
-    def _picture(self, values: NDArray[np.float32] | None) -> Image:
+        Colours reach from minus the largest difference to it, or to `least` where all are smaller.
+        """
+        self._show_extra("difference", lambda: self._picture(values, least), False)
+        self._show_extra("difference", lambda: self._picture(values, least), values is not None)
+
+    def _picture(self, values: NDArray[np.float32] | None, least: float) -> Image:
         assert values is not None  # only asked for when there are some
-        limit = float(np.abs(values).max()) or 1.0
+        limit = max(float(np.abs(values).max()), least) or 1.0
         return Image(
             values.T,
             name="difference",

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .compare_dock import CompareDock
 
 
+_LEAST_PERCENTILES = 10.0
+"""Differences below it are faint: the order of equal methods differs by rounding alone."""
+
+
 class CompareViews:
     """The controls of the dock's page "View".
 
@@ -79,7 +83,7 @@ class CompareViews:
 
         def show(values: NDArray[float32]) -> None:
             if dock.ready is ready and dock.scene is not None and dock.difference.isChecked():
-                dock.scene.show_difference(values)
+                dock.scene.show_difference(values, _LEAST_PERCENTILES if scale == "percentile" else 0.0)
 
         run(lambda _progress: ready.comparison.difference(first, second, scale), parent=dock, on_done=show, on_error=self._failed)
 

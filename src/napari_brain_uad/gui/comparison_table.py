@@ -180,7 +180,7 @@ class ComparisonTable(QWidget):
 
     def sizeHint(self) -> QSize:
         """As high as its rows, up to eight."""
-        return QSize(600, 26 + 22 * min(max(len(self._model.rows), 2), 8) + 2 * self.fontMetrics().height() + 14)
+        return QSize(600, 26 + 22 * min(max(len(self._model.rows), 2), 8) + self.fontMetrics().height() + 16)
 
     def minimumSizeHint(self) -> QSize:
         """Two rows."""

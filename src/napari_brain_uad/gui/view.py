@@ -36,6 +36,9 @@ _LETTERS = (("I", "S"), ("P", "A"), ("L", "R"))
 _EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 _PREFIX = "brain_uad_"
 _READOUT_SECONDS = 0.04
+LETTERS, SMALL_LETTERS = 16, 12
+"""Size of the letters in points; the small ones for canvases beside each other."""
+
 _UNKNOWN = "?"
 
 
@@ -79,7 +82,7 @@ class ViewOverlay:
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
         for edge, position in _EDGES.items():
-            viewer.canvas.overlays[_PREFIX + edge] = _plate(position, 12 if letters_only else 16)
+            viewer.canvas.overlays[_PREFIX + edge] = _plate(position, SMALL_LETTERS if letters_only else LETTERS)
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
         if not letters_only:
@@ -145,6 +148,13 @@ class ViewOverlay:
         top, bottom = _ends(up)
         after, before = _ends(right)
         return {"top": top, "bottom": bottom, "left": before, "right": after}
+
+    def resize_letters(self, size: float) -> None:
+        """Write the letters in another size (points)."""
+        viewer = self._viewer()
+        if viewer is not None:
+            for edge in _EDGES:
+                viewer.canvas.overlays[_PREFIX + edge].font_size = size
 
     def update_letters(self, _event: object = None) -> None:
         """Write the letters for the way the viewer looks now."""
@@ -240,7 +250,7 @@ def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | Non
     """
     here = [layer for layer in viewer.layers if isinstance(layer, Image) and layer.ndim == 3 and not layer.rgb and not layer.multiscale]
     inside = [(layer, voxel) for layer in here if (voxel := voxel_at(layer, position)) is not None]
-    scans = [(layer, voxel) for layer, voxel in inside if layer.visible and not is_map(layer)]
+    scans = [(layer, voxel) for layer, voxel in inside if layer.visible and not is_map(layer) and record(layer).get("kind") != "derived"]
     if not scans:
         return None
     layer, (i, j, k) = scans[-1]
