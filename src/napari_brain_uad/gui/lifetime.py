@@ -26,7 +26,7 @@ class Lifetime(QObject):
         super().__init__(widget)
         self._widget = widget
         self._window: QWidget | None = None
-        self._closing = self._over = False
+        self._closing = self._over = self._went_with_window = False
         widget.installEventFilter(self)
 
     @property
@@ -39,7 +39,7 @@ class Lifetime(QObject):
     @property
     def window_closed(self) -> bool:
         """Whether the window around the dock was closed, and its viewer with it."""
-        return self._closing and self._window is not None and not self._window.isVisible()
+        return self._went_with_window or (self._closing and self._window is not None and not self._window.isVisible())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Note closing and re-parenting; no event is held back."""
@@ -77,7 +77,9 @@ class Lifetime(QObject):
 
     def _end(self) -> None:
         if not self._over:
-            self._over = True
+            self._over, self._went_with_window = True, self.window_closed
+            # A closed dock may be kept a while by whoever opened it; the window, with napari's canvas, need not be.
+            self._window = None
             self.ended.emit()
 
 
