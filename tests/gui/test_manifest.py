@@ -59,7 +59,8 @@ def test_the_menus_and_the_command_palette_have_the_docks(make_napari_viewer):
 
     make_napari_viewer()
     app = get_app_model()
-    for command, menu in (("napari-brain-uad.detect", "napari/layers/segment"), ("napari-brain-uad.tune", "napari/layers/segment")):
+    menu = "napari/layers/segment"
+    for command in ("napari-brain-uad.detect", "napari-brain-uad.tune", "napari-brain-uad.ortho"):
         assert command in app.commands
         assert command in {item.command.id for item in app.menus.get_menu(menu) if hasattr(item, "command")}
 
@@ -69,7 +70,7 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 from napari_brain_uad.gui.docks import open_dock
-for title in ("Prepare", "Detect anomalies", "Tune", "Compare", "Train", "Models"):
+for title in ("Prepare", "Detect anomalies", "Tune", "Compare", "Ortho view", "Train", "Models"):
     open_dock(viewer, title)
 heavy = [name for name in ("torch", "tensorflow", "numba", "matplotlib.pyplot") if name in sys.modules]
 viewer.close()
