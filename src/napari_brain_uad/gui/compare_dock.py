@@ -190,7 +190,7 @@ class CompareDock(CompareLayout):
 
     def _fit(self, scene: CompareScene) -> None:
         if scene is self.scene and not self._lifetime.over:
-            self.viewer.reset_view()
+            scene.fit()
 
     def take(self, ready: Ready) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""

@@ -64,8 +64,8 @@ class CellLabels:
         labels: NDArray[np.uint8] = np.zeros(mask.shape, np.uint8)
         if mask.ndim != 2:
             if self.show_mask:
-                labels += MASK * mask
-            return labels if truth is None else np.asarray(labels + TRUTH * truth, np.uint8)
+                labels += mask.view(np.uint8)
+            return labels if truth is None else labels + TRUTH * np.asarray(truth, np.uint8)
         if self.show_mask:
             labels[outline(mask)] = MASK
         if truth is not None:

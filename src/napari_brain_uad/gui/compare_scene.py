@@ -35,6 +35,9 @@ _SPACING = 4
 _TOLERANCE = 4
 """A press and release of the mouse closer together than this, in pixels, is a click."""
 
+_ROOM = 0.9
+"""Part of a cell that the brain may fill; the letters stand beside it."""
+
 _PLATE, _CHOSEN_PLATE = (0.0, 0.0, 0.0, 0.55), (0.18, 0.44, 0.71, 0.95)
 _LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
 
@@ -70,6 +73,7 @@ class CompareScene:
         self._window = contrast_limits(ready.comparison.volume.data, ready.comparison.volume.mask)
         self._place = placement(ready.comparison.volume.grid)
         self._truth_seen = True
+        self._box = _bounds(ready.cells[0].run.map.mask)
 
     @property
     def shown(self) -> bool:
@@ -100,12 +104,27 @@ class CompareScene:
             grid.stride, grid.shape, grid.spacing, grid.enabled = _STRIDE, (-1, -1), _SPACING, True
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
-        viewer.reset_view()
         viewer.dims.point = point
+        self.fit()
         attach(viewer).resize_letters(SMALL_LETTERS)
         viewer.layers.events.removed.connect(self._removed)
         viewer.mouse_drag_callbacks.append(self._pressed)
         self.choose(0)
+
+    def fit(self) -> None:
+        """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
+        viewer = self._viewer
+        viewer.reset_view()
+        if not self.shown or viewer.dims.ndisplay != 2:
+            return
+        low, high = (self.heats[0].data_to_world(corner) for corner in self._box)
+        shown = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
+        whole = self.heats[0].extent.world
+        parts = [(whole[1][axis] - whole[0][axis]) / max(high[axis] - low[axis], 1e-6) for axis in shown]
+        centre = list(viewer.scene.camera.center)
+        centre[-2:] = [(low[axis] + high[axis]) / 2 for axis in shown]
+        viewer.scene.camera.center = tuple(centre)
+        viewer.scene.camera.zoom *= max(min(parts) * _ROOM, 1.0)
 
     def leave(self) -> None:
         """Take the layers out and put everything back as it was."""
@@ -253,7 +272,7 @@ class CompareScene:
             self._layers += made
             viewer.layers.link_layers(self._scans, _LINKED)
         viewer.layers.selection.active = active
-        viewer.reset_view()
+        self.fit()
 
     # Layers
 
@@ -324,6 +343,12 @@ class CompareScene:
         still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
         if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
             point_at(viewer, event.position)
+
+
+def _bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First and last voxel (k, j, i) of a mask along each axis."""
+    found = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in (2, 1, 0)]
+    return tuple(int(places[0]) for places in found), tuple(int(places[-1]) for places in found)
 
 
 def _dressed(image: Image) -> None:
