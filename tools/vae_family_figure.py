@@ -6,7 +6,7 @@ not come with the package.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ from napari_brain_uad.workflows.models import default_model
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "vae_family.png"
 _WHO, _SEQUENCE = "patient19", "T1"
 _METHODS = ("vae", "ce-vae", "ae-spatial", "cce-vae")
-_BATCH = 16
+_MARGIN = 3
+_PIXELS = ("image", "reconstruction", "score", "truth")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def seen(method: str, case: BenchCase) -> Seen:
         reconstruction = network(torch.from_numpy(detector._channels(slices)[k : k + 1])).reconstruction[0, 0].numpy()
     assert volume.mask is not None
     best = Curves(score, truth, volume.mask).best_dice()
-    dice = "" if best is None else f"\n⌈Dice⌉ {best[0]:.2f} in the whole scan"
+    dice = "" if best is None else f"\n⌈Dice⌉ {best[0]:.3f} in the whole scan"
     shown = np.where(slices.mask[k], reconstruction, 0.0)
     return Seen(
         f"{method}, score {detector.params.score}{dice}", slices.data[k], shown, _cut(detector, volume, score)[k], lesions[k] >= 0.5
@@ -88,8 +89,12 @@ def _cut(detector: ReconstructionDetector, volume: Volume, values: NDArray[np.fl
 
 def draw(found: list[Seen]) -> Figure:
     """A row of reconstructions over one of scores, the input with its truth in front."""
-    figure = Figure(figsize=(2.3 * (len(found) + 1), 5.9), facecolor="black")
+    figure = Figure(figsize=(2.3 * (len(found) + 1), 5.8), facecolor="black")
     axes = figure.subplots(2, len(found) + 1)
+    first = found[0]
+    rows, columns = (np.flatnonzero((first.image > 0).any(axis=axis)) for axis in (1, 0))
+    part = (slice(rows[0] - _MARGIN, rows[-1] + _MARGIN + 1), slice(columns[0] - _MARGIN, columns[-1] + _MARGIN + 1))
+    found = [replace(one, **{name: getattr(one, name)[part] for name in _PIXELS}) for one in found]
     first = found[0]
     _show(axes[0, 0], first.image, f"input: MSLUB {_WHO}, {_SEQUENCE}")
     _show(axes[1, 0], first.image, "truth outlined", first.truth)

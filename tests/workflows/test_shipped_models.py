@@ -19,7 +19,7 @@ from napari_brain_uad.workflows.models import model_problems, shipped_dir, shipp
 from napari_brain_uad.workflows.recommend import recommend
 from napari_brain_uad.workflows.samples import sample
 
-EXPECTED = {"strega", "vae"}
+EXPECTED = {"ce-vae", "strega", "vae"}
 
 
 def test_all_are_there_and_small():
