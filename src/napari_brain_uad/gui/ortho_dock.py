@@ -60,6 +60,7 @@ class OrthoDock(OrthoLayout):
         self._main_reading: Reading | None = None
         self._target: NDArray[np.float64] | None = None
         self._cursor: NDArray[np.float64] | None = None
+        self._shown_at: tuple[Any, ...] | None = None
         self._soon = _timer(self, 0, self._follow)
         self._rest = _timer(self, _REST_MS, self._follow_in_3d)
         self._place = _timer(self, 0, self._make_canvases)
@@ -109,6 +110,7 @@ class OrthoDock(OrthoLayout):
         """The dock was closed: let go of the viewer and of every canvas."""
         self._soon.stop()
         self._rest.stop()
+        self._place.stop()
         self._watch.detach()
         for emitter, slot in self._emitters():
             emitter.disconnect(slot)
@@ -122,6 +124,7 @@ class OrthoDock(OrthoLayout):
         super().showEvent(event)
         if not self._lifetime.over:
             self._place.start()
+            self._soon.start()
 
     def _make_canvases(self) -> None:
         if not self._settled:
@@ -181,7 +184,7 @@ class OrthoDock(OrthoLayout):
             self._soon.start()
 
     def _hover(self, position: NDArray[np.float64] | None) -> None:
-        self._cursor = position
+        self._cursor, self._main_reading = position, None
         self._soon.start()
 
     # What is done
@@ -194,13 +197,14 @@ class OrthoDock(OrthoLayout):
 
     def _follow(self) -> None:
         """Bring the planes up to date with everything that was noted."""
-        if self._lifetime.over:
+        if self._lifetime.over or not self.isVisible():
+            # What was noted is done when the dock is seen again.
             return
-        self._soon.stop()
         target, self._target = self._target, None
         if target is not None and self.crosshair is not None:
             point_at(self._viewer, target)
             self._soon.stop()
+        again = self._layers_moved
         if self._layers_moved:
             self._follow_layers()
         elif self._looks_changed:
@@ -209,14 +213,21 @@ class OrthoDock(OrthoLayout):
         if self._looks_changed and self.volume is not None:
             self._rest.start()
         self._layers_moved = self._looks_changed = False
-        point, orientation = self.crosshair, self._viewer.scene.camera.orientation
-        for any_canvas in self.canvases():
-            any_canvas.orient(orientation)
-            if point is not None:
-                any_canvas.go_to(point)
+        self._follow_point(again)
         if self._fit_wanted and self.planes:
             self._fit_now()
         self._read()
+
+    def _follow_point(self, again: bool) -> None:
+        point, orientation = self.crosshair, self._viewer.scene.camera.orientation
+        at = (None if point is None else tuple(point), orientation, len(self.canvases()))
+        # A mouse that moves over a plane is told from here as well; that draws nothing.
+        if again or at != self._shown_at:
+            self._shown_at = at
+            for canvas in self.canvases():
+                canvas.orient(orientation)
+                if point is not None:
+                    canvas.go_to(point)
 
     def _follow_layers(self) -> None:
         layers = visible_here(self._viewer)
@@ -250,7 +261,7 @@ class OrthoDock(OrthoLayout):
         self.readout.show_readings(None if point is None else read_at(self._viewer, point), cursor)
 
     def _show_main_cursor(self, reading: Reading | None) -> None:
-        self._main_reading = reading
+        self._cursor, self._main_reading = None, reading
         self._soon.start()
 
     def _window_chosen(self, _index: int = 0) -> None:
