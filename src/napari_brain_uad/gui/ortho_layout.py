@@ -8,6 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QFrame, QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from . import keys
 from .forms import ComboBox
 from .messages import wrapping_label
 from .ortho_canvas import OrthoCanvas
@@ -25,6 +26,16 @@ _ROW_FROM = 2.4
 """Width over height from which everything goes into one row."""
 
 _NARROW = 560
+_WORDS = (
+    ("click or drag", "moves the crosshair, here and in the viewer"),
+    ("wheel", "slices of the plane under the cursor"),
+    ("Ctrl+wheel, right button", "zooms all planes"),
+    ("middle button, Shift", "moves the picture"),
+    ("double click", "all of the scan"),
+    (f"{keys.NEXT_REGION}, {keys.PREVIOUS_REGION}", "next, previous region"),
+    (f"{keys.HEATMAP}, {keys.TRUTH}", "heatmap, ground truth on and off"),
+    (keys.NEXT_METHOD, "next method"),
+)
 _EMPTY = "There is no scan yet. Open one, or a sample (File > Open Sample); its three planes appear here."
 
 
@@ -51,6 +62,7 @@ class OrthoLayout(QWidget):
         self.readout = Readout()
         self._empty = wrapping_label(_EMPTY)
         self.panel = self._make_panel()
+        self.readout.setToolTip(keys.as_html(_WORDS))
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(2, 2, 2, 2)
         self._grid.setSpacing(2)
