@@ -1,6 +1,6 @@
 """Draw docs/images/vae_family.png: what the autoencoders make of one real T1 slice with lesions.
 
-``python tools/vae_family_figure.py``; BRAIN_UAD_DATA names the folder of the shared scans, BRAIN_UAD_MODELS that of the models that do
+``python -m tools.vae_family_figure``; BRAIN_UAD_DATA names the folder of the shared scans, BRAIN_UAD_MODELS that of the models that do
 not come with the package.
 """
 
