@@ -14,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import napari
@@ -68,7 +68,7 @@ def scan() -> tuple[Volume, np.ndarray]:  # type: ignore[type-arg]
     )
 
 
-def measure(size: tuple[int, int], repeats: int) -> dict[str, float]:
+def measure(size: tuple[int, int], repeats: int, methods: Sequence[str] = METHODS) -> dict[str, float]:
     """Medians and minima in milliseconds."""
     volume, truth = scan()
     viewer = napari.Viewer()
@@ -76,7 +76,7 @@ def measure(size: tuple[int, int], repeats: int) -> dict[str, float]:
     add_volume(viewer, volume)
     add_labels(viewer, truth, volume, name="ground truth")
     dock: CompareDock = open_dock(viewer, "Compare")
-    dock.inputs.methods.choose(METHODS)
+    dock.inputs.methods.choose(methods)
     _turn(1.0)
     gaps, last = _Gaps(), time.perf_counter()
     # Started, scored, read: what is shown then is built in one go, and is measured apart.
@@ -140,11 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--size", type=int, nargs=2, default=(1366, 768), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["BRAIN_UAD_CACHE"] = cache  # everything is scored
-        figures = measure(tuple(options.size), options.repeats)
+        figures = measure(tuple(options.size), options.repeats, options.methods)
     if options.json:
         print(json.dumps(figures))
         return

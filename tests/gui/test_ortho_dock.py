@@ -316,6 +316,7 @@ def test_the_planes_follow_a_threshold_and_share_its_mask(bench: OrthoBench) -> 
     before = bench.picture("axial")
     for value in (140.0, 130.0, 120.0, 110.0):
         tune.move_threshold(value)
+    tune._rest.stop()
     bench.rest()
     # Four ticks between two pictures: one drawing.
     assert len(redrawn) == 1

@@ -13,12 +13,16 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import method_ids
 from napari_brain_uad.detectors.threshold import HistogramThreshold
 from napari_brain_uad.gui import settings, workers
+from napari_brain_uad.gui.compare_dock import CompareDock
+from napari_brain_uad.gui.comparison_table import ComparisonTable
 from napari_brain_uad.gui.detect_dock import DetectDock
 from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_labels, add_volume
+from napari_brain_uad.gui.layers import add_labels, add_volume, record
 
 ACTIONS = 100
+COMPARING = 300
 SHAPE = (16, 18, 14)
+QUICK = ("threshold", "thresh-raw", "threshold@bins=16")
 
 
 class _Varying(HistogramThreshold):
@@ -42,8 +46,8 @@ def _scan(rng: np.random.Generator, number: int) -> Volume:
     return Volume(data, Grid(SHAPE, np.eye(4)), name=f"scan {number}", sequence="FLAIR")
 
 
-def _docks(viewer):
-    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, DetectDock)]
+def _docks(viewer, kind=DetectDock):
+    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, kind)]
 
 
 def _remove(viewer, rng):
@@ -58,7 +62,36 @@ def _toggle_dock(viewer):
     open_dock(viewer, "Detect anomalies")
 
 
-def _act(viewer, rng, number):
+def _compare_actions(dock, rng):
+    """What a user may do in the Compare dock."""
+    return {
+        "compare": dock.button.click,
+        "compare again": dock.button.click,
+        "cancel comparing": dock.cancel,
+        "methods": lambda: dock.inputs.methods.choose(rng.choice(QUICK, int(rng.integers(1, 4)), replace=False)),
+        "variant": lambda: dock.inputs.methods.add_variant(f"threshold@bins={int(rng.integers(8, 12))}"),
+        "truth": lambda: dock.inputs.scans.truth.setCurrentIndex(int(rng.integers(dock.inputs.scans.truth.count()))),
+        "rule": lambda: dock.threshold.choose(str(rng.choice(["auto", "percentile", "otsu", "best-dice", "value", "healthy-ml"]))),
+        "move": lambda: dock.threshold.nudge(int(rng.integers(-20, 20))),
+        "move again": lambda: dock.threshold.nudge(int(rng.integers(-20, 20))),
+        "tick": lambda: [dock.heat, dock.truth, dock.masks, dock.agreement, dock.difference][int(rng.integers(5))].toggle(),
+        "colours": lambda: (dock.scale.setCurrentIndex(int(rng.integers(2))), dock.scale.activated.emit(0)),
+        "row": lambda: dock.table.choose(0) if dock.comparing else None,
+        "next region": lambda: dock.regions.step(1),
+        "worst": dock.regions.worst.click,
+        "leave": dock.leave.click,
+        "copy command": dock.copy.click,
+    }
+
+
+def _toggle_compare(viewer):
+    for dock in _docks(viewer, CompareDock):
+        viewer.window.remove_dock_widget(dock)
+        return
+    open_dock(viewer, "Compare")
+
+
+def _act(viewer, rng, number, *, comparing=False):
     """One random action of a user."""
     dock = next(iter(_docks(viewer)), None)
     scan = _scan(rng, number)
@@ -82,6 +115,10 @@ def _act(viewer, rng, number):
             "copy": dock.copy.click,
             "rename": lambda: setattr(viewer.layers[0], "name", f"name {number}") if len(viewer.layers) else None,
         }
+    if comparing:
+        actions["compare dock"] = lambda: _toggle_compare(viewer) if rng.random() < 0.5 else None
+        for compare in _docks(viewer, CompareDock):
+            actions |= _compare_actions(compare, rng)
     actions[str(rng.choice(list(actions)))]()
 
 
@@ -104,3 +141,36 @@ def test_a_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, seed):
     qtbot.wait(50)
     gc.collect()
     assert [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock)] == []
+
+
+def _end(viewer, qtbot):
+    for kind in (CompareDock, DetectDock):
+        for dock in _docks(viewer, kind):
+            dock.cancel()
+            viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not workers._RUNNING, timeout=20_000)
+    qtbot.wait(50)
+    gc.collect()
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_three_hundred_random_actions_with_compare(qtbot, make_napari_viewer, monkeypatch, tmp_path, seed):
+    monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", _Varying)
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
+    settings._store().clear()
+    rng = np.random.default_rng(seed)
+    viewer = make_napari_viewer()
+    open_dock(viewer, "Detect anomalies")
+    open_dock(viewer, "Compare")
+    compared = 0
+    for number in range(COMPARING):
+        _act(viewer, rng, number, comparing=True)
+        qtbot.wait(int(rng.integers(1, 60)))
+        compared += any(dock.comparing for dock in _docks(viewer, CompareDock))
+    _end(viewer, qtbot)
+    assert compared > 20
+    left = [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock | CompareDock | ComparisonTable)]
+    assert left == []
+    # What the user had is there and seen; nothing of a comparison is.
+    assert not viewer.canvas.grid.enabled
+    assert not [layer for layer in viewer.layers if record(layer).get("kind") in ("compared", "derived")]
