@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.detectors._tissue_task import TissueTask, paint_patches, shares, with_noise
+from napari_brain_uad.detectors._tissue_task import TissueTask, as_scanned, paint_patches, shares
 from napari_brain_uad.detectors.strega import Strega, StregaParams
 from napari_brain_uad.scoring.tissue import lost_white_matter
 from napari_brain_uad.training.draws import Draw
@@ -72,12 +73,60 @@ def test_holes_of_the_mask_are_fluid_to_the_network(trained):
     assert middle[middle.shape[0] // 2, middle.shape[1] // 2] == 1.0
 
 
+def test_healing_makes_the_network_surer_of_white_matter(trained):
+    patient = phantom(seed=9, lesion=True)
+    lesion = (slice(19, 22), slice(21, 24), slice(9, 12))
+    scan = trained._scan(patient, 20, Progress())
+    before, after = (scan.slices.back(scan.healed(times)[:, 2])[lesion].mean() for times in (0, 3))
+    assert after > before
+
+
+def test_shifted_copies_are_shifted_back_before_they_are_averaged(trained):
+    scan = replace(trained._scan(phantom(seed=9), 1, Progress()), shift=2, expect=lambda slices: np.stack([slices.data] * 3, axis=1))
+    averaged = scan.averaged(scan.slices)
+    np.testing.assert_allclose(averaged[:, 1], scan.slices.data, atol=1e-6)
+
+
+def test_a_region_of_another_tissue_is_found_where_no_white_matter_is_missing(trained):
+    """Bright in grey matter: the white matter's score alone stays silent there."""
+    patient = phantom(seed=9)
+    data = patient.data.copy()
+    data[4:9, 20:27, 7:13] = 110.0
+    patient = replace(patient, data=np.where(patient.mask, data, 0).astype(np.float32))
+    region = (slice(5, 8), slice(21, 26), slice(8, 12))
+    alone = Strega(replace(trained.params, regions=False))
+    alone.load_state({name: array for name, array in trained.state().items() if name != "healthy.regions"})
+    assert trained.score(patient).score[region].mean() > 2 * alone.score(patient).score[region].mean()
+
+
+def test_what_healthy_brains_have_comes_with_the_model(trained):
+    state = trained.state()
+    other = Strega(trained.params)
+    other.load_state(state)
+    np.testing.assert_array_equal(other.score(phantom(seed=9)).score, trained.score(phantom(seed=9)).score)
+    other.load_state({name: array for name, array in state.items() if name != "healthy.regions"})
+    with pytest.raises(ModelError, match="what regions healthy brains have"):
+        other.score(phantom(seed=9))
+    with pytest.raises(ModelError, match="finite numbers"):
+        other.load_state(state | {"healthy.regions": np.full(3, np.nan, np.float32)})
+
+
+def test_scores_that_need_neighbours_are_taken_on_slices(trained):
+    detector = Strega(replace(trained.params, score="ssim", regions=False))
+    detector.load_state({name: array for name, array in trained.state().items() if name != "healthy.regions"})
+    score = detector.score(phantom(seed=9, lesion=True)).score
+    assert np.isfinite(score).all()
+    assert score.max() > 0
+
+
 def test_paper_and_code_presets_compare_label_images():
     for name, score in (("paper", "brighter"), ("code", "darker")):
         params = StregaParams.preset(name)
         assert (params.tissue, params.decoder, params.score) == ("classes", "label-image", score)
     with pytest.raises(InputError, match="needs the decoder"):
         Strega(StregaParams.from_dict(dict(StregaParams.PRESETS["paper"]) | {"score": "lost-white-matter"}))
+    with pytest.raises(InputError, match="regions need the decoder"):
+        Strega(StregaParams.from_dict(dict(StregaParams.PRESETS["paper"]) | {"regions": True}))
 
 
 def test_a_label_image_is_trained_and_scored_like_the_paper():
@@ -114,10 +163,10 @@ def test_patches_are_painted_inside_the_brain_on_the_share_asked_for():
     assert torch.equal(painted, paint_patches(scale, 0.5, Draw(1, 0, 200, 200)))
 
 
-def test_noise_stays_within_the_brain_and_the_tissues():
+def test_blur_noise_and_shift_stay_within_the_brain_and_the_tissues():
     scale = torch.zeros(4, 1, 16, 16)
     scale[:, :, 4:12, 4:12] = 2.0
-    noisy = with_noise(scale, Draw(1, 0, 4, 4))
+    noisy = as_scanned(scale, Draw(1, 0, 4, 4))
     assert (noisy[scale == 0] == 0).all()
     assert noisy.max() <= 3.0
     assert (noisy != scale).any()

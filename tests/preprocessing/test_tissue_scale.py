@@ -83,3 +83,18 @@ def test_tissues_that_hardly_differ_leave_a_gentle_scale():
     scale = fit_tissue_scale(voxels, "T1")
     assert scale.intensities[2] - scale.intensities[1] > 6.0
     assert np.mean(scale(voxels) > WHITE) < 0.03
+
+
+@pytest.mark.parametrize("order", [("CSF", "GM", "WM"), ("WM", "GM", "CSF")])
+def test_the_unbounded_scale_goes_on_beyond_the_tissues(order):
+    scale = fit_tissue_scale(brain(order), "T1" if order[0] == "CSF" else "T2")
+    inside, beyond = np.float32([45.0, 75.0]), np.float32([0.0, 150.0])
+    np.testing.assert_allclose(scale.unbounded(inside), scale(inside), atol=1e-5)
+    expected = (0.0, 5.0) if order[0] == "CSF" else (4.0, -1.0)
+    np.testing.assert_allclose(scale.unbounded(beyond), expected, atol=0.25)
+
+
+def test_flair_has_no_unbounded_scale():
+    scale = fit_tissue_scale(brain(("CSF", "WM", "GM")), "FLAIR")
+    values = np.float32([0.0, 30.0, 75.0, 200.0])
+    np.testing.assert_array_equal(scale.unbounded(values), scale(values))

@@ -129,6 +129,16 @@ def test_white_matter_is_missed_only_where_it_was_expected() -> None:
     assert torch.allclose(tissue.lost_white_matter(beyond, expected), torch.tensor(0.4))
 
 
+def test_the_deficit_of_white_matter_grows_towards_fluid_and_asks_for_certainty() -> None:
+    expected = torch.zeros(1, 4, 1, 4)
+    expected[0, 3, 0] = torch.tensor([1.0, 1.0, 0.5, 0.0])
+    expected[0, 2, 0] = torch.tensor([0.0, 0.0, 0.5, 1.0])
+    seen = torch.tensor([2.0, 1.0, 1.0, 1.0])[None, None, None]
+    assert tissue.white_matter_deficit(seen, expected).flatten().tolist() == [0.5, 1.0, 0.25, 0.0]
+    beyond = torch.full((1, 1, 1, 4), 3.4)
+    assert torch.allclose(tissue.white_matter_deficit(beyond, expected), torch.tensor(0.4))
+
+
 def test_names_are_known_without_torch() -> None:
     code = "import sys; from napari_brain_uad.scoring.registry import score_names; score_names(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,7 +14,7 @@ from ._context import ContextDetector, ContextParams, ContextTraining
 if TYPE_CHECKING:
     from ._nets.context import ContextVAE
 
-BLOCKS = ("residual", "batch-norm", "plain")
+BLOCKS = ("residual", "deepest-residual", "batch-norm", "plain")
 
 FULL: Mapping[str, Scalar] = {"height": 256, "width": 256, "pixel_mm": 0.8}
 CODE: Mapping[str, Scalar] = {**FULL, "maps": "16-64-256-1024", "latent": 1024, "blocks": "plain"}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.detector import MethodInfo
-from ..core.errors import InputError
+from ..core.detector import MethodInfo, State
+from ..core.errors import InputError, ModelError
 from ..core.params import Scalar, param
+from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.slices import Slices, to_slices
 from ..preprocessing.tissue_scale import CSF, SEQUENCES, WHITE, fit_tissue_scale
-from ..scoring.registry import SCORES, score_names
+from ..scoring.regions import LEVELS, healthy_levels, region_score
+from ..scoring.registry import SCORES, Evidence, score_names
 from ..training.params import TrainingParams
+from ..training.session import TrainingSession
 from ._baur import THRESHOLD
 from ._context import ContextDetector
 from ._reconstruction import ReconstructionParams
+from ._tissue_scan import CORRECTIONS, SHIFTED, TissueScan, smoothed
 from .cce_vae import BLOCKS, CODE, FULL, CceVAEParams, build_cce_vae
 
 if TYPE_CHECKING:
@@ -31,7 +35,24 @@ TISSUE = "tissue"
 
 SCORE_NAMES = score_names(tissues=True)
 
-_LABELS: Mapping[str, Scalar] = {"tissue": "classes", "decoder": "label-image", "mirror": False, "smoothing_mm": 0.0}
+_LABELS: Mapping[str, Scalar] = {
+    "tissue": "classes",
+    "decoder": "label-image",
+    "mirror": False,
+    "score": "brighter",
+    "smoothing_mm": 0.0,
+    "shift_pixels": 0,
+    "healing": 0,
+    "regions": False,
+}
+
+_HEALTHY = "healthy.regions"
+"""Name in the state of what `scoring.regions` finds in healthy brains."""
+_CALIBRATED = 8
+"""Healthy scans that this is taken from, at most."""
+_BATCH = 16
+_CERTAIN = 16.0
+"""Region score in nats that counts as much as white matter that is missing for certain."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,7 @@ class StregaParams(CceVAEParams):
     )
     narrow: int = param(32, "Maps that are left before the dense bottleneck; 0 = all", low=0, high=4096, step=8, advanced=True)
     kl_weight: float = param(0.1, "Weight of the KL divergence in the loss", low=0.0, high=1e6, step=0.001)
-    score: str = param("lost-white-matter", "How tissues and their reconstruction are compared", choices=SCORE_NAMES)
+    score: str = param("white-matter-deficit", "How tissues and their reconstruction are compared", choices=SCORE_NAMES)
     sequence: str = param(
         "auto", "Tells which tissue is dark and which bright; auto = the scan's own", choices=("auto", *SEQUENCES, TISSUE)
     )
@@ -62,10 +83,19 @@ class StregaParams(CceVAEParams):
     )
     painted: float = param(0.9, "Share of the training slices with painted-over patches (decoder tissues)", low=0.0, high=1.0, step=0.05)
     mirror: bool = param(True, "Average with the reconstruction of the mirrored slice (decoder tissues)")
-    smoothing_mm: float = param(2.0, "Gaussian smoothing of the score within the brain (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
+    smoothing_mm: float = param(1.0, "Gaussian smoothing of the score within the brain (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
+    shift_pixels: int = param(
+        2,
+        "Average the reconstructions of slices shifted by so much along both diagonals; 0 = of the slice as it is (decoder tissues)",
+        unit="pixels",
+        low=0,
+        high=16,
+    )
+    healing: int = param(1, "Times that missing white matter is filled in and the slice restored anew (decoder tissues)", low=0, high=20)
+    regions: bool = param(True, "Also score regions of one tissue where a healthy brain has another, whatever the tissue (decoder tissues)")
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
-        "paper": {**FULL, **_LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "score": "brighter", "kl_weight": 0.01},
+        "paper": {**FULL, **_LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "kl_weight": 0.01},
         "code": {**CODE, **_LABELS, "narrow": 0, "score": "darker", "kl_weight": 0.01},
         "tiny": {
             "height": 32,
@@ -127,7 +157,7 @@ class Strega(ContextDetector):
         default_threshold=THRESHOLD,
         preset="native",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=1.0,
+        seconds_per_megavoxel=1.3,
         bytes_per_voxel=60.0,
         presets="Paper and published code disagree. paper: hard classes, maps 64-128-256, 256 latents, residual connections and batch "
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
@@ -143,6 +173,48 @@ class Strega(ContextDetector):
             raise InputError(
                 "StregaParams.score", why=f"{self.params.score} needs the decoder 'tissues'", fix="Choose that decoder, or another score"
             )
+        if self.params.regions and self.params.decoder != "tissues":
+            raise InputError("StregaParams.regions", why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions")
+        self._healthy: NDArray[Any] | None = None
+
+    def fit(
+        self,
+        volumes: Sequence[Volume],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        training: TrainingParams | None = None,
+        session: TrainingSession | None = None,
+    ) -> None:
+        """Train on the axial slices of healthy scans, and see what regions are found in some of them; see `core.detector.Detector`."""
+        super().fit(volumes, seed=seed, progress=progress, training=training, session=session)
+        if self.params.regions:
+            held_out = session.validation if session is not None else ()
+            self.calibrate(held_out if len(held_out) else volumes, progress)
+
+    def calibrate(self, volumes: Sequence[Volume], progress: Progress | None = None) -> None:
+        """Take from up to 8 healthy scans, as they come from the scanner, from where on a region counts (`scoring.regions`)."""
+        chosen = sorted({round(place) for place in np.linspace(0, len(volumes) - 1, min(len(volumes), _CALIBRATED))})
+        found = []
+        for number in chosen:
+            scan = self._scan(volumes[number], 1 + CORRECTIONS, progress or Progress())
+            found.append(healthy_levels(*scan.corrected(), scan.slices.mask, self._pixels_mm))
+        self._healthy = np.median(found, axis=0).astype(np.float32)
+
+    def state(self) -> State:
+        """The network's, and what is found in healthy brains; empty before `fit`."""
+        return super().state() | ({} if self._healthy is None else {_HEALTHY: self._healthy})
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a trained model, float32 or float16; see `core.detector.Detector`."""
+        own = dict(state)
+        healthy = own.pop(_HEALTHY, None)
+        if healthy is not None and (healthy.shape != (len(LEVELS),) or healthy.dtype.kind != "f" or not np.isfinite(healthy).all()):
+            raise ModelError(
+                f"Model of {self.INFO.id}", why=f"'{_HEALTHY}' is not {len(LEVELS)} finite numbers", fix="Train the model again"
+            )
+        super().load_state(own)
+        self._healthy = None if healthy is None else healthy.astype(np.float32)
 
     def _build(self) -> ContextVAE:
         return build_cce_vae(self.params, self.CHANNELS, 4 if self.params.decoder == "tissues" else None)
@@ -155,16 +227,82 @@ class Strega(ContextDetector):
         p = self.params
         return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror)
 
+    @property
+    def _pixels_mm(self) -> tuple[float, float, float]:
+        return self.params.step_mm, self.params.pixel_mm, self.params.pixel_mm
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        if self._network is None or self.params.decoder == "label-image":
+            return super()._score(volume, mask, seed=seed, progress=progress)
+        if self.params.regions and self._healthy is None:
+            why = "it does not say what regions healthy brains have"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Train it again, or switch the setting regions off")
+        passes = (SHIFTED if self.params.shift_pixels else 1) * (1 + self.params.healing) + (1 + CORRECTIONS if self.params.regions else 0)
+        scan = self._scan(volume.with_mask(mask), passes, progress)
+        expected = scan.healed(self.params.healing)
+        scores = self._compared(volume.with_mask(mask), scan, expected)
+        if self._healthy is not None and self.params.regions:
+            region = region_score(*scan.corrected(), scan.slices.mask, self._pixels_mm, self._healthy)
+            scores = np.maximum(scores, scan.slices.back((region / _CERTAIN).clip(0.0, 1.0)))
+        return scores
+
+    def _scan(self, volume: Volume, passes: int, progress: Progress) -> TissueScan:
+        """A scan that tells how many of so many passes through the network are done."""
+        parts = (progress.part(number / passes, (number + 1) / passes) for number in range(passes))
+        slices, scale, tissue = self._tissues(volume)
+        return TissueScan(
+            slices, scale, tissue, self._pixels_mm, lambda seen: self._expected(seen, next(parts)), shift=self.params.shift_pixels
+        )
+
+    def _compared(self, volume: Volume, scan: TissueScan, expected: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of the scan's voxels beside the tissues expected there, or of slices where a score needs a pixel's neighbours."""
+        import torch
+
+        from ._tissue_task import expected_tissue
+
+        score, slices, brain = SCORES[self.params.score], scan.slices, volume.mask
+        assert brain is not None
+        if not score.tissues:
+            tissues = torch.from_numpy(np.pad(expected, ((0, 0), (1, 0), (0, 0), (0, 0))))
+            evidence = Evidence(torch.from_numpy(slices.data[:, None]) / WHITE, expected_tissue(tissues), probabilities=tissues)
+            return slices.back(self._finish(score.compute(evidence).numpy(), slices))
+        there = torch.from_numpy(np.stack([np.zeros(np.count_nonzero(brain)), *(slices.back(expected[:, k])[brain] for k in range(3))]))
+        tissues, seen = there.float()[None, :, None], torch.from_numpy(scan.tissue[brain])[None, None, None]
+        scores = np.zeros(brain.shape, np.float32)
+        scores[brain] = score.compute(Evidence(seen / WHITE, expected_tissue(tissues), probabilities=tissues)).numpy().ravel()
+        width = self.params.smoothing_mm
+        return smoothed(scores, brain, volume.grid.spacing, width) if width > 0 else scores
+
+    def _expected(self, slices: Slices, progress: Progress) -> NDArray[np.float32]:
+        """Probabilities of CSF, grey and white matter, shape (S, 3, H, W), each pixel's adding up to 1."""
+        import torch
+
+        from ..training.precision import to_layout
+
+        assert self._network is not None
+        network, inputs, found = self._network.to(self.device), self._channels(slices), []
+        for start in range(0, len(inputs), _BATCH):
+            progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
+            images = to_layout(torch.from_numpy(inputs[start : start + _BATCH]).to(self.device))
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+                tissues = self._evidence(network, images, progress).probabilities
+            assert tissues is not None
+            found.append(tissues[:, 1:].float().cpu().numpy())
+        whole = np.concatenate(found)
+        return np.asarray(whole / whole.sum(axis=1, keepdims=True).clip(min=1e-3), np.float32)
+
     def _slices(self, volume: Volume) -> Slices:
         """Slices of tissue, from 0 to 4; between 0 and 1 for the label image."""
-        slices = self._tissue_slices(volume)
+        slices = self._tissues(volume)[0]
         return slices.with_data(slices.data / np.float32(WHITE)) if self.params.decoder == "label-image" else slices
 
-    def _tissue_slices(self, volume: Volume) -> Slices:
+    def _tissues(self, volume: Volume) -> tuple[Slices, NDArray[np.float32], NDArray[np.float32]]:
+        """Slices of tissue, from 0 to 4, the scale that they were cut off from, and the tissue of the scan's own voxels."""
         sequence = volume.sequence if self.params.sequence == "auto" else self.params.sequence
         if sequence == TISSUE or _holds_labels(volume):
             slices = to_slices(volume, self.params.grid)
-            return slices.with_data(np.where(slices.mask, slices.data.clip(CSF, WHITE), np.float32(0.0)))
+            tissue = np.where(slices.mask, slices.data.clip(CSF, WHITE), np.float32(0.0))
+            return slices.with_data(tissue), tissue, volume.data.clip(CSF, WHITE)
         if sequence is None:
             raise InputError(
                 f"{volume.name} cannot be scored by StRegA",
@@ -172,22 +310,17 @@ class Strega(ContextDetector):
                 fix="Set the method's setting sequence to T1, T2, PD or FLAIR",
             )
         if self.params.tissue == "classes":
-            return to_slices(_classified(volume, sequence), self.params.grid, interpolation="nearest")
+            classes = _classified(volume, sequence)
+            slices = to_slices(classes, self.params.grid, interpolation="nearest")
+            return slices, slices.data, classes.data
         slices = to_slices(volume, self.params.grid)
         scale = fit_tissue_scale(slices.data[slices.mask], sequence)
         tissue = np.where(slices.mask, scale(slices.data), np.float32(0.0))
-        return slices.with_data(_filled(tissue, slices.mask))
+        return slices.with_data(_filled(tissue, slices.mask)), scale.unbounded(slices.data), scale(volume.data)
 
     def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
-        p = self.params
-        if p.smoothing_mm == 0:
-            return scores
-        from scipy.ndimage import gaussian_filter
-
-        sigma = (p.smoothing_mm / p.step_mm, p.smoothing_mm / p.pixel_mm, p.smoothing_mm / p.pixel_mm)
-        weight = gaussian_filter(slices.mask.astype(np.float32), sigma)
-        smooth = gaussian_filter(np.where(slices.mask, scores, np.float32(0.0)), sigma) / np.maximum(weight, 1e-6)
-        return np.where(slices.mask, smooth, np.float32(0.0)).astype(np.float32)
+        width = self.params.smoothing_mm
+        return smoothed(scores, slices.mask, self._pixels_mm, width) if width > 0 else scores
 
 
 def _holds_labels(volume: Volume) -> bool:

@@ -16,7 +16,7 @@ from ..core.errors import InputError
 CSF, GREY, WHITE, BEYOND = 1.0, 2.0, 3.0, 4.0
 """Values of the scale. Beyond white matter lies what is brighter than any healthy tissue, like contrast agent on T1."""
 
-_SHARES = {"CSF": 0.15, "GM": 0.45, "WM": 0.40}
+SHARES = {"CSF": 0.15, "GM": 0.45, "WM": 0.40}
 """Of a healthy brain within a usual brain mask. They keep the mixture from giving a class to a tumour's enhancing rim."""
 
 _ORDER = {"T1": ("CSF", "GM", "WM"), "T2": ("WM", "GM", "CSF"), "PD": ("WM", "GM", "CSF"), "FLAIR": ("CSF", "WM", "GM")}
@@ -53,6 +53,19 @@ class TissueScale:
         """`data` on the scale, same shape."""
         return np.interp(data, self.intensities, self.values).astype(np.float32)
 
+    def unbounded(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`data` on the scale through the means of the three tissues, which goes on straight beyond both ends.
+
+        FLAIR, where white matter is not at an end, has the bounded scale only.
+        """
+        points, values = np.array(self.intensities[:3]), np.array(self.values[:3])
+        if (values[1] - values[0]) * (values[2] - values[1]) <= 0:
+            return self(data)
+        slopes = np.diff(values) / np.diff(points)
+        inside = np.interp(data, points, values)
+        below, above = np.minimum(data - points[0], 0.0) * slopes[0], np.maximum(data - points[2], 0.0) * slopes[1]
+        return np.asarray(inside + below + above, dtype=np.float32)
+
 
 def fit_tissue_scale(brain: NDArray[np.float32], sequence: str) -> TissueScale:
     """Fit the scale to the intensities of one brain.
@@ -83,7 +96,7 @@ def fit_tissue_scale(brain: NDArray[np.float32], sequence: str) -> TissueScale:
     if not high > low:
         raise InputError("Tissues of this scan", why="its brain has one intensity only", fix="Choose another scan")
     order = _ORDER[name]
-    means, deviations, weights = _fit(brain, low, high, np.array([_SHARES[tissue] for tissue in order]))
+    means, deviations, weights = _fit(brain, low, high, np.array([SHARES[tissue] for tissue in order]))
     intensities, values = _knots(name, _apart(means, deviations))
     return TissueScale(intensities, values, tuple(means), tuple(deviations), tuple(weights))
 

@@ -76,6 +76,12 @@ def _lost_white_matter(evidence: Evidence) -> Tensor:
     return tissue.lost_white_matter(3.0 * evidence.images, evidence.probabilities)
 
 
+def _white_matter_deficit(evidence: Evidence) -> Tensor:
+    if evidence.probabilities is None:
+        raise TypeError("this method gives no probabilities of tissues")
+    return tissue.white_matter_deficit(3.0 * evidence.images, evidence.probabilities)
+
+
 def _combi(evidence: Evidence) -> Tensor:
     """Zimmerer 2018, section 2.3: the residual where the model, too, finds the place unlikely."""
     slope = gradient.input_gradient(evidence.energies["kl"], evidence.images)
@@ -97,6 +103,7 @@ SCORES: dict[str, Score] = {
     "elbo-gradient": Score("|gradient of the ELBO|", lambda e: gradient.input_gradient(e.energies["elbo"], e.images), energies=("elbo",)),
     "combi": Score("smoothed KL gradient times residual", _combi, energies=("kl",)),
     "lost-white-matter": Score("probability of white matter that is not seen", _lost_white_matter, tissues=True, limits=(0.0, 1.0)),
+    "white-matter-deficit": Score("how far below certain white matter", _white_matter_deficit, tissues=True, limits=(0.0, 1.0)),
 }
 
 

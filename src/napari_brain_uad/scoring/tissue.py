@@ -31,3 +31,28 @@ def lost_white_matter(scale: Tensor, probabilities: Tensor) -> Tensor:
     white = tissue[:, 2] / tissue.sum(dim=1).clamp(min=1e-3)
     seen = scale[:, 0]
     return (white * (3.0 - seen).clamp(0, 1)).maximum((seen - 3.0).clamp(0, 1))
+
+
+def white_matter_deficit(scale: Tensor, probabilities: Tensor) -> Tensor:
+    """How far a pixel lies below white matter where this is expected for certain.
+
+    ``p(white)^2 * clip((3 - x) / 2, 0, 1)``, or how far beyond healthy tissue it lies, ``clip(x - 3, 0, 1)``, whichever is higher. Unlike
+    `lost_white_matter` it goes on growing from grey matter to CSF: on T2, where lesions are brighter than the cortex, that sets them
+    apart from its folds.
+
+    Parameters
+    ----------
+    scale : tensor, shape (B, 1, H, W)
+        Tissue (`preprocessing.tissue_scale`): 1 CSF, 2 grey, 3 white matter, up to 4 beyond; 0 background.
+    probabilities : tensor, shape (B, 4, H, W)
+        Of background, CSF, grey and white matter, as reconstructed.
+
+    Returns
+    -------
+    tensor, shape (B, H, W)
+        From 0 to 1.
+    """
+    tissue = probabilities[:, 1:]
+    white = tissue[:, 2] / tissue.sum(dim=1).clamp(min=1e-3)
+    seen = scale[:, 0]
+    return (white.square() * ((3.0 - seen) / 2.0).clamp(0, 1)).maximum((seen - 3.0).clamp(0, 1))

@@ -113,9 +113,8 @@ def detect(
     ready = make_ready(scan, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    scored = scored_volume(
-        ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=progress.part(0.4, 0.6)
-    )
+    run = {"params": params, "model": model, "device": device, "seed": seed}
+    scored = scored_volume(ready.scored, method, **run, use_cache=False, progress=progress.part(0.4, 0.6))
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     command = detect_command(

@@ -62,6 +62,26 @@ class _ResidualUp(nn.Module):
         return result
 
 
+class _Residual(nn.Module):
+    """Two 3x3 convolutions beside none."""
+
+    def __init__(self, count: int, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(count, count, 3, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+            activation(),
+            nn.Conv2d(count, count, 3, padding=1, bias=False),
+            nn.BatchNorm2d(count),
+        )
+        self.activation = activation()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The size of `images`."""
+        result: torch.Tensor = self.activation(self.body(images) + images)
+        return result
+
+
 def _normalised_down(channels: int, count: int, activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels, count, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(count), activation())
 
@@ -93,6 +113,7 @@ def _keep_variance(layer: nn.Module) -> None:
 BLOCKS = {
     "residual": (_ResidualDown, _ResidualUp),
     "batch-norm": (_normalised_down, _normalised_up),
+    "deepest-residual": (_normalised_down, _normalised_up),
     "plain": (_plain_down, _plain_up),
 }
 
@@ -144,6 +165,8 @@ class ContextVAE(VariationalNetwork):
         self.shape = (narrow or maps[-1], size[0] // left, size[1] // left)
         flat = self.shape[0] * self.shape[1] * self.shape[2]
         self.down = nn.Sequential(*(down(before, count, act) for before, count in zip((channels, *maps), maps, strict=False)))
+        if blocks == "deepest-residual":
+            self.down.append(_Residual(maps[-1], act))
         if narrow:
             self.down.append(nn.Conv2d(maps[-1], narrow, 1))
         # A convolution with a kernel as large as its input is a matrix, and much faster as one.
@@ -151,7 +174,9 @@ class ContextVAE(VariationalNetwork):
         self.outward = nn.Linear(latent, flat, bias=False)
         self.start: nn.Module = nn.Conv2d(narrow, maps[-1], 1) if narrow else act()
         upward = tuple(reversed(maps))
+        deepest = (_Residual(maps[-1], act),) if blocks == "deepest-residual" else ()
         self.up = nn.Sequential(
+            *deepest,
             *(up(before, count, act) for before, count in pairwise(upward)),
             nn.ConvTranspose2d(maps[0], outputs or channels, 4, stride=2, padding=1, bias=False),
         )
