@@ -137,7 +137,7 @@ def test_it_looks_as_napari_draws_the_layers(make_napari_viewer: Callable[..., A
         viewer.dims.point = tuple(layers[0].data_to_world((15, 22, 25)))
         viewer.scene.camera.center = (0, *np.array(viewer.dims.point)[list(order[1:])])
         viewer.scene.camera.zoom = 5.0
-        pictures.append(viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int))
+        pictures.append(viewer.screenshot(canvas_only=True, flash=False, size=(500, 360))[..., :3].astype(int))
     difference = np.abs(pictures[0] - pictures[1])
     assert pictures[0].any(axis=2).mean() > 0.1
     # The canvas blends in eight bits, one layer after the other.

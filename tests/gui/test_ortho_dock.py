@@ -289,8 +289,8 @@ def test_the_planes_follow_what_the_layers_look_like(bench: OrthoBench, detectio
     assert seen_after(lambda: setattr(heat, "visible", True))
     assert seen_after(lambda: setattr(heat, "opacity", 1.0))
     assert seen_after(lambda: setattr(heat, "contrast_limits", (0, 120)))
-    assert seen_after(lambda: setattr(heat, "colormap", "viridis"))
     assert seen_after(lambda: setattr(bench.viewer.layers[0], "gamma", 0.5))
+    assert seen_after(lambda: setattr(heat, "colormap", "viridis"))
     assert seen_after(lambda: bench.viewer.layers.move(0, len(bench.viewer.layers)))
     assert seen_after(lambda: bench.viewer.layers.move(len(bench.viewer.layers) - 1, 0))
     mask = np.zeros(detection.volume.data.shape, bool)
@@ -452,6 +452,7 @@ def test_two_docks_with_the_same_keys_do_one_thing(bench: OrthoBench, qtbot: Any
 
     def press(key: Qt.Key, modifiers: Qt.KeyboardModifier) -> None:
         window.activateWindow()
+        bench.wait(window.isActiveWindow)
         qtbot.keyClick(window, key, modifiers)
         bench.rest()
 

@@ -75,7 +75,8 @@ def test_closing_and_opening_twenty_times_leaves_nothing(bench: OrthoBench) -> N
     assert [len(emitter.callbacks) for emitter in emitters] == callbacks
     assert len(attach(viewer).listeners) == listeners
     assert [reference() for reference in gone if reference() is not None] == []
-    assert len(QApplication.allWidgets()) == widgets
+    # napari's own widgets of before may have been deleted since.
+    assert len(QApplication.allWidgets()) <= widgets
 
 
 def _until_there_again(bench: OrthoBench) -> None:

@@ -97,10 +97,8 @@ def detect(
         Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device : str
-        "auto", "cpu", "cuda" or "mps".
-    seed : int
-        Fixes everything random: the same seed gives the same map.
+    device, seed : str, int
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map.
 
     Raises
     ------
@@ -113,8 +111,8 @@ def detect(
     ready = make_ready(scan, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    run = {"params": params, "model": model, "device": device, "seed": seed}
-    scored = scored_volume(ready.scored, method, **run, use_cache=False, progress=progress.part(0.4, 0.6))
+    half = progress.part(0.4, 0.6)
+    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     command = detect_command(
