@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import time
 
@@ -205,3 +206,16 @@ def test_no_news_after_cancelling(qtbot, parent):
     told.set()
     qtbot.waitUntil(lambda: heard.ended)
     assert news == []
+
+
+def test_threads_take_turns_quickly_only_while_there_are_jobs(qtbot, parent):
+    usual = sys.getswitchinterval()
+    first, second = _Heard(), _Heard()
+    jobs = [workers.run(_until_cancelled, parent=parent, **heard.callbacks()) for heard in (first, second)]
+    assert sys.getswitchinterval() < usual
+    jobs[0].cancel()
+    qtbot.waitUntil(lambda: first.ended)
+    assert sys.getswitchinterval() < usual
+    jobs[1].abandon()
+    qtbot.waitUntil(lambda: not workers._RUNNING)
+    assert sys.getswitchinterval() == usual

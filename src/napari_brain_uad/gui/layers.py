@@ -337,7 +337,7 @@ def scan_for(viewer: ViewerModel, name: str, grid: Grid) -> Volume:
 
 
 def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
-    """A Labels (or 0/1 Image) layer as a mask on `grid`, shape (i, j, k): voxels above 0.
+    """A Labels (or 0/1 Image) layer as a mask on `grid`, shape (i, j, k): voxels above 0, in any order in memory.
 
     Raises
     ------
@@ -356,7 +356,7 @@ def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
         own = Grid(_shape(mask), noted)
     for finding in grid.compare(own, label):
         raise InputError(f"Layer '{layer.name}'", why=finding.message, fix=finding.fix)
-    return np.ascontiguousarray(mask)
+    return mask
 
 
 def fits(layer: Layer, grid: Grid) -> bool:

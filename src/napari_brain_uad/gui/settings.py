@@ -33,7 +33,8 @@ def remember(name: str, value: str) -> None:
     """Keep `value` for `name` (see `remembered`)."""
     if name not in _DEFAULTS:
         raise KeyError(name)
-    _store().setValue(name, value)
+    if remembered(name) != value:
+        _store().setValue(name, value)
 
 
 def last_folder() -> Path:

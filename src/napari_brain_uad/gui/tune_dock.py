@@ -160,7 +160,7 @@ class TuneDock(TuneLayout):
         self.messages.clear()
         if layer is not None:
             try:
-                self._tuning.truth = mask_of(layer, self._tuning.amap.grid, "ground truth")
+                self._tuning.truth = np.ascontiguousarray(mask_of(layer, self._tuning.amap.grid, "ground truth"))
             except InputError as error:
                 self.messages.show_error(error, "Reading the ground truth")
         there = self._tuning.truth is not None

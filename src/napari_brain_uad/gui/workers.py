@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,8 +22,14 @@ _REPORT_SECONDS = 0.05
 PATIENCE_MS = 1500
 """How long a cancelled job may take to stop before it is left to itself."""
 
+_SWITCH_SECONDS = 0.001
+"""While a job runs, Python's threads take turns this often. An event in the window may need Python a dozen times: with the usual 5 ms a
+job that is all Python (an import, say) would hold it up for 60."""
+
 _RUNNING: set[Job] = set()
 """Keeps a job's QObject alive until its thread has ended; a signal from a thread whose sender is gone would crash."""
+
+_usual_turn: float | None = None
 
 
 class Job(QObject):
@@ -125,6 +132,7 @@ class Job(QObject):
 
     def _deliver_end(self, result: Any, error: Exception | None) -> None:
         _RUNNING.discard(self)
+        _take_turns()
         callbacks, self._callbacks = self._callbacks, None
         self._on_progress = self._on_news = None
         if callbacks is None:
@@ -180,5 +188,17 @@ def run_telling(
 
 def _start(started: Job, job: Callable[[Progress], Any]) -> None:
     _RUNNING.add(started)
+    _take_turns()
     # A daemon: a job that hangs in a library must not keep the process alive after the window is closed.
     threading.Thread(target=started._work, args=(job,), name="brain-uad job", daemon=True).start()
+
+
+def _take_turns() -> None:
+    """Let threads take turns quickly while there are jobs, and as whoever runs the process set it when there are none."""
+    global _usual_turn
+    if _RUNNING and _usual_turn is None:
+        _usual_turn = sys.getswitchinterval()
+        sys.setswitchinterval(min(_SWITCH_SECONDS, _usual_turn))
+    elif not _RUNNING and _usual_turn is not None:
+        sys.setswitchinterval(_usual_turn)
+        _usual_turn = None

@@ -72,4 +72,5 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
         raise InputError(
             f"The {label}", why=f"it has {sizes[0]} voxels, the scan {sizes[1]}", fix=f"Resample the {label} to the scan's grid"
         )
-    return np.asarray(given) > 0
+    # Of a layer it comes with its axes the other way round, which all that follows would pay for.
+    return np.greater(given, 0, order="C")
