@@ -44,8 +44,8 @@ def _assert_letters_are_true(viewer) -> None:  # type: ignore[no-untyped-def]
         step[axis] = 10.0 * sign
         moved = _on_screen(viewer, centre + step) - _on_screen(viewer, centre)
         assert moved @ direction > 0.5 * np.linalg.norm(moved) > 0, (edge, letters)
-        shown = viewer.canvas.overlays[f"brain_uad_{edge}"]
-        assert (shown.text, shown.visible) == (letters[edge], True)
+    shown = viewer.canvas.overlays["brain_uad_letters"]
+    assert (shown.letters, shown.visible) == (tuple(letters[edge] for edge in ("top", "bottom", "left", "right")), True)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_an_unknown_orientation_is_said(tmp_path: Path) -> None:
     add_volume(viewer, load(write(tmp_path / "codes.nii.gz", head()[0], codes=(0, 0))))
     assert set(overlay.letters().values()) == {"?"}
     viewer.layers.clear()
-    assert not any(viewer.canvas.overlays[f"brain_uad_{edge}"].visible for edge in ("top", "left"))
+    assert not viewer.canvas.overlays["brain_uad_letters"].visible
     viewer.add_image(np.zeros((3, 4, 5)))
     assert set(overlay.letters().values()) == {"?"}
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.volume import Volume
 from .layers import is_map, layer_affine, map_of, record, voxel_at
+from .letters import EDGES, LettersOverlay
 from .settings import remember, remembered
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ _CAMERA = {
     "neurological": ("towards", "up", "right"),
 }
 _LETTERS = (("I", "S"), ("P", "A"), ("L", "R"))
-_EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
-_PREFIX = "brain_uad_"
+_LETTERS_NAME, _READOUT_NAME = "brain_uad_letters", "brain_uad_readout"
 _READOUT_SECONDS = 0.04
 LETTERS, SMALL_LETTERS = 16, 12
 """Size of the letters in points; the small ones for canvases beside each other."""
@@ -75,19 +75,18 @@ class ViewOverlay:
 
     def __init__(self, viewer: ViewerModel, *, letters_only: bool = False) -> None:
         self._viewer = ref(viewer)
-        self._plates = tuple(_EDGES) if letters_only else (*_EDGES, "readout")
+        self._overlays = (_LETTERS_NAME,) if letters_only else (_LETTERS_NAME, _READOUT_NAME)
         self._before = viewer.scene.camera.orientation
         self._last = 0.0
         self._waiting: str | None = None
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
-        for edge, position in _EDGES.items():
-            viewer.canvas.overlays[_PREFIX + edge] = _plate(position, SMALL_LETTERS if letters_only else LETTERS)
+        viewer.canvas.overlays[_LETTERS_NAME] = LettersOverlay(font_size=SMALL_LETTERS if letters_only else LETTERS)
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
         if not letters_only:
             viewer.dims.events.point.connect(self.update_reading)
-            viewer.canvas.overlays[_PREFIX + "readout"] = _plate("bottom_left", 8)
+            viewer.canvas.overlays[_READOUT_NAME] = _readout_overlay()
             self.set_convention(remembered("convention"))
             viewer.layers.events.inserted.connect(self.dress)
             self.dress()
@@ -110,8 +109,8 @@ class ViewOverlay:
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
         viewer.mouse_move_callbacks.remove(self)
-        for name in self._plates:
-            del viewer.canvas.overlays[_PREFIX + name]
+        for name in self._overlays:
+            del viewer.canvas.overlays[name]
         viewer.scene.camera.orientation = self._before
 
     @property
@@ -141,9 +140,9 @@ class ViewOverlay:
         viewer = self._viewer()
         images = [] if viewer is None else [layer for layer in viewer.layers if isinstance(layer, Image) and layer.ndim >= 3]
         if viewer is None or not images:
-            return dict.fromkeys(_EDGES, "")
+            return dict.fromkeys(EDGES, "")
         if not all(orientation_known(layer) for layer in images):
-            return dict.fromkeys(_EDGES, _UNKNOWN)
+            return dict.fromkeys(EDGES, _UNKNOWN)
         up, right = _screen_directions(viewer)
         top, bottom = _ends(up)
         after, before = _ends(right)
@@ -153,18 +152,16 @@ class ViewOverlay:
         """Write the letters in another size (points)."""
         viewer = self._viewer()
         if viewer is not None:
-            for edge in _EDGES:
-                viewer.canvas.overlays[_PREFIX + edge].font_size = size
+            viewer.canvas.overlays[_LETTERS_NAME].font_size = size
 
     def update_letters(self, _event: object = None) -> None:
         """Write the letters for the way the viewer looks now."""
         viewer = self._viewer()
         if viewer is None:
             return
-        for edge, letter in self.letters().items():
-            overlay = viewer.canvas.overlays[_PREFIX + edge]
-            overlay.text = letter
-            overlay.visible = bool(letter)
+        letters, overlay = self.letters(), viewer.canvas.overlays[_LETTERS_NAME]
+        overlay.letters = tuple(letters[edge] for edge in EDGES)
+        overlay.visible = any(overlay.letters)
 
     def dress(self, event: Any = None) -> None:
         """Give our layers (the one that was added, or all) what a napari reader cannot: outlines and colour bars."""
@@ -191,11 +188,11 @@ class ViewOverlay:
     def update_reading(self, _event: object = None) -> None:
         """Read what lies under the cursor and show it."""
         viewer = self._viewer()
-        if viewer is None or self._last == 0.0 or "readout" not in self._plates:  # the mouse has not been over the canvas yet
+        if viewer is None or self._last == 0.0 or _READOUT_NAME not in self._overlays:  # the mouse has not been over the canvas yet
             return
         # In 3-D a cursor has no single voxel.
         self.reading = read_at(viewer, _cursor(viewer)) if viewer.dims.ndisplay == 2 else None
-        overlay = viewer.canvas.overlays[_PREFIX + "readout"]
+        overlay = viewer.canvas.overlays[_READOUT_NAME]
         if self.reading is not None:
             overlay.text = str(self.reading)
         overlay.visible = self.reading is not None
@@ -313,11 +310,9 @@ def orientation_known(layer: Layer) -> bool:
     return shown.source is None or bool(shown.source.orientation_known)
 
 
-def _plate(position: str, size: float) -> TextOverlay:
+def _readout_overlay() -> TextOverlay:
     # White on a dark plate reads on black and on white alike.
-    return TextOverlay(
-        text="", visible=False, color="white", font_size=size, box=True, box_color=(0, 0, 0, 0.55), position=position, gridded=size > 10
-    )
+    return TextOverlay(text="", visible=False, color="white", font_size=8, box=True, box_color=(0, 0, 0, 0.55), position="bottom_left")
 
 
 def _ends(direction: NDArray[np.float64]) -> tuple[str, str]:
