@@ -54,6 +54,29 @@ def test_nothing_outside_the_brain_is_flagged_at_any_threshold() -> None:
     np.testing.assert_array_equal(live.flagged(), TRUTH)
 
 
+@pytest.mark.parametrize("key", [k for k in KEYS if k != (1, 2, 3)])
+def test_labels_are_computed_again_where_they_were_given(key: object) -> None:
+    live = LiveMask(SCORE, _threshold(0.5), TRUTH)
+    given = live[key]
+    live.set_threshold(_threshold(0.9))
+    assert live.refill(given.T)
+    np.testing.assert_array_equal(given, LiveMask(SCORE, _threshold(0.9), TRUTH)[key])
+    assert not np.array_equal(given, LiveMask(SCORE, _threshold(0.5), TRUTH)[key])
+
+
+def test_no_other_array_is_filled() -> None:
+    live = LiveMask(SCORE, _threshold(0.5))
+    assert not live.refill(np.zeros((7, 8), np.uint8))
+    first = live[2]
+    second = live[3]
+    before = first.copy()
+    live.set_threshold(_threshold(0.9))
+    assert not live.refill(first)
+    assert not live.refill(second.copy())
+    np.testing.assert_array_equal(first, before)
+    assert live.refill(second)
+
+
 def test_napari_takes_it_as_labels() -> None:
     live = LiveMask(SCORE, _threshold(0.5))
     layer = Labels(live)

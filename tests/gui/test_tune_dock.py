@@ -133,6 +133,25 @@ def test_changing_figures_do_not_lay_out_the_dock(make_napari_viewer: Callable[.
     shown.dock._leave()
 
 
+def test_a_move_shows_the_slice_that_is_shown(bench: _Bench) -> None:
+    viewer, layer = bench.viewer, bench.regions
+    for order, contour in (((0, 1, 2), 0), ((1, 0, 2), 0), ((2, 0, 1), 1), ((0, 2, 1), 0)):
+        viewer.dims.order = order
+        layer.contour = contour
+        for value in (100.0, 140.0):
+            viewer.dims.set_current_step(viewer.dims.order[0], 12 if value < 120 else 15)
+            # Somebody else asks for slices, too.
+            _ = layer.data[3] if value > 120 else layer.data[:, 4]
+            for moved in (value, value + 10.0):
+                bench.dock.move_threshold(moved)
+                bench.dock._rest.stop()
+                shown = layer._slice.image
+                raw, view = shown.raw.copy(), shown.view.copy()
+                layer.refresh()
+                np.testing.assert_array_equal(raw, layer._slice.image.raw)
+                np.testing.assert_array_equal(view, layer._slice.image.view)
+
+
 def test_dragging_the_line_with_the_mouse(bench: _Bench) -> None:
     plot, view = bench.dock.histogram, bench.dock.histogram.viewport()
     bench.dock.tabs.setCurrentIndex(0)

@@ -6,6 +6,7 @@ A tick of the threshold then costs one slice, not a volume: napari asks for ``da
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class LiveMask:
         self._score = score
         self._truth = None if truth is None else truth.view(np.uint8)
         self._settled: NDArray[np.bool_] | None = None
+        self._given: tuple[Any, ref[NDArray[np.uint8]]] | None = None
         self.set_threshold(threshold)
 
     @property
@@ -88,7 +90,28 @@ class LiveMask:
         """The whole mask without the truth, shape (k, j, i)."""
         return self._settled if self._settled is not None else np.asarray(self._score > self._limit)
 
+    def refill(self, shown: NDArray[np.uint8]) -> bool:
+        """Compute labels again in place, in an array that is the latest answer of this mask, or a transposed view of it.
+
+        Returns
+        -------
+        bool
+            False, and nothing is changed, when `shown` is another array: then somebody has to ask for the slice.
+        """
+        if self._given is None:
+            return False
+        key, given = self._given[0], self._given[1]()
+        if given is None or (shown is not given and shown.base is not given):
+            return False
+        given[...] = self._labels(key)
+        return True
+
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        labels = self._labels(key)
+        self._given = (key, ref(labels)) if isinstance(labels, np.ndarray) else None
+        return labels
+
+    def _labels(self, key: Any) -> NDArray[np.uint8]:
         if self._settled is not None:
             flagged = self._settled[key]
         else:

@@ -186,7 +186,7 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            self._repaint(layer)
+            self._repaint(layer, mask)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
@@ -329,17 +329,19 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        self._repaint(layer)
+        self._repaint(layer, live)
 
-    def _repaint(self, layer: Labels) -> None:
-        """Slice and draw the mask again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+    def _repaint(self, layer: Labels, live: LiveMask) -> None:
+        """Compute and draw the slice of the mask again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
         if not layer.visible:
             return  # napari slices it when it is shown again
         with self._viewer.layers.events.blocker_all():
-            layer.set_view_slice()
+            if not live.refill(layer._slice.image.raw):
+                layer.set_view_slice()
             # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
-            shown = layer._slice.image.view
-            layer.events.labels_update(data=shown, offset=(0,) * shown.ndim)
+            image = layer._slice.image
+            image.view[...] = layer._raw_to_displayed(image.raw)
+            layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
