@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QGraphicsItem, QWidget
 
 from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ..evaluation.curves import LiveHistogram
@@ -73,7 +73,10 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self.moved.emit(float(self.line.value()))
 
     def _bars(self, colour: str) -> pg.PlotDataItem:
-        return self.plot([0.0, 1.0], [0.0], stepMode="center", fillLevel=0.0, brush=pg.mkBrush(_faded(colour)), pen=None)
+        bars = self.plot([0.0, 1.0], [0.0], stepMode="center", fillLevel=0.0, brush=pg.mkBrush(_faded(colour)), pen=None)
+        # As a picture: a line that moves over hundreds of bars would have them filled anew.
+        bars.curve.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
+        return bars
 
 
 class CurvePlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types

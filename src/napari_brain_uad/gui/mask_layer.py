@@ -108,7 +108,8 @@ class LiveMask:
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         labels = self._labels(key)
-        self._given = (key, ref(labels)) if isinstance(labels, np.ndarray) else None
+        # A single label is a number, which nobody can be shown again in place.
+        self._given = (key, ref(labels)) if np.ndim(labels) else None
         return labels
 
     def _labels(self, key: Any) -> NDArray[np.uint8]:

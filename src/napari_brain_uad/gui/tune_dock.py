@@ -332,7 +332,7 @@ class TuneDock(TuneLayout):
         self._repaint(layer, live)
 
     def _repaint(self, layer: Labels, live: LiveMask) -> None:
-        """Compute and draw the slice of the mask again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        """Draw the mask's slice anew. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
         if not layer.visible:
             return  # napari slices it when it is shown again
         with self._viewer.layers.events.blocker_all():
