@@ -20,8 +20,9 @@ from qtpy.QtWidgets import QApplication
 from vispy.gloo import gl
 
 from napari_brain_uad.gui.crosshair import point_at
+from napari_brain_uad.gui.detection_layers import add_detection
 from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_detection, add_volume
+from napari_brain_uad.gui.layers import add_volume
 
 from .threshold_tick import SHAPE, example
 

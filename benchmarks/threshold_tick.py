@@ -22,7 +22,8 @@ from vispy.gloo import gl
 
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.evaluation.metrics import count
-from napari_brain_uad.gui.layers import add_detection, add_volume
+from napari_brain_uad.gui.detection_layers import add_detection
+from napari_brain_uad.gui.layers import add_volume
 from napari_brain_uad.gui.tune_dock import REST_MS, TuneDock
 from napari_brain_uad.gui.tuning import Figures
 from napari_brain_uad.postprocessing.params import PostParams

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ from napari_brain_uad.detectors.thresh_raw import RawThreshold
 from napari_brain_uad.gui import settings, workers
 from napari_brain_uad.gui.compare_dock import CompareDock
 from napari_brain_uad.gui.compare_layers import CROSS, MASK, TRUTH
+from napari_brain_uad.gui.detection_layers import add_detection
 from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_detection, add_labels, add_volume, record
+from napari_brain_uad.gui.layers import add_labels, add_volume, record
 from napari_brain_uad.gui.tune_dock import TuneDock
 from napari_brain_uad.workflows.compare import Comparison, compare
 from napari_brain_uad.workflows.detect import detect
@@ -53,6 +55,14 @@ class _Bench:
         self.qtbot.waitUntil(lambda: self.dock.comparison is not None, timeout=30_000)
         assert self.dock.comparison is not None
         return self.dock.comparison
+
+    def leave(self) -> None:
+        self.dock.leave.click()
+        self.still()
+
+    def still(self) -> None:
+        """Until the viewer is what it is to be."""
+        self.qtbot.waitUntil(lambda: not self.dock.running, timeout=10_000)
 
     def end(self) -> None:
         self.dock.cancel()
@@ -246,9 +256,9 @@ def test_leaving_puts_everything_back(bench: _Bench) -> None:
     bench.dock.regions.table.choose(1)
     bench.viewer.dims.order = (2, 0, 1)
     bench.viewer.scene.camera.zoom = 1.1
-    bench.dock._next_method()
+    bench.dock.next_method()
     assert _snapshot(bench.viewer) != before
-    bench.dock.leave.click()
+    bench.leave()
     assert _snapshot(bench.viewer) == before
 
 
@@ -257,7 +267,7 @@ def test_leaving_after_one_layer_was_selected(bench: _Bench) -> None:
     before = _snapshot(bench.viewer)
     bench.compare()
     bench.compare()
-    bench.dock.leave.click()
+    bench.leave()
     assert _snapshot(bench.viewer) == before
 
 
@@ -306,7 +316,7 @@ def test_other_layers_may_go_and_come_while_comparing(bench: _Bench) -> None:
     bench.compare()
     bench.viewer.layers.remove(bench.truth)
     points = bench.viewer.add_points(np.zeros((1, 3)), units=("mm",) * 3)
-    bench.dock.leave.click()
+    bench.leave()
     assert list(bench.viewer.layers) == [bench.scan, points]
     assert bench.scan.visible
     assert not bench.viewer.canvas.grid.enabled
@@ -318,6 +328,7 @@ def test_a_removed_cell_ends_the_comparison(bench: _Bench) -> None:
     assert bench.dock.scene is not None
     bench.viewer.layers.remove(bench.dock.scene.heats[1])
     bench.qtbot.waitUntil(lambda: not bench.dock.comparing, timeout=2_000)
+    bench.still()
     assert _snapshot(bench.viewer) == before
     assert "removed" in bench.dock.messages.text
 
@@ -326,6 +337,7 @@ def test_all_layers_may_go_at_once(bench: _Bench) -> None:
     bench.compare()
     bench.viewer.layers.clear()
     bench.qtbot.waitUntil(lambda: not bench.dock.comparing, timeout=2_000)
+    bench.still()
     assert not bench.viewer.layers
     assert not bench.viewer.canvas.grid.enabled
 
@@ -337,6 +349,81 @@ def test_closing_the_dock_leaves_the_comparison(bench: _Bench) -> None:
     bench.dock.inputs.methods.choose(METHODS)
     bench.compare()
     bench.viewer.window.remove_dock_widget(bench.dock)
+    assert _snapshot(bench.viewer) == before
+
+
+def _half_way(bench: _Bench, done: float) -> None:
+    """Compare, until that much of the comparison is shown."""
+    bench.dock.button.click()
+    bench.qtbot.waitUntil(lambda: bench.dock._switch.running and bench.dock._switch.done >= done, timeout=30_000)
+    assert bench.dock.running
+    assert not bench.dock.comparing
+
+
+@pytest.mark.parametrize("done", [0.01, 0.3, 0.5, 0.6, 0.9])
+def test_what_is_half_shown_can_be_cancelled(bench: _Bench, done: float) -> None:
+    _prepare_odd_viewer(bench)
+    before, frozen = _snapshot(bench.viewer), gc.get_freeze_count()
+    _half_way(bench, done)
+    assert _snapshot(bench.viewer) != before
+    bench.dock.run_bar.button.click()
+    assert not bench.dock.running
+    assert _snapshot(bench.viewer) == before
+    assert gc.get_freeze_count() == frozen
+    assert "Cancelled" in bench.dock.messages.text
+    bench.compare()
+    bench.leave()
+    assert _snapshot(bench.viewer) == before
+
+
+def test_the_dock_may_be_closed_while_it_shows_or_leaves(bench: _Bench) -> None:
+    bench.viewer.window.remove_dock_widget(bench.dock)
+    before = _snapshot(bench.viewer)
+    for half in (0.3, 0.8, None):
+        bench.dock = open_dock(bench.viewer, "Compare")
+        bench.dock.inputs.methods.choose(METHODS)
+        if half is None:
+            bench.compare()
+            bench.dock.leave.click()
+            assert bench.dock.running
+        else:
+            _half_way(bench, half)
+        bench.viewer.window.remove_dock_widget(bench.dock)
+        assert _snapshot(bench.viewer) == before
+
+
+@pytest.mark.parametrize("done", [0.3, 0.8])
+def test_the_window_may_be_closed_while_it_shows(bench: _Bench, done: float) -> None:
+    _half_way(bench, done)
+    bench.viewer.close()
+    bench.qtbot.wait(100)
+    assert gc.get_freeze_count() == 0
+
+
+def test_layers_may_come_and_go_while_it_shows(bench: _Bench) -> None:
+    _half_way(bench, 0.2)
+    points = bench.viewer.add_points(np.zeros((1, 3)), units=("mm",) * 3)
+    bench.viewer.layers.remove(bench.truth)
+    bench.rest()
+    bench.still()
+    bench.leave()
+    assert list(bench.viewer.layers) == [bench.scan, points]
+    assert points.visible
+    assert bench.scan.visible
+    _half_way(bench, 0.7)
+    bench.viewer.layers.clear()
+    bench.still()
+    assert not bench.dock.comparing
+    assert not bench.viewer.layers
+    assert not bench.viewer.canvas.grid.enabled
+
+
+def test_one_comparison_after_another_and_cancelled_between_them(bench: _Bench) -> None:
+    before = _snapshot(bench.viewer)
+    bench.compare()
+    bench.dock.button.click()
+    bench.qtbot.waitUntil(lambda: bench.dock._switch.running and bench.dock._switch.done > 0.05, timeout=30_000)
+    bench.dock.cancel()
     assert _snapshot(bench.viewer) == before
 
 

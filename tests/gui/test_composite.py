@@ -11,7 +11,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_brain_uad.gui.composite import Composite, can_be_shown
-from napari_brain_uad.gui.layers import add_detection, add_volume, region_colormap
+from napari_brain_uad.gui.detection_layers import add_detection
+from napari_brain_uad.gui.layers import add_volume, region_colormap
 from napari_brain_uad.workflows.detect import Detection
 
 RNG = np.random.default_rng(5)

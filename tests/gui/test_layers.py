@@ -12,8 +12,9 @@ from napari.layers import Image, Labels
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.gui.detection_layers import add_detection
+from napari_brain_uad.gui.export import scan_for
 from napari_brain_uad.gui.layers import (
-    add_detection,
     add_labels,
     add_volume,
     contrast_limits,
@@ -23,7 +24,6 @@ from napari_brain_uad.gui.layers import (
     mask_of,
     placement,
     record,
-    scan_for,
     score_limits,
     volume_of,
     voxel_at,

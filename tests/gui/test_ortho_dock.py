@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, Qt
 
+from napari_brain_uad.gui.detection_layers import add_detection
 from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_detection, add_labels, add_map, add_volume, contrast_limits
+from napari_brain_uad.gui.layers import add_labels, add_map, add_volume, contrast_limits
 from napari_brain_uad.gui.tune_dock import TuneDock
 from napari_brain_uad.gui.view import PLANES, attach
 from napari_brain_uad.gui.windowing import WINDOWS

@@ -13,8 +13,9 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtWidgets import QApplication, QDockWidget
 
+from napari_brain_uad.gui.detection_layers import add_detection
 from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_detection, add_volume
+from napari_brain_uad.gui.layers import add_volume
 from napari_brain_uad.gui.ortho_canvas import OrthoCanvas
 from napari_brain_uad.gui.view import PLANES, attach
 from napari_brain_uad.workflows.detect import Detection

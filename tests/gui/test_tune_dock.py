@@ -16,7 +16,8 @@ from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QGuiApplication, QMouseEvent
 from qtpy.QtWidgets import QApplication, QScrollArea
 
-from napari_brain_uad.gui.layers import add_detection, add_labels, add_volume, record
+from napari_brain_uad.gui.detection_layers import add_detection
+from napari_brain_uad.gui.layers import add_labels, add_volume, record
 from napari_brain_uad.gui.mask_layer import LiveMask
 from napari_brain_uad.gui.tune_dock import TuneDock
 from napari_brain_uad.postprocessing.params import PostParams

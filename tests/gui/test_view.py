@@ -15,7 +15,8 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.gui.layers import add_detection, add_labels, add_volume
+from napari_brain_uad.gui.detection_layers import add_detection
+from napari_brain_uad.gui.layers import add_labels, add_volume
 from napari_brain_uad.gui.settings import remembered
 from napari_brain_uad.gui.view import PLANES, ViewOverlay, attach, attached, detach, go_to, read_at, show_plane
 from napari_brain_uad.workflows.detect import Detection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,20 +14,24 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ..core.errors import BrainUADError, Cancelled
+from ..core.progress import Progress
 from ..preprocessing.presets import preset
 from ..workflows.estimate import estimate, preparation_words
 from . import workers
 from .detect_inputs import DetectInputs
-from .detect_job import Facts, MapCache, facts, run_request
-from .docks import PLUGIN, PRIMARY, WIDTH, open_dock
+from .detect_job import Facts, MapCache, Request, facts, run_request
+from .detection_layers import adding_detection
+from .docks import PLUGIN, PRIMARY, WIDTH, open_dock, opening_dock
 from .empty_state import EmptyState
 from .file_drop import FileDrop
 from .fitting_scroll import FittingScroll
-from .layers import add_detection, is_map, record
+from .layers import is_map, record
 from .lifetime import Lifetime
+from .mask_layer import LiveMask, finished_mask
 from .messages import MessageArea, wrapping_label
 from .run_bar import RunBar
 from .settings import remember, remembered
+from .steps import Steps, young_garbage_only
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -58,6 +63,7 @@ class DetectDock(FileDrop):
         self._cache = MapCache()
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
+        self._showing: Steps | None = None
         self._scanned: Layer | None = None
         self._raw = False
         self.inputs = DetectInputs(napari_viewer)
@@ -76,8 +82,8 @@ class DetectDock(FileDrop):
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on."""
-        return self._job is not None and self._job.running
+        """Whether a run is going on, or its result is being shown."""
+        return (self._job is not None and self._job.running) or self._showing is not None
 
     def run(self) -> None:
         """What the button does: run with everything as it stands in the dock."""
@@ -94,7 +100,7 @@ class DetectDock(FileDrop):
         self._scanned = self.inputs.scan.layer
         self._show_running(True)
         self._job = workers.run(
-            partial(run_request, request, self._cache),
+            partial(_run, request, self._cache),
             parent=self,
             on_done=self._done,
             on_error=self._failed,
@@ -102,8 +108,10 @@ class DetectDock(FileDrop):
         )
 
     def cancel(self) -> None:
-        """Stop the run that is going on, if any."""
-        if self._job is not None:
+        """Stop the run that is going on, if any; what is already shown of a result stays."""
+        if self._showing is not None:
+            self._stop_showing()
+        elif self._job is not None:
             self._job.cancel()
 
     def refresh_models(self) -> None:
@@ -120,28 +128,55 @@ class DetectDock(FileDrop):
         """Wide enough for the longest row, narrow enough for a laptop."""
         return QSize(WIDTH, super().sizeHint().height())
 
-    def _done(self, answer: tuple[Detection, bool]) -> None:
+    def _done(self, answer: tuple[Detection, bool, LiveMask]) -> None:
         if self._lifetime.over:
             return
-        self._show_running(False)
-        detection, cached = answer
+        detection, cached, live = answer
         if self._scanned not in self.viewer.layers:
+            self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
         before, self.detection = self.detection, detection
-        heat = self._shown(detection, before) if cached else None
-        if heat is None:
-            heat, *_ = add_detection(self.viewer, detection, jump=False)
-        self.viewer.layers.selection.active = heat
-        self._show_strongest(detection, heat)
+        self._showing = Steps(
+            self._show(detection, live, self._shown(detection, before) if cached else None),
+            parent=self,
+            on_done=partial(self._all_shown, detection, cached),
+            on_broken=self._stop_showing,
+        )
+
+    def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
+        """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
+        with young_garbage_only():
+            if heat is None:
+                for layer in adding_detection(self.viewer, detection, live):
+                    heat = layer if is_map(layer) else heat
+                    yield 0.3
+            if heat not in self.viewer.layers:
+                return
+            self.viewer.layers.selection.active = heat
+            self._show_strongest(detection, heat)
+            yield 0.6
+            if getattr(self.viewer, "window", None) is not None and _tune_wanted():
+                yield 0.7
+                for tune in opening_dock(self.viewer, "Tune"):
+                    if heat in tune.maps.layers():
+                        tune.maps.choose(heat)
+                    yield 0.9
+
+    def _all_shown(self, detection: Detection, cached: bool) -> None:
+        self._stop_showing()
         self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
         self.outcome.show()
         for finding in detection.volume.findings:
             if finding.level == "warning":
                 self.messages.show_finding(finding)
-        if getattr(self.viewer, "window", None) is not None and _tune_wanted():
-            open_dock(self.viewer, "Tune").maps.choose(heat)
+
+    def _stop_showing(self) -> None:
+        if self._showing is not None:
+            self._showing.stop()
+            self._showing = None
+        self._show_running(False)
 
     def _show_strongest(self, detection: Detection, heat: Layer) -> None:
         """Move the slices to the middle of the strongest region; where the camera looks on them is the user's choice."""
@@ -254,6 +289,8 @@ class DetectDock(FileDrop):
         for job in (self._job, self._looking):
             if job is not None:
                 job.abandon()
+        if self._showing is not None:
+            self._showing.stop()
         self.inputs.disconnect_viewer()
         self.deleteLater()
 
@@ -299,6 +336,12 @@ def outcome_words(detection: Detection, cached: bool) -> str:
     how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
     return f"{said}{found}. {how}"
+
+
+def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, bool, LiveMask]:
+    """The job: what `run_request` gives, and the mask as its layer will hold it."""
+    detection, cached = run_request(request, cache, progress)
+    return detection, cached, finished_mask(detection.map, detection.result, detection.truth)
 
 
 def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -52,19 +53,27 @@ def open_dock(viewer: Viewer, title: str) -> Any:
     QWidget
         The dock's content.
     """
+    *_, widget = opening_dock(viewer, title)
+    return widget
+
+
+def opening_dock(viewer: Viewer, title: str) -> Iterator[Any]:
+    """`open_dock` in steps; each yields the dock's content."""
     module, _, name = _DOCKS[title].partition(":")
     kind = getattr(import_module(f".{module}", __package__), name)
     # By type: napari names a dock after the way it was opened (menu, command line, script).
     widget = next((widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, kind)), None)
     if widget is None:
         widget = kind(viewer)
+        yield widget
         # The name the menu gives, so that the menu's tick belongs to this dock.
         side = title not in _AT_BOTTOM
         viewer.window.add_dock_widget(widget, name=f"{title} (Brain UAD)", area="right" if side else "bottom", tabify=side)
+        yield widget
         if side:
             _sort_tabs(viewer)
     raise_dock(widget)
-    return widget
+    yield widget
 
 
 def tell_models_changed(viewer: Viewer) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
-from ..core.errors import BrainUADError
+from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
-from ..core.volume import Volume
-from .layers import scan_for
+from ..core.volume import Grid, Volume
+from .layers import is_scan, volume_of
 from .settings import last_folder, remember
 from .tune_layout import TuneLayout
 from .tuning import Tuning
@@ -110,3 +110,19 @@ def _job(tuning: Tuning, scan: Volume, command: str, folder: Path) -> Callable[[
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))
 
     return job
+
+
+def scan_for(viewer: ViewerModel, name: str, grid: Grid) -> Volume:
+    """The open scan that an anomaly map was made from: the one of its name, else one on its grid.
+
+    Raises
+    ------
+    InputError
+        If none is open.
+    """
+    scans = [layer for layer in viewer.layers if is_scan(layer)]
+    for layer in sorted(scans, key=lambda layer: layer.name != name):
+        volume = volume_of(layer)
+        if not volume.grid.compare(grid, "anomaly map"):
+            return volume
+    raise InputError(f"The scan '{name}' is not open any more", fix="Open it again, then export")

@@ -18,16 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_affine
 from ..core.errors import InputError
-from ..core.threshold import Threshold
 from ..core.volume import Grid, Volume, canonical
 from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
-from .mask_layer import FLAGGED, HIT, MISSED, LiveMask, scored
+from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from ..workflows.detect import Detection
 
 KEY = "brain_uad"
 """Where a layer's metadata say what it is: kind ("scan", "map", "mask", "regions", "boxes"), affine, and the object shown."""
@@ -169,10 +166,11 @@ def map_layer(amap: AnomalyMap) -> tuple[Any, dict[str, Any], str]:
     return amap.score.T, meta, "image"
 
 
-def add_map(viewer: ViewerModel, amap: AnomalyMap, **noted: Any) -> Image:
+def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **noted: Any) -> Image:
     """Show a heatmap with its colour bar; the heatmaps of earlier runs on this scan are hidden, not removed.
 
-    What is `noted` goes into its record before it is added: the Tune dock reads it as soon as the layer is there.
+    With `bare` neither is the layer made the active one nor has it a colour bar until `add_colour_bar`: half the work for one step. What is
+    `noted` goes into its record before it is added: the Tune dock reads it as soon as the layer is there.
     """
     for layer in viewer.layers:
         shown = record(layer).get("map")
@@ -181,32 +179,38 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, **noted: Any) -> Image:
     data, meta, _ = map_layer(amap)
     meta["metadata"][KEY] |= noted
     layer = Image(data, **meta)
-    viewer.add_layer(layer)
+    if bare:
+        record(layer)["bare"] = True
+        _add_inactive(viewer, layer)
+    else:
+        viewer.add_layer(layer)
     return layer
 
 
-def add_regions(viewer: ViewerModel, amap: AnomalyMap, threshold: Threshold, *, truth: NDArray[np.bool_] | None = None) -> Labels:
-    """Add the mask of `amap` as a Labels layer whose data are a `LiveMask`; the layer that was active stays so."""
-    active = viewer.layers.selection.active
-    live = LiveMask(scored(amap.score, amap.mask).T, threshold, None if truth is None else np.ascontiguousarray(truth.T))
+def add_colour_bar(layer: Image) -> None:
+    """Give a heatmap its colour bar, also one that was added bare."""
+    record(layer).pop("bare", None)
+    layer.colorbar.visible = True
+
+
+def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels:
+    """Add the mask of `amap` as a Labels layer; the active layer stays so."""
     layer = Labels(
         live,
         name=f"{layer_name(amap)} | regions",
-        colormap=region_colormap(truth is not None),
+        colormap=region_colormap(live.has_truth),
         opacity=0.7,
         metadata={KEY: {"kind": "regions", "affine": amap.grid.affine, "map": amap}},
         **placement(amap.grid),
     )
     # Painting into computed labels has no meaning.
     layer.editable = False
-    viewer.add_layer(layer)
-    viewer.layers.selection.active = active
+    _add_inactive(viewer, layer)
     return layer
 
 
 def add_boxes(viewer: ViewerModel, amap: AnomalyMap) -> Vectors:
-    """Add an empty layer for the boxes of `amap`'s regions, which `show_boxes` fills; the layer that was active stays so."""
-    active = viewer.layers.selection.active
+    """Add an empty layer for the boxes of `amap`'s regions, which `show_boxes` fills; the active layer stays so."""
     layer = Vectors(
         np.zeros((0, 2, 3), np.float32),
         ndim=3,
@@ -217,9 +221,18 @@ def add_boxes(viewer: ViewerModel, amap: AnomalyMap) -> Vectors:
         metadata={KEY: {"kind": "boxes", "affine": amap.grid.affine, "map": amap}},
         **placement(amap.grid),
     )
-    viewer.add_layer(layer)
-    viewer.layers.selection.active = active
+    _add_inactive(viewer, layer)
     return layer
+
+
+def _add_inactive(viewer: ViewerModel, layer: Layer) -> None:
+    """Add a layer without making it the active one; to make the one before active again would fill napari's controls twice."""
+    layers = viewer.layers
+    usual, layers._activate_on_insert = layers._activate_on_insert, False
+    try:
+        viewer.add_layer(layer)
+    finally:
+        layers._activate_on_insert = usual
 
 
 def show_boxes(layer: Vectors, boxes: list[Box], viewer: ViewerModel) -> None:
@@ -230,34 +243,6 @@ def show_boxes(layer: Vectors, boxes: list[Box], viewer: ViewerModel) -> None:
     # The layer list would repaint all its rows, and the viewer measure all layers again; boxes lie inside the scan.
     with viewer.layers.events.blocker_all():
         layer.data = box_segments(boxes, across)
-
-
-def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = True) -> tuple[Image, Labels, Vectors]:
-    """Show the result of one run: heatmap, regions, boxes; with `jump` the view goes to the strongest region."""
-    from .view import attach, go_to
-
-    attach(viewer)
-    amap, result = detection.map, detection.result
-    if detection.truth is not None:
-        _ensure_truth(viewer, detection.volume, detection.truth)
-    heat = add_map(viewer, amap, truth=detection.truth, post=detection.post)
-    regions = add_regions(viewer, amap, result.threshold, truth=detection.truth)
-    live = regions.data
-    live.settle(np.ascontiguousarray(result.mask.T))
-    regions.refresh()
-    boxes = add_boxes(viewer, amap)
-    show_boxes(boxes, [region.box for region in result.regions], viewer)
-    if jump and result.regions:
-        go_to(viewer, heat, result.regions[0].peak_index)
-    return heat, regions, boxes
-
-
-def _ensure_truth(viewer: ViewerModel, volume: Volume, truth: NDArray[np.bool_]) -> None:
-    """Show a ground truth that came from a file or a script and is in no layer yet."""
-    for layer in viewer.layers:
-        if isinstance(layer, Labels) and fits(layer, volume.grid) and np.array_equal(mask_of(layer, volume.grid, "ground truth"), truth):
-            return
-    add_labels(viewer, truth, volume, name=f"{volume.name} | ground truth")
 
 
 def record(layer: Layer) -> dict[str, Any]:
@@ -318,22 +303,6 @@ def volume_of(layer: Layer) -> Volume:
     )
     turned, grid = canonical(data, Grid(_shape(data), layer_affine(layer)))
     return Volume(np.ascontiguousarray(turned, dtype=np.float32), grid, name=layer.name, findings=(finding,))
-
-
-def scan_for(viewer: ViewerModel, name: str, grid: Grid) -> Volume:
-    """The open scan that an anomaly map was made from: the one of its name, else one on its grid.
-
-    Raises
-    ------
-    InputError
-        If none is open.
-    """
-    scans = [layer for layer in viewer.layers if is_scan(layer)]
-    for layer in sorted(scans, key=lambda layer: layer.name != name):
-        volume = volume_of(layer)
-        if not volume.grid.compare(grid, "anomaly map"):
-            return volume
-    raise InputError(f"The scan '{name}' is not open any more", fix="Open it again, then export")
 
 
 def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:

@@ -16,11 +16,12 @@ from ..preprocessing.step import patient_order
 from ..workflows.estimate import preparation_words
 from . import workers
 from .detect_job import facts
+from .detection_layers import add_detection
 from .docks import PRIMARY, WIDTH, open_dock
 from .empty_state import EmptyState
 from .file_drop import FileDrop
 from .fitting_scroll import FittingScroll
-from .layers import add_detection, volume_of
+from .layers import volume_of
 from .lifetime import Lifetime
 from .messages import MessageArea, wrapping_label
 from .prepare_inputs import PrepareInputs

@@ -17,6 +17,7 @@ from ..core.progress import Progress
 from ..core.threshold import Threshold, ThresholdRule
 from ..postprocessing.params import PostParams
 from . import keys
+from .detection_layers import own_layer
 from .export import Exporter
 from .layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from .lifetime import Lifetime
@@ -317,7 +318,8 @@ class TuneDock(TuneLayout):
         assert self._tuning is not None  # its caller has checked
         found = self._live_mask()
         if found is None:
-            add_regions(self._viewer, self._tuning.amap, settled.result.threshold, truth=self._tuning.truth)
+            live = LiveMask(settled.prepared.shown, settled.result.threshold, settled.prepared.shown_truth)
+            add_regions(self._viewer, self._tuning.amap, live)
             found = self._live_mask()
             assert found is not None  # it was just added
         layer, live = found
@@ -349,8 +351,7 @@ class TuneDock(TuneLayout):
         return (layer, layer.data) if isinstance(layer, Labels) and isinstance(layer.data, LiveMask) else None
 
     def _own_layer(self, kind: str) -> Layer | None:
-        amap = None if self._tuning is None else self._tuning.amap
-        return next((layer for layer in self._viewer.layers if record(layer).get("kind") == kind and record(layer)["map"] is amap), None)
+        return None if self._tuning is None else own_layer(self._viewer, self._tuning.amap, kind)
 
     def _redraw_boxes(self, _event: object = None) -> None:
         if self._tuning is None or self._settled is None:

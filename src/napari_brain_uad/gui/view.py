@@ -15,7 +15,7 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from ..core.volume import Volume
-from .layers import is_map, layer_affine, map_of, record, voxel_at
+from .layers import add_colour_bar, is_map, layer_affine, map_of, record, voxel_at
 from .letters import EDGES, LettersOverlay
 from .settings import remember, remembered
 
@@ -174,8 +174,8 @@ class ViewOverlay:
             if isinstance(layer, Labels) and record(layer).get("kind") == "mask":
                 # What lies under a mask or a ground truth counts.
                 layer.contour = 1
-            elif is_map(layer):
-                layer.colorbar.visible = True
+            elif is_map(layer) and not record(layer).get("bare"):
+                add_colour_bar(layer)
 
     def __call__(self, _viewer: object, event: Any) -> None:
         """A mouse moved: napari's callback."""
