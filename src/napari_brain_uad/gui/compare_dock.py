@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
 from ..core.errors import BrainUADError, Cancelled
-from . import keys, workers
+from . import workers
 from .compare_export import CompareExporter
-from .compare_job import CompareRequest, Rest, compared, outcome_words, settled
+from .compare_job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .compare_layout import CompareLayout
 from .compare_scene import CompareScene
-from .compare_views import CompareViews
+from .compare_switch import SceneSwitch
+from .compare_views import CompareViews, bind_keys
 from .comparing import Ready, live_figures
 from .docks import raise_dock
 from .lifetime import Lifetime
 from .settings import remember
-from .view import attach, show_plane
+from .view import attach
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -66,6 +67,7 @@ class CompareDock(CompareLayout):
         self._timer.setInterval(REST_MS)
         self._exporter = CompareExporter(self, lambda: self.comparison)
         self._views = CompareViews(self)
+        self._switch = SceneSwitch(self, self.run_bar.report, self._left)
         attach(napari_viewer)
         self._connect()
         self._lifetime = Lifetime(self)
@@ -74,8 +76,8 @@ class CompareDock(CompareLayout):
 
     @property
     def running(self) -> bool:
-        """Whether methods are being scored."""
-        return self._job is not None and self._job.running
+        """Whether methods are being scored, or the viewer is on its way to what is to be shown."""
+        return self._switch.running or (self._job is not None and self._job.running)
 
     @property
     def comparing(self) -> bool:
@@ -121,6 +123,10 @@ class CompareDock(CompareLayout):
         """Stop the run that is going on, if any."""
         if self._job is not None:
             self._job.cancel()
+        if self._switch.running:
+            self._switch.stop()
+            self._left()
+            self.messages.show_message("info", "Cancelled", why="Maps that were finished are kept")
 
     def refresh_models(self) -> None:
         """Read the list of models again; other docks call it when they changed it."""
@@ -129,18 +135,12 @@ class CompareDock(CompareLayout):
     def _done(self, request: CompareRequest, rest: Rest) -> None:
         if self._lifetime.over:
             return
-        self._show_running(False)
         if self._scanned not in self.viewer.layers:
+            self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
         self._request = request
         self._show(rest)
-        self.outcome.setText(outcome_words(rest.comparison))
-        self.outcome.show()
-        if rest.comparison.failures:
-            why = "; ".join(f"{failure.spec}: {failure.error}" for failure in rest.comparison.failures)
-            count = len(rest.comparison.failures)
-            self.messages.show_message("warning", f"{count} method{'' if count == 1 else 's'} gave no map", why=why)
 
     def _failed(self, error: Exception) -> None:
         if self._lifetime.over:
@@ -164,29 +164,36 @@ class CompareDock(CompareLayout):
 
     def _show(self, rest: Rest) -> None:
         """Show another comparison; where the viewer looks stays, if it looked at one before."""
-        ready = rest.of
         camera, point = self.viewer.scene.camera, self.viewer.dims.point
-        before = (camera.center, camera.zoom) if self.comparing else None
-        self._leave_scene()
-        self.ready, self._rest = ready, rest
-        self.scene = CompareScene(self.viewer, ready, self._broken)
-        self.scene.enter()
+        before = (point, camera.center, camera.zoom) if self.comparing else None
+        coming = CompareScene(self.viewer, rest.of, self._broken)
+        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before))
+
+    def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
+        ready = rest.of
+        self.ready, self._rest, self.scene = ready, rest, scene
         if before is not None:
-            self.viewer.dims.point = point
-            camera.center, camera.zoom = before
+            camera = self.viewer.scene.camera
+            self.viewer.dims.point, camera.center, camera.zoom = before
         else:
             # Once the table has its place, the canvas is smaller.
-            QTimer.singleShot(FIT_MS, partial(self._fit, self.scene))
+            QTimer.singleShot(FIT_MS, partial(self._fit, scene))
         with_truth = ready.comparison.truth is not None
         self.threshold.offer(truth=with_truth, one_unit=ready.one_unit, span=ready.span)
         self.truth.setVisible(with_truth)
         self.regions.set_truth(with_truth)
         self._views.show()
+        self._show_running(False)
         self.setup.button.setChecked(False)
         self.result.show()
         self._show_rest()
         self._open_table()
         self.table.choose(0)
+        self.outcome.setText(outcome_words(rest.comparison))
+        self.outcome.show()
+        if rest.comparison.failures:
+            what, why = failure_words(rest.comparison)
+            self.messages.show_message("warning", what, why=why)
 
     def _fit(self, scene: CompareScene) -> None:
         if scene is self.scene and not self._lifetime.over:
@@ -213,26 +220,35 @@ class CompareDock(CompareLayout):
             self.viewer.window.remove_dock_widget(self.table)
 
     def leave_comparison(self) -> None:
-        """Put the viewer back as it was before."""
-        self._leave_scene()
+        """Put the viewer back as it was before, in steps."""
+        if self._switch.running:
+            self._switch.stop()
+            self._left()
+        elif self.scene is not None:
+            self._show_running(True)
+            self._switch.start(self._let_go(), None, self._left)
+
+    def _left(self) -> None:
+        """The viewer is as it was before."""
+        self._show_running(False)
         self._close_table()
         self.result.hide()
         self.outcome.hide()
         self.setup.button.setChecked(True)
 
-    def _leave_scene(self) -> None:
+    def _let_go(self) -> CompareScene | None:
+        """What is shown, which is no longer heard of from now on."""
         self._timer.stop()
         scene, self.scene = self.scene, None
         self.ready = self._rest = None
-        if scene is not None:
-            scene.leave()
+        return scene
 
     def _broken(self) -> None:
         # Layers may be going one by one just now: put back what is left when they have.
         QTimer.singleShot(0, self._give_up)
 
     def _give_up(self) -> None:
-        if self.comparing and not self._lifetime.over:
+        if (self.comparing or self._switch.coming is not None) and not self._lifetime.over:
             self.leave_comparison()
             self.messages.show_message("info", "A layer of the comparison was removed: the comparison was closed", fix="Compare again")
 
@@ -333,14 +349,10 @@ class CompareDock(CompareLayout):
         if self.scene is not None:
             self.scene.go_to(region.peak_mm)
 
-    def _next_method(self) -> None:
+    def next_method(self) -> None:
+        """Choose the next one, after the last the first."""
         if self.ready is not None:
             self.table.choose((self.run_shown + 1) % len(self.ready.cells))
-
-    def _add_slice(self) -> None:
-        """The slice that is shown, for the montage (axial slices, heights in mm)."""
-        words = [word for word in self.slices.text().split(",") if word.strip()]
-        self.slices.setText(", ".join([*(word.strip() for word in words), f"{self.viewer.dims.point[-3]:.1f}"]))
 
     # Around it
 
@@ -358,10 +370,11 @@ class CompareDock(CompareLayout):
         for job in (self._job, self._settling):
             if job is not None:
                 job.abandon()
+        scene = self._let_go()
         if self._lifetime.window_closed:
-            self.scene = None
+            self._switch.forget()
         else:
-            self._leave_scene()
+            self._switch.stop(scene)
             self._close_table()
         self.inputs.disconnect_viewer()
         self.view.disconnect_viewer()
@@ -380,19 +393,6 @@ class CompareDock(CompareLayout):
         self._timer.timeout.connect(self._settle)
         self.table.chosen.connect(self._run_chosen)
         self.regions.chosen.connect(self._go_to_region)
-        self.add_slice.clicked.connect(self._add_slice)
         self.leave.clicked.connect(self.leave_comparison)
         self.show_table.clicked.connect(self._open_table)
-        keys.bind(
-            self,
-            {
-                keys.NEXT_REGION: lambda: self.regions.step(1),
-                keys.PREVIOUS_REGION: lambda: self.regions.step(-1),
-                keys.THRESHOLD_UP: lambda: self.threshold.nudge(1),
-                keys.THRESHOLD_DOWN: lambda: self.threshold.nudge(-1),
-                keys.HEATMAP: self.heat.toggle,
-                keys.TRUTH: self.truth.toggle,
-                keys.NEXT_METHOD: self._next_method,
-                **{key: partial(show_plane, self.viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
-            },
-        )
+        bind_keys(self)

@@ -36,6 +36,7 @@ class CompareExporter:
         dock.montage.clicked.connect(lambda: self._ask("montage.png", "Figure (*.png)", self.save_montage))
         dock.everything.clicked.connect(self._ask_folder)
         dock.copy.clicked.connect(self.copy_command)
+        dock.add_slice.clicked.connect(self._add_slice)
 
     def copy_command(self) -> None:
         """Put the ``brain-uad compare`` command that gives what the dock shows on the clipboard."""
@@ -45,6 +46,11 @@ class CompareExporter:
             self._dock.messages.show_message(
                 "info", "The command is on the clipboard", fix="Replace the words in capitals by your own files"
             )
+
+    def _add_slice(self) -> None:
+        """The slice that is shown, for the montage (axial slices, heights in mm)."""
+        words = [word.strip() for word in self._dock.slices.text().split(",") if word.strip()]
+        self._dock.slices.setText(", ".join([*words, f"{self._dock.viewer.dims.point[-3]:.1f}"]))
 
     def save_table(self, path: Path) -> None:
         """Write the table as CSV."""

@@ -135,3 +135,10 @@ def outcome_words(comparison: Comparison) -> str:
     if kept:
         parts.append(f"{len(kept)} taken from the cache ({', '.join(run.title for run in kept)})")
     return f"{len(comparison.runs)} methods on {comparison.volume.name}: {', '.join(parts)}."
+
+
+def failure_words(comparison: Comparison) -> tuple[str, str]:
+    """How many methods gave no map, and why."""
+    count = len(comparison.failures)
+    why = "; ".join(f"{failure.spec}: {failure.error}" for failure in comparison.failures)
+    return f"{count} method{'' if count == 1 else 's'} gave no map", why

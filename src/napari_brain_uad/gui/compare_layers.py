@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ MASK, TRUTH, BOTH, CROSS = 1, 2, 3, 4
 
 TRUTH_OUTLINE = "#FFFFFF"
 """White, as in the montage."""
+
+PLATE = (0.0, 0.0, 0.0, 0.55)
+"""Behind a cell's name: white on it reads on black and on white alike."""
 
 _CROSS_COLOUR = (0.45, 0.9, 0.45, 0.75)
 _FAINT = 0.15
@@ -138,3 +142,19 @@ def difference_colours() -> Colormap:
     colours = np.array(ensure_colormap("PuOr").map(0.5 - 0.45 * position), dtype=np.float32)
     colours[:, 3] = 0.9 * np.clip((np.abs(position) - _FAINT) / (1.0 - _FAINT), 0.0, 1.0) ** 0.7
     return Colormap(colours, name="difference")
+
+
+def bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First and last voxel (k, j, i) of a mask along each axis."""
+    found = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in (2, 1, 0)]
+    return tuple(int(places[0]) for places in found), tuple(int(places[-1]) for places in found)
+
+
+def dress(image: Image) -> None:
+    """How name and colour bar look in the cell, once they are seen."""
+    image.name_overlay.color = "white"
+    image.name_overlay.font_size = 9
+    image.name_overlay.box_color = PLATE
+    image.colorbar.size = (10, 80)
+    image.colorbar.font_size = 8
+    image.colorbar.tick_length = 3

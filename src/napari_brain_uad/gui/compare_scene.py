@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from ..core.threshold import Threshold
-from .compare_layers import CellLabels, LiveAgreement, agreement_colours, difference_colours, label_colours
+from .compare_layers import PLATE, CellLabels, LiveAgreement, agreement_colours, bounds, difference_colours, dress, label_colours
 from .comparing import Ready
 from .crosshair import marked_voxel, point_at
 from .layers import KEY, contrast_limits, heat_colormap, placement
 from .mask_layer import LiveMask
+from .steps import young_garbage_only
 from .view import LETTERS, SMALL_LETTERS, attach
 from .viewer_state import ViewerState
 
@@ -38,7 +40,8 @@ _TOLERANCE = 4
 _ROOM = 0.9
 """Part of a cell that the brain may fill; the letters stand beside it."""
 
-_PLATE, _CHOSEN_PLATE = (0.0, 0.0, 0.0, 0.55), (0.18, 0.44, 0.71, 0.95)
+_CHOSEN_PLATE = (0.18, 0.44, 0.71, 0.95)
+_PAINTING = {"polygon", "brush_stroke"}
 _LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
 
 
@@ -73,7 +76,7 @@ class CompareScene:
         self._window = contrast_limits(ready.comparison.volume.data, ready.comparison.volume.mask)
         self._place = placement(ready.comparison.volume.grid)
         self._truth_seen = True
-        self._box = _bounds(ready.cells[0].run.map.mask)
+        self._box = bounds(ready.cells[0].run.map.mask)
 
     @property
     def shown(self) -> bool:
@@ -85,31 +88,63 @@ class CompareScene:
         """All layers of the comparison, from the bottom."""
         return tuple(self._layers)
 
-    def enter(self) -> None:
-        """Hide what is there and show the grid."""
+    def entering(self) -> Iterator[float]:
+        """Hide what is there and show the grid, in steps; yields how much is done. A step costs 20 to 150 ms, repainting included.
+
+        napari makes a layer's controls and textures when it is added, and its programs for the GPU when it is first painted. So layers are
+        added hidden, one a step, and then seen one by one.
+        """
         viewer = self._viewer
+        before, count = tuple(viewer.layers), len(self.ready.cells)
         self._state = ViewerState(viewer)
-        point = viewer.dims.point
-        for number, cell in enumerate(self.ready.cells):
-            mask = LiveMask(cell.prepared.shown, cell.run.result.threshold)
-            mask.settle(np.ascontiguousarray(cell.run.result.mask.T))
-            self.masks.append(mask)
-            self.heats.append(self._heat(number, cell.run.title))
-            self._layers += self._cell(self.heats[-1], mask)
-        with viewer.layers.batched_update():
-            for layer in tuple(viewer.layers):
-                layer.visible = False
-            self._insert(0, self._layers)
-            grid = viewer.canvas.grid
-            grid.stride, grid.shape, grid.spacing, grid.enabled = _STRIDE, (-1, -1), _SPACING, True
-        viewer.layers.link_layers(self.heats, _LINKED)
-        viewer.layers.link_layers(self._scans, _LINKED)
-        viewer.dims.point = point
-        self.fit()
-        attach(viewer).resize_letters(SMALL_LETTERS)
         viewer.layers.events.removed.connect(self._removed)
         viewer.mouse_drag_callbacks.append(self._pressed)
+        with young_garbage_only():
+            with viewer.layers.batched_update():
+                for number in range(count):
+                    for layer in self._made(number):
+                        point = viewer.dims.point
+                        self._layers.append(layer)
+                        self._insert(len(self._layers) - 1, [layer])
+                        viewer.dims.point = point
+                        yield 0.5 * len(self._layers) / (count * _STRIDE)
+                    # The letters and bars of a view were hung on it as on any map; they follow below.
+                    self.heats[number].colorbar.visible = False
+                self._show_grid(before)
+            yield 0.5
+            for number, heat in enumerate(self.heats):
+                cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
+                for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
+                    seen.visible = True
+                    yield 0.5 + 0.5 * (number + place / 5) / count
+            viewer.canvas.grid.shape = (-1, -1)
+        viewer.layers.link_layers(self.heats, _LINKED)
+        viewer.layers.link_layers(self._scans, _LINKED)
         self.choose(0)
+
+    def _made(self, number: int) -> list[Layer]:
+        """The layers of one method's cell, not yet seen."""
+        run, shown = self.ready.cells[number].run, self.ready.cells[number].prepared.shown
+        mask = LiveMask(shown, run.result.threshold)
+        mask.settle(np.ascontiguousarray(run.result.mask.T))
+        self.masks.append(mask)
+        self.heats.append(self._heat(number, run.title))
+        layers = self._cell(self.heats[-1], mask)
+        for layer in layers:
+            layer.visible = False
+        return layers
+
+    def _show_grid(self, before: Sequence[Layer]) -> None:
+        """Hide what was there, and lay out the cells, in which nothing is seen yet."""
+        for layer in before:
+            layer.visible = False
+        columns = math.ceil(math.sqrt(len(self.heats)))
+        grid = self._viewer.canvas.grid
+        # As many as there will be: napari would lay them out again for every cell in which something is seen.
+        grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
+        grid.enabled = True
+        attach(self._viewer).resize_letters(SMALL_LETTERS)
+        self.fit()
 
     def fit(self) -> None:
         """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
@@ -128,6 +163,11 @@ class CompareScene:
 
     def leave(self) -> None:
         """Take the layers out and put everything back as it was."""
+        for _ in self.leaving():
+            pass
+
+    def leaving(self) -> Iterator[float]:
+        """`leave` in steps; given up in the middle, it does the rest at once."""
         state, self._state = self._state, None
         if state is None:
             return
@@ -139,8 +179,16 @@ class CompareScene:
             if left:
                 viewer.layers.unlink_layers(left)
         attach(viewer).resize_letters(LETTERS)
-        state.restore(viewer, remove=self._layers)
-        self._layers.clear()
+        # The canvas waits until `restore` has ended its own batch.
+        viewer.layers.events.begin_batch()
+        try:
+            for number, layer in enumerate(reversed(self._layers)):
+                if layer in viewer.layers:
+                    viewer.layers.remove(layer)
+                    yield number / len(self._layers)
+        finally:
+            state.restore(viewer, remove=self._layers)
+            self._layers.clear()
 
     # Thresholds
 
@@ -198,7 +246,7 @@ class CompareScene:
     def choose(self, run: int) -> None:
         """Mark a method's cell, and make its heatmap the active layer."""
         for number, heat in enumerate(self.heats):
-            heat.name_overlay.box_color = _CHOSEN_PLATE if number == run else _PLATE
+            heat.name_overlay.box_color = _CHOSEN_PLATE if number == run else PLATE
         if 0 <= run < len(self.heats) and self.heats[run] in self._viewer.layers:
             self._viewer.layers.selection.active = self.heats[run]
 
@@ -263,11 +311,12 @@ class CompareScene:
                     viewer.layers.remove(layer)
         else:
             image = make()
-            _dressed(image)
+            dress(image)
+            image.name_overlay.visible = image.colorbar.visible = True
             made = self._cell(image, self.masks[0])
             made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
             self._extra[name] = made
-            with viewer.layers.batched_update():
+            with young_garbage_only(), viewer.layers.batched_update():
                 self._insert(len(self._layers), made)
             self._layers += made
             viewer.layers.link_layers(self._scans, _LINKED)
@@ -298,8 +347,10 @@ class CompareScene:
             metadata=self._noted(kind="regions", map=self.ready.cells[0].run.map),
             **self._place,
         )
-        # Painting into computed labels has no meaning.
+        # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
         labels.editable = False
+        for name in _PAINTING & labels._overlays.keys():
+            labels._overlays[name].visible = False
         self._scans.append(scan)
         self._labels.append(labels)
         return [scan, image, labels]
@@ -315,7 +366,7 @@ class CompareScene:
             metadata=self._noted(map=run.map),
             **self._place,
         )
-        _dressed(heat)
+        dress(heat)
         return heat
 
     def _noted(self, **more: Any) -> dict[str, Any]:
@@ -343,21 +394,3 @@ class CompareScene:
         still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
         if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
             point_at(viewer, event.position)
-
-
-def _bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """First and last voxel (k, j, i) of a mask along each axis."""
-    found = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in (2, 1, 0)]
-    return tuple(int(places[0]) for places in found), tuple(int(places[-1]) for places in found)
-
-
-def _dressed(image: Image) -> None:
-    """Name and colour bar in the cell."""
-    image.name_overlay.visible = True
-    image.name_overlay.color = "white"
-    image.name_overlay.font_size = 9
-    image.name_overlay.box_color = _PLATE
-    image.colorbar.visible = True
-    image.colorbar.size = (10, 80)
-    image.colorbar.font_size = 8
-    image.colorbar.tick_length = 3

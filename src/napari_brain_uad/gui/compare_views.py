@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.errors import Cancelled
+from . import keys
 from .comparing import Ready, recoloured
+from .view import show_plane
 from .workers import run
 
 if TYPE_CHECKING:
@@ -90,3 +93,18 @@ class CompareViews:
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, Cancelled):
             self._dock.messages.show_error(error, "Changing the view")
+
+
+def bind_keys(dock: CompareDock) -> None:
+    """What keys do while the viewer's window has the focus."""
+    actions: dict[str, Callable[[], object]] = {
+        keys.NEXT_REGION: lambda: dock.regions.step(1),
+        keys.PREVIOUS_REGION: lambda: dock.regions.step(-1),
+        keys.THRESHOLD_UP: lambda: dock.threshold.nudge(1),
+        keys.THRESHOLD_DOWN: lambda: dock.threshold.nudge(-1),
+        keys.HEATMAP: dock.heat.toggle,
+        keys.TRUTH: dock.truth.toggle,
+        keys.NEXT_METHOD: dock.next_method,
+    }
+    planes: dict[str, Callable[[], object]] = {key: partial(show_plane, dock.viewer, plane) for key, plane in keys.PLANE_KEYS.items()}
+    keys.bind(dock, actions | planes)
