@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import time
 
@@ -10,18 +11,22 @@ import pytest
 from napari.settings import get_plugin_settings
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication
-from qtpy.QtWidgets import QScrollArea
+from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.params import Params
+from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors import registry
 from napari_brain_uad.detectors.threshold import HistogramThreshold
 from napari_brain_uad.gui import settings, workers
 from napari_brain_uad.gui.detect_dock import DetectDock
+from napari_brain_uad.gui.detection_layers import own_layer
 from napari_brain_uad.gui.docks import open_dock
 from napari_brain_uad.gui.layers import add_labels, add_volume, is_map, map_of, record
+from napari_brain_uad.gui.tuning import settle
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
+from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.steps import brain_extraction
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.train import train
@@ -427,6 +432,88 @@ def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napar
     assert not job.running
     if how == "dock":
         assert len(viewer.layers) == 1
+
+
+# A result is shown in steps
+
+
+@pytest.fixture
+def one_step_a_turn(monkeypatch):
+    monkeypatch.setattr("napari_brain_uad.gui.steps.TURN_SECONDS", 1e-3)
+
+
+def half_shown(qtbot, dock):
+    """Detect, until the heatmap is there and more is to come."""
+    click(qtbot, dock.button)
+    while dock.running and not heatmaps(dock.viewer):
+        QApplication.processEvents()
+        time.sleep(0.001)
+    assert dock.running
+    return heatmaps(dock.viewer)[-1]
+
+
+def kinds(viewer):
+    return [record(layer)["kind"] for layer in viewer.layers]
+
+
+@pytest.mark.usefixtures("one_step_a_turn")
+def test_what_is_half_shown_is_left_when_it_is_cancelled(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    half_shown(qtbot, dock)
+    dock.cancel()
+    assert not dock.running
+    assert dock.button.isEnabled()
+    qtbot.wait(100)
+    assert kinds(viewer) == ["scan", "map"]
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.outcome.text()
+
+
+@pytest.mark.usefixtures("one_step_a_turn")
+def test_a_heatmap_removed_while_it_is_shown_ends_it(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    viewer.layers.remove(half_shown(qtbot, dock))
+    wait(qtbot, dock)
+    assert kinds(viewer) == ["scan"]
+    assert dock.button.isEnabled()
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+@pytest.mark.usefixtures("one_step_a_turn")
+def test_closing_while_a_result_is_shown(qtbot, make_napari_viewer, how):
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Detect anomalies")
+    add_volume(viewer, phantom())
+    frozen = gc.get_freeze_count()
+    half_shown(qtbot, dock)
+    assert gc.get_freeze_count() > frozen
+    if how == "dock":
+        viewer.window.remove_dock_widget(dock)
+        before = kinds(viewer)
+        qtbot.wait(100)
+        assert kinds(viewer) == before
+    else:
+        viewer.close()
+        qtbot.wait(100)
+    assert gc.get_freeze_count() == frozen
+
+
+@pytest.mark.usefixtures("one_step_a_turn")
+def test_an_open_tune_dock_and_the_steps_add_each_layer_once(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    tune = open_dock(viewer, "Tune")
+    heat = half_shown(qtbot, dock)
+    # Tune settles on the new heatmap before the regions are added.
+    result = dock.detection.result
+    assert own_layer(viewer, map_of(heat), "regions") is None
+    tune._show_settled(settle(map_of(heat), None, PostParams(), tune._tuning.key(), None, Progress()))
+    wait(qtbot, dock)
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    assert sorted(kinds(viewer)) == ["boxes", "map", "regions", "scan"]
+    assert viewer.layers.selection.active is heat
+    assert heat.colorbar.visible
+    np.testing.assert_array_equal(own_layer(viewer, map_of(heat), "regions").data.flagged().T, result.mask)
 
 
 def test_dropping_a_file_on_the_dock_opens_it(qtbot, viewer, dock, tmp_path):
