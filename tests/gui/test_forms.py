@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.params import Params, param
 from napari_brain_uad.detectors.registry import method_class, method_ids
 from napari_brain_uad.gui.forms import FloatBox, ParamsForm, label_of
-from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.postprocessing.params import MEDIAN_SIZES, PostParams
 from napari_brain_uad.simulation.params import SimulationParams
 
 
@@ -109,6 +109,33 @@ def test_typing_out_of_range_or_nonsense_keeps_a_valid_value(qtbot):
         qtbot.keyClicks(box, text)
         qtbot.keyClick(box, Qt.Key.Key_Return)
         assert 0.0 <= form.value().rate <= 1.0
+
+
+@pytest.mark.parametrize("params_class", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_click_on_an_arrow_gives_a_value_that_is_accepted(qtbot, params_class):
+    form = ParamsForm(params_class)
+    qtbot.addWidget(form)
+    for name, kind, info in params_class.describe():
+        box = form.widget(name)
+        for _ in range(4):
+            if isinstance(box, QAbstractSpinBox):
+                box.stepUp()
+            elif isinstance(box, QComboBox):
+                qtbot.keyClick(box, Qt.Key.Key_Down)
+            value = getattr(form.value(), name)
+            assert type(value) is kind
+            assert not info.choices or value in info.choices
+        form.set_value(params_class())
+
+
+def test_the_median_steps_over_the_sizes_there_are(qtbot):
+    form = ParamsForm(PostParams)
+    qtbot.addWidget(form)
+    sizes = [form.value().median]
+    for _ in MEDIAN_SIZES[1:]:
+        qtbot.keyClick(form.widget("median"), Qt.Key.Key_Down)
+        sizes.append(form.value().median)
+    assert tuple(sizes) == MEDIAN_SIZES
 
 
 def test_stepping_shows_no_binary_tail(qtbot):
