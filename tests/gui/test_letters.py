@@ -78,3 +78,16 @@ def test_places() -> None:
     np.testing.assert_allclose(letter_places((100, 60), 10), [(50, 10), (50, 50), (10, 30), (90, 30)])
     # A canvas with no room for them, as while a window is built, is no error.
     assert np.isfinite(letter_places((0, 0), 10)).all()
+
+
+def test_the_upper_letter_leaves_room_for_what_stands_above_it() -> None:
+    usual, lower = letter_places((300, 200), 14), letter_places((300, 200), 14, 28)
+    np.testing.assert_allclose(lower - usual, [(0, 28), (0, 0), (0, 0), (0, 0)])
+    assert letter_places((300, 40), 14, 28)[0, 1] <= 20
+
+
+def test_letters_move_down_at_once(window) -> None:  # type: ignore[no-untyped-def]
+    (cell,) = _drawn(window)
+    before = cell.node.pos.copy()
+    attach(window).resize_letters(16, below=30)
+    np.testing.assert_allclose((cell.node.pos - before)[:, 1], [30, 0, 0, 0], atol=1)

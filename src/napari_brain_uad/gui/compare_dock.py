@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 REST_MS = 120
 """The hand rests when the threshold has not moved for this long."""
 
-FIT_MS = 200
-"""After this long a new dock has been laid out."""
-
 _TABLE = "Comparison table (Brain UAD)"
 
 
@@ -167,6 +164,9 @@ class CompareDock(CompareLayout):
         camera, point = self.viewer.scene.camera, self.viewer.dims.point
         before = (point, camera.center, camera.zoom) if self.comparing else None
         coming = CompareScene(self.viewer, rest.of, self._broken)
+        # First of all, so that the canvas has its size.
+        self.table.show_rows(rest.rows, with_truth=rest.comparison.truth is not None)
+        self._open_table()
         self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before))
 
     def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
@@ -175,9 +175,6 @@ class CompareDock(CompareLayout):
         if before is not None:
             camera = self.viewer.scene.camera
             self.viewer.dims.point, camera.center, camera.zoom = before
-        else:
-            # Once the table has its place, the canvas is smaller.
-            QTimer.singleShot(FIT_MS, partial(self._fit, scene))
         with_truth = ready.comparison.truth is not None
         self.threshold.offer(truth=with_truth, one_unit=ready.one_unit, span=ready.span)
         self.truth.setVisible(with_truth)
@@ -187,17 +184,12 @@ class CompareDock(CompareLayout):
         self.setup.button.setChecked(False)
         self.result.show()
         self._show_rest()
-        self._open_table()
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
         if rest.comparison.failures:
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)
-
-    def _fit(self, scene: CompareScene) -> None:
-        if scene is self.scene and not self._lifetime.over:
-            scene.fit()
 
     def take(self, ready: Ready) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""

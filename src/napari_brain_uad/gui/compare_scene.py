@@ -37,6 +37,9 @@ _SPACING = 4
 _TOLERANCE = 4
 """A press and release of the mouse closer together than this, in pixels, is a click."""
 
+_NAME_HEIGHT = 28
+"""In pixels; the upper letter stands below a cell's name, which may be long."""
+
 _ROOM = 0.9
 """Part of a cell that the brain may fill; the letters stand beside it."""
 
@@ -116,11 +119,14 @@ class CompareScene:
                 cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
                 for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
                     seen.visible = True
+                    if number == place == 0:
+                        self.fit()  # the cells have their size only now
                     yield 0.5 + 0.5 * (number + place / 5) / count
             viewer.canvas.grid.shape = (-1, -1)
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
         self.choose(0)
+        yield 1.0
 
     def _made(self, number: int) -> list[Layer]:
         """The layers of one method's cell, not yet seen."""
@@ -143,8 +149,7 @@ class CompareScene:
         # As many as there will be: napari would lay them out again for every cell in which something is seen.
         grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
         grid.enabled = True
-        attach(self._viewer).resize_letters(SMALL_LETTERS)
-        self.fit()
+        attach(self._viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
 
     def fit(self) -> None:
         """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
@@ -185,10 +190,12 @@ class CompareScene:
             for number, layer in enumerate(reversed(self._layers)):
                 if layer in viewer.layers:
                     viewer.layers.remove(layer)
-                    yield number / len(self._layers)
+                yield number / len(self._layers)
         finally:
+            # napari has all garbage collected here: a fifth of a second, by itself.
             state.restore(viewer, remove=self._layers)
             self._layers.clear()
+        yield 1.0
 
     # Thresholds
 

@@ -39,10 +39,13 @@ class LettersOverlay(CanvasOverlay):  # type: ignore[misc]  # napari's overlays 
         One for each edge, in the order of `EDGES`.
     font_size : float
         In points.
+    below : float
+        Pixels that the upper letter leaves free above it, for what else stands there.
     """
 
     letters: tuple[str, str, str, str] = ("", "", "", "")
     font_size: float = 16
+    below: float = 0.0
     # Not one of napari's places, so that it is not lined up with other overlays.
     position: str = "edges"
     box: bool = False
@@ -60,6 +63,7 @@ class _VispyLetters(ViewerOverlayMixin, VispyCanvasOverlay):  # type: ignore[mis
         self.node.events.parent_change.connect(self._follow)
         self.overlay.events.letters.connect(self._place)
         self.overlay.events.font_size.connect(self._place)
+        self.overlay.events.below.connect(self._place)
         self._follow()
         self.reset()
 
@@ -84,7 +88,7 @@ class _VispyLetters(ViewerOverlayMixin, VispyCanvasOverlay):  # type: ignore[mis
             return
         self.node.font_size = self.overlay.font_size
         half = self.node.get_line_height() / 2
-        centres = letter_places(self._view.size, half + _MARGIN)
+        centres = letter_places(self._view.size, half + _MARGIN, self.overlay.below)
         self.node.text = list(self.overlay.letters)
         self.node.pos = centres
         self.box.set_data(vertices=(centres[:, None] + half * _QUAD).reshape(-1, 2), faces=_FACES, color=_PLATE)
@@ -99,11 +103,16 @@ class _VispyLetters(ViewerOverlayMixin, VispyCanvasOverlay):  # type: ignore[mis
         self._place()
 
 
-def letter_places(size: tuple[float, float], inset: float) -> NDArray[np.float32]:
-    """Middles of the letters on a canvas of this width and height (pixels), `inset` away from its edges; shape (4, 2), x and y."""
+def letter_places(size: tuple[float, float], inset: float, below: float = 0.0) -> NDArray[np.float32]:
+    """Middles of the letters on a canvas of this width and height (pixels), shape (4, 2), x and y.
+
+    They are `inset` away from its edges, the upper one `below` more, but for a canvas too low for that.
+    """
     fractions = np.array(list(EDGES.values()), np.float32)
     room = np.maximum(np.array(size, np.float32) - 2 * inset, 0)
-    return np.asarray(inset + fractions * room, np.float32)
+    places = np.asarray(inset + fractions * room, np.float32)
+    places[0, 1] += min(below, room[1] / 2)
+    return places
 
 
 overlay_to_visual[LettersOverlay] = _VispyLetters

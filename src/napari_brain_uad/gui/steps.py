@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from qtpy.QtCore import QObject, QTimer
 
-TURN_SECONDS = 0.03
-"""In one turn of the event loop, steps are begun for this long."""
+_PAUSE_MS = 5
+"""Between two steps: what waits, a repaint among it, comes first."""
 
 
 class Steps(QObject):
-    """Runs a generator, a few steps a turn of the event loop.
+    """Runs a generator, one step a turn of the event loop.
 
     Parameters
     ----------
@@ -42,9 +41,9 @@ class Steps(QObject):
         super().__init__(parent)
         self._work: Iterator[float] | None = work
         self._on_done, self._on_broken, self._on_step = on_done, on_broken, on_step
-        # Events that wait, a repaint among them, come first: a timer of 0 ms fires when there are none.
         self._timer = QTimer(self)
-        self._timer.setInterval(0)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._turn)
         self._timer.start()
 
@@ -60,23 +59,23 @@ class Steps(QObject):
             work.close()
 
     def _turn(self) -> None:
-        end = time.perf_counter() + TURN_SECONDS
-        done: float | None = None
+        if self._work is None:
+            return
         raised = True
         try:
-            while self._work is not None and time.perf_counter() < end:
-                done = next(self._work, None)
-                if done is None:
-                    self._end()
+            done = next(self._work, None)
             raised = False
         finally:
             if raised:
                 self._end()
                 self._on_broken()
-        if done is not None and self._on_step is not None:
-            self._on_step(done)
-        elif self._work is None and done is None:
+        if done is None:
+            self._end()
             self._on_done()
+            return
+        if self._on_step is not None:
+            self._on_step(done)
+        self._timer.start()
 
     def _end(self) -> Iterator[float] | None:
         self._timer.stop()

@@ -148,11 +148,12 @@ class ViewOverlay:
         after, before = _ends(right)
         return {"top": top, "bottom": bottom, "left": before, "right": after}
 
-    def resize_letters(self, size: float) -> None:
-        """Write the letters in another size (points)."""
+    def resize_letters(self, size: float, below: float = 0.0) -> None:
+        """Write the letters in another size (points), and the upper one so many pixels lower."""
         viewer = self._viewer()
         if viewer is not None:
-            viewer.canvas.overlays[_LETTERS_NAME].font_size = size
+            overlay = viewer.canvas.overlays[_LETTERS_NAME]
+            overlay.below, overlay.font_size = below, size
 
     def update_letters(self, _event: object = None) -> None:
         """Write the letters for the way the viewer looks now."""
