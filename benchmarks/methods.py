@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -50,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not cases:
         raise SystemExit("no scan: set BRAIN_UAD_DATA to the shared scans' folder")
     records, failures = run(cases, methods, given)
-    about = _about(given, failures)
     stem = "methods" + (f"-{given.resolution:g}mm" if given.resolution else "") + (f"-median{given.median}" if given.median else "")
     out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
+    if given.update:
+        records, failures = updated(out / f"{stem}.json", records, failures)
+    about = _about(given, failures)
     page = markdown(records, about)
     write_text(out / f"{stem}.md", page)
     write_text(out / f"{stem}.csv", _csv(records))
@@ -88,6 +91,22 @@ def run(cases: Sequence[BenchCase], methods: Sequence[str], given: argparse.Name
             failures |= {f"{failure.spec} on {case.group} {case.sequence}": str(failure.error) for failure in found.failures}
             records += [_record(case, run_, row, prepare_with) for run_, row in zip(found.runs, found.table(), strict=True)]
     return records, failures
+
+
+def updated(table: Path, records: Sequence[Record], failures: dict[str, str]) -> tuple[list[Record], dict[str, str]]:
+    """An earlier table's records, each replaced where it was measured anew, and the new ones; failures of what succeeds now are gone."""
+    earlier = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else {"volumes": [], "failures": {}}
+    merged = {_place(record): record for record in (*earlier["volumes"], *records)}
+    order = {
+        case: number for number, case in enumerate((case.group, case.name, case.sequence) for case in (*real_cases(), *synthetic_cases()))
+    }
+    found = sorted(merged.values(), key=lambda one: order.get((one["data"], one["volume"], one["sequence"]), len(order)))
+    done = {f"{one['method']} on {name} {one['sequence']}" for one in found for name in (one["data"], one["volume"])}
+    return found, {which: why for which, why in (earlier["failures"] | failures).items() if which not in done}
+
+
+def _place(record: Record) -> tuple[str, str, str, str]:
+    return record["data"], record["volume"], record["sequence"], record["method"]
 
 
 def _ways(methods: Sequence[str], case: BenchCase, grid: Grid) -> list[tuple[list[str], str]]:
@@ -235,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", metavar="NAME")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time")
+    parser.add_argument("--update", action="store_true", help="keep what is in the table in DIR already, where it is not measured anew")
     parser.add_argument("--no-cache", action="store_true", help="score everything anew")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     return parser

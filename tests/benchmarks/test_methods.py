@@ -55,6 +55,10 @@ def test_the_table_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for words in ("Toy, FLAIR (1 volumes)", "x floor", "median filter of 3", "Not in the table", "Research use only"):
         assert words in page
     assert str(tmp_path) not in page
+    methods.main(["--methods", "thresh-raw", "threshold@bins=64", "--median", "3", "--update", "--out", str(out)])
+    found = json.loads((out / "methods-median3.json").read_text())
+    assert [one["method"] for one in found["volumes"]] == ["threshold", "thresh-raw", "threshold@bins=64"]
+    assert list(found["failures"]) == ["covariance:nowhere.safetensors on toy FLAIR"]
 
 
 def test_cases_are_the_shared_scans(shared_data: Path) -> None:
