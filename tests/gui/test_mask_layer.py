@@ -8,7 +8,8 @@ from napari.layers import Labels
 
 from napari_brain_uad.core.threshold import Threshold, ThresholdRule
 from napari_brain_uad.gui.boxes import box_segments
-from napari_brain_uad.gui.mask_layer import LiveMask, scored
+from napari_brain_uad.gui.mask_layer import FLAGGED, LiveMask, scored
+from napari_brain_uad.gui.region_colours import FIRST_REGION, REGION_COLOURS, region_labels
 
 RNG = np.random.default_rng(3)
 SCORE = RNG.random((6, 7, 8)).astype(np.float32)
@@ -47,6 +48,24 @@ def test_a_finished_mask_is_shown_until_the_threshold_moves() -> None:
     live.set_threshold(_threshold(0.9))
     assert not live.settled
     np.testing.assert_array_equal(live.flagged(), np.float32(0.9) < SCORE)
+
+
+def test_regions_keep_their_colours_under_a_moving_threshold() -> None:
+    numbers = np.zeros(SCORE.shape, np.uint32)
+    numbers[2, 3:5], numbers[4, 1] = 1, 7
+    live = LiveMask(SCORE, _threshold(0.5))
+    live.settle(numbers > 0, region_labels(numbers.T))
+    first, seventh = np.asarray(live)[2, 3, 0], np.asarray(live)[4, 1, 0]
+    assert (first, seventh) == (FIRST_REGION, FIRST_REGION + 6 % len(REGION_COLOURS))
+    np.testing.assert_array_equal(np.asarray(live) > 0, numbers > 0)
+    live.set_threshold(_threshold(0.2))
+    flagged, labels = live.flagged(), np.asarray(live)
+    np.testing.assert_array_equal(labels > 0, flagged)
+    np.testing.assert_array_equal(labels[flagged & (numbers == 1)], first)
+    np.testing.assert_array_equal(labels[flagged & (numbers == 7)], seventh)
+    np.testing.assert_array_equal(labels[flagged & (numbers == 0)], FLAGGED)
+    live.set_truth(TRUTH)
+    np.testing.assert_array_equal(np.asarray(live), flagged + 2 * TRUTH)
 
 
 def test_nothing_outside_the_brain_is_flagged_at_any_threshold() -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
-from qtpy.QtGui import QGuiApplication, QMouseEvent
+from qtpy.QtGui import QColor, QGuiApplication, QMouseEvent
 from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_brain_uad.gui.detection_layers import add_detection
 from napari_brain_uad.gui.layers import add_labels, add_volume, record
 from napari_brain_uad.gui.mask_layer import LiveMask
+from napari_brain_uad.gui.region_colours import FIRST_REGION, REGION_COLOURS
 from napari_brain_uad.gui.tune_dock import TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import Detection, detect
@@ -153,6 +154,27 @@ def test_a_move_shows_the_slice_that_is_shown(bench: _Bench) -> None:
                 np.testing.assert_array_equal(view, layer._slice.image.view)
 
 
+def test_without_a_truth_a_region_has_the_same_colour_in_view_and_table(bench: _Bench) -> None:
+    table = bench.dock.table.model()
+
+    def swatch(row: int) -> QColor | None:
+        return table.data(table.index(row, 0), Qt.ItemDataRole.DecorationRole)
+
+    assert swatch(0) is None
+    bench.dock.truths.choose(None)
+    bench.rest()
+    regions = bench.dock.table.regions
+    assert len(regions) >= 2
+    for row, region in enumerate(regions):
+        label = int(bench.regions.data[region.peak_index[::-1]])
+        np.testing.assert_allclose(bench.regions.colormap.map(label)[:3], swatch(row).getRgbF()[:3], atol=0.01)
+    assert swatch(0) != swatch(1)
+    bench.dock.truths.choose(bench.dock.truths.layers()[0])
+    bench.rest()
+    assert swatch(0) is None
+    assert set(np.unique(np.asarray(bench.regions.data))) <= {0, 1, 2, 3}
+
+
 def test_dragging_the_line_with_the_mouse(bench: _Bench) -> None:
     plot, view = bench.dock.histogram, bench.dock.histogram.viewport()
     bench.dock.tabs.setCurrentIndex(0)
@@ -221,7 +243,10 @@ def test_without_a_truth_its_figures_colours_and_rules_are_gone(bench: _Bench) -
     bench.rest()
     assert bench.dock.figures._cells["dice"].isHidden()
     assert not bench.dock.tabs.isTabVisible(bench.dock.tabs.indexOf(bench.dock.curve))
-    assert set(np.unique(bench.regions.data)) == {0, 1}
+    assert set(np.unique(bench.regions.data)) == {
+        0,
+        *(FIRST_REGION + n for n in range(min(len(bench.dock.table.regions), len(REGION_COLOURS)))),
+    }
     assert bench.dock.table.isColumnHidden(4)
     item = bench.dock.threshold.rule.model().item(bench.dock.threshold.rule.findData("best-dice"))
     assert not item.isEnabled()

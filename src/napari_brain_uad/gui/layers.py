@@ -22,6 +22,7 @@ from ..core.volume import Grid, Volume, canonical
 from ..evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
+from .region_colours import FIRST_REGION, REGION_COLOURS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -51,10 +52,12 @@ def heat_colormap() -> Colormap:
 
 
 def region_colormap(with_truth: bool) -> DirectLabelColormap:
-    """Colours of a mask: one without a ground truth; hit, false alarm and miss with one."""
+    """Colours of a mask: those of its regions without a ground truth; hit, false alarm and miss with one."""
     colours: dict[int | None, Any] = {None: "transparent", 0: "transparent", FLAGGED: FALSE_ALARM_COLOUR if with_truth else FLAGGED_COLOUR}
     if with_truth:
         colours |= {MISSED: MISS_COLOUR, HIT: HIT_COLOUR}
+    else:
+        colours |= {FIRST_REGION + number: colour for number, colour in enumerate(REGION_COLOURS)}
     return DirectLabelColormap(color_dict=colours)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.threshold import Threshold
+from .region_colours import region_labels
 
 if TYPE_CHECKING:
     from ..postprocessing.pipeline import PostResult
@@ -22,7 +23,7 @@ FLAGGED, MISSED, HIT = 1, 2, 3
 
 
 class LiveMask:
-    """Labels computed when they are asked for: ``(score > threshold) + 2 * truth``.
+    """Labels computed when they are asked for: ``(score > threshold) + 2 * truth``, or without a truth one for each region's colour.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class LiveMask:
 
     Notes
     -----
-    After `settle` the labels come from a finished mask instead, until `set_threshold` is called again.
+    After `settle` the labels come from a finished mask instead, until `set_threshold` is called again. What was part of a region keeps its
+    label while it is flagged: colours do not change under a moving threshold.
     """
 
     dtype = np.dtype(np.uint8)
@@ -44,6 +46,7 @@ class LiveMask:
         self._score = score
         self._truth = None if truth is None else truth.view(np.uint8)
         self._settled: NDArray[np.bool_] | None = None
+        self._regions: NDArray[np.uint8] | None = None
         self._given: tuple[Any, ref[NDArray[np.uint8]]] | None = None
         self.set_threshold(threshold)
 
@@ -91,9 +94,9 @@ class LiveMask:
         """Another ground truth on the same grid, shape (k, j, i), or none."""
         self._truth = None if truth is None else truth.view(np.uint8)
 
-    def settle(self, mask: NDArray[np.bool_]) -> None:
-        """Show this finished mask, shape (k, j, i)."""
-        self._settled = mask
+    def settle(self, mask: NDArray[np.bool_], regions: NDArray[np.uint8] | None = None) -> None:
+        """Show this finished mask, shape (k, j, i), and its regions' labels (see `region_colours.region_labels`) if they have any."""
+        self._settled, self._regions = mask, regions
 
     def flagged(self) -> NDArray[np.bool_]:
         """The whole mask without the truth, shape (k, j, i)."""
@@ -128,7 +131,9 @@ class LiveMask:
             limit = self._limit if isinstance(self._limit, np.float32) else self._limit[key]
             flagged = self._score[key] > limit
         labels = np.asarray(flagged, dtype=np.uint8)
-        return labels if self._truth is None else labels + 2 * self._truth[key]
+        if self._truth is not None:
+            return np.asarray(labels + 2 * self._truth[key])
+        return labels if self._regions is None else np.asarray(labels * np.maximum(self._regions[key], FLAGGED))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self[...], dtype=dtype)
@@ -153,5 +158,5 @@ def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_]
     """
     score = np.ascontiguousarray(scored(amap.score, amap.mask).T)
     live = LiveMask(score, result.threshold, None if truth is None else np.ascontiguousarray(truth.T))
-    live.settle(np.ascontiguousarray(result.mask.T))
+    live.settle(np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None)
     return live

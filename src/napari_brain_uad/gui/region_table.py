@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from .region_colours import region_colour
 
 if TYPE_CHECKING:
     from ..postprocessing.regions import Region
 
 _COLUMNS = ("No.", "ml", "Peak", "Centroid mm", "Truth")
 _TIPS = (
-    "Number, the strongest region first",
+    "Number, the strongest region first; without a ground truth, in the region's colour",
     "Volume in millilitres",
     "Highest score in the region, in the map's unit",
     "Centre of the region: right, anterior, superior",
@@ -54,9 +57,11 @@ class RegionModel(QAbstractTableModel):
         """Text of a cell."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        region = self.regions[index.row()]
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0 and region.hit is None:
+            return QColor(region_colour(region.number))
         if role != Qt.ItemDataRole.DisplayRole:
             return None
-        region = self.regions[index.row()]
         if index.column() == 3:
             return ", ".join(f"{value:.0f}" for value in region.centroid_mm)
         if index.column() == 4:

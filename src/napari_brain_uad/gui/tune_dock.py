@@ -327,7 +327,7 @@ class TuneDock(TuneLayout):
         live.set_score(settled.prepared.shown)
         live.set_truth(settled.prepared.shown_truth)
         live.set_threshold(settled.result.threshold)
-        live.settle(settled.mask)
+        live.settle(settled.mask, settled.regions)
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)

@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..evaluation.curves import LiveFigures, LiveHistogram
 from ..postprocessing.params import PostParams
 from .mask_layer import scored
+from .region_colours import region_labels
 
 if TYPE_CHECKING:
     from ..postprocessing.pipeline import PostResult
@@ -65,7 +66,8 @@ class Prepared:
 class Settled:
     """The state at rest: exactly what the command line gives for the same settings.
 
-    `mask` is ``result.mask`` as the mask layer holds it, shape (k, j, i).
+    `mask` is ``result.mask`` as the mask layer holds it, shape (k, j, i); so are `regions`, the labels of its regions, which have none
+    where there is a ground truth.
     """
 
     post: PostParams
@@ -73,6 +75,7 @@ class Settled:
     result: PostResult
     figures: Figures
     mask: NDArray[np.bool_]
+    regions: NDArray[np.uint8] | None
 
 
 @dataclass(eq=False)
@@ -169,7 +172,8 @@ def settle(
     progress.update(0.8, "Finding regions")
     result = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
-    return Settled(post, prepared, result, figures_of(amap, result, truth), np.ascontiguousarray(result.mask.T))
+    mask, regions = np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None
+    return Settled(post, prepared, result, figures_of(amap, result, truth), mask, regions)
 
 
 def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:
