@@ -76,6 +76,7 @@ def test_every_figure_of_the_table_against_an_oracle(case: Case) -> None:
         assert row.best_dice_voxels == pytest.approx((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
         if number == 1:  # the slowest oracle once
             assert row.pro == pytest.approx(_pro(score, truth), abs=1e-9)
+        assert row.threshold == pytest.approx(np.percentile(score[brain], 97), rel=1e-6)
         regions, region_count = ndimage.label(mask, cube)
         assert row.regions == region_count
         assert row.false_positive_regions == region_count - np.unique(regions[truth & mask]).size
