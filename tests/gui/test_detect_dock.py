@@ -437,11 +437,6 @@ def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napar
 # A result is shown in steps
 
 
-@pytest.fixture
-def one_step_a_turn(monkeypatch):
-    monkeypatch.setattr("napari_brain_uad.gui.steps.TURN_SECONDS", 1e-3)
-
-
 def half_shown(qtbot, dock):
     """Detect, until the heatmap is there and more is to come."""
     click(qtbot, dock.button)
@@ -456,7 +451,6 @@ def kinds(viewer):
     return [record(layer)["kind"] for layer in viewer.layers]
 
 
-@pytest.mark.usefixtures("one_step_a_turn")
 def test_what_is_half_shown_is_left_when_it_is_cancelled(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     half_shown(qtbot, dock)
@@ -470,7 +464,6 @@ def test_what_is_half_shown_is_left_when_it_is_cancelled(qtbot, viewer, dock):
     assert dock.outcome.text()
 
 
-@pytest.mark.usefixtures("one_step_a_turn")
 def test_a_heatmap_removed_while_it_is_shown_ends_it(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     viewer.layers.remove(half_shown(qtbot, dock))
@@ -480,7 +473,6 @@ def test_a_heatmap_removed_while_it_is_shown_ends_it(qtbot, viewer, dock):
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-@pytest.mark.usefixtures("one_step_a_turn")
 def test_closing_while_a_result_is_shown(qtbot, make_napari_viewer, how):
     viewer = make_napari_viewer()
     dock = open_dock(viewer, "Detect anomalies")
@@ -499,7 +491,6 @@ def test_closing_while_a_result_is_shown(qtbot, make_napari_viewer, how):
     assert gc.get_freeze_count() == frozen
 
 
-@pytest.mark.usefixtures("one_step_a_turn")
 def test_an_open_tune_dock_and_the_steps_add_each_layer_once(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     tune = open_dock(viewer, "Tune")
@@ -540,7 +531,8 @@ def test_every_method_shows_its_own_form(qtbot, viewer, dock):
     """Params of every method, or those its model was trained with, come back from the form, whatever is chosen in between."""
     add_volume(viewer, phantom())
     for method in registry.method_ids():
-        choose_method(dock, method)
+        for turned_to in (method, "threshold", method):
+            choose_method(dock, turned_to)
         kind: type[Params] = registry.method_class(method).Params
         model = dock.inputs.model.model if registry.method_class(method).INFO.trainable else None
         assert dock.inputs.form.value() == (kind() if model is None else kind.from_dict(model.params))
