@@ -161,6 +161,9 @@ class DetectInputs(QWidget):
         self._advanced.replaceWidget(old, self.form)
         old.deleteLater()
         self._show_models()
+        if info.trainable:
+            # The row of models says nothing when the same model as before is chosen; the form is a new one.
+            self._model_chosen()
         self._device.set_supported(info.devices)
         self.method_changed.emit()
 
