@@ -6,6 +6,7 @@ import csv
 import gc
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication, QKeySequence, QShortcut
+from vispy.scene.widgets import Grid
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
@@ -39,7 +41,7 @@ class _Bench:
 
     def __init__(self, viewer: Any, scan: Path, truth: Path, qtbot: Any) -> None:
         self.viewer, self.qtbot = viewer, qtbot
-        volume = load(scan)
+        self.file, volume = scan, load(scan)
         self.scan = add_volume(viewer, volume)
         self.truth = viewer.open(truth, plugin="napari-brain-uad")[0]
         self.dock: CompareDock = open_dock(viewer, "Compare")
@@ -48,7 +50,7 @@ class _Bench:
 
     def compare(self) -> Comparison:
         self.dock.button.click()
-        self.qtbot.waitUntil(lambda: not self.dock.running, timeout=30_000)
+        self.qtbot.waitUntil(lambda: not self.dock.running, timeout=60_000)
         return self.rest()
 
     def rest(self) -> Comparison:
@@ -62,7 +64,7 @@ class _Bench:
 
     def still(self) -> None:
         """Until the viewer is what it is to be."""
-        self.qtbot.waitUntil(lambda: not self.dock.running, timeout=10_000)
+        self.qtbot.waitUntil(lambda: not self.dock.running, timeout=60_000)
 
     def end(self) -> None:
         self.dock.cancel()
@@ -425,6 +427,27 @@ def test_one_comparison_after_another_and_cancelled_between_them(bench: _Bench) 
     bench.qtbot.waitUntil(lambda: bench.dock._switch.running and bench.dock._switch.done > 0.05, timeout=30_000)
     bench.dock.cancel()
     assert _snapshot(bench.viewer) == before
+
+
+def test_the_canvas_keeps_no_grid_of_comparisons_that_were_left(bench: _Bench) -> None:
+    def grids() -> int:
+        around = bench.viewer.window._qt_viewer.canvas.central_widget
+        return sum(isinstance(widget, Grid) for widget in around._widgets)
+
+    counts = []
+    for methods in (METHODS, METHODS[:1], METHODS):
+        bench.dock.inputs.methods.choose(methods)
+        bench.compare()
+        bench.leave()
+        counts.append(grids())
+    assert counts == [1, 1, 1]
+
+
+def test_a_dock_that_opens_takes_the_latest_scan(bench: _Bench) -> None:
+    bench.viewer.window.remove_dock_widget(bench.dock)
+    latest = add_volume(bench.viewer, replace(load(bench.file), name="latest"))
+    bench.dock = open_dock(bench.viewer, "Compare")
+    assert bench.dock.inputs.scans.scan.layer is latest
 
 
 def test_the_table_may_be_closed_and_shown_again(bench: _Bench) -> None:

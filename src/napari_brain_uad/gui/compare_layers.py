@@ -24,6 +24,9 @@ TRUTH_OUTLINE = "#FFFFFF"
 PLATE = (0.0, 0.0, 0.0, 0.55)
 """Behind a cell's name: white on it reads on black and on white alike."""
 
+NAME, NARROW_NAME = 9, 7
+"""Size of a cell's name, in points; the small one beside the colour bar of a narrow cell."""
+
 _CROSS_COLOUR = (0.45, 0.9, 0.45, 0.75)
 _FAINT = 0.15
 
@@ -144,6 +147,22 @@ def difference_colours() -> Colormap:
     return Colormap(colours, name="difference")
 
 
+def agreement_image(masks: Sequence[LiveMask], **more: Any) -> Image:
+    """How many methods flag a voxel, to be shown."""
+    limits = (0, len(masks))
+    return Image(
+        LiveAgreement(masks), name="agreement", colormap=agreement_colours(), contrast_limits=limits, blending="translucent", **more
+    )
+
+
+def difference_image(values: NDArray[np.float32], least: float, **more: Any) -> Image:
+    """One method's map minus another's, shape (i, j, k), to be shown in colours up to the largest difference, or to `least`."""
+    limit = max(float(np.abs(values).max()), least) or 1.0
+    return Image(
+        values.T, name="difference", colormap=difference_colours(), contrast_limits=(-limit, limit), blending="translucent", **more
+    )
+
+
 def bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """First and last voxel (k, j, i) of a mask along each axis."""
     found = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in (2, 1, 0)]
@@ -153,7 +172,7 @@ def bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def dress(image: Image) -> None:
     """How name and colour bar look in the cell, once they are seen."""
     image.name_overlay.color = "white"
-    image.name_overlay.font_size = 9
+    image.name_overlay.font_size = NAME
     image.name_overlay.box_color = PLATE
     image.colorbar.size = (10, 80)
     image.colorbar.font_size = 8

@@ -12,14 +12,14 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from ..core.threshold import Threshold
-from .compare_layers import PLATE, CellLabels, LiveAgreement, agreement_colours, bounds, difference_colours, dress, label_colours
+from .compare_layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
 from .comparing import Ready
 from .crosshair import marked_voxel, point_at
 from .layers import KEY, contrast_limits, heat_colormap, placement
 from .mask_layer import LiveMask
 from .steps import young_garbage_only
 from .view import LETTERS, SMALL_LETTERS, attach
-from .viewer_state import ViewerState
+from .viewer_state import ViewerState, release_grids
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -39,6 +39,9 @@ _TOLERANCE = 4
 
 _NAME_HEIGHT = 28
 """In pixels; the upper letter stands below a cell's name, which may be long."""
+
+_WIDE_CELLS = 4
+"""So many have two columns."""
 
 _ROOM = 0.9
 """Part of a cell that the brain may fill; the letters stand beside it."""
@@ -114,17 +117,17 @@ class CompareScene:
                     # The letters and bars of a view were hung on it as on any map; they follow below.
                     self.heats[number].colorbar.visible = False
                 self._show_grid(before)
+            self.fit()
             yield 0.5
             for number, heat in enumerate(self.heats):
                 cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
                 for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
                     seen.visible = True
-                    if number == place == 0:
-                        self.fit()  # the cells have their size only now
                     yield 0.5 + 0.5 * (number + place / 5) / count
             viewer.canvas.grid.shape = (-1, -1)
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
+        self._fit_names()
         self.choose(0)
         yield 1.0
 
@@ -141,7 +144,7 @@ class CompareScene:
         return layers
 
     def _show_grid(self, before: Sequence[Layer]) -> None:
-        """Hide what was there, and lay out the cells, in which nothing is seen yet."""
+        """Hide what was there, and lay out the cells; there have to be some with something to see, or napari lays out one for all."""
         for layer in before:
             layer.visible = False
         columns = math.ceil(math.sqrt(len(self.heats)))
@@ -149,6 +152,7 @@ class CompareScene:
         # As many as there will be: napari would lay them out again for every cell in which something is seen.
         grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
         grid.enabled = True
+        self._layers[0].visible = True
         attach(self._viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
 
     def fit(self) -> None:
@@ -194,6 +198,7 @@ class CompareScene:
         finally:
             # napari has all garbage collected here: a fifth of a second, by itself.
             state.restore(viewer, remove=self._layers)
+            release_grids(viewer)
             self._layers.clear()
         yield 1.0
 
@@ -266,43 +271,20 @@ class CompareScene:
 
     def show_agreement(self, seen: bool) -> None:
         """A cell with how many methods flag a voxel."""
-        count = len(self.masks)
-        self._show_extra(
-            "agreement",
-            lambda: Image(
-                LiveAgreement(self.masks),
-                name="agreement",
-                colormap=agreement_colours(),
-                contrast_limits=(0, count),
-                blending="translucent",
-                metadata=self._noted(kind=DERIVED, volume=self.ready.comparison.volume),
-                **self._place,
-            ),
-            seen,
-        )
+        noted = self._noted(kind=DERIVED, volume=self.ready.comparison.volume)
+        self._show_extra("agreement", lambda: agreement_image(self.masks, metadata=noted, **self._place), seen)
 
     def show_difference(self, values: NDArray[np.float32] | None, least: float = 0.0) -> None:
         """A cell with one method's map minus another's, shape (i, j, k); none to take it away.
 
         Colours reach from minus the largest difference to it, or to `least` where all are smaller.
         """
-        self._show_extra("difference", lambda: self._picture(values, least), False)
-        self._show_extra("difference", lambda: self._picture(values, least), values is not None)
+        noted = self._noted(kind=DERIVED, volume=self.ready.comparison.volume)
+        self._show_extra("difference", None, False)
+        if values is not None:
+            self._show_extra("difference", lambda: difference_image(values, least, metadata=noted, **self._place), True)
 
-    def _picture(self, values: NDArray[np.float32] | None, least: float) -> Image:
-        assert values is not None  # only asked for when there are some
-        limit = max(float(np.abs(values).max()), least) or 1.0
-        return Image(
-            values.T,
-            name="difference",
-            colormap=difference_colours(),
-            contrast_limits=(-limit, limit),
-            blending="translucent",
-            metadata=self._noted(kind=DERIVED, volume=self.ready.comparison.volume),
-            **self._place,
-        )
-
-    def _show_extra(self, name: str, make: Callable[[], Image], seen: bool) -> None:
+    def _show_extra(self, name: str, make: Callable[[], Image] | None, seen: bool) -> None:
         there = self._extra.get(name)
         if not self.shown or seen == (there is not None):
             return
@@ -316,7 +298,7 @@ class CompareScene:
                     self._labels = [one for one in self._labels if one is not layer]
                     self._scans = [one for one in self._scans if one is not layer]
                     viewer.layers.remove(layer)
-        else:
+        elif make is not None:
             image = make()
             dress(image)
             image.name_overlay.visible = image.colorbar.visible = True
@@ -328,7 +310,14 @@ class CompareScene:
             self._layers += made
             viewer.layers.link_layers(self._scans, _LINKED)
         viewer.layers.selection.active = active
+        self._fit_names()
         self.fit()
+
+    def _fit_names(self) -> None:
+        """Write names as large as the width of a cell allows."""
+        narrow = len(self._layers) > _STRIDE * _WIDE_CELLS
+        for heat in (*self.heats, *(cell[1] for cell in self._extra.values())):
+            heat.name_overlay.font_size = NARROW_NAME if narrow else NAME
 
     # Layers
 

@@ -42,6 +42,9 @@ class ScanInputs(QObject):
         self.scan = LayerBox(viewer, is_scan)
         self.brain = LayerBox(viewer, is_mask, none="None")
         self.truth = LayerBox(viewer, is_mask, none="None")
+        if self.scan.layers():
+            # As when it is opened later: the latest is the one at hand.
+            self.scan.choose(self.scan.layers()[-1])
         self._declined: set[LayerBox] = set()
         for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
             box.setAccessibleName(name)

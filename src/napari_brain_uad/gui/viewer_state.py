@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
+from vispy.scene.widgets import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,3 +61,19 @@ class ViewerState:
         else:
             selection.clear()
             selection.update(layer for layer in present if layer in self._selected)
+
+
+def release_grids(viewer: ViewerModel) -> None:
+    """Let go of the grids that a viewer's canvas has laid out and shows no more.
+
+    napari 0.9 makes another one for every change of the grid's shape, and its canvas keeps them all: some megabytes each, for as long as
+    the window is open.
+    """
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return
+    canvas = window._qt_viewer.canvas
+    around = canvas.central_widget
+    for widget in tuple(around._widgets):
+        if isinstance(widget, Grid) and widget is not canvas.grid:
+            around.remove_widget(widget)
