@@ -11,6 +11,7 @@ OUT/NAME.card.json holds what is said of them, without figures: those are measur
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -26,8 +27,9 @@ from napari_brain_uad.core.detector import State
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.provenance import versions
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors._base import BaseDetector
 from napari_brain_uad.detectors.registry import method_class
-from napari_brain_uad.detectors.strega import Strega
+from napari_brain_uad.detectors.strega import FINDER, RESTORER, Strega
 from napari_brain_uad.io.atomic import write_json
 from napari_brain_uad.io.checkpoint import save_checkpoint
 from napari_brain_uad.preprocessing.geometry import resample_volume
@@ -41,9 +43,6 @@ TRAINED, VALIDATED = 12, 13
 """People 1 to 12 are trained on, person 13 tells how training goes, those after are for the synthetic benchmark."""
 
 SPACING_MM = 2.0
-CALIBRATED = 4
-"""Scans of each contrast that tell StRegA what regions it finds in healthy brains."""
-
 RIMS_MM = (2.0,)
 _TELL_EVERY = 100
 DATA = "Simulated {contrasts} brains at {spacing} mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
@@ -76,36 +75,72 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     if found.Training is None:
         fit_atlas(name, recipe, maps[:TRAINED], out)
         return
-    detector = found(found.Params.from_dict(recipe["params"]))
+    # The two networks of StRegA are trained one after the other: each on the people that are best for it.
+    alone = {"regions": False} if "finder" in recipe else {}
+    detector = found(found.Params.from_dict(recipe["params"] | alone))
     training = found.Training.from_dict(recipe["training"])
     settings = recipe.get("simulation", {})
     rims, pose = recipe.get("rims_mm", RIMS_MM), recipe.get("pose", "template")
     train = simulated(maps[:TRAINED], recipe["contrasts"], recipe["seed"], rims, pose, **settings)
     validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"], RIMS_MM, "template", **settings)
-    seconds = [0.0]
-
-    def tell(update: TrainingUpdate) -> None:
-        seconds[0] = update.seconds
-        if update.validation is None and update.step % _TELL_EVERY:
-            return
-        parts = ", ".join(f"{part} {value:.4g}" for part, value in update.losses.items())
-        healthy = "" if update.validation is None else f", validation {update.validation:.5g}"
-        print(f"{name} {update.step}/{update.steps}: {parts}{healthy}, {update.samples_per_second:.0f} slices/s", flush=True)
-
     folder = out / f"{name}-training"
     folder.mkdir(parents=True, exist_ok=True)
-    session = TrainingSession(folder, resume=True, validation=validation, report=tell)
+    session = TrainingSession(folder, resume=True, validation=validation, report=partial(tell, name))
     start = time.perf_counter()
-    detector.fit(train, seed=recipe["seed"], progress=Progress(), training=training, session=session)
-    if isinstance(detector, Strega):
-        # On scans with bias and noise: those that the network was trained on have none.
-        contrasts = dict.fromkeys(recipe["contrasts"], CALIBRATED)
-        detector.calibrate(simulated(maps[:TRAINED], contrasts, recipe["seed"] + 1, rims, "template", spacing_mm=1.0))
+    detector.fit(train, seed=recipe["seed"], training=training, session=session)
+    more: dict[str, Any] = {}
+    if "finder" in recipe:
+        detector, more["finder"] = with_finder(detector, name, recipe, maps, out)
     print(f"{name}: {time.perf_counter() - start:.0f} s with the simulation", flush=True)
-    meta = {"seed": recipe["seed"], "versions": versions(), "steps": training.steps, "seconds": round(seconds[0], 1)}
+    meta = {"seed": recipe["seed"], "versions": versions(), "steps": training.steps, "seconds": seconds_of(folder)} | more
     meta |= {"sequences": recipe["sequences"], "training": training.as_dict(), "scans": train.seen()}
     save_checkpoint(out / name, method=found.INFO.id, params=detector.params.as_dict(), state=halved(detector.state()), meta=meta)
-    write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds[0], 1)}))
+    seconds = meta["seconds"] + more.get("finder", {}).get("seconds", 0.0)
+    write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds, 1)}))
+
+
+def with_finder(restorer: BaseDetector, name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> tuple[Strega, dict[str, Any]]:
+    """StRegA with its second network, trained on people as they come from the scanner, and how; the first one has been trained."""
+    from napari_brain_uad.training.loop import ArraySource, run_training
+
+    own = recipe["finder"]
+    detector, training = Strega(Strega.Params.from_dict(recipe["params"])), Strega.Training.from_dict(own["training"])
+    people, others = (_scanned(own, some) for some in (maps[:TRAINED], maps[TRAINED:VALIDATED]))
+    source = ArraySource(detector.stacks(people), detector.stacks(others), own["seed"])
+    folder = out / f"{name}-finder-training"
+    folder.mkdir(parents=True, exist_ok=True)
+    session = TrainingSession(folder, resume=True, report=partial(tell, f"{name}, finder"))
+    found = run_training(detector.finder_task(), source, training=training, seed=own["seed"], session=session, progress=Progress())
+    states = ((RESTORER, restorer.state()), (FINDER, found))
+    detector.load_state({f"{part}{key}": array for part, state in states for key, array in state.items()})
+    done = {"seed": own["seed"], "steps": training.steps, "seconds": seconds_of(folder)}
+    return detector, done | {"training": training.as_dict(), "scans": people.seen()}
+
+
+def _scanned(recipe: dict[str, Any], maps: list[Path]) -> LazyVolumes:
+    """Healthy people in several kinds of scan; of a single map a few, to look at how training goes."""
+    makers: list[Callable[[], Volume]] = []
+    for number, scan in enumerate(recipe["scans"]):
+        settings = {**recipe["simulation"], **scan}
+        counts = recipe["contrasts"] if len(maps) > 1 else dict.fromkeys(recipe["contrasts"], 1)
+        people = simulated(maps, counts, recipe["seed"] + number, (settings.pop("rim_mm"),), settings.pop("pose"), **settings)
+        makers += [partial(people.__getitem__, place) for place in range(len(people))]
+    return LazyVolumes(makers)
+
+
+def tell(name: str, update: TrainingUpdate) -> None:
+    """Print how a training goes."""
+    if update.validation is None and update.step % _TELL_EVERY:
+        return
+    parts = ", ".join(f"{part} {value:.4g}" for part, value in update.losses.items())
+    healthy = "" if update.validation is None else f", validation {update.validation:.5g}"
+    print(f"{name} {update.step}/{update.steps}: {parts}{healthy}, {update.samples_per_second:.0f} slices/s", flush=True)
+
+
+def seconds_of(folder: Path) -> float:
+    """How long a training took, without its breaks: the last row of its log."""
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as log:
+        return round(float(list(csv.DictReader(log))[-1]["seconds"]), 1)
 
 
 def fit_atlas(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> None:
@@ -144,17 +179,29 @@ def _corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPACING_MM) -> dict[str, Any]:
     """What is said of a model before it is measured."""
-    contrasts = ", ".join(f"{count} {contrast}" for contrast, count in recipe["contrasts"].items())
+    data = DATA.format(contrasts=_counted(recipe["contrasts"]), spacing=f"{spacing_mm:g}")
+    notes = "Trained by tools/train_weights.py with the settings in tools/weights.json."
+    if "finder" in recipe:
+        own = recipe["finder"]
+        counts = {contrast: count * len(own["scans"]) for contrast, count in own["contrasts"].items()}
+        data += f"; the network that finds painted-over regions: {_counted(counts)} of them at {own['simulation']['spacing_mm']:g} mm"
+        notes += (
+            f" The network that finds painted-over regions: {own['training']['steps']} steps, seed {own['seed']}; its time is in the sum."
+        )
     return {
         "title": recipe["title"],
         "sequences": recipe["sequences"],
-        "data": DATA.format(contrasts=contrasts, spacing=f"{spacing_mm:g}"),
+        "data": data,
         "licences": LICENCES,
         "seed": recipe["seed"],
         **done,
         "machine": "One CPU core (x86-64, AVX-512 with bfloat16)",
-        "notes": "Trained by tools/train_weights.py with the settings in tools/weights.json.",
+        "notes": notes,
     }
+
+
+def _counted(contrasts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {contrast}" for contrast, count in contrasts.items())
 
 
 def simulated(

@@ -11,7 +11,8 @@ import torch
 from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.detectors._tissue_task import TissueTask, as_scanned, paint_patches, shares
+from napari_brain_uad.detectors._painting import as_scanned, paint_patches, paint_regions
+from napari_brain_uad.detectors._tissue_task import TissueTask, shares
 from napari_brain_uad.detectors.strega import Strega, StregaParams
 from napari_brain_uad.scoring.tissue import lost_white_matter
 from napari_brain_uad.training.draws import Draw
@@ -87,33 +88,46 @@ def test_shifted_copies_are_shifted_back_before_they_are_averaged(trained):
     np.testing.assert_allclose(averaged[:, 1], scan.slices.data, atol=1e-6)
 
 
-def test_a_region_of_another_tissue_is_found_where_no_white_matter_is_missing(trained):
+def test_a_region_is_found_where_no_white_matter_is_missing(trained):
     """Bright in grey matter: the white matter's score alone stays silent there."""
     patient = phantom(seed=9)
     data = patient.data.copy()
-    data[4:9, 20:27, 7:13] = 110.0
+    data[4:10, 19:28, 5:15] = 140.0
     patient = replace(patient, data=np.where(patient.mask, data, 0).astype(np.float32))
-    region = (slice(5, 8), slice(21, 26), slice(8, 12))
+    region = (slice(5, 9), slice(20, 27), slice(7, 13))
     alone = Strega(replace(trained.params, regions=False))
-    alone.load_state({name: array for name, array in trained.state().items() if name != "healthy.regions"})
-    assert trained.score(patient).score[region].mean() > 2 * alone.score(patient).score[region].mean()
+    alone.load_state(trained.state())
+    gained = trained.score(patient).score - alone.score(patient).score
+    healthy = trained.score(phantom(seed=9)).score - alone.score(phantom(seed=9)).score
+    assert gained[region].mean() > 5 * healthy[patient.mask].mean()
 
 
-def test_what_healthy_brains_have_comes_with_the_model(trained):
+def test_both_networks_come_with_the_model(trained):
     state = trained.state()
     other = Strega(trained.params)
     other.load_state(state)
     np.testing.assert_array_equal(other.score(phantom(seed=9)).score, trained.score(phantom(seed=9)).score)
-    other.load_state({name: array for name, array in state.items() if name != "healthy.regions"})
-    with pytest.raises(ModelError, match="what regions healthy brains have"):
-        other.score(phantom(seed=9))
-    with pytest.raises(ModelError, match="finite numbers"):
-        other.load_state(state | {"healthy.regions": np.full(3, np.nan, np.float32)})
+    alone = Strega(replace(trained.params, regions=False))
+    alone.load_state(state)
+    with pytest.raises(ModelError, match="no network that finds"):
+        other.load_state(alone.state())
+
+
+def test_a_stack_is_a_slice_between_its_neighbours_in_the_same_scan(trained):
+    scans = [phantom(seed=seed) for seed in (1, 2)]
+    stacks = trained.stacks(scans)
+    each = len(stacks) // 2
+    ends, middle = stacks[[0, each - 1, each, len(stacks) - 1]], stacks[[each // 2, each // 2 + 1]]
+    assert ends.shape[1:] == (5, 32, 32)
+    np.testing.assert_array_equal(middle[0, 1:], middle[1, :-1])
+    # The phantom's ends are cut out of samples, but not out of what lies beside them; nothing reaches into the other scan.
+    for stack, beyond in zip(ends, ((0, 1), (3, 4), (0, 1), (3, 4)), strict=True):
+        assert np.count_nonzero(stack[list(beyond)]) < np.count_nonzero(stack[[1, 3]])
 
 
 def test_scores_that_need_neighbours_are_taken_on_slices(trained):
     detector = Strega(replace(trained.params, score="ssim", regions=False))
-    detector.load_state({name: array for name, array in trained.state().items() if name != "healthy.regions"})
+    detector.load_state(trained.state())
     score = detector.score(phantom(seed=9, lesion=True)).score
     assert np.isfinite(score).all()
     assert score.max() > 0
@@ -161,6 +175,32 @@ def test_patches_are_painted_inside_the_brain_on_the_share_asked_for():
     assert 0.4 < changed < 0.6
     assert painted[scale > 0].min() >= 1.0
     assert torch.equal(painted, paint_patches(scale, 0.5, Draw(1, 0, 200, 200)))
+
+
+def test_regions_are_painted_inside_the_brain_and_told():
+    stack = torch.zeros(60, 5, 48, 48)
+    stack[:, :, 8:40, 8:40] = 3.0
+    painted, where = paint_regions(stack, Draw(1, 0, 60, 60))
+    assert (painted[stack == 0] == 0).all()
+    assert (where[:, 0] == 0).all()
+    assert ((painted[:, 2] - 3.0).abs()[where == 1]).mean() > 0.5
+    untouched = (painted == stack).flatten(1).all(dim=1)
+    assert 0.05 < untouched.float().mean() < 0.6
+    assert where[untouched].sum() == 0
+    assert painted.min() >= 0
+    assert painted.max() <= 5.0
+    again = paint_regions(stack, Draw(1, 0, 60, 60))
+    assert torch.equal(painted, again[0])
+    assert torch.equal(where, again[1])
+
+
+def test_rows_of_a_batch_are_painted_alike_by_any_process():
+    stack = torch.zeros(8, 5, 32, 32)
+    stack[:, :, 4:28, 4:28] = 2.5
+    whole, where = paint_regions(stack, Draw(3, 0, 8, 8))
+    half, there = paint_regions(stack[4:], Draw(3, 4, 8, 8))
+    assert torch.equal(whole[4:], half)
+    assert torch.equal(where[4:], there)
 
 
 def test_blur_noise_and_shift_stay_within_the_brain_and_the_tissues():

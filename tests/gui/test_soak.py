@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +157,22 @@ def _end(viewer, qtbot):
     gc.collect()
 
 
+def _resident(viewer, qtbot):
+    """Megabytes of the process's memory with everything closed; None where it cannot be told."""
+    _end(viewer, qtbot)
+    viewer.layers.clear()
+    qtbot.wait(200)
+    gc.collect()
+    if not sys.platform.startswith("linux"):
+        return None
+    # What has been freed goes back to the system, so that only what is kept counts.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 @pytest.mark.parametrize("seed", [0])
 def test_three_hundred_random_actions_with_compare(qtbot, make_napari_viewer, monkeypatch, tmp_path, seed):
     monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", _Varying)
@@ -162,8 +182,12 @@ def test_three_hundred_random_actions_with_compare(qtbot, make_napari_viewer, mo
     viewer = make_napari_viewer()
     open_dock(viewer, "Detect anomalies")
     open_dock(viewer, "Compare")
-    compared = 0
+    compared, early = 0, None
     for number in range(COMPARING):
+        if number == COMPARING // 2:
+            early = _resident(viewer, qtbot)
+            open_dock(viewer, "Detect anomalies")
+            open_dock(viewer, "Compare")
         _act(viewer, rng, number, comparing=True)
         qtbot.wait(int(rng.integers(1, 60)))
         if rng.random() < 0.3:
@@ -172,8 +196,10 @@ def test_three_hundred_random_actions_with_compare(qtbot, make_napari_viewer, mo
         compared += any(dock.comparing for dock in _docks(viewer, CompareDock))
     _end(viewer, qtbot)
     assert compared > 20
-    left = [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock | CompareDock | ComparisonTable)]
-    assert left == []
     # What the user had is there and seen; nothing of a comparison is.
     assert not viewer.canvas.grid.enabled
     assert not [layer for layer in viewer.layers if record(layer).get("kind") in ("compared", "derived")]
+    late = _resident(viewer, qtbot)
+    assert early is None or late <= 1.05 * early, f"{early} MB after {COMPARING // 2} actions, {late} MB after {COMPARING}"
+    left = [widget for widget in QApplication.allWidgets() if isinstance(widget, DetectDock | CompareDock | ComparisonTable)]
+    assert left == []

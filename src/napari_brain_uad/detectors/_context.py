@@ -43,12 +43,15 @@ class ContextParams(ReconstructionParams):
         InputError
             If they are not up to seven whole numbers from 1 to 4096 with hyphens between them.
         """
-        parts = self.maps.split("-")
-        if not 1 <= len(parts) <= 7 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
-            raise InputError(
-                f"{type(self).__name__}.maps", why=f"'{self.maps}' are not feature maps", fix="Write numbers like 16-64-256-1024"
-            )
-        return tuple(int(part) for part in parts)
+        return counts_of(self.maps, f"{type(self).__name__}.maps")
+
+
+def counts_of(maps: str, setting: str) -> tuple[int, ...]:
+    """Feature maps written like 16-64-256 as numbers; `setting` is what an error names."""
+    parts = maps.split("-")
+    if not 1 <= len(parts) <= 7 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
+        raise InputError(setting, why=f"'{maps}' are not feature maps", fix="Write numbers like 16-64-256-1024")
+    return tuple(int(part) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..scoring.registry import Evidence
+    from ..training.sources import Samples
     from ._tasks import AutoencoderTask
 
 RESIDUAL_SCORES = score_names()
@@ -57,6 +58,11 @@ class ReconstructionParams(AnyParams):
     def grid(self) -> SliceGrid:
         """The slices."""
         return SliceGrid(self.height, self.width, self.pixel_mm, self.step_mm)
+
+
+def enough_brain(slices: Slices) -> NDArray[np.bool_]:
+    """Slices that are trained on, shape (S,)."""
+    return np.asarray(slices.mask.mean(axis=(1, 2)) >= _LEAST_BRAIN)
 
 
 class ReconstructionDetector(BaseDetector):
@@ -195,7 +201,7 @@ class ReconstructionDetector(BaseDetector):
     def _slices(self, volume: Volume) -> Slices:
         return to_slices(self._prepare(volume), self.params.grid, interpolation=self.INTERPOLATION)
 
-    def _samples(self, volumes: Sequence[Volume], progress: Progress) -> NDArray[np.float16]:
+    def _samples(self, volumes: Sequence[Volume], progress: Progress) -> Samples:
         """All slices that show enough brain, shape (N, CHANNELS, H, W)."""
         found = list(self._sample_blocks(volumes, progress))
         shape = (0, self.CHANNELS, self.params.height, self.params.width)
@@ -205,8 +211,7 @@ class ReconstructionDetector(BaseDetector):
         for number, volume in enumerate(volumes):
             progress.update(number / len(volumes), f"Slicing scan {number + 1} of {len(volumes)}")
             slices = self._slices(volume)
-            enough = slices.mask.mean(axis=(1, 2)) >= _LEAST_BRAIN
-            yield self._channels(slices)[enough].astype(np.float16)
+            yield self._channels(slices)[enough_brain(slices)].astype(np.float16)
 
     def _colour_limits(self) -> tuple[float, float] | None:
         return SCORES[self.params.score].limits

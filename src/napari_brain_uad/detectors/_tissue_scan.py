@@ -10,20 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..preprocessing.slices import Slices
-from ..preprocessing.tissue_scale import CSF, WHITE
-from ..preprocessing.tissue_shift import relevelled, tissue_shift
+from ..preprocessing.tissue_scale import WHITE
 
 Floats = NDArray[np.float32]
 
-_DARKEST = 0.8 * CSF
 _HEAL_FROM, _HEALED_AT, _HEAL_MM = 0.25, 0.5, 1.4
 """Probability of lost white matter, smoothed, from which a place is restored in part, and from which wholly."""
 
 SHIFTED = 4
 """Passes of `TissueScan.averaged` where it shifts."""
-
-CORRECTIONS = 2
-"""Passes of `corrected` beside the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,25 +76,6 @@ class TissueScan:
             seen = np.where(mask, tissue + share * ((expected * tissues).sum(axis=1) - tissue).clip(min=0.0), tissue)
             expected = self.averaged(self.slices.with_data(seen.astype(np.float32)))
         return expected
-
-    def corrected(self) -> tuple[Floats, Floats]:
-        """The scale without what a bias field or a large lesion did to it, and the tissues expected then.
-
-        The first shift is found without knowing where which tissue is to be expected, the others with the expectation.
-        """
-        mask = self.slices.mask
-        scale = self.scale - tissue_shift(self.scale, mask, self.pixels_mm)
-        expected = self.expect(self._seen(scale))
-        for _ in range(CORRECTIONS):
-            scale = relevelled(self.scale, expected, mask)
-            scale = scale - tissue_shift(scale, mask, self.pixels_mm, expected)
-            expected = self.expect(self._seen(scale))
-        return scale, expected
-
-    def _seen(self, scale: Floats) -> Slices:
-        """Slices of another scale; what lies beyond healthy tissue stays, and so do holes of the mask."""
-        healthy = self.slices.mask & (self.slices.data <= WHITE)
-        return self.slices.with_data(np.where(healthy, scale.clip(_DARKEST, WHITE), self.slices.data).astype(np.float32))
 
 
 def smoothed(scores: Floats, mask: NDArray[np.bool_], pixels_mm: tuple[float, float, float], width_mm: float) -> Floats:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.detector import MethodInfo, State
+from ..core.detector import MethodInfo
 from ..core.errors import InputError, ModelError
 from ..core.params import Scalar, param
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.slices import Slices, to_slices
-from ..preprocessing.tissue_scale import CSF, SEQUENCES, WHITE, fit_tissue_scale
-from ..scoring.regions import LEVELS, healthy_levels, region_score
+from ..preprocessing.tissue_scale import BRIGHTEST, CSF, DARKEST, SEQUENCES, WHITE, fit_tissue_scale
 from ..scoring.registry import SCORES, Evidence, score_names
 from ..training.params import TrainingParams
-from ..training.session import TrainingSession
+from ..training.stacks import Stacks
 from ._baur import THRESHOLD
-from ._context import ContextDetector
-from ._reconstruction import ReconstructionParams
-from ._tissue_scan import CORRECTIONS, SHIFTED, TissueScan, smoothed
+from ._context import ContextDetector, counts_of
+from ._reconstruction import ReconstructionParams, enough_brain
+from ._tissue_scan import SHIFTED, TissueScan, smoothed
 from .cce_vae import BLOCKS, CODE, FULL, CceVAEParams, build_cce_vae
 
 if TYPE_CHECKING:
+    from ..training.sources import Samples
+    from ._finder_task import FinderTask
     from ._nets.context import ContextVAE
+    from ._nets.finder import TissueNetwork
     from ._tasks import VariationalTask
 
 TISSUE = "tissue"
@@ -46,13 +48,10 @@ _LABELS: Mapping[str, Scalar] = {
     "regions": False,
 }
 
-_HEALTHY = "healthy.regions"
-"""Name in the state of what `scoring.regions` finds in healthy brains."""
-_CALIBRATED = 8
-"""Healthy scans that this is taken from, at most."""
+RESTORER, FINDER = "restorer.", "finder."
+"""How the names of the two networks' arrays in the state begin; a model with the first alone has them without."""
+_NEIGHBOURS = 2
 _BATCH = 16
-_CERTAIN = 16.0
-"""Region score in nats that counts as much as white matter that is missing for certain."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,17 @@ class StregaParams(CceVAEParams):
         high=16,
     )
     healing: int = param(1, "Times that missing white matter is filled in and the slice restored anew (decoder tissues)", low=0, high=20)
-    regions: bool = param(True, "Also score regions of one tissue where a healthy brain has another, whatever the tissue (decoder tissues)")
+    regions: bool = param(
+        True, "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)"
+    )
+    finder_weight: float = param(
+        0.37,
+        "What a place counts that was painted over for certain, as a share of what is left to 1 (regions)",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+    )
+    finder_maps: str = param("16-32-64-128-128", "Feature maps of that network's levels; each has half the size", advanced=True)
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {**FULL, **_LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "kl_weight": 0.01},
@@ -106,8 +115,14 @@ class StregaParams(CceVAEParams):
             "latent": 16,
             "sequence": "T1",
             "smoothing_mm": 0.0,
+            "finder_maps": "8-16",
         },
     }
+
+    @property
+    def finder_counts(self) -> tuple[int, ...]:
+        """`finder_maps` as numbers; raises as `map_counts`."""
+        return counts_of(self.finder_maps, f"{type(self).__name__}.finder_maps")
 
 
 @dataclass(frozen=True)
@@ -135,8 +150,9 @@ class Strega(ContextDetector):
     """Tissues of a slice are compared with those a healthy brain would have there.
 
     The paper segments a scan into CSF, grey and white matter, so that one model serves every sequence and scanner, trains a compact
-    context-encoding VAE on these label images, and takes the residual. The default differs in three things, each a setting: a scale of
-    tissue instead of hard classes, probabilities of the tissues instead of a label image as the decoder's output, and a score of those.
+    context-encoding VAE on these label images, and takes the residual. The default differs in four things, each a setting: a scale of
+    tissue instead of hard classes, probabilities of the tissues instead of a label image as the decoder's output, a score of those, and
+    a second network that says where healthy slices were painted over (`regions`). The presets `paper` and `code` have none of them.
     A scan that holds tissue labels already (0 to 3, in whole numbers) is taken as it is.
     """
 
@@ -146,14 +162,14 @@ class Strega(ContextDetector):
         id="strega",
         name="StRegA",
         family="Autoencoder",
-        summary="Tissue classes instead of intensities, a compact context-encoding VAE, and what does not fit a healthy brain.",
+        summary="Tissue instead of intensities, a compact context-encoding VAE, what it would restore, and what looks painted over.",
         paper="Chatterjee et al. 2022, StRegA: unsupervised anomaly detection in brain MRIs using a compact context-encoding "
         "variational autoencoder, Computers in Biology and Medicine, doi:10.1016/j.compbiomed.2022.106093",
         licence="BSD-3-Clause; weights: see the model's card",
         needs="A brain mask (or a skull-stripped scan) and a known sequence; any of T1, T1c, T2, PD and FLAIR",
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
-        score_unit="probability of missing white matter",
+        score_unit="evidence from 0 to 1",
         default_threshold=THRESHOLD,
         preset="native",
         devices=("cpu", "cuda", "mps"),
@@ -161,8 +177,8 @@ class Strega(ContextDetector):
         bytes_per_voxel=60.0,
         presets="Paper and published code disagree. paper: hard classes, maps 64-128-256, 256 latents, residual connections and batch "
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
-        "reconstruction - input; both threshold by Otsu (--threshold otsu). The default keeps the idea and changes tissue scale, decoder "
-        "and score.",
+        "reconstruction - input; both threshold by Otsu (--threshold otsu). The default keeps the idea, changes tissue scale, decoder "
+        "and score, and adds a network that finds painted-over regions.",
         colour_limits=(0.0, 1.0),
     )
     params: StregaParams
@@ -175,49 +191,22 @@ class Strega(ContextDetector):
             )
         if self.params.regions and self.params.decoder != "tissues":
             raise InputError("StregaParams.regions", why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions")
-        self._healthy: NDArray[Any] | None = None
-
-    def fit(
-        self,
-        volumes: Sequence[Volume],
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-        training: TrainingParams | None = None,
-        session: TrainingSession | None = None,
-    ) -> None:
-        """Train on the axial slices of healthy scans, and see what regions are found in some of them; see `core.detector.Detector`."""
-        super().fit(volumes, seed=seed, progress=progress, training=training, session=session)
-        if self.params.regions:
-            held_out = session.validation if session is not None else ()
-            self.calibrate(held_out if len(held_out) else volumes, progress)
-
-    def calibrate(self, volumes: Sequence[Volume], progress: Progress | None = None) -> None:
-        """Take from up to 8 healthy scans, as they come from the scanner, from where on a region counts (`scoring.regions`)."""
-        chosen = sorted({round(place) for place in np.linspace(0, len(volumes) - 1, min(len(volumes), _CALIBRATED))})
-        found = []
-        for number in chosen:
-            scan = self._scan(volumes[number], 1 + CORRECTIONS, progress or Progress())
-            found.append(healthy_levels(*scan.corrected(), scan.slices.mask, self._pixels_mm))
-        self._healthy = np.median(found, axis=0).astype(np.float32)
-
-    def state(self) -> State:
-        """The network's, and what is found in healthy brains; empty before `fit`."""
-        return super().state() | ({} if self._healthy is None else {_HEALTHY: self._healthy})
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a trained model, float32 or float16; see `core.detector.Detector`."""
-        own = dict(state)
-        healthy = own.pop(_HEALTHY, None)
-        if healthy is not None and (healthy.shape != (len(LEVELS),) or healthy.dtype.kind != "f" or not np.isfinite(healthy).all()):
-            raise ModelError(
-                f"Model of {self.INFO.id}", why=f"'{_HEALTHY}' is not {len(LEVELS)} finite numbers", fix="Train the model again"
-            )
-        super().load_state(own)
-        self._healthy = None if healthy is None else healthy.astype(np.float32)
+        """Take over a trained model, float32 or float16; without its finder where `regions` is off. See `core.detector.Detector`."""
+        restorer = {name.removeprefix(RESTORER): array for name, array in state.items() if name.startswith(RESTORER)}
+        if state and self.params.regions and not restorer:
+            why = "it has no network that finds painted-over regions"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Train it again, or switch the setting regions off")
+        super().load_state(state if self.params.regions or not restorer else restorer)
 
-    def _build(self) -> ContextVAE:
-        return build_cce_vae(self.params, self.CHANNELS, 4 if self.params.decoder == "tissues" else None)
+    def _build(self) -> ContextVAE | TissueNetwork:  # type: ignore[override]
+        restorer = build_cce_vae(self.params, self.CHANNELS, 4 if self.params.decoder == "tissues" else None)
+        if not self.params.regions:
+            return restorer
+        from ._nets.finder import TissueNetwork
+
+        return TissueNetwork(restorer, self.finder_task().build())
 
     def _task(self) -> VariationalTask:  # type: ignore[override]
         if self.params.decoder == "label-image":
@@ -225,7 +214,31 @@ class Strega(ContextDetector):
         from ._tissue_task import TissueTask
 
         p = self.params
-        return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror)
+        finder = self.finder_task() if p.regions else None
+        return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror, finder=finder)
+
+    def finder_task(self) -> FinderTask:
+        """What the second network minimises when it is trained by itself, on `stacks`."""
+        from ._finder_task import FinderTask
+
+        return FinderTask(_NEIGHBOURS, self.params.finder_counts)
+
+    def stacks(self, volumes: Sequence[Volume], progress: Progress | None = None) -> Stacks:
+        """Slices of tissue with their neighbours, of those that show enough brain: what both networks are trained on."""
+        progress, blocks, chosen = progress or Progress(), [], []
+        for number, volume in enumerate(volumes):
+            progress.update(number / len(volumes), f"Slicing scan {number + 1} of {len(volumes)}")
+            slices, scale, _ = self._tissues(volume)
+            blocks.append(_whole_scale(slices, scale).astype(np.float16))
+            chosen.append(enough_brain(slices))
+        if not blocks:
+            blocks.append(np.zeros((0, self.params.height, self.params.width), np.float16))
+        scans = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+        rows = np.flatnonzero(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
+        return Stacks(np.concatenate(blocks), scans, rows, _NEIGHBOURS)
+
+    def _samples(self, volumes: Sequence[Volume], progress: Progress) -> Samples:
+        return self.stacks(volumes, progress) if self.params.regions else super()._samples(volumes, progress)
 
     @property
     def _pixels_mm(self) -> tuple[float, float, float]:
@@ -234,17 +247,28 @@ class Strega(ContextDetector):
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         if self._network is None or self.params.decoder == "label-image":
             return super()._score(volume, mask, seed=seed, progress=progress)
-        if self.params.regions and self._healthy is None:
-            why = "it does not say what regions healthy brains have"
-            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Train it again, or switch the setting regions off")
-        passes = (SHIFTED if self.params.shift_pixels else 1) * (1 + self.params.healing) + (1 + CORRECTIONS if self.params.regions else 0)
+        passes = (SHIFTED if self.params.shift_pixels else 1) * (1 + self.params.healing)
         scan = self._scan(volume.with_mask(mask), passes, progress)
-        expected = scan.healed(self.params.healing)
-        scores = self._compared(volume.with_mask(mask), scan, expected)
-        if self._healthy is not None and self.params.regions:
-            region = region_score(*scan.corrected(), scan.slices.mask, self._pixels_mm, self._healthy)
-            scores = np.maximum(scores, scan.slices.back((region / _CERTAIN).clip(0.0, 1.0)))
-        return scores
+        scores = self._compared(volume.with_mask(mask), scan, scan.healed(self.params.healing))
+        if not self.params.regions:
+            return scores
+        found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale)))
+        return np.asarray(scores + (1.0 - scores.clip(0.0, 1.0)) * np.float32(self.params.finder_weight) * found, np.float32)
+
+    def _found(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How probably a pixel was painted over, shape (S, H, W): from the mean log odds of the slices and of their mirror images."""
+        import torch
+
+        from ..training.precision import to_layout
+
+        network = cast("TissueNetwork", self._network).finder
+        stacks, found = Stacks(scale, np.zeros(len(scale), np.int64), np.arange(len(scale)), _NEIGHBOURS), []
+        for start in range(0, len(scale), _BATCH):
+            stack = to_layout(torch.from_numpy(stacks[np.arange(start, min(start + _BATCH, len(scale)))]).to(self.device))
+            with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+                logits = (network(stack) + network(stack.flip(-1)).flip(-1)) / 2.0
+            found.append(logits.float().sigmoid().cpu().numpy())
+        return np.concatenate(found)
 
     def _scan(self, volume: Volume, passes: int, progress: Progress) -> TissueScan:
         """A scan that tells how many of so many passes through the network are done."""
@@ -321,6 +345,11 @@ class Strega(ContextDetector):
     def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
         width = self.params.smoothing_mm
         return smoothed(scores, slices.mask, self._pixels_mm, width) if width > 0 else scores
+
+
+def _whole_scale(slices: Slices, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scale beyond healthy tissue as far as it tells anything; filled holes of the mask as they are; 0 outside."""
+    return np.where(slices.mask, scale.clip(DARKEST, BRIGHTEST), slices.data).astype(np.float32)
 
 
 def _holds_labels(volume: Volume) -> bool:

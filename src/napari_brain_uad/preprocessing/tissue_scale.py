@@ -16,6 +16,9 @@ from ..core.errors import InputError
 CSF, GREY, WHITE, BEYOND = 1.0, 2.0, 3.0, 4.0
 """Values of the scale. Beyond white matter lies what is brighter than any healthy tissue, like contrast agent on T1."""
 
+DARKEST, BRIGHTEST = 0.2, 5.0
+"""As far as the scale is followed beyond healthy tissue (`TissueScale.unbounded`)."""
+
 SHARES = {"CSF": 0.15, "GM": 0.45, "WM": 0.40}
 """Of a healthy brain within a usual brain mask. They keep the mixture from giving a class to a tumour's enhancing rim."""
 

@@ -43,12 +43,24 @@ class PartSource(Protocol):
         ...
 
 
+class Samples(Protocol):
+    """An array of samples, or what gives rows like one."""
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    def __getitem__(self, rows: Any, /) -> NDArray[Any]:
+        """Those at an array (or list) of whole numbers."""
+        ...
+
+
 class ArraySource:
     """Samples from an array in memory (or a memory map), shuffled anew in every epoch.
 
     Parameters
     ----------
-    train, validation : array, shape (n, channels, ...), float16, float32 or uint8
+    train, validation : array or `stacks.Stacks`, shape (n, channels, ...), float16, float32 or uint8
         The samples; values are handed on as they are, as float32. `validation` may have no rows.
     seed : int
         Fixes the order.
@@ -63,7 +75,7 @@ class ArraySource:
     A validation looks at no more than 512 samples, spread evenly: enough for a mean, and it costs no more than it must.
     """
 
-    def __init__(self, train: NDArray[Any], validation: NDArray[Any], seed: int) -> None:
+    def __init__(self, train: Samples, validation: Samples, seed: int) -> None:
         if len(train) == 0:
             raise InputError("There is nothing to train on", why="no slice shows enough brain", fix="Give healthy scans of whole brains")
         self._train = train
