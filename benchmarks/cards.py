@@ -2,8 +2,8 @@
 
     python -m benchmarks.cards benchmarks/results/methods.json benchmarks/results/methods-2mm.json
 
-A card's figures are replaced as a whole, so every table that holds a model has to be given. Figures of other weights than the package's
-are left out.
+A card's figures of these metrics are replaced as a whole, so every table that holds a model has to be given; others stay. Figures of other
+weights than the package's are left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def main() -> None:
         if not measured:
             parser.error(f"no table holds {model.id} with the weights {weights[:12]}")
         card = shipped_dir() / f"{model.id}.card.json"
-        write_json(card, json.loads(card.read_text(encoding="utf-8")) | {"measured": measured})
+        kept = [figure for figure in model.card.get("measured", ()) if not figure["metric"].startswith(tuple(METRICS.values()))]
+        write_json(card, json.loads(card.read_text(encoding="utf-8")) | {"measured": measured + kept})
         print(f"{model.id}: {len(measured)} figures")
 
 
