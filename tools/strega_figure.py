@@ -16,7 +16,7 @@ from benchmarks._cases import BenchCase, real_cases, synthetic_cases
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path
-from napari_brain_uad.workflows.score import load_detector
+from napari_brain_uad.workflows.score import load_detector, score_with
 
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "strega_limits.png"
 _CASES = (
@@ -24,7 +24,7 @@ _CASES = (
     ("strega-T2-16-7106", "T2", "on T2, little darker than white matter: missed"),
     ("patient07", "T2", "a real T2: healthy white matter is flagged"),
 )
-_COLUMNS = ({"regions": False}, {})
+_COLUMNS: tuple[dict[str, bool], ...] = ({"regions": False}, {})
 
 
 def main() -> None:
@@ -55,7 +55,8 @@ def main() -> None:
 def scored(case: BenchCase) -> tuple[Volume, NDArray[np.bool_], list[NDArray[np.float32]]]:
     """Scan, truth, and the scores without and with the second network."""
     volume, truth = case.load(None)
-    return volume, truth, [load_detector("strega", sequence=case.sequence, params=params).score(volume).score for params in _COLUMNS]
+    detectors = [load_detector("strega", sequence=case.sequence, params=params) for params in _COLUMNS]
+    return volume, truth, [score_with(detector, volume, device="cpu").score for detector in detectors]
 
 
 def _show(axis: Axes, pixels: NDArray[np.float32], title: str, truth: NDArray[np.bool_], colours: str) -> None:
