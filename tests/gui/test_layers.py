@@ -153,6 +153,9 @@ def test_a_second_run_hides_the_first_and_adds_no_second_truth(detection: Detect
     second = add_detection(viewer, detection, jump=False)
     assert [layer.visible for layer in first] == [False] * 3
     assert [layer.visible for layer in second] == [True] * 3
+    assert (first[0].colorbar.visible, second[0].colorbar.visible) == (False, True)
+    first[0].visible = True
+    assert first[0].colorbar.visible
     assert sum("ground truth" in layer.name for layer in viewer.layers) == 1
 
 

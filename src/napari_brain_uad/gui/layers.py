@@ -193,7 +193,13 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **note
 def add_colour_bar(layer: Image) -> None:
     """Give a heatmap its colour bar, also one that was added bare."""
     record(layer).pop("bare", None)
-    layer.colorbar.visible = True
+    layer.colorbar.visible = layer.visible
+    layer.events.visible.connect(_bar_follows)
+
+
+def _bar_follows(event: Any) -> None:
+    """A colour bar is seen with its heatmap: napari leaves that of a hidden layer on the canvas."""
+    event.source.colorbar.visible = event.source.visible
 
 
 def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels:
