@@ -252,10 +252,10 @@ class Strega(ContextDetector):
         scores = self._compared(volume.with_mask(mask), scan, scan.healed(self.params.healing))
         if not self.params.regions:
             return scores
-        found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale)))
+        found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale), progress))
         return np.asarray(scores + (1.0 - scores.clip(0.0, 1.0)) * np.float32(self.params.finder_weight) * found, np.float32)
 
-    def _found(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _found(self, scale: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         """How probably a pixel was painted over, shape (S, H, W): from the mean log odds of the slices and of their mirror images."""
         import torch
 
@@ -264,6 +264,7 @@ class Strega(ContextDetector):
         network = cast("TissueNetwork", self._network).finder
         stacks, found = Stacks(scale, np.zeros(len(scale), np.int64), np.arange(len(scale)), _NEIGHBOURS), []
         for start in range(0, len(scale), _BATCH):
+            progress.check()
             stack = to_layout(torch.from_numpy(stacks[np.arange(start, min(start + _BATCH, len(scale)))]).to(self.device))
             with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
                 logits = (network(stack) + network(stack.flip(-1)).flip(-1)) / 2.0

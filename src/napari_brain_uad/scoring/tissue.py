@@ -27,9 +27,7 @@ def lost_white_matter(scale: Tensor, probabilities: Tensor) -> Tensor:
     tensor, shape (B, H, W)
         From 0 to 1.
     """
-    tissue = probabilities[:, 1:]
-    white = tissue[:, 2] / tissue.sum(dim=1).clamp(min=1e-3)
-    seen = scale[:, 0]
+    seen, white = scale[:, 0], _white(probabilities)
     return (white * (3.0 - seen).clamp(0, 1)).maximum((seen - 3.0).clamp(0, 1))
 
 
@@ -42,17 +40,19 @@ def white_matter_deficit(scale: Tensor, probabilities: Tensor) -> Tensor:
 
     Parameters
     ----------
-    scale : tensor, shape (B, 1, H, W)
-        Tissue (`preprocessing.tissue_scale`): 1 CSF, 2 grey, 3 white matter, up to 4 beyond; 0 background.
-    probabilities : tensor, shape (B, 4, H, W)
-        Of background, CSF, grey and white matter, as reconstructed.
+    scale, probabilities
+        As for `lost_white_matter`.
 
     Returns
     -------
     tensor, shape (B, H, W)
         From 0 to 1.
     """
-    tissue = probabilities[:, 1:]
-    white = tissue[:, 2] / tissue.sum(dim=1).clamp(min=1e-3)
-    seen = scale[:, 0]
+    seen, white = scale[:, 0], _white(probabilities)
     return (white.square() * ((3.0 - seen) / 2.0).clamp(0, 1)).maximum((seen - 3.0).clamp(0, 1))
+
+
+def _white(probabilities: Tensor) -> Tensor:
+    """Share of white matter in what is expected of the brain, shape (B, H, W)."""
+    tissue = probabilities[:, 1:]
+    return tissue[:, 2] / tissue.sum(dim=1).clamp(min=1e-3)
