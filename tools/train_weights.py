@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*", default=[], choices=[[], *recipes], help=f"of {', '.join(recipes)} (default: all)")
     parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
+    parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="to train on (default: %(default)s)")
     given = parser.parse_args()
     if given.threads:
         import torch
@@ -66,10 +67,10 @@ def main() -> None:
     if len(maps) <= VALIDATED:
         parser.error(f"{given.label_maps} holds {len(maps)} label maps, not {VALIDATED + 1} or more")
     for name in given.names or recipes:
-        train_one(name, recipes[name], maps, given.out)
+        train_one(name, recipes[name], maps, given.out, given.device)
 
 
-def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> None:
+def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path, device: str = "cpu") -> None:
     """Train one model and write it with its card."""
     found = method_class(recipe["method"])
     if found.Training is None:
@@ -85,12 +86,12 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     validation = simulated(maps[TRAINED:VALIDATED], dict.fromkeys(recipe["contrasts"], 2), recipe["seed"], RIMS_MM, "template", **settings)
     folder = out / f"{name}-training"
     folder.mkdir(parents=True, exist_ok=True)
-    session = TrainingSession(folder, resume=True, validation=validation, report=partial(tell, name))
+    session = TrainingSession(folder, resume=True, device=device, validation=validation, report=partial(tell, name))
     start = time.perf_counter()
     detector.fit(train, seed=recipe["seed"], training=training, session=session)
     more: dict[str, Any] = {}
     if "finder" in recipe:
-        detector, more["finder"] = with_finder(detector, name, recipe, maps, out)
+        detector, more["finder"] = with_finder(detector, name, recipe, maps, out, device)
     print(f"{name}: {time.perf_counter() - start:.0f} s with the simulation", flush=True)
     meta = {"seed": recipe["seed"], "versions": versions(), "steps": training.steps, "seconds": seconds_of(folder)} | more
     meta |= {"sequences": recipe["sequences"], "training": training.as_dict(), "scans": train.seen()}
@@ -99,22 +100,30 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path) ->
     write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds, 1)}))
 
 
-def with_finder(restorer: BaseDetector, name: str, recipe: dict[str, Any], maps: list[Path], out: Path) -> tuple[Strega, dict[str, Any]]:
+def with_finder(
+    restorer: BaseDetector, name: str, recipe: dict[str, Any], maps: list[Path], out: Path, device: str
+) -> tuple[Strega, dict[str, Any]]:
     """StRegA with its second network, trained on people as they come from the scanner, and how; the first one has been trained."""
     from napari_brain_uad.training.loop import ArraySource, run_training
 
-    own = recipe["finder"]
-    detector, training = Strega(Strega.Params.from_dict(recipe["params"])), Strega.Training.from_dict(own["training"])
+    own, detector = recipe["finder"], Strega(Strega.Params.from_dict(recipe["params"]))
     people, others = (_scanned(own, some) for some in (maps[:TRAINED], maps[TRAINED:VALIDATED]))
-    source = ArraySource(detector.stacks(people), detector.stacks(others), own["seed"])
-    folder = out / f"{name}-finder-training"
-    folder.mkdir(parents=True, exist_ok=True)
-    session = TrainingSession(folder, resume=True, report=partial(tell, f"{name}, finder"))
-    found = run_training(detector.finder_task(), source, training=training, seed=own["seed"], session=session, progress=Progress())
+    stacks, unseen = detector.stacks(people), detector.stacks(others)
+    found: State | None = None
+    done: list[dict[str, Any]] = []
+    for number, stage in enumerate(own["stages"]):
+        training, seed = Strega.Training.from_dict(stage["training"]), own["seed"] + number
+        folder = out / f"{name}-finder-training-{number + 1}"
+        folder.mkdir(parents=True, exist_ok=True)
+        session = TrainingSession(folder, resume=True, device=device, report=partial(tell, f"{name}, finder"))
+        task, source = detector.finder_task(stage["roughness"], found), ArraySource(stacks, unseen, seed)
+        # A stage begins with the weights as they would be written.
+        found = halved(run_training(task, source, training=training, seed=seed, session=session, progress=Progress()))
+        done.append({"seed": seed, "training": training.as_dict(), "roughness": stage["roughness"], "seconds": seconds_of(folder)})
+    assert found is not None
     states = ((RESTORER, restorer.state()), (FINDER, found))
     detector.load_state({f"{part}{key}": array for part, state in states for key, array in state.items()})
-    done = {"seed": own["seed"], "steps": training.steps, "seconds": seconds_of(folder)}
-    return detector, done | {"training": training.as_dict(), "scans": people.seen()}
+    return detector, {"stages": done, "seconds": sum(stage["seconds"] for stage in done), "scans": people.seen()}
 
 
 def _scanned(recipe: dict[str, Any], maps: list[Path]) -> LazyVolumes:
@@ -185,9 +194,8 @@ def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPA
         own = recipe["finder"]
         counts = {contrast: count * len(own["scans"]) for contrast, count in own["contrasts"].items()}
         data += f"; the network that finds painted-over regions: {_counted(counts)} of them at {own['simulation']['spacing_mm']:g} mm"
-        notes += (
-            f" The network that finds painted-over regions: {own['training']['steps']} steps, seed {own['seed']}; its time is in the sum."
-        )
+        stages = " and ".join(f"{stage['training']['steps']} steps" for stage in own["stages"])
+        notes += f" The network that finds painted-over regions: {stages}, seed {own['seed']}; its time is in the sum."
     return {
         "title": recipe["title"],
         "sequences": recipe["sequences"],

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from ..core.detector import State
 from ..preprocessing.tissue_scale import BRIGHTEST, DARKEST, WHITE
 from ..training.draws import Draw
 from ._nets.finder import Finder
 from ._painting import as_scanned, paint_regions
+from ._tissue_variation import vary_tissue
+
+_NOISE, _ROUGH_NOISE = 0.3, 0.15
+"""Noise of a slice at most, in distances between tissues, and what roughness adds: on T2 white and grey matter lie close together."""
 
 
 class FinderTask:
@@ -26,14 +32,21 @@ class FinderTask:
         Slices on either side.
     maps : sequence of int
         Feature maps of the levels.
+    roughness : float
+        How uneven healthy tissue is made (`vary_tissue`): 1 is about what real T2 scans show, and simulated ones lack.
+    start : dict of str to array, optional
+        Weights that the training begins with.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int]) -> None:
-        self.neighbours, self.maps = neighbours, tuple(maps)
+    def __init__(self, neighbours: int, maps: Sequence[int], roughness: float = 1.0, start: State | None = None) -> None:
+        self.neighbours, self.maps, self.roughness, self._start = neighbours, tuple(maps), roughness, start
 
     def build(self) -> Finder:
         """See `training.task.Task`."""
-        return Finder(self.neighbours, self.maps)
+        finder = Finder(self.neighbours, self.maps)
+        if self._start is not None:
+            finder.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in self._start.items()})
+        return finder
 
     def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
         """See `training.task.Task`; nats a slice."""
@@ -48,8 +61,8 @@ class FinderTask:
 
     def painted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with regions painted over them, as they would be scanned, and where those regions are."""
-        painted, where = paint_regions(batch, draw)
-        return as_scanned(painted, draw, DARKEST, BRIGHTEST), where
+        painted, where = paint_regions(vary_tissue(batch, draw, self.roughness), draw)
+        return as_scanned(painted, draw, DARKEST, BRIGHTEST, _NOISE + self.roughness * _ROUGH_NOISE), where
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""

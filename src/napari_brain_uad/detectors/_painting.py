@@ -14,8 +14,8 @@ from ..training.draws import Draw
 _MOST_PATCHES = 6
 _SMALL, _LARGE, _LARGE_SHARE = (3.0, 15.0), (14.0, 52.0), 0.35
 """Axes of the painted ellipses in pixels: of the size of MS lesions, and of tumours."""
-_NOISE = 0.3
-_SHIFT_PIXELS, _RELIEF_PIXELS = 24.0, 7.0
+_NOISE, _LARGEST_SHIFT = 0.3, 0.3
+_SHIFT_PIXELS, _RELIEF_PIXELS, _GRAIN_PIXELS = 24.0, 7.0, 4.0
 _ROUGHEST, _SHARPEST, _SOFTEST = 0.35, 0.02, 0.25
 """Of a patch's edge: how far it moves in and out, and over which part of the radius it fades."""
 _WHITE_SHARE, _WIDE_SHARE = 0.25, 0.3
@@ -23,12 +23,15 @@ _WHITE_SHARE, _WIDE_SHARE = 0.25, 0.3
 
 _MOST_REGIONS = 6
 _SMALL_RADII, _LARGE_RADII, _LARGE_REGIONS = (1.3, 6.0), (5.0, 14.0), 0.45
-_ANY_TISSUE, _PALEST, _LEAST_DIFFERENCE = 0.6, 0.6, 0.4
+_ANY_TISSUE, _PALEST, _LEAST_DIFFERENCE, _UNEVEN = 0.55, 0.6, 0.5, 0.4
 """Share of the regions that may have any brightness (the others lie between CSF and grey matter, as most lesions do); how much of what is
-below them they hide at least; and how far they differ from it on average. What differs less cannot be told from healthy tissue."""
+below them they hide at least; how far they differ from it on average (what differs less cannot be told from healthy tissue); and how far
+their own brightness varies."""
+_WHITE_REGIONS = 0.35
+"""Share of the regions that cover white matter alone, as most lesions of MS do."""
 
 
-def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: float = WHITE) -> torch.Tensor:
+def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: float = WHITE, most_noise: float = _NOISE) -> torch.Tensor:
     """More or less blur, noise of up to 0.3 of the distance between two tissues and a smooth shift of up to 0.3, within the brain.
 
     The shift stands for what is left of a bias field.
@@ -41,12 +44,14 @@ def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: fl
         Gives the numbers.
     low, high : float
         Where the brain's values are cut off.
+    most_noise : float
+        Largest standard deviation of the noise.
     """
     blur, noise, shift = draw.uniform((len(scale), 3, 1, 1))[:, :, None].unbind(dim=1)
     brain = (scale > 0).to(scale.dtype)
     around = functional.avg_pool2d(scale, 3, 1, 1) / functional.avg_pool2d(brain, 3, 1, 1).clamp(min=0.1)
-    changed = scale + blur * (around - scale) + _NOISE * noise * draw.normal(tuple(scale.shape))
-    changed = changed + _NOISE * shift * _smooth(scale, _SHIFT_PIXELS, draw)[:, None]
+    changed = scale + blur * (around - scale) + most_noise * noise * draw.normal(tuple(scale.shape))
+    changed = changed + _LARGEST_SHIFT * shift * smooth_field(scale, _SHIFT_PIXELS, draw)[:, None]
     return torch.where(scale > 0, changed.clamp(low, high), scale)
 
 
@@ -67,7 +72,7 @@ def paint_patches(scale: torch.Tensor, share: float, draw: Draw) -> torch.Tensor
     rows = torch.arange(height, device=scale.device)[None, :, None]
     columns = torch.arange(width, device=scale.device)[None, None, :]
     patches = draw.integers((count,), 1, _MOST_PATCHES + 1) * (draw.uniform((count,)) < share)
-    inside, image, relief = scale[:, 0] > 0, scale[:, 0], _smooth(scale, _RELIEF_PIXELS, draw)
+    inside, image, relief = scale[:, 0] > 0, scale[:, 0], smooth_field(scale, _RELIEF_PIXELS, draw)
     white = (image - GREY).clamp(0.0, 1.0)
     for number in range(_MOST_PATCHES):
         numbers = draw.uniform((count, 12)).unbind(dim=1)
@@ -115,11 +120,13 @@ def paint_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.
         along, across = _turned(rows[:, None] - first - tall * top, columns - leftmost - wide * left, turn)
         above = (levels - slices // 2)[:, None, None] - (2.0 * height_at - 1.0) * radii[2]
         distance = torch.sqrt((along / radii[0]).square() + (across / radii[1]).square() + (above / radii[2]).square())
-        distance = distance + _ROUGHEST * rough * _smooth(stack, _RELIEF_PIXELS, draw)[:, None]
+        distance = distance + _ROUGHEST * rough * smooth_field(stack, _RELIEF_PIXELS, draw)[:, None]
         weight = torch.sigmoid((1.0 - distance) / (_SHARPEST + _SOFTEST * edge.square()))
-        weight = weight * inside * torch.where(draw.uniform((count, 1, 1, 1)) < _WHITE_SHARE, white, 1.0)
+        within, uneven = draw.uniform((count, 2))[:, :, None, None, None].unbind(dim=1)
+        weight = weight * inside * torch.where(within < _WHITE_REGIONS, white, 1.0)
         lesion = CSF + 1.5 * brightness
         fill = torch.where(kind < _ANY_TISSUE, DARKEST + (BRIGHTEST - DARKEST) * brightness, lesion)
+        fill = (fill + _UNEVEN * uneven * smooth_field(stack, _GRAIN_PIXELS, draw)[:, None]).clamp(DARKEST, BRIGHTEST)
         covered = (weight > 0.5).to(stack.dtype)
         different = ((fill - image).abs() * covered).sum(dim=(1, 2, 3)) / covered.sum(dim=(1, 2, 3)).clamp(min=1.0)
         shown = ((regions > number) & (different > _LEAST_DIFFERENCE))[:, None, None, None]
@@ -150,7 +157,7 @@ def _turned(down: torch.Tensor, right: torch.Tensor, turn: torch.Tensor) -> tupl
     return down * cosine + right * sine, right * cosine - down * sine
 
 
-def _smooth(scale: torch.Tensor, pixels: float, draw: Draw) -> torch.Tensor:
+def smooth_field(scale: torch.Tensor, pixels: float, draw: Draw) -> torch.Tensor:
     """A random field with a spread of about 1 that changes over so many pixels, shape (B, H, W)."""
     height, width = scale.shape[-2:]
     coarse = draw.normal((len(scale), 1, max(2, round(height / pixels) + 1), max(2, round(width / pixels) + 1)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.detector import MethodInfo
+from ..core.detector import MethodInfo, State
 from ..core.errors import InputError, ModelError
 from ..core.params import Scalar, param
 from ..core.progress import Progress
@@ -95,13 +95,21 @@ class StregaParams(CceVAEParams):
         True, "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)"
     )
     finder_weight: float = param(
-        0.37,
+        1.0,
         "What a place counts that was painted over for certain, as a share of what is left to 1 (regions)",
         low=0.0,
         high=1.0,
         step=0.05,
     )
-    finder_maps: str = param("16-32-64-128-128", "Feature maps of that network's levels; each has half the size", advanced=True)
+    finder_maps: str = param("24-48-96-192-192", "Feature maps of that network's levels; each has half the size", advanced=True)
+    roughness: float = param(
+        1.0,
+        "How uneven that network sees healthy tissue in training: 1 for simulated scans, less for real ones (regions)",
+        low=0.0,
+        high=2.0,
+        step=0.25,
+        advanced=True,
+    )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {**FULL, **_LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "kl_weight": 0.01},
@@ -116,6 +124,7 @@ class StregaParams(CceVAEParams):
             "sequence": "T1",
             "smoothing_mm": 0.0,
             "finder_maps": "8-16",
+            "roughness": 0.0,
         },
     }
 
@@ -217,11 +226,11 @@ class Strega(ContextDetector):
         finder = self.finder_task() if p.regions else None
         return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror, finder=finder)
 
-    def finder_task(self) -> FinderTask:
-        """What the second network minimises when it is trained by itself, on `stacks`."""
+    def finder_task(self, roughness: float | None = None, start: State | None = None) -> FinderTask:
+        """What the second network minimises when it is trained by itself, on `stacks`; see `FinderTask`."""
         from ._finder_task import FinderTask
 
-        return FinderTask(_NEIGHBOURS, self.params.finder_counts)
+        return FinderTask(_NEIGHBOURS, self.params.finder_counts, self.params.roughness if roughness is None else roughness, start)
 
     def stacks(self, volumes: Sequence[Volume], progress: Progress | None = None) -> Stacks:
         """Slices of tissue with their neighbours, of those that show enough brain: what both networks are trained on."""
