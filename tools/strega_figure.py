@@ -21,8 +21,8 @@ from napari_brain_uad.workflows.score import load_detector, score_with
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "strega_limits.png"
 _CASES = (
     ("strega-T1-15-7103", "T1", "blobs superimposed on T1: found"),
-    ("strega-T2-16-7106", "T2", "on T2, little darker than white matter: missed"),
-    ("patient07", "T2", "a real T2: healthy white matter is flagged"),
+    ("strega-T1-15-7104", "T1", "as grey as the cortex around it: missed"),
+    ("patient07", "T2", "a real T2: small lesions are not found"),
 )
 _COLUMNS: tuple[dict[str, bool], ...] = ({"regions": False}, {})
 

@@ -94,12 +94,15 @@ class StregaParams(CceVAEParams):
     regions: bool = param(
         True, "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)"
     )
-    finder_weight: float = param(
-        1.0,
-        "What a place counts that was painted over for certain, as a share of what is left to 1 (regions)",
+    deficit_weight: float = param(
+        0.5,
+        "What missing white matter counts beside what looks painted over, which counts 1 (regions)",
         low=0.0,
         high=1.0,
         step=0.05,
+    )
+    finder_smoothing_mm: float = param(
+        3.0, "Gaussian smoothing of what looks painted over (sigma; regions)", unit="mm", low=0.0, high=20.0, step=0.5
     )
     finder_maps: str = param("24-48-96-192-192", "Feature maps of that network's levels; each has half the size", advanced=True)
     roughness: float = param(
@@ -123,6 +126,7 @@ class StregaParams(CceVAEParams):
             "latent": 16,
             "sequence": "T1",
             "smoothing_mm": 0.0,
+            "finder_smoothing_mm": 0.0,
             "finder_maps": "8-16",
             "roughness": 0.0,
         },
@@ -262,7 +266,10 @@ class Strega(ContextDetector):
         if not self.params.regions:
             return scores
         found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale), progress))
-        return np.asarray(scores + (1.0 - scores.clip(0.0, 1.0)) * np.float32(self.params.finder_weight) * found, np.float32)
+        width = self.params.finder_smoothing_mm
+        found = smoothed(found, mask, volume.grid.spacing, width) if width > 0 else found
+        missing = np.float32(self.params.deficit_weight) * scores
+        return np.asarray(missing + (1.0 - missing.clip(0.0, 1.0)) * found, np.float32)
 
     def _found(self, scale: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         """How probably a pixel was painted over, shape (S, H, W): from the mean log odds of the slices and of their mirror images."""

@@ -62,11 +62,19 @@ class RegionModel(QAbstractTableModel):
             return QColor(region_colour(region.number))
         if role != Qt.ItemDataRole.DisplayRole:
             return None
-        if index.column() == 3:
-            return ", ".join(f"{value:.0f}" for value in region.centroid_mm)
-        if index.column() == 4:
-            return "" if region.hit is None else ("hit" if region.hit else "false")
-        return (str(region.number), f"{region.volume_ml:.2f}", f"{region.peak:.4g}")[index.column()]
+        return _text(region, index.column())
+
+    def longest(self, column: int) -> int:
+        """The row with the longest text in a column; 0 without rows."""
+        return max(range(len(self.regions)), key=lambda row: len(_text(self.regions[row], column)), default=0)
+
+
+def _text(region: Region, column: int) -> str:
+    if column == 3:
+        return ", ".join(f"{value:.0f}" for value in region.centroid_mm)
+    if column == 4:
+        return "" if region.hit is None else ("hit" if region.hit else "false")
+    return (str(region.number), f"{region.volume_ml:.2f}", f"{region.peak:.4g}")[column]
 
 
 class RegionTable(QTableView):
@@ -96,11 +104,18 @@ class RegionTable(QTableView):
             rows.setDefaultSectionSize(22)
         if columns is not None:
             columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            # Of the rows in sight; of the others `sizeHintForColumn` asks the one that needs the most room.
+            columns.setResizeContentsPrecision(0)
             columns.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
         selection = self.selectionModel()
         if selection is not None:
             selection.currentRowChanged.connect(self._row_changed)
         self.clicked.connect(self._row_changed)
+
+    def sizeHintForColumn(self, column: int) -> int:
+        """Room for the longest text, without laying out every row: with hundreds of regions that takes longer than finding them."""
+        longest = self.sizeHintForIndex(self._model.index(self._model.longest(column), column)).width()
+        return max(super().sizeHintForColumn(column), longest + 1)
 
     def sizeHint(self) -> QSize:
         """Low: the table takes what room the dock has, and scrolls."""

@@ -121,19 +121,23 @@ def _table(
     origin = np.array([side.start for side in box])
     # cc3d's boxes are closed (i0, i1, j0, j1, k0, k1).
     corners = np.asarray(statistics["bounding_boxes"], np.int64)[1:].reshape(-1, 3, 2) + origin[:, None] + [0, 1]
+    # All at once: a point at a time, hundreds of regions would take longer than finding them.
+    centroids = grid.to_world(np.asarray(statistics["centroids"])[1:] + origin).tolist()
+    peaks_mm, values = grid.to_world(peaks).tolist(), score[tuple(peaks.T)].tolist()
+    voxel_ml = grid.voxel_volume_mm3 / 1000.0
+    counts, ranges = statistics["voxel_counts"][1:].tolist(), corners.reshape(-1, 6).tolist()
     regions = []
     for row, (i, j, k) in enumerate(peaks.tolist()):
-        voxels = int(statistics["voxel_counts"][row + 1])
-        i0, i1, j0, j1, k0, k1 = corners[row].ravel().tolist()
+        i0, i1, j0, j1, k0, k1 = ranges[row]
         regions.append(
             Region(
                 number=row + 1,
-                voxels=voxels,
-                volume_ml=voxels * grid.voxel_volume_mm3 / 1000.0,
-                centroid_mm=_point(grid.to_world(statistics["centroids"][row + 1] + origin)),
+                voxels=counts[row],
+                volume_ml=counts[row] * voxel_ml,
+                centroid_mm=_point(centroids[row]),
                 strength=float(strength[row]),
-                peak=float(score[i, j, k]),
-                peak_mm=_point(grid.to_world((i, j, k))),
+                peak=values[row],
+                peak_mm=_point(peaks_mm[row]),
                 peak_index=(i, j, k),
                 box=(i0, i1, j0, j1, k0, k1),
                 hit=None if hits is None else bool(hits[row]),
@@ -142,8 +146,8 @@ def _table(
     return tuple(regions)
 
 
-def _point(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
+def _point(values: Sequence[float]) -> tuple[float, float, float]:
+    return values[0], values[1], values[2]
 
 
 def boxes_2d(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int, int]]:
