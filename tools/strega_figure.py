@@ -37,8 +37,7 @@ def main() -> None:
     for row, (name, sequence, words) in zip(axes, _CASES, strict=True):
         volume, truth, scores = scored(cases[name, sequence])
         assert volume.mask is not None
-        made = cases[name, sequence].simulated is not None
-        k = int((truth if made else np.where(truth, 0.0, scores[-1] - scores[0])).sum(axis=(0, 1)).argmax())
+        k = int(truth.sum(axis=(0, 1)).argmax())
         rows, columns = (np.flatnonzero(volume.mask[:, :, k].any(axis=axis)) for axis in (0, 1))
         part = (slice(columns[0], columns[-1] + 1), slice(rows[0], rows[-1] + 1), k)
         top = float(np.percentile(volume.data[volume.mask], 99.5))

@@ -95,14 +95,13 @@ class StregaParams(CceVAEParams):
         True, "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)"
     )
     deficit_weight: float = param(
-        0.5,
-        "What missing white matter counts beside what looks painted over, which counts 1 (regions)",
-        low=0.0,
-        high=1.0,
-        step=0.05,
+        0.4, "What missing white matter counts beside what looks painted over, which counts 1 (regions)", low=0.0, high=1.0, step=0.05
+    )
+    deficit_weight_t1: float = param(
+        0.2, "The same on T1 and T1c, where the folds of the cortex look more like it (regions)", low=0.0, high=1.0, step=0.05
     )
     finder_smoothing_mm: float = param(
-        3.0, "Gaussian smoothing of what looks painted over (sigma; regions)", unit="mm", low=0.0, high=20.0, step=0.5
+        4.0, "Gaussian smoothing of what looks painted over (sigma; regions)", unit="mm", low=0.0, high=20.0, step=0.5
     )
     finder_maps: str = param("24-48-96-192-192", "Feature maps of that network's levels; each has half the size", advanced=True)
     roughness: float = param(
@@ -268,7 +267,8 @@ class Strega(ContextDetector):
         found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale), progress))
         width = self.params.finder_smoothing_mm
         found = smoothed(found, mask, volume.grid.spacing, width) if width > 0 else found
-        missing = np.float32(self.params.deficit_weight) * scores
+        on_t1 = self._sequence(volume) in ("T1", "T1c")
+        missing = np.float32(self.params.deficit_weight_t1 if on_t1 else self.params.deficit_weight) * scores
         return np.asarray(missing + (1.0 - missing.clip(0.0, 1.0)) * found, np.float32)
 
     def _found(self, scale: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
@@ -337,9 +337,12 @@ class Strega(ContextDetector):
         slices = self._tissues(volume)[0]
         return slices.with_data(slices.data / np.float32(WHITE)) if self.params.decoder == "label-image" else slices
 
+    def _sequence(self, volume: Volume) -> str | None:
+        return volume.sequence if self.params.sequence == "auto" else self.params.sequence
+
     def _tissues(self, volume: Volume) -> tuple[Slices, NDArray[np.float32], NDArray[np.float32]]:
         """Slices of tissue, from 0 to 4, the scale that they were cut off from, and the tissue of the scan's own voxels."""
-        sequence = volume.sequence if self.params.sequence == "auto" else self.params.sequence
+        sequence = self._sequence(volume)
         if sequence == TISSUE or _holds_labels(volume):
             slices = to_slices(volume, self.params.grid)
             tissue = np.where(slices.mask, slices.data.clip(CSF, WHITE), np.float32(0.0))
