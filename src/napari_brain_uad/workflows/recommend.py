@@ -17,12 +17,12 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "T1": (
         (
             "strega",
-            "on T1 lesions are not bright; knowing healthy anatomy gave five times the best Dice of brightness on two scans",
+            "on T1 lesions are not bright; knowing healthy anatomy gave four times the best Dice of brightness on two scans",
         ),
         ("threshold", "no trained model is there; on T1 brightness says little, so look at what it flags with care"),
     ),
     "T1c": (
-        ("strega", "it also finds what takes up no contrast agent; nearly twice the best Dice of brightness on the four scans measured"),
+        ("strega", "it also finds what takes up no contrast agent; twice the best Dice of brightness on the four scans measured"),
         ("threshold", "tissue that takes up contrast agent is bright; vessels are too, so look at what it flags with care"),
     ),
 }
