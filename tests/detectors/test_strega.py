@@ -113,6 +113,27 @@ def test_both_networks_come_with_the_model(trained):
         other.load_state(alone.state())
 
 
+@pytest.mark.parametrize(("sequence", "weight"), [("T1", 0.2), ("T2", 0.4)])
+def test_missing_white_matter_counts_by_the_sequence(trained, sequence, weight):
+    patient = phantom(sequence, seed=9, lesion=True)
+    scores = {}
+    for name, settings in {"both": {}, "missing": {"regions": False}, "found": {"deficit_weight": 0.0, "deficit_weight_t1": 0.0}}.items():
+        detector = Strega(replace(trained.params, **settings))
+        detector.load_state(trained.state())
+        scores[name] = detector.score(patient).score
+    missing = weight * scores["missing"]
+    np.testing.assert_allclose(scores["both"], missing + (1 - missing) * scores["found"], atol=1e-6)
+
+
+def test_what_is_found_is_smoothed(trained):
+    found = {}
+    for width in (0.0, 4.0):
+        detector = Strega(replace(trained.params, deficit_weight_t1=0.0, finder_smoothing_mm=width))
+        detector.load_state(trained.state())
+        found[width] = detector.score(phantom(seed=9, lesion=True)).score
+    assert np.abs(np.diff(found[4.0], axis=0)).max() < 0.7 * np.abs(np.diff(found[0.0], axis=0)).max()
+
+
 def test_a_stack_is_a_slice_between_its_neighbours_in_the_same_scan(trained):
     scans = [phantom(seed=seed) for seed in (1, 2)]
     stacks = trained.stacks(scans)
