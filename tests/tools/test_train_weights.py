@@ -39,17 +39,49 @@ def test_shipped_models_have_the_settings_of_their_recipes(recipes: dict[str, di
         found = method_class(made.method)
         assert found.Params.from_dict(made.params) == found.Params.from_dict(recipe["params"]), model.id  # type: ignore[arg-type]
         assert made.meta["steps"] == recipe["training"]["steps"], model.id  # type: ignore[index]
+        stages = recipe.get("finder", {}).get("stages", [])  # type: ignore[attr-defined]
+        settings = [found.Training.from_dict(stage["training"]).as_dict() for stage in stages]  # type: ignore[union-attr]
+        assert [stage["training"] for stage in made.meta.get("finder", {}).get("stages", [])] == settings
 
 
-def test_people_of_an_atlas_fill_the_template(tmp_path: Path) -> None:
+def _small_head(folder: Path) -> Path:
     where = Path(__file__).parent.parent / "simulation" / "conftest.py"
     spec = importlib.util.spec_from_file_location("small_head_of_tools", where)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    nib.Nifti1Image(module.head_labels(), np.eye(4)).to_filename(tmp_path / "anna.nii.gz")
-    people = train_weights.simulated([tmp_path / "anna.nii.gz"], {"T1": 2}, 3, (0.0,), "template", spacing_mm=1.0, scaling=0.0)
+    path = folder / "anna.nii.gz"
+    nib.Nifti1Image(module.head_labels(), np.eye(4)).to_filename(path)
+    return path
+
+
+def test_the_second_network_is_trained_in_stages(tmp_path: Path) -> None:
+    """Each begins with the weights of the one before, and resumes from its own folder."""
+    from napari_brain_uad.detectors.strega import Strega
+
+    maps = [_small_head(tmp_path)] * (train_weights.VALIDATED + 1)
+    params = dict(Strega.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
+    alone = Strega(Strega.Params.from_dict(params | {"regions": False}))
+    people = train_weights.simulated(maps[:1], {"T1": 1}, 3, (0.0,), "template")
+    alone.fit(people, seed=3, training=Strega.Training.from_dict({"steps": 1, "batch_size": 4}))
+    stage = {"roughness": 0.5, "training": {"steps": 2, "batch_size": 4, "warmup_steps": 0, "schedule": "constant"}}
+    scan = {"pose": "template", "rim_mm": 1.0}
+    finder = {"contrasts": {"T1": 1}, "simulation": {"spacing_mm": 2.0}, "scans": [scan], "seed": 5, "stages": [stage, stage]}
+    recipe = {"params": params, "finder": finder}
+    both, done = train_weights.with_finder(alone, "small", recipe, maps, tmp_path, "cpu")
+    assert [one["seed"] for one in done["stages"]] == [5, 6]
+    assert done["scans"]
+    one = {"params": params, "finder": finder | {"stages": [stage]}}
+    first, _ = train_weights.with_finder(alone, "small", one, maps, tmp_path, "cpu")
+    again, _ = train_weights.with_finder(alone, "small", recipe, maps, tmp_path, "cpu")
+    last = "finder.last.weight"
+    np.testing.assert_array_equal(again.state()[last], both.state()[last])
+    assert 0 < np.abs(both.state()[last] - first.state()[last]).max() < 0.01
+
+
+def test_people_of_an_atlas_fill_the_template(tmp_path: Path) -> None:
+    people = train_weights.simulated([_small_head(tmp_path)], {"T1": 2}, 3, (0.0,), "template", spacing_mm=1.0, scaling=0.0)
     volume, brain = train_weights._registered(people, 1), template()
     assert volume.grid == MNI_GRID or not volume.grid.compare(MNI_GRID, "template")
     assert volume.mask is not None
