@@ -185,7 +185,7 @@ class Strega(ContextDetector):
         default_threshold=THRESHOLD,
         preset="native",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=1.3,
+        seconds_per_megavoxel=2.0,
         bytes_per_voxel=60.0,
         presets="Paper and published code disagree. paper: hard classes, maps 64-128-256, 256 latents, residual connections and batch "
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
