@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.words = list(sys.argv[1:] if argv is None else argv)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        return handler(arguments)
+        code = handler(arguments)
+        # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
+        sys.stdout.flush()
+        return code
     except BrainUADError as error:
         sys.stderr.write(f"brain-uad: {error}\n")
         return error.exit_code

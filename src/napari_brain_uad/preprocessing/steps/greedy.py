@@ -145,7 +145,7 @@ def _write(path: Path, data: NDArray[np.float32], grid: Grid) -> None:
 def _run(words: Sequence[str], folder: Path, rounds: int, progress: Progress) -> None:
     """Run greedy in a folder with a command line of bare file names (it splits at spaces); its log tells how far it is."""
     log = folder / "log"
-    command = [sys.executable, "-c", _CHILD, " ".join(words)]
+    command = [sys.executable, "-u", "-c", _CHILD, " ".join(words)]
     with log.open("wb") as said, subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT) as process:
         try:
             while process.poll() is None:
