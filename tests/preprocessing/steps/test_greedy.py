@@ -75,6 +75,7 @@ def test_an_affine_alignment_is_found_again(fixed: Volume, alike: bool, off_mm: 
     points = brain_points(fixed)
     off = np.linalg.norm(points @ (found - MATRIX)[:3, :3].T + (found - MATRIX)[:3, 3], axis=1)
     assert off.mean() < off_mm
+    np.testing.assert_array_equal(greedy_affine(fixed, moving, start, alike, Progress()), found)
 
 
 @needs_greedy
@@ -83,6 +84,7 @@ def test_a_deformation_is_found_again_and_undone(fixed: Volume, deformed: Volume
     told: list[float] = []
     progress = Progress(lambda fraction, _message: told.append(fraction))
     warp = greedy_warp(fixed, deformed, MATRIX, alike, progress)
+    np.testing.assert_array_equal(greedy_warp(fixed, deformed, MATRIX, alike, Progress()).forward.steps, warp.forward.steps)
     points = brain_points(fixed)
     before, after = displacement(points), displacement(points) - warp.forward.at(points)
     assert np.median(np.linalg.norm(after, axis=1)) < left * np.median(np.linalg.norm(before, axis=1))

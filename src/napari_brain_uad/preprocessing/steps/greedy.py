@@ -78,7 +78,7 @@ def greedy_affine(fixed: Volume, moving: Volume, start: NDArray[np.float64], ali
     """
     with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
         folder = Path(name)
-        given = _given(folder, fixed, moving, start)
+        given = _given(folder, fixed, moving, start, alike)
         np.savetxt(folder / "start.mat", start)
         rounds = "x".join(map(str, _AFFINE_ROUNDS))
         words = [given, f"-a -dof 12 -m {_ALIKE if alike else _UNLIKE} -n {rounds} -ia start.mat -o affine.mat"]
@@ -108,7 +108,7 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
     """
     with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
         folder = Path(name)
-        given = _given(folder, fixed, moving, matrix)
+        given = _given(folder, fixed, moving, matrix, alike)
         np.savetxt(folder / "affine.mat", matrix)
         rounds = "x".join(map(str, _WARP_ROUNDS))
         words = [given, f"-it affine.mat -m {_ALIKE if alike else _UNLIKE} -n {rounds} {_SMOOTHING} -o warp.nii.gz"]
@@ -127,7 +127,7 @@ def _around(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     return np.asarray(distance_transform_edt(~mask, sampling=grid.spacing) <= _MARGIN_MM)
 
 
-def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> str:
+def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alike: bool) -> str:
     """Write the images; the words that name them. Only what `moving` shows is looked at."""
     region = _around(_brain(fixed), fixed.grid)
     places = fixed.grid.to_world(np.argwhere(region)) @ matrix[:3, :3].T + matrix[:3, 3]
@@ -135,7 +135,8 @@ def _given(folder: Path, fixed: Volume, moving: Volume, matrix: NDArray[np.float
     _write(folder / "fixed.nii", fixed.data, fixed.grid)
     _write(folder / "moving.nii", clipped(moving).data, moving.grid)
     _write(folder / "region.nii", region.astype(np.float32), fixed.grid)
-    return "-d 3 -float -threads 2 -i fixed.nii moving.nii -gm region.nii"
+    # Without a seed greedy looks at other points in every run; threads add the counts of mutual information up in any order.
+    return f"-d 3 -float -seed 1 -threads {2 if alike else 1} -i fixed.nii moving.nii -gm region.nii"
 
 
 def _write(path: Path, data: NDArray[np.float32], grid: Grid) -> None:
