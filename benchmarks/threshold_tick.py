@@ -7,9 +7,9 @@ costs the same in all of them and is most of a tick. What it consists of is prin
 with every repaint of a canvas), letters, colour bar and the rest of a canvas without layers, and each layer's slice, whose every pixel on
 the canvas is shaded. Measured in a window of 1366 x 768 with five layers: with an NVIDIA H200 (16 cores) a tick takes 12 to 16 ms, the
 mask assigned afresh 31 to 40 (ratio 0.39; 0.34 with line and figures); with Mesa's llvmpipe on the same machine 13 and 39 (0.34); on two
-cores 31 and 55 (0.56), as painting, the same in both, is then most of it: of 36 ms of CPU time 10 were Qt's, 6 the canvas without layers
-and 20 the five layers (scan and heatmap 5 to 6 each, ground truth and regions 3 to 4, boxes below 1). Only a part of the canvas is never
-painted: vispy does not say who asked for a repaint, so that what else changed could be left out.
+cores 24 to 26 and 45 to 50 (0.52 to 0.54), as painting, the same in both, is then all of it: of its CPU time (36 ms in one run) 10 were
+Qt's, 6 the canvas without layers and 20 the five layers (scan and heatmap 5 to 6 each, ground truth and regions 3 to 4, boxes below 1).
+Only a part of the canvas is never painted: vispy does not say who asked for a repaint, so that what else changed could be left out.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -97,7 +98,7 @@ def train_one(name: str, recipe: dict[str, Any], maps: list[Path], out: Path, de
     meta |= {"sequences": recipe["sequences"], "training": training.as_dict(), "scans": train.seen()}
     save_checkpoint(out / name, method=found.INFO.id, params=detector.params.as_dict(), state=halved(detector.state()), meta=meta)
     seconds = meta["seconds"] + more.get("finder", {}).get("seconds", 0.0)
-    write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds, 1)}))
+    write_json(out / f"{name}.card.json", card(recipe, {"steps": training.steps, "seconds": round(seconds, 1)}, device=device))
 
 
 def with_finder(
@@ -112,14 +113,14 @@ def with_finder(
     found: State | None = None
     done: list[dict[str, Any]] = []
     for number, stage in enumerate(own["stages"]):
-        training, seed = Strega.Training.from_dict(stage["training"]), own["seed"] + number
+        training, seed = Strega.Training.from_dict(stage), own["seed"] + number
         folder = out / f"{name}-finder-training-{number + 1}"
         folder.mkdir(parents=True, exist_ok=True)
         session = TrainingSession(folder, resume=True, device=device, report=partial(tell, f"{name}, finder"))
-        task, source = detector.finder_task(stage["roughness"], found), ArraySource(stacks, unseen, seed)
+        task, source = detector.finder_task(found), ArraySource(stacks, unseen, seed)
         # A stage begins with the weights as they would be written.
         found = halved(run_training(task, source, training=training, seed=seed, session=session, progress=Progress()))
-        done.append({"seed": seed, "training": training.as_dict(), "roughness": stage["roughness"], "seconds": seconds_of(folder)})
+        done.append({"seed": seed, "training": training.as_dict(), "seconds": seconds_of(folder)})
     assert found is not None
     states = ((RESTORER, restorer.state()), (FINDER, found))
     detector.load_state({f"{part}{key}": array for part, state in states for key, array in state.items()})
@@ -186,7 +187,7 @@ def _corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.array([[one[0] for one in shown], [one[-1] for one in shown]], dtype=np.float64)
 
 
-def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPACING_MM) -> dict[str, Any]:
+def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPACING_MM, device: str = "cpu") -> dict[str, Any]:
     """What is said of a model before it is measured."""
     data = DATA.format(contrasts=_counted(recipe["contrasts"]), spacing=f"{spacing_mm:g}")
     notes = "Trained by tools/train_weights.py with the settings in tools/weights.json."
@@ -194,8 +195,8 @@ def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPA
         own = recipe["finder"]
         counts = {contrast: count * len(own["scans"]) for contrast, count in own["contrasts"].items()}
         data += f"; the network that finds painted-over regions: {_counted(counts)} of them at {own['simulation']['spacing_mm']:g} mm"
-        stages = " and ".join(f"{stage['training']['steps']} steps" for stage in own["stages"])
-        notes += f" The network that finds painted-over regions: {stages}, seed {own['seed']}; its time is in the sum."
+        stages = " and ".join(f"{stage['steps']} steps" for stage in own["stages"])
+        notes += f" The network that finds painted-over regions: {stages}, seeds from {own['seed']}; its time is in the sum."
     return {
         "title": recipe["title"],
         "sequences": recipe["sequences"],
@@ -203,9 +204,17 @@ def card(recipe: dict[str, Any], done: dict[str, float], spacing_mm: float = SPA
         "licences": LICENCES,
         "seed": recipe["seed"],
         **done,
-        "machine": "One CPU core (x86-64, AVX-512 with bfloat16)",
+        "machine": machine_of(device),
         "notes": notes,
     }
+
+
+def machine_of(device: str) -> str:
+    """What a card says of the machine."""
+    import torch
+
+    graphics = {"cuda": torch.cuda.get_device_name, "mps": lambda: "Apple GPU"}
+    return graphics[device]() if device in graphics else f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
 def _counted(contrasts: dict[str, int]) -> str:

@@ -126,7 +126,9 @@ def test_head_scored_as_it_is_is_warned_about(tmp_path: Path, capsys: pytest.Cap
     assert "whole head" in err
 
 
-def test_closed_pipe_is_no_error(scan: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     done = subprocess.run(
         f"{sys.executable} -m napari_brain_uad.cli methods --json | head -c 1", shell=True, capture_output=True, text=True, check=False
     )

@@ -40,7 +40,7 @@ def test_shipped_models_have_the_settings_of_their_recipes(recipes: dict[str, di
         assert found.Params.from_dict(made.params) == found.Params.from_dict(recipe["params"]), model.id  # type: ignore[arg-type]
         assert made.meta["steps"] == recipe["training"]["steps"], model.id  # type: ignore[index]
         stages = recipe.get("finder", {}).get("stages", [])  # type: ignore[attr-defined]
-        settings = [found.Training.from_dict(stage["training"]).as_dict() for stage in stages]  # type: ignore[union-attr]
+        settings = [found.Training.from_dict(stage).as_dict() for stage in stages]  # type: ignore[union-attr]
         assert [stage["training"] for stage in made.meta.get("finder", {}).get("stages", [])] == settings
 
 
@@ -65,7 +65,7 @@ def test_the_second_network_is_trained_in_stages(tmp_path: Path) -> None:
     alone = Strega(Strega.Params.from_dict(params | {"regions": False}))
     people = train_weights.simulated(maps[:1], {"T1": 1}, 3, (0.0,), "template")
     alone.fit(people, seed=3, training=Strega.Training.from_dict({"steps": 1, "batch_size": 4}))
-    stage = {"roughness": 0.5, "training": {"steps": 2, "batch_size": 4, "warmup_steps": 0, "schedule": "constant"}}
+    stage = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "schedule": "constant"}
     scan = {"pose": "template", "rim_mm": 1.0}
     finder = {"contrasts": {"T1": 1}, "simulation": {"spacing_mm": 2.0}, "scans": [scan], "seed": 5, "stages": [stage, stage]}
     recipe = {"params": params, "finder": finder}

@@ -13,11 +13,11 @@ from ..core.detector import State
 from ..preprocessing.tissue_scale import BRIGHTEST, DARKEST, WHITE
 from ..training.draws import Draw
 from ._nets.finder import Finder
-from ._painting import as_scanned, paint_regions
+from ._painting import NOISE, as_scanned, paint_regions
 from ._tissue_variation import vary_tissue
 
-_NOISE, _ROUGH_NOISE = 0.3, 0.15
-"""Noise of a slice at most, in distances between tissues, and what roughness adds: on T2 white and grey matter lie close together."""
+_ROUGH_NOISE = 0.15
+"""What roughness adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
 
 
 class FinderTask:
@@ -62,7 +62,7 @@ class FinderTask:
     def painted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with regions painted over them, as they would be scanned, and where those regions are."""
         painted, where = paint_regions(vary_tissue(batch, draw, self.roughness), draw)
-        return as_scanned(painted, draw, DARKEST, BRIGHTEST, _NOISE + self.roughness * _ROUGH_NOISE), where
+        return as_scanned(painted, draw, DARKEST, BRIGHTEST, NOISE + self.roughness * _ROUGH_NOISE), where
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""

@@ -14,7 +14,7 @@ from ..training.draws import Draw
 _MOST_PATCHES = 6
 _SMALL, _LARGE, _LARGE_SHARE = (3.0, 15.0), (14.0, 52.0), 0.35
 """Axes of the painted ellipses in pixels: of the size of MS lesions, and of tumours."""
-_NOISE, _LARGEST_SHIFT = 0.3, 0.3
+NOISE, _LARGEST_SHIFT = 0.3, 0.3
 _SHIFT_PIXELS, _RELIEF_PIXELS, _GRAIN_PIXELS = 24.0, 7.0, 4.0
 _ROUGHEST, _SHARPEST, _SOFTEST = 0.35, 0.02, 0.25
 """Of a patch's edge: how far it moves in and out, and over which part of the radius it fades."""
@@ -31,7 +31,7 @@ _WHITE_REGIONS = 0.35
 """Share of the regions that cover white matter alone, as most lesions of MS do."""
 
 
-def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: float = WHITE, most_noise: float = _NOISE) -> torch.Tensor:
+def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: float = WHITE, most_noise: float = NOISE) -> torch.Tensor:
     """More or less blur, noise of up to 0.3 of the distance between two tissues and a smooth shift of up to 0.3, within the brain.
 
     The shift stands for what is left of a bias field.

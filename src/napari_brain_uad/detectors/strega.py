@@ -229,11 +229,11 @@ class Strega(ContextDetector):
         finder = self.finder_task() if p.regions else None
         return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror, finder=finder)
 
-    def finder_task(self, roughness: float | None = None, start: State | None = None) -> FinderTask:
-        """What the second network minimises when it is trained by itself, on `stacks`; see `FinderTask`."""
+    def finder_task(self, start: State | None = None) -> FinderTask:
+        """What the second network minimises when it is trained by itself, on `stacks`, from `start` on if that is given."""
         from ._finder_task import FinderTask
 
-        return FinderTask(_NEIGHBOURS, self.params.finder_counts, self.params.roughness if roughness is None else roughness, start)
+        return FinderTask(_NEIGHBOURS, self.params.finder_counts, self.params.roughness, start)
 
     def stacks(self, volumes: Sequence[Volume], progress: Progress | None = None) -> Stacks:
         """Slices of tissue with their neighbours, of those that show enough brain: what both networks are trained on."""

@@ -61,10 +61,9 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         margin = 0.01 * (edges[-1] - edges[0])
         self.setXRange(edges[0] - margin, edges[-1] + margin, padding=0)
         highest = float(np.log10(max(others.max(), truth.max(), 9) + 1.0))
-        top = 1.08 * highest
-        if top > np.ceil(highest):
-            top = 1.08 * float(np.ceil(highest))  # room for the label of the power of ten above
-        self.setYRange(0, top, padding=0)
+        above = float(np.ceil(highest))
+        # Room for the label of the power of ten above, where that is shown.
+        self.setYRange(0, 1.08 * (above if above < 1.08 * highest else highest), padding=0)
         self.line.setBounds((edges[0] - margin, edges[-1] + margin))
 
     def set_threshold(self, value: float) -> None:

@@ -123,6 +123,7 @@ def test_without_the_program_it_says_what_to_install(fixed: Volume, deformed: Vo
 
 
 def test_a_failing_program_is_told_with_its_last_words(fixed: Volume, deformed: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setattr(greedy, "_CHILD", "import sys; print('reading'); sys.exit('no memory for images')")
     with pytest.raises(InputError, match="greedy failed: no memory for images"):
         greedy_warp(fixed, deformed, MATRIX, True, Progress())
