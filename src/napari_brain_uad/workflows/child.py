@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import IO, Any
 
 from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError, ModelError
 from ..core.progress import Progress
+from ..io.folders import temporary_file
 
 _SAID_SECONDS = 0.2
 """A child says how far it is at most this often, unless it has something new to say."""
@@ -30,11 +30,11 @@ def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], 
     Returns
     -------
     child, errors
-        The process, and the file its standard error goes to; see `last_words`.
+        The process, and the file its standard error goes to, which the reader closes; see `why_died`.
     """
     # On a busy machine, threads that spin while they wait keep those they wait for from running: steps a hundred times as long.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
+    errors = temporary_file()
     child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,

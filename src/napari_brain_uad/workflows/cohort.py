@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -18,6 +17,7 @@ from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
 from ..evaluation.significance import Interval, bootstrap_mean, permutation_test
+from ..io.folders import temporary_folder
 from ..postprocessing.ranking import Counts
 from .compare import Comparison, compare
 from .compare_table import Row
@@ -209,8 +209,8 @@ def evaluate_cohort(
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as folder:
-        gathered = _Gathered(_Waiting(Path(folder)) if with_pooled else None)
+    with temporary_folder() as folder:
+        gathered = _Gathered(_Waiting(folder) if with_pooled else None)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
             try:

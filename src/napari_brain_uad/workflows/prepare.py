@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
+from ..core.provenance import versions
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
 from ..io.displacement import write_displacements
@@ -209,7 +210,7 @@ def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
         "matrix_to_scan_mm": prepared.matrix.tolist(),
         "pipeline": list(prepared.record),
         "findings": [finding.as_dict() for finding in prepared.volume.findings],
-        "versions": disk.versions(),
+        "versions": versions(),
     }
 
 
@@ -276,6 +277,8 @@ def prepare_many(
     if jobs <= 1 or len(tasks) <= 1:
         parts = [progress.part(n / len(tasks), (n + 1) / len(tasks)) for n in range(len(tasks))]
         return [_prepare_one(task, part) for task, part in zip(tasks, parts, strict=True)]
+    if use_cache:
+        disk.try_out()
     # Fresh processes: forked ones would inherit the threads of ITK and torch in unknown states.
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_share_cores, initargs=(jobs,)) as pool:
         running = {pool.submit(_prepare_one, task): number for number, task in enumerate(tasks)}
