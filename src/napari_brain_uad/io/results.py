@@ -87,13 +87,17 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
     Raises
     ------
     InputError
-        If the folder cannot be made or written or its disk has too little room, or results of another input lie there.
+        If the folder cannot be made or written or its disk has too little room, two runs have one name, or results of another input lie
+        there.
     """
     folder = Path(folder)
+    _check_names(runs)
     missing = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
     try:
         probe(folder)
         room = shutil.disk_usage(folder).free
+        if not overwrite:
+            _check_inputs(folder, runs)
     except OSError as error:
         raise not_written(folder / "The results", error) from error
     finally:
@@ -103,8 +107,6 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
     if room < need_bytes:
         why = f"the disk of {folder} has {room / 1e6:.0f} MB left, they need some {need_bytes / 1e6:.0f} MB"
         raise InputError("The results cannot be written", why=why, fix="Free some space or choose another folder")
-    if not overwrite:
-        _check_inputs(folder, runs)
 
 
 @contextmanager
@@ -131,6 +133,7 @@ def written_whole(folder: Path | str, runs: Sequence[Run], *, overwrite: bool = 
         If the folder cannot be made or written, or results of another input lie there.
     """
     folder = Path(folder)
+    _check_names(runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
@@ -182,6 +185,14 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
 
 
+def _check_names(runs: Sequence[Run]) -> None:
+    names = [run.name for run in runs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        why = "one would replace the other"
+        raise InputError(f"Two of the results would be called {twice}", why=why, fix="Give the files of scans and models different names")
+
+
 def _check_inputs(folder: Path, runs: Sequence[Run]) -> None:
     for run in runs:
         there = _input_there(folder, run)
@@ -205,13 +216,22 @@ def _input_there(folder: Path, run: Run) -> tuple[str, str] | None:
         found = given.get("sha256") or given.get("file_sha256") or content.get("input_sha256")
         if isinstance(found, str):
             return str(given.get("name") or run.input_name), found
-    return ("an unknown input", "") if _earlier(folder, run) else None
+    return ("an unknown input", "") if _names(folder, run) else None
 
 
-def _earlier(folder: Path, run: Run) -> list[str]:
+def _names(folder: Path, run: Run) -> list[str]:
+    """The files in a folder that have names of a run."""
+    return sorted(one.name for one in folder.iterdir() if run.owns(one.name) and one.is_file()) if folder.is_dir() else []
+
+
+def _earlier(folder: Path, run: Run, new: Sequence[str]) -> list[str]:
     """Names of the files that an earlier run of that name left, its manifest first."""
-    names = sorted(one.name for one in folder.iterdir() if run.owns(one.name) and one.is_file()) if folder.is_dir() else []
-    return [run.manifest, *names] if (folder / run.manifest).is_file() else names
+    names = _names(folder, run)
+    if (folder / run.manifest).is_file():
+        listed = _json(folder / run.manifest).get("files")
+        return [run.manifest, *(name for name in names if name in new or (isinstance(listed, dict) and name in listed))]
+    # Without a manifest only its record tells a run from files that happen to have such names.
+    return names if run.record in names else [name for name in names if name in new]
 
 
 def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> None:
@@ -224,13 +244,14 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
     if unknown:
         raise ValueError(f"no run is said to write {unknown}")
     with _alone(folder):
-        if not overwrite:
-            _check_inputs(folder, runs)
-        earlier = [_earlier(folder, run) for run in runs]
-        remove = sorted({name for one in earlier for name in one}, key=lambda name: (not any(name == run.manifest for run in runs), name))
-        write_json(stage / _JOURNAL, {"remove": remove, "place": [*names, *(run.manifest for run in runs)]})
         for other in _hidden(folder, _READY):
             _complete(other)
+        if not overwrite:
+            _check_inputs(folder, runs)
+        manifests = [run.manifest for run in runs]
+        earlier = {name for run in runs for name in _earlier(folder, run, names)}
+        remove = sorted(earlier, key=lambda name: (name not in manifests, name))
+        write_json(stage / _JOURNAL, {"remove": remove, "place": [*names, *manifests]})
         ready = stage.with_suffix(_READY)
         stage.rename(ready)
         flush_folder(folder)
@@ -275,7 +296,7 @@ def _hidden(folder: Path, ending: str) -> list[Path]:
 def _noted(ready: Path, what: str) -> list[str]:
     """Names of files in the journal of a hidden folder; nothing that would lead out of the folder."""
     names = _json(ready / _JOURNAL).get(what)
-    return [name for name in names if isinstance(name, str) and Path(name).name == name] if isinstance(names, list) else []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and not name.startswith(".")] if isinstance(names, list) else []
 
 
 def _json(path: Path) -> dict[str, Any]:

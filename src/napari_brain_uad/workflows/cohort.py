@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -18,6 +20,7 @@ from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
 from ..evaluation.significance import Interval, bootstrap_mean, permutation_test
 from ..io.folders import temporary_folder
+from ..io.streams import is_file
 from ..postprocessing.ranking import Counts
 from .compare import Comparison, compare
 from .compare_table import Row
@@ -90,6 +93,8 @@ class Cohort:
     failures : tuple of CaseFailure
     threshold : str
         The rule that all masks follow, in words.
+    cases_sha256 : str
+        See `cases_sha256`.
     """
 
     methods: tuple[str, ...]
@@ -97,6 +102,7 @@ class Cohort:
     pooled: dict[str, Pooled]
     failures: tuple[CaseFailure, ...]
     threshold: str
+    cases_sha256: str = ""
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -133,6 +139,19 @@ class Cohort:
 
 def _key(row: CohortRow) -> str:
     return f"{row.case} {row.sequence or ''}".strip()
+
+
+def cases_sha256(cases: Sequence[Case]) -> str:
+    """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth))] for case in cases]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _file(given: MaskInput | Volume) -> list[str | int]:
+    if not isinstance(given, str | Path):
+        return []
+    path = Path(given)
+    return [path.name, path.stat().st_size if is_file(path) else 0]
 
 
 def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
@@ -220,7 +239,7 @@ def evaluate_cohort(
             except BrainUADError as error:
                 gathered.fail(case, error)
         progress.update(0.95, "Pooling")
-        cohort = gathered.cohort()
+        cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..core.volume import Volume
@@ -50,16 +49,7 @@ def check_comparison_output(
 def _runs(volume: Volume, specs: Sequence[MethodSpec], maps: bool) -> list[Run]:
     """The table's run first, then one for each method's maps: those files are the ones that ``brain-uad detect`` writes."""
     runs = [run_of(volume, output_stem(volume.name, "comparison"), [output_stem(volume.name, ending) for ending in _TABLE.values()])]
-    if not maps:
-        return runs
-    by_name: dict[str, MethodSpec] = {}
-    for spec in specs:
-        runs.append(detection_run(volume, spec.stem))
-        other = by_name.setdefault(runs[-1].name, spec)
-        if other is not spec:
-            why = "their results would have the same file names"
-            raise InputError(f"{other} and {spec} cannot be compared at once", why=why, fix="Give the models' files different names")
-    return runs
+    return [*runs, *(detection_run(volume, spec.stem) for spec in specs)] if maps else runs
 
 
 def save_comparison(
