@@ -19,7 +19,7 @@ from .models import add_models
 from .options import add_overwrite, add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import progress_bar, say
+from .terminal import notices, progress_bar, say
 from .train import add_train
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.words = list(sys.argv[1:] if argv is None else argv)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        with notices():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,22 @@ from ..core.progress import Progress
 def say(text: str) -> None:
     """One line (or more) on standard output."""
     sys.stdout.write(f"{text}\n")
+
+
+class _Notices(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"brain-uad: {record.levelname.lower()}: {record.getMessage()}.\n")
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Within it, what the library says besides its results, like a cache that cannot be written, goes to standard error."""
+    handler, library = _Notices(logging.WARNING), logging.getLogger("napari_brain_uad")
+    library.addHandler(handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
 
 
 @contextmanager

@@ -296,7 +296,8 @@ def _hidden(folder: Path, ending: str) -> list[Path]:
 def _noted(ready: Path, what: str) -> list[str]:
     """Names of files in the journal of a hidden folder; nothing that would lead out of the folder."""
     names = _json(ready / _JOURNAL).get(what)
-    return [name for name in names if isinstance(name, str) and Path(name).name == name and not name.startswith(".")] if isinstance(names, list) else []
+    plain = [name for name in names if isinstance(name, str) and Path(name).name == name] if isinstance(names, list) else []
+    return [name for name in plain if not name.startswith(".")]
 
 
 def _json(path: Path) -> dict[str, Any]:
