@@ -82,8 +82,8 @@ def save_comparison(
     Returns
     -------
     dict of str to Path
-        "csv", "table" (JSON), "montage"; with `maps` "agreement", and "map:SPEC", "mask:SPEC", "brainmask:SPEC",
-        "provenance:SPEC" of each method.
+        "csv", "table" (JSON), "montage", "manifest"; with `maps` "agreement", and "map:SPEC", "mask:SPEC", "brainmask:SPEC",
+        "provenance:SPEC", "manifest:SPEC" of each method.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def save_comparison(
             progress.update(0.2 + 0.8 * number / len(comparison.runs), f"Writing the map of {run.title}")
             files |= _write_run(comparison, run, folder / named.name)
     progress.update(1.0, "Saved")
-    return {key: Path(out) / path.name for key, path in files.items()}
+    manifests = dict(zip(["manifest", *(f"manifest:{run.title}" for run in comparison.runs)], runs, strict=False))
+    return {key: Path(out) / path.name for key, path in files.items()} | {key: Path(out) / run.manifest for key, run in manifests.items()}
 
 
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:

@@ -67,7 +67,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics".
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", with a ground truth "metrics", and "manifest".
 
     Raises
     ------
@@ -81,7 +81,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         _write(detection, files, progress)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / path.name for kind, path in files.items()}
+    return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
 
 
 def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:
