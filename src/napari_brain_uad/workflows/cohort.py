@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -26,6 +27,8 @@ from .compare import Comparison, compare
 from .compare_table import Row
 from .load import MaskInput, load
 from .method_spec import MethodSpec, parse_specs
+
+_LOG = logging.getLogger(__name__)
 
 SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions")
 """The columns whose means are given."""
@@ -260,8 +263,13 @@ class _Gathered:
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
         self._rows += _rows(case, comparison)
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
-        if self._waiting is not None:
-            self._waiting.add(comparison)
+        try:
+            if self._waiting is not None:
+                self._waiting.add(comparison)
+        except OSError as error:
+            self._waiting = None
+            why = error.strerror or str(error)
+            _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
 
     def fail(self, case: Case, error: BrainUADError) -> None:
         self._error = self._error or error
