@@ -5,7 +5,6 @@ It runs in a process of its own, which takes files and can be ended at any momen
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.volume import Grid, Volume
 from ...io.displacement import read_displacements
+from ...io.processes import guarded
 from ..field_of_view import field_of_view
 from ..geometry import resample_mask
 from ..registration import clipped
@@ -147,13 +147,10 @@ def _run(words: Sequence[str], folder: Path, rounds: int, progress: Progress) ->
     """Run greedy in a folder with a command line of bare file names (it splits at spaces); its log tells how far it is."""
     log = folder / "log"
     command = [sys.executable, "-u", "-c", _CHILD, " ".join(words)]
-    with log.open("wb") as said, subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT) as process:
-        try:
-            while process.poll() is None:
-                progress.update(min(log.read_bytes().count(b" Iter ") / rounds, 1.0))
-                time.sleep(_LOOK_SECONDS)
-        finally:
-            process.kill()
+    with log.open("wb") as said, guarded(command, output=said, cwd=folder) as process:
+        while process.poll() is None:
+            progress.update(min(log.read_bytes().count(b" Iter ") / rounds, 1.0))
+            time.sleep(_LOOK_SECONDS)
     if process.returncode == _MISSING:
         fix = "pip install 'napari-brain-uad[greedy]', or register with simpleitk and without deformation"
         raise InputError("greedy is not installed", why="there is no package picsl-greedy", fix=fix)
