@@ -20,6 +20,14 @@ _PATIENCE = 3.5
 _KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal came while nothing could be cancelled.
+
+    A type of its own: CPython takes note of a plain KeyboardInterrupt that passes through `exec` (of a dataclass, say, while a module is
+    imported), and then ends with SIGINT's code whatever `main` returns.
+    """
+
+
 class Interruption:
     """What signals do while a command runs: the first cancels its `Progress`, a second one ends it where it stands.
 
@@ -47,7 +55,7 @@ class Interruption:
 
     @contextmanager
     def cancelling(self, progress: Progress) -> Iterator[None]:
-        """Within it a signal cancels `progress`; outside of any, it raises KeyboardInterrupt.
+        """Within it a signal cancels `progress`; outside of any, it raises `Interrupted`.
 
         Raises
         ------
@@ -88,7 +96,7 @@ class Interruption:
         self.received = self.received or number
         self._taken += 1
         if self._progress is None or self._taken > 1:
-            raise KeyboardInterrupt
+            raise Interrupted
         self._progress.cancel()
 
     def _watch(self, signals: socket.socket) -> None:
