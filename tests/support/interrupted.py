@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 
 _MARK = "BRAIN_UAD_TEST_RUN"
+"""An environment variable; it is inherited by whatever a command starts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
     said = child.communicate(timeout=60)[1]
     seconds = time.monotonic() - start
     deadline = time.monotonic() + 5.0
-    while (survivors := _running(mark)) and time.monotonic() < deadline:
+    while (survivors := running(mark)) and time.monotonic() < deadline:
         time.sleep(0.1)
     for pid in survivors:
         os.kill(pid, signal.SIGKILL)
@@ -76,8 +77,8 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
     return Left(child.returncode, seconds, said, tuple(survivors.values()), tuple(broken))
 
 
-def _running(mark: str) -> dict[int, str]:
-    """Processes with the mark in their environment; it is inherited by whatever a command starts."""
+def running(mark: str) -> dict[int, str]:
+    """Processes that were started with the mark in their environment: their command lines by number."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

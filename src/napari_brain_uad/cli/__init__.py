@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BrainUADError, Cancelled
+from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
+from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from .compare import add_compare
 from .datasets import add_datasets
@@ -26,6 +27,9 @@ from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import progress_bar, say
 from .train import add_train
+
+_QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+"""Any of them will do."""
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
@@ -167,6 +171,9 @@ def _methods(arguments: argparse.Namespace) -> int:
         say(f"{card.id:12} {card.name} [{card.family}]")
         say(f"{'':12} {card.summary}")
         say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
+        absent = missing(*method_class(card.id).REQUIRES)
+        if absent:
+            say(f"{'':12} Cannot run here: {not_installed(*absent)}. Install it: {install_command(*absent)}")
         say(f"{'':12} Paper: {card.paper}\n")
     say("`brain-uad methods --json` prints every setting with its unit, range and default.")
     return 0
@@ -174,7 +181,8 @@ def _methods(arguments: argparse.Namespace) -> int:
 
 def _method_record(found: Any) -> dict[str, Any]:
     training = [] if found.Training is None else _settings_record(found.Training)
-    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training}
+    absent = list(missing(*found.REQUIRES))
+    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training, "not_installed": absent}
 
 
 def _settings_record(kind: Any) -> list[dict[str, Any]]:
@@ -238,11 +246,20 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
         say(NOTICE)
 
 
+def _require_window() -> None:
+    what = "The window cannot be opened"
+    require("napari", what_for=what)
+    if len(missing(*_QT)) == len(_QT):
+        raise InputError(what, why=not_installed(_QT[0]), fix=f"Install it: {install_command('napari')}")
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
+    if arguments.window or arguments.screenshot:
+        _require_window()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 

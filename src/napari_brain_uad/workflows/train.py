@@ -7,12 +7,12 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import BrainUADError, InputError
+from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import versions
@@ -164,10 +164,8 @@ def prepared_detector(
     if not found.INFO.trainable:
         raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
     settings = training_params(method, training)
-    missing = [name for name in ("torch", "lightning_fabric") if settings is not None and find_spec(name) is None]
-    if missing:
-        fix = 'Install them: pip install "napari-brain-uad[learn]"'
-        raise InputError(f"{method} cannot be trained here", why=f"{' and '.join(missing)} is not installed", fix=fix)
+    if settings is not None:
+        require("torch", "lightning_fabric", what_for=f"{method} cannot be trained here")
     given = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = found(found.Params.from_dict(given))
     used = resolve_device(device, found.INFO.devices)
