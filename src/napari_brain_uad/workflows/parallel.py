@@ -9,13 +9,14 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
@@ -89,15 +90,17 @@ class _Worker:
     def __init__(self, cores: int) -> None:
         self.line, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_serve, args=(theirs, cores), daemon=True)
+        if sys.platform != "win32":
+            # Otherwise it is started below by multiprocessing, which then lets Ctrl+C through again.
+            resource_tracker.ensure_running()
         with unreached_by_ctrl_c():
             self.process.start()
         theirs.close()  # with the last copy of it the line ends: that is how a death is noticed
         self.job: int | None = None
 
     def end(self) -> int:
-        """Close the line, which cancels what goes on; the exit code, once there is one."""
+        """End it at once, unless it has ended; its exit code."""
         self.line.close()
-        self.process.join(_GRACE + 1.0)
         self.process.kill()
         self.process.join()
         return self.process.exitcode or 0
@@ -144,6 +147,7 @@ class _Workers:
 
     def _replaced(self, worker: _Worker) -> BrainUADError:
         """A new process in place of one that died; why it did."""
+        worker.process.join(_GRACE)  # its line ends a moment before it does
         why, memory = why_ended(worker.end())
         fix = "Use fewer --jobs, or close other programs" if memory else "Try --jobs 1; if it happens again, report this"
         self._still_born = 0 if worker.job is not None else self._still_born + 1
@@ -154,7 +158,7 @@ class _Workers:
         return DeviceError("The process that worked on it stopped unexpectedly, twice", why=why, fix=fix)
 
     def close(self) -> None:
-        """End all; what they still do is cancelled."""
+        """Close all lines, which cancels what goes on; end the processes that this does not end."""
         for worker in self._workers:
             worker.line.close()
         deadline = time.monotonic() + _GRACE
