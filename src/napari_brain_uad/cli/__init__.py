@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BrainUADError
+from ..core.errors import BrainUADError, Cancelled, InputError
+from ..core.isolation import isolated
+from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
+from .interruption import interruption
 from .models import add_models
 from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
@@ -22,29 +28,56 @@ from .simulate import add_simulate
 from .terminal import progress_bar, say
 from .train import add_train
 
+_QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+"""Any of them will do."""
+
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
-    arguments = _parser().parse_args(argv)
-    arguments.words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with interruption.listening():
+            arguments = _parser().parse_args(argv)
+            arguments.words = list(sys.argv[1:] if argv is None else argv)
+            with _details(arguments.debug):
+                outcome = isolated(partial(_run, arguments))
+    except (Cancelled, KeyboardInterrupt):
+        outcome = Cancelled()
+    if not isinstance(outcome, BrainUADError):
+        return outcome
+    if interruption.received is not None:  # what else fails after a signal fails because of it
+        outcome = Cancelled()
+    sys.stderr.write(f"brain-uad: {outcome}\n")
+    return interruption.exit_code if isinstance(outcome, Cancelled) else outcome.exit_code
+
+
+def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
         code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
-    except BrainUADError as error:
-        sys.stderr.write(f"brain-uad: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("brain-uad: Cancelled.\n")
-        return 130
     except BrokenPipeError:
         # The reader (head, less) went away: nothing is wrong, and Python must not complain while it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+@contextmanager
+def _details(wanted: bool) -> Iterator[None]:
+    """With --debug, what the package logs (tracebacks of internal errors, for one) goes to standard error."""
+    log, handler = logging.getLogger(__package__.partition(".")[0]), logging.StreamHandler()
+    before = log.level
+    if wanted:
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     scans = (_add_detect, add_prepare, add_compare, add_evaluate)
     for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
         add(commands)
+    for one in commands.choices.values():
+        one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
     return parser
 
 
@@ -136,6 +171,9 @@ def _methods(arguments: argparse.Namespace) -> int:
         say(f"{card.id:12} {card.name} [{card.family}]")
         say(f"{'':12} {card.summary}")
         say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
+        absent = missing(*method_class(card.id).REQUIRES)
+        if absent:
+            say(f"{'':12} Cannot run here: {not_installed(*absent)}. Install it: {install_command(*absent)}")
         say(f"{'':12} Paper: {card.paper}\n")
     say("`brain-uad methods --json` prints every setting with its unit, range and default.")
     return 0
@@ -143,7 +181,8 @@ def _methods(arguments: argparse.Namespace) -> int:
 
 def _method_record(found: Any) -> dict[str, Any]:
     training = [] if found.Training is None else _settings_record(found.Training)
-    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training}
+    absent = list(missing(*found.REQUIRES))
+    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training, "not_installed": absent}
 
 
 def _settings_record(kind: Any) -> list[dict[str, Any]]:
@@ -207,11 +246,20 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
         say(NOTICE)
 
 
+def _require_window() -> None:
+    what = "The window cannot be opened"
+    require("napari", what_for=what)
+    if len(missing(*_QT)) == len(_QT):
+        raise InputError(what, why=not_installed(_QT[0]), fix=f"Install it: {install_command('napari')}")
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
+    if arguments.window or arguments.screenshot:
+        _require_window()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 

@@ -59,15 +59,14 @@ def _prepare(arguments: argparse.Namespace) -> int:
             settings=_settings(arguments.set),
             progress=progress,
         )
-    failed = 0
     for outcome in outcomes:
-        if outcome.error:
-            failed += 1
-            sys.stderr.write(f"brain-uad: {outcome.name}: {outcome.error}\n")
+        for error in outcome.errors:
+            sys.stderr.write(f"brain-uad: {outcome.name}: {error}\n")
         for path in outcome.files:
             sys.stdout.write(f"{path}\n")
-    sys.stdout.write(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}\n")
-    return InputError.exit_code if failed else 0
+    whole = sum(not outcome.errors for outcome in outcomes)
+    sys.stdout.write(f"{whole} of {len(outcomes)} prepared. {NOTICE}\n")
+    return InputError.exit_code if whole < len(outcomes) else 0
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     }
     params = SimulationParams.from_strings({**own, **assignments(arguments.set)})
     with progress_bar(arguments.quiet) as progress:
-        scans = simulate(
+        cohort = simulate(
             arguments.labelmaps,
             arguments.out,
             count=arguments.count,
@@ -67,6 +68,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
             lesion_masks=arguments.lesion_masks,
             progress=progress,
         )
-    say(f"{len(scans)} simulated scans written to {arguments.out}: {scans[0].name} to {scans[-1].name}")
+    for name, error in cohort.failures.items():
+        sys.stderr.write(f"brain-uad: {name}: {error}\n")
+    say(f"{len(cohort.scans)} simulated scans written to {arguments.out}: {cohort.scans[0].name} to {cohort.scans[-1].name}")
     say(NOTICE)
-    return 0
+    return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

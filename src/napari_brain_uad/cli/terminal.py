@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..core.progress import Progress
+from .interruption import interruption
 
 
 def say(text: str) -> None:
@@ -16,7 +17,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
+    """A progress bar on standard error, silent when quiet or when standard error is not a terminal; Ctrl+C cancels its progress."""
     from tqdm import tqdm
 
     form = "{desc:<42.42} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -27,4 +28,6 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
                 bar.set_description_str(message, refresh=False)
             bar.update(max(fraction - bar.n, 0.0))
 
-        yield Progress(listen)
+        progress = Progress(listen)
+        with interruption.cancelling(progress):
+            yield progress

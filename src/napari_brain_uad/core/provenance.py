@@ -6,10 +6,10 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NOTICE = "Research use only, not for diagnosis."
 
@@ -36,6 +36,8 @@ def versions() -> dict[str, str]:
 
 def array_sha256(array: NDArray[Any]) -> str:
     """SHA-256 of an array's type, shape and values, the same on every machine."""
+    import numpy as np  # here: the command line asks for nothing but the version, and shall answer at once
+
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
     digest.update(little.data)

@@ -18,6 +18,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
 
 from ..core.errors import InputError
+from ..core.optional import install_command, not_installed
 from .dicom_frames import READ_FAULTS, Frame, quiet
 from .dicom_stack import MAX_BYTES, Stack
 
@@ -117,11 +118,11 @@ def _check_decoder(path: Path, syntax: UID) -> None:
             path.name, why=f"its compression ({syntax.name[:60]}) cannot be decoded", fix="Export the series uncompressed"
         ) from None
     if not available:
-        package = "pylibjpeg-openjpeg" if syntax in JPEG2000TransferSyntaxes or "JPEG 2000" in syntax.name else "pylibjpeg-libjpeg"
+        module = "openjpeg" if syntax in JPEG2000TransferSyntaxes or "JPEG 2000" in syntax.name else "libjpeg"
         raise InputError(
             path.name,
-            why=f"it is compressed ({syntax.name}), and the package {package} that decodes it is not installed",
-            fix=f"Install it (pip install pylibjpeg {package}), or export the series uncompressed",
+            why=f"it is compressed ({syntax.name}), and its decoder {not_installed(module)}",
+            fix=f"Install it: {install_command(module)}; or export the series uncompressed",
         )
 
 

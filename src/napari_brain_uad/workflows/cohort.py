@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import BrainUADError, Cancelled, InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..datasets.registry import find_layout, layout
@@ -213,11 +215,8 @@ def evaluate_cohort(
         gathered = _Gathered(_Waiting(Path(folder)) if with_pooled else None)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
-            try:
-                gathered.add(case, _compared(case, specs, part, options))
-            except Cancelled:
-                raise
-            except BrainUADError as error:
+            error = isolated(partial(gathered.add, case, specs, part, options))
+            if error is not None:
                 gathered.fail(case, error)
         progress.update(0.95, "Pooling")
         cohort = gathered.cohort()
@@ -236,13 +235,16 @@ class _Gathered:
         self._titles: dict[str, None] = {}
         self._threshold = ""
 
-    def add(self, case: Case, comparison: Comparison) -> None:
-        self._threshold = comparison.mode.words
-        self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
-        self._rows += _rows(case, comparison)
-        self._titles |= dict.fromkeys(run.title for run in comparison.runs)
+    def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
+        """What the methods do on one scan, all of it or, when it fails, nothing."""
+        comparison = _compared(case, specs, progress, options)
+        rows = _rows(case, comparison)
         if self._waiting is not None:
             self._waiting.add(comparison)
+        self._threshold = comparison.mode.words
+        self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
+        self._rows += rows
+        self._titles |= dict.fromkeys(run.title for run in comparison.runs)
 
     def fail(self, case: Case, error: BrainUADError) -> None:
         self._error = self._error or error
@@ -283,8 +285,8 @@ class _Waiting:
 
     def add(self, comparison: Comparison) -> None:
         assert comparison.truth is not None
-        for run in comparison.runs:
-            own = BrainScores.of(run.result.score, comparison.truth, run.result.brain)
+        scores = [BrainScores.of(run.result.score, comparison.truth, run.result.brain) for run in comparison.runs]
+        for run, own in zip(comparison.runs, scores, strict=True):
             files = self._files.setdefault(run.title, [])
             files.append(self._folder / f"{list(self._files).index(run.title)}-{len(files)}.npz")
             np.savez(files[-1], score=own.score, truth=own.truth, missed=own.missed)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
-from ..core.errors import BrainUADError, Cancelled
+from ..core.errors import BrainUADError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.threshold import Threshold
 from ..core.volume import Volume
@@ -290,43 +292,37 @@ def _make_ready(
     specs: Sequence[MethodSpec], volume: Volume, mask: MaskInput | None, prepare_with: str, progress: Progress
 ) -> tuple[dict[MethodSpec, Ready], list[Failure]]:
     """What each method is given: the same thing, except where methods prepare a raw head differently."""
-    by_preset: dict[str, Ready] = {}
+    by_preset: dict[str, Ready | BrainUADError] = {}
     found: dict[MethodSpec, Ready] = {}
     failures = []
     same: Ready | None = None
     for spec in specs:
         preset_id = _preset_id(spec)
-        try:
-            if same is None and preset_id not in by_preset:
-                by_preset[preset_id] = make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress)
-                same = by_preset[preset_id] if by_preset[preset_id].prepared is None else None
-        except Cancelled:
-            raise
-        except BrainUADError as error:
-            failures.append(Failure(spec, error))
-            continue
-        found[spec] = same or by_preset[preset_id]
+        if same is None and preset_id not in by_preset:
+            ready = isolated(partial(make_ready, volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress))
+            by_preset[preset_id] = ready
+            same = ready if isinstance(ready, Ready) and ready.prepared is None else None
+        one = same or by_preset[preset_id]
+        if isinstance(one, Ready):
+            found[spec] = one
+        else:
+            failures.append(Failure(spec, one))
     if not found:
         raise failures[0].error
     return found, failures
 
 
-def _run_one(job: _Job, progress: Progress) -> MethodRun | BrainUADError:
-    """Score, threshold and evaluate one method; its error when it cannot."""
-    try:
-        scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
-        healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
-        amap = job.ready.bring_back(scored.map)
-        result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
-        evaluation = None
-        if job.truth is not None:
-            evaluation = evaluate_map(
-                result.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
-            )
-    except Cancelled:
-        raise
-    except BrainUADError as error:
-        return error
+def _run_one(job: _Job, progress: Progress) -> MethodRun:
+    """Score, threshold and evaluate one method."""
+    scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
+    healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
+    amap = job.ready.bring_back(scored.map)
+    result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
+    evaluation = None
+    if job.truth is not None:
+        evaluation = evaluate_map(
+            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
+        )
     return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy)
 
 

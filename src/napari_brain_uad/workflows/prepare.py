@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
@@ -25,6 +24,7 @@ from ..preprocessing.step import Reference, patient_order
 from ..preprocessing.warp import STEP_MM
 from .load import load
 from .names import output_folder, output_stem
+from .parallel import in_processes
 
 Scan = Volume | str | Path
 
@@ -93,6 +93,7 @@ def prepare_patient(
     *,
     use_cache: bool = True,
     on_step: Callable[[StepRun], None] | None = None,
+    failed: dict[str, BrainUADError] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Prepared]:
     """Bring all sequences of one patient to the same grid, aligned with each other.
@@ -101,6 +102,8 @@ def prepare_patient(
     ----------
     scans : mapping
         Sequence ("T1", "T1c", "T2", "FLAIR", "PD") to scan or file, each on a grid of its own.
+    failed : dict, optional
+        Takes the error of a sequence that cannot be aligned to the first one, and the others go on; without it the error is raised.
 
     Returns
     -------
@@ -123,10 +126,17 @@ def prepare_patient(
     reference: Reference | None = None
     for number, name in enumerate(order):
         part = progress.part(number / len(order), (number + 1) / len(order))
-        done[name] = prepare(volumes[name], preset_or_pipeline, reference=reference, use_cache=use_cache, on_step=on_step, progress=part)
-        if reference is None:
-            reference = as_reference(volumes[name], done[name])
-    return {name: done[name] for name in scans}
+        run = partial(prepare, volumes[name], preset_or_pipeline, use_cache=use_cache, on_step=on_step, progress=part)
+        one = isolated(partial(run, reference=reference))
+        part.check()
+        if isinstance(one, Prepared):
+            done[name] = one
+            reference = reference or as_reference(volumes[name], one)
+        elif failed is None or reference is None:
+            raise one
+        else:
+            failed[name] = one
+    return {name: done[name] for name in scans if name in done}
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
@@ -235,11 +245,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, or the error's sentence."""
+    """What became of one patient: the files written, and the sentences of what failed."""
 
     name: str
     files: tuple[Path, ...] = ()
-    error: str = ""
+    errors: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -273,36 +283,19 @@ def prepare_many(
     out = Path(out)
     pipeline = with_settings(preset(preset_id).pipeline, settings or {})
     tasks = [Task(one, preset_id, pipeline, out / one.name if len(patients) > 1 else out, use_cache, figures) for one in patients]
-    if jobs <= 1 or len(tasks) <= 1:
-        parts = [progress.part(n / len(tasks), (n + 1) / len(tasks)) for n in range(len(tasks))]
-        return [_prepare_one(task, part) for task, part in zip(tasks, parts, strict=True)]
-    # Fresh processes: forked ones would inherit the threads of ITK and torch in unknown states.
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_share_cores, initargs=(jobs,)) as pool:
-        running = {pool.submit(_prepare_one, task): number for number, task in enumerate(tasks)}
-        outcomes: dict[int, Outcome] = {}
-        try:
-            for finished in as_completed(running):
-                outcomes[running[finished]] = finished.result()
-                progress.update(len(outcomes) / len(tasks), f"{len(outcomes)} of {len(tasks)} patients")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [outcomes[number] for number in range(len(tasks))]
+    outcomes = in_processes(_prepare_one, tasks, jobs, progress)
+    return [
+        Outcome(task.patient.name, errors=(str(one),)) if isinstance(one, BrainUADError) else one
+        for task, one in zip(tasks, outcomes, strict=True)
+    ]
 
 
-def _share_cores(jobs: int) -> None:
-    """Each of several processes takes its share of the cores, or they would fight for them."""
-    share = str(max(1, (os.cpu_count() or 1) // jobs))
-    os.environ["OMP_NUM_THREADS"] = share
-
-
-def _prepare_one(task: Task, progress: Progress | None = None) -> Outcome:
-    try:
-        volumes = {name: load(path) for name, path in task.patient.scans.items()}
-        prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, progress=progress)
-        files = [save_prepared(prepared[name], volumes[name], task.out, task.name, figure=task.figures) for name in prepared]
-    except BrainUADError as error:
-        if progress is not None:
-            progress.check()
-        return Outcome(task.patient.name, error=str(error))
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()))
+def _prepare_one(task: Task, progress: Progress) -> Outcome:
+    """One patient; a sequence that fails is left out, unless it is the one that the others are aligned to."""
+    loaded = {name: isolated(partial(load, path)) for name, path in task.patient.scans.items()}
+    volumes = {name: volume for name, volume in loaded.items() if isinstance(volume, Volume)}
+    failed = {name: one for name, one in loaded.items() if isinstance(one, BrainUADError)}
+    prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, failed=failed, progress=progress) if volumes else {}
+    files = [save_prepared(one, volumes[name], task.out, task.name, figure=task.figures) for name, one in prepared.items()]
+    errors = tuple(f"{name}: {error}" for name, error in failed.items())
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors)

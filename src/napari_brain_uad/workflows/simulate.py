@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ class _Task:
     seed: int
     out: Path
     lesion_masks: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedCohort:
+    """The scans that were written, and why people who are missing failed."""
+
+    scans: tuple[Path, ...]
+    failures: Mapping[str, BrainUADError]
 
 
 def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -68,7 +76,7 @@ def simulate(
     jobs: int = 1,
     lesion_masks: Path | str | None = None,
     progress: Progress | None = None,
-) -> list[Path]:
+) -> SimulatedCohort:
     """Write a cohort of simulated people as NIfTI files.
 
     Parameters
@@ -94,14 +102,17 @@ def simulate(
 
     Returns
     -------
-    list of Path
-        The scans, ``sub-001_T1w.nii.gz`` and so on. Beside them lie ``sub-001_brainmask``, ``_tissue`` (classes 0 to 3), ``_truth`` when
-        there are lesions, and a JSON record of each scan. ``simulation.json``, which says what the folder holds, is written last.
+    SimulatedCohort
+        Its scans are ``sub-001_T1w.nii.gz`` and so on. Beside them lie ``sub-001_brainmask``, ``_tissue`` (classes 0 to 3), ``_truth`` when
+        there are lesions, and a JSON record of each scan. ``simulation.json``, which says what the folder holds, is written last. A
+        person who fails is in its `failures` and does not stop the others.
 
     Raises
     ------
     InputError
-        If a label map cannot be used, or the folder not be written.
+        If a setting cannot be used, or the folder not be written.
+    BrainUADError
+        The first failure, when nobody succeeds.
     Cancelled
         If the user stopped it.
     """
@@ -110,16 +121,14 @@ def simulate(
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
-    scans = _all_scans(in_processes(_write_person, tasks, jobs, progress))
-    write_json(tasks[0].out / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, scans))
-    return scans
-
-
-def _all_scans(written: list[list[Path] | BrainUADError]) -> list[Path]:
-    for result in written:
-        if isinstance(result, BrainUADError):
-            raise result
-    return [path for result in written if not isinstance(result, BrainUADError) for path in result]
+    written = in_processes(_write_person, tasks, jobs, progress)
+    failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
+    scans = [path for one in written if not isinstance(one, BrainUADError) for path in one]
+    if not scans:
+        raise next(iter(failed.values()))
+    cohort = SimulatedCohort(tuple(scans), failed)
+    write_json(tasks[0].out / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
+    return cohort
 
 
 def _tasks(
@@ -143,12 +152,8 @@ def _tasks(
     return [_Task(number, maps, sequences, params, seed, folder, masks) for number in range(count or len(maps))]
 
 
-def _write_person(task: _Task, progress: Progress) -> list[Path] | BrainUADError:
-    try:
-        return [_write_scan(task, sequence, progress) for sequence in task.sequences]
-    except BrainUADError as error:
-        progress.check()
-        return error
+def _write_person(task: _Task, progress: Progress) -> list[Path]:
+    return [_write_scan(task, sequence, progress) for sequence in task.sequences]
 
 
 def _write_scan(task: _Task, sequence: str, progress: Progress) -> Path:
@@ -194,7 +199,7 @@ def _scan_record(simulated: Simulated, sha256: str, task: _Task, params: Simulat
     }
 
 
-def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationParams, seed: int, scans: list[Path]) -> dict[str, Any]:
+def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationParams, seed: int, cohort: SimulatedCohort) -> dict[str, Any]:
     return {
         "simulated": True,
         "about": SIMULATED,
@@ -203,6 +208,7 @@ def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationPar
         "sequences": list(sequences),
         "seed": seed,
         "settings": {name: value for name, value in params.as_dict().items() if name != "sequence"},
-        "scans": [path.name for path in scans],
+        "scans": [path.name for path in cohort.scans],
+        "failures": {name: str(error) for name, error in cohort.failures.items()},
         "versions": versions(),
     }

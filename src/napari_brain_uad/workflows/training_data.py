@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import array_sha256
 from ..core.volume import Volume
@@ -122,14 +124,42 @@ class LazyVolumes(Sequence[Volume]):
     ----------
     makers : sequence of callable
         Each gives one volume.
+    names : sequence of str, optional
+        What to call them in `failures`; their numbers from 1 when empty.
+
+    Attributes
+    ----------
+    failures : dict of str to BrainUADError
+        The volumes that could not be made, by name. Going through all leaves them out; asking for one raises.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Volume]]) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = ()) -> None:
         self._makers = tuple(makers)
+        self._names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
         self._seen: dict[int, dict[str, str]] = {}
+        self.failures: dict[str, BrainUADError] = {}
 
     def __len__(self) -> int:
         return len(self._makers)
+
+    def __iter__(self) -> Iterator[Volume]:
+        """Every volume that can be made.
+
+        Raises
+        ------
+        BrainUADError
+            The first failure, when none can.
+        """
+        given = 0
+        for number, name in enumerate(self._names):
+            volume = isolated(partial(self.__getitem__, number))
+            if isinstance(volume, BrainUADError):
+                self.failures[name] = volume
+            else:
+                given += 1
+                yield volume
+        if self.failures and not given:
+            raise next(iter(self.failures.values()))
 
     @overload
     def __getitem__(self, number: int) -> Volume: ...
@@ -138,7 +168,7 @@ class LazyVolumes(Sequence[Volume]):
     def __getitem__(self, number: int | slice) -> Volume | LazyVolumes:
         """The volume with this number, loaded now."""
         if isinstance(number, slice):
-            return LazyVolumes(self._makers[number])
+            return LazyVolumes(self._makers[number], self._names[number])
         number = range(len(self))[number]
         volume = self._makers[number]()
         if number not in self._seen:
@@ -168,6 +198,11 @@ class OpenedData:
     validation: LazyVolumes
     words: str
     sequences: tuple[str, ...] = field(default=())
+
+    @property
+    def failures(self) -> dict[str, BrainUADError]:
+        """The scans that could not be read so far, by name."""
+        return {**self.train.failures, **self.validation.failures}
 
 
 def describe(data: TrainingData) -> DataSummary:
@@ -258,8 +293,10 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
 
     names = sorted({one.id for one in chosen})
     apart = _kept_apart(names, data.validation, data.seed)
-    train = LazyVolumes([maker(one) for one in chosen if one.id not in apart])
-    validation = LazyVolumes([maker(one) for one in chosen if one.id in apart])
+    train, validation = (
+        LazyVolumes([maker(one) for one in group], [f"{one.id} {one.session or ''}".strip() for one in group])
+        for group in ([one for one in chosen if (one.id in apart) == held_out] for held_out in (False, True))
+    )
     words = f"{len(train)} scans of {_name(data.path)}, {len(validation)} more for validation"
     return OpenedData(train, validation, words, () if sequence == "unknown" else (sequence,))
 
@@ -359,7 +396,7 @@ def _open_simulation(data: TrainingData) -> OpenedData:
     for group, count in zip(groups, (max(1, wanted - held_out), held_out), strict=True):
         people = Population(group, _simulation(data), data.seed) if group else None
         makers = [] if people is None else [lambda people=people, number=number: people[number].volume for number in range(count)]
-        opened.append(LazyVolumes(makers))
+        opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))]))
     sequence = data.sequence or "T1"
     words = f"{len(opened[0])} simulated {sequence} scans from {len(groups[0])} label maps, {len(opened[1])} more for validation"
     return OpenedData(opened[0], opened[1], words, () if sequence == "random" else (sequence,))

@@ -239,7 +239,7 @@ def test_without_the_decoder_the_package_is_named(series: Truth, tmp_path: Path,
         is_available = False
 
     monkeypatch.setattr(dicom_pixels, "get_decoder", lambda _syntax: Missing())
-    with pytest.raises(InputError, match=r"is not installed\. Install it \(pip install pylibjpeg"):
+    with pytest.raises(InputError, match=r"is not installed\. Install it: pip install .napari-brain-uad\[dicom\]"):
         read_series(tmp_path)
 
 
