@@ -22,7 +22,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_post_options, assignments, post_params
+from .options import add_overwrite, add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import progress_bar, say
@@ -158,6 +158,7 @@ def _add_demo(commands: Any) -> None:
 def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
     said = f" (default: {default})" if default else ""
     parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=f"folder for the results{said}")
+    add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -202,13 +203,15 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..workflows.detect import detect
     from ..workflows.load import load
-    from ..workflows.save import save_detection
+    from ..workflows.save import check_detection_output, save_detection
 
     params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     post = post_params(arguments, arguments.threshold)
+    scan = load(arguments.scan, index=arguments.volume)
+    check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
-            load(arguments.scan, index=arguments.volume),
+            scan,
             arguments.method,
             params=_assigned(params, arguments.set),
             mask=arguments.mask,
@@ -221,7 +224,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             progress=progress.part(0.0, 0.8),
         )
-        files = save_detection(detection, arguments.out, progress=progress.part(0.8, 1.0))
+        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))
     _report(detection, files)
     return 0
 
@@ -268,7 +271,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         say(f"\n{entry.title}")
         for method in demo_methods(entry):
             with progress_bar(arguments.quiet) as progress:
-                detection, files = demo_sample(entry, arguments.out / entry.id, method=method, progress=progress)
+                out = arguments.out / entry.id
+                detection, files = demo_sample(entry, out, method=method, overwrite=arguments.overwrite, progress=progress)
             _report(detection, files)
     if arguments.screenshot:
         from ..gui.contrib.demo import open_demo

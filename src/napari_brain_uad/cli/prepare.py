@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from .options import add_overwrite
 
 
 def add_prepare(commands: Any) -> None:
@@ -36,6 +37,7 @@ def add_prepare(commands: Any) -> None:
         "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
     parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
@@ -56,6 +58,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
+            overwrite=arguments.overwrite,
             settings=_settings(arguments.set),
             progress=progress,
         )
@@ -90,12 +93,18 @@ def _patients(given: Sequence[Path]) -> list[Any]:
         if path.is_file():
             found.append(Patient(_stem(path), {_sequence(path): path}))
             continue
-        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir())]
-        patients = [Patient(folder.name, scans) for folder in folders if (scans := _scans(folder))]
+        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir() and not _hidden(inner, path))]
+        # A folder inside is called by its way there: every subject of a study may have an "anat".
+        names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
+        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder))]
         if not patients:
             raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
         found += patients
     return found
+
+
+def _hidden(folder: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in folder.relative_to(root).parts)
 
 
 def _scans(folder: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
-from .options import assignments
+from .options import add_overwrite, assignments
 from .terminal import progress_bar, say
 
 
@@ -41,6 +41,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting; may be given several times")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="people at a time, some 1 GB of memory each (default: 1)")
+    add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_simulate)
 
@@ -66,6 +67,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             jobs=arguments.jobs,
             lesion_masks=arguments.lesion_masks,
+            overwrite=arguments.overwrite,
             progress=progress,
         )
     for name, error in cohort.failures.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,8 @@ from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
 from ..evaluation.significance import Interval, bootstrap_mean, permutation_test
+from ..io.folders import temporary_folder
+from ..io.streams import is_file
 from ..postprocessing.ranking import Counts
 from .compare import Comparison, compare
 from .compare_table import Row
@@ -92,6 +95,8 @@ class Cohort:
     failures : tuple of CaseFailure
     threshold : str
         The rule that all masks follow, in words.
+    cases_sha256 : str
+        See `cases_sha256`.
     """
 
     methods: tuple[str, ...]
@@ -99,6 +104,7 @@ class Cohort:
     pooled: dict[str, Pooled]
     failures: tuple[CaseFailure, ...]
     threshold: str
+    cases_sha256: str = ""
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -135,6 +141,19 @@ class Cohort:
 
 def _key(row: CohortRow) -> str:
     return f"{row.case} {row.sequence or ''}".strip()
+
+
+def cases_sha256(cases: Sequence[Case]) -> str:
+    """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth))] for case in cases]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _file(given: MaskInput | Volume) -> list[str | int]:
+    if not isinstance(given, str | Path):
+        return []
+    path = Path(given)
+    return [path.name, path.stat().st_size if is_file(path) else 0]
 
 
 def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
@@ -211,15 +230,15 @@ def evaluate_cohort(
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as folder:
-        gathered = _Gathered(_Waiting(Path(folder)) if with_pooled else None)
+    with temporary_folder() as folder:
+        gathered = _Gathered(_Waiting(folder) if with_pooled else None)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
             error = isolated(partial(gathered.add, case, specs, part, options))
             if error is not None:
                 gathered.fail(case, error)
         progress.update(0.95, "Pooling")
-        cohort = gathered.cohort()
+        cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
 

@@ -26,7 +26,7 @@ from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from .compare_command import compare_command
 from .compare_table import Row, table_row
 from .load import MaskInput, as_mask, load
-from .map_cache import ScoredMap, scored_volume
+from .map_cache import ScoredMap, scored_volume, try_out
 from .method_spec import MethodSpec, parse_specs
 from .parallel import in_processes
 from .ready import AUTO, Ready, make_ready
@@ -228,7 +228,7 @@ def compare(
     """
     rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
     given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
-    specs = tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
+    specs = specs_of(methods, models)
     return _compare(scan, specs, truth, mask, tuple(healthy) if rule.needs_healthy else (), given, jobs, progress or Progress())
 
 
@@ -248,6 +248,8 @@ def _compare(
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
     others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
     work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
+    if given.use_cache and jobs > 1:
+        try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
     runs = tuple(one for one in outcomes if isinstance(one, MethodRun))
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
@@ -277,6 +279,11 @@ def _healthy_ready(
     for preset_id in {_preset_id(spec) for spec in specs}:
         kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
     return {spec: kept[_preset_id(spec)] for spec in specs}
+
+
+def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
+    """The methods with their models; for the parameters see `compare`."""
+    return tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
 
 
 def _with_model(spec: MethodSpec, models: Mapping[str, str | Path]) -> MethodSpec:

@@ -13,7 +13,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,9 +30,11 @@ from ..core.isolation import isolated
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Grid, Source, Volume
+from ..io.entries import DamagedEntryError, read_entry, write_entry
+from ..io.folders import temporary_folder
 from ..io.processes import end_soon
 from .child import Voice, own_output, start_child, told_error, why_died
-from .map_cache import ScoredMap, scored_volume, store_map, stored_map
+from .map_cache import ScoredMap, as_entry, from_entry, scored_volume
 from .score import ParamsInput, load_detector
 
 _MODULE = "napari_brain_uad.workflows.scoring_process"
@@ -44,7 +45,7 @@ _GRACE = 1.0
 """Seconds that a cancelled job has to end by itself; then the process is ended."""
 _LAST_RESORT = 3.0
 """Seconds that the child has to end by itself when its parent is gone."""
-_SCAN, _MAP = "scan.npz", "map.npz"
+_SCAN, _MAP = "scan.npz", "map.entry"
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,15 @@ class ScoringProcess:
         BrainUADError
             As raised in the child; DeviceError if the child ends before it is done.
         """
-        with self._my_turn(progress), tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-            folder = Path(name)
+        with self._my_turn(progress), temporary_folder() as folder:
             _write_scan(folder / _SCAN, volume)
-            self._ask({"folder": name, "job": asdict(job)}, progress)
-            scored = stored_map(folder / _MAP, volume)
-        if scored is None:
-            raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix="Free disk space, and try again")
-        return scored
+            self._ask({"folder": str(folder), "job": asdict(job)}, progress)
+            try:
+                entry = read_entry(folder / _MAP, _MAP)
+            except (OSError, DamagedEntryError):
+                fix = "Free disk space, and try again"
+                raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix=fix) from None
+        return from_entry(entry, volume)
 
     def load(self, job: ScoringJob, progress: Progress) -> None:
         """Have the child load a model, to see whether it can; raises as `score.load_detector`."""
@@ -267,7 +269,7 @@ def _work(told: dict[str, Any], progress: Progress) -> None:
         return
     folder = Path(told["folder"])
     scored = scored_volume(_read_scan(folder / _SCAN), **asdict(job), progress=progress)
-    store_map(folder / _MAP, scored)
+    write_entry(folder / _MAP, _MAP, as_entry(scored))
 
 
 def _listen(stream: IO[str], events: IO[str], jobs: queue.SimpleQueue[tuple[dict[str, Any], Voice] | None]) -> None:
