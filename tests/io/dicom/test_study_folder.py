@@ -177,7 +177,7 @@ EXTRAS: dict[str, tuple[Adder, str]] = {
     "no spacing elsewhere": (_series(_set(PixelSpacing=None)), "no PixelSpacing"),
     "five directions elsewhere": (
         _series(_set(ImageOrientationPatient=["1", "0", "0", "0", "1"])),
-        "one of its files: its ImageOrientationPatient cannot be read",
+        "a series without a sound file: its ImageOrientationPatient cannot be read",
     ),
     "cut in the pixels": (lambda folder, rng: _cut(folder, rng, lambda raw: len(raw) - 40), "it is shorter than its image: cut off"),
     "cut after the UID": (lambda folder, rng: _cut(folder, rng, lambda raw: raw.index(b"ISO") if b"ISO" in raw else 900), "."),
