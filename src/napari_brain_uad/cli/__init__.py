@@ -236,7 +236,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
     for finding in detection.volume.findings:
-        if finding.level != "info" or finding.code == "prepared":
+        if finding.level != "info" or finding.code in ("prepared", "dicom-series", "dicom-no-image"):
             sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)

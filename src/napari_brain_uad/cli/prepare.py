@@ -84,21 +84,29 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
 
 def _patients(given: Sequence[Path]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
+    from ..io.streams import GET_LINKED, leads_nowhere
+    from ..io.walk import Missed, walk_folders
     from ..workflows.prepare import Patient
 
     found = []
     for path in given:
+        if leads_nowhere(path):
+            raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
         if not path.exists():
             raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
         if path.is_file():
             found.append(Patient(_stem(path), {_sequence(path): path}))
             continue
-        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir() and not _hidden(inner, path))]
+        missed = Missed()
+        folders = list(walk_folders(path, missed))
         # A folder inside is called by its way there: every subject of a study may have an "anat".
         names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
         patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder))]
+        lines = missed.words(path)
         if not patients:
-            raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
+            why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
+            raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
+        sys.stderr.writelines(f"brain-uad: warning: {path.name}: {line}. {GET_LINKED}.\n" for line in lines)
         found += patients
     return found
 
@@ -112,7 +120,8 @@ def _scans(folder: Path) -> dict[str, Path]:
     from ..io.nifti import guess_sequence
 
     scans: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")) or guess_sequence(path.name) is None:
             continue
         if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):

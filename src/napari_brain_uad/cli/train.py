@@ -74,6 +74,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
     from ..workflows.train import is_first_process, train
+    from ..workflows.training_data import describe
 
     found = method_class(arguments.method)
     if arguments.preset:
@@ -86,6 +87,9 @@ def _train(arguments: argparse.Namespace) -> int:
         return _estimate(arguments, data, params, training)
     if arguments.out is None:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
+    found_data = describe(data)
+    if found_data.count:
+        sys.stderr.writelines(f"brain-uad: note: {line}.\n" for line in found_data.problems)
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     failed: dict[str, BrainUADError] = {}

@@ -17,6 +17,7 @@ from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.volume import Volume
+from ..datasets.layout import missed_files
 from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
@@ -171,7 +172,7 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     Returns
     -------
     cases, left_out
-        `left_out` says in words which subjects have no such scan or no truth.
+        `left_out` says in words which subjects have no such scan or no truth, and what could not be looked at.
 
     Raises
     ------
@@ -190,6 +191,7 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
             left_out.append(f"{name}: no {wanted}")
         else:
             cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, None if wanted == "unknown" else wanted))
+    left_out += missed_files(root)
     if not cases:
         raise InputError(f"{root.name} holds nothing to evaluate", why="; ".join(left_out[:3]), fix="Give scans with ground truths")
     return tuple(cases), tuple(left_out)

@@ -15,6 +15,7 @@ from ..core.provenance import NOTICE, versions
 from ..io.atomic import write_json
 from ..io.nifti import SUFFIXES, write_labels, write_mask, write_volume
 from ..io.results import Run, check_output, written_whole
+from ..io.walk import files_in
 from ..simulation.params import SimulationParams
 from ..simulation.population import Population, Simulated
 from .parallel import in_processes
@@ -56,7 +57,7 @@ def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in map(Path, given):
         if path.is_dir():
-            inside = sorted(one for one in path.iterdir() if one.name.lower().endswith(SUFFIXES) and not one.name.startswith("."))
+            inside = files_in(path, SUFFIXES)
             if not inside:
                 raise InputError(f"No label map in {path.name}", why="there is no NIfTI or MGZ file in it", fix="Give another folder")
             found += inside

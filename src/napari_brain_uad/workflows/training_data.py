@@ -17,10 +17,11 @@ from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import array_sha256
 from ..core.volume import Volume
-from ..datasets.layout import Subject
+from ..datasets.layout import Subject, missed_files
 from ..datasets.registry import find_layout, layout
 from ..detectors.registry import method_class
 from ..io.nifti import SUFFIXES
+from ..io.walk import files_in
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..simulation.params import SEQUENCES, SimulationParams
 from ..simulation.population import Population
@@ -326,6 +327,7 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     ill = len(found) - len(healthy) - test
     left_out = [f"{_people(ill)} left out: they have lesions (a mask of them lies beside the scan)"] if ill else []
     left_out += [f"{_people(test)} left out: they are the data set's test set"] if test else []
+    left_out += missed_files(root)
     if not healthy:
         raise InputError(f"{_name(data.path)} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
     return healthy, tuple(left_out)
@@ -374,7 +376,7 @@ def _mask_of(subject: Subject, sequence: str) -> Path | None:
 
 def _label_maps(data: TrainingData) -> list[Path]:
     folder = Path(data.path)
-    found = [path for path in sorted(folder.glob("*")) if path.name.lower().endswith(SUFFIXES)] if data.path and folder.is_dir() else []
+    found = files_in(folder, SUFFIXES) if data.path and folder.is_dir() else []
     if not found:
         what = f"{_name(data.path)} holds no label map"
         raise InputError(what, why="simulated people are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
@@ -418,4 +420,4 @@ def _people(count: int) -> str:
 
 
 def _name(path: str) -> str:
-    return (Path(path).resolve().name or path) if path else "Nothing"
+    return (Path(path).absolute().name or path) if path else "Nothing"
