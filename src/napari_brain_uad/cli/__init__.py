@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from ..core.errors import BrainUADError
 from ..core.provenance import NOTICE, package_version
+from ..core.text import readable
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -19,7 +19,7 @@ from .models import add_models
 from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import progress_bar, say
+from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, written
 from .train import add_train
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
@@ -27,19 +27,22 @@ _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancell
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
-    arguments = _parser().parse_args(argv)
-    arguments.words = list(sys.argv[1:] if argv is None else argv)
-    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    set_up_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        refuse_empty(words)
+        arguments = _parser().parse_args(words)
+        arguments.words = words
+        handler: Callable[[argparse.Namespace], int] = arguments.handler
         code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
     except BrainUADError as error:
-        sys.stderr.write(f"brain-uad: {error}\n")
+        complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("brain-uad: Cancelled.\n")
+        complain("Cancelled.")
         return 130
     except BrokenPipeError:
         # The reader (head, less) went away: nothing is wrong, and Python must not complain while it closes standard output.
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="brain-uad", description=f"Unsupervised anomaly detection in brain MRI. {NOTICE}", epilog=_EXIT_CODES, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
@@ -130,7 +133,7 @@ def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
 
     if arguments.json:
-        say(json.dumps([_method_record(method_class(card.id)) for card in cards()], indent=2))
+        say_json([_method_record(method_class(card.id)) for card in cards()])
         return 0
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
@@ -195,11 +198,12 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 def _report(detection: Any, files: dict[str, Path]) -> None:
     for finding in detection.volume.findings:
         if finding.level != "info" or finding.code == "prepared":
-            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
+            complain(f"{finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}")
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
-    say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
-    say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
+    found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from .options import add_post_options, assignments, post_params
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say, written
 
 THRESHOLD_HELP = (
     "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
@@ -103,10 +102,10 @@ def _compare(arguments: argparse.Namespace) -> int:
             comparison, arguments.out, slices_mm=slices, scale=arguments.scale, maps=not arguments.no_maps, progress=progress.part(0.9, 1.0)
         )
     for failure in comparison.failures:
-        sys.stderr.write(f"brain-uad: {failure.spec}: {failure.error}\n")
+        complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
     say(f"Threshold: {comparison.mode.words}")
-    say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
+    say(written(arguments.out, files.values()))
     say(NOTICE)
     return comparison.failures[0].error.exit_code if comparison.failures else 0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.text import readable
+from .terminal import complain, progress_bar, say
 
 
 def add_prepare(commands: Any) -> None:
@@ -45,7 +46,6 @@ def add_prepare(commands: Any) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.prepare import prepare_many
-    from .terminal import progress_bar
 
     patients = _patients(arguments.scans)
     with progress_bar(arguments.quiet) as progress:
@@ -63,10 +63,10 @@ def _prepare(arguments: argparse.Namespace) -> int:
     for outcome in outcomes:
         if outcome.error:
             failed += 1
-            sys.stderr.write(f"brain-uad: {outcome.name}: {outcome.error}\n")
+            complain(f"{outcome.name}: {outcome.error}")
         for path in outcome.files:
-            sys.stdout.write(f"{path}\n")
-    sys.stdout.write(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}\n")
+            say(readable(str(path)))
+    say(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}")
     return InputError.exit_code if failed else 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import assignments
 from .terminal import progress_bar, say
 
@@ -67,6 +68,6 @@ def _simulate(arguments: argparse.Namespace) -> int:
             lesion_masks=arguments.lesion_masks,
             progress=progress,
         )
-    say(f"{len(scans)} simulated scans written to {arguments.out}: {scans[0].name} to {scans[-1].name}")
+    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
     return 0

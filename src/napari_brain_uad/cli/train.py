@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import assignments
 from .terminal import progress_bar, say
 
@@ -102,7 +103,7 @@ def _train(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if is_first_process(arguments.devices * arguments.nodes):
-        say(f"Model written to {arguments.out}")
+        say(f"Model written to {readable(str(arguments.out))}")
     return 0
 
 

@@ -7,7 +7,6 @@ is suspicious about a file is in ``Volume.findings``; what leaves its meaning op
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
+from .json_files import read_json
 from .nifti_checks import run_checks
 from .streams import Extent, is_file, read_extent, read_head
 
@@ -186,14 +186,15 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     parts: dict[str, Any] = {"map": {}, "method": {}, "input": {}}
     if not is_file(path):
         return parts
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path.name, why=f"it cannot be read ({error})", fix="Remove it, or copy it again") from error
+    content = read_json(path)
     record = parts | content if isinstance(content, dict) else {}
-    if not all(isinstance(record.get(key), dict) for key in parts) or not isinstance(record["map"].get("background", 0.0), int | float):
+    if not all(isinstance(record.get(key), dict) for key in parts) or not _is_score(record["map"].get("background", 0.0)):
         raise InputError(path.name, why="it is not the record of an anomaly map", fix="Remove it, or copy it again")
     return record
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= float(np.finfo(np.float32).max)
 
 
 def write_map(path: Path | str, amap: AnomalyMap) -> None:

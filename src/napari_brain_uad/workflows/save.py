@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from ..core.provenance import NOTICE
 from ..evaluation.figure import detection_figure
 from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
+from ..io.tables import table_text
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
 from .names import output_folder, output_stem
@@ -96,12 +95,7 @@ def regions_record(detection: Detection) -> dict[str, Any]:
 def regions_tsv(detection: Detection) -> str:
     """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
     rows = as_rows(detection.result.regions)
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(REGION_COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in REGION_COLUMNS])
-    return text.getvalue()
+    return table_text([REGION_COLUMNS, *([_cell(row[name]) for name in REGION_COLUMNS] for row in rows)], delimiter="\t")
 
 
 def _cell(value: Any) -> str:
