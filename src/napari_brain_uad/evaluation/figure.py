@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.extremes import FAR_SCORES, robust_range
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
 from ..postprocessing.pipeline import PostResult
@@ -124,7 +125,8 @@ def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDAr
     axes = figure.add_axes((0.775, 0.565, 0.21, 0.3))
     axes.tick_params(labelsize=8)
     if truth is None or not truth.any():
-        axes.hist(result.score[result.brain], bins=128, log=True, color="0.6")
+        scores = result.score[result.brain]
+        axes.hist(scores.clip(*robust_range(scores, FAR_SCORES)), bins=128, log=True, color="0.6")
         axes.set_ylim(bottom=0.8)
         axes.axvline(result.threshold.value, color=FLAGGED_COLOUR, linewidth=1.5)
         axes.set_title("Scores of the brain, and the threshold", fontsize=10)

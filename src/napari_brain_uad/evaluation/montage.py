@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import raise_errors
 from ..core.errors import InputError
+from ..core.extremes import apart
 from ..core.provenance import NOTICE
 from ..core.volume import Grid, Volume
 from .agreement import percentiles
@@ -125,7 +126,7 @@ def colour_scale(maps: Sequence[AnomalyMap], scale: str = "auto") -> tuple[Colou
     low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
     unit = units.pop()
     words = "Colours: the score, one scale for all methods"
-    return ColourScale(low, high if high > low else low + 1.0, unit, words), tuple(one.score for one in maps)
+    return ColourScale(*apart(low, high), unit, words), tuple(one.score for one in maps)
 
 
 def montage_figure(
