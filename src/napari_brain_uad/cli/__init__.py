@@ -19,7 +19,7 @@ from .models import add_models
 from .options import add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, written
+from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
@@ -196,9 +196,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
-    for finding in detection.volume.findings:
-        if finding.level != "info" or finding.code == "prepared":
-            complain(f"{finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}")
+    warn((*(finding for finding in detection.volume.findings if finding.code == "prepared"), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from .options import add_post_options, assignments, post_params
-from .terminal import complain, progress_bar, say, written
+from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
     "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
@@ -101,6 +101,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         files = save_comparison(
             comparison, arguments.out, slices_mm=slices, scale=arguments.scale, maps=not arguments.no_maps, progress=progress.part(0.9, 1.0)
         )
+    warn(comparison.warnings)
     for failure in comparison.failures:
         complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from .compare import add_method_list, add_run_options, run_options
-from .terminal import complain, progress_bar, say, say_json, written
+from .terminal import complain, progress_bar, say, say_json, warn, written
 
 
 def add_evaluate(commands: Any) -> None:
@@ -46,6 +46,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
     with progress_bar(arguments.quiet or arguments.json) as progress:
         evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
+    warn(evaluation.findings)
     if arguments.json:
         say_json(evaluation.as_dict())
     else:
@@ -69,7 +70,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     with progress_bar(arguments.quiet or arguments.json) as progress:
         cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
         files = save_cohort(cohort, arguments.out, command=command, left_out=left_out, progress=progress.part(0.95, 1.0))
-    for line in failure_lines(cohort):
+    for line in (*cohort.warnings, *failure_lines(cohort)):
         complain(line)
     if arguments.json:
         say_json(cohort_record(cohort, command=command, left_out=left_out))

@@ -64,6 +64,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
         if outcome.error:
             failed += 1
             complain(f"{outcome.name}: {outcome.error}")
+        for warning in outcome.warnings:
+            complain(f"{outcome.name}: warning: {warning}")
         for path in outcome.files:
             say(readable(str(path)))
     say(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..core.checks import Finding
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.text import readable, readable_lines
@@ -56,6 +57,12 @@ def complain(text: str) -> None:
 def written(folder: Path, files: Iterable[Path]) -> str:
     """The line that says where results are."""
     return readable(f"Written to {folder}: {', '.join(file.name for file in files)}")
+
+
+def warn(findings: Iterable[Finding]) -> None:
+    """What checks found, a line each on standard error."""
+    for finding in findings:
+        complain(f"{finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}")
 
 
 class Parser(argparse.ArgumentParser):

@@ -32,6 +32,12 @@ class Finding:
         object.__setattr__(self, "message", readable(self.message))
         object.__setattr__(self, "fix", readable(self.fix))
 
+    @property
+    def sentence(self) -> str:
+        """Message and fix as text that can be shown as it is."""
+        text = f"{self.message[:1].upper()}{self.message[1:]}."
+        return f"{text} {self.fix}." if self.fix else text
+
     def as_dict(self) -> dict[str, str]:
         """The finding as plain JSON data."""
         return {"code": self.code, "level": self.level, "message": self.message, "fix": self.fix}

@@ -25,6 +25,7 @@ from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .json_files import read_json
+from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .streams import Extent, is_file, read_extent, read_head
 
@@ -91,7 +92,7 @@ def read_volume(path: Path | str, *, index: int | None = None, name: str | None 
     ------
     InputError
         If the file is missing, cut off, damaged, not an image, too large, of 2 or more than 4 dimensions, of colour or complex
-        voxels, of unclear place or scale, or holds NaN or infinity; or if `index` is needed or out of range.
+        voxels, of unclear place or scale, or holds infinity or NaN inside the image; or if `index` is needed or out of range.
     """
     path = Path(path)
     stored, header, findings, sha256 = _read_stored(path, index)
@@ -290,19 +291,8 @@ def _intensities(stored: NDArray[Any], header: ImageHeader, name: str) -> tuple[
         else:
             for k in range(stored.shape[2]):
                 data[:, :, k] = stored[:, :, k].astype(np.float64) * slope + inter
-    lost = data.size - int(np.count_nonzero(np.isfinite(data)))
-    if lost:
-        raise _not_finite(name, stored, lost)
-    return data, _check_rounding(stored, slope)
-
-
-def _not_finite(name: str, stored: NDArray[Any], lost: int) -> InputError:
-    bad = int(np.count_nonzero(~np.isfinite(stored)))
-    if bad:
-        fix = "Set them to the background value and load the scan again"
-        return InputError(name, why=f"{bad:,} of {stored.size:,} voxels are NaN or infinite", fix=fix)
-    fix = "Rescale its intensities and save it again"
-    return InputError(name, why=f"{lost:,} of {stored.size:,} voxels are too large for float32 (3.4e38)", fix=fix)
+    filled = fill_background(name, data, stored)
+    return data, filled + _check_rounding(stored, slope)
 
 
 def _check_rounding(stored: NDArray[Any], slope: float) -> tuple[Finding, ...]:

@@ -136,8 +136,7 @@ def run_pipeline(
         If a step is not known or does not fit the scan; if the user stopped it.
     """
     progress = progress or Progress()
-    volume = without_extremes(volume)
-    steps = parse_pipeline(pipeline)
+    volume, steps = without_extremes(volume), parse_pipeline(pipeline)
     kept = _common(steps, earlier)
     recorded = [entry.get("outcome") for entry in pipeline]
     total = sum(step.SHARE for step in steps) or 1.0

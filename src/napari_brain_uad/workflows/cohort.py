@@ -90,6 +90,8 @@ class Cohort:
     failures : tuple of CaseFailure
     threshold : str
         The rule that all masks follow, in words.
+    warnings : tuple of str
+        What was found about scans and ground truths, in words.
     """
 
     methods: tuple[str, ...]
@@ -97,6 +99,7 @@ class Cohort:
     pooled: dict[str, Pooled]
     failures: tuple[CaseFailure, ...]
     threshold: str
+    warnings: tuple[str, ...] = ()
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -235,10 +238,12 @@ class _Gathered:
         self._error: BrainUADError | None = None
         self._titles: dict[str, None] = {}
         self._threshold = ""
+        self._warnings: list[str] = []
 
     def add(self, case: Case, comparison: Comparison) -> None:
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
+        self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
         self._rows += _rows(case, comparison)
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
         if self._waiting is not None:
@@ -252,7 +257,7 @@ class _Gathered:
         if not self._rows:
             raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
         pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
-        return Cohort(tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold)
+        return Cohort(tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold, tuple(self._warnings))
 
 
 def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:

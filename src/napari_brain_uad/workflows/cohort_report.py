@@ -100,6 +100,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
+        "warnings": list(cohort.warnings),
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),
@@ -177,9 +178,9 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         for row in cohort.rows
     ]
     parts += ["<h2>Every scan</h2>", _table(head, lines)]
-    missing = [*failure_lines(cohort), *record["left_out"]]
-    if missing:
-        parts += ["<h2>Not in the table</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in missing), "</ul>"]
+    for title, lines_said in (("To be looked at", cohort.warnings), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
+        if lines_said:
+            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
     parts.append("<h2>What the columns mean</h2><dl>")
     parts += [f"<dt>{html_text(column.title)}</dt><dd>{html_text(column.definition)}</dd>" for column in COLUMNS.values()]
     made = ", ".join(f"{name} {version}" for name, version in record["versions"].items())

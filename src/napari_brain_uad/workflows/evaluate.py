@@ -34,4 +34,5 @@ def evaluate(
     amap = map if isinstance(map, AnomalyMap) else read_map(Path(map))
     like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
     inside = None if mask is None else as_mask(mask, like, label="mask")
-    return evaluate_map(amap.score, as_mask(truth, like, label="ground truth"), amap.grid, mask=inside, progress=progress or Progress())
+    lesions = as_mask(truth, like, label="ground truth")
+    return evaluate_map(amap.score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())

@@ -235,11 +235,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, or the error's sentence."""
+    """What became of one patient: the files written, or the error's sentence; and what the checks found."""
 
     name: str
     files: tuple[Path, ...] = ()
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -305,4 +306,5 @@ def _prepare_one(task: Task, progress: Progress | None = None) -> Outcome:
         if progress is not None:
             progress.check()
         return Outcome(task.patient.name, error=str(error))
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()))
+    said = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), warnings=tuple(said))
