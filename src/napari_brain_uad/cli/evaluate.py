@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
+from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
@@ -66,7 +66,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence)
-    command = shlex.join(["brain-uad", *arguments.words])
+    command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
         files = save_cohort(cohort, arguments.out, command=command, left_out=left_out, progress=progress.part(0.95, 1.0))

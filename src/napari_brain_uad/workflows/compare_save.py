@@ -95,7 +95,7 @@ def _save_run(comparison: Comparison, run: MethodRun, folder: Path) -> dict[str,
     detection = Detection(
         comparison.volume, run.map, comparison.post, run.result, comparison.truth, run.evaluation, run.seconds, comparison.command
     )
-    write_json(files["provenance"], provenance_record(detection))
+    write_json(files["provenance"], provenance_record(detection, files))
     return {f"{key}:{run.title}": path for key, path in files.items()}
 
 

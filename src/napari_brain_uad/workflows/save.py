@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core import shell
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
+from ..detectors.registry import METHODS
 from ..evaluation.figure import detection_figure
 from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
@@ -31,7 +34,8 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics".
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics"; "truth" too
+        when it came from no file, so that the recorded command can be run again.
 
     Raises
     ------
@@ -61,7 +65,10 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
     write_mask(files["brainmask"], amap.mask, amap)
     write_json(files["regions"], regions_record(detection))
     write_text(files["regions_tsv"], regions_tsv(detection))
-    write_json(files["provenance"], provenance_record(detection))
+    if detection.truth is not None and is_unnamed(detection.command, "--truth"):
+        files["truth"] = stem.with_name(f"{stem.name}_truth.nii.gz")
+        write_mask(files["truth"], detection.truth, amap)
+    write_json(files["provenance"], provenance_record(detection, files))
     if detection.evaluation is not None:
         files["metrics"] = stem.with_name(f"{stem.name}_metrics.json")
         write_json(files["metrics"], detection.evaluation.as_dict())
@@ -106,12 +113,38 @@ def _cell(value: Any) -> str:
     return "n/a" if value is None else str(value)
 
 
+def is_unnamed(command: str, option: str) -> bool:
+    """Whether a command has a word in capitals where a file belongs: a mask that came from no file."""
+    words = shell.split(command)
+    return option in words[:-1] and words[words.index(option) + 1] == option[2:].upper()
+
+
+def recorded_command(command: str, files: Mapping[str, Path]) -> str:
+    """A command as outputs hold it: without folders, and with the masks that were saved where they came from no file."""
+    words = shell.split(command)
+    for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
+        if key in files and is_unnamed(command, option):
+            words[words.index(option) + 1] = shell.file_word(files[key].name)
+    return without_folders(shell.join(words))
+
+
 def without_folders(command: str) -> str:
-    """Folder names may tell who the patient is; outputs name files only."""
-    return shlex.join(Path(word).name if Path(word).parent.name else word for word in shlex.split(command))
+    """Folder names may tell who the patient is; outputs name files only: the command is to be run where they lie."""
+    return shell.join(_without_folder(word) for word in shell.split(command))
 
 
-def provenance_record(detection: Detection) -> dict[str, Any]:
+def _without_folder(word: str) -> str:
+    head, slash, _ = word.partition("/")
+    if not slash:
+        return word
+    # A model's file comes behind its method, as in vae:folder/model.safetensors.
+    method = re.match(r"([\w-]+)(@[^/]*)?[:=]", head)
+    prefix = method.group() if method is not None and method.group(1) in METHODS else ""
+    name = Path(word.removeprefix(prefix)).name
+    return prefix + name if prefix else shell.file_word(name)
+
+
+def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[str, Any]:
     """How the outputs were made. Only `created` and `seconds` differ between two runs of the same command."""
     return {
         "notice": NOTICE,
@@ -123,7 +156,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
-        "command": without_folders(detection.command),
+        "command": recorded_command(detection.command, files),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
     }
