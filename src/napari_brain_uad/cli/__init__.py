@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
+from ..core.text import readable
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -25,31 +25,43 @@ from .models import add_models
 from .options import add_overwrite, add_post_options, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import progress_bar, say
+from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 """Any of them will do."""
+
+_TOLD = ("prepared", "dicom-series", "dicom-no-image")
+"""Findings that are no warnings and are told all the same."""
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
+    set_up_streams()
     try:
         with interruption.listening():
-            arguments = _parser().parse_args(argv)
-            arguments.words = list(sys.argv[1:] if argv is None else argv)
-            with _details(arguments.debug):
-                outcome = isolated(partial(_run, arguments))
+            outcome = _outcome(list(sys.argv[1:] if argv is None else argv))
     except (Cancelled, KeyboardInterrupt):
         outcome = Cancelled()
     if not isinstance(outcome, BrainUADError):
         return outcome
     if interruption.received is not None:  # what else fails after a signal fails because of it
         outcome = Cancelled()
-    sys.stderr.write(f"brain-uad: {outcome}\n")
+    complain(str(outcome))
     return interruption.exit_code if isinstance(outcome, Cancelled) else outcome.exit_code
+
+
+def _outcome(words: list[str]) -> int | BrainUADError:
+    try:
+        refuse_empty(words)
+    except InputError as error:
+        return error
+    arguments = _parser().parse_args(words)
+    arguments.words = words
+    with _details(arguments.debug):
+        return isolated(partial(_run, arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -81,7 +93,7 @@ def _details(wanted: bool) -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="brain-uad", description=f"Unsupervised anomaly detection in brain MRI. {NOTICE}", epilog=_EXIT_CODES, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
@@ -166,7 +178,7 @@ def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
 
     if arguments.json:
-        say(json.dumps([_method_record(method_class(card.id)) for card in cards()], indent=2))
+        say_json([_method_record(method_class(card.id)) for card in cards()])
         return 0
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
@@ -235,13 +247,12 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
-    for finding in detection.volume.findings:
-        if finding.level != "info" or finding.code in ("prepared", "dicom-series", "dicom-no-image"):
-            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
+    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
-    say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
-    say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
+    found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())
     else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from ..core.text import readable
+from .terminal import say, say_json
 
 
 def add_datasets(commands: Any) -> None:
@@ -35,8 +36,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
     if arguments.json:
         folder = root if root.is_dir() else root.parent
         about = {"layout": found.id, "name": found.name, "note": found.note, "missed": missed_files(root)}
-        record = {**about, "subjects": [one.as_dict(folder) for one in subjects]}
-        sys.stdout.write(f"{json.dumps(record, indent=2)}\n")
+        say_json({**about, "subjects": [one.as_dict(folder) for one in subjects]})
         return 0
     lines = [f"{found.name} ({found.id}): {len({one.id for one in subjects})} subjects, {len(subjects)} sessions"]
     sequences = Counter(sequence for one in subjects for sequence in one.sequences)
@@ -56,5 +56,5 @@ def _datasets(arguments: argparse.Namespace) -> int:
     lines += [f"Missed: {line}" for line in missed_files(root)]
     if found.note:
         lines.append(f"Note: {found.note}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(readable(line) for line in lines))
     return 0

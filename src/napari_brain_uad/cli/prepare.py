@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import add_overwrite
+from .terminal import complain, progress_bar, say
 
 
 def add_prepare(commands: Any) -> None:
@@ -47,7 +48,6 @@ def add_prepare(commands: Any) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.prepare import prepare_many
-    from .terminal import progress_bar
 
     patients = _patients(arguments.scans)
     with progress_bar(arguments.quiet) as progress:
@@ -64,11 +64,13 @@ def _prepare(arguments: argparse.Namespace) -> int:
         )
     for outcome in outcomes:
         for error in outcome.errors:
-            sys.stderr.write(f"brain-uad: {outcome.name}: {error}\n")
+            complain(f"{outcome.name}: {error}")
+        for warning in outcome.warnings:
+            complain(f"{outcome.name}: warning: {warning}")
         for path in outcome.files:
-            sys.stdout.write(f"{path}\n")
+            say(readable(str(path)))
     whole = sum(not outcome.errors for outcome in outcomes)
-    sys.stdout.write(f"{whole} of {len(outcomes)} prepared. {NOTICE}\n")
+    say(f"{whole} of {len(outcomes)} prepared. {NOTICE}")
     return InputError.exit_code if whole < len(outcomes) else 0
 
 
@@ -106,13 +108,10 @@ def _patients(given: Sequence[Path]) -> list[Any]:
         if not patients:
             why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
             raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
-        sys.stderr.writelines(f"brain-uad: warning: {path.name}: {line}. {GET_LINKED}.\n" for line in lines)
+        for line in lines:
+            complain(f"warning: {path.name}: {line}. {GET_LINKED}.")
         found += patients
     return found
-
-
-def _hidden(folder: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in folder.relative_to(root).parts)
 
 
 def _scans(folder: Path) -> dict[str, Path]:

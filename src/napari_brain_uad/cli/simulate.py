@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import add_overwrite, assignments
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say
 
 
 def add_simulate(commands: Any) -> None:
@@ -71,7 +71,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     for name, error in cohort.failures.items():
-        sys.stderr.write(f"brain-uad: {name}: {error}\n")
-    say(f"{len(cohort.scans)} simulated scans written to {arguments.out}: {cohort.scans[0].name} to {cohort.scans[-1].name}")
+        complain(f"{name}: {error}")
+    scans = cohort.scans
+    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
     return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .interruption import interruption
 from .options import assignments
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from ..training.session import TrainingUpdate
@@ -111,8 +112,8 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     if is_first_process(arguments.devices * arguments.nodes):
         for name, error in failed.items():
-            sys.stderr.write(f"brain-uad: left out {name}: {error}\n")
-        say(f"Model written to {arguments.out}")
+            complain(f"left out {name}: {error}")
+        say(f"Model written to {readable(str(arguments.out))}")
     return next(iter(failed.values())).exit_code if failed else 0
 
 

@@ -98,6 +98,8 @@ class Cohort:
         The rule that all masks follow, in words.
     cases_sha256 : str
         See `cases_sha256`.
+    warnings : tuple of str
+        What was found about scans and ground truths, in words.
     """
 
     methods: tuple[str, ...]
@@ -106,6 +108,7 @@ class Cohort:
     failures: tuple[CaseFailure, ...]
     threshold: str
     cases_sha256: str = ""
+    warnings: tuple[str, ...] = ()
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -255,6 +258,7 @@ class _Gathered:
         self._error: BrainUADError | None = None
         self._titles: dict[str, None] = {}
         self._threshold = ""
+        self._warnings: list[str] = []
 
     def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
@@ -264,6 +268,7 @@ class _Gathered:
             self._waiting.add(comparison)
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
+        self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
         self._rows += rows
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
 
@@ -275,7 +280,9 @@ class _Gathered:
         if not self._rows:
             raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
         pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
-        return Cohort(tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold)
+        return Cohort(
+            tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold, warnings=tuple(self._warnings)
+        )
 
 
 def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:

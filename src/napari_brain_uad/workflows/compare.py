@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.checks import Finding
 from ..core.errors import BrainUADError
 from ..core.isolation import isolated
 from ..core.progress import Progress
@@ -106,6 +107,12 @@ class Comparison:
     post: PostParams
     mode: ThresholdMode
     command: str = ""
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user has to know about scan and ground truth, each once."""
+        found = [*self.volume.findings, *(one for run in self.runs if run.evaluation is not None for one in run.evaluation.findings)]
+        return tuple(dict.fromkeys(finding for finding in found if finding.level != "info"))
 
     def table(self) -> tuple[Row, ...]:
         """One row a method that gave a map; see `compare_table.Row`."""
@@ -327,8 +334,9 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
     evaluation = None
     if job.truth is not None:
+        part = progress.part(0.7, 1.0)
         evaluation = evaluate_map(
-            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
+            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part
         )
     return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy)
 

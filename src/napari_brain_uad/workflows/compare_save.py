@@ -138,6 +138,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "postprocessing": comparison.post.as_dict(),
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
         "rows": [row.as_dict() for row in rows],
+        "findings": [finding.as_dict() for finding in comparison.warnings],
         "failures": {str(failure.spec): str(failure.error) for failure in comparison.failures},
         "command": without_folders(comparison.command),
         "versions": versions(),

@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.volume import Volume
 from ..io.dicom import is_dicom_path, read_series
 from ..io.nifti import read_mask, read_volume
+from .names import given_file
 
 
 def load(path: str | Path, *, index: int | None = None) -> Volume:
@@ -33,6 +34,7 @@ def load(path: str | Path, *, index: int | None = None) -> Volume:
     InputError
         If the file is missing, damaged, or not one 3-D image.
     """
+    path = given_file(path, "scan")
     return read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
 
 
@@ -57,7 +59,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     InputError
         If it cannot be read, or lies on another grid.
     """
-    return read_mask(Path(path), like, label=label)
+    return read_mask(Path(given_file(path, label)), like, label=label)
 
 
 MaskInput = NDArray[np.bool_] | str | Path

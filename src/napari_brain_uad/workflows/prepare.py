@@ -288,11 +288,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, and the sentences of what failed."""
+    """What became of one patient: the files written, the sentences of what failed, and what the checks found."""
 
     name: str
     files: tuple[Path, ...] = ()
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -363,11 +364,13 @@ def _prepare_one(task: Task, progress: Progress) -> Outcome:
     volumes = {name: volume for name, volume in loaded.items() if isinstance(volume, Volume)}
     failed = {name: one for name, one in loaded.items() if isinstance(one, BrainUADError)}
     files: list[dict[str, Path]] = []
+    found: dict[str, None] = {}
     if volumes:
         runs = [_run_of(volume, task.name) for volume in volumes.values()]
         check_output(task.out, runs, overwrite=task.overwrite, need_bytes=sum(volume.data.size for volume in volumes.values()))
         prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, failed=failed, progress=progress)
         sequences = [(one, volumes[name]) for name, one in prepared.items()]
         files = save_patient(sequences, task.out, task.name, figure=task.figures, overwrite=task.overwrite)
+        found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
     errors = tuple(f"{name}: {error}" for name, error in failed.items())
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors)
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BrainUADError, InputError
+from ..core.extremes import robust_range
 from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import array_sha256
@@ -408,7 +409,7 @@ def _picture(volume: Volume) -> NDArray[np.float32]:
     """A slice through the middle of what is not background."""
     shown = np.flatnonzero((volume.data > volume.data.mean()).any(axis=(0, 1)))
     middle = int(shown[len(shown) // 2]) if len(shown) else volume.data.shape[2] // 2
-    image = volume.data[:, ::-1, middle].T
+    image = np.clip(volume.data[:, ::-1, middle].T, *robust_range(volume.data))
     stride = -(-max(image.shape) // _PICTURE)
     image = image[::stride, ::stride]
     low, high = np.percentile(image, (0.5, 99.5))

@@ -187,6 +187,8 @@ class CompareDock(CompareLayout):
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
+        for finding in rest.comparison.warnings:
+            self.messages.show_finding(finding)
         if rest.comparison.failures:
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)

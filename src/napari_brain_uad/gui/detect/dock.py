@@ -169,9 +169,8 @@ class DetectDock(FileDrop):
         self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
         self.outcome.show()
-        for finding in detection.volume.findings:
-            if finding.level == "warning":
-                self.messages.show_finding(finding)
+        for finding in detection.warnings:
+            self.messages.show_finding(finding)
 
     def _stop_showing(self) -> None:
         if self._showing is not None:
