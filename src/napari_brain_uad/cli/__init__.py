@@ -16,7 +16,7 @@ from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .models import add_models
-from .options import add_post_options, assignments, post_params
+from .options import add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import progress_bar, say
@@ -75,6 +75,7 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument(
@@ -169,7 +170,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     post = post_params(arguments, arguments.threshold)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
-            load(arguments.scan, index=arguments.volume),
+            load(arguments.scan, index=arguments.volume, sequence=arguments.sequence),
             arguments.method,
             params=_assigned(params, arguments.set),
             mask=arguments.mask,
@@ -199,6 +200,7 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
+    say(f"Sequence: {detection.volume.sequence_words}")
     say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())

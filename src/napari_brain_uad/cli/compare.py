@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from .options import add_post_options, assignments, post_params
+from .options import add_post_options, add_sequence, assignments, post_params
 from .terminal import progress_bar, say
 
 THRESHOLD_HELP = (
@@ -31,6 +31,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     add_method_list(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument("--slices", default="", metavar="MM,MM", help="heights (z in mm) of the montage's slices (default: by the truth)")
@@ -97,7 +98,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     slices = _millimetres(arguments.slices)
     with progress_bar(arguments.quiet) as progress:
-        scan = load(arguments.scan, index=arguments.volume)
+        scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
         comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **run_options(arguments))
         files = save_comparison(
             comparison, arguments.out, slices_mm=slices, scale=arguments.scale, maps=not arguments.no_maps, progress=progress.part(0.9, 1.0)
@@ -105,6 +106,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     for failure in comparison.failures:
         sys.stderr.write(f"brain-uad: {failure.spec}: {failure.error}\n")
     say(rows_text(comparison.table()))
+    say(f"Sequence: {comparison.volume.sequence_words}")
     say(f"Threshold: {comparison.mode.words}")
     say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
     say(NOTICE)

@@ -14,6 +14,9 @@ from ..io.nifti import SUFFIXES
 BRAIN_MASK = "brain mask"
 TRUTH = "truth"
 
+LAYOUT = "by the data set's layout"
+"""What says a scan's sequence, when its data set does."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:

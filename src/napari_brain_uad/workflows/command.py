@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.sequence import USER
 from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
@@ -19,6 +20,7 @@ def detect_command(
     post: PostParams,
     *,
     scan: Volume | str | Path,
+    sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     model: str | Path | None = None,
@@ -29,6 +31,8 @@ def detect_command(
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
     path: Path | str | None = scan.source.path if isinstance(scan, Volume) and scan.source else None
     words = ["brain-uad", "detect", str(path or "SCAN") if isinstance(scan, Volume) else str(scan), "--method", amap.method]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
     for option, given in (("--mask", mask), ("--truth", truth)):
         if given is not None:
             words += [option, str(given) if isinstance(given, str | Path) else option[2:].upper()]
@@ -47,6 +51,11 @@ def detect_command(
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []
     return shlex.join([*words, "--out", "OUT"])
+
+
+def given_sequence(volume: Volume) -> str | None:
+    """The sequence that the user set, which the command has to repeat; None when it was read."""
+    return volume.sequence if volume.sequence_origin == USER else None
 
 
 def post_words(post: PostParams) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
 from ..core.progress import Progress
+from ..core.sequence import SEQUENCES, USER
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
 from ..io.displacement import write_displacements
@@ -23,7 +24,7 @@ from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
 from ..preprocessing.warp import STEP_MM
-from .load import load
+from .load import as_volume, load
 from .names import output_folder, output_stem
 
 Scan = Volume | str | Path
@@ -33,6 +34,7 @@ def prepare(
     scan: Scan,
     preset_or_pipeline: str | Pipeline = "clinical",
     *,
+    sequence: str | None = None,
     reference: Reference | None = None,
     use_cache: bool = True,
     on_step: Callable[[StepRun], None] | None = None,
@@ -46,6 +48,8 @@ def prepare(
         The scan, or its file.
     preset_or_pipeline : str or sequence of mapping
         A preset's id, or a pipeline (see `preprocessing.pipeline`).
+    sequence : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where the scan's own reading (``Volume.sequence``) is wrong or missing.
     reference : Reference, optional
         The patient's reference sequence; see `prepare_patient`.
     use_cache : bool
@@ -68,7 +72,7 @@ def prepare(
     """
     progress = progress or Progress()
     progress.update(0.0, "Reading the scan")
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan, sequence)
     pipeline = as_pipeline(preset_or_pipeline)
     if not use_cache:
         return run_pipeline(pipeline, volume, reference=reference, on_step=on_step, progress=progress)[0]
@@ -117,8 +121,7 @@ def prepare_patient(
         raise InputError("Nothing to prepare", why="no scan was given", fix="Give at least one scan")
     progress = progress or Progress()
     order = patient_order(scans)
-    volumes = {name: scan if isinstance(scan, Volume) else load(scan) for name, scan in scans.items()}
-    volumes = {name: volume if volume.sequence else replace(volume, sequence=name) for name, volume in volumes.items()}
+    volumes = {name: named(as_volume(scan), name) for name, scan in scans.items()}
     done: dict[str, Prepared] = {}
     reference: Reference | None = None
     for number, name in enumerate(order):
@@ -127,6 +130,11 @@ def prepare_patient(
         if reference is None:
             reference = as_reference(volumes[name], done[name])
     return {name: done[name] for name in scans}
+
+
+def named(volume: Volume, name: str) -> Volume:
+    """A patient's scan as the sequence it was given for; names that are no sequence say nothing."""
+    return volume.with_sequence(name, USER) if name in SEQUENCES and volume.sequence != name else volume
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
@@ -203,6 +211,8 @@ def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
     source = prepared.native_source
     return {
         "preset": name,
+        "sequence": prepared.volume.sequence,
+        "sequence_origin": prepared.volume.sequence_origin,
         "input_sha256": "" if source is None else source.sha256,
         "native_grid": prepared.native_grid.as_dict(),
         "grid": prepared.volume.grid.as_dict(),
@@ -235,11 +245,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, or the error's sentence."""
+    """What became of one patient: the files written and what was said of its scans, or the error's sentence."""
 
     name: str
     files: tuple[Path, ...] = ()
     error: str = ""
+    said: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -305,4 +316,5 @@ def _prepare_one(task: Task, progress: Progress | None = None) -> Outcome:
         if progress is not None:
             progress.check()
         return Outcome(task.patient.name, error=str(error))
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()))
+    said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), said=said)
