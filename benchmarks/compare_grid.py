@@ -26,9 +26,10 @@ from vispy.gloo import gl
 from benchmarks._cases import data_folder
 from benchmarks.threshold_tick import example
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.gui.compare_dock import CompareDock
-from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_labels, add_volume
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.compare.dock import CompareDock
+from napari_brain_uad.gui.layers.layers import add_labels
+from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.io.nifti import read_mask, read_volume
 
 METHODS = ("threshold", "thresh-raw", "vae", "strega")

@@ -23,7 +23,7 @@ seconds = {}
 for title in ("Detect anomalies", "Tune"):
     start, work = time.perf_counter(), time.process_time()
     if title == "Detect anomalies":
-        from napari_brain_uad.gui.docks import open_dock
+        from napari_brain_uad.gui.app.docks import open_dock
     open_dock(viewer, title)
     QApplication.processEvents()
     seconds[title] = time.perf_counter() - start

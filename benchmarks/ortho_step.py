@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 from vispy.gloo import gl
 
-from napari_brain_uad.gui.crosshair import point_at
-from napari_brain_uad.gui.detection_layers import add_detection
-from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.layers import add_volume
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.layers.crosshair import point_at
+from napari_brain_uad.gui.layers.detection_layers import add_detection
+from napari_brain_uad.gui.layers.view import add_volume
 
 from .threshold_tick import SHAPE, example
 

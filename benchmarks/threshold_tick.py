@@ -28,10 +28,10 @@ from vispy.gloo import gl
 
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.evaluation.metrics import count
-from napari_brain_uad.gui.detection_layers import add_detection
-from napari_brain_uad.gui.layers import add_volume
-from napari_brain_uad.gui.tune_dock import REST_MS, TuneDock
-from napari_brain_uad.gui.tuning import Figures
+from napari_brain_uad.gui.layers.detection_layers import add_detection
+from napari_brain_uad.gui.layers.tuning import Figures
+from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.tune.dock import REST_MS, TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import Detection, detect
 

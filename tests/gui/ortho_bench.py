@@ -11,8 +11,8 @@ from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_brain_uad.gui.docks import open_dock
-from napari_brain_uad.gui.ortho_dock import OrthoDock
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.ortho.dock import OrthoDock
 
 
 class OrthoBench:

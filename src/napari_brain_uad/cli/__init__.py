@@ -215,7 +215,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window:
-        from ..gui.demo import open_demo
+        from ..gui.contrib.demo import open_demo
 
         return open_demo(chosen[0].id, methods=demo_methods(chosen[0]))
     for entry in chosen:
@@ -225,7 +225,7 @@ def _demo(arguments: argparse.Namespace) -> int:
                 detection, files = demo_sample(entry, arguments.out / entry.id, method=method, progress=progress)
             _report(detection, files)
     if arguments.screenshot:
-        from ..gui.demo import open_demo
+        from ..gui.contrib.demo import open_demo
 
         return open_demo(chosen[0].id, methods=demo_methods(chosen[0]), screenshot=arguments.out / "screenshot.png")
     return 0

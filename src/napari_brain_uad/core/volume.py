@@ -8,7 +8,7 @@ Conventions (nothing else in the project states them again)
   affine back bit for bit.
 * ``world = affine @ (i, j, k, 1)`` at the voxel's **centre**.
 * In napari a layer holds ``data.T``, indexed ``(k, j, i)`` = (superior, anterior, right), so that slider 0 walks through axial
-  slices. See ``gui/layers.py``, which is the only code that transposes.
+  slices. See ``gui/layers/layers.py``, which is the only code that transposes.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class BaseDetector(ABC):
         return min(0.0, float(scores.min()))
 
     def _colour_limits(self) -> tuple[float, float] | None:
-        """Fixed colour scale of the map with the settings in use; `gui.layers` finds it in the provenance."""
+        """Fixed colour scale of the map with the settings in use; `gui.layers.layers` finds it in the provenance."""
         return self.INFO.colour_limits
 
     def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:

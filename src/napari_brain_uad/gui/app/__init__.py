@@ -1,0 +1,1 @@
+"""What every dock shares that shows nothing: the docks' place, lifetimes, jobs, settings, keys."""

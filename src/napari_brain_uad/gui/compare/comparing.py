@@ -1,0 +1,150 @@
+"""What the Compare dock works on, without a window: the maps made ready for every threshold, and the work behind a change of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.progress import Progress
+from ...core.threshold import Threshold, ThresholdRule
+from ..layers.tuning import Prepared, prepare
+
+if TYPE_CHECKING:
+    from ...evaluation.montage import ColourScale
+    from ...evaluation.operating import HealthyLevels
+    from ...workflows.compare import Comparison, MethodRun
+
+HEALTHY_ML = "healthy-ml"
+"""As in `evaluation.operating`, which brings scipy: a dock opens without it."""
+
+LIVE = ("value", "percentile", HEALTHY_ML)
+"""The rules with a number that can be moved."""
+
+AT_REST = ("regions", "largest_region_ml", "lesion_recall", "false_positive_regions", "mutual_dice")
+"""Columns that are known only when the threshold rests."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One method's map, made ready.
+
+    Parameters
+    ----------
+    run : MethodRun
+        The method's part of the comparison.
+    prepared : Prepared
+        Filtered and sorted, see `tuning`.
+    ranked : array of float32, shape (n,)
+        The brain's filtered scores, ascending.
+    levels : HealthyLevels or None
+        Its healthy scans' scores, sorted.
+    """
+
+    run: MethodRun
+    prepared: Prepared
+    ranked: NDArray[np.float32]
+    levels: HealthyLevels | None
+
+    def at(self, kind: str, number: float) -> Threshold:
+        """The threshold of this method under a rule of `LIVE`; the exact one, to rounding, follows at rest."""
+        if kind == HEALTHY_ML and self.levels is not None:
+            return self.levels.threshold(number)
+        value = number
+        if kind == "percentile":
+            place = np.clip(number, 0.0, 100.0) / 100.0 * (self.ranked.size - 1)
+            low = int(place)
+            high = min(low + 1, self.ranked.size - 1)
+            value = float(self.ranked[low] + (place - low) * (self.ranked[high] - self.ranked[low]))
+        return Threshold(value, ThresholdRule("value", value), "")
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A comparison with everything that showing it needs.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `workflows.compare.compare`.
+    cells : tuple of Cell
+        One a run.
+    scale, colours : ColourScale, tuple of array of float32
+        What colours mean, and the values of every cell that are coloured, shape (i, j, k); see `evaluation.montage.colour_scale`.
+    rows : tuple of dict
+        The table's rows.
+    """
+
+    comparison: Comparison
+    cells: tuple[Cell, ...]
+    scale: ColourScale
+    colours: tuple[NDArray[np.float32], ...]
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest score of all brains."""
+        return min(float(cell.ranked[0]) for cell in self.cells), max(float(cell.ranked[-1]) for cell in self.cells)
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether all scores have one unit, so that one score can be set for all and colours can mean the score."""
+        return len({cell.run.map.unit for cell in self.cells}) == 1
+
+
+def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
+    """Filter and sort every map of a comparison, and find its colours; in the background."""
+    from ...evaluation.operating import HealthyLevels
+
+    cells = []
+    for number, run in enumerate(comparison.runs):
+        progress.update(number / len(comparison.runs), f"Sorting the scores of {run.title}")
+        prepared = prepare(run.map, comparison.truth, comparison.post, (), Progress())
+        score, brain = prepared.filtered
+        levels = None if run.healthy is None else HealthyLevels(run.healthy)
+        cells.append(Cell(run, prepared, np.sort(score[brain]), levels))
+    progress.update(1.0, "Colours")
+    return Ready(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
+
+
+def recoloured(ready: Ready, scale: str) -> Ready:
+    """The same under another colour scale: "auto" (the score where all have one unit) or "percentile"."""
+    found, values = _colours(ready.comparison, scale)
+    return replace(ready, scale=found, colours=values)
+
+
+def _colours(comparison: Comparison, scale: str) -> tuple[ColourScale, tuple[NDArray[np.float32], ...]]:
+    # It brings matplotlib: in the job's thread.
+    from ...evaluation.montage import colour_scale
+
+    return colour_scale([run.map for run in comparison.runs], scale)
+
+
+def settle(comparison: Comparison, mode: str, progress: Progress) -> Comparison:
+    """`Comparison.with_threshold`, one method at a time, so that it can be given up between them."""
+    runs: list[MethodRun] = []
+    for number, run in enumerate(comparison.runs):
+        progress.update(number / len(comparison.runs), f"Finding the regions of {run.title}")
+        part = replace(comparison, runs=(run,)).with_threshold(mode)
+        runs += part.runs
+    progress.check()
+    return replace(part, runs=tuple(runs))
+
+
+def rows_of(comparison: Comparison) -> tuple[dict[str, Any], ...]:
+    """The rows of the table at rest."""
+    return tuple(row.as_dict() for row in comparison.table())
+
+
+def live_figures(rows: Sequence[dict[str, Any]], cells: Sequence[Cell], thresholds: Sequence[Threshold]) -> list[dict[str, Any]]:
+    """The rows while the threshold moves: what sorted scores tell at once; what needs regions is None until it rests."""
+    moved = []
+    for row, cell, threshold in zip(rows, cells, thresholds, strict=True):
+        live = cell.prepared.live.at(threshold.value)
+        ml = cell.run.map.grid.voxel_volume_mm3 / 1000.0
+        known = {"threshold": threshold.value, "flagged_ml": live.flagged * ml, "dice": live.dice}
+        moved.append({**row, **dict.fromkeys(AT_REST), **known})
+    return moved

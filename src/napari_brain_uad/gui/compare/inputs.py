@@ -1,0 +1,169 @@
+"""The upper part of the Compare dock: everything a comparison depends on but the threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+
+from ...core.errors import BrainUADError, InputError
+from ...core.volume import Volume
+from ...detectors.registry import cards
+from ...postprocessing.params import PostParams
+from ...workflows.estimate import told
+from ..app.settings import remembered
+from ..layers.scan_facts import spacing_words
+from ..widgets.device_choice import DeviceChoice
+from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
+from ..widgets.messages import wrapping_label
+from ..widgets.method_list import MethodList
+from ..widgets.scan_inputs import ScanInputs
+from .job import CompareRequest
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from .shared_threshold import SharedThreshold
+
+
+class CompareInputs(QWidget):
+    """Scan, masks, methods, clean-up and device.
+
+    Attributes
+    ----------
+    scan_changed : Signal
+        Emitted after another scan (or none) was chosen.
+    failed : Signal
+        Emitted with an exception to show.
+    """
+
+    scan_changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.scans = ScanInputs(viewer, self)
+        self.facts, self.cost = wrapping_label(), wrapping_label()
+        self.methods = MethodList()
+        self.clean_up = ParamsForm(PostParams, folded=False)
+        self.clean_up.hide_row("threshold")
+        self._device = DeviceChoice(self)
+        self.device = self._device.box
+        self.seed = IntBox()
+        self.seed.setMinimum(0)
+        self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
+        self._sequence: str | None = None
+        self._by_hand = False
+        self._lay_out()
+        self._device.failed.connect(self.failed)
+        self._device.set_supported(tuple(dict.fromkeys(name for info in cards() for name in info.devices)))
+        self.methods.failed.connect(self.failed)
+        self.methods.changed.connect(self._show_cost)
+        self.scans.scan_changed.connect(self._scan_changed)
+        self._choose_first()
+        self._scan_changed()
+
+    def volume(self) -> Volume | None:
+        """The chosen scan; None when there is none or its layer holds no image."""
+        try:
+            return self.scans.volume()
+        except InputError:
+            return None
+
+    def request(self, threshold: SharedThreshold) -> CompareRequest:
+        """Everything as it stands.
+
+        Raises
+        ------
+        BrainUADError
+            If there is no scan, a mask does not lie on its grid, no method is chosen, or healthy scans are needed and there are none.
+        """
+        volume = self.scans.volume()
+        if volume is None:
+            raise InputError("No scan is chosen", fix="Open one, or a sample")
+        specs = self.methods.chosen()
+        if not specs:
+            raise InputError("No method is chosen", fix="Tick at least one in the list")
+        healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
+        if threshold.needs_healthy and not healthy:
+            raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
+        mask, mask_file = self.scans.mask(self.scans.brain, volume, "brain mask")
+        truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
+        return CompareRequest(
+            volume=volume,
+            mask=mask,
+            truth=truth,
+            mask_file=mask_file,
+            truth_file=truth_file,
+            specs=specs,
+            mode=threshold.text,
+            healthy=healthy,
+            post=PostParams.from_dict(self.clean_up.value().as_dict() | {"threshold": PostParams().threshold}),
+            device=self._device.name,
+            seed=self.seed.value(),
+        )
+
+    def refresh_models(self) -> None:
+        """Read the list of models again."""
+        self.methods.refresh()
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for a dock that ends."""
+        self.scans.disconnect_viewer()
+
+    def _choose_first(self) -> None:
+        before = [spec for spec in remembered("compared").split(",") if spec]
+        self._by_hand = bool(before)
+        self.methods.choose(before)
+
+    def _scan_changed(self) -> None:
+        volume = self.volume()
+        self._sequence = None if volume is None else volume.sequence
+        self.methods.set_sequence(self._sequence)
+        if volume is None:
+            self.facts.clear()
+        else:
+            size = "x".join(str(n) for n in volume.grid.shape)
+            self.facts.setText(f"{volume.sequence or 'sequence unknown'}, {size}, {spacing_words(volume.grid.spacing)}")
+        if not self._by_hand:
+            self.methods.suggest()
+        self._show_cost()
+        self.scan_changed.emit()
+
+    def _show_cost(self) -> None:
+        volume, specs = self.volume(), self.methods.chosen()
+        if volume is None or not specs:
+            self.cost.setText("Tick the methods to compare." if volume is not None else "")
+            return
+        from ...workflows.estimate import estimate
+
+        try:
+            parts = [estimate(spec.method, volume) for spec in specs]
+        except BrainUADError:
+            parts = []
+        words = told(sum(part.seconds for part in parts), max((part.bytes for part in parts), default=0)).words
+        self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps made before are taken from the cache.")
+
+    def _lay_out(self) -> None:
+        advanced = QWidget()
+        rows = QVBoxLayout(advanced)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.clean_up)
+        more = QFormLayout()
+        more.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        more.addRow(row_label("Device", self.device), self.device)
+        more.addRow(self._device.words)
+        more.addRow(row_label("Seed", self.seed), self.seed)
+        rows.addLayout(more)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 4, 0)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Scan", self.scans.scan)
+        form.addRow(self.facts)
+        form.addRow("Brain mask", self.scans.brain)
+        form.addRow("Ground truth", self.scans.truth)
+        form.addRow(self.methods)
+        form.addRow(Fold("Clean-up and device", advanced))
+        form.addRow(self.cost)

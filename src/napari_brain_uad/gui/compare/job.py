@@ -1,0 +1,144 @@
+"""One comparison as the dock asks for it: through the same workflow as everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...postprocessing.params import PostParams
+from ...workflows.method_spec import MethodSpec
+from ..layers.scan_facts import as_file, beside
+from .comparing import Ready, make_ready, rows_of, settle
+
+if TYPE_CHECKING:
+    from ...workflows.compare import Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class CompareRequest:
+    """What the dock says when the button is pressed.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, without a brain mask unless its file brought one.
+    mask, truth : array of bool, optional
+        On the scan's grid.
+    mask_file, truth_file : Path, optional
+        The files their layers came from, for the command line.
+    specs : tuple of MethodSpec
+        The methods.
+    mode, healthy, post, device, seed
+        As in `workflows.compare.compare`.
+    """
+
+    volume: Volume
+    mask: NDArray[np.bool_] | None
+    truth: NDArray[np.bool_] | None
+    mask_file: Path | None
+    truth_file: Path | None
+    specs: tuple[MethodSpec, ...]
+    mode: str
+    healthy: tuple[Volume | Path, ...]
+    post: PostParams
+    device: str
+    seed: int
+
+    @cached_property
+    def brain(self) -> NDArray[np.bool_] | Path | None:
+        """The brain mask, as the file it came from where that still holds the same."""
+        given, file = self.mask, self.mask_file
+        if given is None and self.volume.mask is not None:
+            # The scan brought its mask along (a sample): the command line has to be given the file.
+            given, file = self.volume.mask, beside(self.volume, "brainmask")
+        return as_file(given, file, self.volume, "brain mask")
+
+    @cached_property
+    def lesions(self) -> NDArray[np.bool_] | Path | None:
+        """The ground truth, likewise."""
+        return as_file(self.truth, self.truth_file or beside(self.volume, "truth"), self.volume, "ground truth")
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """A comparison under a threshold rule, at rest, with the table's rows, and what it is a state of."""
+
+    of: Ready
+    comparison: Comparison
+    rows: tuple[dict[str, Any], ...]
+
+
+def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
+    """Score what has no map yet, measure, and make ready to be shown.
+
+    Raises
+    ------
+    BrainUADError
+        As `workflows.compare.compare`.
+    """
+    from ...workflows.compare import compare
+
+    comparison = compare(
+        request.volume,
+        request.specs,
+        mask=request.brain,
+        truth=request.lesions,
+        threshold_mode=request.mode,
+        healthy=request.healthy,
+        post=request.post,
+        device=request.device,
+        seed=request.seed,
+        progress=progress.part(0.0, 0.95),
+    )
+    ready = make_ready(comparison, scale, progress.part(0.95, 1.0))
+    return Rest(ready, comparison, ready.rows)
+
+
+def settled(ready: Ready, request: CompareRequest, mode: str, progress: Progress) -> Rest:
+    """The comparison under another threshold rule."""
+    comparison = _with_command(settle(ready.comparison, mode, progress), request)
+    return Rest(ready, comparison, rows_of(comparison))
+
+
+def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison:
+    """The comparison with the command line that gives it under its threshold rule now."""
+    from ...workflows.compare_command import compare_command
+
+    command = compare_command(
+        request.specs,
+        comparison.mode,
+        comparison.post,
+        scan=request.volume,
+        mask=request.brain,
+        truth=request.lesions,
+        healthy=request.healthy if comparison.mode.needs_healthy else (),
+        device=request.device,
+        seed=request.seed,
+    )
+    return replace(comparison, command=command)
+
+
+def outcome_words(comparison: Comparison) -> str:
+    """What a run did, in a sentence or two."""
+    kept = [run for run in comparison.runs if run.cached]
+    made = [run for run in comparison.runs if not run.cached]
+    parts = []
+    if made:
+        parts.append(f"{len(made)} map{'' if len(made) == 1 else 's'} made in {sum(run.seconds for run in made):.1f} s")
+    if kept:
+        parts.append(f"{len(kept)} taken from the cache ({', '.join(run.title for run in kept)})")
+    return f"{len(comparison.runs)} methods on {comparison.volume.name}: {', '.join(parts)}."
+
+
+def failure_words(comparison: Comparison) -> tuple[str, str]:
+    """How many methods gave no map, and why."""
+    count = len(comparison.failures)
+    why = "; ".join(f"{failure.spec}: {failure.error}" for failure in comparison.failures)
+    return f"{count} method{'' if count == 1 else 's'} gave no map", why

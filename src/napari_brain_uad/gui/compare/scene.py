@@ -1,0 +1,392 @@
+"""The grid of a comparison: one cell a method over the same scan, and the viewer put back exactly as it was afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
+
+from ...core.threshold import Threshold
+from ..app.steps import young_garbage_only
+from ..layers.crosshair import marked_voxel, point_at
+from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
+from ..layers.mask_layer import LiveMask
+from ..layers.view import LETTERS, SMALL_LETTERS, attach
+from ..layers.viewer_state import ViewerState, release_grids
+from .comparing import Ready
+from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ...workflows.compare import Comparison
+
+COMPARED = "compared"
+"""The kind of a comparison's layers: no scans to detect in, no maps to tune."""
+
+DERIVED = "derived"
+"""The kind of an image made from several maps: no scan, no score of a method."""
+
+_STRIDE = 3
+_SPACING = 4
+_TOLERANCE = 4
+"""A press and release of the mouse closer together than this, in pixels, is a click."""
+
+_NAME_HEIGHT = 28
+"""In pixels; the upper letter stands below a cell's name, which may be long."""
+
+_WIDE_CELLS = 4
+"""So many have two columns."""
+
+_ROOM = 0.9
+"""Part of a cell that the brain may fill; the letters stand beside it."""
+
+_CHOSEN_PLATE = (0.18, 0.44, 0.71, 0.95)
+_PAINTING = {"polygon", "brush_stroke"}
+_LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
+
+
+class CompareScene:
+    """The layers of a comparison in a viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Shows them.
+    ready : Ready
+        What is compared.
+    broken : callable
+        Called whenever somebody else removed a layer of the comparison.
+
+    Notes
+    -----
+    Layers are inserted below those of the user, which are hidden meanwhile: napari counts cells from the bottom of the list.
+    """
+
+    def __init__(self, viewer: ViewerModel, ready: Ready, broken: Callable[[], None]) -> None:
+        self._viewer, self.ready, self._broken = viewer, ready, broken
+        self._state: ViewerState | None = None
+        self._layers: list[Layer] = []
+        self._extra: dict[str, list[Layer]] = {}
+        self.heats: list[Image] = []
+        self._labels: list[Labels] = []
+        self.masks: list[LiveMask] = []
+        self._scans: list[Image] = []
+        truth = ready.comparison.truth
+        self._truth = None if truth is None else np.ascontiguousarray(truth.T)
+        self._window = contrast_limits(ready.comparison.volume.data, ready.comparison.volume.mask)
+        self._place = placement(ready.comparison.volume.grid)
+        self._truth_seen = True
+        self._box = bounds(ready.cells[0].run.map.mask)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the comparison is in the viewer."""
+        return self._state is not None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of the comparison, from the bottom."""
+        return tuple(self._layers)
+
+    def entering(self) -> Iterator[float]:
+        """Hide what is there and show the grid, in steps; yields how much is done. A step costs 20 to 150 ms, repainting included.
+
+        napari makes a layer's controls and textures when it is added, and its programs for the GPU when it is first painted. So layers are
+        added hidden, one a step, and then seen one by one.
+        """
+        viewer = self._viewer
+        before, count = tuple(viewer.layers), len(self.ready.cells)
+        self._state = ViewerState(viewer)
+        viewer.layers.events.removed.connect(self._removed)
+        viewer.mouse_drag_callbacks.append(self._pressed)
+        with young_garbage_only():
+            with viewer.layers.batched_update():
+                for number in range(count):
+                    for layer in self._made(number):
+                        point = viewer.dims.point
+                        self._layers.append(layer)
+                        self._insert(len(self._layers) - 1, [layer])
+                        viewer.dims.point = point
+                        yield 0.5 * len(self._layers) / (count * _STRIDE)
+                    # The letters and bars of a view were hung on it as on any map; they follow below.
+                    self.heats[number].colorbar.visible = False
+                self._show_grid(before)
+            self.fit()
+            yield 0.5
+            for number, heat in enumerate(self.heats):
+                cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
+                for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
+                    seen.visible = True
+                    yield 0.5 + 0.5 * (number + place / 5) / count
+            viewer.canvas.grid.shape = (-1, -1)
+        viewer.layers.link_layers(self.heats, _LINKED)
+        viewer.layers.link_layers(self._scans, _LINKED)
+        self._fit_names()
+        self.choose(0)
+        yield 1.0
+
+    def _made(self, number: int) -> list[Layer]:
+        """The layers of one method's cell, not yet seen."""
+        run, shown = self.ready.cells[number].run, self.ready.cells[number].prepared.shown
+        mask = LiveMask(shown, run.result.threshold)
+        mask.settle(np.ascontiguousarray(run.result.mask.T))
+        self.masks.append(mask)
+        self.heats.append(self._heat(number, run.title))
+        layers = self._cell(self.heats[-1], mask)
+        for layer in layers:
+            layer.visible = False
+        return layers
+
+    def _show_grid(self, before: Sequence[Layer]) -> None:
+        """Hide what was there, and lay out the cells; there have to be some with something to see, or napari lays out one for all."""
+        for layer in before:
+            layer.visible = False
+        columns = math.ceil(math.sqrt(len(self.heats)))
+        grid = self._viewer.canvas.grid
+        # As many as there will be: napari would lay them out again for every cell in which something is seen.
+        grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
+        grid.enabled = True
+        self._layers[0].visible = True
+        attach(self._viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
+
+    def fit(self) -> None:
+        """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
+        viewer = self._viewer
+        viewer.reset_view()
+        if not self.shown or viewer.dims.ndisplay != 2:
+            return
+        low, high = (self.heats[0].data_to_world(corner) for corner in self._box)
+        shown = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
+        whole = self.heats[0].extent.world
+        parts = [(whole[1][axis] - whole[0][axis]) / max(high[axis] - low[axis], 1e-6) for axis in shown]
+        centre = list(viewer.scene.camera.center)
+        centre[-2:] = [(low[axis] + high[axis]) / 2 for axis in shown]
+        viewer.scene.camera.center = tuple(centre)
+        viewer.scene.camera.zoom *= max(min(parts) * _ROOM, 1.0)
+
+    def leave(self) -> None:
+        """Take the layers out and put everything back as it was."""
+        for _ in self.leaving():
+            pass
+
+    def leaving(self) -> Iterator[float]:
+        """`leave` in steps; given up in the middle, it does the rest at once."""
+        state, self._state = self._state, None
+        if state is None:
+            return
+        viewer = self._viewer
+        viewer.layers.events.removed.disconnect(self._removed)
+        viewer.mouse_drag_callbacks.remove(self._pressed)
+        for group in (self.heats, self._scans):
+            left = [layer for layer in group if layer in viewer.layers]
+            if left:
+                viewer.layers.unlink_layers(left)
+        attach(viewer).resize_letters(LETTERS)
+        # The canvas waits until `restore` has ended its own batch.
+        viewer.layers.events.begin_batch()
+        try:
+            for number, layer in enumerate(reversed(self._layers)):
+                if layer in viewer.layers:
+                    viewer.layers.remove(layer)
+                yield number / len(self._layers)
+        finally:
+            # napari has all garbage collected here: a fifth of a second, by itself.
+            state.restore(viewer, remove=self._layers)
+            release_grids(viewer)
+            self._layers.clear()
+        yield 1.0
+
+    # Thresholds
+
+    def set_thresholds(self, thresholds: Sequence[Threshold]) -> None:
+        """Flag by these, one a method, from now on."""
+        for mask, threshold in zip(self.masks, thresholds, strict=True):
+            mask.set_threshold(threshold)
+        self._repaint()
+
+    def settle(self, comparison: Comparison) -> None:
+        """Show the finished masks."""
+        for mask, run in zip(self.masks, comparison.runs, strict=True):
+            mask.set_threshold(run.result.threshold)
+            mask.settle(np.ascontiguousarray(run.result.mask.T))
+        self._repaint()
+
+    def _repaint(self) -> None:
+        """Slice and draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        with self._viewer.layers.events.blocker_all():
+            for layer in (*self._labels, *self._extra.get("agreement", [])):
+                layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+    # What is seen
+
+    def recolour(self, ready: Ready) -> None:
+        """Colour by another scale."""
+        self.ready = ready
+        limits = (ready.scale.low, ready.scale.high)
+        for heat, values in zip(self.heats, ready.colours, strict=True):
+            heat.data = values.T
+            heat.contrast_limits_range = limits
+            heat.contrast_limits = limits
+
+    def show_heat(self, seen: bool) -> None:
+        """Heatmaps on or off."""
+        with self._viewer.layers.batched_update():
+            for heat in self.heats:
+                heat.visible = seen
+
+    def show_truth(self, seen: bool) -> None:
+        """Outline of the ground truth on or off."""
+        self._truth_seen = seen
+        self._set_labels("show_truth", seen)
+
+    def show_masks(self, seen: bool) -> None:
+        """Outlines of the masks on or off."""
+        self._set_labels("show_mask", seen)
+
+    def _set_labels(self, name: str, seen: bool) -> None:
+        # The cells of the methods come first; the others never outline a mask.
+        for layer in self._labels[: len(self.masks)] if name == "show_mask" else self._labels:
+            setattr(layer.data, name, seen)
+        self._repaint()
+
+    def choose(self, run: int) -> None:
+        """Mark a method's cell, and make its heatmap the active layer."""
+        for number, heat in enumerate(self.heats):
+            heat.name_overlay.box_color = _CHOSEN_PLATE if number == run else PLATE
+        if 0 <= run < len(self.heats) and self.heats[run] in self._viewer.layers:
+            self._viewer.layers.selection.active = self.heats[run]
+
+    def go_to(self, mm: Sequence[float]) -> None:
+        """Move every cell, and the crosshair, to a place (world mm, RAS+)."""
+        index = self.ready.comparison.volume.grid.to_index(np.asarray(mm, dtype=float))
+        point_at(self._viewer, self.heats[0].data_to_world(index[::-1]))
+
+    # Cells beside the methods
+
+    def show_agreement(self, seen: bool) -> None:
+        """A cell with how many methods flag a voxel."""
+        noted = self._noted(kind=DERIVED, volume=self.ready.comparison.volume)
+        self._show_extra("agreement", lambda: agreement_image(self.masks, metadata=noted, **self._place), seen)
+
+    def show_difference(self, values: NDArray[np.float32] | None, least: float = 0.0) -> None:
+        """A cell with one method's map minus another's, shape (i, j, k); none to take it away.
+
+        Colours reach from minus the largest difference to it, or to `least` where all are smaller.
+        """
+        noted = self._noted(kind=DERIVED, volume=self.ready.comparison.volume)
+        self._show_extra("difference", None, False)
+        if values is not None:
+            self._show_extra("difference", lambda: difference_image(values, least, metadata=noted, **self._place), True)
+
+    def _show_extra(self, name: str, make: Callable[[], Image] | None, seen: bool) -> None:
+        there = self._extra.get(name)
+        if not self.shown or seen == (there is not None):
+            return
+        viewer = self._viewer
+        active = viewer.layers.selection.active
+        if there is not None:
+            del self._extra[name]
+            with self._quietly(), viewer.layers.batched_update():
+                for layer in there:
+                    self._layers.remove(layer)
+                    self._labels = [one for one in self._labels if one is not layer]
+                    self._scans = [one for one in self._scans if one is not layer]
+                    viewer.layers.remove(layer)
+        elif make is not None:
+            image = make()
+            dress(image)
+            image.name_overlay.visible = image.colorbar.visible = True
+            made = self._cell(image, self.masks[0])
+            made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
+            self._extra[name] = made
+            with young_garbage_only(), viewer.layers.batched_update():
+                self._insert(len(self._layers), made)
+            self._layers += made
+            viewer.layers.link_layers(self._scans, _LINKED)
+        viewer.layers.selection.active = active
+        self._fit_names()
+        self.fit()
+
+    def _fit_names(self) -> None:
+        """Write names as large as the width of a cell allows."""
+        narrow = len(self._layers) > _STRIDE * _WIDE_CELLS
+        for heat in (*self.heats, *(cell[1] for cell in self._extra.values())):
+            heat.name_overlay.font_size = NARROW_NAME if narrow else NAME
+
+    # Layers
+
+    def _insert(self, at: int, layers: Sequence[Layer]) -> None:
+        for number, layer in enumerate(layers):
+            self._viewer.layers.insert(at + number, layer)
+
+    def _cell(self, image: Image, mask: LiveMask) -> list[Layer]:
+        volume = self.ready.comparison.volume
+        scan = Image(
+            volume.data.T,
+            name=volume.name,
+            colormap="gray",
+            contrast_limits=self._window,
+            metadata=self._noted(volume=volume),
+            **self._place,
+        )
+        labels = Labels(
+            CellLabels(mask, self._truth, lambda: marked_voxel(self._viewer, self.heats[0])),
+            name=f"{image.name} | outlines",
+            colormap=label_colours(),
+            opacity=1.0,
+            metadata=self._noted(kind="regions", map=self.ready.cells[0].run.map),
+            **self._place,
+        )
+        # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
+        labels.editable = False
+        for name in _PAINTING & labels._overlays.keys():
+            labels._overlays[name].visible = False
+        self._scans.append(scan)
+        self._labels.append(labels)
+        return [scan, image, labels]
+
+    def _heat(self, number: int, title: str) -> Image:
+        scale, run = self.ready.scale, self.ready.cells[number].run
+        heat = Image(
+            self.ready.colours[number].T,
+            name=title,
+            colormap=heat_colormap(),
+            contrast_limits=(scale.low, scale.high),
+            blending="translucent",
+            metadata=self._noted(map=run.map),
+            **self._place,
+        )
+        dress(heat)
+        return heat
+
+    def _noted(self, **more: Any) -> dict[str, Any]:
+        return {KEY: {"kind": COMPARED, "affine": self.ready.comparison.volume.grid.affine, **more}}
+
+    # What others do
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Remove layers oneself."""
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        yield
+        self._viewer.layers.events.removed.connect(self._removed)
+
+    def _removed(self, event: Any) -> None:
+        if event.value in self._layers:
+            self._broken()
+
+    def _pressed(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        """Take a press of the mouse: a click, not a drag, moves the crosshair."""
+        start = np.asarray(event.pos, dtype=float)
+        yield
+        while event.type == "mouse_move":
+            yield
+        still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
+        if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
+            point_at(viewer, event.position)

@@ -1,0 +1,1 @@
+"""What the manifest offers besides docks: reader, writer, samples, the choice among series, the demo."""

@@ -1,0 +1,357 @@
+"""The dock **Detect anomalies**: choose a scan and a method, run, look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.settings import get_plugin_settings
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
+
+from ...core.errors import BrainUADError, Cancelled
+from ...core.progress import Progress
+from ...preprocessing.presets import preset
+from ...workflows.estimate import estimate, preparation_words
+from ..app import workers
+from ..app.docks import PLUGIN, PRIMARY, WIDTH, open_dock, opening_dock
+from ..app.lifetime import Lifetime
+from ..app.settings import remember, remembered
+from ..app.steps import Steps, young_garbage_only
+from ..layers.detection_layers import adding_detection
+from ..layers.layers import is_map, record
+from ..layers.mask_layer import LiveMask, finished_mask
+from ..layers.scan_facts import Facts, facts
+from ..widgets.empty_state import EmptyState
+from ..widgets.file_drop import FileDrop
+from ..widgets.fitting_scroll import FittingScroll
+from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.run_bar import RunBar
+from .inputs import DetectInputs
+from .job import MapCache, Request, run_request
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from ...workflows.detect import Detection
+    from ...workflows.models import Model
+
+_PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
+
+
+class DetectDock(FileDrop):
+    """Runs one method on one scan and shows what it found.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Injected by napari.
+
+    Attributes
+    ----------
+    detection : Detection or None
+        What the latest run gave.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.detection: Detection | None = None
+        self._cache = MapCache()
+        self._job: workers.Job | None = None
+        self._looking: workers.Job | None = None
+        self._showing: Steps | None = None
+        self._scanned: Layer | None = None
+        self._raw = False
+        self.inputs = DetectInputs(napari_viewer)
+        self.empty = EmptyState(napari_viewer)
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
+        self.cost = wrapping_label()
+        self.button = QPushButton("Detect anomalies")
+        self.copy = QPushButton("Copy as command")
+        self.outcome = wrapping_label()
+        self._lay_out()
+        self._connect()
+        if remembered("method"):
+            self.inputs.method.choose(remembered("method"))
+        self._scan_changed()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on, or its result is being shown."""
+        return (self._job is not None and self._job.running) or self._showing is not None
+
+    def run(self) -> None:
+        """What the button does: run with everything as it stands in the dock."""
+        if self.running:
+            return
+        self._clear_outcome()
+        try:
+            request = self.inputs.request()
+        except BrainUADError as error:
+            self.messages.show_error(error, "Detecting anomalies")
+            return
+        remember("method", request.method if self.inputs.method.by_hand else "")
+        remember("device", request.device)
+        self._scanned = self.inputs.scan.layer
+        self._show_running(True)
+        self._job = workers.run(
+            partial(_run, request, self._cache),
+            parent=self,
+            on_done=self._done,
+            on_error=self._failed,
+            on_progress=self.run_bar.report,
+        )
+
+    def cancel(self) -> None:
+        """Stop the run that is going on, if any; what is already shown of a result stays."""
+        if self._showing is not None:
+            self._stop_showing()
+        elif self._job is not None:
+            self._job.cancel()
+
+    def refresh_models(self) -> None:
+        """Read the list of models again; other docks call it when they changed it."""
+        if self.inputs.method.info.trainable:
+            self.inputs.model.refresh()
+
+    def use_model(self, model: Model) -> None:
+        """Choose a method and a model of it, as if by hand."""
+        self.inputs.method.choose(model.method)
+        self.inputs.model.choose(model)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the longest row, narrow enough for a laptop."""
+        return QSize(WIDTH, super().sizeHint().height())
+
+    def _done(self, answer: tuple[Detection, bool, LiveMask]) -> None:
+        if self._lifetime.over:
+            return
+        detection, cached, live = answer
+        if self._scanned not in self.viewer.layers:
+            self._show_running(False)
+            self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
+            return
+        before, self.detection = self.detection, detection
+        self._showing = Steps(
+            self._show(detection, live, self._shown(detection, before) if cached else None),
+            parent=self,
+            on_done=partial(self._all_shown, detection, cached),
+            on_broken=self._stop_showing,
+        )
+
+    def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
+        """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
+        with young_garbage_only():
+            if heat is None:
+                for layer in adding_detection(self.viewer, detection, live):
+                    heat = layer if is_map(layer) else heat
+                    yield 0.3
+            if heat not in self.viewer.layers:
+                return
+            self.viewer.layers.selection.active = heat
+            self._show_strongest(detection, heat)
+            yield 0.6
+            if getattr(self.viewer, "window", None) is not None and _tune_wanted():
+                yield 0.7
+                for tune in opening_dock(self.viewer, "Tune"):
+                    if heat in tune.maps.layers():
+                        tune.maps.choose(heat)
+                    yield 0.9
+
+    def _all_shown(self, detection: Detection, cached: bool) -> None:
+        self._stop_showing()
+        self.copy.show()
+        self.outcome.setText(outcome_words(detection, cached))
+        self.outcome.show()
+        for finding in detection.volume.findings:
+            if finding.level == "warning":
+                self.messages.show_finding(finding)
+
+    def _stop_showing(self) -> None:
+        if self._showing is not None:
+            self._showing.stop()
+            self._showing = None
+        self._show_running(False)
+
+    def _show_strongest(self, detection: Detection, heat: Layer) -> None:
+        """Move the slices to the middle of the strongest region; where the camera looks on them is the user's choice."""
+        if not detection.result.regions:
+            return
+        # The middle, not the peak: in a large region the peak may lie on its rim, where there is little to see.
+        middle = detection.map.grid.to_index(detection.result.regions[0].centroid_mm)
+        dims = self.viewer.dims
+        dims.point = (*dims.point[: dims.ndim - 3], *heat.data_to_world(middle.round()[::-1]))
+
+    def _shown(self, detection: Detection, before: Detection | None) -> Layer | None:
+        """The heatmap of a cached map that is still on show against the same ground truth."""
+        if before is None or not _same(before.truth, detection.truth):
+            return None
+        shown = (layer for layer in self.viewer.layers if is_map(layer) and record(layer)["map"] is detection.map)
+        return next(shown, None)
+
+    def _failed(self, error: Exception) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        if isinstance(error, Cancelled):
+            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
+        else:
+            self.messages.show_error(error, "Detecting anomalies")
+
+    def _scan_changed(self) -> None:
+        if self._looking is not None:
+            self._looking.abandon()
+        if self.running and self._scanned is not None and self._scanned not in self.viewer.layers:
+            self.cancel()
+        self._clear_outcome()
+        self._raw = False
+        self.inputs.show_facts("", ())
+        present = self.inputs.scan.layer is not None
+        self._scroll.setVisible(present)
+        self.empty.setVisible(not present)
+        self.button.setEnabled(present and not self.running)
+        self._show_cost()
+        try:
+            volume = self.inputs.volume()
+        except BrainUADError as error:
+            self.messages.show_error(error, "Reading the layer")
+            return
+        if volume is None:
+            return
+        self.inputs.set_sequence(volume.sequence)
+        self.inputs.facts.setText("Looking at the scan")
+        self._looking = workers.run(lambda _progress: facts(volume), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
+
+    def _facts_found(self, found: Facts) -> None:
+        self.inputs.show_facts(found.line, found.checks)
+        self._raw = found.raw
+        self._show_cost()
+
+    def _facts_failed(self, error: Exception) -> None:
+        self.inputs.show_facts("", ())
+        if not isinstance(error, Cancelled):
+            self.messages.show_error(error, "Looking at the scan")
+
+    def _method_changed(self) -> None:
+        self._clear_outcome()
+        self._show_cost()
+
+    def _clear_outcome(self) -> None:
+        """What the last run said does not hold for another scan or method."""
+        self.messages.clear()
+        self.outcome.clear()
+        self.outcome.hide()
+        self.copy.hide()
+
+    def _show_cost(self) -> None:
+        try:
+            volume = self.inputs.volume()
+        except BrainUADError:
+            volume = None
+        if volume is None:
+            self.cost.clear()
+            return
+        info = self.inputs.method.info
+        words = estimate(info.id, volume).words
+        if self._raw and self.inputs.brain.layer is None:
+            time = preparation_words(preset(info.preset).pipeline)
+            words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
+        self.cost.setText(words)
+
+    def _show_running(self, running: bool) -> None:
+        self.inputs.setEnabled(not running)
+        self.button.setEnabled(not running and self.inputs.scan.layer is not None)
+        if running:
+            self.run_bar.start()
+        else:
+            self.run_bar.stop()
+
+    def _open_dock_for_models(self, what: str) -> None:
+        if getattr(self.viewer, "window", None) is None:
+            return
+        if what == "train":
+            open_dock(self.viewer, "Train").choose_method(self.inputs.method.info.id)
+        else:
+            open_dock(self.viewer, "Models")
+
+    def _copy_command(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if self.detection is not None and clipboard is not None:
+            clipboard.setText(self.detection.command)
+            self.outcome.setText(f"Copied: {self.detection.command}")
+
+    def _end(self) -> None:
+        for job in (self._job, self._looking):
+            if job is not None:
+                job.abandon()
+        if self._showing is not None:
+            self._showing.stop()
+        self.inputs.disconnect_viewer()
+        self.deleteLater()
+
+    def _connect(self) -> None:
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._end)
+        self.inputs.scan_changed.connect(self._scan_changed)
+        self.inputs.method_changed.connect(self._method_changed)
+        self.inputs.brain.layer_changed.connect(self._show_cost)
+        self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
+        self.inputs.asked.connect(self._open_dock_for_models)
+        self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
+        self.button.clicked.connect(self.run)
+        self.copy.clicked.connect(self._copy_command)
+        self.run_bar.cancelled.connect(self.cancel)
+
+    def _lay_out(self) -> None:
+        self.setMinimumWidth(300)
+        self.button.setStyleSheet(PRIMARY)
+        self.copy.hide()
+        self.copy.setToolTip("Copy the command line that gives the same result")
+        self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._scroll = FittingScroll(self.inputs)
+        layout = QVBoxLayout(self)
+        layout.addWidget(wrapping_label(_PURPOSE))
+        layout.addWidget(self.empty)
+        layout.addWidget(self._scroll)
+        layout.addWidget(self.cost)
+        layout.addWidget(self.button)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(self.outcome)
+        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.messages)
+        layout.addStretch(1)
+
+
+def outcome_words(detection: Detection, cached: bool) -> str:
+    """One or two sentences on what a run found."""
+    result = detection.result
+    count = len(result.regions)
+    volume = sum(region.volume_ml for region in result.regions)
+    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, above {result.threshold.value:.3g} ({result.threshold.origin})"
+    how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
+    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
+    return f"{said}{found}. {how}"
+
+
+def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, bool, LiveMask]:
+    """The job: what `run_request` gives, and the mask as its layer will hold it."""
+    detection, cached = run_request(request, cache, progress)
+    return detection, cached, finished_mask(detection.map, detection.result, detection.truth)
+
+
+def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
+def _tune_wanted() -> bool:
+    """The plugin's preference "Open the Tune dock"; on where napari knows no preferences of ours."""
+    group = getattr(get_plugin_settings().get(PLUGIN), "after_run", None)
+    return bool(getattr(group, "open_tune", True))

@@ -1,0 +1,208 @@
+"""The upper part of the Detect dock: everything a run depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
+
+from ...core.errors import BrainUADError, InputError
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...detectors.registry import method_class
+from ...workflows.models import Model, find_model, no_model, settings_for
+from ..app import workers
+from ..app.settings import last_folder, remember
+from ..widgets.device_choice import DeviceChoice
+from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
+from ..widgets.messages import wrapping_label
+from ..widgets.method_box import MethodBox
+from ..widgets.model_row import ModelRow
+from ..widgets.scan_inputs import ScanInputs
+from .job import Request
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class DetectInputs(QWidget):
+    """Scan, masks, method, model, settings and device.
+
+    Attributes
+    ----------
+    scan_changed, method_changed : Signal
+        Emitted after another scan (or none) or method was chosen.
+    failed : Signal
+        Emitted with an exception to show.
+    asked : Signal(str)
+        Emitted with "train" or "models" when the user asks to get a model.
+    """
+
+    scan_changed = Signal()
+    method_changed = Signal()
+    failed = Signal(object)
+    asked = Signal(str)
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scans = ScanInputs(viewer, self)
+        self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
+        self.facts, self.checks = wrapping_label(), wrapping_label()
+        self.method = MethodBox()
+        self.model = ModelRow()
+        self._device = DeviceChoice(self)
+        self.device = self._device.box
+        self.seed = IntBox()
+        self.seed.setMinimum(0)
+        self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
+        self._sequence: str | None = None
+        self._lay_out()
+        self._connect()
+        self._method_changed()
+
+    def volume(self) -> Volume | None:
+        """The chosen scan, None when there is none.
+
+        Raises
+        ------
+        InputError
+            If the chosen layer holds no 3-D image.
+        """
+        return self._scans.volume()
+
+    def request(self) -> Request:
+        """Everything as it stands.
+
+        Raises
+        ------
+        BrainUADError
+            If there is no scan, a mask does not lie on its grid, or the method needs a model and has none.
+        """
+        volume = self.volume()
+        if volume is None:
+            raise InputError("No scan is chosen", fix="Open one, or a sample")
+        info = self.method.info
+        if info.trainable and self.model.path is None:
+            raise no_model(info.id, volume.sequence)
+        mask, mask_file = self._scans.mask(self.brain, volume, "brain mask")
+        truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
+        return Request(
+            volume=volume,
+            mask=mask,
+            truth=truth,
+            mask_file=mask_file,
+            truth_file=truth_file,
+            method=info.id,
+            params=self.form.value(),
+            model=self.model.path if info.trainable else None,
+            device=self._device.name,
+            seed=self.seed.value(),
+        )
+
+    def show_facts(self, line: str, checks: tuple[str, ...]) -> None:
+        """Show what is known about the scan, with a mark where a check found something."""
+        self.facts.setText(line)
+        self.checks.setText("<br>".join(f"<b>Check:</b> {check}" for check in checks))
+        self.checks.setVisible(bool(checks))
+
+    def set_sequence(self, sequence: str | None) -> None:
+        """Recommend a method, and take a model, for this sequence."""
+        self._sequence = sequence
+        self.method.set_sequence(sequence)
+        self._show_models()
+
+    def set_model(self, path: Path) -> None:
+        """Read and check a model file in the background, then take it; what is wrong with it goes to `failed`."""
+        method = self.method.info.id
+
+        def read(progress: Progress) -> Model:
+            from ...workflows.scoring_process import load_apart
+
+            load_apart(method, path, progress)
+            return find_model(path)
+
+        def take(model: Model) -> None:
+            if method == self.method.info.id:
+                remember("last_folder", str(path.parent))
+                self.model.choose(model)
+
+        workers.run(read, parent=self, on_done=take, on_error=self.failed.emit)
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for a dock that ends."""
+        self._scans.disconnect_viewer()
+
+    def _show_models(self) -> None:
+        info = self.method.info
+        self.model.setVisible(info.trainable)
+        if info.trainable:
+            self.model.show_method(info.id, self._sequence)
+
+    def _model_chosen(self) -> None:
+        model, method = self.model.model, self.method.info.id
+        if model is None:
+            return
+        try:
+            # The form shows what the model was trained with: its defaults would otherwise silently overrule the model's settings.
+            self.form.set_value(method_class(method).Params.from_dict(settings_for(method, model.method, model.params)))
+        except BrainUADError as error:
+            self.failed.emit(error)
+
+    def _choose_model(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Load a model", str(last_folder()), "Models (*.safetensors)")
+        if name:
+            self.set_model(Path(name))
+
+    def _method_changed(self) -> None:
+        info = self.method.info
+        old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
+        self._advanced.replaceWidget(old, self.form)
+        old.deleteLater()
+        self._show_models()
+        if info.trainable:
+            # The row of models says nothing when the same model as before is chosen; the form is a new one.
+            self._model_chosen()
+        self._device.set_supported(info.devices)
+        self.method_changed.emit()
+
+    def _connect(self) -> None:
+        self._scans.scan_changed.connect(self.scan_changed)
+        self.method.changed.connect(self._method_changed)
+        self._device.failed.connect(self.failed.emit)
+        self.model.button.clicked.connect(self._choose_model)
+        self.model.chosen.connect(self._model_chosen)
+        self.model.asked.connect(self.asked.emit)
+
+    def _lay_out(self) -> None:
+        self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
+        self.checks.setObjectName("checks")
+        self.checks.setStyleSheet("#checks { border-left: 4px solid #e0a030; padding-left: 6px; }")
+        self.checks.hide()
+        advanced = QWidget()
+        self._advanced = QVBoxLayout(advanced)
+        self._advanced.setContentsMargins(0, 0, 0, 0)
+        self._advanced.addWidget(self.form)
+        seed = QFormLayout()
+        seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        seed.addRow(row_label("Seed", self.seed), self.seed)
+        self._advanced.addLayout(seed)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 4, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for row in (
+            ("Scan", self.scan),
+            self.facts,
+            self.checks,
+            ("Brain mask", self.brain),
+            ("Ground truth", self.truth),
+            ("Method", self.method),
+            self.method.fit,
+            self.method.card,
+            self.model,
+            ("Device", self.device),
+            self._device.words,
+            Fold("Advanced", advanced),
+        ):
+            form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)

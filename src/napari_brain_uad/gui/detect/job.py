@@ -1,0 +1,147 @@
+"""One run as the dock asks for it: through the same workflow as everywhere else, with the maps of earlier runs kept.
+
+The workflows are imported where they are used, which is in the job's thread: they bring readers and image libraries that would
+add a second to the opening of the dock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.params import Params
+from ...core.progress import Progress
+from ...core.provenance import array_sha256
+from ...core.volume import Volume
+from ...postprocessing.params import PostParams
+from ..layers.scan_facts import as_file, beside
+
+if TYPE_CHECKING:
+    from ...workflows.detect import Detection
+
+_KEPT_MAPS = 6
+"""A map at 1 mm takes some 60 MB with its scan."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What the dock says when the button is pressed.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, without a brain mask unless its file brought one.
+    mask, truth : array of bool, optional
+        On the scan's grid.
+    mask_file, truth_file : Path, optional
+        The files their layers came from, for the command line.
+    method, params, model, device, seed
+        As in `workflows.detect.detect`.
+    """
+
+    volume: Volume
+    mask: NDArray[np.bool_] | None
+    truth: NDArray[np.bool_] | None
+    mask_file: Path | None
+    truth_file: Path | None
+    method: str
+    params: Params
+    model: Path | None
+    device: str
+    seed: int
+
+    def key(self) -> str:
+        """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
+        model = None if self.model is None else hashlib.sha256(self.model.read_bytes()).hexdigest()
+        parts = {
+            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine)],
+            "mask": [None if mask is None else array_sha256(mask) for mask in (self.mask, self.volume.mask)],
+            "run": [self.method, self.params.as_dict(), model, self.device, self.seed],
+        }
+        return json.dumps(parts, sort_keys=True)
+
+
+class MapCache:
+    """The latest maps, with the volumes (brain mask included) they were made from."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap]] = OrderedDict()
+
+    def get(self, key: str) -> tuple[Volume, AnomalyMap] | None:
+        """What was kept under `key`."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: str, volume: Volume, amap: AnomalyMap) -> None:
+        """Keep a map; the one longest unused goes."""
+        self._kept[key] = (volume, amap)
+        while len(self._kept) > _KEPT_MAPS:
+            self._kept.popitem(last=False)
+
+
+def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, bool]:
+    """Run, or take the cached map and do only the quick half.
+
+    Returns
+    -------
+    detection, cached
+
+    Raises
+    ------
+    BrainUADError
+        As `workflows.detect.detect`.
+    """
+    from ...workflows.detect import detect, finish_detection
+
+    progress.update(0.0, "Looking for an earlier run")
+    # A model file that is missing is the workflow's to complain about.
+    key = request.key() if request.model is None or request.model.is_file() else ""
+    kept = cache.get(key)
+    if kept is None:
+        detection = detect(
+            request.volume,
+            request.method,
+            params=request.params,
+            mask=request.mask,
+            truth=request.truth,
+            model=request.model,
+            device=request.device,
+            seed=request.seed,
+            progress=progress,
+        )
+        cache.put(key, detection.volume, detection.map)
+    else:
+        volume, amap = kept
+        if amap.name != request.volume.name:
+            volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
+        detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
+    return replace(detection, command=_command(request, detection.map)), kept is not None
+
+
+def _command(request: Request, amap: AnomalyMap) -> str:
+
+    from ...workflows.command import detect_command
+    from ...workflows.models import name_of
+
+    brain, file = request.mask, request.mask_file
+    if brain is None and request.volume.mask is not None:
+        # The scan brought its mask along (a sample): the command line has to be given the file.
+        brain, file = request.volume.mask, beside(request.volume, "brainmask")
+    return detect_command(
+        amap,
+        PostParams(),
+        scan=request.volume,
+        mask=as_file(brain, file, request.volume, "brain mask"),
+        truth=as_file(request.truth, request.truth_file or beside(request.volume, "truth"), request.volume, "ground truth"),
+        model=None if request.model is None else name_of(request.model),
+        device=request.device,
+    )

@@ -1,0 +1,1 @@
+"""From volumes and maps to napari layers and views, and back."""

@@ -1,0 +1,81 @@
+"""What is known of a scan before a run: its facts in a line, what the checks found, and the files of its masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.checks import check_not_constant
+from ...core.errors import BrainUADError
+from ...core.volume import Volume
+
+
+def beside(volume: Volume, what: str) -> Path | None:
+    """Where a scan's "brainmask" or "truth" lies, if it lies beside it under the usual name."""
+    path = None if volume.source is None else volume.source.path
+    if path is None:
+        return None
+    file = path.with_name(f"{path.name.split('.')[0]}_{what}.nii.gz")
+    return file if file.is_file() else None
+
+
+def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
+    """The file in place of the array, if it still holds the same mask: a layer may have been painted since it was opened."""
+    from ...workflows.load import load_mask
+
+    if mask is None or file is None:
+        return mask
+    try:
+        return file if np.array_equal(load_mask(file, like, label=label), mask) else mask
+    except BrainUADError:
+        return mask
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know about a scan before a run.
+
+    Parameters
+    ----------
+    line : str
+        Like "FLAIR, 182x218x182, 1.0 mm, skull-stripped".
+    checks : tuple of str
+        What the checks found, each in one or two sentences.
+    raw : bool
+        Whether it shows the whole head and has no brain mask, so that a run prepares it first.
+    """
+
+    line: str
+    checks: tuple[str, ...]
+    raw: bool
+
+
+def facts(volume: Volume) -> Facts:
+    """Look at a scan."""
+    from ...preprocessing.brain_mask import estimate_brain_mask
+
+    constant = check_not_constant(volume.data)
+    found = estimate_brain_mask(volume) if volume.mask is None and constant is None else None
+    size = "x".join(str(n) for n in volume.grid.shape)
+    parts = [volume.sequence or "sequence unknown", size, spacing_words(volume.grid.spacing)]
+    if volume.mask is not None:
+        parts.append("with brain mask")
+    elif found is not None:
+        parts.append("skull-stripped" if found.stripped else "not skull-stripped")
+    if volume.source is not None and not volume.source.orientation_known:
+        parts.append("left and right unknown")
+    raw = found is not None and not found.stripped
+    # What is found about the brain of a raw head does not matter: it is extracted.
+    findings = (*volume.findings, *(found.findings if found and not raw else ()), *([constant] if constant else ()))
+    checks = tuple(f"{f.message[:1].upper()}{f.message[1:]}. {f.fix}.".replace(" .", "") for f in findings if f.level != "info")
+    return Facts(", ".join(parts), checks, raw)
+
+
+def spacing_words(spacing: tuple[float, float, float]) -> str:
+    """Voxel size: one number when the three agree to 0.05 mm, else three."""
+    if max(spacing) - min(spacing) < 0.05:
+        return f"{spacing[0]:.1f} mm"
+    return f"{'x'.join(f'{size:.2g}' for size in spacing)} mm"

@@ -1,0 +1,208 @@
+"""What the Tune dock works on, without a window: the settings with their history, and the work behind each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.progress import Progress
+from ...evaluation.curves import LiveFigures, LiveHistogram
+from ...postprocessing.params import PostParams
+from .mask_layer import scored
+from .region_colours import region_labels
+
+if TYPE_CHECKING:
+    from ...postprocessing.pipeline import PostResult
+
+Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures shown in large; those that need a ground truth are None without one, or where they are undefined.
+
+    `regions` is None while the threshold moves: regions are counted when it rests.
+    """
+
+    regions: int | None
+    volume_ml: float
+    dice: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    false_positive_ml: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What depends on map, filters and truth but not on the threshold.
+
+    Parameters
+    ----------
+    filtered : tuple of array, shape (i, j, k)
+        Filtered score and eroded brain, from `filtered_score`.
+    shown : array of float32, shape (k, j, i)
+        The filtered score as the mask layer compares it: -inf outside the brain.
+    shown_truth : array of bool, shape (k, j, i), or None
+        The ground truth as the mask layer holds it.
+    live : LiveHistogram
+        Histogram, and figures at any threshold in microseconds.
+    key : tuple
+        The filter settings and the truth these were made with.
+    """
+
+    filtered: Filtered
+    shown: NDArray[np.float32]
+    shown_truth: NDArray[np.bool_] | None
+    live: LiveHistogram
+    key: tuple[object, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """The state at rest: exactly what the command line gives for the same settings.
+
+    `mask` is ``result.mask`` as the mask layer holds it, shape (k, j, i); so are `regions`, the labels of its regions, which have none
+    where there is a ground truth.
+    """
+
+    post: PostParams
+    prepared: Prepared
+    result: PostResult
+    figures: Figures
+    mask: NDArray[np.bool_]
+    regions: NDArray[np.uint8] | None
+
+
+@dataclass(eq=False)
+class Tuning:
+    """One anomaly map under its settings.
+
+    Parameters
+    ----------
+    amap : AnomalyMap
+        The raw map; never changed.
+    truth : array of bool, shape (i, j, k), optional
+        Ground truth.
+    post : PostParams
+        The settings now.
+    """
+
+    amap: AnomalyMap
+    truth: NDArray[np.bool_] | None = None
+    post: PostParams = field(default_factory=PostParams)
+    _past: list[PostParams] = field(default_factory=list)
+    _future: list[PostParams] = field(default_factory=list)
+
+    def change(self, post: PostParams) -> None:
+        """Take other settings, undoably."""
+        if post != self.post:
+            self._past.append(self.post)
+            self._future.clear()
+            self.post = post
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there are earlier settings."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there are settings that were undone."""
+        return bool(self._future)
+
+    def undo(self) -> None:
+        """Back to the settings before the last change."""
+        if self._past:
+            self._future.append(self.post)
+            self.post = self._past.pop()
+
+    def redo(self) -> None:
+        """The inverse of `undo`."""
+        if self._future:
+            self._past.append(self.post)
+            self.post = self._future.pop()
+
+    def live_figures(self, figures: LiveFigures) -> Figures:
+        """The figures of a moving threshold, volumes in ml."""
+        ml = self.amap.grid.voxel_volume_mm3 / 1000.0
+        wrong = None if figures.false_positives is None else figures.false_positives * ml
+        return Figures(None, figures.flagged * ml, figures.dice, figures.precision, figures.recall, wrong)
+
+    def key(self) -> tuple[object, ...]:
+        """What `Prepared` depends on."""
+        return self.post.median, self.post.gaussian_mm, self.post.erode, id(self.truth)
+
+
+def settle(
+    amap: AnomalyMap,
+    truth: NDArray[np.bool_] | None,
+    post: PostParams,
+    key: tuple[object, ...],
+    prepared: Prepared | None,
+    progress: Progress,
+) -> Settled:
+    """Post-process in the background; takes all it needs as arguments, so that the window may go on changing meanwhile.
+
+    Parameters
+    ----------
+    amap, truth, post
+        See `Tuning`.
+    key : tuple
+        From `Tuning.key`.
+    prepared : Prepared, optional
+        From an earlier run; made anew when its key is another.
+    progress : Progress
+        Stops the work between its steps.
+
+    Raises
+    ------
+    InputError
+        If the settings do not fit the map (a rule that needs a truth, say).
+    """
+    # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
+    from ...postprocessing.pipeline import postprocess
+
+    if prepared is None or prepared.key != key:
+        prepared = prepare(amap, truth, post, key, progress)
+    progress.update(0.8, "Finding regions")
+    result = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
+    progress.check()
+    mask, regions = np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None
+    return Settled(post, prepared, result, figures_of(amap, result, truth), mask, regions)
+
+
+def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:
+    """Filter and sort a map once, for every threshold that is tried on it; the arguments are those of `settle`."""
+    from ...postprocessing.pipeline import filtered_score
+
+    progress.update(0.0, "Filtering the score")
+    filtered = filtered_score(amap, post)
+    progress.update(0.7, "Sorting the score")
+    shown = np.ascontiguousarray(scored(*filtered).T)
+    shown_truth = None if truth is None else np.ascontiguousarray(truth.T)
+    return Prepared(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
+
+
+def figures_of(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None) -> Figures:
+    """The figures of a finished mask: over the whole volume, as `brain-uad evaluate` counts."""
+    from ...evaluation.metrics import count
+
+    ml = amap.grid.voxel_volume_mm3 / 1000.0
+    if truth is None:
+        return Figures(len(result.regions), int(np.count_nonzero(result.mask)) * ml)
+    counts = count(result.mask, truth)
+    return Figures(len(result.regions), counts.flagged * ml, counts.dice, counts.precision, counts.recall, counts.fp * ml)
+
+
+def neighbour(numbers: Sequence[int], current: int | None, step: int) -> int | None:
+    """The number before or after `current`, round the ends; the first when none is current."""
+    if not numbers:
+        return None
+    if current not in numbers:
+        return numbers[0]
+    return numbers[(numbers.index(current) + step) % len(numbers)]

@@ -1,0 +1,297 @@
+"""The dock **Models**: the trained models there are, with their cards; into the list and out of it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...core.errors import BrainUADError
+from ...core.progress import Progress
+from ...detectors.registry import method_class
+from ...workflows.model_card import card_lines
+from ...workflows.models import Model, export_model, import_model, list_models, model_problems, remove_model
+from ..app import workers
+from ..app.docks import PRIMARY, WIDTH, open_dock, tell_models_changed
+from ..app.lifetime import Lifetime
+from ..app.settings import last_folder, remember
+from ..widgets.fitting_scroll import FittingScroll
+from ..widgets.messages import MessageArea, wrapping_label
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_PURPOSE = "Trained models: those that come with the package, and your own. Research use only."
+_EMPTY = "No models yet. Train one in the Train dock, or import a file; a model is NAME.safetensors with NAME.json beside it."
+_REMOVE, _REALLY = "Remove", "Really remove"
+_ARMED_MS = 6000
+"""How long the second click on Remove is waited for."""
+
+
+class ModelsDock(QWidget):
+    """Lists all models; shows the chosen one's card.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Injected by napari.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.setAcceptDrops(True)
+        self._models: tuple[Model, ...] = ()
+        self._job: workers.Job | None = None
+        self.list = QListWidget()
+        self.empty = wrapping_label(_EMPTY)
+        self.card = wrapping_label()
+        self.hash = QLineEdit()
+        self.use = QPushButton("Use in Detect")
+        self.bring = QPushButton("Import")
+        self.give = QPushButton("Export")
+        self.remove = QPushButton(_REMOVE)
+        self.messages = MessageArea()
+        self._lay_out()
+        self._connect()
+        self.refresh_models()
+
+    @property
+    def model(self) -> Model | None:
+        """The chosen model."""
+        row = self.list.currentRow()
+        return self._models[row] if 0 <= row < len(self._models) else None
+
+    @property
+    def running(self) -> bool:
+        """Whether a file is being checked or copied."""
+        return self._job is not None and self._job.running
+
+    def choose(self, model_id: str) -> None:
+        """Choose a model by its id; an id that is not listed changes nothing."""
+        for row, model in enumerate(self._models):
+            if model.id == model_id:
+                self.list.setCurrentRow(row)
+
+    def refresh_models(self) -> None:
+        """Read the list of models again; other docks call it when they changed it."""
+        before = self.model
+        self._models = list_models()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for model in self._models:
+            self.list.addItem(QListWidgetItem(_row(model)))
+        self.list.blockSignals(False)
+        same = (row for row, model in enumerate(self._models) if before is not None and model.path == before.path)
+        self.list.setCurrentRow(next(same, 0 if self._models else -1))
+        self._show()
+        problems = model_problems()
+        if problems:
+            first = problems[0]
+            count = f" ({len(problems)} files in all)" if len(problems) > 1 else ""
+            self.messages.show_message("warning", f"Not listed: {first.what}{count}", why=first.why, fix=first.fix)
+
+    def import_file(self, path: Path) -> None:
+        """Check a model file and add it to the user's models, in the background."""
+        self._start(lambda _progress: import_model(path), lambda model: self._imported(path, model), "Importing the model")
+
+    def export_to(self, folder: Path) -> None:
+        """Copy the chosen model's files into a folder, in the background."""
+        model = self.model
+        if model is not None:
+            self._start(lambda _progress: export_model(model, folder), lambda files: self._exported(folder, files), "Exporting the model")
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the longest row, narrow enough for a laptop."""
+        return QSize(WIDTH, super().sizeHint().height())
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
+        """Accept files."""
+        data = None if a0 is None else a0.mimeData()
+        if a0 is not None and data is not None and data.hasUrls():
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:
+        """Import the first dropped file."""
+        data = None if a0 is None else a0.mimeData()
+        files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
+        if files:
+            self.import_file(files[0])
+
+    def showEvent(self, a0: QShowEvent | None) -> None:
+        """The command line may have changed the list in the meantime."""
+        super().showEvent(a0)
+        if not self.running:
+            self.refresh_models()
+
+    def _start(self, job: Callable[[Progress], Any], done: Callable[[Any], None], doing: str) -> None:
+        if self.running:
+            return
+        self.messages.clear()
+        self._show_running(True)
+        self._job = workers.run(job, parent=self, on_done=done, on_error=lambda error: self._failed(error, doing))
+
+    def _imported(self, path: Path, model: Model) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        remember("last_folder", str(path.parent))
+        tell_models_changed(self.viewer)
+        self.refresh_models()
+        self.choose(model.id)
+        self.messages.show_message("info", f"{model.id} is in your models", why="Its SHA-256 stands below its card")
+
+    def _exported(self, folder: Path, files: list[Path]) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        remember("last_folder", str(folder))
+        self.messages.show_message("info", f"Exported to {folder.name}: {', '.join(file.name for file in files)}")
+
+    def _failed(self, error: Exception, doing: str) -> None:
+        if not self._lifetime.over:
+            self._show_running(False)
+            self.messages.show_error(error, doing)
+
+    def _remove_clicked(self) -> None:
+        """The first click asks, the second does it."""
+        model = self.model
+        if model is None:
+            return
+        if self.remove.text() == _REMOVE:
+            self.remove.setText(_REALLY)
+            self._disarming.start(_ARMED_MS)
+            return
+        try:
+            remove_model(model)
+        except BrainUADError as error:
+            self.messages.show_error(error, "Removing the model")
+            return
+        tell_models_changed(self.viewer)
+        self.refresh_models()
+        self.messages.show_message("info", f"{model.id} was removed")
+
+    def _use(self) -> None:
+        if self.model is not None and getattr(self.viewer, "window", None) is not None:
+            open_dock(self.viewer, "Detect anomalies").use_model(self.model)
+
+    def _show(self) -> None:
+        """Show the chosen model's card; what cannot be done with it cannot be clicked."""
+        model = self.model
+        self._disarm()
+        self.empty.setVisible(not self._models)
+        for widget in (self.list, self._scroll, self._hash_row):
+            widget.setVisible(bool(self._models))
+        self.card.setText("" if model is None else card_html(model))
+        self.hash.setText("" if model is None else model.sha256)
+        self.hash.setCursorPosition(0)
+        for button in (self.use, self.give):
+            button.setEnabled(model is not None)
+        self.remove.setEnabled(model is not None and not model.shipped)
+        self.remove.setToolTip("It came with the package" if model is not None and model.shipped else "Delete this model's files")
+
+    def _show_running(self, running: bool) -> None:
+        for widget in (self.list, self.bring, self.give, self.remove, self.use):
+            widget.setEnabled(not running)
+        if not running:
+            self._show()
+
+    def _disarm(self) -> None:
+        self._disarming.stop()
+        self.remove.setText(_REMOVE)
+
+    def _ask_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Import a model", str(last_folder()), "Models (*.safetensors)")
+        if name:
+            self.import_file(Path(name))
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Export the model to a folder", str(last_folder()))
+        if name:
+            self.export_to(Path(name))
+
+    def _end(self) -> None:
+        if self._job is not None:
+            self._job.abandon()
+        self.deleteLater()
+
+    def _connect(self) -> None:
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._end)
+        self._disarming = QTimer(self)
+        self._disarming.setSingleShot(True)
+        self._disarming.timeout.connect(self._disarm)
+        self.list.currentRowChanged.connect(lambda _row: self._show())
+        self.use.clicked.connect(self._use)
+        self.bring.clicked.connect(self._ask_file)
+        self.give.clicked.connect(self._ask_folder)
+        self.remove.clicked.connect(self._remove_clicked)
+
+    def _lay_out(self) -> None:
+        self.setMinimumWidth(300)
+        self.use.setStyleSheet(PRIMARY)
+        self.bring.setToolTip("Check a model file (.safetensors, with its .json beside it) and add it to your models")
+        self.give.setToolTip("Copy this model's files into a folder, to pass them on")
+        self.hash.setReadOnly(True)
+        self.hash.setToolTip("SHA-256 of the model's .safetensors file: who has the same one has the same model")
+        self.hash.setAccessibleName("SHA-256")
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self.list.setMinimumHeight(90)
+        self.list.setAccessibleName("Models")
+        self.card.setOpenExternalLinks(True)
+        self.card.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self._scroll = FittingScroll(_filled(self.card))
+        self._hash_row = QWidget()
+        row = QHBoxLayout(self._hash_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel("SHA-256"))
+        row.addWidget(self.hash, 1)
+        buttons = QHBoxLayout()
+        for button in (self.bring, self.give, self.remove):
+            buttons.addWidget(button, 1)
+        layout = QVBoxLayout(self)
+        for widget in (wrapping_label(_PURPOSE), self.empty, self.list, self._scroll, self._hash_row, self.use):
+            layout.addWidget(widget)
+        layout.addLayout(buttons)
+        layout.addWidget(self.messages)
+        layout.addStretch(1)
+
+
+def card_html(model: Model) -> str:
+    """A model's card as rich text; what its files say is shown as text, never as markup."""
+    settings = ", ".join(f"{name} {value}" for name, value in model.params.items()) or "none"
+    rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), ("Settings", settings)]
+    body = "".join(f"<br><b>{name}:</b> {html.escape(text)}" for name, text in rows)
+    return f"<b>{html.escape(model.title)}</b> ({html.escape(model.id)}){body}"
+
+
+def _row(model: Model) -> str:
+    origin = "comes with the package" if model.shipped else "yours"
+    return f"{model.title}\n{model.method}, {', '.join(model.sequences) or 'any sequence'}, {origin}"
+
+
+def _filled(label: QLabel) -> QWidget:
+    content = QWidget()
+    layout = QVBoxLayout(content)
+    layout.setContentsMargins(0, 0, 4, 0)
+    layout.addWidget(label)
+    layout.addStretch(1)
+    return content

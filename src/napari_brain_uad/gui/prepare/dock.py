@@ -1,0 +1,385 @@
+"""The dock **Prepare**: from a raw scan to what the methods need, step by step, with every step to be looked at and redone."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from ...core.errors import BrainUADError, Cancelled
+from ...core.progress import Progress
+from ...preprocessing.step import patient_order
+from ...workflows.estimate import preparation_words
+from ..app import workers
+from ..app.docks import PRIMARY, WIDTH, open_dock
+from ..app.lifetime import Lifetime
+from ..app.settings import last_folder, remember, remembered
+from ..layers.detection_layers import add_detection
+from ..layers.layers import volume_of
+from ..layers.scan_facts import facts
+from ..widgets.empty_state import EmptyState
+from ..widgets.file_drop import FileDrop
+from ..widgets.fitting_scroll import FittingScroll
+from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.run_bar import RunBar
+from .inputs import PrepareInputs
+from .job import Answer, Request, named_scans, read_steps, run_request
+from .layers import add_prepared, brought_back, maps_to_bring_back
+from .step_panel import StepPanel
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from ...preprocessing.step import Step
+    from ...workflows.detect import Detection
+
+_PURPOSE = "Brings raw scans to what the methods need: brain, bias field, MNI space, intensities. Research use only."
+
+
+class PrepareDock(FileDrop):
+    """Runs a preset on a scan, or on several sequences of one patient, and shows every step.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Injected by napari.
+
+    Attributes
+    ----------
+    answer : Answer or None
+        What the latest run gave, until other scans or settings are chosen.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.answer: Answer | None = None
+        self._job: workers.Job | None = None
+        self._looking: workers.Job | None = None
+        self._reading: workers.Job | None = None
+        self.inputs = PrepareInputs(napari_viewer)
+        self.panel = StepPanel()
+        self.empty = EmptyState(napari_viewer)
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
+        self.cost, self.outcome = wrapping_label(), wrapping_label()
+        self.button = QPushButton("Prepare")
+        self.accept = QPushButton("Accept")
+        self.save = QPushButton("Save")
+        self.copy = QPushButton("Copy as command")
+        self.back = QPushButton("Bring the map back to the scan")
+        self._lay_out()
+        self._connect()
+        self.inputs.choose_preset(remembered("preset"))
+        self._preset_changed()
+        self._scan_changed()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self._job is not None and self._job.running
+
+    def run(self) -> None:
+        """What the button does: prepare with everything as it stands in the dock."""
+        self._start(0, again=False)
+
+    def redo(self, first: int) -> None:
+        """Run again from step `first`, with the settings as they stand."""
+        self._start(first, again=True)
+
+    def cancel(self) -> None:
+        """Stop the run that is going on, if any."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def take_over(self) -> None:
+        """What Accept does: the prepared scans become layers, and Detect takes the first."""
+        if self.answer is None:
+            return
+        sequences = self.answer.session.sequences
+        shown = [add_prepared(self.viewer, run, self.answer.request.preset) for run in reversed(list(sequences.values()))]
+        for layer in shown[:-1]:
+            layer.visible = False
+        # Another space: what was in view may not be in it.
+        self.viewer.reset_view()
+        middle = shown[-1].data_to_world([(n - 1) / 2 for n in shown[-1].data.shape])
+        self.viewer.dims.point = (*self.viewer.dims.point[: self.viewer.dims.ndim - 3], *middle)
+        self.outcome.setText("The prepared scan is open, for Detect to score. Its brain mask is a hidden layer.")
+        self.accept.setEnabled(False)
+        if getattr(self.viewer, "window", None) is not None:
+            open_dock(self.viewer, "Detect anomalies").inputs.scan.choose(shown[-1])
+
+    def save_to(self, folder: Path, *, everything: bool) -> None:
+        """Write the quality-control pictures, or with `everything` also scans, masks and records, in the background."""
+        answer = self.answer
+        if answer is None or self.running:
+            return
+        self.messages.clear()
+        self._show_running(True)
+        self._job = workers.run(
+            lambda progress: _save(answer, folder, everything, progress),
+            parent=self,
+            on_done=lambda files: self._saved(folder, files),
+            on_error=lambda error: self._failed(error, "Saving"),
+            on_progress=self.run_bar.report,
+        )
+
+    def bring_back(self) -> None:
+        """Show the newest map of a prepared scan in the scan's own space, with its regions."""
+        maps = maps_to_bring_back(self.viewer)
+        if not maps or self.running:
+            return
+        try:
+            job = brought_back(self.viewer, maps[-1])
+        except BrainUADError as error:
+            self.messages.show_error(error, "Bringing the map back")
+            return
+        self.messages.clear()
+        self._show_running(True)
+        self._job = workers.run(
+            job.run,
+            parent=self,
+            on_done=lambda found: self._brought_back(found, maps[-1]),
+            on_error=lambda error: self._failed(error, "Bringing the map back"),
+            on_progress=self.run_bar.report,
+        )
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the longest row, narrow enough for a laptop."""
+        return QSize(WIDTH, super().sizeHint().height())
+
+    def _start(self, first: int, *, again: bool) -> None:
+        if self.running:
+            return
+        self.messages.clear()
+        earlier = self.answer.session if again and self.answer is not None else None
+        try:
+            scans = named_scans([volume_of(layer) for layer in self.inputs.layers()])
+            request = Request(scans, self.inputs.chosen.id, self.panel.pipeline(), first, earlier)
+        except BrainUADError as error:
+            self.messages.show_error(error, "Preparing")
+            return
+        remember("preset", request.preset)
+        self._forget_answer()
+        self._show_running(True)
+        self.panel.start(patient_order(scans), first)
+        self._job = workers.run_telling(
+            partial(run_request, request),
+            parent=self,
+            on_done=self._done,
+            on_error=lambda error: self._failed(error, "Preparing"),
+            on_progress=self.run_bar.report,
+            on_news=self.panel.take,
+        )
+
+    def _done(self, answer: Answer) -> None:
+        if self._lifetime.over:
+            return
+        self.answer = answer
+        self._show_running(False)
+        self.panel.finish(answer)
+        how = "Prepared before: taken from the cache." if answer.session.cached else f"Done in {answer.session.seconds:.0f} s."
+        self.outcome.setText(f"{how} Look at the steps, then accept or redo one with other settings.")
+        for widget in (self.outcome, self._after):
+            widget.show()
+        self.button.setStyleSheet("")  # Accept is what comes next
+        self.accept.setEnabled(True)
+        findings = [finding for run in answer.session.sequences.values() for finding in run.prepared.volume.findings]
+        for finding in findings:
+            if finding.level == "warning":
+                self.messages.show_finding(finding)
+
+    def _failed(self, error: Exception, doing: str) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        if doing == "Preparing":
+            self.panel.fail()
+        if isinstance(error, Cancelled):
+            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
+        else:
+            self.messages.show_error(error, doing)
+
+    def _saved(self, folder: Path, files: list[Path]) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        remember("last_folder", str(folder))
+        count = f"{len(files)} file{'s' * (len(files) != 1)}"
+        self.messages.show_message("info", f"Saved {count} in {folder.name}", why=", ".join(file.name for file in files))
+
+    def _brought_back(self, detection: Detection, heat: Layer) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        for layer in self.viewer.layers:
+            if layer.name == detection.volume.name:
+                layer.visible = True
+            elif layer.name.startswith(heat.name.rpartition(" | ")[0]):
+                layer.visible = False
+        add_detection(self.viewer, detection)
+        self.viewer.reset_view()
+        self.messages.show_message("info", "The map is on the scan's own grid", fix="Save its layer to get a file in the scan's own space")
+
+    def _scan_changed(self) -> None:
+        if self._looking is not None:
+            self._looking.abandon()
+        self._forget_answer()
+        self.messages.clear()
+        if not self.running:
+            self.panel.forget()
+        present = self.inputs.scan.layer is not None
+        self._scroll.setVisible(present)
+        self.empty.setVisible(not present)
+        self._show_running(self.running)
+        self._show_cost()
+        self.inputs.facts.clear()
+        try:
+            volume = self.inputs.volume()
+        except BrainUADError as error:
+            self.messages.show_error(error, "Reading the layer")
+            return
+        if volume is not None:
+            self.inputs.facts.setText("Looking at the scan")
+            self._looking = workers.run(
+                lambda _progress: facts(volume).line,
+                parent=self,
+                on_done=self.inputs.facts.setText,
+                on_error=lambda _error: self.inputs.facts.clear(),
+            )
+
+    def _preset_changed(self) -> None:
+        self._forget_answer()
+        if self._reading is not None:
+            self._reading.abandon()
+        pipeline = self.inputs.chosen.pipeline
+        self.button.setEnabled(False)
+        self._reading = workers.run(
+            lambda _progress: read_steps(pipeline),
+            parent=self,
+            on_done=self._take_steps,
+            on_error=lambda e: self._failed(e, "Reading the steps"),
+        )
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        self.panel.set_steps(steps)
+        self._show_running(self.running)
+        self._show_cost()
+
+    def _show_cost(self) -> None:
+        count = len(self.inputs.layers())
+        time = preparation_words(self.inputs.chosen.pipeline, max(count, 1))
+        self.cost.setText(f"{time[0].upper()}{time[1:]} for a raw head; about 1 s when it was done before" if count else "")
+
+    def _forget_answer(self) -> None:
+        """What the last run said does not hold for other scans or another preset."""
+        self.answer = None
+        self.outcome.clear()
+        self.outcome.hide()
+        self._after.hide()
+        self.button.setStyleSheet(PRIMARY)
+
+    def _show_running(self, running: bool) -> None:
+        self.inputs.setEnabled(not running)
+        self.panel.set_editable(not running)
+        self._after.setEnabled(not running)
+        self.button.setEnabled(not running and self.inputs.scan.layer is not None and bool(self.panel.steps))
+        self.back.setEnabled(not running)
+        if running and self.run_bar.isHidden():
+            self.run_bar.start()
+        elif not running:
+            self.run_bar.stop()
+
+    def _show_back(self, _event: object = None) -> None:
+        self.back.setVisible(bool(maps_to_bring_back(self.viewer)))
+
+    def _ask_folder(self, everything: bool) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Save to folder", str(last_folder()))
+        if folder:
+            self.save_to(Path(folder), everything=everything)
+
+    def _copy_command(self) -> None:
+        from ...workflows.prepare_session import prepare_command
+
+        clipboard = QGuiApplication.clipboard()
+        if self.answer is not None and clipboard is not None:
+            request = self.answer.request
+            command = prepare_command(list(request.scans.values()), request.preset, request.pipeline)
+            clipboard.setText(command)
+            self.outcome.setText(f"Copied: {command}")
+
+    def _end(self) -> None:
+        for job in (self._job, self._looking, self._reading):
+            if job is not None:
+                job.abandon()
+        self.inputs.disconnect_viewer()
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.disconnect(self._show_back)
+        self.deleteLater()
+
+    def _connect(self) -> None:
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._end)
+        self.inputs.scan_changed.connect(self._scan_changed)
+        self.inputs.preset_changed.connect(self._preset_changed)
+        self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
+        self.panel.redo.connect(self.redo)
+        self.button.clicked.connect(self.run)
+        self.accept.clicked.connect(self.take_over)
+        self.copy.clicked.connect(self._copy_command)
+        self.back.clicked.connect(self.bring_back)
+        self.run_bar.cancelled.connect(self.cancel)
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.connect(self._show_back)
+
+    def _lay_out(self) -> None:
+        self.setMinimumWidth(300)
+        self.accept.setStyleSheet(PRIMARY)
+        self.accept.setToolTip("Open the prepared scan and its brain mask as layers, ready for Detect")
+        self.copy.setToolTip("Copy the command line that gives the same result")
+        self.back.setToolTip("Resample the anomaly map to the scan's own voxels, through the transforms of the preparation")
+        menu = QMenu(self)
+        for text, everything in (("Picture for quality control", False), ("Scan, masks, record and picture", True)):
+            action = menu.addAction(text)
+            if action is not None:
+                action.triggered.connect(lambda _checked=False, everything=everything: self._ask_folder(everything))
+        self.save.setMenu(menu)
+        self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        content = QWidget()
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.inputs)
+        inside.addWidget(self.panel)
+        inside.addStretch(1)
+        self._scroll = FittingScroll(content)
+        self._after = QWidget()
+        row = QHBoxLayout(self._after)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.accept, 1)
+        row.addWidget(self.save)
+        row.addWidget(self.copy)
+        layout = QVBoxLayout(self)
+        for widget in (wrapping_label(_PURPOSE), self.empty, self._scroll, self.cost, self.button, self.run_bar, self.outcome, self._after):
+            layout.addWidget(widget)
+        layout.addWidget(self.back)
+        layout.addWidget(self.messages)
+        layout.addStretch(1)
+        self.back.hide()
+
+
+def _save(answer: Answer, folder: Path, everything: bool, progress: Progress) -> list[Path]:
+    from ...workflows.prepare import save_figure, save_prepared
+
+    files: list[Path] = []
+    runs = list(answer.session.sequences.values())
+    for number, run in enumerate(runs):
+        progress.update(number / len(runs), f"Saving {run.native.name}")
+        if everything:
+            files += save_prepared(run.prepared, run.native, folder, answer.request.preset).values()
+        else:
+            files.append(save_figure(run.prepared, run.native, folder, answer.request.preset))
+    return files

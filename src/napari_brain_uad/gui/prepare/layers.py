@@ -1,0 +1,144 @@
+"""Prepared scans as layers, and anomaly maps of them back in the scan's own space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari.layers import Image, Labels, Layer
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.errors import InputError
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...postprocessing.params import PostParams
+from ..layers.layers import KEY, add_labels, is_map, map_of, record, volume_layer
+from ..layers.mask_layer import LiveMask
+from ..layers.view import attach
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ...preprocessing.prepared import Prepared
+    from ...workflows.detect import Detection
+    from ...workflows.prepare_session import SequenceRun
+
+PREPARED, NATIVE = "prepared", "native"
+"""Keys of a prepared scan's record: its `Prepared` (the way back to the scan), and the scan as loaded."""
+
+
+def add_prepared(viewer: ViewerModel, run: SequenceRun, preset: str) -> Image:
+    """Show a prepared scan and its brain, in place of an earlier preparation of the same scan by the same preset.
+
+    Parameters
+    ----------
+    run : SequenceRun
+        What was prepared.
+    preset : str
+        Names the layer: ``"<scan> | <preset>"``.
+
+    Returns
+    -------
+    Image
+        The prepared scan; its record holds `PREPARED` and `NATIVE`.
+    """
+    native, prepared = run.native, run.prepared
+    name = f"{native.name} | {preset}"
+    brain, own_brain = f"{name} | brain mask", f"{native.name} | brain mask"
+    ours = (name, brain, own_brain)
+    for layer in [layer for layer in viewer.layers if layer.name in ours and record(layer).get("preparation") is not None]:
+        viewer.layers.remove(layer)
+    for layer in viewer.layers:
+        if record(layer).get("volume") is not None and layer.name == native.name:
+            layer.visible = False
+    if prepared.native_mask is not None and native.mask is None:
+        _noted(add_labels(viewer, prepared.native_mask, native, name=own_brain), preset).visible = False
+    volume = own_space(prepared, name)
+    if volume.mask is not None:
+        _noted(add_labels(viewer, volume.mask, volume, name=brain), preset).visible = False
+    data, meta, _ = volume_layer(volume)
+    # Before it is added: whoever lists the layers then asks what it is.
+    meta["metadata"][KEY] |= {PREPARED: prepared, NATIVE: native, "preparation": preset}
+    shown = Image(data, **meta)
+    viewer.add_layer(shown)
+    attach(viewer)
+    return shown
+
+
+def own_space(prepared: Prepared, name: str) -> Volume:
+    """A prepared scan as a scan of its own: its file's place does not hold for it, its file's hash and left and right do."""
+    volume = prepared.volume
+    source = None if volume.source is None else replace(volume.source, grid=volume.grid, path=None)
+    return replace(volume, name=name, source=source)
+
+
+def prepared_of(layer: Layer) -> Prepared | None:
+    """How a layer's scan was prepared, if it was."""
+    return record(layer).get(PREPARED)
+
+
+def maps_to_bring_back(viewer: ViewerModel) -> list[Layer]:
+    """Heatmaps that were made of prepared scans which are still open, and not brought back yet."""
+    shown = {layer.name for layer in viewer.layers}
+    found = []
+    for layer in viewer.layers:
+        if is_map(layer) and record(layer)["kind"] == "map":
+            scan = _scan_of(viewer, map_of(layer))
+            if scan is not None and f"{record(scan)[NATIVE].name} | {map_of(layer).method}" not in shown:
+                found.append(layer)
+    return found
+
+
+def brought_back(viewer: ViewerModel, heat: Layer) -> BackJob:
+    """What is needed to bring a heatmap back, collected in the main thread; `BackJob.run` then works in any.
+
+    Raises
+    ------
+    InputError
+        If the prepared scan that it was made from is not open any more.
+    """
+    amap = map_of(heat)
+    scan = _scan_of(viewer, amap)
+    if scan is None:
+        raise InputError(f"The prepared scan of '{heat.name}' is not open any more", fix="Prepare it again, then detect")
+    post = record(heat).get("post") or PostParams()
+    origin = ""
+    for layer in viewer.layers:
+        if isinstance(layer, Labels) and record(layer).get("map") is amap and isinstance(layer.data, LiveMask):
+            threshold = layer.data.threshold
+            if threshold.per_slice is None:
+                post = replace(post, threshold=repr(float(threshold.value)))
+                origin = f"{threshold.origin}, found on the prepared scan"
+    return BackJob(record(scan)[PREPARED], record(scan)[NATIVE], amap, post, origin)
+
+
+class BackJob:
+    """A map on its way back."""
+
+    def __init__(self, prepared: Prepared, native: Volume, amap: AnomalyMap, post: PostParams, origin: str) -> None:
+        self._prepared, self._native, self._amap, self._post, self._origin = prepared, native, amap, post, origin
+
+    def run(self, progress: Progress) -> Detection:
+        """Resample the map to the scan's own grid and find its regions there, with the threshold that was found on the prepared scan."""
+        from ...workflows.detect import finish_detection
+
+        progress.update(0.0, "Bringing the map back")
+        amap = replace(self._prepared.map_to_native(self._amap), name=self._native.name)
+        volume = self._native.with_mask(amap.mask)
+        found = finish_detection(volume, amap, self._post, truth=None, command="", progress=progress.part(0.4, 1.0))
+        if not self._origin:
+            return found
+        threshold = replace(found.result.threshold, origin=self._origin)
+        return replace(found, result=replace(found.result, threshold=threshold))
+
+
+def _scan_of(viewer: ViewerModel, amap: AnomalyMap) -> Layer | None:
+    """The prepared scan that a map was made from: by its name, else the only one on its grid."""
+    scans = [layer for layer in viewer.layers if (made := prepared_of(layer)) and not made.volume.grid.compare(amap.grid, "map")]
+    named = [layer for layer in scans if layer.name == amap.name]
+    return named[0] if named else scans[0] if len(scans) == 1 else None
+
+
+def _noted(layer: Layer, preset: str) -> Layer:
+    layer.metadata[KEY]["preparation"] = preset
+    return layer

@@ -1,0 +1,389 @@
+"""The Tune dock: the threshold by hand and eye, with mask, regions and figures following."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Vectors
+from qtpy.QtCore import QTimer
+
+from ...core.errors import InputError
+from ...core.progress import Progress
+from ...core.threshold import Threshold, ThresholdRule
+from ...postprocessing.params import PostParams
+from ..app import keys
+from ..app.lifetime import Lifetime
+from ..app.workers import Job, run
+from ..layers.detection_layers import own_layer
+from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
+from ..layers.mask_layer import LiveMask
+from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
+from ..layers.view import attach, go_to, show_plane
+from ..layers.view_actions import show_map
+from .export import Exporter
+from .layout import TuneLayout
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from ...postprocessing.regions import Region
+
+REST_MS = 60
+"""The hand rests when the threshold has not moved for this long."""
+
+_ONE_DRAG = 0.5
+"""Moves closer together than this, in seconds, belong to one movement of the hand."""
+
+_TRUTH_WORDS = ("truth", "lesion", "tumour", "tumor")
+
+
+class TuneDock(TuneLayout):
+    """Tune the threshold and the post-processing of one anomaly map.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Injected by napari.
+
+    Notes
+    -----
+    While the threshold moves, the mask is ``filtered score > threshold`` and the figures come from sorted scores; both cost next to
+    nothing. When it rests, the whole post-processing runs in the background through `postprocessing.pipeline`, and what is then
+    shown is what ``brain-uad detect`` gives with the same settings.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._viewer = napari_viewer
+        self._tuning: Tuning | None = None
+        self._prepared: Prepared | None = None
+        self._settled: Settled | None = None
+        self._moving: float | None = None
+        self._moved_at = 0.0
+        self._job: Job | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._hand_rests)
+        self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
+        attach(napari_viewer)
+        self._connect()
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._leave)
+        self._map_changed()
+
+    def _connect(self) -> None:
+        self.maps.layer_changed.connect(self._map_changed)
+        self.truths.layer_changed.connect(self._truth_changed)
+        self.histogram.moved.connect(self.move_threshold)
+        self.threshold.typed.connect(self.move_threshold)
+        self.threshold.rule_chosen.connect(self._rule_chosen)
+        self.clean_up.changed.connect(self._clean_up_changed)
+        self.table.chosen.connect(self._go_to_region)
+        self.undo.clicked.connect(self._undo)
+        self.redo.clicked.connect(self._redo)
+        self.copy.clicked.connect(self._exporter.copy_command)
+        self.export.clicked.connect(self._exporter.ask_folder)
+        dims = self._viewer.dims.events
+        dims.order.connect(self._redraw_boxes)
+        dims.ndisplay.connect(self._redraw_boxes)
+        keys.bind(
+            self,
+            {
+                keys.NEXT_REGION: lambda: self._step_region(1),
+                keys.PREVIOUS_REGION: lambda: self._step_region(-1),
+                keys.THRESHOLD_UP: lambda: self._nudge(1),
+                keys.THRESHOLD_DOWN: lambda: self._nudge(-1),
+                keys.HEATMAP: lambda: _toggle(self.maps.layer),
+                keys.TRUTH: lambda: _toggle(self.truths.layer),
+                keys.NEXT_METHOD: self._next_map,
+                **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
+            },
+        )
+
+    def _leave(self) -> None:
+        """The dock was closed: let go of the viewer."""
+        self._rest.stop()
+        self._abandon_job()
+        dims = self._viewer.dims.events
+        dims.order.disconnect(self._redraw_boxes)
+        dims.ndisplay.disconnect(self._redraw_boxes)
+        self.maps.disconnect_viewer()
+        self.truths.disconnect_viewer()
+        self.view.disconnect_viewer()
+
+    # What is tuned
+
+    @property
+    def post(self) -> PostParams:
+        """The settings now."""
+        return PostParams() if self._tuning is None else self._tuning.post
+
+    @property
+    def settled(self) -> Settled | None:
+        """The state at rest, or None while something moves or runs."""
+        return self._settled
+
+    def _map_changed(self) -> None:
+        layer = self.maps.layer
+        self._abandon_job()
+        self._rest.stop()
+        self._tuning = self._prepared = self._settled = self._moving = None
+        self.messages.clear()
+        self.show_empty(layer is None)
+        if layer is None:
+            return
+        post = record(layer).get("post", PostParams())
+        # Both tell of their change before there is anything to tune, and are not heard.
+        self.clean_up.set_value(post)
+        self.truths.choose(self._likely_truth(layer))
+        self._tuning = Tuning(map_of(layer), post=post)
+        self._truth_changed()
+
+    def _likely_truth(self, layer: Layer) -> Layer | None:
+        """The truth the detection was made with, else a layer on the map's grid whose name says that it is one."""
+        grid, given = map_of(layer).grid, record(layer).get("truth")
+        candidates = [other for other in self.truths.layers() if fits(other, grid)]
+        if given is not None:
+            for other in candidates:
+                if np.array_equal(mask_of(other, grid, "ground truth"), given):
+                    return other
+        return next((other for other in candidates if any(word in other.name.lower() for word in _TRUTH_WORDS)), None)
+
+    def _truth_changed(self) -> None:
+        if self._tuning is None:
+            return
+        layer, self._tuning.truth = self.truths.layer, None
+        self.messages.clear()
+        if layer is not None:
+            try:
+                self._tuning.truth = np.ascontiguousarray(mask_of(layer, self._tuning.amap.grid, "ground truth"))
+            except InputError as error:
+                self.messages.show_error(error, "Reading the ground truth")
+        there = self._tuning.truth is not None
+        self.figures.set_truth(there)
+        self.threshold.set_truth(there)
+        self.tabs.setTabVisible(self.tabs.indexOf(self.curve), there)
+        self._prepared = None
+        self._settle()
+
+    # The threshold moves
+
+    def move_threshold(self, value: float) -> None:
+        """Set the threshold by hand: mask, line and figures follow at once, the rest when the hand rests."""
+        if self._tuning is None or self._prepared is None:
+            return
+        self._abandon_job()
+        resting = self._settled is not None
+        self._moving, self._settled = self._rounded(value), None
+        threshold = Threshold(self._moving, ThresholdRule("value", self._moving), "set by hand")
+        self.histogram.set_threshold(self._moving)
+        self.threshold.show_by_hand(self._moving)
+        live = self._live_mask()
+        if live is not None:
+            layer, mask = live
+            mask.set_threshold(threshold)
+            self._repaint(layer, mask)
+        self._show_live(self._moving)
+        # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
+        now = time.monotonic()
+        gap, self._moved_at = now - self._moved_at, now
+        self._rest.start(max(REST_MS, round(1500 * gap)) if gap < _ONE_DRAG and not resting else REST_MS)
+
+    def _rounded(self, value: float) -> float:
+        """As many digits as the histogram can tell apart: a number that can be read and typed again."""
+        assert self._prepared is not None  # nothing moves before a map is prepared
+        edges = self._prepared.live.edges
+        digits = 4 - int(np.floor(np.log10(float(edges[-1] - edges[0]))))
+        return round(float(value), digits)
+
+    def _show_live(self, value: float) -> None:
+        if self._tuning is None or self._prepared is None:
+            return
+        figures = self._tuning.live_figures(self._prepared.live.at(value))
+        self.figures.show_figures(figures)
+        self.figures.set_note("threshold only")
+        self.curve.set_dot(figures.recall, figures.precision)
+
+    def _nudge(self, steps: int) -> None:
+        self.move_threshold(self.threshold.number.value() + steps * self.threshold.number.singleStep())
+
+    def _hand_rests(self) -> None:
+        if self._tuning is None:
+            return
+        if self._moving is not None:
+            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
+        self._settle()
+
+    def _rule_chosen(self, rule: str) -> None:
+        if self._tuning is not None:
+            self._moving = None
+            self._tuning.change(replace(self._tuning.post, threshold=rule))
+            self._settle()
+
+    def _clean_up_changed(self) -> None:
+        if self._tuning is None:
+            return
+        try:
+            chosen = self.clean_up.value()
+        except InputError as error:
+            self.messages.show_error(error, "Reading the settings")
+            return
+        hand = self._tuning.post.threshold if self._moving is None else repr(self._moving)
+        self._tuning.change(PostParams.from_dict({**chosen.as_dict(), "threshold": hand}))
+        self._moving = self._settled = None
+        # A spin box held down sends a change every few milliseconds.
+        self._rest.start(REST_MS)
+
+    def _undo(self) -> None:
+        self._travel(back=True)
+
+    def _redo(self) -> None:
+        self._travel(back=False)
+
+    def _travel(self, *, back: bool) -> None:
+        if self._tuning is None:
+            return
+        if self._moving is not None:
+            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
+            self._moving = None
+        self._tuning.undo() if back else self._tuning.redo()
+        self.clean_up.blockSignals(True)
+        self.clean_up.set_value(self._tuning.post)
+        self.clean_up.blockSignals(False)
+        self._settle()
+
+    # The rest follows
+
+    def _settle(self) -> None:
+        tuning = self._tuning
+        if tuning is None:
+            return
+        self._rest.stop()
+        self._abandon_job()
+        self._settled = None
+        self.figures.set_note("computing")
+        amap, truth, post, key, prepared = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared
+
+        def job(progress: Progress) -> Settled:
+            return settle(amap, truth, post, key, prepared, progress)
+
+        self._job = run(job, parent=self, on_done=self._show_settled, on_error=self._failed)
+
+    def _show_settled(self, settled: Settled) -> None:
+        if self._lifetime.over or self._tuning is None:
+            return
+        self._job, self._settled, self._moving = None, settled, None
+        self.messages.clear()
+        layer = self.maps.layer
+        if layer is not None:
+            record(layer)["post"] = settled.post
+        prepared, result = settled.prepared, settled.result
+        if prepared is not self._prepared:
+            self._prepared = prepared
+            self.histogram.show_histogram(prepared.live, self._tuning.amap.unit)
+            self.curve.show_curve(prepared.live)
+            span = float(prepared.live.edges[-1] - prepared.live.edges[0])
+            self.threshold.set_step(10.0 ** np.floor(np.log10(span / 50)))
+        self.histogram.set_threshold(result.threshold.value)
+        self.threshold.show_threshold(result.threshold, settled.post.threshold)
+        live = self._tuning.live_figures(prepared.live.at(result.threshold.value))
+        self.curve.set_dot(live.recall, live.precision)
+        self.figures.show_figures(settled.figures)
+        self.figures.set_note("")
+        self.table.show_regions(result.regions)
+        self.tabs.setTabText(self.tabs.indexOf(self.table), f"Regions ({len(result.regions)})")
+        self.undo.setEnabled(self._tuning.can_undo)
+        self.redo.setEnabled(self._tuning.can_redo)
+        self._show_mask(settled)
+        self._redraw_boxes()
+
+    def _failed(self, error: Exception) -> None:
+        if self._lifetime.over:
+            return
+        self._job = None
+        self.figures.set_note("")
+        self.messages.show_error(error, "Post-processing")
+
+    def _abandon_job(self) -> None:
+        if self._job is not None:
+            self._job.abandon()
+            self._job = None
+
+    def _show_mask(self, settled: Settled) -> None:
+        assert self._tuning is not None  # its caller has checked
+        found = self._live_mask()
+        if found is None:
+            live = LiveMask(settled.prepared.shown, settled.result.threshold, settled.prepared.shown_truth)
+            add_regions(self._viewer, self._tuning.amap, live)
+            found = self._live_mask()
+            assert found is not None  # it was just added
+        layer, live = found
+        truth = self._tuning.truth
+        live.set_score(settled.prepared.shown)
+        live.set_truth(settled.prepared.shown_truth)
+        live.set_threshold(settled.result.threshold)
+        live.settle(settled.mask, settled.regions)
+        if record(layer).get("with_truth") is not (truth is not None):
+            record(layer)["with_truth"] = truth is not None
+            layer.colormap = region_colormap(truth is not None)
+        self._repaint(layer, live)
+
+    def _repaint(self, layer: Labels, live: LiveMask) -> None:
+        """Draw the mask's slice anew. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        if not layer.visible:
+            return  # napari slices it when it is shown again
+        with self._viewer.layers.events.blocker_all():
+            if not live.refill(layer._slice.image.raw):
+                layer.set_view_slice()
+            # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
+            image = layer._slice.image
+            image.view[...] = layer._raw_to_displayed(image.raw)
+            layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
+
+    def _live_mask(self) -> tuple[Labels, LiveMask] | None:
+        """The layer that shows this map's mask, if it is (still) there."""
+        layer = self._own_layer("regions")
+        return (layer, layer.data) if isinstance(layer, Labels) and isinstance(layer.data, LiveMask) else None
+
+    def _own_layer(self, kind: str) -> Layer | None:
+        return None if self._tuning is None else own_layer(self._viewer, self._tuning.amap, kind)
+
+    def _redraw_boxes(self, _event: object = None) -> None:
+        if self._tuning is None or self._settled is None:
+            return
+        layer = self._own_layer("boxes")
+        if layer is None:
+            layer = add_boxes(self._viewer, self._tuning.amap)
+        if isinstance(layer, Vectors):
+            show_boxes(layer, [region.box for region in self._settled.result.regions], self._viewer)
+
+    def _step_region(self, step: int) -> None:
+        number = neighbour([region.number for region in self.table.regions], self.table.current, step)
+        if number is not None:
+            self.table.choose(number)
+
+    def _next_map(self) -> None:
+        layers = self.maps.layers()
+        if self.maps.layer is not None:
+            chosen = layers[(layers.index(self.maps.layer) + 1) % len(layers)]
+            show_map(self._viewer, chosen)
+            self.maps.choose(chosen)
+
+    def _go_to_region(self, region: Region) -> None:
+        layer = self.maps.layer
+        if layer is not None:
+            go_to(self._viewer, layer, region.peak_index)
+
+    def export_to(self, folder: Path) -> None:
+        """Write map, mask, regions, figure and provenance of the settings now into `folder`."""
+        self._exporter.export_to(folder)
+
+
+def _toggle(layer: Layer | None) -> None:
+    if isinstance(layer, Image | Labels):
+        layer.visible = not layer.visible

@@ -1,0 +1,147 @@
+"""How the Tune dock looks: its parts, without what they do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels, Layer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+
+from ...postprocessing.params import PostParams
+from ..app.docks import open_dock
+from ..layers.layers import is_map, record
+from ..widgets.figure_panel import FigurePanel
+from ..widgets.forms import ParamsForm
+from ..widgets.histogram import CurvePlot, HistogramPlot
+from ..widgets.layer_box import LayerBox
+from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.region_table import RegionTable
+from ..widgets.run_bar import RunBar
+from ..widgets.threshold_row import ThresholdRow
+from ..widgets.view_bar import ViewBar
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_PURPOSE = "Drag the line: mask, regions and figures follow."
+_EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
+
+
+class TuneLayout(QWidget):
+    """The parts of the Tune dock, laid out for a width of 380 px."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.maps = LayerBox(viewer, _may_be_tuned)
+        self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.histogram = HistogramPlot()
+        self.threshold = ThresholdRow()
+        self.figures = FigurePanel()
+        self.table = RegionTable()
+        self.clean_up = ParamsForm(PostParams)
+        self.curve = CurvePlot()
+        self.tabs = QTabWidget()
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
+        self.view = ViewBar(viewer)
+        self.undo = _button("Undo", "Back to the settings before the last change")
+        self.redo = _button("Redo", "Take the undone change again")
+        self.copy = _button("Copy command", "Copy the brain-uad command that gives this result")
+        self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
+        self.undo.setEnabled(False)
+        self.redo.setEnabled(False)
+        self.detect = _button("Detect anomalies", "Open the dock that makes anomaly maps")
+        self.detect.clicked.connect(lambda: open_dock(viewer, "Detect anomalies"))
+        self._empty = QWidget()
+        empty = QVBoxLayout(self._empty)
+        empty.addWidget(wrapping_label(_EMPTY))
+        empty.addWidget(self.detect)
+        empty.addStretch()
+        self._body = QWidget()
+        self._lay_out()
+
+    def show_empty(self, empty: bool) -> None:
+        """Say what to do when there is nothing to tune, in place of controls that do nothing."""
+        self._empty.setVisible(empty)
+        self._body.setVisible(not empty)
+
+    def _lay_out(self) -> None:
+        self.tabs.addTab(self.table, "Regions")
+        self.tabs.addTab(self._clean_up_page(), "Clean-up")
+        self.tabs.addTab(self.curve, "PR curve")
+        self.tabs.setDocumentMode(True)
+        # The tabs get the room that is left, whatever their tallest page would like.
+        self.tabs.setMinimumHeight(160)
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        choices = QFormLayout()
+        choices.setContentsMargins(0, 0, 0, 0)
+        choices.setVerticalSpacing(3)
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Ground truth", self.truths)
+        buttons = QHBoxLayout()
+        for button in (self.undo, self.redo, self.copy, self.export):
+            buttons.addWidget(button)
+        body = QVBoxLayout(self._body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(5)
+        body.addLayout(choices)
+        body.addWidget(self.histogram)
+        body.addWidget(self.threshold)
+        body.addWidget(self.figures)
+        body.addWidget(self.tabs, 1)
+        body.addWidget(self.view)
+        body.addLayout(buttons)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(5)
+        layout.addWidget(wrapping_label(_PURPOSE))
+        layout.addWidget(self._empty)
+        layout.addWidget(self._body, 1)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(self.messages)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(_scrolling(content))
+
+    def _clean_up_page(self) -> QWidget:
+        # The threshold has its own place above.
+        self.clean_up.hide_row("threshold")
+        for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
+            self.clean_up.label(name).setText(words)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.addWidget(self.clean_up)
+        layout.addStretch()
+        return _scrolling(page)
+
+
+def _scrolling(content: QWidget) -> QScrollArea:
+    """`content` with a vertical scroll bar when the dock is too low, never a horizontal one."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setMinimumHeight(100)
+    area.setWidget(content)
+    return area
+
+
+def _may_be_tuned(layer: Layer) -> bool:
+    # The cells of a comparison show maps too, under a threshold of their own.
+    return is_map(layer) and record(layer).get("kind") != "compared"
+
+
+def _may_be_truth(layer: Layer) -> bool:
+    return isinstance(layer, Labels) and record(layer).get("kind") != "regions"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    # Qt's own least width for buttons is more than four of them have here.
+    button.setMinimumWidth(button.fontMetrics().horizontalAdvance(text) + 16)
+    return button

@@ -1,0 +1,82 @@
+"""A method's card: what it is, what it needs, where it comes from, and how well it did on named data."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from ...core.detector import MethodInfo
+from ...core.threshold import ThresholdRule
+from .messages import wrapping_label
+
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+_DOI = re.compile(r"\b(?:doi:)?(10\.\d{4,9}/[^\s,;]+)", re.IGNORECASE)
+LINK = "color: #4c9be8"
+"""Readable on napari's dark and light themes; the palette's own blue is not."""
+
+
+class MethodCard(QFrame):
+    """Unfolds under the method box."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("method_card")
+        self.setStyleSheet("#method_card { border: 1px solid rgba(127, 127, 127, 120); border-radius: 4px; }")
+        self.label = wrapping_label()
+        self.label.setOpenExternalLinks(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self.label)
+        self.hide()
+
+    def show_method(self, info: MethodInfo) -> None:
+        """Fill the card; whether it is visible stays as it was."""
+        self.label.setText(card_html(info))
+
+
+def card_html(info: MethodInfo) -> str:
+    """The card as rich text. Figures appear only when somebody measured them."""
+    rows = [
+        ("Family", html.escape(info.family)),
+        ("Needs", html.escape(info.needs)),
+        ("Made for", html.escape(", ".join(info.sequences) or "any sequence")),
+        ("Score", html.escape(info.score_unit)),
+        ("Threshold", f"{_rule_words(info.default_threshold)} by default"),
+        ("Runs on", html.escape(", ".join(name.upper() for name in info.devices))),
+        ("Paper", linked(info.paper)),
+        ("Licence", html.escape(info.licence)),
+        ("Measured", "<br>".join(_figure(m.metric, m.value, m.data, m.source) for m in info.measured) or "no figures yet"),
+    ]
+    body = "".join(f"<br><b>{name}:</b> {value}" for name, value in rows)
+    return f"<b>{html.escape(info.name)}</b><br>{html.escape(info.summary)}{body}"
+
+
+def linked(citation: str) -> str:
+    """A citation as HTML with its arXiv number or DOI as a link."""
+    text = html.escape(citation)
+    if found := _ARXIV.search(text):
+        return text.replace(found[0], f"<a href='https://arxiv.org/abs/{found[1]}' style='{LINK}'>{found[0]}</a>")
+    if found := _DOI.search(text):
+        return text.replace(found[0], f"<a href='https://doi.org/{found[1]}' style='{LINK}'>{found[0]}</a>")
+    return text
+
+
+def _rule_words(rule: ThresholdRule) -> str:
+    number = "" if rule.number is None else f"{rule.number:g}"
+    words = {
+        "value": f"{number}",
+        "otsu": "Otsu on the volume",
+        "otsu-slice": "Otsu on every axial slice",
+        "percentile": f"percentile {number} of the brain's scores",
+        "best-dice": "best Dice against the ground truth",
+        "healthy-fpr": f"flags the fraction {number} of healthy brain",
+    }
+    return words[rule.kind]
+
+
+def _figure(metric: str, value: float, data: str, source: str) -> str:
+    return html.escape(f"{metric} {value:.3f} on {data} ({source})")

@@ -1,0 +1,110 @@
+"""Scan, brain mask and ground truth: three boxes that know of each other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels, Layer
+from numpy import bool_
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from ...core.errors import InputError
+from ...core.volume import Volume
+from ..layers.layers import fits, mask_of, volume_of
+from .layer_box import LayerBox, is_mask, is_scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
+_BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
+
+
+class ScanInputs(QObject):
+    """The boxes, which a dock lays out; a mask that lies on the scan's grid and says by its name what it is gets chosen by itself.
+
+    Attributes
+    ----------
+    scan, brain, truth : LayerBox
+        What is scored, within what, and what is known to be abnormal.
+    scan_changed, masks_changed : Signal
+        Emitted after another scan, or another mask of it, was chosen.
+    """
+
+    scan_changed = Signal()
+    masks_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self.scan = LayerBox(viewer, is_scan)
+        self.brain = LayerBox(viewer, is_mask, none="None")
+        self.truth = LayerBox(viewer, is_mask, none="None")
+        if self.scan.layers():
+            # As when it is opened later: the latest is the one at hand.
+            self.scan.choose(self.scan.layers()[-1])
+        self._declined: set[LayerBox] = set()
+        for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
+            box.setAccessibleName(name)
+        self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
+        self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
+        self.scan.layer_changed.connect(self._scan_chosen)
+        for box in (self.brain, self.truth):
+            box.listed.connect(self._suggest)
+            box.activated.connect(lambda _index, box=box: self._declined.add(box) if box.layer is None else None)
+            box.layer_changed.connect(self.masks_changed)
+        self._suggest()
+
+    def volume(self) -> Volume | None:
+        """The chosen scan, None when there is none.
+
+        Raises
+        ------
+        InputError
+            If the chosen layer holds no 3-D image.
+        """
+        return None if self.scan.layer is None else volume_of(self.scan.layer)
+
+    def mask(self, box: LayerBox, volume: Volume, label: str) -> tuple[NDArray[bool_] | None, Path | None]:
+        """What a box holds on the scan's grid, and the file its layer was opened from; None for what there is not.
+
+        Raises
+        ------
+        InputError
+            If the layer does not lie on the scan's grid.
+        """
+        layer = box.layer
+        return (None, None) if layer is None else (mask_of(layer, volume.grid, label), file_of(layer))
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for a dock that ends."""
+        for box in (self.scan, self.brain, self.truth):
+            box.disconnect_viewer()
+
+    def _scan_chosen(self) -> None:
+        self._declined.clear()
+        self._suggest()
+        self.scan_changed.emit()
+
+    def _suggest(self) -> None:
+        """Take a mask or a truth that lies on the scan's grid and says so by its name; drop one that lies elsewhere."""
+        try:
+            volume = self.volume()
+        except InputError:
+            return
+        for box, name in ((self.truth, _TRUTH), (self.brain, _BRAIN)):
+            if volume is None or (box.layer is not None and not fits(box.layer, volume.grid)):
+                box.choose(None)
+            if volume is None or box.layer is not None or box in self._declined:
+                continue
+            labels = (layer for layer in box.layers() if isinstance(layer, Labels))
+            found = [layer for layer in labels if name.search(layer.name) and fits(layer, volume.grid)]
+            if len(found) == 1:
+                box.choose(found[0])
+
+
+def file_of(layer: Layer) -> Path | None:
+    """The file a layer was opened from."""
+    return Path(layer.source.path) if layer.source.path else None

@@ -1,0 +1,122 @@
+"""Where the threshold is set: a number, a rule, and a sentence on where it came from."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from ...core.threshold import Threshold, ThresholdRule
+from .forms import ComboBox, FloatBox
+from .messages import wrapping_label
+
+_RULES = {
+    "auto": "method's default",
+    "otsu": "Otsu",
+    "otsu-slice": "Otsu per slice",
+    "percentile": "percentile",
+    "best-dice": "best Dice",
+    "value": "by hand",
+}
+_PERCENTILE = 98.0
+
+
+class ShortBox(FloatBox):
+    """Shows five digits; the value keeps them all until somebody types."""
+
+    def textFromValue(self, v: float) -> str:
+        """The number in short."""
+        return f"{v:.5g}"
+
+
+class ThresholdRow(QWidget):
+    """Threshold and rule.
+
+    Attributes
+    ----------
+    typed : Signal(float)
+        A number was entered by hand.
+    rule_chosen : Signal(str)
+        A rule was chosen, spelled as `PostParams.threshold` wants it.
+    """
+
+    typed = Signal(float)
+    rule_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.number = ShortBox()
+        self.number.setToolTip("A voxel is flagged when its score is above this number")
+        self.rule = ComboBox()
+        self.rule.setToolTip("How the threshold is found")
+        for key, title in _RULES.items():
+            self.rule.addItem(title, key)
+        self.percentile = FloatBox()
+        self.percentile.setRange(0.0, 100.0)
+        self.percentile.setSingleStep(0.5)
+        self.percentile.setValue(_PERCENTILE)
+        self.percentile.setToolTip("Percentile of the brain's scores (0 to 100)")
+        self.percentile.hide()
+        self.origin = wrapping_label()
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Threshold"))
+        row.addWidget(self.number)
+        row.addWidget(self.rule, 1)
+        row.addWidget(self.percentile)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.origin)
+        self.number.valueChanged.connect(self.typed)
+        self.rule.activated.connect(self._chosen)
+        self.percentile.valueChanged.connect(self._chosen)
+
+    def set_truth(self, there: bool) -> None:
+        """Offer the rules that need a ground truth only when there is one."""
+        item = self.rule.model().item(self.rule.findData("best-dice"))  # type: ignore[union-attr]  # a combo box's own model has items
+        item.setEnabled(there)
+        item.setToolTip("" if there else "Needs a ground truth")
+
+    def show_threshold(self, threshold: Threshold, rule: str) -> None:
+        """Show a threshold, the rule as `PostParams.threshold` spells it, and its origin."""
+        self.show_value(threshold.value)
+        kind = rule if rule == "auto" else ThresholdRule.parse(rule).kind
+        self.rule.setCurrentIndex(max(self.rule.findData(kind), 0))
+        self.percentile.setVisible(kind == "percentile")
+        if kind == "percentile":
+            self._quietly(self.percentile, ThresholdRule.parse(rule).number or 0.0)
+        self.show_origin(threshold.origin)
+
+    def show_value(self, value: float) -> None:
+        """Show a number, as while the line moves."""
+        self._quietly(self.number, value)
+
+    def show_by_hand(self, value: float) -> None:
+        """Show a number that the user is setting."""
+        self.show_value(value)
+        self.rule.setCurrentIndex(self.rule.findData("value"))
+        self.percentile.hide()
+        self.show_origin("set by hand")
+
+    def show_origin(self, text: str) -> None:
+        """Where the threshold came from."""
+        if self.origin.text() != text:
+            self.origin.setText(text)
+
+    def set_step(self, step: float) -> None:
+        """What one click on the number's arrows adds."""
+        self.number.setSingleStep(step)
+
+    def _chosen(self, _value: object = None) -> None:
+        kind = self.rule.currentData()
+        self.percentile.setVisible(kind == "percentile")
+        if kind == "value":
+            self.rule_chosen.emit(repr(self.number.value()))
+        else:
+            self.rule_chosen.emit(f"percentile:{self.percentile.value():g}" if kind == "percentile" else kind)
+
+    @staticmethod
+    def _quietly(box: FloatBox, value: float) -> None:
+        box.blockSignals(True)
+        box.setValue(value)
+        box.blockSignals(False)

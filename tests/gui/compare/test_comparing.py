@@ -1,0 +1,72 @@
+"""What the Compare dock works on, without a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_brain_uad.core.errors import Cancelled
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.gui.compare.comparing import AT_REST, Ready, live_figures, make_ready, recoloured, settle
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.compare import compare
+from napari_brain_uad.workflows.load import load
+from tests.gui.scans import head, write
+
+METHODS = ["threshold", "thresh-raw"]
+
+
+@pytest.fixture
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    data, truth = head()
+    scan, healthy = write(tmp_path / "scan_FLAIR.nii.gz", data), write(tmp_path / "healthy_FLAIR.nii.gz", np.minimum(data, 140))
+    lesions = write(tmp_path / "truth.nii.gz", truth)
+    post = PostParams(median=3, opening=0, min_voxels=1)
+    comparison = compare(scan, METHODS, truth=lesions, healthy=[load(healthy)], threshold_mode="healthy-ml:0.5", post=post)
+    return make_ready(comparison, "auto", Progress())
+
+
+@pytest.mark.parametrize(("kind", "number"), [("percentile", 0.0), ("percentile", 97.3), ("percentile", 100.0), ("healthy-ml", 0.2)])
+def test_a_moving_threshold_is_that_of_the_workflow(ready: Ready, kind: str, number: float) -> None:
+    exact = ready.comparison.with_threshold(f"{kind}:{number:g}")
+    for cell, run in zip(ready.cells, exact.runs, strict=True):
+        assert cell.at(kind, number).value == pytest.approx(run.result.threshold.value, rel=1e-6)
+
+
+def test_figures_of_a_moving_threshold_are_those_at_rest_where_nothing_is_cleaned_up(ready: Ready) -> None:
+    thresholds = [cell.at("percentile", 96.0) for cell in ready.cells]
+    moving = live_figures(ready.rows, ready.cells, thresholds)
+    exact = ready.comparison.with_threshold("percentile:96").table()
+    for row, wanted in zip(moving, exact, strict=True):
+        for name in ("flagged_ml", "dice", "threshold"):
+            assert row[name] == pytest.approx(getattr(wanted, name), rel=1e-6)
+        assert row["auprc"] == wanted.auprc
+        assert all(row[name] is None for name in AT_REST)
+
+
+def test_settling_method_by_method_is_settling_all(ready: Ready) -> None:
+    for mode in ("otsu", "best-dice", "percentile:95", "healthy-ml:1"):
+        one, other = settle(ready.comparison, mode, Progress()), ready.comparison.with_threshold(mode)
+        assert one.table() == other.table()
+        assert one.mode == other.mode
+        assert one.truth is other.truth
+
+
+def test_settling_stops_between_methods(ready: Ready) -> None:
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        settle(ready.comparison, "otsu", progress)
+
+
+def test_colours(ready: Ready) -> None:
+    assert not ready.one_unit
+    assert (ready.scale.low, ready.scale.high) == (90.0, 100.0)
+    again = recoloured(ready, "percentile")
+    assert again.comparison is ready.comparison
+    assert again.cells is ready.cells
+    scores = np.concatenate([run.result.score[run.result.brain] for run in ready.comparison.runs])
+    assert ready.span == (scores.min(), scores.max())

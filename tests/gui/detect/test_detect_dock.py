@@ -1,0 +1,539 @@
+"""The Detect dock as a user works it: with the mouse, on wrong input too, and with the same numbers as scripts and command line."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import time
+
+import numpy as np
+import pytest
+from napari.settings import get_plugin_settings
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent, QGuiApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.params import Params
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors import registry
+from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.gui.app import settings, workers
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.detect.dock import DetectDock
+from napari_brain_uad.gui.layers.detection_layers import own_layer
+from napari_brain_uad.gui.layers.layers import add_labels, is_map, map_of, record
+from napari_brain_uad.gui.layers.tuning import settle
+from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.preprocessing.steps import brain_extraction
+from napari_brain_uad.workflows.detect import detect
+from napari_brain_uad.workflows.train import train
+
+SHAPE = (24, 28, 20)
+
+
+def phantom(seed: int = 0, *, sequence: str | None = "FLAIR", name: str = "scan") -> Volume:
+    """A skull-stripped ball with a bright lesion."""
+    rng = np.random.default_rng(seed)
+    centre = (np.array(SHAPE) - 1) / 2
+    distance = np.linalg.norm((np.indices(SHAPE).T - centre) / centre, axis=-1).T
+    data = np.where(distance < 0.85, 100 + 10 * rng.standard_normal(SHAPE), 0.0)
+    data[8:12, 9:13, 8:12] += 150
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    return Volume(data.astype(np.float32), Grid(SHAPE, affine), name=name, sequence=sequence)
+
+
+def lesion() -> np.ndarray:
+    truth = np.zeros(SHAPE, bool)
+    truth[8:12, 9:13, 8:12] = True
+    return truth
+
+
+@pytest.fixture(autouse=True)
+def _forget(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
+    settings._store().clear()
+    yield
+    settings._store().clear()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def dock(viewer):
+    return open_dock(viewer, "Detect anomalies")
+
+
+def wait(qtbot, dock):
+    qtbot.waitUntil(lambda: not dock.running, timeout=20_000)
+
+
+def click(qtbot, widget):
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def heatmaps(viewer):
+    return [layer for layer in viewer.layers if is_map(layer) and record(layer)["kind"] == "map"]
+
+
+def choose_method(dock, method):
+    dock.inputs.method.choose(method)
+
+
+# Empty, and filled
+
+
+def test_an_empty_dock_says_what_to_do_and_opens_a_sample(qtbot, viewer, dock):
+    assert not dock.empty.isHidden()
+    assert not dock.button.isEnabled()
+    dock.empty.menu.aboutToShow.emit()
+    titles = [action.text() for action in dock.empty.menu.actions()]
+    assert len(titles) == 3
+    assert any("simulated" in title for title in titles)
+    dock.empty.menu.actions()[0].trigger()
+    assert len(viewer.layers) >= 1
+    assert dock.empty.isHidden()
+    assert dock.button.isEnabled()
+
+
+def test_the_facts_line_and_the_estimate(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    qtbot.waitUntil(lambda: dock.inputs.facts.text() == "FLAIR, 24x28x20, 2.0 mm, skull-stripped")
+    assert dock.cost.text().startswith("Under 2 s")
+    assert dock.inputs.checks.isHidden()
+    assert dock.inputs.method.fit.text().startswith("Recommended for FLAIR: lesions are bright on FLAIR")
+
+
+def test_a_whole_head_is_prepared_first_and_both_lines_say_so(qtbot, viewer, dock, monkeypatch, tmp_path):
+    rng = np.random.default_rng(1)
+    data = (rng.random(SHAPE) * 20 + 5).astype(np.float32)
+    brain = np.zeros(SHAPE, bool)
+    brain[4:20, 4:24, 3:17] = True
+    data[brain] += 100
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(brain_extraction, "extract", lambda *_: brain)
+    scan = Volume(data, Grid(SHAPE, np.diag([6.0, 6.0, 6.0, 1.0])), name="raw head")
+    add_volume(viewer, scan)
+    qtbot.waitUntil(lambda: "not skull-stripped" in dock.inputs.facts.text())
+    assert dock.cost.text().startswith("Prepares the scan first (about 25 s")
+    assert dock.inputs.checks.isHidden()
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.messages.level is None
+    assert dock.outcome.text().startswith("The scan was prepared first, with the preset native")
+    assert dock.detection.map.grid.shape == SHAPE
+    np.testing.assert_array_equal(dock.detection.map.mask, brain)
+    add_labels(viewer, brain, scan, name="brain mask")
+    assert "Prepares" not in dock.cost.text()
+
+
+def test_boxes_follow_the_layer_list(qtbot, viewer, dock):
+    first = add_volume(viewer, phantom(name="one"))
+    second = add_volume(viewer, phantom(1, name="two"))
+    assert dock.inputs.scan.layer is second
+    second.name = "renamed"
+    assert dock.inputs.scan.currentText() == "renamed"
+    viewer.layers.remove(second)
+    assert dock.inputs.scan.layer is first
+    viewer.layers.clear()
+    assert dock.inputs.scan.layer is None
+    assert not dock.empty.isHidden()
+
+
+def test_a_truth_that_fits_is_taken_and_one_from_another_scan_is_not(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    truth = add_labels(viewer, lesion(), phantom(), name="scan | ground truth")
+    assert dock.inputs.truth.layer is truth
+    other = Volume(np.pad(phantom().data, 2), Grid((28, 32, 24), np.eye(4)), name="other")
+    add_volume(viewer, other)
+    assert dock.inputs.truth.layer is None
+
+
+def test_a_truth_the_user_declined_is_not_taken_again(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    add_labels(viewer, lesion(), phantom(), name="ground truth")
+    dock.inputs.truth.setCurrentIndex(0)
+    dock.inputs.truth.activated.emit(0)
+    viewer.add_labels(np.zeros((4, 4, 4), np.uint8), name="something else")
+    assert dock.inputs.truth.layer is None
+
+
+# Running
+
+
+def test_a_click_gives_what_scripts_and_the_command_line_give(qtbot, viewer, dock, tmp_path):
+    write_volume(tmp_path / "case_FLAIR.nii.gz", phantom())
+    write_mask(tmp_path / "case_truth.nii.gz", lesion(), phantom())
+    viewer.open([tmp_path / "case_FLAIR.nii.gz", tmp_path / "case_truth.nii.gz"], plugin="napari-brain-uad")
+    dock.inputs.scan.choose(viewer.layers[0])
+    assert dock.inputs.truth.layer is viewer.layers[1]
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    clicked = dock.detection
+    scripted = detect(tmp_path / "case_FLAIR.nii.gz", "threshold", truth=tmp_path / "case_truth.nii.gz")
+    np.testing.assert_array_equal(clicked.map.score, scripted.map.score)
+    np.testing.assert_array_equal(clicked.result.mask, scripted.result.mask)
+    assert clicked.evaluation.as_dict() == scripted.evaluation.as_dict()
+    assert clicked.command == scripted.command
+    click(qtbot, dock.copy)
+    command = shlex.split(QGuiApplication.clipboard().text())
+    assert command[:2] == ["brain-uad", "detect"]
+    assert main([str(tmp_path / "out") if word == "OUT" else word for word in command[1:]]) == 0
+    written = next((tmp_path / "out").glob("*_anomalymap.nii.gz"))
+    np.testing.assert_array_equal(read_map(written).score, clicked.map.score)
+
+
+def test_after_a_run_the_layers_are_there_the_view_is_at_the_strongest_region_and_tune_is_open(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    viewer.scene.camera.zoom, viewer.scene.camera.center = 7.5, (0.0, 3.0, 4.0)
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    (heat,) = heatmaps(viewer)
+    assert map_of(heat) is dock.detection.map
+    strongest = dock.detection.result.regions[0]
+    shown = heat.world_to_data(viewer.dims.point)[::-1]
+    np.testing.assert_allclose(shown, dock.detection.map.grid.to_index(strongest.centroid_mm), atol=0.51)
+    assert viewer.scene.camera.zoom == 7.5
+    assert viewer.scene.camera.center[-2:] == (3.0, 4.0)
+    tune = next(widget for name, widget in viewer.window.dock_widgets.items() if name.startswith("Tune"))
+    assert tune.maps.layer is heat
+    assert "region" in dock.outcome.text()
+    assert not dock.copy.isHidden()
+
+
+def test_the_preference_against_opening_tune_is_kept(qtbot, viewer, dock):
+    group = get_plugin_settings()["napari-brain-uad"].after_run
+    group.open_tune = False
+    try:
+        add_volume(viewer, phantom())
+        click(qtbot, dock.button)
+        wait(qtbot, dock)
+    finally:
+        group.open_tune = True
+    assert not any(name.startswith("Tune") for name in viewer.window.dock_widgets)
+
+
+def test_the_same_inputs_take_the_cached_map_and_say_so(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    first = dock.detection
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert "earlier run with the same inputs" in dock.outcome.text()
+    assert dock.detection.map is first.map
+    assert dock.detection.command == first.command
+    assert len(heatmaps(viewer)) == 1
+
+
+@pytest.mark.parametrize("change", ["voxel", "params", "seed", "mask", "painted mask"])
+def test_any_other_input_runs_again(qtbot, viewer, dock, change):
+    scan = add_volume(viewer, phantom())
+    brain = phantom().data > 0
+    if change == "painted mask":
+        layer = add_labels(viewer, brain, phantom(), name="brain mask")
+        assert dock.inputs.brain.layer is layer
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    if change == "voxel":
+        scan.data[10, 10, 10] += 1
+    elif change == "params":
+        dock.inputs.form.set_value(HistogramThreshold.Params(bins=64))
+    elif change == "seed":
+        dock.inputs.seed.setValue(7)
+    elif change == "mask":
+        add_labels(viewer, brain & (np.indices(SHAPE)[0] > 4), phantom(), name="brain mask")
+    else:
+        layer.data[:3] = 0
+        layer.data[10, 14, 12] = 0
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert "earlier run" not in dock.outcome.text()
+    assert len(heatmaps(viewer)) == 2
+
+
+def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    choose_method(dock, "thresh-raw")
+    dock.inputs.form.widget("polarity").setCurrentText("dark")
+    dock.inputs.seed.setValue(3)
+    dock.inputs.device.setCurrentIndex(dock.inputs.device.findData("cpu"))
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    provenance = dock.detection.map.provenance
+    assert provenance["method"]["params"] == {"polarity": "dark"}
+    assert provenance["seed"] == 3
+    assert "--set polarity=dark" in dock.detection.command
+    again = DetectDock(viewer)
+    qtbot.addWidget(again)
+    assert again.inputs.method.info.id == "thresh-raw"
+    assert again.inputs.device.currentData() == "cpu"
+
+
+def test_a_method_box_by_family_with_headings_that_cannot_be_chosen(qtbot, viewer, dock):
+    box = dock.inputs.method.box
+    chosen = {box.itemData(row) for row in range(box.count()) if box.itemData(row)}
+    headings = [row for row in range(box.count()) if box.itemData(row) is None]
+    assert chosen == set(registry.method_ids())
+    assert all(not box.model().item(row).isEnabled() for row in headings)
+    click(qtbot, dock.inputs.method.ask)
+    assert not dock.inputs.method.card.isHidden()
+    for part in ("2109.06023", "Needs", "BSD-3-Clause"):
+        assert part in dock.inputs.method.card.label.text()
+
+
+# What can go wrong
+
+
+def test_a_mask_on_another_grid_is_refused_with_both_sizes(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    wrong = viewer.add_labels(np.ones((5, 6, 7), np.uint8), name="wrong")
+    dock.inputs.brain.choose(wrong)
+    click(qtbot, dock.button)
+    assert dock.messages.level == "error"
+    assert "7x6x5" in dock.messages.text
+    assert "24x28x20" in dock.messages.text
+    assert not dock.running
+    dock.inputs.brain.choose(None)
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.messages.level is None
+    assert dock.detection is not None
+
+
+def test_a_constant_image_is_refused(qtbot, viewer, dock):
+    viewer.add_image(np.full((6, 7, 8), 3.0, np.float32), name="flat")
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.messages.level == "error"
+    assert dock.messages.details
+    assert dock.button.isEnabled()
+    assert not heatmaps(viewer)
+
+
+def test_a_two_dimensional_image_is_refused(qtbot, viewer, dock):
+    viewer.add_image(np.random.default_rng(0).random((9, 9)), name="photo")
+    assert "not a 3-D image" in dock.messages.text
+    click(qtbot, dock.button)
+    assert "not a 3-D image" in dock.messages.text
+
+
+def test_covariance_says_that_it_needs_a_model_and_runs_with_one(qtbot, viewer, dock, tmp_path):
+    train("covariance", [phantom(seed) for seed in range(1, 5)], params={"smoothing_mm": 3.5}, out=tmp_path / "model.safetensors")
+    add_volume(viewer, phantom())
+    choose_method(dock, "covariance")
+    assert not dock.inputs.model.isHidden()
+    click(qtbot, dock.button)
+    assert "needs a trained model" in dock.messages.text
+    dock.inputs.set_model(tmp_path / "model.safetensors")
+    qtbot.waitUntil(lambda: dock.inputs.model.path is not None)
+    # The model's own settings are shown and used, not the form's defaults.
+    assert dock.inputs.form.value().smoothing_mm == 3.5
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.detection.map.method == "covariance"
+    assert dock.detection.map.provenance["method"]["params"]["smoothing_mm"] == 3.5
+    choose_method(dock, "threshold")
+    assert dock.inputs.model.isHidden()
+
+
+def test_a_model_that_is_none_is_refused(qtbot, viewer, dock, tmp_path):
+    add_volume(viewer, phantom())
+    choose_method(dock, "covariance")
+    (tmp_path / "junk.safetensors").write_bytes(b"no model")
+    dock.inputs.set_model(tmp_path / "junk.safetensors")
+    qtbot.waitUntil(lambda: dock.messages.level == "error")
+    assert dock.inputs.model.path is None
+
+
+class _Slow(HistogramThreshold):
+    def _score(self, volume, mask, *, seed, progress):
+        for step in range(400):
+            progress.update(step / 400, "waiting")
+            time.sleep(0.01)
+        return super()._score(volume, mask, seed=seed, progress=progress)
+
+
+class _Broken(HistogramThreshold):
+    def _score(self, volume, mask, *, seed, progress):
+        raise ZeroDivisionError("nobody foresaw this")
+
+
+@pytest.fixture
+def replace_threshold(monkeypatch):
+    def replace(detector):
+        monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", detector)
+
+    return replace
+
+
+def test_cancelling_within_two_seconds_leaves_everything_as_it_was(qtbot, viewer, dock, replace_threshold):
+    replace_threshold(_Slow)
+    add_volume(viewer, phantom())
+    click(qtbot, dock.button)
+    assert not dock.run_bar.isHidden()
+    assert not dock.inputs.isEnabled()
+    qtbot.waitUntil(lambda: dock.run_bar.step.text() == "waiting")
+    qtbot.wait(700)
+    assert dock.run_bar.left.text().endswith("left")
+    start = time.monotonic()
+    click(qtbot, dock.run_bar.button)
+    wait(qtbot, dock)
+    assert time.monotonic() - start < 2
+    assert dock.messages.text.startswith("Note: Cancelled")
+    assert len(viewer.layers) == 1
+    assert dock.inputs.isEnabled()
+    assert dock.run_bar.isHidden()
+
+
+def test_an_unforeseen_error_is_shown_with_details_and_logged(qtbot, viewer, dock, replace_threshold, caplog):
+    replace_threshold(_Broken)
+    add_volume(viewer, phantom())
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert "ZeroDivisionError: nobody foresaw this" in dock.messages.text
+    assert "Traceback" in dock.messages.details
+    assert "numpy" in dock.messages.details
+    assert "failed unexpectedly" in caplog.text
+    click(qtbot, dock.messages._copy)
+    assert "Traceback" in QGuiApplication.clipboard().text()
+
+
+def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace_threshold):
+    replace_threshold(_Slow)
+    add_volume(viewer, phantom())
+    click(qtbot, dock.button)
+    qtbot.wait(100)
+    viewer.layers.clear()
+    wait(qtbot, dock)
+    assert not heatmaps(viewer)
+    assert not dock.button.isEnabled()
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napari_viewer, replace_threshold, how):
+    replace_threshold(_Slow)
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Detect anomalies")
+    add_volume(viewer, phantom())
+    click(qtbot, dock.button)
+    qtbot.wait(200)
+    job = dock._job
+    if how == "dock":
+        viewer.window.remove_dock_widget(dock)
+    else:
+        viewer.close()
+    qtbot.waitUntil(lambda: job not in workers._RUNNING, timeout=3000)
+    assert not job.running
+    if how == "dock":
+        assert len(viewer.layers) == 1
+
+
+# A result is shown in steps
+
+
+def half_shown(qtbot, dock):
+    """Detect, until the heatmap is there and more is to come."""
+    click(qtbot, dock.button)
+    while dock.running and not heatmaps(dock.viewer):
+        QApplication.processEvents()
+        time.sleep(0.001)
+    assert dock.running
+    return heatmaps(dock.viewer)[-1]
+
+
+def kinds(viewer):
+    return [record(layer)["kind"] for layer in viewer.layers]
+
+
+def test_what_is_half_shown_is_left_when_it_is_cancelled(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    half_shown(qtbot, dock)
+    dock.cancel()
+    assert not dock.running
+    assert dock.button.isEnabled()
+    qtbot.wait(100)
+    assert kinds(viewer) == ["scan", "map"]
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.outcome.text()
+
+
+def test_a_heatmap_removed_while_it_is_shown_ends_it(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    viewer.layers.remove(half_shown(qtbot, dock))
+    wait(qtbot, dock)
+    assert kinds(viewer) == ["scan"]
+    assert dock.button.isEnabled()
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_while_a_result_is_shown(qtbot, make_napari_viewer, how):
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Detect anomalies")
+    add_volume(viewer, phantom())
+    frozen = gc.get_freeze_count()
+    half_shown(qtbot, dock)
+    assert gc.get_freeze_count() > frozen
+    if how == "dock":
+        viewer.window.remove_dock_widget(dock)
+        before = kinds(viewer)
+        qtbot.wait(100)
+        assert kinds(viewer) == before
+    else:
+        viewer.close()
+        qtbot.wait(100)
+    assert gc.get_freeze_count() == frozen
+
+
+def test_an_open_tune_dock_and_the_steps_add_each_layer_once(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    tune = open_dock(viewer, "Tune")
+    heat = half_shown(qtbot, dock)
+    # Tune settles on the new heatmap before the regions are added.
+    result = dock.detection.result
+    assert own_layer(viewer, map_of(heat), "regions") is None
+    tune._show_settled(settle(map_of(heat), None, PostParams(), tune._tuning.key(), None, Progress()))
+    wait(qtbot, dock)
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    assert sorted(kinds(viewer)) == ["boxes", "map", "regions", "scan"]
+    assert viewer.layers.selection.active is heat
+    assert heat.colorbar.visible
+    np.testing.assert_array_equal(own_layer(viewer, map_of(heat), "regions").data.flagged().T, result.mask)
+
+
+def test_dropping_a_file_on_the_dock_opens_it(qtbot, viewer, dock, tmp_path):
+    write_volume(tmp_path / "dropped_FLAIR.nii.gz", phantom())
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "dropped_FLAIR.nii.gz"))])
+    event = QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    dock.dropEvent(event)
+    assert dock.inputs.scan.layer is not None
+    assert dock.inputs.volume().sequence == "FLAIR"
+
+
+def test_nothing_is_cut_off_at_380_pixels(qtbot, viewer, dock):
+    add_volume(viewer, phantom(name="a scan with a name that is much longer than any box of this dock is wide"))
+    choose_method(dock, "covariance")
+    click(qtbot, dock.inputs.method.ask)
+    dock.messages.show_message("error", "Something " * 20, why="because " * 20, fix="do " * 20, details="x" * 500)
+    area = dock.findChild(QScrollArea)
+    assert dock.minimumSizeHint().width() <= 380
+    assert area.widget().minimumSizeHint().width() <= 340
+
+
+def test_every_method_shows_its_own_form(qtbot, viewer, dock):
+    """Params of every method, or those its model was trained with, come back from the form, whatever is chosen in between."""
+    add_volume(viewer, phantom())
+    for method in registry.method_ids():
+        for turned_to in (method, "threshold", method):
+            choose_method(dock, turned_to)
+        kind: type[Params] = registry.method_class(method).Params
+        model = dock.inputs.model.model if registry.method_class(method).INFO.trainable else None
+        assert dock.inputs.form.value() == (kind() if model is None else kind.from_dict(model.params))

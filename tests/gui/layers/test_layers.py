@@ -1,0 +1,175 @@
+"""Scans and maps as layers: the right place, the right axes, and back without loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.gui.layers.detection_layers import add_detection
+from napari_brain_uad.gui.layers.layers import (
+    add_labels,
+    contrast_limits,
+    fits,
+    heat_colormap,
+    map_of,
+    mask_of,
+    placement,
+    record,
+    score_limits,
+    volume_of,
+    voxel_at,
+)
+from napari_brain_uad.gui.layers.mask_layer import LiveMask
+from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.tune.export import scan_for
+from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.load import load
+from tests.gui.scans import LPS, head, rotated, write
+
+
+def test_a_voxel_lies_in_the_layer_where_nibabel_says_it_lies(scan: Volume) -> None:
+    layer = add_volume(ViewerModel(), scan)
+    stored = (31, 7, 22)  # in the file's own axes
+    x, y, z = (LPS @ (*stored, 1))[:3]
+    assert voxel_at(layer, (z, y, x)) == tuple(np.round(scan.grid.to_index((x, y, z))).astype(int))
+    i, j, k = voxel_at(layer, (z, y, x)) or (0, 0, 0)
+    assert layer.data[k, j, i] == head()[0][stored]
+    assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
+
+
+def test_an_oblique_grid_is_shown_axis_aligned_about_its_centre_and_keeps_its_affine(tmp_path: Path) -> None:
+    volume = load(write(tmp_path / "oblique.nii.gz", head()[0], rotated(LPS, 20.0)))
+    layer = add_volume(ViewerModel(), volume)
+    centre = (np.array(volume.data.shape) - 1) / 2
+    np.testing.assert_allclose(layer.data_to_world(centre[::-1])[::-1], volume.grid.to_world(centre), atol=1e-4)
+    np.testing.assert_array_equal(record(layer)["affine"], volume.grid.affine)
+    np.testing.assert_allclose(placement(volume.grid)["scale"], (2.0, 1.0, 1.5), atol=1e-5)
+    assert not np.any(layer.rotate - np.eye(3))
+    np.testing.assert_array_equal(volume_of(layer).grid.affine, volume.grid.affine)
+
+
+def test_a_layer_gives_its_scan_back_with_its_present_data_and_name(scan: Volume) -> None:
+    layer = add_volume(ViewerModel(), scan)
+    layer.name = "renamed"
+    layer.data = np.asarray(layer.data) + 1
+    back = volume_of(layer)
+    np.testing.assert_array_equal(back.data, scan.data + 1)
+    assert back.name == "renamed"
+    assert back.source is scan.source
+    assert back.findings == scan.findings
+
+
+def test_a_layer_from_elsewhere_is_taken_by_its_transform_and_says_so() -> None:
+    data = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32)
+    layer = Image(data, scale=(3, 2, -1), translate=(10, 20, 30))
+    volume = volume_of(layer)
+    assert [finding.code for finding in volume.findings] == ["orientation-assumed"]
+    assert volume.grid.axcodes == "RAS"
+    # voxel (k, j, i) = (1, 2, 5) lies at z = 13, y = 24, x = 25
+    i, j, k = np.round(volume.grid.to_index((25, 24, 13))).astype(int)
+    assert volume.data[i, j, k] == data[1, 2, 5]
+
+
+@pytest.mark.parametrize("layer", [Image(np.zeros((4, 5))), Image(np.zeros((2, 3, 4, 5))), Labels(np.zeros((3, 4, 5), int))])
+def test_a_layer_without_a_3d_image_is_refused(layer: Image) -> None:
+    with pytest.raises(InputError, match="not a 3-D image"):
+        volume_of(layer)
+
+
+def test_masks_come_back_whoever_drew_them(scan: Volume) -> None:
+    mask = scan.data > 120
+    ours = add_labels(ViewerModel(), mask, scan, name="truth")
+    drawn = Labels(mask.T.astype(int), scale=placement(scan.grid)["scale"], translate=placement(scan.grid)["translate"])
+    for layer in (ours, drawn):
+        assert fits(layer, scan.grid)
+        np.testing.assert_array_equal(mask_of(layer, scan.grid, "ground truth"), mask)
+
+
+def test_a_mask_elsewhere_is_refused_and_not_offered(scan: Volume) -> None:
+    moved = Labels((scan.data > 0).T.astype(int), scale=placement(scan.grid)["scale"], translate=(0, 0, 0), name="moved")
+    assert not fits(moved, scan.grid)
+    with pytest.raises(InputError, match="mm away"):
+        mask_of(moved, scan.grid, "ground truth")
+    small = Volume(np.zeros((3, 3, 3), np.float32), Grid((3, 3, 3), np.eye(4)))
+    other = add_labels(ViewerModel(), np.ones((3, 3, 3), bool), small, name="m")
+    with pytest.raises(InputError, match="3x3x3"):
+        mask_of(other, scan.grid, "ground truth")
+
+
+def test_contrast_clips_the_tails_of_the_tissue_not_of_the_background() -> None:
+    rng = np.random.default_rng(1)
+    data = np.zeros((40, 40, 40), np.float32)
+    data[10:30, 10:30, 10:30] = rng.uniform(100, 200, (20, 20, 20))
+    data[15, 15, 15] = 1e6
+    low, high = contrast_limits(data)
+    assert 100 <= low < 101
+    assert 199 < high <= 200
+    assert contrast_limits(np.ones((3, 3, 3), np.float32)) == (1.0, 2.0)
+
+
+def test_a_heatmap_hides_nothing_at_its_low_end() -> None:
+    colours = heat_colormap().map(np.linspace(0, 1, 101))
+    assert not colours[:55, 3].any()
+    assert (np.diff(colours[:, 3]) >= 0).all()
+    assert colours[-1, 3] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_detection_becomes_heatmap_regions_and_boxes(detection: Detection) -> None:
+    viewer = ViewerModel()
+    add_volume(viewer, detection.volume)
+    heat, regions, boxes = add_detection(viewer, detection)
+    assert [layer.name for layer in viewer.layers] == [
+        "sub-01_FLAIR",
+        "sub-01_FLAIR | ground truth",
+        "sub-01_FLAIR | thresh-raw",
+        "sub-01_FLAIR | thresh-raw | regions",
+        "sub-01_FLAIR | thresh-raw | boxes",
+    ]
+    assert map_of(heat) is detection.map
+    assert heat.colorbar.visible
+    assert tuple(heat.contrast_limits) == score_limits(detection.map)
+    assert isinstance(regions.data, LiveMask)
+    labels = np.asarray(regions.data).T
+    np.testing.assert_array_equal(np.isin(labels, (1, 3)), detection.result.mask)
+    np.testing.assert_array_equal(labels >= 2, detection.truth)
+    assert len(boxes.data)
+    assert viewer.layers.selection.active is heat
+    peak = detection.map.grid.to_world(detection.result.regions[0].peak_index)
+    np.testing.assert_allclose(viewer.dims.point, peak[::-1], atol=1e-3)
+    np.testing.assert_allclose(viewer.scene.camera.center[1:], peak[::-1][1:], atol=1e-3)
+
+
+def test_a_second_run_hides_the_first_and_adds_no_second_truth(detection: Detection) -> None:
+    viewer = ViewerModel()
+    add_volume(viewer, detection.volume)
+    first = add_detection(viewer, detection, jump=False)
+    second = add_detection(viewer, detection, jump=False)
+    assert [layer.visible for layer in first] == [False] * 3
+    assert [layer.visible for layer in second] == [True] * 3
+    assert (first[0].colorbar.visible, second[0].colorbar.visible) == (False, True)
+    first[0].visible = True
+    assert first[0].colorbar.visible
+    assert sum("ground truth" in layer.name for layer in viewer.layers) == 1
+
+
+def test_the_scan_of_a_map_is_found_by_name_then_by_grid(detection: Detection) -> None:
+    viewer = ViewerModel()
+    with pytest.raises(InputError, match="not open"):
+        scan_for(viewer, detection.map.name, detection.map.grid)
+    layer = add_volume(viewer, detection.volume)
+    layer.name = "other name"
+    assert scan_for(viewer, detection.map.name, detection.map.grid).name == "other name"
+
+
+def test_a_method_with_a_fixed_colour_scale_shows_every_scan_in_it(detection: Detection) -> None:
+    amap = detection.map
+    fixed = replace(amap, provenance={**amap.provenance, "method": {**amap.provenance["method"], "colour_limits": [0.0, 0.5]}})
+    assert score_limits(fixed) == (0.0, 0.5)
+    assert score_limits(replace(fixed, score=fixed.score * 3)) == (0.0, 0.5)

@@ -1,0 +1,468 @@
+"""The Train dock as a user works it: forms, data, a training in its child process, paused, resumed, used."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent, QGuiApplication
+from qtpy.QtWidgets import QScrollArea
+from small_heads import brain, head, save
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.detectors.registry import cards, method_class
+from napari_brain_uad.gui.app import settings
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.train import dock as train_dock
+from napari_brain_uad.gui.train.dock import TrainDock
+from napari_brain_uad.gui.widgets.loss_plot import ticks
+from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
+from napari_brain_uad.training.session import TrainingUpdate
+from napari_brain_uad.workflows import models
+from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.models import list_models, user_dir
+from napari_brain_uad.workflows.train_process import TrainingEvent
+
+TRAINABLE = [card.id for card in cards() if card.trainable]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(models, "shipped_dir", lambda: tmp_path / "shipped")
+    settings._store().clear()
+    yield
+    settings._store().clear()
+
+
+@pytest.fixture
+def dock(qtbot):
+    """Without a window around it, which most of these tests can do without."""
+    made = TrainDock(ViewerModel())
+    qtbot.addWidget(made)
+    yield made
+    made._end()
+
+
+@pytest.fixture
+def healthy(tmp_path) -> Path:
+    folder = tmp_path / "healthy"
+    folder.mkdir()
+    for seed in range(1, 6):
+        save(head(seed, lesion=False)[0], folder / f"sub-{seed:02d}_FLAIR.nii.gz")
+    return folder
+
+
+def click(qtbot, widget):
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def counted(qtbot, dock):
+    qtbot.waitUntil(lambda: dock.inputs.data.summary is not None, timeout=30_000)
+
+
+def ready(qtbot, dock, healthy, method="covariance", preset="tiny"):
+    """Everything chosen; nothing started."""
+    dock.inputs.method.choose(method)
+    if dock.inputs.preset.findData(preset) >= 0:
+        dock.inputs.preset.setCurrentIndex(dock.inputs.preset.findData(preset))
+    dock.inputs.data.take(healthy)
+    counted(qtbot, dock)
+
+
+class _Process:
+    """A training that says what a test tells it to."""
+
+    def __init__(self) -> None:
+        self.events: list[TrainingEvent] = []
+        self.cancelled = False
+
+    def poll(self) -> list[TrainingEvent]:
+        events, self.events = self.events, []
+        return events
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.fixture
+def process(monkeypatch):
+    """Starting a training gives this one, with nothing to go on from."""
+    made, jobs = _Process(), []
+
+    def started(job, *, resume):
+        jobs.append((job, resume))
+        return made, [(10, 3.0, None), (20, 2.0, 2.5)] if resume else []
+
+    monkeypatch.setattr(train_dock, "started", started)
+    made.jobs = jobs
+    return made
+
+
+@pytest.fixture
+def running(qtbot, dock, healthy, process):
+    ready(qtbot, dock, healthy, "vae")
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock._run is not None)
+    return dock
+
+
+def update(step: int, *, validation: float | None = None, pictures=None) -> TrainingUpdate:
+    return TrainingUpdate(step, 100, {"loss": 100.0 / step, "kl": 1.0}, validation, 1e-4, 2.0 * step, 50.0, pictures)
+
+
+def say(qtbot, dock, process, *events):
+    process.events += events
+    qtbot.waitUntil(lambda: not process.events)
+    qtbot.wait(20)
+
+
+def checkpoint(name: str = "vae-flair") -> None:
+    """What a training leaves that was stopped at step 30."""
+    folder = user_dir() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(folder / "checkpoint", method="training", params={}, state={"a": np.zeros(3)}, meta={"step": 30})
+    job = {"method": "vae", "data": {"source": "folder", "path": "x"}, "params": {}, "training": {"steps": 100}, "out": str(folder)}
+    (folder / "job.json").write_text(json.dumps(job | {"seed": 0, "device": "auto"}))
+
+
+# Settings
+
+
+@pytest.mark.parametrize("method", TRAINABLE)
+def test_the_forms_are_the_settings(qtbot, dock, method):
+    kind = method_class(method)
+    dock.inputs.method.choose(method)
+    assert dock.inputs.params.value() == kind.Params()
+    assert (dock.inputs.training is None) == (kind.Training is None)
+    if kind.Training is not None:
+        assert dock.inputs.training.value() == kind.Training()
+
+
+@pytest.mark.parametrize("method", TRAINABLE)
+def test_presets_fill_both_forms_exactly(qtbot, dock, method):
+    kind = method_class(method)
+    dock.inputs.method.choose(method)
+    box = dock.inputs.preset
+    names = {box.itemData(row) for row in range(box.count())} - {"Default", "Own settings"}
+    trained = {} if kind.Training is None else kind.Training.PRESETS
+    assert names == set(kind.Params.PRESETS) | set(trained)
+    for name in names:
+        box.setCurrentIndex(box.findData(name))
+        assert dock.inputs.params.value() == kind.Params.from_dict(kind.Params.PRESETS.get(name, {}))
+        if kind.Training is not None:
+            assert dock.inputs.training.value() == kind.Training.from_dict(trained.get(name, {}))
+        assert box.currentData() == name
+    if names:
+        dock.inputs.training.widget("steps").setValue(77)
+        assert box.currentText() == "Own settings"
+        box.setCurrentIndex(box.findData("Default"))
+        assert dock.inputs.training.value() == kind.Training()
+
+
+def test_what_is_set_reaches_the_job(qtbot, dock, healthy):
+    ready(qtbot, dock, healthy, "vae", preset="pddpm")
+    dock.inputs.training.widget("learning_rate").setValue(2.5e-05)
+    dock.inputs.data.count.setValue(4)
+    dock.inputs.data.share.setValue(25)
+    counted(qtbot, dock)
+    dock.inputs.seed.setValue(7)
+    job = dock.inputs.job()
+    assert job["params"] == method_class("vae").Params.preset("pddpm").as_dict()
+    assert job["training"]["learning_rate"] == 2.5e-05
+    assert job["data"] == {
+        "source": "folder",
+        "path": str(healthy),
+        "dataset": "",
+        "sequence": "",
+        "count": 4,
+        "validation": 0.25,
+        "seed": 7,
+    }
+    assert job["out"] == str(user_dir() / dock.inputs.name.text())
+
+
+def test_only_methods_that_learn_are_listed(dock):
+    box = dock.inputs.method.box
+    assert {box.itemData(row) for row in range(box.count())} - {None} == set(TRAINABLE)
+
+
+# Data
+
+
+def test_scans_are_counted_and_shown(qtbot, dock, healthy):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(healthy))])
+    event = QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    dock.inputs.data.dropEvent(event)
+    counted(qtbot, dock)
+    assert dock.inputs.data.summary.count == 5
+    assert "5 subjects" in dock.inputs.data.words.text()
+    assert "FLAIR 5" in dock.inputs.data.words.text()
+    qtbot.waitUntil(lambda: dock.inputs.data.pictures.count == 5, timeout=20_000)
+    assert dock.inputs.data.problems.isHidden()
+    assert dock.inputs.data.sequence.findData("FLAIR") > 0
+
+
+def test_a_folder_that_is_none_is_a_problem_and_cannot_be_trained_on(qtbot, dock, tmp_path):
+    dock.inputs.data.path.setText(str(tmp_path / "nowhere"))
+    counted(qtbot, dock)
+    assert "nowhere" in dock.inputs.data.problems.text()
+    click(qtbot, dock.start)
+    assert "nothing to train on" in dock.messages.text
+    assert dock.state == "editing"
+
+
+def test_without_data_the_button_says_what_is_missing(qtbot, dock):
+    click(qtbot, dock.start)
+    assert "Choose a folder" in dock.messages.text
+
+
+def test_a_source_offers_what_it_has(dock):
+    data = dock.inputs.data
+    data.source.setCurrentIndex(data.source.findData("simulation"))
+    assert [data.sequence.itemData(row) for row in range(data.sequence.count())] == ["T1", "T1c", "T2", "FLAIR", "PD", "random"]
+    assert data.layout_box.isHidden()
+    data.source.setCurrentIndex(data.source.findData("dataset"))
+    assert not data.layout_box.isHidden()
+    data.set_value({"source": "dataset", "path": "p", "dataset": "ixi", "sequence": "T2", "count": 3, "validation": 0.2})
+    assert data.value() == {"source": "dataset", "path": "p", "dataset": "ixi", "sequence": "T2", "count": 3, "validation": 0.2}
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "taken", "Started"])
+def test_names_that_cannot_be_used(qtbot, dock, healthy, name):
+    (user_dir() / "started").mkdir(parents=True)
+    save_checkpoint(user_dir() / "taken", method="covariance", params={}, state={"a": np.zeros(2)}, meta={})
+    ready(qtbot, dock, healthy)
+    dock.inputs.name.setText(name)
+    click(qtbot, dock.start)
+    assert "name" in dock.messages.text
+    assert dock.state == "editing"
+
+
+def test_a_free_name_is_suggested_until_one_is_typed(qtbot, dock):
+    assert dock.inputs.name.text() == "covariance"
+    (user_dir() / "vae").mkdir(parents=True)
+    dock.inputs.method.choose("vae")
+    assert dock.inputs.name.text() == "vae-2"
+    dock.inputs.name.clear()
+    qtbot.keyClicks(dock.inputs.name, "mine")
+    dock.inputs.method.choose("covariance")
+    assert dock.inputs.name.text() == "mine"
+
+
+# A training, as its process tells it
+
+
+def test_what_the_process_says_is_shown(qtbot, running, process):
+    pictures = np.random.default_rng(0).random((6, 3, 20, 16), np.float32)
+    say(qtbot, running, process, TrainingEvent("message", fraction=0.25, message="Reading"), TrainingEvent("update", update=update(10)))
+    say(qtbot, running, process, TrainingEvent("update", update=update(20, validation=6.0, pictures=pictures)))
+    assert running.run_bar.step.text() == "Reading"
+    assert running.run_bar.bar.value() == 250
+    assert running.panel.plot.training == [(10, 10.0), (20, 5.0)]
+    assert running.panel.plot.validation == [(20, 6.0)]
+    assert "Step 20 of 100" in running.panel.figures.text()
+    assert "50 slices/s" in running.panel.figures.text()
+    assert running.panel.pictures.count == 4
+    assert running._scroll.isHidden()
+    assert not running.pause.isHidden()
+
+
+@pytest.mark.parametrize(("low", "high"), [(200, 1100), (1e-5, 3e4), (0.0101, 0.0102), (5, 5), (0.3, 0.9)])
+def test_ticks_of_the_loss_are_round_few_and_around_the_losses(low, high):
+    found = ticks(low, high)
+    assert 1 <= len(found) <= 6
+    assert all(10**place == pytest.approx(float(text)) for place, text in found)
+    assert found[0][0] <= np.log10(low)
+
+
+def test_losses_below_zero_are_drawn_too(qtbot, running, process):
+    for step, loss in ((10, 1.0), (20, -2.0)):
+        told = TrainingUpdate(step, 100, {"loss": loss}, None, 1e-4, 1.0, 50.0)
+        say(qtbot, running, process, TrainingEvent("update", update=told))
+    _, drawn = running.panel.plot._training.getData()
+    np.testing.assert_array_equal(drawn, [1.0, -2.0])
+
+
+def test_paused_and_resumed_the_curve_goes_on(qtbot, running, process):
+    checkpoint()
+    click(qtbot, running.pause)
+    assert process.cancelled
+    assert not running.pause.isEnabled()
+    say(qtbot, running, process, TrainingEvent("cancelled"))
+    assert running.state == "paused"
+    assert not running.resume.isHidden()
+    click(qtbot, running.resume)
+    qtbot.waitUntil(lambda: running._run is not None)
+    (first, _), (second, resumed) = process.jobs
+    assert resumed
+    assert second == first
+    assert running.panel.plot.training == [(10, 3.0), (20, 2.0)]
+    assert running.panel.plot.validation == [(20, 2.5)]
+
+
+def test_cancelled_it_is_kept_among_the_unfinished(qtbot, running, process):
+    checkpoint()
+    click(qtbot, running.run_bar.button)
+    assert process.cancelled
+    say(qtbot, running, process, TrainingEvent("cancelled"))
+    assert running.state == "editing"
+    assert "checkpoint is kept" in running.messages.text
+    assert running.unfinished.box.currentText() == "vae-flair: step 30 of 100"
+    click(qtbot, running.unfinished.resume)
+    qtbot.waitUntil(lambda: running._run is not None)
+    assert process.jobs[-1][1]
+    assert process.jobs[-1][0]["out"] == str(user_dir() / "vae-flair")
+
+
+def test_cancelled_before_the_first_checkpoint_nothing_is_kept(qtbot, running, process):
+    click(qtbot, running.pause)
+    say(qtbot, running, process, TrainingEvent("cancelled"))
+    assert running.state == "editing"
+    assert "Nothing was kept" in running.messages.text
+    assert running.unfinished.isHidden()
+
+
+def test_a_failure_says_what_why_and_what_to_do(qtbot, running, process):
+    say(qtbot, running, process, TrainingEvent("failed", what="The loss is not finite", why="at step 12", fix="Lower the learning rate"))
+    assert running.messages.level == "error"
+    for part in ("not finite", "At step 12", "Lower the learning rate"):
+        assert part in running.messages.text
+    assert running.state == "editing"
+    assert running.start.isEnabled()
+
+
+def test_deleting_an_unfinished_training_takes_two_clicks(qtbot, dock):
+    checkpoint("one")
+    dock.unfinished.refresh()
+    click(qtbot, dock.unfinished.delete)
+    assert (user_dir() / "one").is_dir()
+    click(qtbot, dock.unfinished.delete)
+    assert not (user_dir() / "one").exists()
+    assert dock.unfinished.isHidden()
+
+
+def test_files_of_others_in_an_unfinished_folder_stay(qtbot, dock):
+    checkpoint("one")
+    (user_dir() / "one" / "notes.txt").write_text("mine")
+    dock.unfinished.refresh()
+    click(qtbot, dock.unfinished.delete)
+    click(qtbot, dock.unfinished.delete)
+    assert [path.name for path in (user_dir() / "one").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_in_mid_training_stops_the_child(qtbot, make_napari_viewer, healthy, process, how):
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Train")
+    ready(qtbot, dock, healthy, "vae")
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock._run is not None)
+    if how == "dock":
+        viewer.window.remove_dock_widget(dock)
+    else:
+        viewer.close()
+    qtbot.waitUntil(lambda: process.cancelled, timeout=3000)
+
+
+def test_a_broken_start_is_shown(qtbot, dock, healthy, monkeypatch):
+    def broken(job, *, resume):
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(train_dock, "started", broken)
+    ready(qtbot, dock, healthy, "vae")
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock.messages.level == "error")
+    assert "ZeroDivisionError" in dock.messages.text
+    assert dock.state == "editing"
+
+
+@pytest.mark.parametrize("state", ["editing", "running"])
+def test_nothing_is_cut_off_at_380_pixels(qtbot, dock, healthy, state):
+    ready(qtbot, dock, healthy, "cce-vae" if "cce-vae" in TRAINABLE else "covariance", preset="code")
+    dock.inputs.data.problems.setText("words " * 50)
+    dock.cost.setText("words " * 50)
+    dock.panel.show_update(update(10, validation=1.0, pictures=np.zeros((6, 3, 20, 16), np.float32)))
+    dock.messages.show_message("error", "Something " * 20, why="because " * 20, fix="do " * 20)
+    dock._job = {"out": "x"}
+    dock._enter(state)
+    dock.resize(380, 700)
+    assert dock.minimumSizeHint().width() <= 380
+    for area in dock.findChildren(QScrollArea):
+        assert area.horizontalScrollBar().maximum() == 0
+
+
+def test_ten_thousand_updates_do_not_hold_up_the_window(dock):
+    dock.panel.plot.add_many([(step, 1.0 + 1 / step, 1.5 if step % 10 == 0 else None) for step in range(1, 10_000)])
+    start = time.process_time()
+    for step in range(10_000, 10_010):
+        dock.panel.show_update(TrainingUpdate(step, 20_000, {"loss": 1.0}, 1.5, 1e-4, 1.0, 50.0, np.zeros((6, 3, 128, 128), np.float32)))
+    assert (time.process_time() - start) / 10 < 0.1
+
+
+# The real child process
+
+
+def test_covariance_from_the_first_click_to_detect_and_as_the_command_line(qtbot, make_napari_viewer, healthy, tmp_path):
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Train")
+    ready(qtbot, dock, healthy)
+    dock.inputs.params.widget("smoothing_mm").setValue(3.5)
+    click(qtbot, dock.estimate)
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    assert "of memory" in dock.cost.text(), dock.messages.text
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock.state != "running", timeout=60_000)
+    assert dock.messages.level is None, dock.messages.text
+    assert dock.state == "done"
+    (model,) = list_models()
+    assert (model.id, model.params["smoothing_mm"], model.sequences) == ("covariance-flair", 3.5, ("FLAIR",))
+    click(qtbot, dock.copy)
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert main([*words[1:-1], str(tmp_path / "again"), "--quiet"]) == 0
+    assert load_checkpoint(tmp_path / "again").sha256 == model.sha256
+    scan = load(save(head(9, lesion=True)[0], tmp_path / "sub-09_FLAIR.nii.gz"))
+    add_volume(viewer, scan.with_mask(np.flip(brain(), (0, 1, 2))))
+    click(qtbot, dock.use)
+    detect = open_dock(viewer, "Detect anomalies")
+    assert (detect.inputs.method.info.id, detect.inputs.model.model) == ("covariance", model)
+    detect.run()
+    qtbot.waitUntil(lambda: not detect.running, timeout=30_000)
+    assert detect.detection is not None, detect.messages.text
+    click(qtbot, dock.again)
+    assert dock.state == "editing"
+    assert dock.inputs.name.text() == "covariance-flair-2"
+
+
+def test_a_network_is_trained_paused_resumed_and_saved(qtbot, dock, healthy):
+    pytest.importorskip("torch")
+    ready(qtbot, dock, healthy, "vae")
+    for name, value in (("steps", 30), ("batch_size", 4), ("validate_every", 10)):
+        dock.inputs.training.widget(name).setValue(value)
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock.panel.pictures.count > 0 or dock.state != "running", timeout=180_000)
+    assert dock.messages.level is None, dock.messages.text
+    click(qtbot, dock.pause)
+    start = time.monotonic()
+    qtbot.waitUntil(lambda: dock.state != "running", timeout=30_000)
+    assert dock.state == "paused"
+    assert time.monotonic() - start < 15  # 2 s on an idle machine
+    before = list(dock.panel.plot.training)
+    assert list_models() == ()
+    click(qtbot, dock.resume)
+    qtbot.waitUntil(lambda: dock.state != "running", timeout=180_000)
+    assert dock.messages.level is None, dock.messages.text
+    assert dock.state == "done"
+    np.testing.assert_allclose(dock.panel.plot.training[: len(before)], before, rtol=1e-6)
+    assert dock.panel.plot.training[-1][0] == 30
+    (model,) = list_models()
+    assert model.card["steps"] == 30
+    assert model.card["scans"] == 4

@@ -1,0 +1,363 @@
+"""The Tune dock in a window: it follows the hand, and at rest it tells what the command line tells."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
+from qtpy.QtGui import QColor, QGuiApplication, QMouseEvent
+from qtpy.QtWidgets import QApplication, QScrollArea
+
+from napari_brain_uad.gui.layers.detection_layers import add_detection
+from napari_brain_uad.gui.layers.layers import add_labels, record
+from napari_brain_uad.gui.layers.mask_layer import LiveMask
+from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, REGION_COLOURS
+from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.tune.dock import TuneDock
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect import Detection, detect
+
+
+class _Bench:
+    """A window with a detection and the dock."""
+
+    def __init__(self, viewer: Any, detection: Detection, qtbot: Any) -> None:
+        self.viewer, self.detection, self.qtbot = viewer, detection, qtbot
+        add_volume(viewer, detection.volume)
+        self.heat, self.regions, self.boxes = add_detection(viewer, detection)
+        self.dock = TuneDock(viewer)
+        self.around = viewer.window.add_dock_widget(self.dock, name="Tune", area="right")
+        self.rest()
+
+    def rest(self) -> None:
+        self.qtbot.waitUntil(lambda: self.dock.settled is not None, timeout=10_000)
+
+    @property
+    def mask(self) -> np.ndarray:  # type: ignore[type-arg]
+        return np.isin(np.asarray(self.regions.data).T, (1, 3))
+
+
+@pytest.fixture
+def bench(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> Iterator[_Bench]:
+    made = _Bench(make_napari_viewer(), detection, qtbot)
+    yield made
+    made.dock._leave()
+
+
+def _same_as_the_workflow(bench: _Bench, post: PostParams) -> None:
+    again = detect(bench.detection.volume, bench.detection.map.method, truth=bench.detection.truth, post=post)
+    assert bench.dock.post == post
+    np.testing.assert_array_equal(bench.mask, again.result.mask)
+    assert bench.dock.table.regions == again.result.regions
+    assert again.evaluation is not None
+    dice = {metric.name: metric.value for metric in again.evaluation.metrics}["dice"]
+    assert bench.dock.figures.text("dice") == ("-" if dice is None else f"{dice:.3f}")
+    assert bench.dock.figures.text("regions") == str(len(again.result.regions))
+
+
+def test_it_opens_on_the_newest_map_with_the_settings_and_the_truth_it_was_made_with(bench: _Bench) -> None:
+    assert bench.dock.maps.layer is bench.heat
+    assert bench.dock.truths.layer.name == "sub-01_FLAIR | ground truth"
+    _same_as_the_workflow(bench, PostParams(threshold="150.0", min_voxels=5))
+    assert bench.dock.threshold.origin.text() == "set by hand"
+    assert bench.dock.histogram.line.value() == 150.0
+
+
+def test_a_moving_threshold_shows_the_bare_threshold_then_the_whole_post_processing(bench: _Bench) -> None:
+    limits = tuple(bench.heat.contrast_limits)
+    bench.dock.move_threshold(125.0)
+    assert bench.dock.settled is None
+    np.testing.assert_array_equal(bench.mask, (bench.detection.map.score > 125) & bench.detection.map.mask)
+    assert bench.dock.figures.text("regions") == "-"
+    bench.rest()
+    _same_as_the_workflow(bench, PostParams(threshold="125.0", min_voxels=5))
+    assert tuple(bench.heat.contrast_limits) == limits
+
+
+def test_a_move_draws_once_what_drawing_all_afresh_gives(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> None:
+    shown = _Bench(make_napari_viewer(show=True), detection, qtbot)  # only on the screen is something painted and laid out
+    viewer, drawn = shown.viewer, []
+    canvas = viewer.window._qt_viewer.canvas._scene_canvas
+    for order, value in (((0, 1, 2), 125.0), ((2, 0, 1), 140.0)):
+        viewer.dims.order = order
+        # The first move tells that it is one, which may take another line; then the window stays as large as it is.
+        shown.dock.move_threshold(110.0)
+        for _ in range(3):
+            QApplication.processEvents()
+        before = viewer.screenshot(flash=False)
+        QApplication.processEvents()
+        canvas.events.draw.connect(drawn.append)
+        shown.dock.move_threshold(value)
+        QApplication.processEvents()
+        canvas.events.draw.disconnect(drawn.append)
+        assert len(drawn) == 1
+        drawn.clear()
+        shown.dock._rest.stop()
+        after = viewer.screenshot(flash=False)
+        assert (before != after).any()
+        shown.regions.refresh()
+        np.testing.assert_array_equal(viewer.screenshot(flash=False), after)
+    shown.dock._leave()
+
+
+class _LaidOut(QObject):
+    """Counts how often a widget is laid out."""
+
+    times = 0
+
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+        self.times += event is not None and event.type() == QEvent.Type.LayoutRequest
+        return False
+
+
+def test_changing_figures_do_not_lay_out_the_dock(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> None:
+    shown = _Bench(make_napari_viewer(show=True), detection, qtbot)  # only on the screen is something painted and laid out
+    shown.dock.move_threshold(120.0)
+    shown.dock._rest.stop()
+    QApplication.processEvents()
+    watch = _LaidOut()
+    shown.dock.figures.installEventFilter(watch)
+    texts = set()
+    for value in (125.0, 130.0, 135.0):
+        shown.dock.move_threshold(value)
+        shown.dock._rest.stop()
+        QApplication.processEvents()
+        texts.add(shown.dock.figures.text("precision"))
+    assert len(texts) == 3
+    assert watch.times == 0
+    shown.dock._leave()
+
+
+def test_a_move_shows_the_slice_that_is_shown(bench: _Bench) -> None:
+    viewer, layer = bench.viewer, bench.regions
+    for order, contour in (((0, 1, 2), 0), ((1, 0, 2), 0), ((2, 0, 1), 1), ((0, 2, 1), 0)):
+        viewer.dims.order = order
+        layer.contour = contour
+        for value in (100.0, 140.0):
+            viewer.dims.set_current_step(viewer.dims.order[0], 12 if value < 120 else 15)
+            # Somebody else asks for slices, too.
+            _ = layer.data[3] if value > 120 else layer.data[:, 4]
+            for moved in (value, value + 10.0):
+                bench.dock.move_threshold(moved)
+                bench.dock._rest.stop()
+                shown = layer._slice.image
+                raw, view = shown.raw.copy(), shown.view.copy()
+                layer.refresh()
+                np.testing.assert_array_equal(raw, layer._slice.image.raw)
+                np.testing.assert_array_equal(view, layer._slice.image.view)
+
+
+def test_without_a_truth_a_region_has_the_same_colour_in_view_and_table(bench: _Bench) -> None:
+    table = bench.dock.table.model()
+
+    def swatch(row: int) -> QColor | None:
+        return table.data(table.index(row, 0), Qt.ItemDataRole.DecorationRole)
+
+    assert swatch(0) is None
+    bench.dock.truths.choose(None)
+    bench.rest()
+    regions = bench.dock.table.regions
+    assert len(regions) >= 2
+    for row, region in enumerate(regions):
+        label = int(bench.regions.data[region.peak_index[::-1]])
+        np.testing.assert_allclose(bench.regions.colormap.map(label)[:3], swatch(row).getRgbF()[:3], atol=0.01)
+    assert swatch(0) != swatch(1)
+    bench.dock.truths.choose(bench.dock.truths.layers()[0])
+    bench.rest()
+    assert swatch(0) is None
+    assert set(np.unique(np.asarray(bench.regions.data))) <= {0, 1, 2, 3}
+
+
+def test_dragging_the_line_with_the_mouse(bench: _Bench) -> None:
+    plot, view = bench.dock.histogram, bench.dock.histogram.viewport()
+    bench.dock.tabs.setCurrentIndex(0)
+    plot.resize(360, 150)
+
+    def place(value: float) -> QPoint:
+        box = plot.getPlotItem().vb
+        return plot.mapFromScene(box.mapViewToScene(QPointF(value, box.viewRange()[1][1] / 2)))
+
+    def send(kind: QEvent.Type, at: QPoint, button: Qt.MouseButton, held: Qt.MouseButton) -> None:
+        event = QMouseEvent(kind, QPointF(at), QPointF(view.mapToGlobal(at)), button, held, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(view, event)
+        bench.qtbot.wait(20)
+
+    none, left = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
+    start, end = place(150.0), place(110.0)
+    send(QEvent.Type.MouseMove, start, none, none)
+    send(QEvent.Type.MouseButtonPress, start, left, left)
+    for part in np.linspace(0, 1, 8)[1:]:
+        send(QEvent.Type.MouseMove, QPoint(round(start.x() + part * (end.x() - start.x())), start.y()), none, left)
+    send(QEvent.Type.MouseButtonRelease, end, left, none)
+    bench.rest()
+    value = bench.dock.threshold.number.value()
+    assert value == pytest.approx(110.0, abs=2.0)
+    assert value == bench.dock.histogram.line.value()
+    _same_as_the_workflow(bench, PostParams(threshold=repr(value), min_voxels=5))
+
+
+@pytest.mark.parametrize("rule", ["auto", "otsu", "otsu-slice", "percentile", "best-dice"])
+def test_each_rule(bench: _Bench, rule: str) -> None:
+    box = bench.dock.threshold.rule
+    box.setCurrentIndex(box.findData(rule))
+    box.activated.emit(box.currentIndex())
+    bench.rest()
+    _same_as_the_workflow(bench, PostParams(threshold="percentile:98" if rule == "percentile" else rule, min_voxels=5))
+    assert bench.dock.settled is not None
+    assert bench.dock.threshold.origin.text() == bench.dock.settled.result.threshold.origin
+    assert bench.dock.threshold.percentile.isHidden() == (rule != "percentile")
+
+
+def test_every_clean_up_setting_reaches_the_result(bench: _Bench) -> None:
+    post = PostParams(
+        median=3, gaussian_mm=0.5, erode=1, threshold="150.0", opening=1, fill_holes=True, min_voxels=2, min_ml=0.05, connectivity="6"
+    )
+    bench.dock.clean_up.set_value(post)
+    bench.rest()
+    _same_as_the_workflow(bench, post)
+
+
+def test_undo_and_redo_bring_settings_and_result_back(bench: _Bench) -> None:
+    first = bench.dock.post
+    bench.dock.move_threshold(130.0)
+    bench.dock.move_threshold(125.0)
+    bench.rest()
+    bench.dock.undo.click()
+    bench.rest()
+    _same_as_the_workflow(bench, first)
+    assert not bench.dock.undo.isEnabled()
+    bench.dock.redo.click()
+    bench.rest()
+    assert bench.dock.post.threshold == "125.0"
+
+
+def test_without_a_truth_its_figures_colours_and_rules_are_gone(bench: _Bench) -> None:
+    bench.dock.truths.choose(None)
+    bench.rest()
+    assert bench.dock.figures._cells["dice"].isHidden()
+    assert not bench.dock.tabs.isTabVisible(bench.dock.tabs.indexOf(bench.dock.curve))
+    assert set(np.unique(bench.regions.data)) == {
+        0,
+        *(FIRST_REGION + n for n in range(min(len(bench.dock.table.regions), len(REGION_COLOURS)))),
+    }
+    assert bench.dock.table.isColumnHidden(4)
+    item = bench.dock.threshold.rule.model().item(bench.dock.threshold.rule.findData("best-dice"))
+    assert not item.isEnabled()
+
+
+def test_a_truth_on_another_grid_is_refused_in_the_dock(bench: _Bench) -> None:
+    other = Labels(np.ones((3, 3, 3), int), name="elsewhere")
+    bench.viewer.add_layer(other)
+    bench.dock.truths.choose(other)
+    assert "elsewhere" in bench.dock.messages.text
+    bench.rest()
+    assert bench.dock.figures._cells["dice"].isHidden()
+
+
+def test_a_row_leads_to_its_region(bench: _Bench) -> None:
+    bench.dock.move_threshold(150.0)
+    bench.rest()
+    assert len(bench.dock.table.regions) >= 2
+    for region in bench.dock.table.regions[:2]:
+        bench.dock.table.choose(region.number)
+        np.testing.assert_allclose(bench.viewer.dims.point, region.peak_mm[::-1], atol=1e-3)
+    bench.dock._step_region(1)
+    assert bench.dock.table.current == 3 % len(bench.dock.table.regions) or bench.dock.table.current == 1
+
+
+def test_boxes_follow_the_plane(bench: _Bench) -> None:
+    regions = bench.dock.table.regions
+    for order, axis in (((0, 1, 2), 0), ((1, 0, 2), 1), ((2, 0, 1), 2)):
+        bench.viewer.dims.order = order
+        covered = sum(region.box[5 - 2 * axis] - region.box[4 - 2 * axis] for region in regions)
+        assert len(bench.boxes.data) == 4 * covered
+    bench.viewer.dims.ndisplay = 3
+    assert len(bench.boxes.data) == 12 * len(regions)
+
+
+def test_a_removed_mask_comes_back_when_the_threshold_moves(bench: _Bench) -> None:
+    bench.viewer.layers.remove(bench.regions)
+    bench.viewer.layers.remove(bench.boxes)
+    bench.dock.move_threshold(140.0)
+    bench.rest()
+    kinds = [record(layer).get("kind") for layer in bench.viewer.layers]
+    assert kinds.count("regions") == kinds.count("boxes") == 1
+    assert isinstance(bench.viewer.layers[[*kinds].index("regions")].data, LiveMask)
+
+
+def test_without_a_map_it_says_what_to_do(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:
+    dock = TuneDock(make_napari_viewer())
+    qtbot.addWidget(dock)
+    assert not dock._empty.isHidden()
+    assert dock._body.isHidden()
+    dock.move_threshold(3.0)
+    dock._leave()
+
+
+def test_the_last_map_may_go(bench: _Bench) -> None:
+    bench.viewer.layers.clear()
+    assert not bench.dock._empty.isHidden()
+    assert bench.dock.post == PostParams()
+
+
+def test_export_writes_what_the_dock_shows(bench: _Bench, tmp_path: Path) -> None:
+    import nibabel
+
+    bench.dock.move_threshold(140.0)
+    bench.rest()
+    bench.dock.export_to(tmp_path / "out")
+    bench.qtbot.waitUntil(lambda: bench.dock.messages.level is not None, timeout=20_000)
+    assert "Saved" in bench.dock.messages.text
+    saved = nibabel.load(tmp_path / "out" / "sub-01_FLAIR_thresh-raw_mask.nii.gz")
+    np.testing.assert_array_equal(np.flip(np.asarray(saved.dataobj), (0, 1)) > 0, bench.mask)
+
+
+def test_export_without_the_scan_says_so(bench: _Bench, tmp_path: Path) -> None:
+    bench.viewer.layers.remove("sub-01_FLAIR")
+    bench.dock.export_to(tmp_path)
+    assert "not open" in bench.dock.messages.text
+
+
+def test_the_command_on_the_clipboard(bench: _Bench) -> None:
+    bench.dock.copy.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    text = clipboard.text()
+    assert text.startswith("brain-uad detect ")
+    assert "--threshold 150.0" in text
+    assert "--truth TRUTH" in text
+
+
+def test_it_fits_380_pixels(bench: _Bench) -> None:
+    bench.dock.resize(380, 640)
+    QApplication.processEvents()
+    for area in bench.dock.findChildren(QScrollArea):
+        assert area.widget().minimumSizeHint().width() <= 360
+
+
+def test_closing_lets_go_of_the_viewer(bench: _Bench) -> None:
+    emitters = [bench.viewer.dims.events.order, bench.viewer.dims.events.ndisplay, bench.viewer.layers.events.inserted]
+
+    def held() -> int:
+        gc.collect()
+        owners = [callback[0]() if isinstance(callback, tuple) else callback for emitter in emitters for callback in emitter.callbacks]
+        return sum(owner in (bench.dock, bench.dock.maps, bench.dock.truths) for owner in owners)
+
+    assert held() == 4
+    bench.viewer.window.remove_dock_widget(bench.around)
+    bench.qtbot.waitUntil(lambda: held() == 0, timeout=2000)
+    add_labels(bench.viewer, bench.detection.result.mask, bench.detection.volume, name="later")
+    bench.viewer.dims.ndisplay = 3
+
+
+def test_opening_needs_no_torch() -> None:
+    code = "import sys; import napari_brain_uad.gui.tune.dock, napari_brain_uad.gui.contrib.reader; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,204 @@
+"""What a form shows is what its parameters are, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.params import Params, param
+from napari_brain_uad.detectors.registry import method_class, method_ids
+from napari_brain_uad.gui.widgets.forms import FloatBox, ParamsForm, label_of
+from napari_brain_uad.postprocessing.params import MEDIAN_SIZES, PostParams
+from napari_brain_uad.simulation.params import SimulationParams
+
+
+@dataclass(frozen=True)
+class _All(Params):
+    rate: float = param(1e-4, "A small number", low=0.0, high=1.0)
+    size_mm: float = param(2.5, "A length", unit="mm", low=0.0, step=0.1)
+    free: float = param(0.0, "Any number")
+    count: int = param(3, "A count", low=1, high=100)
+    keep: bool = param(True, "A switch")
+    side: str = param("left", "A choice", choices=("left", "right"))
+    size: int = param(3, "One of some numbers", unit="voxels", choices=(0, 3, 5, 7))
+    note: str = param("", "A text", advanced=True)
+
+
+_TRAINED = {kind for method in method_ids() if (kind := method_class(method).Training) is not None}
+CLASSES = [
+    *(method_class(method).Params for method in method_ids()),
+    *sorted(_TRAINED, key=lambda kind: kind.__name__),
+    SimulationParams,
+    PostParams,
+    _All,
+]
+
+
+def _values(kind: type, info) -> st.SearchStrategy:  # type: ignore[no-untyped-def]
+    if kind is bool:
+        return st.booleans()
+    if info.choices:
+        return st.sampled_from(info.choices)
+    if kind is int:
+        return st.integers(int(info.low) if info.low is not None else -(10**6), int(info.high) if info.high is not None else 10**6)
+    if kind is float:
+        low, high = info.low if info.low is not None else -1e9, info.high if info.high is not None else 1e9
+        return st.floats(low, high).filter(lambda value: value == 0 or abs(value) > 1e-300)
+    return st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=10)
+
+
+@pytest.mark.parametrize("params_class", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_form_starts_at_the_defaults(qtbot, params_class):
+    form = ParamsForm(params_class)
+    qtbot.addWidget(form)
+    assert form.value() == params_class()
+
+
+@pytest.mark.parametrize("params_class", CLASSES, ids=lambda cls: cls.__name__)
+def test_what_is_set_comes_back_exactly(qtbot, params_class):
+    form = ParamsForm(params_class)
+    qtbot.addWidget(form)
+
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.fixed_dictionaries({name: _values(kind, info) for name, kind, info in params_class.describe()}))
+    def round_trip(values):
+        try:
+            params = params_class(**values)
+        except InputError:  # classes may refuse combinations that single fields allow
+            return
+        form.set_value(params)
+        assert form.value() == params
+
+    round_trip()
+
+
+@pytest.mark.parametrize("value", [1e-4, 0.1 + 0.2, 1 / 3, 1e-12, 123456.789, 1e15, 1e-300, -2.5e-7])
+def test_floats_keep_every_bit(qtbot, value):
+    box = FloatBox()
+    qtbot.addWidget(box)
+    box.setValue(value)
+    assert box.value() == value
+    assert box.valueFromText(box.textFromValue(value)) == value
+
+
+def test_typing_a_small_number_reaches_the_params(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    form.show()
+    box = form.widget("rate")
+    box.selectAll()
+    qtbot.keyClicks(box, "2.5e-05")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert form.value().rate == 2.5e-05
+
+
+def test_typing_out_of_range_or_nonsense_keeps_a_valid_value(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    form.show()
+    box = form.widget("rate")
+    for text in ("7", "abc", "nan", "inf", "-1", ""):
+        box.selectAll()
+        qtbot.keyClicks(box, text)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert 0.0 <= form.value().rate <= 1.0
+
+
+@pytest.mark.parametrize("params_class", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_click_on_an_arrow_gives_a_value_that_is_accepted(qtbot, params_class):
+    form = ParamsForm(params_class)
+    qtbot.addWidget(form)
+    for name, kind, info in params_class.describe():
+        box = form.widget(name)
+        for _ in range(4):
+            if isinstance(box, QAbstractSpinBox):
+                box.stepUp()
+            elif isinstance(box, QComboBox):
+                qtbot.keyClick(box, Qt.Key.Key_Down)
+            value = getattr(form.value(), name)
+            assert type(value) is kind
+            assert not info.choices or value in info.choices
+        form.set_value(params_class())
+
+
+def test_the_median_steps_over_the_sizes_there_are(qtbot):
+    form = ParamsForm(PostParams)
+    qtbot.addWidget(form)
+    sizes = [form.value().median]
+    for _ in MEDIAN_SIZES[1:]:
+        qtbot.keyClick(form.widget("median"), Qt.Key.Key_Down)
+        sizes.append(form.value().median)
+    assert tuple(sizes) == MEDIAN_SIZES
+
+
+def test_stepping_shows_no_binary_tail(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    box = form.widget("size_mm")
+    box.setValue(0.1)
+    box.stepBy(2)
+    assert box.text() == "0.3 mm"
+    assert form.value().size_mm == 0.3
+
+
+def test_a_number_out_of_a_few_offers_only_these(qtbot):
+    form = ParamsForm(PostParams)
+    qtbot.addWidget(form)
+    box = form.widget("median")
+    assert [box.itemData(row) for row in range(box.count())] == [0, 3, 5, 7]
+    assert [box.itemText(row) for row in range(box.count())] == ["0 voxels", "3 voxels", "5 voxels", "7 voxels"]
+    for row in range(box.count()):
+        box.setCurrentIndex(row)
+        assert form.value().median == box.itemData(row)
+
+
+def test_changed_is_emitted_once_for_all_fields_and_once_an_edit(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    seen = []
+    form.changed.connect(lambda: seen.append(form.value()))
+    form.set_value(_All(rate=0.5, count=7, side="right"))
+    assert seen == [_All(rate=0.5, count=7, side="right")]
+    form.widget("keep").setChecked(False)
+    assert len(seen) == 2
+    assert seen[1].keep is False
+
+
+def test_params_of_another_class_are_refused(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    with pytest.raises(TypeError, match="_All"):
+        form.set_value(method_class("threshold").Params())
+
+
+def test_every_row_has_label_tooltip_range_and_unit(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    assert {label.text() for label in form.findChildren(QLabel)} >= {"Rate", "Size", "Free", "Count", "Keep", "Side"}
+    assert "A small number. 0 to 1." in form.widget("rate").toolTip()
+    assert form.widget("size_mm").suffix() == " mm"
+    assert label_of("min_ml", "ml") == "Min"
+    assert label_of("fill_holes") == "Fill holes"
+
+
+def test_the_wheel_does_not_change_what_has_no_focus(qtbot):
+    form = ParamsForm(_All)
+    qtbot.addWidget(form)
+    form.show()
+    before = form.value()
+    for name in ("rate", "count", "side"):
+        box = form.widget(name)
+        box.clearFocus()
+        wheel = QWheelEvent(
+            QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, -120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(box, wheel)
+    assert form.value() == before

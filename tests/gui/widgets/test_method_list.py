@@ -1,0 +1,82 @@
+"""Choosing several methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_brain_uad.detectors.registry import cards, method_ids
+from napari_brain_uad.gui.widgets.method_list import MethodList
+from napari_brain_uad.workflows.method_spec import MethodSpec
+from napari_brain_uad.workflows.recommend import cannot_score
+
+
+@pytest.fixture
+def methods(qtbot: Any) -> MethodList:
+    made = MethodList()
+    qtbot.addWidget(made)
+    made.set_sequence("T1c")
+    return made
+
+
+def test_every_registered_method_is_listed_under_its_family(methods: MethodList) -> None:
+    tree = methods.tree
+    listed = {}
+    for place in range(tree.topLevelItemCount()):
+        heading = tree.topLevelItem(place)
+        assert heading is not None
+        for row in range(heading.childCount()):
+            listed[str(heading.child(row).data(0, Qt.ItemDataRole.UserRole))] = heading.text(0)
+    assert listed == {info.id: info.family for info in cards()}
+
+
+def test_what_cannot_score_is_disabled_and_says_why(methods: MethodList) -> None:
+    for method in method_ids():
+        item = methods._items[MethodSpec(method)]
+        short, why = cannot_score(method, "T1c")
+        assert item.isDisabled() == bool(short)
+        assert short in item.text(0)
+        if why:
+            assert "needs a trained model" in item.toolTip(0) or "no model" in item.toolTip(0)
+    assert methods._items[MethodSpec("covariance")].isDisabled()
+    methods.choose(["covariance", "threshold"])
+    assert methods.chosen() == (MethodSpec("threshold"),)
+
+
+def test_another_sequence_another_answer(methods: MethodList) -> None:
+    assert not methods._items[MethodSpec("strega")].isDisabled()
+    methods.set_sequence("PD")
+    assert methods._items[MethodSpec("strega")].isDisabled() == bool(cannot_score("strega", "PD")[0])
+
+
+def test_variants_stand_below_their_method_and_are_ticked(methods: MethodList, qtbot: Any) -> None:
+    methods.choose(["thresh-raw"])
+    methods.variant.setEditText("threshold@bins=64")
+    with qtbot.waitSignal(methods.changed):
+        methods.add.click()
+    assert [str(spec) for spec in methods.chosen()] == ["threshold@bins=64", "thresh-raw"]
+    assert methods.variant.currentText() == ""
+    methods.add_variant("threshold@bins=64")
+    assert len(methods._items) == len(method_ids()) + 1
+
+
+@pytest.mark.parametrize("text", ["nothing", "threshold@colour=blue", "vae@a@b"])
+def test_what_is_no_variant_is_told(methods: MethodList, qtbot: Any, text: str) -> None:
+    with qtbot.waitSignal(methods.failed) as told:
+        methods.add_variant(text)
+    assert str(told.args[0])
+    assert len(methods._items) == len(method_ids())
+
+
+def test_what_was_remembered_and_is_gone_is_passed_over(methods: MethodList) -> None:
+    methods.choose(["gone", "threshold@gone=1", "thresh-raw"])
+    assert methods.chosen() == (MethodSpec("thresh-raw"),)
+
+
+def test_it_suggests_brightness_and_what_has_learned(methods: MethodList) -> None:
+    methods.suggest()
+    chosen = [spec.method for spec in methods.chosen()]
+    assert chosen[0] == "threshold"
+    assert "strega" in chosen
