@@ -22,7 +22,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_overwrite, add_post_options, assignments, post_params
+from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -122,6 +122,7 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument(
@@ -219,7 +220,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
     params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     post = post_params(arguments, arguments.threshold)
-    scan = load(arguments.scan, index=arguments.volume)
+    scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
@@ -252,6 +253,7 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     volume = sum(region.volume_ml for region in result.regions)
     found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(f"Sequence: {readable(detection.volume.sequence_words)}")
     say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())

@@ -16,8 +16,9 @@ import numpy as np
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.progress import Progress
+from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
-from ..datasets.layout import missed_files
+from ..datasets.layout import LAYOUT, missed_files
 from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
@@ -46,6 +47,7 @@ class Case:
     truth: MaskInput
     mask: MaskInput | None = None
     sequence: str | None = None
+    origin: str = LAYOUT
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     layout_id : str, optional
         Its layout; found by its file names when None.
     sequence : str, optional
-        Which sequence of each subject; the first it has when None.
+        Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
+        be this one.
 
     Returns
     -------
@@ -182,18 +185,21 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     InputError
         If nothing is left.
     """
-    root = Path(root)
+    root, sequence = Path(root), None if sequence is None else check_sequence(sequence)
     found = find_layout(root) if layout_id is None else layout(layout_id)
     cases, left_out = [], []
     for subject in found.subjects(root):
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
-        wanted = sequence or next(iter(subject.sequences))
+        alone = list(subject.sequences) == ["unknown"]
+        wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
         if subject.truth is None:
             left_out.append(f"{name}: no ground truth")
         elif wanted not in subject.sequences:
             left_out.append(f"{name}: no {wanted}")
         else:
-            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, None if wanted == "unknown" else wanted))
+            said = sequence if alone else None if wanted == "unknown" else wanted
+            origin = USER if alone else LAYOUT
+            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
     left_out += missed_files(root)
     if not cases:
         raise InputError(f"{root.name} holds nothing to evaluate", why="; ".join(left_out[:3]), fix="Give scans with ground truths")
@@ -287,8 +293,8 @@ class _Gathered:
 
 def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
     volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
-    if case.sequence is not None and volume.sequence is None:
-        volume = replace(volume, sequence=case.sequence)
+    if case.sequence not in (None, volume.sequence):
+        volume = volume.with_sequence(case.sequence, case.origin)
     return compare(volume, specs, truth=case.truth, mask=case.mask, progress=progress, **options)
 
 

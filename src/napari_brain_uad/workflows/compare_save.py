@@ -134,6 +134,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "notice": NOTICE,
         "scan": comparison.volume.name,
         "sequence": comparison.volume.sequence,
+        "sequence_origin": comparison.volume.sequence_origin,
         "threshold_mode": {"rule": comparison.mode.text, "words": comparison.mode.words},
         "postprocessing": comparison.post.as_dict(),
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
