@@ -30,6 +30,7 @@ from ..widgets.empty_state import EmptyState
 from ..widgets.file_drop import FileDrop
 from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
@@ -333,7 +334,8 @@ def outcome_words(detection: Detection, cached: bool) -> str:
     result = detection.result
     count = len(result.regions)
     volume = sum(region.volume_ml for region in result.regions)
-    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, above {result.threshold.value:.3g} ({result.threshold.origin})"
+    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
+    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, {above}"
     how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
     return f"{said}{found}. {how}"
