@@ -61,4 +61,4 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
     """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can."""
     if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
         return "", ""
-    return f"no model for {sequence}" if list_models(method) else "needs training", str(no_model(method, sequence))
+    return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))
