@@ -104,7 +104,9 @@ class CompareDock(CompareLayout):
         except BrainUADError as error:
             self.messages.show_error(error, "Comparing")
             return
-        remember("compared", ",".join(str(spec) for spec in request.specs))
+        compared_now = ",".join(str(spec) for spec in request.specs)
+        remember("compared", compared_now)
+        self.inputs.offer(compared_now)
         remember("device", request.device)
         self._scanned = self.inputs.scans.scan.layer
         self._show_running(True)
