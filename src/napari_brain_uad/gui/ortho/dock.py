@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 
 from ..app import keys
-from ..app.docks import settle
+from ..app.home import settle
 from ..app.lifetime import Lifetime
 from ..layers.composite import Composite, can_be_shown
 from ..layers.crosshair import point_at
