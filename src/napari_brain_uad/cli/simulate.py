@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import add_overwrite, assignments
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say
 
 
 def add_simulate(commands: Any) -> None:
@@ -57,7 +58,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     }
     params = SimulationParams.from_strings({**own, **assignments(arguments.set)})
     with progress_bar(arguments.quiet) as progress:
-        scans = simulate(
+        cohort = simulate(
             arguments.labelmaps,
             arguments.out,
             count=arguments.count,
@@ -69,6 +70,9 @@ def _simulate(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
             progress=progress,
         )
-    say(f"{len(scans)} simulated scans written to {arguments.out}: {scans[0].name} to {scans[-1].name}")
+    for name, error in cohort.failures.items():
+        complain(f"{name}: {error}")
+    scans = cohort.scans
+    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
-    return 0
+    return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

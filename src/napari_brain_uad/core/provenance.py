@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NOTICE = "Research use only, not for diagnosis."
 
@@ -58,6 +58,8 @@ def code_sha256() -> str:
 
 def array_sha256(array: NDArray[Any]) -> str:
     """SHA-256 of an array's type, shape and values, the same on every machine."""
+    import numpy as np  # here: the command line asks for nothing but the version, and shall answer at once
+
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
     digest.update(little.data)

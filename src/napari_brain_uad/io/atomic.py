@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
+from .json_files import encodable
 
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """What the system calls a full disk."""
@@ -70,7 +71,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     r"""Write `text` to `path` atomically, as UTF-8 with ``\n`` line ends on every system; see `atomic_path` for the errors."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, str(encodable(text)).encode("utf-8"))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -84,7 +85,8 @@ def json_text(data: Any, what: str = "JSON") -> str:
     Parameters
     ----------
     data : object
-        Plain data; numpy scalars and arrays become numbers and lists.
+        Plain data; numpy scalars and arrays become numbers and lists. Texts that no UTF-8 file can hold are written readably, see
+        `json_files.encodable`.
     what : str
         Named in the error.
 
@@ -94,7 +96,7 @@ def json_text(data: Any, what: str = "JSON") -> str:
         If a number is NaN or infinite: JSON has no word for it, and each reader would make something else of it.
     """
     try:
-        return json.dumps(data, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False, default=_plain) + "\n"
+        return json.dumps(encodable(data), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False, default=_plain) + "\n"
     except ValueError as error:
         raise InputError(f"{what} cannot be written", why=f"a number is NaN or infinite ({error})", fix="Report this as a defect") from None
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import html
 import io
 import re
 from collections.abc import Sequence
@@ -16,10 +14,12 @@ from matplotlib.figure import Figure
 
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
+from ..core.text import html_text
 from ..evaluation.cohort_figures import curves_figure, violin_figure
 from ..evaluation.significance import DRAWS, Interval
 from ..io.atomic import json_text, write_bytes
 from ..io.results import Run, check_output, written_whole
+from ..io.tables import table_text
 from .cohort import SUMMARISED, Case, Cohort, cases_sha256
 from .compare_table import COLUMNS, cell
 from .save import without_folders
@@ -113,12 +113,8 @@ def save_cohort(
 
 def cohort_csv(cohort: Cohort) -> str:
     """One line a scan and method, all columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["scan", "sequence", *COLUMNS])
-    for row in cohort.rows:
-        writer.writerow([row.case, row.sequence or "", *("" if value is None else value for value in row.figures.as_dict().values())])
-    return text.getvalue()
+    rows = [[row.case, row.sequence, *row.figures.as_dict().values()] for row in cohort.rows]
+    return table_text([["scan", "sequence", *COLUMNS], *rows])
 
 
 def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -132,6 +128,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
+        "warnings": list(cohort.warnings),
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),
@@ -194,7 +191,7 @@ def failure_lines(cohort: Cohort) -> list[str]:
 def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
     scans = len({(row.case, row.sequence) for row in cohort.rows})
     parts = [f"<h1>{len(cohort.methods)} methods on {scans} scans</h1>", f'<p class="notice">{NOTICE}</p>']
-    parts.append(f"<p>Threshold: {html.escape(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
+    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
     parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
     if cohort.pooled:
         names = list(next(iter(record["pooled"].values())))
@@ -209,13 +206,13 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         for row in cohort.rows
     ]
     parts += ["<h2>Every scan</h2>", _table(head, lines)]
-    missing = [*failure_lines(cohort), *record["left_out"]]
-    if missing:
-        parts += ["<h2>Not in the table</h2>", "<ul>", *(f"<li>{html.escape(one)}</li>" for one in missing), "</ul>"]
+    for title, lines_said in (("To be looked at", cohort.warnings), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
+        if lines_said:
+            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
     parts.append("<h2>What the columns mean</h2><dl>")
-    parts += [f"<dt>{html.escape(column.title)}</dt><dd>{html.escape(column.definition)}</dd>" for column in COLUMNS.values()]
+    parts += [f"<dt>{html_text(column.title)}</dt><dd>{html_text(column.definition)}</dd>" for column in COLUMNS.values()]
     made = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    parts += ["</dl>", f"<p>Made {record['created']} with {html.escape(made)}.<br><code>{html.escape(record['command'])}</code></p>"]
+    parts += ["</dl>", f"<p>Made {record['created']} with {html_text(made)}.<br><code>{html_text(record['command'])}</code></p>"]
     head_html = f'<meta charset="utf-8"><title>Evaluation of a cohort</title><style>{_STYLE}</style>'
     return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
 
@@ -233,10 +230,10 @@ def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = ["<tr>" + "".join(f"<th>{html.escape(one)}</th>" for one in head) + "</tr>"]
-    rows += ["<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in line) + "</tr>" for line in lines]
+    rows = ["<tr>" + "".join(f"<th>{html_text(one)}</th>" for one in head) + "</tr>"]
+    rows += ["<tr>" + "".join(f"<td>{html_text(one)}</td>" for one in line) + "</tr>" for line in lines]
     return "<table>\n" + "\n".join(rows) + "\n</table>"
 
 
 def _image(picture: bytes, text: str) -> str:
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+    return f'<img alt="{html_text(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,9 +14,25 @@ from ..io.results import Run
 
 
 def output_stem(name: str, what: str) -> str:
-    """First part of all file names of a run: scan, and method or preset, with what file systems dislike replaced."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    """First part of all file names of a run: scan, and method or preset, with what file systems dislike replaced.
+
+    Letters of any language stay, and bytes that the system's encoding does not know (they come as lone surrogates).
+    """
+    safe = re.sub(r"[^\w.\udc80-\udcff-]+", "-", unicodedata.normalize("NFC", name)).strip("-.")
     return f"{safe or 'scan'}_{what}"
+
+
+def given_file(given: str | Path, what: str) -> str | Path:
+    """A file or folder as it was given.
+
+    Raises
+    ------
+    InputError
+        If it is an empty text: a variable that was not set. As a path it would mean the working folder.
+    """
+    if isinstance(given, str) and not given.strip():
+        raise InputError(f"The {what} has an empty name", why="an empty text was given", fix="Give a name, or '.' for the working folder")
+    return given
 
 
 def output_folder(out: str | Path) -> Path:
@@ -24,9 +41,9 @@ def output_folder(out: str | Path) -> Path:
     Raises
     ------
     InputError
-        If it cannot be made.
+        If it cannot be made, or `out` is an empty text.
     """
-    folder = Path(out)
+    folder = Path(given_file(out, "folder for the results"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import versions
+from ..core.sequence import SEQUENCES, USER
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
 from ..io.displacement import write_displacements
@@ -25,8 +25,9 @@ from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
 from ..preprocessing.warp import STEP_MM
-from .load import load
+from .load import as_volume, load
 from .names import output_stem, run_of
+from .parallel import in_processes
 
 Scan = Volume | str | Path
 
@@ -35,6 +36,7 @@ def prepare(
     scan: Scan,
     preset_or_pipeline: str | Pipeline = "clinical",
     *,
+    sequence: str | None = None,
     reference: Reference | None = None,
     use_cache: bool = True,
     on_step: Callable[[StepRun], None] | None = None,
@@ -48,6 +50,8 @@ def prepare(
         The scan, or its file.
     preset_or_pipeline : str or sequence of mapping
         A preset's id, or a pipeline (see `preprocessing.pipeline`).
+    sequence : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where the scan's own reading (``Volume.sequence``) is wrong or missing.
     reference : Reference, optional
         The patient's reference sequence; see `prepare_patient`.
     use_cache : bool
@@ -70,7 +74,7 @@ def prepare(
     """
     progress = progress or Progress()
     progress.update(0.0, "Reading the scan")
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan, sequence)
     pipeline = as_pipeline(preset_or_pipeline)
     if not use_cache:
         return run_pipeline(pipeline, volume, reference=reference, on_step=on_step, progress=progress)[0]
@@ -95,6 +99,7 @@ def prepare_patient(
     *,
     use_cache: bool = True,
     on_step: Callable[[StepRun], None] | None = None,
+    failed: dict[str, BrainUADError] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Prepared]:
     """Bring all sequences of one patient to the same grid, aligned with each other.
@@ -103,6 +108,8 @@ def prepare_patient(
     ----------
     scans : mapping
         Sequence ("T1", "T1c", "T2", "FLAIR", "PD") to scan or file, each on a grid of its own.
+    failed : dict, optional
+        Takes the error of a sequence that cannot be aligned to the first one, and the others go on; without it the error is raised.
 
     Returns
     -------
@@ -119,16 +126,27 @@ def prepare_patient(
         raise InputError("Nothing to prepare", why="no scan was given", fix="Give at least one scan")
     progress = progress or Progress()
     order = patient_order(scans)
-    volumes = {name: scan if isinstance(scan, Volume) else load(scan) for name, scan in scans.items()}
-    volumes = {name: volume if volume.sequence else replace(volume, sequence=name) for name, volume in volumes.items()}
+    volumes = {name: named(as_volume(scan), name) for name, scan in scans.items()}
     done: dict[str, Prepared] = {}
     reference: Reference | None = None
     for number, name in enumerate(order):
         part = progress.part(number / len(order), (number + 1) / len(order))
-        done[name] = prepare(volumes[name], preset_or_pipeline, reference=reference, use_cache=use_cache, on_step=on_step, progress=part)
-        if reference is None:
-            reference = as_reference(volumes[name], done[name])
-    return {name: done[name] for name in scans}
+        run = partial(prepare, volumes[name], preset_or_pipeline, use_cache=use_cache, on_step=on_step, progress=part)
+        one = isolated(partial(run, reference=reference))
+        part.check()
+        if isinstance(one, Prepared):
+            done[name] = one
+            reference = reference or as_reference(volumes[name], one)
+        elif failed is None or reference is None:
+            raise one
+        else:
+            failed[name] = one
+    return {name: done[name] for name in scans if name in done}
+
+
+def named(volume: Volume, name: str) -> Volume:
+    """A patient's scan as the sequence it was given for; names that are no sequence say nothing."""
+    return volume.with_sequence(name, USER) if name in SEQUENCES and volume.sequence != name else volume
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
@@ -247,6 +265,8 @@ def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
     source = prepared.native_source
     return {
         "preset": name,
+        "sequence": prepared.volume.sequence,
+        "sequence_origin": prepared.volume.sequence_origin,
         "input_sha256": "" if source is None else source.sha256,
         "native_grid": prepared.native_grid.as_dict(),
         "grid": prepared.volume.grid.as_dict(),
@@ -280,11 +300,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, or the error's sentence."""
+    """What became of one patient: the files written, the sentences of what failed, what the checks found, and what its scans are."""
 
     name: str
     files: tuple[Path, ...] = ()
-    error: str = ""
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -329,23 +351,13 @@ def prepare_many(
     pipeline = with_settings(preset(preset_id).pipeline, settings or {})
     several = len(patients) > 1
     tasks = [Task(one, preset_id, pipeline, out / one.name if several else out, use_cache, figures, overwrite) for one in patients]
-    if jobs <= 1 or len(tasks) <= 1:
-        parts = [progress.part(n / len(tasks), (n + 1) / len(tasks)) for n in range(len(tasks))]
-        return [_prepare_one(task, part) for task, part in zip(tasks, parts, strict=True)]
-    if use_cache:
+    if use_cache and several and jobs > 1:
         disk.try_out()
-    # Fresh processes: forked ones would inherit the threads of ITK and torch in unknown states.
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_share_cores, initargs=(jobs,)) as pool:
-        running = {pool.submit(_prepare_one, task): number for number, task in enumerate(tasks)}
-        outcomes: dict[int, Outcome] = {}
-        try:
-            for finished in as_completed(running):
-                outcomes[running[finished]] = finished.result()
-                progress.update(len(outcomes) / len(tasks), f"{len(outcomes)} of {len(tasks)} patients")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [outcomes[number] for number in range(len(tasks))]
+    outcomes = in_processes(_prepare_one, tasks, jobs, progress)
+    return [
+        Outcome(task.patient.name, errors=(str(one),)) if isinstance(one, BrainUADError) else one
+        for task, one in zip(tasks, outcomes, strict=True)
+    ]
 
 
 def _check_names(patients: Sequence[Patient]) -> None:
@@ -359,22 +371,21 @@ def _check_names(patients: Sequence[Patient]) -> None:
             raise InputError(f"Two patients are called {patient.name}", why=why, fix="Prepare them one after the other, with another --out")
 
 
-def _share_cores(jobs: int) -> None:
-    """Each of several processes takes its share of the cores, or they would fight for them."""
-    share = str(max(1, (os.cpu_count() or 1) // jobs))
-    os.environ["OMP_NUM_THREADS"] = share
-
-
-def _prepare_one(task: Task, progress: Progress | None = None) -> Outcome:
-    try:
-        volumes = {name: load(path) for name, path in task.patient.scans.items()}
+def _prepare_one(task: Task, progress: Progress) -> Outcome:
+    """One patient; a sequence that fails is left out, unless it is the one that the others are aligned to."""
+    loaded = {name: isolated(partial(load, path)) for name, path in task.patient.scans.items()}
+    volumes = {name: volume for name, volume in loaded.items() if isinstance(volume, Volume)}
+    failed = {name: one for name, one in loaded.items() if isinstance(one, BrainUADError)}
+    files: list[dict[str, Path]] = []
+    found: dict[str, None] = {}
+    said: tuple[str, ...] = ()
+    if volumes:
         runs = [_run_of(volume, task.name) for volume in volumes.values()]
         check_output(task.out, runs, overwrite=task.overwrite, need_bytes=sum(volume.data.size for volume in volumes.values()))
-        prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, progress=progress)
-        sequences = [(prepared[name], volumes[name]) for name in prepared]
+        prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, failed=failed, progress=progress)
+        sequences = [(one, volumes[name]) for name, one in prepared.items()]
         files = save_patient(sequences, task.out, task.name, figure=task.figures, overwrite=task.overwrite)
-    except BrainUADError as error:
-        if progress is not None:
-            progress.check()
-        return Outcome(task.patient.name, error=str(error))
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()))
+        found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
+        said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
+    errors = tuple(f"{name}: {error}" for name, error in failed.items())
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found), said)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import shlex
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core import shell
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
+from ..detectors.registry import METHODS
 from ..evaluation.figure import detection_figure
 from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
 from ..io.results import Run, check_output, written_whole
+from ..io.tables import table_text
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
 from .names import output_stem, run_of
@@ -30,6 +31,7 @@ ENDINGS = {
     "provenance": "provenance.json",
     "figure": "figure.png",
     "metrics": "metrics.json",
+    "truth": "truth.nii.gz",
 }
 """What a detection gives, and how the names of its files end."""
 
@@ -67,7 +69,8 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", with a ground truth "metrics", and "manifest".
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "truth" too when it came from no file, so that the recorded command can be run again.
 
     Raises
     ------
@@ -76,7 +79,11 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     """
     progress = progress or Progress()
     run = detection_run(detection.volume, detection.map.method)
-    kinds = [kind for kind in ENDINGS if kind != "metrics" or detection.evaluation is not None]
+    kinds = dict.fromkeys(ENDINGS)
+    if detection.evaluation is None:
+        del kinds["metrics"]
+    if detection.truth is None or not is_unnamed(detection.command, "--truth"):
+        del kinds["truth"]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         _write(detection, files, progress)
@@ -103,7 +110,9 @@ def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
     write_map(files["map"], detection.map)
     write_mask(files["mask"], detection.result.mask, detection.map)
     write_mask(files["brainmask"], detection.map.mask, detection.map)
-    write_json(files["provenance"], provenance_record(detection))
+    if "truth" in files and detection.truth is not None:
+        write_mask(files["truth"], detection.truth, detection.map)
+    write_json(files["provenance"], provenance_record(detection, files))
 
 
 def regions_record(detection: Detection) -> dict[str, Any]:
@@ -128,12 +137,7 @@ def regions_record(detection: Detection) -> dict[str, Any]:
 def regions_tsv(detection: Detection) -> str:
     """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
     rows = as_rows(detection.result.regions)
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(REGION_COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in REGION_COLUMNS])
-    return text.getvalue()
+    return table_text([REGION_COLUMNS, *([_cell(row[name]) for name in REGION_COLUMNS] for row in rows)], delimiter="\t")
 
 
 def _cell(value: Any) -> str:
@@ -144,12 +148,38 @@ def _cell(value: Any) -> str:
     return "n/a" if value is None else str(value)
 
 
+def is_unnamed(command: str, option: str) -> bool:
+    """Whether a command has a word in capitals where a file belongs: a mask that came from no file."""
+    words = shell.split(command)
+    return option in words[:-1] and words[words.index(option) + 1] == option[2:].upper()
+
+
+def recorded_command(command: str, files: Mapping[str, Path]) -> str:
+    """A command as outputs hold it: without folders, and with the masks that were saved where they came from no file."""
+    words = shell.split(command)
+    for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
+        if key in files and is_unnamed(command, option):
+            words[words.index(option) + 1] = shell.file_word(files[key].name)
+    return without_folders(shell.join(words))
+
+
 def without_folders(command: str) -> str:
-    """Folder names may tell who the patient is; outputs name files only."""
-    return shlex.join(Path(word).name if Path(word).parent.name else word for word in shlex.split(command))
+    """Folder names may tell who the patient is; outputs name files only: the command is to be run where they lie."""
+    return shell.join(_without_folder(word) for word in shell.split(command))
 
 
-def provenance_record(detection: Detection) -> dict[str, Any]:
+def _without_folder(word: str) -> str:
+    head, slash, _ = word.partition("/")
+    if not slash:
+        return word
+    # A model's file comes behind its method, as in vae:folder/model.safetensors.
+    method = re.match(r"([\w-]+)(@[^/]*)?[:=]", head)
+    prefix = method.group() if method is not None and method.group(1) in METHODS else ""
+    name = Path(word.removeprefix(prefix)).name
+    return prefix + name if prefix else shell.file_word(name)
+
+
+def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[str, Any]:
     """How the outputs were made. Only `created` and `seconds` differ between two runs of the same command."""
     return {
         "notice": NOTICE,
@@ -161,7 +191,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
-        "command": without_folders(detection.command),
+        "command": recorded_command(detection.command, files),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
     }

@@ -12,6 +12,7 @@ from ..core.params import Params
 from ..core.volume import Volume
 from ..io.atomic import write_json
 from ..io.checkpoint import checkpoint_files
+from ..io.json_files import encodable, read_json
 from ..io.streams import is_file
 from .names import output_folder
 from .training_data import TrainingData
@@ -66,7 +67,7 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
             why="starting anew would overwrite its checkpoint",
             fix="Resume it (--resume), choose another name, or replace it (--overwrite)",
         )
-    earlier, now = _flat(read_record(folder)), _flat(json.loads(json.dumps(record)))
+    earlier, now = _flat(read_record(folder)), _flat(encodable(dict(record)))
     for name in [*now, *earlier]:
         if earlier.get(name) != now.get(name):
             why = f"it was started with {name} = {_short(earlier.get(name))}, not {_short(now.get(name))}"
@@ -76,8 +77,8 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of the training in a folder; empty when there is none that can be read."""
     try:
-        found = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError):
+        found = read_json(folder / NAME)
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}
 

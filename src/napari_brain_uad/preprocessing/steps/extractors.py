@@ -17,6 +17,7 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...io.folders import temporary_folder
 from ...io.nifti import read_volume, write_volume
+from ...io.processes import guarded
 from ..brain_mask import estimate_brain_mask
 from .deepbet_child import brain_probability
 
@@ -83,13 +84,9 @@ def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.boo
 
 
 def _run(command: list[str], backend: str, progress: Progress) -> None:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while process.poll() is None:
-                progress.check()
-                time.sleep(0.1)
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with guarded(command, output=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            progress.check()
+            time.sleep(0.1)
     if process.returncode:
         raise InputError(f"{backend} failed", why=f"it ended with code {process.returncode}", fix="Try the backend deepbet")
