@@ -9,7 +9,6 @@ one killed after leaves what the next run in that folder completes. Readers refu
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from typing import Any
 from ..core.errors import InputError
 from .atomic import NO_SPACE, flush_folder, not_written, write_json
 from .folders import probe
+from .json_files import read_json
 
 if sys.platform != "win32":
     import fcntl
@@ -309,8 +309,8 @@ def _noted(ready: Path, what: str) -> list[str]:
 def _json(path: Path) -> dict[str, Any]:
     """A file's content; empty when there is none that can be read."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except InputError:
         return {}
     return content if isinstance(content, dict) else {}
 
