@@ -27,7 +27,7 @@ def add_datasets(commands: Any) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
-    from ..datasets.layout import unused_files
+    from ..datasets.layout import missed_files, unused_files
     from ..datasets.registry import find_layout, layout
 
     root: Path = arguments.root
@@ -35,8 +35,8 @@ def _datasets(arguments: argparse.Namespace) -> int:
     subjects = found.subjects(root)
     if arguments.json:
         folder = root if root.is_dir() else root.parent
-        record = {"layout": found.id, "name": found.name, "note": found.note, "subjects": [one.as_dict(folder) for one in subjects]}
-        say_json(record)
+        about = {"layout": found.id, "name": found.name, "note": found.note, "missed": missed_files(root)}
+        say_json({**about, "subjects": [one.as_dict(folder) for one in subjects]})
         return 0
     lines = [f"{found.name} ({found.id}): {len({one.id for one in subjects})} subjects, {len(subjects)} sessions"]
     sequences = Counter(sequence for one in subjects for sequence in one.sequences)
@@ -53,6 +53,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
     unknown = unused_files(subjects, root)
     if unknown:
         lines.append(f"Not part of this layout: {len(unknown)} image files, like {unknown[0].relative_to(root)}")
+    lines += [f"Missed: {line}" for line in missed_files(root)]
     if found.note:
         lines.append(f"Note: {found.note}")
     say("\n".join(readable(line) for line in lines))

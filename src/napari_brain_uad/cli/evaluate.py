@@ -56,7 +56,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _evaluate_folder(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort import cases_of, evaluate_cohort
-    from ..workflows.cohort_report import cohort_record, cohort_text, failure_lines, save_cohort
+    from ..workflows.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
 
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
         if not given:
@@ -66,10 +66,12 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence)
+    check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
-        files = save_cohort(cohort, arguments.out, command=command, left_out=left_out, progress=progress.part(0.95, 1.0))
+        about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
+        files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
     for line in (*cohort.warnings, *failure_lines(cohort)):
         complain(line)
     if arguments.json:

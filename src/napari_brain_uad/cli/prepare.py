@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from .options import add_overwrite
 from .terminal import complain, progress_bar, say
 
 
@@ -37,6 +38,7 @@ def add_prepare(commands: Any) -> None:
         "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
     parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
@@ -56,20 +58,18 @@ def _prepare(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
+            overwrite=arguments.overwrite,
             settings=_settings(arguments.set),
             progress=progress,
         )
-    failed = 0
     for outcome in outcomes:
-        if outcome.error:
-            failed += 1
-            complain(f"{outcome.name}: {outcome.error}")
-        for warning in outcome.warnings:
-            complain(f"{outcome.name}: warning: {warning}")
+        for line in (*outcome.errors, *(f"warning: {said}" for said in outcome.warnings)):
+            complain(f"{outcome.name}: {line}")
         for path in outcome.files:
             say(readable(str(path)))
-    say(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}")
-    return InputError.exit_code if failed else 0
+    whole = sum(not outcome.errors for outcome in outcomes)
+    say(f"{whole} of {len(outcomes)} prepared. {NOTICE}")
+    return InputError.exit_code if whole < len(outcomes) else 0
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:
@@ -84,21 +84,36 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
 
 def _patients(given: Sequence[Path]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
+    from ..io.streams import GET_LINKED, leads_nowhere
+    from ..io.walk import Missed, walk_folders
     from ..workflows.prepare import Patient
 
     found = []
     for path in given:
+        if leads_nowhere(path):
+            raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
         if not path.exists():
             raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
         if path.is_file():
             found.append(Patient(_stem(path), {_sequence(path): path}))
             continue
-        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir())]
-        patients = [Patient(folder.name, scans) for folder in folders if (scans := _scans(folder))]
+        missed = Missed()
+        folders = list(walk_folders(path, missed))
+        # A folder inside is called by its way there: every subject of a study may have an "anat".
+        names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
+        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder))]
+        lines = missed.words(path)
         if not patients:
-            raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
+            why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
+            raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
+        for line in lines:
+            complain(f"warning: {path.name}: {line}. {GET_LINKED}.")
         found += patients
     return found
+
+
+def _hidden(folder: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in folder.relative_to(root).parts)
 
 
 def _scans(folder: Path) -> dict[str, Path]:
@@ -106,7 +121,8 @@ def _scans(folder: Path) -> dict[str, Path]:
     from ..io.nifti import guess_sequence
 
     scans: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")) or guess_sequence(path.name) is None:
             continue
         if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):

@@ -17,6 +17,7 @@ from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.text import readable, readable_lines
 from ..io.json_files import encodable
+from .interruption import interruption
 
 _SIMILAR = {"\u2308": "[", "\u2309": "]", "\u00d7": "x", "\u00b7": "-", "\u2013": "-", "\u2014": "-", "\u2265": ">=", "\u2264": "<="}
 """Signs of our own texts in ASCII."""
@@ -92,7 +93,7 @@ def refuse_empty(words: Sequence[str]) -> None:
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error; silent when quiet or when standard error is not a terminal."""
+    """A progress bar on standard error, silent when quiet or when standard error is not a terminal; Ctrl+C cancels its progress."""
     from tqdm import tqdm
 
     form = "{desc:<42.42} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -103,4 +104,6 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
                 bar.set_description_str(readable(message), refresh=False)
             bar.update(max(fraction - bar.n, 0.0))
 
-        yield Progress(listen)
+        progress = Progress(listen)
+        with interruption.cancelling(progress):
+            yield progress

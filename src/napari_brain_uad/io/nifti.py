@@ -27,6 +27,7 @@ from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .json_files import read_json
 from .nan_background import fill_background
 from .nifti_checks import run_checks
+from .results import check_whole
 from .streams import Extent, is_file, read_extent, read_head
 
 _LEVEL = 1
@@ -158,15 +159,16 @@ def read_map(path: Path | str) -> AnomalyMap:
     Raises
     ------
     InputError
-        If a file is damaged, or the mask lies on another grid.
+        If a file is damaged, the mask lies on another grid, or the files are not those of one run (see `io.results.check_whole`).
     """
     path = Path(path)
-    volume = read_volume(path)
     name = image_stem(path).removesuffix("_anomalymap")
-    provenance = _read_provenance(path.with_name(f"{name}_provenance.json"))
+    record_path, brain = path.with_name(f"{name}_provenance.json"), path.with_name(f"{name}_brainmask.nii.gz")
+    check_whole(path, name, (record_path, brain))
+    volume = read_volume(path)
+    provenance = _read_provenance(record_path)
     record = provenance["map"]
     background = float(record.get("background", min(0.0, float(volume.data.min()))))
-    brain = path.with_name(f"{name}_brainmask.nii.gz")
     mask = read_mask(brain, volume) if is_file(brain) else volume.data != np.float32(background)
     return AnomalyMap(
         score=volume.data,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +17,11 @@ from ..core.provenance import NOTICE, versions
 from ..core.text import html_text
 from ..evaluation.cohort_figures import curves_figure, violin_figure
 from ..evaluation.significance import DRAWS, Interval
-from ..io.atomic import atomic_path, write_json, write_text
+from ..io.atomic import json_text, write_bytes
+from ..io.results import Run, check_output, written_whole
 from ..io.tables import table_text
-from .cohort import SUMMARISED, Cohort
+from .cohort import SUMMARISED, Case, Cohort, cases_sha256
 from .compare_table import COLUMNS, cell
-from .names import output_folder
 from .save import without_folders
 
 _SPREAD = ("best_dice", "dice", "auprc", "pro")
@@ -35,10 +36,40 @@ code{font-size:12px;word-break:break-all}
 """
 
 
+_FILES = {
+    "csv": "cohort.csv",
+    "json": "cohort.json",
+    "violins": "cohort_violins.png",
+    "curves": "cohort_curves.png",
+    "html": "cohort.html",
+}
+
+
+def _run_of(sha256: str) -> Run:
+    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256)
+
+
+def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:
+    """See whether `save_cohort` will be able to write, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, or holds results on other scans.
+    """
+    check_output(out, [_run_of(cases_sha256(cases))], overwrite=overwrite)
+
+
 def save_cohort(
-    cohort: Cohort, out: str | Path, *, command: str = "", left_out: Sequence[str] = (), progress: Progress | None = None
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    command: str = "",
+    left_out: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Write table, figures and page into a folder.
+    """Write table, figures and page into a folder: all files or none.
 
     Parameters
     ----------
@@ -50,6 +81,8 @@ def save_cohort(
         The command line that gives the same; folders are left out of it.
     left_out : sequence of str
         Subjects that were not evaluated, with the reason.
+    overwrite : bool
+        Results on other scans may be replaced; those on the same scans always are.
 
     Returns
     -------
@@ -59,28 +92,22 @@ def save_cohort(
     Raises
     ------
     InputError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or holds results on other scans.
     """
     progress = progress or Progress()
-    folder = output_folder(out)
-    files = {"csv": folder / "cohort.csv", "json": folder / "cohort.json", "violins": folder / "cohort_violins.png"}
     record = cohort_record(cohort, command=command, left_out=left_out)
-    write_text(files["csv"], cohort_csv(cohort))
-    write_json(files["json"], record)
-    progress.update(0.3, "Drawing the figures")
+    progress.update(0.0, "Drawing the figures")
     spread = {COLUMNS[name].title: {method: list(cohort.values(method, name).values()) for method in cohort.methods} for name in _SPREAD}
-    figures = {"violins": violin_figure(spread)}
+    pictures = {"violins": _png(violin_figure(spread))}
     if cohort.pooled:
-        files["curves"] = folder / "cohort_curves.png"
-        figures["curves"] = curves_figure(cohort.pooled)
-    pictures = {name: _png(figure) for name, figure in figures.items()}
-    for name, picture in pictures.items():
-        with atomic_path(files[name]) as temporary:
-            temporary.write_bytes(picture)
-    files["html"] = folder / "cohort.html"
-    write_text(files["html"], _page(cohort, record, pictures))
+        pictures["curves"] = _png(curves_figure(cohort.pooled))
+    texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
+    contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
+    with written_whole(out, [_run_of(cohort.cases_sha256)], overwrite=overwrite) as folder:
+        for kind, content in contents.items():
+            write_bytes(folder / _FILES[kind], content)
     progress.update(1.0, "Saved")
-    return files
+    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents}
 
 
 def cohort_csv(cohort: Cohort) -> str:

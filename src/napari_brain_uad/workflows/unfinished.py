@@ -12,7 +12,7 @@ from ..io.atomic import write_json
 from ..io.checkpoint import checkpoint_files, read_record
 from ..io.json_files import read_json
 from ..io.streams import is_file
-from .models import user_dir
+from .models import training_folders
 from .names import output_folder
 
 _JOB, _CHECKPOINT = "job.json", "checkpoint"
@@ -48,8 +48,7 @@ def remember_job(out: Path, job: Mapping[str, Any]) -> None:
 
 def unfinished_trainings() -> tuple[Unfinished, ...]:
     """All that have a checkpoint and no model yet, the latest first."""
-    folders = [path for path in user_dir().iterdir() if path.is_dir()] if user_dir().is_dir() else []
-    found = [one for one in map(_read, folders) if one is not None]
+    found = [one for one in map(_read, training_folders()) if one is not None]
     return tuple(sorted(found, key=lambda one: checkpoint_files(one.folder / _CHECKPOINT)[1].stat().st_mtime, reverse=True))
 
 
