@@ -79,11 +79,9 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     """
     progress = progress or Progress()
     run = detection_run(detection.volume, detection.map.method)
-    kinds = dict.fromkeys(ENDINGS)
-    if detection.evaluation is None:
-        del kinds["metrics"]
-    if detection.truth is None or not is_unnamed(detection.command, "--truth"):
-        del kinds["truth"]
+    kept_truth = detection.truth is not None and is_unnamed(detection.command, "--truth")
+    optional = {"metrics": detection.evaluation is not None, "truth": kept_truth}
+    kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         _write(detection, files, progress)
