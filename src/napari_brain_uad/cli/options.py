@@ -17,6 +17,12 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Whether results of another input may be replaced."""
+    text = "replace results of another input of the same name (those of the same input always are)"
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
 def add_post_options(parser: argparse.ArgumentParser) -> None:
     """One option a field of `PostParams`, from the field's own description."""
     from ..postprocessing.params import PostParams, post_option

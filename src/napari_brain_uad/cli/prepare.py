@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.sequence import SEQUENCES, check_sequence
+from ..core.text import readable
+from .options import add_overwrite
+from .terminal import complain, progress_bar, say
 
 
 def add_prepare(commands: Any) -> None:
@@ -44,6 +46,7 @@ def add_prepare(commands: Any) -> None:
         "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
     parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
@@ -53,7 +56,6 @@ def add_prepare(commands: Any) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.prepare import prepare_many
-    from .terminal import progress_bar
 
     patients = _patients(arguments.scans, _sequences(arguments.sequence))
     with progress_bar(arguments.quiet) as progress:
@@ -64,20 +66,22 @@ def _prepare(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
+            overwrite=arguments.overwrite,
             settings=_settings(arguments.set),
             progress=progress,
         )
-    failed = 0
     for outcome in outcomes:
-        if outcome.error:
-            failed += 1
-            sys.stderr.write(f"brain-uad: {outcome.name}: {outcome.error}\n")
+        for error in outcome.errors:
+            complain(f"{outcome.name}: {error}")
+        for warning in outcome.warnings:
+            complain(f"{outcome.name}: warning: {warning}")
         for line in outcome.said:
-            sys.stdout.write(f"{line}\n")
+            say(readable(line))
         for path in outcome.files:
-            sys.stdout.write(f"{path}\n")
-    sys.stdout.write(f"{len(outcomes) - failed} of {len(outcomes)} prepared. {NOTICE}\n")
-    return InputError.exit_code if failed else 0
+            say(readable(str(path)))
+    whole = sum(not outcome.errors for outcome in outcomes)
+    say(f"{whole} of {len(outcomes)} prepared. {NOTICE}")
+    return InputError.exit_code if whole < len(outcomes) else 0
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:
@@ -97,19 +101,30 @@ def _sequences(given: Sequence[str]) -> dict[str, str]:
 
 def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
+    from ..io.streams import GET_LINKED, leads_nowhere
+    from ..io.walk import Missed, walk_folders
     from ..workflows.prepare import Patient
 
     found = []
     for path in given:
+        if leads_nowhere(path):
+            raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
         if not path.exists():
             raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
         if path.is_file():
             found.append(Patient(_stem(path), {_sequence(path, said) or "scan": path}))
             continue
-        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir())]
-        patients = [Patient(folder.name, scans) for folder in folders if (scans := _scans(folder, said))]
+        missed = Missed()
+        folders = list(walk_folders(path, missed))
+        # A folder inside is called by its way there: every subject of a study may have an "anat".
+        names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
+        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder, said))]
+        lines = missed.words(path)
         if not patients:
-            raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
+            why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
+            raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
+        for line in lines:
+            complain(f"warning: {path.name}: {line}. {GET_LINKED}.")
         found += patients
     return found
 
@@ -117,7 +132,8 @@ def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
 def _scans(folder: Path, said: Mapping[str, str]) -> dict[str, Path]:
     """Sequence to file; masks, labels and what is of no known sequence are left out, a sequence given twice is refused."""
     scans: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")):
             continue
         if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):

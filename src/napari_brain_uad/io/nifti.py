@@ -7,7 +7,6 @@ is suspicious about a file is in ``Volume.findings``; what leaves its meaning op
 from __future__ import annotations
 
 import gzip
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,10 @@ from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
+from .json_files import read_json
+from .nan_background import fill_background
 from .nifti_checks import run_checks
+from .results import check_whole
 from .sidecar import DESCRIPTIONS, read_sidecar
 from .streams import Extent, is_file, read_extent, read_head
 
@@ -89,7 +91,7 @@ def read_volume(path: Path | str, *, index: int | None = None, name: str | None 
     ------
     InputError
         If the file is missing, cut off, damaged, not an image, too large, of 2 or more than 4 dimensions, of colour or complex
-        voxels, of unclear place or scale, or holds NaN or infinity; or if `index` is needed or out of range.
+        voxels, of unclear place or scale, or holds infinity or NaN inside the image; or if `index` is needed or out of range.
     """
     path = Path(path)
     stored, header, findings, sha256 = _read_stored(path, index)
@@ -157,15 +159,16 @@ def read_map(path: Path | str) -> AnomalyMap:
     Raises
     ------
     InputError
-        If a file is damaged, or the mask lies on another grid.
+        If a file is damaged, the mask lies on another grid, or the files are not those of one run (see `io.results.check_whole`).
     """
     path = Path(path)
-    volume = read_volume(path)
     name = image_stem(path).removesuffix("_anomalymap")
-    provenance = _read_provenance(path.with_name(f"{name}_provenance.json"))
+    record_path, brain = path.with_name(f"{name}_provenance.json"), path.with_name(f"{name}_brainmask.nii.gz")
+    check_whole(path, name, (record_path, brain))
+    volume = read_volume(path)
+    provenance = _read_provenance(record_path)
     record = provenance["map"]
     background = float(record.get("background", min(0.0, float(volume.data.min()))))
-    brain = path.with_name(f"{name}_brainmask.nii.gz")
     mask = read_mask(brain, volume) if is_file(brain) else volume.data != np.float32(background)
     return AnomalyMap(
         score=volume.data,
@@ -186,14 +189,15 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     parts: dict[str, Any] = {"map": {}, "method": {}, "input": {}}
     if not is_file(path):
         return parts
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path.name, why=f"it cannot be read ({error})", fix="Remove it, or copy it again") from error
+    content = read_json(path)
     record = parts | content if isinstance(content, dict) else {}
-    if not all(isinstance(record.get(key), dict) for key in parts) or not isinstance(record["map"].get("background", 0.0), int | float):
+    if not all(isinstance(record.get(key), dict) for key in parts) or not _is_score(record["map"].get("background", 0.0)):
         raise InputError(path.name, why="it is not the record of an anomaly map", fix="Remove it, or copy it again")
     return record
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= float(np.finfo(np.float32).max)
 
 
 def write_map(path: Path | str, amap: AnomalyMap) -> None:
@@ -289,19 +293,8 @@ def _intensities(stored: NDArray[Any], header: ImageHeader, name: str) -> tuple[
         else:
             for k in range(stored.shape[2]):
                 data[:, :, k] = stored[:, :, k].astype(np.float64) * slope + inter
-    lost = data.size - int(np.count_nonzero(np.isfinite(data)))
-    if lost:
-        raise _not_finite(name, stored, lost)
-    return data, _check_rounding(stored, slope)
-
-
-def _not_finite(name: str, stored: NDArray[Any], lost: int) -> InputError:
-    bad = int(np.count_nonzero(~np.isfinite(stored)))
-    if bad:
-        fix = "Set them to the background value and load the scan again"
-        return InputError(name, why=f"{bad:,} of {stored.size:,} voxels are NaN or infinite", fix=fix)
-    fix = "Rescale its intensities and save it again"
-    return InputError(name, why=f"{lost:,} of {stored.size:,} voxels are too large for float32 (3.4e38)", fix=fix)
+    filled = fill_background(name, data, stored)
+    return data, filled + _check_rounding(stored, slope)
 
 
 def _check_rounding(stored: NDArray[Any], slope: float) -> tuple[Finding, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..core.checks import Finding
+from ..core.errors import InputError
 from ..core.sequence_tags import FIELDS
+from .json_files import read_json
+from .streams import is_file
 
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName")
 
@@ -28,14 +30,12 @@ def read_sidecar(path: Path) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     fields, findings
         No fields when there is no such file; a finding when there is one that cannot be used.
     """
+    if not is_file(path):
+        return {}, ()
     try:
-        if not path.is_file():
-            return {}, ()
-        if path.stat().st_size > _LARGEST:
-            return {}, (_unusable("it is too large for one"),)
-        content = json.loads(path.read_text("utf-8-sig"), parse_int=float)
-    except (OSError, ValueError, RecursionError):
-        return {}, (_unusable("it cannot be read"),)
+        content = read_json(path, most_bytes=_LARGEST)
+    except InputError as error:
+        return {}, (_unusable(error.why),)
     if not isinstance(content, dict):
         return {}, (_unusable("it holds no fields"),)
     return {name: content[name] for name in (*FIELDS, *DESCRIPTIONS) if name in content}, ()

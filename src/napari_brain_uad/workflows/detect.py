@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.checks import Finding
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -62,6 +63,12 @@ class Detection:
     evaluation: Evaluation | None
     seconds: float
     command: str
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user has to know about scan and ground truth."""
+        found = (*self.volume.findings, *(() if self.evaluation is None else self.evaluation.findings))
+        return tuple(finding for finding in found if finding.level != "info")
 
 
 def detect(
@@ -154,7 +161,8 @@ def finish_detection(
     evaluation = None
     if truth is not None:
         progress.update(0.3, "Evaluating")
-        evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.3, 1.0))
+        part = progress.part(0.3, 1.0)
+        evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
     progress.update(1.0, "Done")
     return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
 

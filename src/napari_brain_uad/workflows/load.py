@@ -12,6 +12,7 @@ from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
 from ..io.dicom import is_dicom_path, read_series
 from ..io.nifti import read_mask, read_volume
+from .names import given_file
 
 
 def load(path: str | Path, *, index: int | None = None, sequence: str | None = None) -> Volume:
@@ -37,6 +38,7 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
     InputError
         If the file is missing, damaged, or not one 3-D image, or there is no such sequence.
     """
+    path = given_file(path, "scan")
     wanted = None if sequence is None else check_sequence(sequence)
     volume = read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
     return volume if wanted is None else volume.with_sequence(wanted, USER)
@@ -70,7 +72,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     InputError
         If it cannot be read, or lies on another grid.
     """
-    return read_mask(Path(path), like, label=label)
+    return read_mask(Path(given_file(path, label)), like, label=label)
 
 
 MaskInput = NDArray[np.bool_] | str | Path

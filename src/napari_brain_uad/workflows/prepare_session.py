@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import shell
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -163,7 +163,7 @@ def prepare_command(scans: Sequence[Volume], preset_id: str, pipeline: Pipeline)
     files = [None if scan.source is None else scan.source.path for scan in scans]
     folders = {None if file is None else file.parent for file in files}
     given: list[str | Path | None] = [folders.pop()] if len(files) > 1 and len(folders) == 1 else list(files)
-    words = ["brain-uad", "prepare", *(str(one or "SCAN") for one in given), "--preset", preset_id]
+    words = ["brain-uad", "prepare", *(shell.file_word(one or "SCAN") for one in given), "--preset", preset_id]
     for scan, file in zip(scans, files, strict=True):
         said = given_sequence(scan)
         words += ["--sequence", f"{file.name}={said}" if file is not None and len(scans) > 1 else said] if said else []
@@ -171,4 +171,4 @@ def prepare_command(scans: Sequence[Volume], preset_id: str, pipeline: Pipeline)
         for setting, value in mine["params"].items():
             if value != usual["params"][setting]:
                 words += ["--set", f"{mine['step']}.{setting}={value}"]
-    return shlex.join([*words, "--out", "OUT"])
+    return shell.join([*words, "--out", "OUT"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_not_constant, raise_errors
+from ..core.extremes import without_extremes
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.brain_mask import estimate_brain_mask
@@ -71,6 +72,7 @@ def make_ready(
     progress = progress or Progress()
     volume = as_volume(scan)
     raise_errors(volume.name, (check_not_constant(volume.data),))
+    volume = without_extremes(volume)
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
     if prepare_with not in (AUTO, NEVER):

@@ -21,10 +21,10 @@ class CropPad(Step):
     TITLE = "Crop or pad"
     SHARE = 0.1
 
-    i: int = param(0, "Voxels from left to right; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    j: int = param(0, "Voxels from back to front; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    k: int = param(0, "Voxels from bottom to top; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    centre: str = param("image", "What lies in the middle", choices=("image", "brain"))
+    i: int = param(0, "Voxels from left to right; 0 keeps what is there", label="Size left to right", unit="voxels", low=0, high=1024)
+    j: int = param(0, "Voxels from back to front; 0 keeps what is there", label="Size back to front", unit="voxels", low=0, high=1024)
+    k: int = param(0, "Voxels from bottom to top; 0 keeps what is there", label="Size bottom to top", unit="voxels", low=0, high=1024)
+    centre: str = param("image", "What lies in the middle", label="Centred on", choices=("image", "brain"))
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
