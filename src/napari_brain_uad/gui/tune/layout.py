@@ -18,6 +18,7 @@ from ..widgets.layer_box import LayerBox
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
+from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
 
@@ -34,6 +35,8 @@ class TuneLayout(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
+        self.only = SubjectButton(viewer, lambda: self.maps.layer)
+        self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
@@ -78,7 +81,8 @@ class TuneLayout(QWidget):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Anomaly map", beside(self.maps, self.only))
+        choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
         buttons = QHBoxLayout()
         for button in (self.undo, self.redo, self.copy, self.export):
