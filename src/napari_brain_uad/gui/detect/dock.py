@@ -17,7 +17,7 @@ from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
 from ...workflows.estimate import estimate, preparation_words
-from ..app import workers
+from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
@@ -149,7 +149,7 @@ class DetectDock(FileDrop):
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
         with young_garbage_only():
             if heat is None:
-                for layer in adding_detection(self.viewer, detection, live):
+                for layer in adding_detection(self.viewer, detection, live, self._scanned):
                     heat = layer if is_map(layer) else heat
                     yield 0.3
             if heat not in self.viewer.layers:
@@ -260,7 +260,7 @@ class DetectDock(FileDrop):
             return
         info = self.inputs.method.info
         words = estimate(info.id, volume).words
-        if self._raw and self.inputs.brain.layer is None:
+        if self._raw and (self.inputs.brain.layer is None or self.inputs.prepares):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
         self.cost.setText(words)
@@ -309,6 +309,7 @@ class DetectDock(FileDrop):
         self.button.clicked.connect(self.run)
         self.copy.clicked.connect(self._copy_command)
         self.run_bar.cancelled.connect(self.cancel)
+        keys.bind(self, {keys.ONLY_SUBJECT: self.inputs.only.press})
 
     def _lay_out(self) -> None:
         self.button.setStyleSheet(PRIMARY)

@@ -180,15 +180,10 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **note
 
 
 def add_colour_bar(layer: Image) -> None:
-    """Give a heatmap its colour bar, also one that was added bare."""
+    """Let a heatmap that was added bare have the colour bar, see `colour_bars.ColourBars`."""
     record(layer).pop("bare", None)
-    layer.colorbar.visible = layer.visible
-    layer.events.visible.connect(_bar_follows)
-
-
-def _bar_follows(event: Any) -> None:
-    """A colour bar is seen with its heatmap: napari leaves that of a hidden layer on the canvas."""
-    event.source.colorbar.visible = event.source.visible
+    # Heard by the viewer's colour bars, of which one is seen.
+    layer.events.visible()
 
 
 def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels:

@@ -26,6 +26,7 @@ from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from .export import Exporter
+from .follow import SubjectFollower
 from .layout import TuneLayout
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
+        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
@@ -101,6 +103,7 @@ class TuneDock(TuneLayout):
                 keys.HEATMAP: lambda: _toggle(self.maps.layer),
                 keys.TRUTH: lambda: _toggle(self.truths.layer),
                 keys.NEXT_METHOD: self._next_map,
+                keys.ONLY_SUBJECT: self.only.press,
                 **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
             },
         )
@@ -112,6 +115,7 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
+        self._follower.disconnect_viewer()
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
