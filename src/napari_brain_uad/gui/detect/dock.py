@@ -19,6 +19,7 @@ from ...preprocessing.presets import preset
 from ...workflows.estimate import estimate, preparation_words
 from ..app import workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
@@ -58,6 +59,7 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()

@@ -22,6 +22,7 @@ from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
+from .mask_values import inside, is_binary, whole_numbers
 from .region_colours import FIRST_REGION, REGION_COLOURS
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ def contrast_limits(
     if values.size == 0:
         values = data.ravel()
     low, high = (float(v) for v in np.percentile(values, percentiles))
+    if high <= low:
+        # One value on a background, as in a mask: both can be told from each other.
+        low, high = sorted((float(data.flat[0]), high))
     return (low, high) if high > low else (low, low + 1.0)
 
 
@@ -125,16 +129,24 @@ def volume_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
 
 def labels_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     """Layer data tuple of a mask or of labels, read as a volume of whole numbers; `view.ViewOverlay` draws it as an outline."""
-    labels = volume.data.T.astype(np.int32 if volume.data.max() > 255 else np.uint8)
+    labels = whole_numbers(volume.data).T
     meta: dict[str, Any] = {
         "name": volume.name,
         "opacity": 0.9,
         "metadata": {KEY: {"kind": "mask", "affine": volume.grid.affine, "volume": volume}},
         **placement(volume.grid),
     }
-    if labels.max() <= 1:
-        meta["colormap"] = DirectLabelColormap(color_dict={None: "transparent", 1: TRUTH_COLOUR})
+    if labels.max() <= 1 or is_binary(labels):
+        meta["colormap"] = DirectLabelColormap(color_dict={None: "transparent", max(int(labels.max()), 1): TRUTH_COLOUR})
     return labels, meta, "labels"
+
+
+def fraction_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a map of fractions or probabilities: an image from 0 to 1, which may be a mask but no scan."""
+    data, meta, kind = volume_layer(volume)
+    meta["contrast_limits"] = (0.0, 1.0)
+    meta["metadata"][KEY]["kind"] = "mask"
+    return data, meta, kind
 
 
 def add_labels(viewer: ViewerModel, mask: NDArray[np.bool_], like: Volume, *, name: str) -> Labels:
@@ -304,7 +316,7 @@ def volume_of(layer: Layer) -> Volume:
 
 
 def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
-    """A Labels (or 0/1 Image) layer as a mask on `grid`, shape (i, j, k): voxels above 0, in any order in memory.
+    """A layer as a mask on `grid`, shape (i, j, k): the voxels inside it (see `mask_values.inside`), in any order in memory.
 
     Raises
     ------
@@ -312,7 +324,7 @@ def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
         If it does not lie on `grid`.
     """
     data = layer.data
-    raw = data.flagged() if isinstance(data, LiveMask) else np.asarray(data) > 0
+    raw = data.flagged() if isinstance(data, LiveMask) else inside(np.asarray(data))
     noted = record(layer).get("affine")
     mask = raw.T
     if noted is None:

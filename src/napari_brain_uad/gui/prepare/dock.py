@@ -16,6 +16,7 @@ from ...preprocessing.step import patient_order
 from ...workflows.estimate import preparation_words
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember, remembered
 from ..layers.detection_layers import add_detection
@@ -55,6 +56,7 @@ class PrepareDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.answer: Answer | None = None
         self._job: workers.Job | None = None

@@ -17,6 +17,7 @@ from ...core.progress import Progress
 from ...core.threshold import Threshold, ThresholdRule
 from ...postprocessing.params import PostParams
 from ..app import keys
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
@@ -58,6 +59,7 @@ class TuneDock(TuneLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._tuning: Tuning | None = None
