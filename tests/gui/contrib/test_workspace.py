@@ -47,7 +47,9 @@ def test_the_command_opens_scans_with_the_docks_around_them(make_napari_viewer: 
         if not viewer.layers or workers._RUNNING:
             QTimer.singleShot(100, look)
             return
-        seen.update(layers=[layer.name for layer in viewer.layers], docks={type(dock).__name__ for dock in viewer.window.dock_widgets.values()})
+        seen.update(
+            layers=[layer.name for layer in viewer.layers], docks={type(dock).__name__ for dock in viewer.window.dock_widgets.values()}
+        )
         napari._qt.qt_event_loop.get_qapp().quit()
 
     def run() -> None:

@@ -105,7 +105,9 @@ class CompareDock(CompareLayout):
         except BrainUADError as error:
             self.messages.show_error(error, "Comparing")
             return
-        remember("compared", ",".join(str(spec) for spec in request.specs))
+        compared_now = ",".join(str(spec) for spec in request.specs)
+        remember("compared", compared_now)
+        self.inputs.offer(compared_now)
         remember("device", request.device)
         self._scanned = self.inputs.scans.scan.layer
         self._show_running(True)
@@ -187,6 +189,8 @@ class CompareDock(CompareLayout):
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
+        for finding in rest.comparison.warnings:
+            self.messages.show_finding(finding)
         if rest.comparison.failures:
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)

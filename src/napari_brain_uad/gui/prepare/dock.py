@@ -362,14 +362,11 @@ class PrepareDock(FileDrop):
 
 
 def _save(answer: Answer, folder: Path, everything: bool, progress: Progress) -> list[Path]:
-    from ...workflows.prepare import save_figure, save_prepared
+    from ...workflows.prepare import save_figure, save_patient
 
-    files: list[Path] = []
-    runs = list(answer.session.sequences.values())
-    for number, run in enumerate(runs):
-        progress.update(number / len(runs), f"Saving {run.native.name}")
-        if everything:
-            files += save_prepared(run.prepared, run.native, folder, answer.request.preset).values()
-        else:
-            files.append(save_figure(run.prepared, run.native, folder, answer.request.preset))
-    return files
+    runs, preset_id = list(answer.session.sequences.values()), answer.request.preset
+    progress.update(0.0, f"Saving {', '.join(run.native.name for run in runs)}")
+    if everything:
+        written = save_patient([(run.prepared, run.native) for run in runs], folder, preset_id)
+        return [path for files in written for path in files.values()]
+    return [save_figure(run.prepared, run.native, folder, preset_id) for run in runs]

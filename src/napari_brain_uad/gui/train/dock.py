@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ...workflows.unfinished import Unfinished
 
 _PURPOSE = "Teaches a method what healthy brains look like. Runs in a process of its own. Research use only."
+_PAUSE = "Stop after the next step and keep a checkpoint; going on gives the same model as without the break"
+_NO_PAUSE = "The scans are being cut into slices: it can be paused once the first step is done"
 
 
 class TrainDock(SideDock):
@@ -135,6 +137,7 @@ class TrainDock(SideDock):
     def _told(self, event: TrainingEvent) -> None:
         if event.kind == "update" and event.update is not None:
             self.panel.show_update(event.update)
+            self._allow_pause(True)
         elif event.kind == "message":
             # Once the panel shows the figures, the bar need not repeat them.
             words = "Training" if self.panel.plot.training else event.message or self.run_bar.step.text()
@@ -186,9 +189,14 @@ class TrainDock(SideDock):
         else:
             self.messages.show_error(error, doing)
 
+    def _allow_pause(self, learned: bool) -> None:
+        """Offer to pause as soon as there is a checkpoint to go on from: before, stopping would throw the work away."""
+        self.pause.setEnabled(learned and not self._pausing)
+        self.pause.setToolTip(_PAUSE if learned else _NO_PAUSE)
+
     def _pause(self) -> None:
         self._pausing = True
-        self.pause.setEnabled(False)
+        self._allow_pause(True)
         self.cancel()
 
     def _edit(self) -> None:
@@ -261,7 +269,7 @@ class TrainDock(SideDock):
             self.unfinished.hide()
         self.panel.setVisible(not editing)
         self.pause.setVisible(going and self.inputs.training is not None)
-        self.pause.setEnabled(True)
+        self._allow_pause(bool(self._job) and self._can_resume())
         self.resume.setVisible(state == "paused")
         self.use.setVisible(state == "done")
         self.again.setVisible(state in ("paused", "done"))
@@ -308,7 +316,6 @@ class TrainDock(SideDock):
         for button in (self.start, self.resume, self.use):
             button.setStyleSheet(PRIMARY)
         self.estimate.setToolTip("Try a few real steps, in a process of its own, to say how long it will take and how much memory")
-        self.pause.setToolTip("Stop after the next step and keep a checkpoint; going on gives the same model as without the break")
         self.copy.setToolTip("Copy the command line that trains the same model")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._editing_row, after = QWidget(), QWidget()

@@ -102,8 +102,6 @@ class TuneLayout(SideDock):
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.
         self.clean_up.hide_row("threshold")
-        for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
-            self.clean_up.label(name).setText(words)
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 6, 4, 4)
