@@ -28,11 +28,11 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.method_box import NO_MODEL
 from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
 

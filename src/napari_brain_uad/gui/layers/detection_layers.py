@@ -53,7 +53,7 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask) 
     amap, result, truth = detection.map, detection.result, detection.truth
     if truth is not None and not _shows_truth(viewer, detection.volume, truth):
         yield add_labels(viewer, truth, detection.volume, name=f"{detection.volume.name} | ground truth")
-    heat = add_map(viewer, amap, bare=True, truth=truth, post=detection.post)
+    heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
     yield heat
     if heat in viewer.layers:
         add_colour_bar(heat)

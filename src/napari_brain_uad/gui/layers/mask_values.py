@@ -63,13 +63,12 @@ def is_binary(data: NDArray[Any]) -> bool:
 def whole_numbers(data: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int32]:
     """Labels of what `kind_of` calls so, without the noise; those of a mask of two values are 0 and its value, at least 1."""
     high = float(data.max())
-    kind = np.uint8 if high <= np.iinfo(np.uint8).max else np.int32
-    labels = (data > high / 2) * max(round(high), 1) if is_binary(data) else np.rint(data)
-    return labels.astype(kind)
+    labels: NDArray[Any] = (data > high / 2) * max(round(high), 1) if is_binary(data) else np.rint(data)
+    return labels.astype(np.uint8) if high <= np.iinfo(np.uint8).max else labels.astype(np.int32)
 
 
 def inside(data: NDArray[Any]) -> NDArray[np.bool_]:
-    """The voxels inside a mask: above 0 where it holds whole numbers, above a half where it holds others, as `io.nifti.read_mask` has it."""
+    """The voxels inside a mask: above 0 where it holds whole numbers, above a half where others, as `io.nifti.read_mask` has it."""
     return np.asarray(data > (_INSIDE if np.issubdtype(data.dtype, np.floating) else 0))
 
 

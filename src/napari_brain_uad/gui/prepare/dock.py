@@ -23,9 +23,9 @@ from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import PrepareInputs
 from .job import Answer, Request, named_scans, read_steps, run_request
 from .layers import add_prepared, brought_back, maps_to_bring_back

@@ -21,6 +21,7 @@ from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .opacity import OpacitySlider
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -36,6 +37,7 @@ class TuneLayout(SideDock):
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
@@ -82,6 +84,7 @@ class TuneLayout(SideDock):
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         choices.addRow("Anomaly map", self.maps)
         choices.addRow("Ground truth", self.truths)
+        choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
         buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):
