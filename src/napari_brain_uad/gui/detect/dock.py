@@ -19,6 +19,7 @@ from ...preprocessing.presets import preset
 from ...workflows.estimate import estimate, preparation_words
 from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
@@ -27,11 +28,11 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.method_box import NO_MODEL
 from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
 
@@ -61,6 +62,7 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()

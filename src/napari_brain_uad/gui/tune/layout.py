@@ -22,6 +22,7 @@ from ..widgets.side_dock import SideDock
 from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .opacity import OpacitySlider
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -39,6 +40,7 @@ class TuneLayout(SideDock):
         self.only = SubjectButton(viewer, lambda: self.maps.layer)
         self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
@@ -86,6 +88,7 @@ class TuneLayout(SideDock):
         choices.addRow("Anomaly map", beside(self.maps, self.only))
         choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
+        choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
         buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):
