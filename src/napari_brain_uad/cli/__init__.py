@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import BrainUADError
 from ..core.provenance import NOTICE, package_version
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
     for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
         add(commands)
     return parser

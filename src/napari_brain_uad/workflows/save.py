@@ -14,9 +14,13 @@ from ..core.provenance import NOTICE
 from ..evaluation.figure import detection_figure
 from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
+from ..postprocessing.atlas import ATLAS_TITLE
+from ..postprocessing.edits import REJECTED
+from ..postprocessing.region_edits import review_record
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
 from .names import output_folder, output_stem
+from .region_names import mni_relation
 
 
 def save_detection(detection: Detection, out: str | Path, *, progress: Progress | None = None) -> dict[str, Path]:
@@ -32,7 +36,8 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics".
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", with a ground truth "metrics", and when a person
+        rejected regions "reviewed_mask", the mask without them.
 
     Raises
     ------
@@ -60,6 +65,9 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
     progress.update(0.4, "Writing the masks")
     write_mask(files["mask"], result.mask, amap)
     write_mask(files["brainmask"], amap.mask, amap)
+    if any(region.review == REJECTED for region in result.regions):
+        files["reviewed_mask"] = stem.with_name(f"{stem.name}_reviewed_mask.nii.gz")
+        write_mask(files["reviewed_mask"], result.reviewed_mask, amap)
     write_json(files["regions"], regions_record(detection))
     write_text(files["regions_tsv"], regions_tsv(detection))
     write_json(files["provenance"], provenance_record(detection))
@@ -89,6 +97,8 @@ def regions_record(detection: Detection) -> dict[str, Any]:
             "strength": "unit of the peak x ml",
             "index, box": "voxels, RAS+ axes",
         },
+        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
+        "edited_by_hand": review_record(detection.result.regions),
         "regions": rows,
     }
 
@@ -129,6 +139,7 @@ def provenance_record(detection: Detection) -> dict[str, Any]:
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
+        "regions_edited_by_hand": review_record(detection.result.regions),
         "command": without_folders(detection.command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
