@@ -17,7 +17,7 @@ def _halves() -> Atlas:
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = (-90, -120, -70)
     grid = Grid((90, 110, 90), affine)
-    i, j, k = np.indices(grid.shape)
+    i, _, k = np.indices(grid.shape)
     x, z = 2 * i - 90, 2 * k - 70
     labels = np.where(x < 0, 1, 2)
     labels[z > 30] = 3

@@ -15,8 +15,9 @@ from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.batch import BatchOutcome, BatchRun, batch_command, batch_scans, run_batch
+from napari_brain_uad.workflows.batch import BatchOutcome, BatchRun, batch_command, run_batch
 from napari_brain_uad.workflows.batch_report import save_batch
+from napari_brain_uad.workflows.cohort import cases_of
 from napari_brain_uad.workflows.detect import detect
 from tests.gui.scans import head, write
 
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_scan_gives_what_detect_gives_and_the_damaged_one_is_named(folder: Path, tmp_path: Path) -> None:
-    scans, left_out = batch_scans(folder, sequence="FLAIR")
+    scans, left_out = cases_of(folder, need_truth=False, sequence="FLAIR")
     assert [scan.name for scan in scans] == ["sub-01", "sub-02", "sub-03"]
     assert not left_out
     told: list[BatchOutcome] = []
@@ -45,7 +46,7 @@ def test_each_scan_gives_what_detect_gives_and_the_damaged_one_is_named(folder: 
     assert tuple(told) == outcomes
     assert [bool(outcome.error) for outcome in outcomes] == [False, True, False]
     assert "sub-02_FLAIR.nii.gz" in outcomes[1].error
-    alone = detect(scans[2].file, "thresh-raw", post=RUN.post)
+    alone = detect(scans[2].scan, "thresh-raw", post=RUN.post)
     written = read_map(outcomes[2].files["map"])
     np.testing.assert_array_equal(written.score, alone.map.score)
     assert len(outcomes[2].regions) == len(alone.result.regions) > 0
@@ -54,25 +55,25 @@ def test_each_scan_gives_what_detect_gives_and_the_damaged_one_is_named(folder: 
 
 
 def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None:
-    scans, left_out = batch_scans(folder, sequence="T1")
+    scans, left_out = cases_of(folder, need_truth=False, sequence="T1")
     assert [scan.name for scan in scans] == ["sub-01"]
     assert left_out == ("sub-02: no T1", "sub-03: no T1")
     with pytest.raises(InputError, match="no PD"):
-        batch_scans(folder, sequence="PD")
+        cases_of(folder, need_truth=False, sequence="PD")
 
 
 def test_scans_of_one_name_do_not_share_a_folder(tmp_path: Path) -> None:
     for patient in ("a b", "a-b", "A-B"):
         (tmp_path / "in" / patient).mkdir(parents=True)
         write(tmp_path / "in" / patient / "FLAIR.nii.gz", head()[0])
-    scans, _ = batch_scans(tmp_path / "in")
+    scans, _ = cases_of(tmp_path / "in", need_truth=False)
     outcomes = run_batch(scans, RUN, tmp_path / "out")
     places = {outcome.files["map"].parent.name.casefold() for outcome in outcomes}
     assert len(places) == 3
 
 
 def test_cancelling_ends_the_batch_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
-    scans, _ = batch_scans(folder, sequence="FLAIR")
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     progress = Progress()
     with pytest.raises(Cancelled):
         run_batch(scans, RUN, tmp_path / "out", tell=lambda _outcome: progress.cancel(), progress=progress)
@@ -80,7 +81,7 @@ def test_cancelling_ends_the_batch_and_keeps_what_is_done(folder: Path, tmp_path
 
 
 def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> None:
-    scans, _ = batch_scans(folder, sequence="FLAIR")
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     out = tmp_path / "out"
     outcomes = run_batch(scans, RUN, out)
     files = save_batch(outcomes, out, command="brain-uad batch /secret/place/study --out /secret/out", left_out=("sub-09: no <FLAIR>",))
@@ -100,7 +101,7 @@ def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> 
 
 def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = BatchRun("threshold", {"bins": 64}, post=PostParams(threshold="percentile:97.0", min_voxels=3))
-    scans, _ = batch_scans(folder, sequence="FLAIR")
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     outcomes = run_batch(scans, run, tmp_path / "one")
     words = shlex.split(batch_command(folder, run, tmp_path / "two", sequence="FLAIR"))
     assert main([*words[1:], "--quiet"]) == 2

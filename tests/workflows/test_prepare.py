@@ -104,8 +104,8 @@ def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tm
     patients = [Patient("good", {"T1": scan}), Patient("bad", {"T1": broken})]
     outcomes = prepare_many(patients, "clinical", tmp_path / "out", jobs=2, figures=False)
     assert [outcome.name for outcome in outcomes] == ["good", "bad"]
-    assert outcomes[0].error == ""
-    assert "broken_T1" in outcomes[1].error
+    assert outcomes[0].errors == ()
+    assert "broken_T1" in outcomes[1].errors[0]
     alone = prepare(scan, "clinical", use_cache=False)
     written = nibabel.load(next(path for path in outcomes[0].files if path.name.endswith("_prepared.nii.gz"))).get_fdata()
     np.testing.assert_array_equal(written, alone.volume.data)

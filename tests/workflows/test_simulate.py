@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_cohort_holds_scans_and_what_is_known_of_them(maps: Path, tmp_path: Path) -> None:
-    scans = simulate([maps], tmp_path, count=2, sequences=("T1", "T1c", "FLAIR"), params=SETTINGS, seed=3)
+    scans = simulate([maps], tmp_path, count=2, sequences=("T1", "T1c", "FLAIR"), params=SETTINGS, seed=3).scans
     assert [path.name for path in scans[:3]] == ["sub-001_T1w.nii.gz", "sub-001_ce-gad_T1w.nii.gz", "sub-001_FLAIR.nii.gz"]
     expected = Population(find_label_maps([maps]), SimulationParams(spacing_mm=2.0, lesions="tumour", sequence="FLAIR"), 3)[1]
     flair = read_volume(tmp_path / "sub-002_FLAIR.nii.gz")
@@ -99,6 +99,20 @@ def test_an_unknown_label_stops_the_cohort_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"odd: .*777 \(8,000 voxels\)"):
         simulate([tmp_path / "odd.nii.gz"], tmp_path / "out", params=SETTINGS)
     assert not (tmp_path / "out" / "simulation.json").exists()
+
+
+def test_one_label_map_that_fails_costs_its_person_alone(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nib.Nifti1Image(np.full((20, 20, 20), 777, np.int16), np.eye(4)).to_filename(tmp_path / "odd.nii.gz")
+    words = ["simulate", tmp_path / "odd.nii.gz", maps, "--spacing", 2, "--set", "lesions=none", "--out", tmp_path / "out", "--quiet"]
+    assert cli.main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("brain-uad: Person 1: odd: ")
+    assert len(err.splitlines()) == 1
+    assert "2 simulated scans" in out
+    record = json.loads((tmp_path / "out" / "simulation.json").read_text())
+    assert record["scans"] == ["sub-002_T1w.nii.gz", "sub-003_T1w.nii.gz"]
+    assert list(record["failures"]) == ["Person 1"]
+    assert all((tmp_path / "out" / name).is_file() for name in record["scans"])
 
 
 def test_the_command(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import raise_errors
 from ..core.errors import InputError
+from ..core.extremes import apart
 from ..core.provenance import NOTICE
 from ..core.volume import Grid, Volume
+from ..io.figure_text import figure_text
 from .agreement import percentiles
 from .figure_views import TRUTH_COLOUR, Plane, annotate, draw_outline, draw_scan, draw_score, grey_window, heat_colours, planes
 
@@ -125,7 +127,7 @@ def colour_scale(maps: Sequence[AnomalyMap], scale: str = "auto") -> tuple[Colou
     low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
     unit = units.pop()
     words = "Colours: the score, one scale for all methods"
-    return ColourScale(low, high if high > low else low + 1.0, unit, words), tuple(one.score for one in maps)
+    return ColourScale(*apart(low, high), unit, words), tuple(one.score for one in maps)
 
 
 def montage_figure(
@@ -200,7 +202,7 @@ def _draw(volume: Volume, rows: Sequence[Plane], columns: Sequence[Shown], truth
                 draw_outline(axes, plane, plane.slice(truth), TRUTH_COLOUR, 0.5)
             annotate(axes, plane, known, size=5.5, bar=row == len(rows) - 1 and shown is None)
             if row == 0:
-                axes.set_title(titles[number], fontsize=size, pad=3)
+                axes.set_title(figure_text(titles[number]), fontsize=size, pad=3)
         height_mm = plane.title.split(", ")[1]
         figure.text(0.1 / width, (bottom + cell_height / 2) / height, height_mm, fontsize=6.5, rotation=90, ha="center", va="center")
     _colour_bar(figure, norm, colours.label, width, height)
@@ -220,7 +222,7 @@ def _colour_bar(figure: Figure, norm: Normalize, label: str, width: float, heigh
     axes.yaxis.set_label_position("right")
     axes.tick_params(labelsize=5.5, length=2, pad=1.5)
     # A letter is about half as wide as its font is high; the label runs along the page's height.
-    axes.set_ylabel(label, fontsize=min(5.5, 130.0 * (height - 0.2) / len(label)), labelpad=2)
+    axes.set_ylabel(figure_text(label), fontsize=min(5.5, 130.0 * (height - 0.2) / len(label)), labelpad=2)
 
 
 def _caption(figure: Figure, colours: ColourScale, has_truth: bool, width: float, height: float) -> None:

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BrainUADError, Cancelled, InputError
+from ..core import shell
+from ..core.errors import BrainUADError, Cancelled
 from ..core.progress import Progress
-from ..datasets.registry import find_layout, layout
 from ..postprocessing.params import PostParams
 from ..postprocessing.regions import as_rows
+from .cohort import Case, case_volume
 from .command import post_words
 from .detect import Detection, detect
-from .load import load
-from .names import output_folder
+from .names import folder_name, output_folder
 from .parallel import in_processes
 from .ready import AUTO
-from .save import save_detection
-
-
-@dataclass(frozen=True)
-class BatchScan:
-    """One scan of a folder, with the masks that lie beside it.
-
-    Parameters
-    ----------
-    name : str
-        Subject and session; names the folder of its results.
-    file : Path
-        The scan.
-    sequence : str or None
-        What the data set says it is.
-    mask, truth : Path or None
-        Brain and ground truth.
-    """
-
-    name: str
-    file: Path
-    sequence: str | None = None
-    mask: Path | None = None
-    truth: Path | None = None
+from .save import check_detection_output, save_detection
 
 
 @dataclass(frozen=True)
@@ -65,7 +40,7 @@ class BatchOutcome:
 
     Parameters
     ----------
-    scan : BatchScan
+    case : Case
         The scan.
     files : mapping of str to Path
         What was written; see `save.save_detection`.
@@ -81,7 +56,7 @@ class BatchOutcome:
         Why there is nothing, in a sentence; empty when there is something.
     """
 
-    scan: BatchScan
+    case: Case
     files: Mapping[str, Path] = field(default_factory=dict)
     regions: tuple[dict[str, Any], ...] = ()
     volume_ml: float = 0.0
@@ -92,53 +67,19 @@ class BatchOutcome:
 
 @dataclass(frozen=True)
 class _Task:
-    scan: BatchScan
+    case: Case
     run: BatchRun
     out: Path
-
-
-def batch_scans(
-    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None
-) -> tuple[tuple[BatchScan, ...], tuple[str, ...]]:
-    """The scans of a folder, a data set in a known layout (BIDS among them) or a CSV file.
-
-    Parameters
-    ----------
-    root, layout_id, sequence
-        As in `cohort.cases_of`; a ground truth is not needed.
-
-    Returns
-    -------
-    scans, left_out
-        `left_out` says in words which subjects have no such scan.
-
-    Raises
-    ------
-    InputError
-        If nothing is left.
-    """
-    root = Path(root)
-    found = find_layout(root) if layout_id is None else layout(layout_id)
-    scans, left_out = [], []
-    for subject in found.subjects(root):
-        name = f"{subject.id}_{subject.session}" if subject.session else subject.id
-        wanted = sequence or next(iter(subject.sequences))
-        if wanted not in subject.sequences:
-            left_out.append(f"{name}: no {wanted}")
-            continue
-        known = None if wanted == "unknown" else wanted
-        scans.append(BatchScan(name, subject.sequences[wanted], known, subject.brain_mask, subject.truth))
-    if not scans:
-        raise InputError(f"{root.name} holds no such scan", why="; ".join(left_out[:3]), fix="Choose another folder or sequence")
-    return tuple(scans), tuple(left_out)
+    overwrite: bool
 
 
 def run_batch(
-    scans: Sequence[BatchScan],
+    cases: Sequence[Case],
     run: BatchRun,
     out: str | Path,
     *,
     jobs: int = 1,
+    overwrite: bool = False,
     tell: Callable[[BatchOutcome], None] | None = None,
     progress: Progress | None = None,
 ) -> tuple[BatchOutcome, ...]:
@@ -146,14 +87,16 @@ def run_batch(
 
     Parameters
     ----------
-    scans : sequence of BatchScan
-        See `batch_scans`.
+    cases : sequence of Case
+        From `cohort.cases_of`; a ground truth is not needed.
     run : BatchRun
         What is done to each.
     out : str or Path
         The folder; made when missing.
     jobs : int
         How many scans at a time, each in a process of its own.
+    overwrite : bool
+        As in `save.save_detection`.
     tell : callable, optional
         Gets every outcome; with one job, as soon as it is there.
 
@@ -169,8 +112,7 @@ def run_batch(
     """
     folder = output_folder(out)
     tell = tell or _nothing
-    places = _places(scans)
-    tasks = [_Task(scan, run, folder / place) for scan, place in zip(scans, places, strict=True)]
+    tasks = [_Task(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
 
     def work(task: _Task, progress: Progress) -> BatchOutcome:
         outcome = _run_one(task, progress)
@@ -181,7 +123,7 @@ def run_batch(
     alone = jobs <= 1 or len(tasks) <= 1
     done: Sequence[BatchOutcome | BrainUADError] = in_processes(work if alone else _run_one, tasks, jobs, progress)
     outcomes = tuple(
-        one if isinstance(one, BatchOutcome) else BatchOutcome(task.scan, error=str(one)) for task, one in zip(tasks, done, strict=True)
+        one if isinstance(one, BatchOutcome) else BatchOutcome(task.case, error=str(one)) for task, one in zip(tasks, done, strict=True)
     )
     for outcome in () if alone else outcomes:
         tell(outcome)
@@ -190,7 +132,7 @@ def run_batch(
 
 def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> str:
     """The ``brain-uad batch`` command that gives the same files."""
-    words = ["brain-uad", "batch", str(root), "--method", run.method]
+    words = ["brain-uad", "batch", shell.file_word(root), "--method", run.method]
     for option, given in (("--layout", layout_id), ("--sequence", sequence), ("--model", run.model)):
         words += [option, given] if given else []
     for name, value in run.params.items():
@@ -199,19 +141,19 @@ def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id
     words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
     words += ["--seed", str(run.seed)] if run.seed else []
     words += ["--device", run.device] if run.device != "auto" else []
-    return shlex.join([*words, "--out", str(out)])
+    return shell.join([*words, "--out", shell.file_word(out)])
 
 
 def _nothing(_outcome: BatchOutcome) -> None:
     """Nobody listens."""
 
 
-def _places(scans: Sequence[BatchScan]) -> list[str]:
+def _places(cases: Sequence[Case]) -> list[str]:
     """A folder name for each scan; two that come out alike get a number."""
     names: list[str] = []
-    for scan in scans:
-        safe = re.sub(r"[^\w.-]+", "-", scan.name).strip("-.") or "scan"
-        name, number = safe, 1
+    for case in cases:
+        safe, number = folder_name(case.name), 1
+        name = safe
         while name.casefold() in {other.casefold() for other in names}:
             number += 1
             name = f"{safe}-{number}"
@@ -220,18 +162,17 @@ def _places(scans: Sequence[BatchScan]) -> list[str]:
 
 
 def _run_one(task: _Task, progress: Progress) -> BatchOutcome:
-    scan, run = task.scan, task.run
-    progress.update(0.0, f"{scan.name}: reading")
+    case, run = task.case, task.run
+    progress.update(0.0, f"{case.name}: reading")
     try:
-        volume = load(scan.file)
-        if scan.sequence is not None and volume.sequence is None:
-            volume = replace(volume, sequence=scan.sequence)
+        volume = case_volume(case)
+        check_detection_output(volume, run.method, task.out, overwrite=task.overwrite)
         detection = detect(
             volume,
             run.method,
             params=run.params,
-            mask=scan.mask,
-            truth=scan.truth,
+            mask=case.mask,
+            truth=case.truth,
             model=run.model,
             post=run.post,
             prepare_with=run.prepare_with,
@@ -239,16 +180,16 @@ def _run_one(task: _Task, progress: Progress) -> BatchOutcome:
             seed=run.seed,
             progress=progress.part(0.0, 0.8),
         )
-        files = save_detection(detection, task.out, progress=progress.part(0.8, 1.0))
+        files = save_detection(detection, task.out, overwrite=task.overwrite, progress=progress.part(0.8, 1.0))
     except Cancelled:
         raise
     except BrainUADError as error:
-        return BatchOutcome(scan, error=str(error))
-    return _outcome(scan, detection, files)
+        return BatchOutcome(case, error=str(error))
+    return _outcome(case, detection, files)
 
 
-def _outcome(scan: BatchScan, detection: Detection, files: Mapping[str, Path]) -> BatchOutcome:
+def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> BatchOutcome:
     result = detection.result
     dice = None if detection.evaluation is None else detection.evaluation["dice"].value
     volume = sum(region.volume_ml for region in result.regions)
-    return BatchOutcome(scan, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds)
+    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE, versions
+from ..core.text import html_text
 from ..io.atomic import write_json, write_text
+from ..io.tables import table_text
 from ..postprocessing.atlas import ATLAS_TITLE
 from .batch import BatchOutcome
 from .cohort_report import _STYLE, _table
@@ -52,10 +51,7 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
     folder = output_folder(out)
     files = {kind: folder / f"batch.{kind}" for kind in ("tsv", "json", "html")}
     rows = [_row(outcome) for outcome in outcomes]
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerows([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)])
-    write_text(files["tsv"], text.getvalue())
+    write_text(files["tsv"], table_text([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)], delimiter="\t"))
     about = {
         "notice": NOTICE,
         "command": without_folders(command),
@@ -78,8 +74,8 @@ def batch_words(outcomes: Sequence[BatchOutcome]) -> str:
 def _row(outcome: BatchOutcome) -> dict[str, Any]:
     ended = not outcome.error
     return {
-        "scan": outcome.scan.name,
-        "sequence": outcome.scan.sequence,
+        "scan": outcome.case.name,
+        "sequence": outcome.case.sequence,
         "regions": len(outcome.regions) if ended else None,
         "volume_ml": round(outcome.volume_ml, 4) if ended else None,
         "dice": outcome.dice,
@@ -102,15 +98,15 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
         ("Left out", about["left_out"]),
     ):
         if said:
-            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html.escape(one)}</li>" for one in said), "</ul>"]
+            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in said), "</ul>"]
     parts.append("<h2>Regions</h2>")
-    parts.append(f"<p>The {_LISTED} strongest of each scan; mm are RAS+ in the scan's space. Region names: {html.escape(ATLAS_TITLE)}.</p>")
+    parts.append(f"<p>The {_LISTED} strongest of each scan; mm are RAS+ in the scan's space. Region names: {html_text(ATLAS_TITLE)}.</p>")
     head = ["Region", "Region name", "ml", "Peak", "Centroid mm", "Truth"]
     for outcome in outcomes:
         if outcome.regions:
-            parts += [f"<h3>{html.escape(outcome.scan.name)}</h3>", _table(head, [_region(one) for one in outcome.regions[:_LISTED]])]
+            parts += [f"<h3>{html_text(outcome.case.name)}</h3>", _table(head, [_region(one) for one in outcome.regions[:_LISTED]])]
     made = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    parts.append(f"<p>Made {about['created']} with {html.escape(made)}.<br><code>{html.escape(about['command'])}</code></p>")
+    parts.append(f"<p>Made {about['created']} with {html_text(made)}.<br><code>{html_text(about['command'])}</code></p>")
     head_html = f'<meta charset="utf-8"><title>Anomalies in a folder of scans</title><style>{_STYLE}</style>'
     return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
 

@@ -7,12 +7,12 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..core.detector import Detector
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import versions
@@ -55,6 +55,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     report: Callable[[TrainingUpdate], None] | None = None,
+    on_failure: Callable[[str, BrainUADError], None] | None = None,
     progress: Progress | None = None,
 ) -> Detector:
     """Train a method on healthy scans.
@@ -78,6 +79,8 @@ def train(
         "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
     report, progress : callable and Progress, optional
         Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
+    on_failure : callable, optional
+        Told at the end which scans of `data` could not be read, and why: they are left out, and the model's record names them.
 
     Returns
     -------
@@ -97,6 +100,9 @@ def train(
         claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, first=first)
     session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
     detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    for name, error in opened.failures.items():
+        if on_failure is not None:
+            on_failure(name, error)
     if place.model is not None and first:
         _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
     progress.update(1.0, "Trained")
@@ -158,10 +164,8 @@ def prepared_detector(
     if not found.INFO.trainable:
         raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
     settings = training_params(method, training)
-    missing = [name for name in ("torch", "lightning_fabric") if settings is not None and find_spec(name) is None]
-    if missing:
-        fix = 'Install them: pip install "napari-brain-uad[learn]"'
-        raise InputError(f"{method} cannot be trained here", why=f"{' and '.join(missing)} is not installed", fix=fix)
+    if settings is not None:
+        require("torch", "lightning_fabric", what_for=f"{method} cannot be trained here")
     given = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = found(found.Params.from_dict(given))
     used = resolve_device(device, found.INFO.devices)
@@ -200,6 +204,7 @@ def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, told: 
         "sequences": list(opened.sequences),
         "scans": opened.train.seen(),
         "validation_scans": opened.validation.seen(),
+        "left_out": list(opened.failures),
         "training": {} if settings is None else settings.as_dict(),
         "steps": told.steps,
         "seconds": round(told.seconds, 1),

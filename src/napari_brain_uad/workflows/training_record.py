@@ -11,6 +11,7 @@ from ..core.errors import InputError, ModelError
 from ..core.params import Params
 from ..core.volume import Volume
 from ..io.atomic import write_json
+from ..io.json_files import encodable, read_json
 from .names import output_folder
 from .training_data import TrainingData
 
@@ -54,7 +55,7 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
             why="starting anew would overwrite its checkpoint",
             fix="Resume it (--resume), or choose another name",
         )
-    earlier, now = _flat(read_record(folder)), _flat(json.loads(json.dumps(record)))
+    earlier, now = _flat(read_record(folder)), _flat(encodable(dict(record)))
     for name in [*now, *earlier]:
         if earlier.get(name) != now.get(name):
             why = f"it was started with {name} = {_short(earlier.get(name))}, not {_short(now.get(name))}"
@@ -64,8 +65,8 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of the training in a folder; empty when there is none that can be read."""
     try:
-        found = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError):
+        found = read_json(folder / NAME)
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}
 

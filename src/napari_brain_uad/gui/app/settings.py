@@ -17,7 +17,7 @@ def _store() -> QSettings:
 def remembered(name: str) -> str:
     """The remembered value of "method", "compared", "preset", "device", "last_folder" or "convention"; its default when there is none.
 
-    "method" is empty unless one was chosen against the recommendation.
+    "method" and "compared" are those of the last run: offered, but every scan begins with what is recommended for it.
 
     Raises
     ------

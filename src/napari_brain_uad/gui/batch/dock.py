@@ -7,23 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ..app import workers
-from ..app.docks import PRIMARY, WIDTH, open_dock
+from ..app.docks import PRIMARY, open_dock
 from ..app.lifetime import Lifetime
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection
 from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.view import add_volume, go_to
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import SideDock
 from .inputs import BatchInputs
 from .results import BatchResults
 
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from ...workflows.batch import BatchOutcome, BatchRun, BatchScan
+    from ...workflows.batch import BatchOutcome, BatchRun
+    from ...workflows.cohort import Case
     from ...workflows.detect import Detection
 
 _PURPOSE = "Runs one method on every scan of a folder. Research use only."
 
 
-class BatchDock(QWidget):
+class BatchDock(SideDock):
     """Runs a batch and opens its results.
 
     Parameters
@@ -102,10 +103,6 @@ class BatchDock(QWidget):
         if self.inputs.method.info.trainable:
             self.inputs.model.refresh()
 
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
-
     def _report(self, fraction: float, message: str) -> None:
         self.run_bar.report(fraction, message)
         done = sum(state in ("done", "failed") for state in self.results.states())
@@ -124,7 +121,7 @@ class BatchDock(QWidget):
         self.outcome.setText(f"{batch_words(outcomes)}. Table and page: batch.tsv, batch.html in {self.inputs.results.name}.")
         failed = [outcome for outcome in outcomes if outcome.error]
         if failed:
-            why = "; ".join(f"{outcome.scan.name}: {outcome.error}" for outcome in failed[:3])
+            why = "; ".join(f"{outcome.case.name}: {outcome.error}" for outcome in failed[:3])
             more = f", and {len(failed) - 3} more" if len(failed) > 3 else ""
             self.messages.show_message("warning", f"{len(failed)} of {len(outcomes)} scans failed", why=why + more)
 
@@ -232,23 +229,20 @@ class BatchDock(QWidget):
         self.results.opened.connect(self._open)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         self.button.setStyleSheet(PRIMARY)
         self.copy.setToolTip("Copy the command line that gives the same files")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        layout = QVBoxLayout(self)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(FittingScroll(self.inputs))
-        layout.addWidget(self.button)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.results, 1)
-        layout.addWidget(self.outcome)
-        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.messages)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.inputs],
+            [self.button, self.run_bar],
+            [self.results, self.outcome, self.messages],
+            [self.copy],
+            filling=self.results,
+        )
 
 
 def _work(
-    scans: Sequence[BatchScan],
+    scans: Sequence[Case],
     run: BatchRun,
     out: Path,
     command: str,
@@ -267,11 +261,12 @@ def _work(
 def _opened(outcome: BatchOutcome, run: BatchRun, progress: Progress) -> tuple[Detection, LiveMask]:
     """A result as the batch wrote it, read again with its scan."""
     from ...io.nifti import read_map
+    from ...workflows.cohort import case_volume
     from ...workflows.detect import finish_detection
-    from ...workflows.load import as_mask, load
+    from ...workflows.load import as_mask
 
-    volume, amap = load(outcome.scan.file), read_map(outcome.files["map"])
+    volume, amap = case_volume(outcome.case), read_map(outcome.files["map"])
     progress.check()
-    truth = None if outcome.scan.truth is None else as_mask(outcome.scan.truth, volume, label="ground truth")
+    truth = None if outcome.case.truth is None else as_mask(outcome.case.truth, volume, label="ground truth")
     detection = finish_detection(volume.with_mask(amap.mask), amap, run.post, truth=truth, command="", progress=progress)
     return detection, finished_mask(detection.map, detection.result, detection.truth)

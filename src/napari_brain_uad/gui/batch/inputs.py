@@ -24,7 +24,8 @@ from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
 
 if TYPE_CHECKING:
-    from ...workflows.batch import BatchRun, BatchScan
+    from ...workflows.batch import BatchRun
+    from ...workflows.cohort import Case
 
 _WAIT_MS = 400
 """After the last letter, before a folder is looked at."""
@@ -35,7 +36,7 @@ class Found:
     """What is in a folder: the layout's name, the scans by sequence ("" for the first of each subject), and what is left out."""
 
     layout: str
-    scans: Mapping[str, tuple[BatchScan, ...]]
+    scans: Mapping[str, tuple[Case, ...]]
     left_out: Mapping[str, tuple[str, ...]]
 
 
@@ -76,7 +77,7 @@ class BatchInputs(QWidget):
         self._method_changed()
 
     @property
-    def scans(self) -> tuple[BatchScan, ...]:
+    def scans(self) -> tuple[Case, ...]:
         """The scans of the folder as it stands; none while it is looked at."""
         return () if self._found is None else self._found.scans.get(self._sequence, ())
 
@@ -269,10 +270,10 @@ class BatchInputs(QWidget):
 def _look(root: Path, progress: Progress) -> Found:
     """Find the scans of every sequence; the workflow's readers are imported here, in the job's thread."""
     from ...datasets.registry import find_layout
-    from ...workflows.batch import batch_scans
+    from ...workflows.cohort import cases_of
 
     layout = find_layout(root)
     progress.check()
     sequences = dict.fromkeys(sequence for subject in layout.subjects(root) for sequence in subject.sequences)
-    found = {name: batch_scans(root, layout_id=layout.id, sequence=name or None) for name in ("", *sequences)}
+    found = {name: cases_of(root, layout_id=layout.id, sequence=name or None, need_truth=False) for name in ("", *sequences)}
     return Found(layout.name, {name: scans for name, (scans, _) in found.items()}, {name: left for name, (_, left) in found.items()})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 if TYPE_CHECKING:
-    from ...workflows.batch import BatchOutcome, BatchScan
+    from ...workflows.batch import BatchOutcome
+    from ...workflows.cohort import Case
 
 _COLUMNS = ("Scan", "State", "Regions", "ml", "Dice")
 _STATE = 1
@@ -48,13 +50,13 @@ class BatchResults(QTableWidget):
             columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.cellDoubleClicked.connect(self._open)
 
-    def start(self, scans: Sequence[BatchScan]) -> None:
+    def start(self, scans: Sequence[Case]) -> None:
         """Show these scans, all waiting."""
         self._rows = {scan.name: row for row, scan in enumerate(scans)}
         self._outcomes = {}
         self.setRowCount(len(scans))
         for row, scan in enumerate(scans):
-            self._fill(row, (scan.name, "waiting", "", "", ""), str(scan.file.name))
+            self._fill(row, (scan.name, "waiting", "", "", ""), Path(str(scan.scan)).name)
 
     def working(self, name: str) -> None:
         """Mark the scan that is being worked on."""
@@ -65,14 +67,14 @@ class BatchResults(QTableWidget):
 
     def show_outcome(self, outcome: BatchOutcome) -> None:
         """Fill a scan's row."""
-        row = self._rows[outcome.scan.name]
+        row = self._rows[outcome.case.name]
         self._outcomes[row] = outcome
         if outcome.error:
-            self._fill(row, (outcome.scan.name, "failed", "", "", ""), outcome.error)
+            self._fill(row, (outcome.case.name, "failed", "", "", ""), outcome.error)
             return
         dice = "" if outcome.dice is None else f"{outcome.dice:.3f}"
         tip = "\n".join(f"{one['volume_ml']:.2f} ml: {one['region_name']}" for one in outcome.regions[:5] if one["region_name"])
-        self._fill(row, (outcome.scan.name, "done", str(len(outcome.regions)), f"{outcome.volume_ml:.2f}", dice), tip)
+        self._fill(row, (outcome.case.name, "done", str(len(outcome.regions)), f"{outcome.volume_ml:.2f}", dice), tip)
 
     def stopped(self) -> None:
         """Nothing is worked on any more."""

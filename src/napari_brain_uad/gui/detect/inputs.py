@@ -110,7 +110,7 @@ class DetectInputs(QWidget):
     def set_sequence(self, sequence: str | None) -> None:
         """Recommend a method, and take a model, for this sequence."""
         self._sequence = sequence
-        self.method.set_sequence(sequence)
+        self.method.set_sequence(sequence, self.scan.layer)
         self._show_models()
 
     def set_model(self, path: Path) -> None:

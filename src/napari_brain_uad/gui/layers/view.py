@@ -18,6 +18,7 @@ from ...core.volume import Volume
 from ..app.settings import remember, remembered
 from .layers import add_colour_bar, is_map, layer_affine, map_of, record, volume_layer, voxel_at
 from .letters import EDGES, LettersOverlay
+from .units import share_millimetres
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -177,6 +178,7 @@ class ViewOverlay:
                 layer.contour = 1
             elif is_map(layer) and not record(layer).get("bare"):
                 add_colour_bar(layer)
+        share_millimetres(viewer)
 
     def __call__(self, _viewer: object, event: Any) -> None:
         """A mouse moved: napari's callback."""

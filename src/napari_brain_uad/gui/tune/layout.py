@@ -18,6 +18,7 @@ from ..widgets.layer_box import LayerBox
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import SideDock
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
 from .review_bar import ReviewBar
@@ -29,7 +30,7 @@ _PURPOSE = "Drag the line: mask, regions and figures follow."
 _EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
 
 
-class TuneLayout(QWidget):
+class TuneLayout(SideDock):
     """The parts of the Tune dock, laid out for a width of 380 px."""
 
     def __init__(self, viewer: Viewer) -> None:
@@ -60,13 +61,14 @@ class TuneLayout(QWidget):
         empty.addWidget(wrapping_label(_EMPTY))
         empty.addWidget(self.detect)
         empty.addStretch()
-        self._body = QWidget()
+        self._body, self._buttons = QWidget(), QWidget()
         self._lay_out()
 
     def show_empty(self, empty: bool) -> None:
         """Say what to do when there is nothing to tune, in place of controls that do nothing."""
         self._empty.setVisible(empty)
         self._body.setVisible(not empty)
+        self._buttons.setVisible(not empty)
 
     def _lay_out(self) -> None:
         self.region_page = self._region_page()
@@ -83,7 +85,8 @@ class TuneLayout(QWidget):
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         choices.addRow("Anomaly map", self.maps)
         choices.addRow("Ground truth", self.truths)
-        buttons = QHBoxLayout()
+        buttons = QHBoxLayout(self._buttons)
+        buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):
             buttons.addWidget(button)
         body = QVBoxLayout(self._body)
@@ -95,19 +98,9 @@ class TuneLayout(QWidget):
         body.addWidget(self.figures)
         body.addWidget(self.tabs, 1)
         body.addWidget(self.view)
-        body.addLayout(buttons)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(5)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(self._empty)
-        layout.addWidget(self._body, 1)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.messages)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_scrolling(content))
+        self.arrange(
+            [wrapping_label(_PURPOSE), self._empty, self._body], [self.run_bar], [self.messages], [self._buttons], filling=self._body
+        )
 
     def _region_page(self) -> QWidget:
         page = QWidget()
@@ -121,8 +114,6 @@ class TuneLayout(QWidget):
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.
         self.clean_up.hide_row("threshold")
-        for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
-            self.clean_up.label(name).setText(words)
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 6, 4, 4)

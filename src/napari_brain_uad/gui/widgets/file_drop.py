@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QWidget
 
 from .empty_state import open_files
+from .side_dock import SideDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class FileDrop(QWidget):
-    """A widget of a viewer that takes files.
+class FileDrop(SideDock):
+    """A dock of a viewer that takes files.
 
     Parameters
     ----------

@@ -67,8 +67,15 @@ class RegisterMni(Step):
     TITLE = "Register to MNI152"
     SHARE = 9.0
 
-    backend: str = param("simpleitk", "Which tool finds the affine transform; greedy is installed apart", choices=("simpleitk", "greedy"))
-    deformable: bool = param(False, "Deform the brain into the template's shape, too, by greedy, which is installed apart")
+    backend: str = param(
+        "simpleitk",
+        "Which tool finds the affine transform; greedy is installed apart",
+        label="Registration tool",
+        choices=("simpleitk", "greedy"),
+    )
+    deformable: bool = param(
+        False, "Deform the brain into the template's shape, too, by greedy, which is installed apart", label="Deformable registration"
+    )
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
