@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError
+from ..core.memory import check_start, told_as_error
 from ..core.provenance import NOTICE, package_version
 from .compare import add_compare
 from .datasets import add_datasets
@@ -31,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.words = list(sys.argv[1:] if argv is None else argv)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        check_start()
+        with told_as_error():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code

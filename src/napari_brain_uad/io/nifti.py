@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_shape, raise_errors
 from ..core.errors import InputError
+from ..core.memory import check_memory
 from ..core.provenance import NOTICE
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .nifti_checks import run_checks
-from .streams import Extent, is_file, read_extent, read_head
+from .streams import Extent, check_room, is_file, read_extent, read_head
 
 _LEVEL = 1
 
@@ -272,6 +273,9 @@ def _read_stored(path: Path, index: int | None) -> tuple[NDArray[Any], ImageHead
     start = int(header.vox_offset) + _which(header, index, path.name) * header.voxel_bytes
     total = int(header.vox_offset) + header.volumes * header.voxel_bytes
     extent = Extent(total, start, start + header.voxel_bytes, header.slack)
+    check_room(data_path, extent)
+    # As stored, as float32, and a byte for looking at every voxel.
+    check_memory(path.name, header.voxel_bytes + 5 * int(np.prod(header.grid_shape, dtype=object)), "reading it")
     raw, sha256 = read_extent(data_path, extent)
     return raw.view(header.dtype).reshape(header.grid_shape, order="F"), header, findings, sha256
 

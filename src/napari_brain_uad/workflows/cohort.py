@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import BrainUADError, Cancelled, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..datasets.layout import missed_files
@@ -176,6 +177,7 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     return tuple(cases), tuple(left_out)
 
 
+@told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
     methods: Iterable[str | MethodSpec],

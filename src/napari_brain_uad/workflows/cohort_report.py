@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..evaluation.cohort_figures import curves_figure, violin_figure
@@ -35,6 +36,7 @@ code{font-size:12px;word-break:break-all}
 """
 
 
+@told_as_error()
 def save_cohort(
     cohort: Cohort, out: str | Path, *, command: str = "", left_out: Sequence[str] = (), progress: Progress | None = None
 ) -> dict[str, Path]:

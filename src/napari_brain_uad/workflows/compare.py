@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.errors import BrainUADError, Cancelled
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.threshold import Threshold
 from ..core.volume import Volume
@@ -170,6 +171,7 @@ class _Job:
     given: _Settings
 
 
+@told_as_error()
 def compare(
     scan: Scan,
     methods: Iterable[str | MethodSpec],

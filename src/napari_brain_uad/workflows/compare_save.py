@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..evaluation.montage import DPI, montage_figure, slices_at
@@ -19,6 +20,7 @@ from .names import output_folder, output_stem
 from .save import provenance_record, without_folders
 
 
+@told_as_error()
 def save_comparison(
     comparison: Comparison,
     out: str | Path,
@@ -75,6 +77,7 @@ def save_comparison(
     return files
 
 
+@told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
     """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
     volume = comparison.volume

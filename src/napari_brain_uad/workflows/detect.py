@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.errors import InputError
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
@@ -63,6 +64,7 @@ class Detection:
     command: str
 
 
+@told_as_error()
 def detect(
     scan: Volume | str | Path,
     method: str = "threshold",
@@ -123,6 +125,7 @@ def detect(
     )
 
 
+@told_as_error()
 def finish_detection(
     volume: Volume,
     amap: AnomalyMap,
@@ -146,6 +149,7 @@ def finish_detection(
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
+    check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
     result = postprocess(amap, post, truth=truth, healthy=healthy)
     seconds = time.perf_counter() - start
     evaluation = None
@@ -156,6 +160,7 @@ def finish_detection(
     return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
 
 
+@told_as_error()
 def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
     """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
 

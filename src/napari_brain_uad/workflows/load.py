@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.memory import told_as_error
 from ..core.volume import Volume
 from ..io.dicom import is_dicom_path, read_series
 from ..io.nifti import read_mask, read_volume
 
 
+@told_as_error()
 def load(path: str | Path, *, index: int | None = None) -> Volume:
     """Read a scan from a NIfTI or MGZ file, or from a DICOM folder or file.
 
@@ -36,6 +38,7 @@ def load(path: str | Path, *, index: int | None = None) -> Volume:
     return read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
 
 
+@told_as_error()
 def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
     """Read a brain mask or a ground truth that lies on the grid of `like`.
 
@@ -63,6 +66,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
 MaskInput = NDArray[np.bool_] | str | Path
 
 
+@told_as_error()
 def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     """A mask given as an array (on the grid of `like`, RAS+) or as a file."""
     if isinstance(given, str | Path):

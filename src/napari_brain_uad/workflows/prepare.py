@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
@@ -29,6 +30,7 @@ from .names import output_folder, output_stem
 Scan = Volume | str | Path
 
 
+@told_as_error()
 def prepare(
     scan: Scan,
     preset_or_pipeline: str | Pipeline = "clinical",
@@ -87,6 +89,7 @@ def as_pipeline(preset_or_pipeline: str | Pipeline) -> Pipeline:
     return preset(preset_or_pipeline).pipeline if isinstance(preset_or_pipeline, str) else preset_or_pipeline
 
 
+@told_as_error()
 def prepare_patient(
     scans: Mapping[str, Scan],
     preset_or_pipeline: str | Pipeline = "clinical",
@@ -135,6 +138,7 @@ def as_reference(volume: Volume, prepared: Prepared) -> Reference:
     return Reference(volume.with_mask(prepared.native_mask), prepared.matrix if registered else None, prepared.warp)
 
 
+@told_as_error()
 def save_prepared(prepared: Prepared, native: Volume, out: str | Path, name: str, *, figure: bool = True) -> dict[str, Path]:
     """Write a prepared scan, its masks, its record and its quality-control figure.
 

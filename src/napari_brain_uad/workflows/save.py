@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..evaluation.figure import detection_figure
@@ -19,6 +20,7 @@ from .detect import Detection
 from .names import output_folder, output_stem
 
 
+@told_as_error()
 def save_detection(detection: Detection, out: str | Path, *, progress: Progress | None = None) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space.
 
@@ -40,6 +42,7 @@ def save_detection(detection: Detection, out: str | Path, *, progress: Progress 
         If the folder cannot be made or written.
     """
     progress = progress or Progress()
+    check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
     folder = output_folder(out)
     amap, result = detection.map, detection.result
     stem = folder / output_stem(amap.name, amap.method)

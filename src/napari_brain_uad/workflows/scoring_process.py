@@ -26,6 +26,7 @@ import numpy as np
 
 from ..core.checks import Finding
 from ..core.errors import BrainUADError, Cancelled, DeviceError
+from ..core.memory import told_as_error
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Grid, Source, Volume
@@ -247,14 +248,13 @@ def main() -> int:
             _work(told, voice.progress)
         except Cancelled:
             voice.say("cancelled")
-        except MemoryError:
-            voice.failed(DeviceError("The method ran out of memory", fix="Close other programs, or choose smaller slices"))
         except BrainUADError as error:
             voice.failed(error)
         else:
             voice.say("done")
 
 
+@told_as_error()
 def _work(told: dict[str, Any], progress: Progress) -> None:
     job = ScoringJob(**told["job"])
     progress.update(0.0, "Loading the model")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import InputError
+from ..core.memory import told_as_error
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import versions
@@ -42,6 +43,7 @@ class _Place:
     folder: Path | None
 
 
+@told_as_error()
 def train(
     method: str,
     data: DataInput,

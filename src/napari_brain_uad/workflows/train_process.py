@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError
+from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.progress import Progress
 from ..io.checkpoint import checkpoint_files
 from ..training.session import TrainingUpdate
@@ -246,8 +246,6 @@ def main(job_text: str) -> int:
     except Cancelled as error:
         voice.say("cancelled")
         return error.exit_code
-    except MemoryError:
-        return voice.failed(DeviceError("The training ran out of memory", fix="Use fewer scans or smaller slices, or close other programs"))
     except BrainUADError as error:
         return voice.failed(error)
     voice.say("done", model=str(checkpoint_files(Path(job.out))[0]))
