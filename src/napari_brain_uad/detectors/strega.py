@@ -323,17 +323,21 @@ class Strega(ContextDetector):
         """How probably a pixel was painted over, shape (S, H, W): from the mean log odds of the slices and of their mirror images."""
         import torch
 
+        from ..training.memory import in_batches
         from ..training.precision import to_layout
 
         network = cast("TissueNetwork", self._network).finder
-        stacks, found = Stacks(scale, np.zeros(len(scale), np.int64), np.arange(len(scale)), _NEIGHBOURS), []
-        for start in range(0, len(scale), _BATCH):
+        stacks, found = Stacks(scale, np.zeros(len(scale), np.int64), np.arange(len(scale)), _NEIGHBOURS), np.empty_like(scale)
+
+        def work(start: int, stop: int) -> None:
             progress.check()
-            stack = to_layout(torch.from_numpy(stacks[np.arange(start, min(start + _BATCH, len(scale)))]).to(self.device))
+            stack = to_layout(torch.from_numpy(stacks[np.arange(start, stop)]).to(self.device))
             with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
                 logits = (network(stack) + network(stack.flip(-1)).flip(-1)) / 2.0
-            found.append(logits.float().sigmoid().cpu().numpy())
-        return np.concatenate(found)
+            found[start:stop] = logits.float().sigmoid().cpu().numpy()
+
+        in_batches(len(scale), _BATCH, self.device, work)
+        return found
 
     def _scan(self, volume: Volume, passes: int, progress: Progress) -> TissueScan:
         """A scan that tells how many of so many passes through the network are done."""
@@ -366,19 +370,24 @@ class Strega(ContextDetector):
         """Probabilities of CSF, grey and white matter, shape (S, 3, H, W), each pixel's adding up to 1."""
         import torch
 
+        from ..training.memory import in_batches
         from ..training.precision import to_layout
 
         assert self._network is not None
-        network, inputs, found = self._network.to(self.device), self._channels(slices), []
-        for start in range(0, len(inputs), _BATCH):
+        network, inputs = self._network.to(self.device), self._channels(slices)
+        found = np.empty((len(inputs), 3, *inputs.shape[2:]), np.float32)
+
+        def work(start: int, stop: int) -> None:
             progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            images = to_layout(torch.from_numpy(inputs[start : start + _BATCH]).to(self.device))
+            images = to_layout(torch.from_numpy(inputs[start:stop]).to(self.device))
             with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
                 tissues = self._evidence(network, images, progress).probabilities
             assert tissues is not None
-            found.append(tissues[:, 1:].float().cpu().numpy())
-        whole = np.concatenate(found)
-        return np.asarray(whole / whole.sum(axis=1, keepdims=True).clip(min=1e-3), np.float32)
+            found[start:stop] = tissues[:, 1:].float().cpu().numpy()
+
+        in_batches(len(inputs), _BATCH, self.device, work)
+        found /= found.sum(axis=1, keepdims=True).clip(min=1e-3)
+        return found
 
     def _slices(self, volume: Volume) -> Slices:
         """Slices of tissue, from 0 to 4; between 0 and 1 for the label image."""

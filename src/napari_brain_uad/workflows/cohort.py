@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
@@ -214,6 +215,7 @@ def cases_of(
     return tuple(cases), tuple(left_out)
 
 
+@told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
     methods: Iterable[str | MethodSpec],

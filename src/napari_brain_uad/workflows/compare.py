@@ -14,6 +14,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding
 from ..core.errors import BrainUADError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.threshold import Threshold
 from ..core.volume import Volume
@@ -180,6 +181,7 @@ class _Job:
     given: _Settings
 
 
+@told_as_error()
 def compare(
     scan: Scan,
     methods: Iterable[str | MethodSpec],

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding
 from ..core.errors import InputError
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
@@ -77,6 +78,7 @@ class Detection:
         return tuple(finding for finding in found if finding.level != "info")
 
 
+@told_as_error()
 def detect(
     scan: Volume | str | Path,
     method: str = "threshold",
@@ -139,6 +141,7 @@ def detect(
     )
 
 
+@told_as_error()
 def finish_detection(
     volume: Volume,
     amap: AnomalyMap,
@@ -165,6 +168,7 @@ def finish_detection(
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
+    check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
     result = postprocess(amap, post, truth=truth, healthy=healthy)
     seconds = time.perf_counter() - start
     evaluation = None
@@ -177,6 +181,7 @@ def finish_detection(
     return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
 
 
+@told_as_error()
 def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
     """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_not_constant, raise_errors
 from ..core.extremes import without_extremes
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.brain_mask import estimate_brain_mask
@@ -42,6 +43,7 @@ class Ready:
         return amap if self.prepared is None else self.prepared.map_to_native(amap)
 
 
+@told_as_error()
 def make_ready(
     scan: Volume | str | Path,
     mask: MaskInput | None = None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
@@ -44,6 +45,7 @@ class _Place:
     folder: Path | None
 
 
+@told_as_error()
 def train(
     method: str,
     data: DataInput,
