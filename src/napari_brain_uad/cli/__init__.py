@@ -17,6 +17,7 @@ from ..core.isolation import isolated
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import readable
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -99,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
-    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
+    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
@@ -167,6 +168,12 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--screenshot", action="store_true", help="open the window only to take a picture of it (works under Xvfb)")
     _add_out(parser, default=Path("out"))
     parser.set_defaults(handler=_demo)
+
+
+def _add_window(commands: Any) -> None:
+    parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
+    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
+    parser.set_defaults(handler=_window)
 
 
 def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
@@ -261,6 +268,13 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
+
+
+def _window(arguments: argparse.Namespace) -> int:
+    _require_window()
+    from ..gui.contrib.workspace import open_window
+
+    return open_window(arguments.files)
 
 
 def _require_window() -> None:

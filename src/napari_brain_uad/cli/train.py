@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,8 @@ def _train(arguments: argparse.Namespace) -> int:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
     found_data = describe(data)
     if found_data.count:
-        sys.stderr.writelines(f"brain-uad: note: {line}.\n" for line in found_data.problems)
+        for line in found_data.problems:
+            complain(f"note: {line}.")
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     failed: dict[str, BrainUADError] = {}

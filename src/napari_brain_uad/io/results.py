@@ -20,11 +20,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 from ..core.errors import InputError
 from .atomic import NO_SPACE, flush_folder, not_written, write_json
 from .folders import probe
-from .json_files import read_json
+from .json_files import encodable, read_json
 
 if sys.platform != "win32":
     import fcntl
@@ -179,7 +180,7 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
         return
     listed = _json(manifest).get("files")
     for file in (path, *others):
-        known = listed.get(file.name) if isinstance(listed, dict) else None
+        known = listed.get(encodable(file.name)) if isinstance(listed, dict) else None
         if file.is_file() and known != _sha256(file):
             why = f"it is not as {manifest.name} says it was written: it was changed since, or is another run's"
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
@@ -235,7 +236,7 @@ def _earlier(folder: Path, run: Run, new: Sequence[str]) -> list[str]:
     names = _names(folder, run)
     if (folder / run.manifest).is_file():
         listed = _json(folder / run.manifest).get("files")
-        return [run.manifest, *(name for name in names if name in new or (isinstance(listed, dict) and name in listed))]
+        return [run.manifest, *(name for name in names if name in new or (isinstance(listed, dict) and encodable(name) in listed))]
     # Without a manifest only its record tells a run from files that happen to have such names.
     return names if run.record in names else [name for name in names if name in new]
 
@@ -257,7 +258,7 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
         manifests = [run.manifest for run in runs]
         earlier = {name for run in runs for name in _earlier(folder, run, names)}
         remove = sorted(earlier, key=lambda name: (name not in manifests, name))
-        write_json(stage / _JOURNAL, {"remove": remove, "place": [*names, *manifests]})
+        write_json(stage / _JOURNAL, {"remove": _quoted(remove), "place": _quoted([*names, *manifests])})
         ready = stage.with_suffix(_READY)
         stage.rename(ready)
         flush_folder(folder)
@@ -301,9 +302,14 @@ def _hidden(folder: Path, ending: str) -> list[Path]:
 
 def _noted(ready: Path, what: str) -> list[str]:
     """Names of files in the journal of a hidden folder; nothing that would lead out of the folder."""
-    names = _json(ready / _JOURNAL).get(what)
-    plain = [name for name in names if isinstance(name, str) and Path(name).name == name] if isinstance(names, list) else []
-    return [name for name in plain if not name.startswith(".")]
+    noted = _json(ready / _JOURNAL).get(what)
+    names = [os.fsdecode(unquote_to_bytes(name)) for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
+    return [name for name in names if Path(name).name == name and not name.startswith(".")]
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    """Names of files, to the byte: those that are not UTF-8 cannot be written as JSON text."""
+    return [quote(os.fsencode(name)) for name in names]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -114,7 +114,8 @@ def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[floa
     volume = comparison.volume
     slices = slices_at(volume.grid, comparison.runs[0].map.mask, slices_mm)
     titles = [run.title for run in comparison.runs]
-    figure = montage_figure(volume, [run.map for run in comparison.runs], titles, truth=comparison.truth, slices=slices, scale=scale)
+    maps, thresholds = [run.map for run in comparison.runs], [run.result.threshold.value for run in comparison.runs]
+    figure = montage_figure(volume, maps, titles, truth=comparison.truth, slices=slices, scale=scale, thresholds=thresholds)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": "napari-brain-uad"})
 

@@ -19,8 +19,11 @@ from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
+from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .opacity import OpacitySlider
+from .review_bar import ReviewBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -35,11 +38,15 @@ class TuneLayout(SideDock):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
+        self.only = SubjectButton(viewer, lambda: self.maps.layer)
+        self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
         self.table = RegionTable()
+        self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams)
         self.curve = CurvePlot()
         self.tabs = QTabWidget()
@@ -69,7 +76,8 @@ class TuneLayout(SideDock):
         self._buttons.setVisible(not empty)
 
     def _lay_out(self) -> None:
-        self.tabs.addTab(self.table, "Regions")
+        self.region_page = self._region_page()
+        self.tabs.addTab(self.region_page, "Regions")
         self.tabs.addTab(self._clean_up_page(), "Clean-up")
         self.tabs.addTab(self.curve, "PR curve")
         self.tabs.setDocumentMode(True)
@@ -80,8 +88,10 @@ class TuneLayout(SideDock):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Anomaly map", beside(self.maps, self.only))
+        choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
+        choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
         buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):
@@ -98,6 +108,15 @@ class TuneLayout(SideDock):
         self.arrange(
             [wrapping_label(_PURPOSE), self._empty, self._body], [self.run_bar], [self.messages], [self._buttons], filling=self._body
         )
+
+    def _region_page(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.review)
+        return page
 
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.
