@@ -149,11 +149,11 @@ def let_matplotlib_write() -> None:
     InputError
         If there is no folder for temporary files either, without which matplotlib cannot be imported.
     """
+    # On a slow machine it warns that it makes its list of fonts, which in a new folder it does.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if "matplotlib" in sys.modules or all(_writable(folder) for folder in _matplotlib_folders()):
         return
     os.environ["MPLCONFIGDIR"] = _until_the_end()
-    # Its list of fonts is made anew in there, about which it would warn.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def let_napari_write() -> None:
