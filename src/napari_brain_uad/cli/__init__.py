@@ -287,12 +287,14 @@ def _require_window() -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from ..io.folders import let_napari_write
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window or arguments.screenshot:
         _require_window()
+        let_napari_write()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 
