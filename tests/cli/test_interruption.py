@@ -1,4 +1,4 @@
-"""Ctrl+C, SIGTERM and SIGKILL in the middle of long commands: they end soon, as cancelled, and leave no process and no half-written file."""
+"""Ctrl+C, SIGTERM and SIGKILL in the middle of long commands: they end soon, and leave no process and no half-written file."""
 
 from __future__ import annotations
 

@@ -297,5 +297,6 @@ def _prepare_one(task: Task, progress: Progress) -> Outcome:
     failed = {name: one for name, one in loaded.items() if isinstance(one, BrainUADError)}
     prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, failed=failed, progress=progress) if volumes else {}
     files = [save_prepared(one, volumes[name], task.out, task.name, figure=task.figures) for name, one in prepared.items()]
-    errors = tuple(f"{name}: {error}" for name, error in failed.items())
+    several = len(task.patient.scans) > 1
+    errors = tuple(f"{name}: {error}" if several else str(error) for name, error in failed.items())
     return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors)
