@@ -391,5 +391,6 @@ def _prepare_one(task: Task, progress: Progress) -> Outcome:
         files = save_patient(sequences, task.out, task.name, figure=task.figures, overwrite=task.overwrite)
         found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
         said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
-    errors = tuple(f"{name}: {error}" for name, error in failed.items())
+    several = len(task.patient.scans) > 1
+    errors = tuple(f"{name}: {error}" if several else str(error) for name, error in failed.items())
     return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found), said)
