@@ -22,7 +22,7 @@ from ...core.progress import Progress
 from ...core.provenance import array_sha256
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
-from ..layers.scan_facts import as_file, beside
+from ..layers.scan_facts import beside, saved_as
 
 if TYPE_CHECKING:
     from ...workflows.detect import Detection
@@ -132,16 +132,14 @@ def _command(request: Request, amap: AnomalyMap) -> str:
     from ...workflows.command import detect_command
     from ...workflows.models import name_of
 
-    brain, file = request.mask, request.mask_file
-    if brain is None and request.volume.mask is not None:
-        # The scan brought its mask along (a sample): the command line has to be given the file.
-        brain, file = request.volume.mask, beside(request.volume, "brainmask")
+    # A scan may bring its mask along (a sample): the command line has to be given the file.
+    brain = request.volume.mask if request.mask is None else request.mask
     return detect_command(
         amap,
         PostParams(),
         scan=request.volume,
-        mask=as_file(brain, file, request.volume, "brain mask"),
-        truth=as_file(request.truth, request.truth_file or beside(request.volume, "truth"), request.volume, "ground truth"),
+        mask=saved_as(brain, (request.mask_file, beside(request.volume, "brainmask")), request.volume, "brain mask"),
+        truth=saved_as(request.truth, (request.truth_file, beside(request.volume, "truth")), request.volume, "ground truth"),
         model=None if request.model is None else name_of(request.model),
         device=request.device,
     )

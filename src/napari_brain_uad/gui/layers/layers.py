@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, check_same_affine
 from ...core.errors import InputError
+from ...core.extremes import FAR_SCORES, apart, robust_range
 from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from .boxes import Box, box_segments
@@ -89,8 +90,8 @@ def contrast_limits(
         values = thin[thin != data.flat[0]]
     if values.size == 0:
         values = data.ravel()
-    low, high = (float(v) for v in np.percentile(values, percentiles))
-    return (low, high) if high > low else (low, low + 1.0)
+    low, high = (float(v) for v in np.percentile(values.clip(*robust_range(values)), percentiles))
+    return apart(low, high)
 
 
 def score_limits(amap: AnomalyMap) -> tuple[float, float]:
@@ -99,11 +100,10 @@ def score_limits(amap: AnomalyMap) -> tuple[float, float]:
     if fixed is not None:
         return float(fixed[0]), float(fixed[1])
     scores = amap.brain_scores()
-    low, high = float(scores.min()), float(scores.max())
+    low, high = robust_range(scores, FAR_SCORES)
     if low >= 0.0 and high <= 1.0:
         return 0.0, 1.0
-    high = float(np.percentile(scores, 99.9))
-    return (low, high) if high > low else (low, low + 1.0)
+    return apart(low, float(np.percentile(scores, 99.9)))
 
 
 def layer_name(amap: AnomalyMap) -> str:
