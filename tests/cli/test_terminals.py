@@ -84,7 +84,7 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
 ) -> None:
     scan, truth, mask = named
     assert run("ascii", monkeypatch, "detect", scan, "--truth", truth, "--mask", mask, "--out", tmp_path / "out")[0] == 0
-    files = os.listdir(os.fsencode(tmp_path / "out"))
+    files = [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()]
     assert len(files) == 9
     assert all(name.startswith(b"sub-M\xfcller-31m-x_-b-\xe6\x82\xa3-1_FLAIR_threshold_") for name in files)
     record = json.loads(next((tmp_path / "out").glob("*provenance.json")).read_text("utf-8"))
@@ -93,7 +93,7 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
     assert split(record["command"])[2] == scan.name
     # Another run replaces the first one whole: the names in its manifest are the files'.
     assert run("ascii", monkeypatch, "detect", scan, "--mask", mask, "--out", tmp_path / "out")[0] == 0
-    assert len(os.listdir(tmp_path / "out")) == 8
+    assert len(list((tmp_path / "out").iterdir())) == 8
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
