@@ -17,19 +17,23 @@ from ..core.isolation import isolated
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import readable
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_overwrite, add_post_options, assignments, post_params
+from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
+from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 """Any of them will do."""
+
+_TOLD = ("prepared", "dicom-series", "dicom-no-image")
+"""Findings that are no warnings and are told all the same."""
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
@@ -37,18 +41,11 @@ _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancell
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
     set_up_streams()
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
         with interruption.listening():
-            refuse_empty(words)
-            arguments = _parser().parse_args(words)
-            arguments.words = words
-            with _details(arguments.debug):
-                outcome = isolated(partial(_run, arguments))
+            outcome = _outcome(list(sys.argv[1:] if argv is None else argv))
     except (Cancelled, KeyboardInterrupt):
         outcome = Cancelled()
-    except InputError as error:
-        outcome = error
     if not isinstance(outcome, BrainUADError):
         return outcome
     if interruption.received is not None:  # what else fails after a signal fails because of it
@@ -57,10 +54,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return interruption.exit_code if isinstance(outcome, Cancelled) else outcome.exit_code
 
 
+def _outcome(words: list[str]) -> int | BrainUADError:
+    try:
+        refuse_empty(words)
+    except InputError as error:
+        return error
+    arguments = _parser().parse_args(words)
+    arguments.words = words
+    with _details(arguments.debug):
+        return isolated(partial(_run, arguments))
+
+
 def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        with notices():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
@@ -91,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
-    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
+    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
@@ -115,6 +124,7 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument(
@@ -158,6 +168,12 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--screenshot", action="store_true", help="open the window only to take a picture of it (works under Xvfb)")
     _add_out(parser, default=Path("out"))
     parser.set_defaults(handler=_demo)
+
+
+def _add_window(commands: Any) -> None:
+    parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
+    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
+    parser.set_defaults(handler=_window)
 
 
 def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
@@ -212,7 +228,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
     params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     post = post_params(arguments, arguments.threshold)
-    scan = load(arguments.scan, index=arguments.volume)
+    scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
@@ -240,18 +256,25 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
-    told = ("prepared", "dicom-series", "dicom-no-image")
-    warn((*(finding for finding in detection.volume.findings if finding.level == "info" and finding.code in told), *detection.warnings))
+    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(f"Sequence: {readable(detection.volume.sequence_words)}")
     say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
+
+
+def _window(arguments: argparse.Namespace) -> int:
+    _require_window()
+    from ..gui.contrib.workspace import open_window
+
+    return open_window(arguments.files)
 
 
 def _require_window() -> None:

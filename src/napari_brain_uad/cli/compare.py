@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from .options import add_overwrite, add_post_options, assignments, post_params
+from ..core.text import readable
+from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
@@ -30,6 +31,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     add_method_list(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument("--slices", default="", metavar="MM,MM", help="heights (z in mm) of the montage's slices (default: by the truth)")
@@ -97,16 +99,17 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     slices, options = _millimetres(arguments.slices), run_options(arguments)
     with progress_bar(arguments.quiet) as progress:
-        scan = load(arguments.scan, index=arguments.volume)
-        what = {"maps": not arguments.no_maps, "overwrite": arguments.overwrite}
-        check_comparison_output(scan, options["methods"], arguments.out, models=options["models"], **what)
+        scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
+        given = {"maps": not arguments.no_maps, "overwrite": arguments.overwrite}
+        check_comparison_output(scan, options["methods"], arguments.out, models=options["models"], **given)
         comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **options)
         drawn = {"slices_mm": slices, "scale": arguments.scale}
-        files = save_comparison(comparison, arguments.out, **drawn, **what, progress=progress.part(0.9, 1.0))
+        files = save_comparison(comparison, arguments.out, **drawn, **given, progress=progress.part(0.9, 1.0))
     warn(comparison.warnings)
     for failure in comparison.failures:
         complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
+    say(f"Sequence: {readable(comparison.volume.sequence_words)}")
     say(f"Threshold: {comparison.mode.words}")
     say(written(arguments.out, files.values()))
     say(NOTICE)

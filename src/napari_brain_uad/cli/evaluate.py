@@ -32,7 +32,9 @@ def add_evaluate(commands: Any) -> None:
     group = parser.add_argument_group("for a folder")
     add_method_list(group, required=False)
     group.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
-    group.add_argument("--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has)")
+    group.add_argument(
+        "--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has); what scans of unknown sequence are"
+    )
     add_run_options(parser, needs_out=False)
     parser.set_defaults(handler=_evaluate)
 

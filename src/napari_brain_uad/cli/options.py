@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.sequence import SEQUENCES
+
+
+def add_sequence(parser: argparse.ArgumentParser) -> None:
+    """What the scan is, where it cannot be read or is read wrong."""
+    parser.add_argument(
+        "--sequence", metavar="NAME", help=f"{', '.join(SEQUENCES)} (default: by the scan's BIDS name, tags, sidecar or words)"
+    )
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.sequence import SEQUENCES, check_sequence
 from ..core.text import readable
 from .options import add_overwrite
 from .terminal import complain, progress_bar, say
@@ -33,6 +34,13 @@ def add_prepare(commands: Any) -> None:
         metavar="SCAN_OR_DIR",
         help="scans; folders with one patient's sequences; folders of such",
     )
+    parser.add_argument(
+        "--sequence",
+        action="append",
+        default=[],
+        metavar="[FILE=]NAME",
+        help=f"{', '.join(SEQUENCES)}: what a scan is, or all are, where names and tags say it wrong or not at all; repeatable",
+    )
     parser.add_argument("--preset", default="clinical", choices=tuple(PRESETS), metavar="NAME", help="default: clinical")
     parser.add_argument(
         "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
@@ -49,7 +57,7 @@ def add_prepare(commands: Any) -> None:
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.prepare import prepare_many
 
-    patients = _patients(arguments.scans)
+    patients = _patients(arguments.scans, _sequences(arguments.sequence))
     with progress_bar(arguments.quiet) as progress:
         outcomes = prepare_many(
             patients,
@@ -63,8 +71,12 @@ def _prepare(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     for outcome in outcomes:
-        for line in (*outcome.errors, *(f"warning: {said}" for said in outcome.warnings)):
-            complain(f"{outcome.name}: {line}")
+        for error in outcome.errors:
+            complain(f"{outcome.name}: {error}")
+        for warning in outcome.warnings:
+            complain(f"{outcome.name}: warning: {warning}")
+        for line in outcome.said:
+            say(readable(line))
         for path in outcome.files:
             say(readable(str(path)))
     whole = sum(not outcome.errors for outcome in outcomes)
@@ -82,7 +94,12 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
     return changes
 
 
-def _patients(given: Sequence[Path]) -> list[Any]:
+def _sequences(given: Sequence[str]) -> dict[str, str]:
+    """File name to sequence; "" for all files."""
+    return {file: check_sequence(name) for file, _, name in (text.rpartition("=") for text in given)}
+
+
+def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
     from ..io.streams import GET_LINKED, leads_nowhere
     from ..io.walk import Missed, walk_folders
@@ -95,13 +112,13 @@ def _patients(given: Sequence[Path]) -> list[Any]:
         if not path.exists():
             raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
         if path.is_file():
-            found.append(Patient(_stem(path), {_sequence(path): path}))
+            found.append(Patient(_stem(path), {_sequence(path, said) or "scan": path}))
             continue
         missed = Missed()
         folders = list(walk_folders(path, missed))
         # A folder inside is called by its way there: every subject of a study may have an "anat".
         names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
-        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder))]
+        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder, said))]
         lines = missed.words(path)
         if not patients:
             why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
@@ -112,22 +129,18 @@ def _patients(given: Sequence[Path]) -> list[Any]:
     return found
 
 
-def _hidden(folder: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in folder.relative_to(root).parts)
-
-
-def _scans(folder: Path) -> dict[str, Path]:
-    """Sequence to file; masks and labels are left out, a sequence given twice is refused."""
-    from ..io.nifti import guess_sequence
-
+def _scans(folder: Path, said: Mapping[str, str]) -> dict[str, Path]:
+    """Sequence to file; masks, labels and what is of no known sequence are left out, a sequence given twice is refused."""
     scans: dict[str, Path] = {}
     # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
     for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")) or guess_sequence(path.name) is None:
+        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")):
             continue
         if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):
             continue
-        sequence = _sequence(path)
+        sequence = _sequence(path, said)
+        if sequence is None:
+            continue
         if sequence in scans:
             raise InputError(
                 f"Folder {folder.name}", why=f"{scans[sequence].name} and {path.name} are both {sequence}", fix="Give the files instead"
@@ -136,10 +149,10 @@ def _scans(folder: Path) -> dict[str, Path]:
     return scans
 
 
-def _sequence(path: Path) -> str:
-    from ..io.nifti import guess_sequence
+def _sequence(path: Path, said: Mapping[str, str]) -> str | None:
+    from ..io.nifti import sequence_of_file
 
-    return guess_sequence(path.name) or "scan"
+    return said.get(path.name) or said.get("") or sequence_of_file(path)[0].sequence
 
 
 def _stem(path: Path) -> str:

@@ -72,7 +72,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         )
     for name, error in cohort.failures.items():
         complain(f"{name}: {error}")
-    where = readable(f"{arguments.out}: {cohort.scans[0].name} to {cohort.scans[-1].name}")
-    say(f"{len(cohort.scans)} simulated scans written to {where}")
+    scans = cohort.scans
+    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
     return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

@@ -49,6 +49,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model or a training of that NAME")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take and how much memory, and stop")
     _add_devices(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -103,6 +104,7 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             out=arguments.out,
             resume=arguments.resume,
+            overwrite=arguments.overwrite,
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,

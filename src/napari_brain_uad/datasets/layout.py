@@ -16,6 +16,9 @@ from ..io.walk import Missed, walk_files
 BRAIN_MASK = "brain mask"
 TRUTH = "truth"
 
+LAYOUT = "by the data set's layout"
+"""What says a scan's sequence, when its data set does."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:

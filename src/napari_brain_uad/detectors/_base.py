@@ -130,6 +130,8 @@ class BaseDetector(ABC):
                 "file_sha256": volume.source.sha256 if volume.source else "",
                 "voxels_sha256": array_sha256(volume.data),
                 "mask_sha256": array_sha256(mask),
+                "sequence": volume.sequence,
+                "sequence_origin": volume.sequence_origin,
                 "grid": volume.grid.as_dict(),
                 "findings": [finding.as_dict() for finding in volume.findings],
             },

@@ -69,44 +69,92 @@ class StregaParams(CceVAEParams):
     kl_weight: float = param(0.1, "Weight of the KL divergence in the loss", low=0.0, high=1e6, step=0.001)
     score: str = param("white-matter-deficit", "How tissues and their reconstruction are compared", choices=SCORE_NAMES)
     sequence: str = param(
-        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", choices=("auto", *SEQUENCES, TISSUE)
+        "auto",
+        "Tells which tissue is dark and which bright; auto = the scan's own",
+        label="MRI sequence",
+        choices=("auto", *SEQUENCES, TISSUE),
     )
     tissue: str = param(
         "scale", "scale: from 1 (CSF) to 3 (white matter) with partial volume. classes: whole numbers, by a hidden Markov random field",
+        label="Tissue values",
         choices=("scale", "classes"),
     )  # fmt: skip
     decoder: str = param(
         "tissues",
         "tissues: probabilities of the tissues, restored from painted-over slices. label-image: the labels, as in the paper",
+        label="Decoder output",
         choices=("tissues", "label-image"),
     )
-    painted: float = param(0.9, "Share of the training slices with painted-over patches (decoder tissues)", low=0.0, high=1.0, step=0.05)
-    mirror: bool = param(True, "Average with the reconstruction of the mirrored slice (decoder tissues)")
-    smoothing_mm: float = param(1.0, "Gaussian smoothing of the score within the brain (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
+    painted: float = param(
+        0.9,
+        "Share of the training slices with painted-over patches (decoder tissues)",
+        label="Painted-over share",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+    )
+    mirror: bool = param(True, "Average with the reconstruction of the mirrored slice (decoder tissues)", label="Mirror averaging")
+    smoothing_mm: float = param(
+        1.0,
+        "Gaussian smoothing of the score within the brain (sigma)",
+        label="Score smoothing",
+        unit="mm",
+        low=0.0,
+        high=20.0,
+        step=0.5,
+    )
     shift_pixels: int = param(
         2,
         "Average the reconstructions of slices shifted by so much along both diagonals; 0 = of the slice as it is (decoder tissues)",
+        label="Shift averaging",
         unit="pixels",
         low=0,
         high=16,
     )
-    healing: int = param(1, "Times that missing white matter is filled in and the slice restored anew (decoder tissues)", low=0, high=20)
+    healing: int = param(
+        1,
+        "Times that missing white matter is filled in and the slice restored anew (decoder tissues)",
+        label="Healing rounds",
+        low=0,
+        high=20,
+    )
     regions: bool = param(
-        True, "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)"
+        True,
+        "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)",
+        label="Second network",
     )
     deficit_weight: float = param(
-        0.4, "What missing white matter counts beside what looks painted over, which counts 1 (regions)", low=0.0, high=1.0, step=0.05
+        0.4,
+        "What missing white matter counts beside what looks painted over, which counts 1 (regions)",
+        label="Deficit weight",
+        low=0.0,
+        high=1.0,
+        step=0.05,
     )
     deficit_weight_t1: float = param(
-        0.2, "The same on T1 and T1c, where the folds of the cortex look more like it (regions)", low=0.0, high=1.0, step=0.05
+        0.2,
+        "The same on T1 and T1c, where the folds of the cortex look more like it (regions)",
+        label="Deficit weight on T1",
+        low=0.0,
+        high=1.0,
+        step=0.05,
     )
     finder_smoothing_mm: float = param(
-        4.0, "Gaussian smoothing of what looks painted over (sigma; regions)", unit="mm", low=0.0, high=20.0, step=0.5
+        4.0,
+        "Gaussian smoothing of what looks painted over (sigma; regions)",
+        label="Region smoothing",
+        unit="mm",
+        low=0.0,
+        high=20.0,
+        step=0.5,
     )
-    finder_maps: str = param("24-48-96-192-192", "Feature maps of that network's levels; each has half the size", advanced=True)
+    finder_maps: str = param(
+        "24-48-96-192-192", "Feature maps of that network's levels; each has half the size", label="Second network's maps", advanced=True
+    )
     roughness: float = param(
         1.0,
         "How uneven that network sees healthy tissue in training: 1 for simulated scans, less for real ones (regions)",
+        label="Training roughness",
         low=0.0,
         high=2.0,
         step=0.25,
@@ -191,7 +239,7 @@ class Strega(ContextDetector):
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
         "reconstruction - input; both threshold by Otsu (--threshold otsu). The default keeps the idea, changes tissue scale, decoder "
         "and score, and adds a network that finds painted-over regions.",
-        colour_limits=(0.0, 1.0),
+        colour_limits=(0.0, 0.6),
     )
     params: StregaParams
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from ..core.checks import Finding, Level
 from ..core.errors import InputError
+from ..core.sequence import SequenceReading, read_sequence
 from ..core.volume import Grid, Source, Volume, canonical
 from .dicom_folder import Contents, LeftOut, look_through, volumes_of
 from .dicom_frames import Frame, is_dicom, read_file
 from .dicom_kinds import PHASE
 from .dicom_pixels import read_stack
 from .dicom_stack import Stack, build_stack, unfit_series
-from .nifti import guess_sequence
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Series:
     modality : str
         "MR", "CT", ...
     sequence : str or None
-        "FLAIR", "T1", "T1c", "T2", "PD", or None when the description does not tell.
+        "FLAIR", "T1", "T1c", "T2", "PD", or None when neither tags nor description tell.
+    origin : str
+        What says so, in words.
     slices : int
         How many.
     size : tuple of int
@@ -51,6 +53,7 @@ class Series:
     number: int | None
     modality: str
     sequence: str | None
+    origin: str
     slices: int
     size: tuple[int, int]
     description: str = field(repr=False, compare=False)
@@ -220,7 +223,8 @@ def _check_any(study: Study) -> None:
 
 def _series(uid: str, frames: Sequence[Frame]) -> Series:
     first = frames[0]
-    return Series(uid, first.series_number, first.modality, _sequence(first), len(frames), (first.columns, first.rows), first.description)
+    read, size = _sequence(first), (first.columns, first.rows)
+    return Series(uid, first.series_number, first.modality, read.sequence, read.origin, len(frames), size, first.description)
 
 
 def _listed(volumes: Mapping[str, Sequence[Frame]]) -> tuple[Series, ...]:
@@ -228,10 +232,9 @@ def _listed(volumes: Mapping[str, Sequence[Frame]]) -> tuple[Series, ...]:
     return tuple(sorted(series, key=lambda one: (one.number is None, one.number or 0, one.uid)))
 
 
-def _sequence(frame: Frame) -> str | None:
-    """The sequence that the description speaks of; nothing else of the description is kept."""
-    guess = guess_sequence(frame.description)
-    return "T1c" if guess == "T1" and frame.contrast else guess
+def _sequence(frame: Frame) -> SequenceReading:
+    """The sequence by tags and description; of the description only the words that tell it are kept."""
+    return read_sequence("", fields=frame.fields, descriptions=(frame.description, frame.protocol))
 
 
 def _choose(study: Study, uid: str | None, index: int | None) -> str:
@@ -274,7 +277,7 @@ def _volume(study: Study, uid: str | None, index: int | None) -> Volume:
     digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
     name = "-".join(filter(None, (series.modality or "DICOM", series.sequence, digest)))
     findings = (*stack.findings, *_kind_findings(stack.frames), *(one.finding for one in study.left_out))
-    return Volume(data, grid, name, sequence=series.sequence, source=source, findings=findings)
+    return Volume(data, grid, name, sequence=series.sequence, source=source, findings=findings, sequence_origin=series.origin)
 
 
 def _kind_findings(frames: Sequence[Frame]) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,26 +21,26 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from ..core.errors import InputError
+from ..core.sequence_tags import FIELDS
 from .dicom_kinds import PRIVATE_TAGS, READ_FAULTS, Unfit, is_image, kind_name, unfit_file
 
 _TAGS = (
-    "ImageType",
+    *FIELDS,
+    "ContrastBolusAgentSequence",
     "SOPClassUID",
     "SOPInstanceUID",
     "Modality",
     "SeriesDescription",
+    "ProtocolName",
     "PatientID",
     "PatientName",
-    "ContrastBolusAgent",
     "SliceThickness",
-    "EchoTime",
-    "InversionTime",
     "SpacingBetweenSlices",
-    "DiffusionBValue",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SeriesNumber",
@@ -95,10 +95,10 @@ class Frame:
         InstanceNumber, and ImagesInAcquisition. None for frames of a multi-frame file.
     series, series_number, modality : str, int or None, str
         Which series it belongs to; its UID is empty when the file has none.
-    description : str
-        SeriesDescription: for the eyes of the user who chooses a series, never for names, logs or files.
-    contrast : bool
-        Whether a contrast agent was given.
+    description, protocol : str
+        SeriesDescription and ProtocolName: for the eyes of the user who chooses a series, never for names, logs or files.
+    fields : mapping of str to object
+        What tells the sequence: `core.sequence_tags.FIELDS`, times in ms.
     lossy : bool
         Whether the image was compressed with loss.
     same : mapping of str to object
@@ -129,7 +129,8 @@ class Frame:
     series_number: int | None
     modality: str
     description: str = field(repr=False)
-    contrast: bool
+    protocol: str = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
     lossy: bool
     same: Mapping[str, object] = field(repr=False)
     kinds: Mapping[str, Kind]
@@ -325,7 +326,8 @@ def _frame(path: Path, index: int, get: Getter, local: Getter, kinds: Mapping[st
         series_number=get("SeriesNumber", int),
         modality=get("Modality", str) or "",
         description=get("SeriesDescription", str) or "",
-        contrast=get("ContrastBolusAgent") is not None,
+        protocol=get("ProtocolName", str) or "",
+        fields=_fields(get, local),
         lossy=get("LossyImageCompression", str) == "01",
         same={
             "size": (rows, columns),
@@ -341,13 +343,31 @@ def _frame(path: Path, index: int, get: Getter, local: Getter, kinds: Mapping[st
     )
 
 
+def _fields(get: Getter, local: Getter) -> dict[str, Any]:
+    """What tells the sequence, as plain values. A value that cannot be read tells nothing; the image is not refused for it."""
+    found: dict[str, Any] = {}
+    for name in FIELDS:
+        with suppress(InputError):
+            value = local(_ENHANCED.get(name, name))
+            value = get(name) if value is None else value
+            found[name] = [str(one) for one in value] if isinstance(value, MultiValue) else value if value is None else str(value)
+    if get("ContrastBolusAgentSequence"):
+        found["ContrastBolusAgent"] = "given"
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_ENHANCED = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes", "ImageType": "FrameType"}
+"""What fields are called in enhanced files."""
+
 _GROUPS = (
     "PlanePositionSequence",
     "PlaneOrientationSequence",
     "PixelMeasuresSequence",
     "PixelValueTransformationSequence",
     "FrameContentSequence",
+    "MRTimingAndRelatedParametersSequence",
     "MREchoSequence",
+    "MRModifierSequence",
     "MRDiffusionSequence",
     "MRImageFrameTypeSequence",
 )

@@ -7,7 +7,6 @@ is suspicious about a file is in ``Volume.findings``; what leaves its meaning op
 from __future__ import annotations
 
 import gzip
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_shape, raise_errors
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.sequence import SequenceReading, read_sequence
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
@@ -28,20 +28,13 @@ from .json_files import read_json
 from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
+from .sidecar import DESCRIPTIONS, read_sidecar
 from .streams import Extent, is_file, read_extent, read_head
 
 _LEVEL = 1
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".hdr.gz", ".img.gz")
 """What can be read."""
-
-_SEQUENCES = (
-    ("FLAIR", r"flair|(?<![a-z0-9])t2f(?![a-z0-9])"),
-    ("T1c", r"t1[-_]?w?[-_]?(c|ce|gd|post|km|contrast)(?![a-z])|t1gd|t1post|ce-gad[a-z]*"),
-    ("T1", r"(?<![a-z0-9])t1(w|n)?(?![a-z0-9])|mprage|mp2rage|spgr|(?<![a-z])bravo(?![a-z])"),
-    ("T2", r"(?<![a-z0-9])t2w?(?![a-z0-9])"),
-    ("PD", r"(?<![a-z0-9])pdw?(?![a-z0-9])"),
-)
 
 
 def image_stem(path: Path | str) -> str:
@@ -53,10 +46,15 @@ def image_stem(path: Path | str) -> str:
     return name
 
 
-def guess_sequence(name: str) -> str | None:
-    """The MRI sequence a file name speaks of: "FLAIR", "T1", "T1c" (with contrast agent), "T2", "PD", or None."""
-    text = name.lower()
-    return next((sequence for sequence, pattern in _SEQUENCES if re.search(pattern, text)), None)
+def sequence_of_file(path: Path | str) -> tuple[SequenceReading, tuple[Finding, ...]]:
+    """Which sequence a file is: by its name, the JSON sidecar beside it, and its folder; and what was seen on the way."""
+    path = Path(path)
+    fields, findings = read_sidecar(path.with_name(f"{image_stem(path)}.json"))
+    descriptions = [text for name in DESCRIPTIONS if isinstance(text := fields.get(name), str)]
+    reading = read_sequence(
+        image_stem(path), fields=fields, fields_are="sidecar", descriptions=descriptions, folder=path.absolute().parent.name
+    )
+    return reading, findings
 
 
 def count_volumes(path: Path | str) -> int:
@@ -108,7 +106,9 @@ def read_volume(path: Path | str, *, index: int | None = None, name: str | None 
     turned, grid = canonical(stored, source.grid)
     data, more = _intensities(turned, header, path.name)
     stem = image_stem(path) if source.volume_index is None else f"{image_stem(path)}_volume{index}"
-    return Volume(data, grid, name or stem, sequence=guess_sequence(stem), source=source, findings=findings + more)
+    reading, beside = sequence_of_file(path)
+    volume = Volume(data, grid, name or stem, source=source, findings=findings + more + beside)
+    return volume.with_sequence(reading.sequence, reading.origin)
 
 
 def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from ..core.errors import InputError
-from .atomic import flush_folder, not_written, write_json
+from .atomic import NO_SPACE, flush_folder, not_written, write_json
 from .folders import probe
 from .json_files import encodable, read_json
 
@@ -100,14 +100,14 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
         if not overwrite:
             _check_inputs(folder, runs)
     except OSError as error:
-        raise not_written(folder / "The results", error) from error
+        raise _not_written(folder, error) from error
     finally:
         for one in missing:
             with suppress(OSError):
                 one.rmdir()
     if room < need_bytes:
         why = f"the disk of {folder} has {room / 1e6:.0f} MB left, they need some {need_bytes / 1e6:.0f} MB"
-        raise InputError("The results cannot be written", why=why, fix="Free some space or choose another folder")
+        raise InputError("The results cannot be written", why=why, fix="Free some space, or choose another --out")
 
 
 @contextmanager
@@ -142,13 +142,13 @@ def written_whole(folder: Path | str, runs: Sequence[Run], *, overwrite: bool = 
             stage = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_PARTIAL, dir=folder))
             lock = _locked(stage)
     except OSError as error:
-        raise not_written(folder / "The results", error) from error
+        raise _not_written(folder, error) from error
     try:
         yield stage
         try:
             _commit(folder, stage, runs, overwrite)
         except OSError as error:
-            raise not_written(folder / "The results", error) from error
+            raise _not_written(folder, error) from error
     finally:
         if lock is not None:
             os.close(lock)
@@ -186,6 +186,12 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
 
 
+def _not_written(folder: Path, error: OSError) -> InputError:
+    told = not_written(folder / "The results", error)
+    full = error.errno in NO_SPACE
+    return InputError(told.what, why=told.why, fix="Free some space, or choose another --out" if full else "Choose another --out")
+
+
 def _check_names(runs: Sequence[Run]) -> None:
     names = [run.name for run in runs]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -200,7 +206,7 @@ def _check_inputs(folder: Path, runs: Sequence[Run]) -> None:
         if there is not None and (not there[1] or there[1] != run.input_sha256):
             made = f"those there were made from {there[0]} ({_short(there[1])})"
             why = f"{made}, the new ones would be from {run.input_name} ({_short(run.input_sha256)})"
-            fix = "Choose another --out, or replace them with --overwrite"
+            fix = "Choose another folder, or have them replaced (--overwrite)"
             raise InputError(f"{folder} holds results {run.name} of another input", why=why, fix=fix)
 
 

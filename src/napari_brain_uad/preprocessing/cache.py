@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def find(key: str, native: Volume) -> Prepared | None:
         warp = Warp(*fields)
     mask, native_mask = (_unpacked(arrays.get(name), shape) for name, shape in (("mask", grid.shape), ("native_mask", native.grid.shape)))
     findings = tuple(Finding(**finding) for finding in about["findings"])
-    volume = Volume(arrays["data"], grid, native.name, mask, native.sequence, native.source, findings)
+    volume = replace(native, data=arrays["data"], grid=grid, mask=mask, findings=findings)
     return Prepared(volume, native.grid, native.source, native_mask, np.array(about["matrix"]), tuple(about["record"]), warp)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core import shell
 from ..core.anomaly_map import AnomalyMap
+from ..core.sequence import USER
 from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
@@ -19,6 +20,7 @@ def detect_command(
     post: PostParams,
     *,
     scan: Volume | str | Path,
+    sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     model: str | Path | None = None,
@@ -28,6 +30,8 @@ def detect_command(
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
     words = ["brain-uad", "detect", *scan_words(scan), "--method", amap.method]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
     if model is not None:
         words += ["--model", str(model)]
@@ -75,6 +79,11 @@ def mask_words(scan: Volume | str | Path, mask: MaskInput | None, truth: MaskInp
         if given is not None:
             words += [option, shell.file_word(given) if isinstance(given, str | Path) else option[2:].upper()]
     return words
+
+
+def given_sequence(volume: Volume) -> str | None:
+    """The sequence that the user set, which the command has to repeat; None when it was read."""
+    return volume.sequence if volume.sequence_origin == USER else None
 
 
 def post_words(post: PostParams) -> list[str]:

@@ -24,9 +24,10 @@ from ..evaluation.operating import HealthyScores, ThresholdMode, fixed, shared_t
 from ..evaluation.report import Evaluation, evaluate_map
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
+from .command import given_sequence
 from .compare_command import compare_command
 from .compare_table import Row, table_row
-from .load import MaskInput, as_mask, load
+from .load import MaskInput, as_mask, as_volume
 from .map_cache import ScoredMap, scored_volume, try_out
 from .method_spec import MethodSpec, parse_specs
 from .parallel import in_processes
@@ -185,6 +186,7 @@ def compare(
     *,
     truth: MaskInput | None = None,
     mask: MaskInput | None = None,
+    sequence: str | None = None,
     models: Mapping[str, str | Path] | None = None,
     threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
     healthy: Sequence[Scan] = (),
@@ -204,8 +206,8 @@ def compare(
         The scan, or its file.
     methods : iterable of str or MethodSpec
         Like ``["threshold", "vae@code", "vae:my-model"]``.
-    truth, mask : array of bool, str or Path, optional
-        Ground truth and brain, as in `detect`. Without truth the rows hold what can be known.
+    truth, mask, sequence : optional
+        Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
     models : mapping, optional
         Method id to model (id or file), for specs that name none.
     threshold_mode : str or ThresholdMode
@@ -236,11 +238,13 @@ def compare(
     rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
     given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
     specs = specs_of(methods, models)
-    return _compare(scan, specs, truth, mask, tuple(healthy) if rule.needs_healthy else (), given, jobs, progress or Progress())
+    others = tuple(healthy) if rule.needs_healthy else ()
+    return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
 
 
 def _compare(
     scan: Scan,
+    sequence: str | None,
     specs: Sequence[MethodSpec],
     truth: MaskInput | None,
     mask: MaskInput | None,
@@ -250,7 +254,7 @@ def _compare(
     progress: Progress,
 ) -> Comparison:
     progress.update(0.0, "Reading the scan")
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan, sequence)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
     others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
@@ -267,6 +271,7 @@ def _compare(
         given.mode,
         given.post,
         scan=scan,
+        sequence=given_sequence(volume),
         mask=mask,
         truth=truth,
         healthy=healthy,
@@ -281,7 +286,7 @@ def _healthy_ready(
     specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
 ) -> dict[MethodSpec, tuple[Ready, ...]]:
     """The healthy scans as each method is given them."""
-    scans = [one if isinstance(one, Volume) else load(one) for one in healthy]
+    scans = [as_volume(one) for one in healthy]
     kept: dict[str, tuple[Ready, ...]] = {}
     for preset_id in {_preset_id(spec) for spec in specs}:
         kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)

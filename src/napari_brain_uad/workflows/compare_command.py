@@ -10,7 +10,7 @@ from ..core.volume import Volume
 from ..evaluation.operating import AUTO as AUTO_THRESHOLD
 from ..evaluation.operating import ThresholdMode
 from ..postprocessing.params import PostParams
-from .command import mask_words, post_words, scan_words
+from .command import given_sequence, mask_words, post_words, scan_words
 from .load import MaskInput
 from .method_spec import MethodSpec
 from .ready import AUTO
@@ -22,6 +22,7 @@ def compare_command(
     post: PostParams,
     *,
     scan: Volume | str | Path,
+    sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     healthy: Sequence[Volume | str | Path] = (),
@@ -31,6 +32,8 @@ def compare_command(
 ) -> str:
     """The command; what has no file is left as a name in capitals. Models of ``models`` are part of the specs by then."""
     words = ["brain-uad", "compare", *scan_words(scan), "--methods", *(str(spec) for spec in specs)]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
     words += ["--threshold", mode.text] if mode.text != AUTO_THRESHOLD else []
     words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy else []

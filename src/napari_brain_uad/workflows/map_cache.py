@@ -188,13 +188,14 @@ def from_entry(entry: Entry, volume: Volume) -> ScoredMap:
 
 
 def _of_this_file(provenance: dict[str, object], volume: Volume) -> dict[str, object]:
-    """The same voxels may have come from another file: name, file and findings are this one's."""
+    """The same voxels may have come from another file: name, file, what says its sequence and findings are this one's."""
     given = provenance.get("input")
     if not isinstance(given, dict):
         return provenance
     own = {
         "name": volume.name,
         "file_sha256": volume.source.sha256 if volume.source else "",
+        "sequence_origin": volume.sequence_origin,
         "findings": [finding.as_dict() for finding in volume.findings],
     }
     return {**provenance, "input": {**given, **own}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import versions
+from ..core.sequence import SEQUENCES, USER
 from ..core.volume import Volume
 from ..io.atomic import atomic_path, write_json
 from ..io.displacement import write_displacements
@@ -24,7 +25,7 @@ from ..preprocessing.presets import preset
 from ..preprocessing.qc import preparation_figure
 from ..preprocessing.step import Reference, patient_order
 from ..preprocessing.warp import STEP_MM
-from .load import load
+from .load import as_volume, load
 from .names import output_stem, run_of
 from .parallel import in_processes
 
@@ -35,6 +36,7 @@ def prepare(
     scan: Scan,
     preset_or_pipeline: str | Pipeline = "clinical",
     *,
+    sequence: str | None = None,
     reference: Reference | None = None,
     use_cache: bool = True,
     on_step: Callable[[StepRun], None] | None = None,
@@ -48,6 +50,8 @@ def prepare(
         The scan, or its file.
     preset_or_pipeline : str or sequence of mapping
         A preset's id, or a pipeline (see `preprocessing.pipeline`).
+    sequence : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where the scan's own reading (``Volume.sequence``) is wrong or missing.
     reference : Reference, optional
         The patient's reference sequence; see `prepare_patient`.
     use_cache : bool
@@ -70,7 +74,7 @@ def prepare(
     """
     progress = progress or Progress()
     progress.update(0.0, "Reading the scan")
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan, sequence)
     pipeline = as_pipeline(preset_or_pipeline)
     if not use_cache:
         return run_pipeline(pipeline, volume, reference=reference, on_step=on_step, progress=progress)[0]
@@ -122,8 +126,7 @@ def prepare_patient(
         raise InputError("Nothing to prepare", why="no scan was given", fix="Give at least one scan")
     progress = progress or Progress()
     order = patient_order(scans)
-    volumes = {name: scan if isinstance(scan, Volume) else load(scan) for name, scan in scans.items()}
-    volumes = {name: volume if volume.sequence else replace(volume, sequence=name) for name, volume in volumes.items()}
+    volumes = {name: named(as_volume(scan), name) for name, scan in scans.items()}
     done: dict[str, Prepared] = {}
     reference: Reference | None = None
     for number, name in enumerate(order):
@@ -139,6 +142,11 @@ def prepare_patient(
         else:
             failed[name] = one
     return {name: done[name] for name in scans if name in done}
+
+
+def named(volume: Volume, name: str) -> Volume:
+    """A patient's scan as the sequence it was given for; names that are no sequence say nothing."""
+    return volume.with_sequence(name, USER) if name in SEQUENCES and volume.sequence != name else volume
 
 
 def as_reference(volume: Volume, prepared: Prepared) -> Reference:
@@ -190,7 +198,7 @@ def save_prepared(
     Returns
     -------
     dict of str to Path
-        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure"; "warp" and
+        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure", "manifest"; "warp" and
         "inverse_warp" when the scan was deformed.
 
     Raises
@@ -208,6 +216,8 @@ def save_patient(
     runs = [_run_of(native, name) for _, native in sequences]
     with written_whole(out, runs, overwrite=overwrite) as folder:
         written = [_write(prepared, native, folder, name, figure) for prepared, native in sequences]
+    for files, run in zip(written, runs, strict=True):
+        files["manifest"] = Path(run.manifest)
     return [{kind: Path(out) / path.name for kind, path in files.items()} for files in written]
 
 
@@ -255,6 +265,8 @@ def preparation_record(prepared: Prepared, name: str) -> dict[str, Any]:
     source = prepared.native_source
     return {
         "preset": name,
+        "sequence": prepared.volume.sequence,
+        "sequence_origin": prepared.volume.sequence_origin,
         "input_sha256": "" if source is None else source.sha256,
         "native_grid": prepared.native_grid.as_dict(),
         "grid": prepared.volume.grid.as_dict(),
@@ -288,12 +300,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: the files written, the sentences of what failed, and what the checks found."""
+    """What became of one patient: the files written, the sentences of what failed, what the checks found, and what its scans are."""
 
     name: str
     files: tuple[Path, ...] = ()
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 def prepare_many(
@@ -364,13 +377,15 @@ def _prepare_one(task: Task, progress: Progress) -> Outcome:
     volumes = {name: volume for name, volume in loaded.items() if isinstance(volume, Volume)}
     failed = {name: one for name, one in loaded.items() if isinstance(one, BrainUADError)}
     files: list[dict[str, Path]] = []
-    said: dict[str, None] = {}
+    found: dict[str, None] = {}
+    said: tuple[str, ...] = ()
     if volumes:
         runs = [_run_of(volume, task.name) for volume in volumes.values()]
         check_output(task.out, runs, overwrite=task.overwrite, need_bytes=sum(volume.data.size for volume in volumes.values()))
         prepared = prepare_patient(volumes, task.pipeline, use_cache=task.use_cache, failed=failed, progress=progress)
         sequences = [(one, volumes[name]) for name, one in prepared.items()]
-        said = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
         files = save_patient(sequences, task.out, task.name, figure=task.figures, overwrite=task.overwrite)
+        found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
+        said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
     errors = tuple(f"{name}: {error}" for name, error in failed.items())
-    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(said))
+    return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found), said)

@@ -13,7 +13,7 @@ from ..core.volume import Volume
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
-from .load import MaskInput, as_mask, load
+from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
 
 AUTO, NEVER = "auto", "never"
@@ -70,7 +70,7 @@ def make_ready(
         If the scan, its mask or the preset cannot be used, or brain extraction is needed and not installed.
     """
     progress = progress or Progress()
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan)
     raise_errors(volume.name, (check_not_constant(volume.data),))
     volume = without_extremes(volume)
     if mask is not None:

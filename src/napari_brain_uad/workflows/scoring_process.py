@@ -210,7 +210,7 @@ def _write_scan(path: Path, volume: Volume) -> None:
     about = {
         "grid": volume.grid.as_dict(),
         "name": volume.name,
-        "sequence": volume.sequence,
+        "sequence": [volume.sequence, volume.sequence_origin],
         "findings": [finding.as_dict() for finding in volume.findings],
         "source": None if source is None else {**asdict(source), "grid": source.grid.as_dict(), "path": None},
     }
@@ -225,15 +225,15 @@ def _read_scan(path: Path) -> Volume:
         arrays = dict(kept)
     about = json.loads(arrays["about"].tobytes())
     source = about["source"]
-    return Volume(
+    volume = Volume(
         arrays["data"],
         Grid.from_dict(about["grid"]),
         about["name"],
         arrays.get("mask"),
-        about["sequence"],
-        None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
-        tuple(Finding(**finding) for finding in about["findings"]),
+        source=None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
+        findings=tuple(Finding(**finding) for finding in about["findings"]),
     )
+    return volume.with_sequence(*about["sequence"])
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import array_sha256
 from ..core.volume import Volume
-from ..datasets.layout import Subject, missed_files
+from ..datasets.layout import LAYOUT, Subject, missed_files
 from ..datasets.registry import find_layout, layout
 from ..detectors.registry import method_class
 from ..io.nifti import SUFFIXES
@@ -366,7 +366,7 @@ def _ready(subject: Subject, sequence: str, preset_id: str, prepare_with: str, p
     progress.check()
     mask = _mask_of(subject, sequence)
     scan = load(subject.sequences[sequence])
-    volume = scan if scan.sequence or sequence == "unknown" else replace(scan, sequence=sequence)
+    volume = scan if sequence in ("unknown", scan.sequence) else scan.with_sequence(sequence, LAYOUT)
     return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with).scored
 
 

@@ -26,10 +26,12 @@ from napari_brain_uad.gui.layers.detection_layers import own_layer
 from napari_brain_uad.gui.layers.layers import add_labels, is_map, map_of, record
 from napari_brain_uad.gui.layers.tuning import settle
 from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.widgets.method_box import GREY, NO_MODEL
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.steps import brain_extraction
 from napari_brain_uad.workflows.detect import detect
+from napari_brain_uad.workflows.recommend import cannot_score, recommend
 from napari_brain_uad.workflows.train import train
 
 SHAPE = (24, 28, 20)
@@ -272,8 +274,54 @@ def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
     assert "--set polarity=dark" in dock.detection.command
     again = DetectDock(viewer)
     qtbot.addWidget(again)
-    assert again.inputs.method.info.id == "thresh-raw"
+    # The method of the last run is offered; what is recommended for the scan is chosen.
+    assert again.inputs.method.info.id == "threshold"
     assert again.inputs.device.currentData() == "cpu"
+    assert "Last used: <a href='thresh-raw'" in again.inputs.method.fit.text()
+    again.inputs.method.fit.linkActivated.emit("thresh-raw")
+    assert again.inputs.method.info.id == "thresh-raw"
+    assert "Last used" not in again.inputs.method.fit.text()
+
+
+def test_a_method_chosen_by_hand_holds_for_its_scan_alone(qtbot, viewer, dock):
+    """Every scan begins with the method recommended for its sequence, whatever was chosen, or run, on another."""
+    first = add_volume(viewer, phantom(sequence="FLAIR", name="one"))
+    choose_method(dock, "thresh-raw")
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    second = add_volume(viewer, phantom(1, sequence="T1", name="two"))
+    recommended = recommend("T1")[0]
+    assert dock.inputs.scan.layer is second
+    assert dock.inputs.method.info.id == recommended != "thresh-raw"
+    dock.inputs.scan.choose(first)
+    assert dock.inputs.method.info.id == "thresh-raw"
+    dock.inputs.scan.choose(second)
+    assert dock.inputs.method.info.id == recommended
+    # Back to what is recommended: no choice any more.
+    dock.inputs.scan.choose(first)
+    choose_method(dock, "threshold")
+    assert not dock.inputs.method.by_hand
+
+
+def test_methods_without_a_model_are_grey_last_and_say_so(qtbot, viewer, dock, tmp_path):
+    add_volume(viewer, phantom())
+    box = dock.inputs.method.box
+    rows = [(box.itemData(row), box.itemText(row)) for row in range(box.count())]
+    heading = rows.index((None, NO_MODEL))
+    last = {method for method, _ in rows[heading + 1 :]}
+    assert last == {method for method in registry.method_ids() if cannot_score(method, "FLAIR")[0]}
+    assert "covariance" in last
+    assert all(text.endswith("(no model)") or "(no model for FLAIR)" in text for _, text in rows[heading + 1 :])
+    assert not any("no model" in text for _, text in rows[:heading])
+    assert box.itemData(heading + 1, Qt.ItemDataRole.ForegroundRole).color().name() == GREY
+    choose_method(dock, "covariance")
+    assert dock.button.text() == NO_MODEL
+    (tmp_path / "models").mkdir()
+    train("covariance", [phantom(seed) for seed in range(1, 5)], out=tmp_path / "models" / "mine.safetensors")
+    dock.refresh_models()
+    assert dock.inputs.method.info.id == "covariance"
+    assert dock.button.text() == "Detect anomalies"
+    assert box.currentText() == registry.method_class("covariance").INFO.name
 
 
 def test_a_method_box_by_family_with_headings_that_cannot_be_chosen(qtbot, viewer, dock):

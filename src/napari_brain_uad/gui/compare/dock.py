@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
 from ..app import workers
-from ..app.docks import raise_dock
+from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
@@ -50,6 +50,7 @@ class CompareDock(CompareLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.ready: Ready | None = None
         self.scene: CompareScene | None = None
@@ -104,7 +105,9 @@ class CompareDock(CompareLayout):
         except BrainUADError as error:
             self.messages.show_error(error, "Comparing")
             return
-        remember("compared", ",".join(str(spec) for spec in request.specs))
+        compared_now = ",".join(str(spec) for spec in request.specs)
+        remember("compared", compared_now)
+        self.inputs.offer(compared_now)
         remember("device", request.device)
         self._scanned = self.inputs.scans.scan.layer
         self._show_running(True)
@@ -181,8 +184,7 @@ class CompareDock(CompareLayout):
         self.regions.set_truth(with_truth)
         self._views.show()
         self._show_running(False)
-        self.setup.button.setChecked(False)
-        self.result.show()
+        self.show_result(True)
         self._show_rest()
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
@@ -226,9 +228,8 @@ class CompareDock(CompareLayout):
         """The viewer is as it was before."""
         self._show_running(False)
         self._close_table()
-        self.result.hide()
+        self.show_result(False)
         self.outcome.hide()
-        self.setup.button.setChecked(True)
 
     def _let_go(self) -> CompareScene | None:
         """What is shown, which is no longer heard of from now on."""

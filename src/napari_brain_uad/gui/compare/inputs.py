@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError, InputError
@@ -17,13 +19,16 @@ from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
+from ..widgets.method_card import LINK
 from ..widgets.method_list import MethodList
 from ..widgets.scan_inputs import ScanInputs
 from .job import CompareRequest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
+    from ...workflows.method_spec import MethodSpec
     from .shared_threshold import SharedThreshold
 
 
@@ -44,7 +49,7 @@ class CompareInputs(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scans = ScanInputs(viewer, self)
-        self.facts, self.cost = wrapping_label(), wrapping_label()
+        self.facts, self.cost, self.last = wrapping_label(), wrapping_label(), wrapping_label()
         self.methods = MethodList()
         self.clean_up = ParamsForm(PostParams, folded=False)
         self.clean_up.hide_row("threshold")
@@ -54,14 +59,17 @@ class CompareInputs(QWidget):
         self.seed.setMinimum(0)
         self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
         self._sequence: str | None = None
-        self._by_hand = False
+        self._chosen: WeakKeyDictionary[Layer, tuple[MethodSpec, ...]] = WeakKeyDictionary()
+        self._last: tuple[str, ...] = ()
         self._lay_out()
         self._device.failed.connect(self.failed)
         self._device.set_supported(tuple(dict.fromkeys(name for info in cards() for name in info.devices)))
         self.methods.failed.connect(self.failed)
         self.methods.changed.connect(self._show_cost)
+        self.methods.ticked.connect(self._note)
+        self.last.linkActivated.connect(self._take_last)
         self.scans.scan_changed.connect(self._scan_changed)
-        self._choose_first()
+        self.offer(remembered("compared"))
         self._scan_changed()
 
     def volume(self) -> Volume | None:
@@ -88,7 +96,7 @@ class CompareInputs(QWidget):
         healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
         if threshold.needs_healthy and not healthy:
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
-        mask, mask_file = self.scans.mask(self.scans.brain, volume, "brain mask")
+        volume, mask, mask_file = self.scans.brain_mask(volume)
         truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
         return CompareRequest(
             volume=volume,
@@ -112,10 +120,25 @@ class CompareInputs(QWidget):
         """Stop following the viewer; for a dock that ends."""
         self.scans.disconnect_viewer()
 
-    def _choose_first(self) -> None:
-        before = [spec for spec in remembered("compared").split(",") if spec]
-        self._by_hand = bool(before)
-        self.methods.choose(before)
+    def offer(self, compared: str) -> None:
+        """Offer the methods of the last comparison, spelled with commas between them; they are ticked only by a click."""
+        self._last = tuple(spec for spec in compared.split(",") if spec)
+        self._show_last()
+
+    def _show_last(self) -> None:
+        shown = set(self._last) - {str(spec) for spec in self.methods.chosen()}
+        self.last.setText(f"<a href='last' style='{LINK}'>Tick those of last time</a>: {html.escape(', '.join(self._last))}")
+        self.last.setVisible(bool(shown))
+
+    def _take_last(self) -> None:
+        self.methods.choose(self._last)
+        self._note()
+
+    def _note(self) -> None:
+        """What is ticked by hand holds for this scan."""
+        layer = self.scans.scan.layer
+        if layer is not None:
+            self._chosen[layer] = self.methods.chosen()
 
     def _scan_changed(self) -> None:
         volume = self.volume()
@@ -126,12 +149,16 @@ class CompareInputs(QWidget):
         else:
             size = "x".join(str(n) for n in volume.grid.shape)
             self.facts.setText(f"{volume.sequence or 'sequence unknown'}, {size}, {spacing_words(volume.grid.spacing)}")
-        if not self._by_hand:
+        chosen = None if self.scans.scan.layer is None else self._chosen.get(self.scans.scan.layer)
+        if chosen is None:
             self.methods.suggest()
+        else:
+            self.methods.choose(chosen)
         self._show_cost()
         self.scan_changed.emit()
 
     def _show_cost(self) -> None:
+        self._show_last()
         volume, specs = self.volume(), self.methods.chosen()
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
@@ -146,6 +173,7 @@ class CompareInputs(QWidget):
         self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps made before are taken from the cache.")
 
     def _lay_out(self) -> None:
+        self.last.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         advanced = QWidget()
         rows = QVBoxLayout(advanced)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -165,5 +193,6 @@ class CompareInputs(QWidget):
         form.addRow("Brain mask", self.scans.brain)
         form.addRow("Ground truth", self.scans.truth)
         form.addRow(self.methods)
+        form.addRow(self.last)
         form.addRow(Fold("Clean-up and device", advanced))
         form.addRow(self.cost)

@@ -137,7 +137,7 @@ def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
 
 
 def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> Callable[[Progress], dict[str, Path]]:
-    amap, post, truth = tuning.amap, tuning.post, tuning.truth
+    amap, post, truth, edits = tuning.amap, tuning.post, tuning.truth, tuning.edits
 
     def job(progress: Progress) -> dict[str, Path]:
         # Here, because matplotlib takes longer to import than a dock may take to open.
@@ -146,7 +146,7 @@ def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> C
 
         volume = scan.with_mask(amap.mask)
         command = command_of(tuning, scan, masks) if "params" in amap.provenance.get("method", {}) else ""
-        detection = finish_detection(volume, amap, post, truth=truth, command=command, progress=progress.part(0.0, 0.5))
+        detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.5))
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))
 
     return job

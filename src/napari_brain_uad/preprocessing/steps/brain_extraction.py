@@ -34,8 +34,10 @@ class BrainExtraction(Step):
     TITLE = "Extract the brain"
     SHARE = 8.0
 
-    backend: str = param("deepbet", "Which tool finds the brain", choices=BACKENDS)
-    from_reference: bool = param(True, "Take over the brain of the patient's reference sequence, when there is one")
+    backend: str = param("deepbet", "Which tool finds the brain", label="Extraction tool", choices=BACKENDS)
+    from_reference: bool = param(
+        True, "Take over the brain of the patient's reference sequence, when there is one", label="Brain of the reference"
+    )
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
