@@ -286,8 +286,11 @@ class DetectDock(FileDrop):
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if self.detection is not None and clipboard is not None:
+            from ...workflows.command import missing_words
+
             clipboard.setText(self.detection.command)
-            self.outcome.setText(f"Copied: {self.detection.command}")
+            missing = missing_words(self.detection.command)
+            self.outcome.setText(f"Copied: {self.detection.command}" + (f"\n{missing}." if missing else ""))
 
     def _end(self) -> None:
         for job in (self._job, self._looking):

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, check_same_affine
 from ...core.errors import InputError
+from ...core.extremes import apart, robust_range
 from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
@@ -83,11 +84,11 @@ def contrast_limits(
         values = thin[thin != data.flat[0]]
     if values.size == 0:
         values = data.ravel()
-    low, high = (float(v) for v in np.percentile(values, percentiles))
+    low, high = (float(v) for v in np.percentile(values.clip(*robust_range(values)), percentiles))
     if high <= low:
         # One value on a background, as in a mask: both can be told from each other.
         low, high = sorted((float(data.flat[0]), high))
-    return (low, high) if high > low else (low, low + 1.0)
+    return apart(low, high)
 
 
 def layer_name(amap: AnomalyMap) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,23 @@ def beside(volume: Volume, what: str) -> Path | None:
         return None
     file = path.with_name(f"{path.name.split('.')[0]}_{what}.nii.gz")
     return file if file.is_file() else None
+
+
+def saved_as(mask: NDArray[np.bool_] | None, files: Iterable[Path | None], like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
+    """The first of some files that holds a mask; the mask itself when none does."""
+    for file in files:
+        found = as_file(mask, file, like, label)
+        if isinstance(found, Path):
+            return found
+    return mask
+
+
+def found_without_mask(volume: Volume, mask: NDArray[np.bool_]) -> bool:
+    """Whether a run on the scan's file alone would find the same brain, so that a command needs no mask."""
+    from ...preprocessing.brain_mask import estimate_brain_mask
+
+    found = estimate_brain_mask(volume)
+    return found.stripped and np.array_equal(found.mask, mask)
 
 
 def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:

@@ -26,7 +26,7 @@ class TrainPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.figures = wrapping_label()
+        self.figures = wrapping_label(rich=True)
         self.plot = LossPlot()
         self.pictures = PictureStrip("Input, reconstruction, difference")
         self.pictures.setToolTip("The same slices every time: the reconstruction should come to look like them, the difference to go dark")

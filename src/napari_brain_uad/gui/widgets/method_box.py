@@ -68,7 +68,7 @@ class MethodBox(QWidget):
         self.ask.setCheckable(True)
         self.ask.setToolTip("What this method is: paper, needs, licence, measured figures")
         self.card = MethodCard()
-        self.fit = wrapping_label()
+        self.fit = wrapping_label(rich=True)
         self.fit.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         self.fit.linkActivated.connect(self.choose)
         self.ask.toggled.connect(self.card.setVisible)
