@@ -53,7 +53,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"\btof\b|\bmr[av]\b|\bangio\w*|\bpc\b|\bm(?:in)?ips?\b|\bswi\w*|\bswan\w*|\bqsm\b|\bh[a]?emo\b|\bsuscept\w*|\bmerge\b|\bmedic\b",
+        r"\btof\b|\bmr[av]\b|\bangio\w*|(?<!ac )\bpc\b|\bm(?:in)?ips?\b|\bswi\w*|\bswan\w*|\bqsm\b|\bh[a]?emo\b|\bsuscept\w*|\bmerge\b|\bmedic\b",
     ),
     (
         "other",
@@ -164,11 +164,11 @@ def read_name(name: str) -> NameReading:
 
 
 def _plain(name: str) -> str:
-    """Small letters and digits with single spaces between words, "+" kept; what was only registered to is taken out."""
+    """Small letters and digits with single spaces between words, "+" and ":" kept; what was only registered to is taken out."""
     text = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
     text = re.sub(r"t2w? ?\*", "t2star", text)
-    text = re.sub(r"[^a-z0-9+]+", " ", text).strip()
+    text = re.sub(r"[^a-z0-9+:]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)
     return re.sub(r" +", " ", text).strip()

@@ -193,6 +193,7 @@ class DetectInputs(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in (
             ("Scan", self.scan),
+            ("Sequence", self._scans.sequence),
             self.facts,
             self.checks,
             ("Brain mask", self.brain),

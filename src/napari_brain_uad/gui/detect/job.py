@@ -62,7 +62,7 @@ class Request:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
         model = None if self.model is None else hashlib.sha256(self.model.read_bytes()).hexdigest()
         parts = {
-            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine)],
+            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine), self.volume.sequence],
             "mask": [None if mask is None else array_sha256(mask) for mask in (self.mask, self.volume.mask)],
             "run": [self.method, self.params.as_dict(), model, self.device, self.seed],
         }
