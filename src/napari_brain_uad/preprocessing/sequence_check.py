@@ -1,7 +1,7 @@
 """Whether the image agrees with the sequence that it is said to be.
 
-It is judged by the fluid, dark on T1 and FLAIR and bright on T2, and by the cortex, darker than white matter on T1. Only clear disagreement is said. What was measured on real scans, and where the bounds come from, stands in
-``docs/sequences.md``.
+It is judged by the fluid, dark on T1 and FLAIR and bright on T2, and by the cortex, darker than white matter on T1. Only clear
+disagreement is said. What was measured on real scans, and where the bounds come from, stands in ``docs/sequences.md``.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QWidget
 NEXT_REGION, PREVIOUS_REGION = "Alt+Right", "Alt+Left"
 THRESHOLD_UP, THRESHOLD_DOWN = "Ctrl+Alt+Up", "Ctrl+Alt+Down"
 HEATMAP, TRUTH, NEXT_METHOD = "Ctrl+Alt+H", "Ctrl+Alt+G", "Ctrl+Alt+M"
+ONLY_SUBJECT = "Ctrl+Alt+S"
 PLANE_KEYS = {"Ctrl+1": "axial", "Ctrl+2": "coronal", "Ctrl+3": "sagittal"}
 
 COMPARE_WORDS = (

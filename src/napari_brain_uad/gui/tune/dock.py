@@ -17,15 +17,18 @@ from ...core.progress import Progress
 from ...core.threshold import Threshold, ThresholdRule
 from ...postprocessing.params import PostParams
 from ..app import keys
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from ..layers.mask_layer import LiveMask
+from ..layers.repaint import repaint, show_heat
 from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from .export import Exporter
+from .follow import SubjectFollower
 from .layout import TuneLayout
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class TuneDock(TuneLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._tuning: Tuning | None = None
@@ -69,6 +73,7 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
+        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
@@ -101,6 +106,7 @@ class TuneDock(TuneLayout):
                 keys.HEATMAP: lambda: _toggle(self.maps.layer),
                 keys.TRUTH: lambda: _toggle(self.truths.layer),
                 keys.NEXT_METHOD: self._next_map,
+                keys.ONLY_SUBJECT: self.only.press,
                 **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
             },
         )
@@ -112,6 +118,8 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
+        self._follower.disconnect_viewer()
+        self.opacity.follow(None)
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
@@ -130,6 +138,7 @@ class TuneDock(TuneLayout):
 
     def _map_changed(self) -> None:
         layer = self.maps.layer
+        self.opacity.follow(layer)
         self._abandon_job()
         self._rest.stop()
         self._tuning = self._prepared = self._settled = self._moving = None
@@ -187,7 +196,8 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            self._repaint(layer, mask)
+            repaint(self._viewer, layer, mask)
+        show_heat(self._viewer, self.maps.layer, self._moving)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
@@ -300,6 +310,7 @@ class TuneDock(TuneLayout):
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
         self._show_mask(settled)
+        show_heat(self._viewer, layer, result.threshold.value)
         self._redraw_boxes()
 
     def _failed(self, error: Exception) -> None:
@@ -331,19 +342,7 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        self._repaint(layer, live)
-
-    def _repaint(self, layer: Labels, live: LiveMask) -> None:
-        """Draw the mask's slice anew. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
-        if not layer.visible:
-            return  # napari slices it when it is shown again
-        with self._viewer.layers.events.blocker_all():
-            if not live.refill(layer._slice.image.raw):
-                layer.set_view_slice()
-            # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
-            image = layer._slice.image
-            image.view[...] = layer._raw_to_displayed(image.raw)
-            layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
+        repaint(self._viewer, layer, live)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
