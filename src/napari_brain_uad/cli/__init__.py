@@ -17,6 +17,7 @@ from ..core.isolation import isolated
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import readable
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
     for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():

@@ -43,11 +43,11 @@ TESTED = ("best_dice", "auprc")
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth."""
+    """One scan of a cohort with its ground truth, which `evaluate_cohort` needs."""
 
     name: str
     scan: Path | Volume
-    truth: MaskInput
+    truth: MaskInput | None
     mask: MaskInput | None = None
     sequence: str | None = None
     origin: str = LAYOUT
@@ -154,7 +154,7 @@ def _key(row: CohortRow) -> str:
 
 def cases_sha256(cases: Sequence[Case]) -> str:
     """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
-    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth))] for case in cases]
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth) if one is not None)] for case in cases]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -165,8 +165,10 @@ def _file(given: MaskInput | Volume) -> list[str | int]:
     return [path.name, path.stat().st_size if is_file(path) else 0]
 
 
-def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The scans of a data set that have a ground truth.
+def cases_of(
+    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The scans of a data set, by default those that have a ground truth.
 
     Parameters
     ----------
@@ -177,6 +179,8 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     sequence : str, optional
         Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
         be this one.
+    need_truth : bool
+        Leave out subjects without a ground truth.
 
     Returns
     -------
@@ -195,7 +199,7 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
         alone = list(subject.sequences) == ["unknown"]
         wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
-        if subject.truth is None:
+        if need_truth and subject.truth is None:
             left_out.append(f"{name}: no ground truth")
         elif wanted not in subject.sequences:
             left_out.append(f"{name}: no {wanted}")
@@ -205,7 +209,8 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
             cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
     left_out += missed_files(root)
     if not cases:
-        raise InputError(f"{root.name} holds nothing to evaluate", why="; ".join(left_out[:3]), fix="Give scans with ground truths")
+        fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
+        raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
     return tuple(cases), tuple(left_out)
 
 
@@ -299,11 +304,20 @@ class _Gathered:
         )
 
 
-def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
+def case_volume(case: Case) -> Volume:
+    """The scan of a case, with the sequence that its data set says.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
     volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
-    if case.sequence not in (None, volume.sequence):
-        volume = volume.with_sequence(case.sequence, case.origin)
-    return compare(volume, specs, truth=case.truth, mask=case.mask, progress=progress, **options)
+    return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)
+
+
+def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
+    return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
 
 
 def _rows(case: Case, comparison: Comparison) -> list[CohortRow]:

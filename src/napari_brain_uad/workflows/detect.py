@@ -19,13 +19,16 @@ from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.nifti import read_map
+from ..postprocessing.edits import RegionEdits
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
+from ..postprocessing.region_edits import edited
 from .command import detect_command, given_sequence
 from .load import MaskInput, as_mask, as_volume
 from .map_cache import scored_volume
 from .models import name_of
 from .ready import AUTO, make_ready
+from .region_names import with_names
 from .score import ParamsInput
 
 HealthyInput = Sequence[AnomalyMap | str | Path]
@@ -53,6 +56,8 @@ class Detection:
         Wall time of scoring and post-processing.
     command : str
         The command line that does the same.
+    edits : RegionEdits or None
+        What a person did to the regions; it is in `result` already, and not in `evaluation`.
     """
 
     volume: Volume
@@ -63,6 +68,7 @@ class Detection:
     evaluation: Evaluation | None
     seconds: float
     command: str
+    edits: RegionEdits | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -140,6 +146,7 @@ def finish_detection(
     truth: NDArray[np.bool_] | None,
     command: str,
     healthy: Sequence[NDArray[np.float32]] | None = None,
+    edits: RegionEdits | None = None,
     started: float | None = None,
     progress: Progress | None = None,
 ) -> Detection:
@@ -149,6 +156,8 @@ def finish_detection(
     ----------
     healthy : sequence of arrays of float32, optional
         What `read_healthy` gave.
+    edits : RegionEdits, optional
+        What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
         ``time.perf_counter()`` when the run began; now when None.
     """
@@ -162,8 +171,9 @@ def finish_detection(
         progress.update(0.3, "Evaluating")
         part = progress.part(0.3, 1.0)
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
+    result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
 
 
 def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:

@@ -23,6 +23,7 @@ from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
 from .opacity import OpacitySlider
+from .review_bar import ReviewBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -45,6 +46,7 @@ class TuneLayout(SideDock):
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
         self.table = RegionTable()
+        self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams)
         self.curve = CurvePlot()
         self.tabs = QTabWidget()
@@ -74,7 +76,8 @@ class TuneLayout(SideDock):
         self._buttons.setVisible(not empty)
 
     def _lay_out(self) -> None:
-        self.tabs.addTab(self.table, "Regions")
+        self.region_page = self._region_page()
+        self.tabs.addTab(self.region_page, "Regions")
         self.tabs.addTab(self._clean_up_page(), "Clean-up")
         self.tabs.addTab(self.curve, "PR curve")
         self.tabs.setDocumentMode(True)
@@ -105,6 +108,15 @@ class TuneLayout(SideDock):
         self.arrange(
             [wrapping_label(_PURPOSE), self._empty, self._body], [self.run_bar], [self.messages], [self._buttons], filling=self._body
         )
+
+    def _region_page(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.review)
+        return page
 
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.
