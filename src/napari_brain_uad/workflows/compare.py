@@ -220,10 +220,8 @@ def compare(
         Filters and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
-    jobs : int
-        How many methods at a time, each in a process of its own.
-    use_cache : bool
-        Take maps that were made before, and keep new ones.
+    jobs, use_cache : int, bool
+        How many methods at a time, each in a process of its own. Take maps that were made before, and keep new ones.
 
     Returns
     -------

@@ -107,8 +107,8 @@ def detect(
         The brain; without it, it is found (see `workflows.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
     sequence, model : str, optional
-        "FLAIR", "T1", "T1c", "T2" or "PD", where what the scan's tags and name say is wrong or missing. Id or file of a trained model,
-        for methods that need one; otherwise the default model for the scan's sequence.
+        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
+        default one for the scan's sequence.
     post : PostParams, optional
         Post-processing; the defaults otherwise.
     healthy : sequence of AnomalyMap or path, optional
@@ -125,8 +125,7 @@ def detect(
     """
     progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
-    own = method_class(method).INFO.preset
-    volume = as_volume(scan, sequence)
+    own, volume = method_class(method).INFO.preset, as_volume(scan, sequence)
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)

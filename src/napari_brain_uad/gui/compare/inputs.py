@@ -148,7 +148,7 @@ class CompareInputs(QWidget):
             self.facts.clear()
         else:
             size = "x".join(str(n) for n in volume.grid.shape)
-            self.facts.setText(f"{volume.sequence or 'sequence unknown'}, {size}, {spacing_words(volume.grid.spacing)}")
+            self.facts.setText(f"{volume.sequence_words}, {size}, {spacing_words(volume.grid.spacing)}")
         chosen = None if self.scans.scan.layer is None else self._chosen.get(self.scans.scan.layer)
         if chosen is None:
             self.methods.suggest()
@@ -189,6 +189,7 @@ class CompareInputs(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Scan", self.scans.scan)
+        form.addRow("Sequence", self.scans.sequence)
         form.addRow(self.facts)
         form.addRow("Brain mask", self.scans.brain)
         form.addRow("Ground truth", self.scans.truth)

@@ -202,6 +202,7 @@ class DetectInputs(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in (
             ("Scan", beside(self.scan, self.only)),
+            ("Sequence", self._scans.sequence),
             self.facts,
             self.checks,
             ("Brain mask", self.brain),

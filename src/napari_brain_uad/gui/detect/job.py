@@ -64,7 +64,7 @@ class Request:
         model = None if self.model is None else hashlib.sha256(self.model.read_bytes()).hexdigest()
         brain = self.volume.mask if self.mask is None else self.mask
         parts = {
-            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine)],
+            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine), self.volume.sequence],
             # The one that counts: a sample's own mask, and the layer that shows it, are the same.
             "mask": None if brain is None else array_sha256(brain),
             "run": [self.method, self.params.as_dict(), model, self.device, self.seed, self.prepare_with],
