@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import InputError
 from ...core.volume import Volume
-from ...detectors.registry import cards
+from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
 from ...workflows.estimate import Parts, comparison_parts, estimate, told
 from ..app.settings import remember, remembered
@@ -99,6 +99,7 @@ class CompareInputs(QWidget):
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
         volume, mask, mask_file = self.scans.brain_mask(volume)
         truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
+        presets = {method_class(spec.method).INFO.preset for spec in specs}
         return CompareRequest(
             volume=volume,
             mask=mask,
@@ -111,6 +112,8 @@ class CompareInputs(QWidget):
             post=PostParams.from_dict(self.clean_up.value().as_dict() | {"threshold": PostParams().threshold}),
             device=self._device.name,
             seed=self.seed.value(),
+            # A painted brain of a whole head: prepared as before where all methods are prepared alike, else scored as it is.
+            prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
 
     def parts(self) -> Parts:
