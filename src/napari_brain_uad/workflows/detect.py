@@ -25,12 +25,16 @@ from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ..postprocessing.region_edits import edited
 from .command import detect_command, given_sequence
+from .estimate import parts
 from .load import MaskInput, as_mask, as_volume
 from .map_cache import scored_volume
 from .models import name_of
 from .ready import AUTO, make_ready
 from .region_names import with_names
 from .score import ParamsInput
+
+_READY = 0.4
+"""Part of a run that the preparation of a whole head takes."""
 
 HealthyInput = Sequence[AnomalyMap | str | Path]
 
@@ -126,17 +130,28 @@ def detect(
     progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
     own, volume = method_class(method).INFO.preset, as_volume(scan, sequence)
-    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
+    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    half = progress.part(0.4, 0.6)
+    # Only a preparation has said anything so far.
+    begun = _READY if ready.prepared is not None else 0.02
+    took = parts(method, ready.scored, truth=truth is not None)
+    scored_at = begun + (1.0 - begun) * took.score / (took.score + took.finish)
+    half = progress.part(begun, scored_at)
     scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
     return finish_detection(
-        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
+        ready.scan,
+        amap,
+        post,
+        truth=truth_array,
+        healthy=healthy_scores,
+        command=command,
+        started=start,
+        progress=progress.part(scored_at, 1.0),
     )
 
 

@@ -35,7 +35,7 @@ class CompareRequest:
         The files their layers came from, for the command line.
     specs : tuple of MethodSpec
         The methods.
-    mode, healthy, post, device, seed
+    mode, healthy, post, device, seed, prepare_with
         As in `workflows.compare.compare`.
     """
 
@@ -50,6 +50,7 @@ class CompareRequest:
     post: PostParams
     device: str
     seed: int
+    prepare_with: str = "auto"
 
     @cached_property
     def brain(self) -> NDArray[np.bool_] | Path | None:
@@ -93,6 +94,7 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
         post=request.post,
         device=request.device,
         seed=request.seed,
+        prepare_with=request.prepare_with,
         progress=progress.part(0.0, 0.95),
     )
     ready = make_ready(comparison, scale, progress.part(0.95, 1.0))
@@ -117,6 +119,7 @@ def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison
         mask=request.brain,
         truth=request.lesions,
         healthy=request.healthy if comparison.mode.needs_healthy else (),
+        prepare_with=request.prepare_with,
         device=request.device,
         seed=request.seed,
     )

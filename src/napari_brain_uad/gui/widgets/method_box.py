@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidget
 
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
@@ -61,6 +61,8 @@ class MethodBox(QWidget):
         self._missing: dict[str, str] = {}
         self.box = ComboBox()
         self.box.setModel(QStandardItemModel(self))
+        # Qt's own for combo boxes takes all colours from napari's style sheet, grey ones too.
+        self.box.setItemDelegate(QStyledItemDelegate(self.box))
         self._fill()
         self.box.setAccessibleName("Method")
         self.ask = QToolButton()
