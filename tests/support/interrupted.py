@@ -52,7 +52,9 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
     temporary.mkdir()
     environment = {**os.environ, _MARK: mark, "TMPDIR": str(temporary), "BRAIN_UAD_CACHE": str(temporary / "cache")}
     command = [sys.executable, "-m", "napari_brain_uad.cli", *words]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # these tests may run in the background, where it is ignored
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     try:
         child.wait(after)
     except subprocess.TimeoutExpired:

@@ -26,7 +26,7 @@ from .models import add_models
 from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
+from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
@@ -68,7 +68,8 @@ def _outcome(words: list[str]) -> int | BrainUADError:
 def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        with notices():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
-    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
+    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
@@ -167,6 +168,12 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--screenshot", action="store_true", help="open the window only to take a picture of it (works under Xvfb)")
     _add_out(parser, default=Path("out"))
     parser.set_defaults(handler=_demo)
+
+
+def _add_window(commands: Any) -> None:
+    parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
+    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
+    parser.set_defaults(handler=_window)
 
 
 def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
@@ -261,6 +268,13 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
+
+
+def _window(arguments: argparse.Namespace) -> int:
+    _require_window()
+    from ..gui.contrib.workspace import open_window
+
+    return open_window(arguments.files)
 
 
 def _require_window() -> None:

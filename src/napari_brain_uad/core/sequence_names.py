@@ -57,9 +57,9 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"t2 ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?(?:tfe|ffe)\b|\bssfp\b",
+        r"t2 ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?(?:tfe|ffe)\b",
     ),
-    ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bpha?s?e? ?image\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
+    ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
     # Weightings.
     ("t1 flair", r"\b(?:[a-z]{1,4} ?)?t1(?:w|wi)?\b[a-z0-9 ]*?(?:flair|dark ?fl\w*|da ?fl\b|\btirm\b)|t1(?:w|wi)?flair"),
@@ -69,10 +69,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("mpr", r"\bmpr\d*\b(?! ?range)"),
     ("t2", rf"{_T2}{_AFTER}"),
     ("gradient", r"\bf?gre\b|\b\w*ffe\w*|\bfl[23]d\b|\bflash\b|\bfe(?:[23]d)?\b"),
-    (
-        "pd",
-        r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)|^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))",
-    ),
+    ("pd", r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)"),
+    ("pd", r"^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))"),
     # Contrast agent: given, not given, or said in a way that could be somebody's initials.
     ("native", r"\bpre(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b|\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),

@@ -16,7 +16,7 @@ from ..core.provenance import NOTICE
 from ..core.volume import Volume
 from ..io.figure_text import figure_text
 from ..postprocessing.pipeline import PostResult
-from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_limits, score_limits
 from .curves import Curves
 from .figure_views import (
     FLAGGED_COLOUR,
@@ -29,7 +29,6 @@ from .figure_views import (
     draw_scan,
     grey_window,
     heat_colours,
-    heat_range,
     planes,
 )
 from .metrics import Metric, at_threshold
@@ -61,7 +60,7 @@ def detection_figure(volume: Volume, amap: AnomalyMap, result: PostResult, truth
     """
     figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
-    norm = Normalize(*heat_range(result.score, result.brain, result.threshold.value))
+    norm = Normalize(*heat_limits(score_limits(amap), result.threshold.value))
     window = grey_window(volume, amap.mask)
     shown = planes(amap.grid, _centre(result), amap.mask)
     for plane, columns in zip(shown, _place(figure, shown), strict=True):

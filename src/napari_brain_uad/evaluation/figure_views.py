@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patheffects import Normal, Stroke
@@ -19,7 +18,7 @@ from ..core.extremes import FAR, apart, robust_range
 from ..core.volume import Grid, Volume
 from ..postprocessing.filters import bounding_box
 from ..postprocessing.pipeline import PostResult
-from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_table
 
 TRUTH_COLOUR = "#FFFFFF"
 FLAGGED_COLOUR = "#CC79A7"
@@ -98,16 +97,8 @@ def planes(grid: Grid, centre: tuple[int, int, int], brain: NDArray[np.bool_]) -
 
 
 def heat_colours() -> ListedColormap:
-    """Inferno whose low end fades out, so that the anatomy beneath stays readable."""
-    table = colormaps["inferno"](np.linspace(0.15, 1.0, 256))
-    table[:, 3] = 0.85 * np.linspace(0.0, 1.0, 256) ** 0.8
-    return ListedColormap(table, name="brain_uad_heat")
-
-
-def heat_range(score: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float) -> tuple[float, float]:
-    """Scores at which the heatmap begins and ends: the brain's median and 99.9th percentile, widened to hold the threshold."""
-    low, high = (float(value) for value in np.percentile(score[brain], (50.0, 99.9)))
-    return apart(min(low, threshold), max(high, threshold))
+    """The window's colours of a heatmap, see `colours.heat_table`."""
+    return ListedColormap(heat_table(), name="brain_uad_heat")
 
 
 def grey_window(volume: Volume, brain: NDArray[np.bool_]) -> tuple[float, float]:

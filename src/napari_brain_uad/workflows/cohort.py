@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,8 @@ from .compare import Comparison, compare
 from .compare_table import Row
 from .load import MaskInput, load
 from .method_spec import MethodSpec, parse_specs
+
+_LOG = logging.getLogger(__name__)
 
 SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions")
 """The columns whose means are given."""
@@ -275,8 +278,13 @@ class _Gathered:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
         comparison = _compared(case, specs, progress, options)
         rows = _rows(case, comparison)
-        if self._waiting is not None:
-            self._waiting.add(comparison)
+        try:
+            if self._waiting is not None:
+                self._waiting.add(comparison)
+        except OSError as error:
+            self._waiting = None
+            why = error.strerror or str(error)
+            _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
         self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]

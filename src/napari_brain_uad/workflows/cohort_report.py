@@ -87,7 +87,7 @@ def save_cohort(
     Returns
     -------
     dict of str to Path
-        "csv", "json", "violins", "html", and "curves" when voxels were pooled.
+        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled.
 
     Raises
     ------
@@ -103,11 +103,12 @@ def save_cohort(
         pictures["curves"] = _png(curves_figure(cohort.pooled))
     texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
     contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
-    with written_whole(out, [_run_of(cohort.cases_sha256)], overwrite=overwrite) as folder:
+    run = _run_of(cohort.cases_sha256)
+    with written_whole(out, [run], overwrite=overwrite) as folder:
         for kind, content in contents.items():
             write_bytes(folder / _FILES[kind], content)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents}
+    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents} | {"manifest": Path(out) / run.manifest}
 
 
 def cohort_csv(cohort: Cohort) -> str:

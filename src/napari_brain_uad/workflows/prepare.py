@@ -198,7 +198,7 @@ def save_prepared(
     Returns
     -------
     dict of str to Path
-        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure"; "warp" and
+        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure", "manifest"; "warp" and
         "inverse_warp" when the scan was deformed.
 
     Raises
@@ -216,6 +216,8 @@ def save_patient(
     runs = [_run_of(native, name) for _, native in sequences]
     with written_whole(out, runs, overwrite=overwrite) as folder:
         written = [_write(prepared, native, folder, name, figure) for prepared, native in sequences]
+    for files, run in zip(written, runs, strict=True):
+        files["manifest"] = Path(run.manifest)
     return [{kind: Path(out) / path.name for kind, path in files.items()} for files in written]
 
 

@@ -74,9 +74,9 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics"; "truth" too
-        when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the regions that a
-        person rejected, when there are some.
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
+        regions that a person rejected, when there are some.
 
     Raises
     ------
@@ -85,18 +85,17 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     """
     progress = progress or Progress()
     run = detection_run(detection.volume, detection.map.method)
-    kinds = dict.fromkeys(ENDINGS)
-    if detection.evaluation is None:
-        del kinds["metrics"]
-    if detection.truth is None or not is_unnamed(detection.command, "--truth"):
-        del kinds["truth"]
-    if not any(region.review == REJECTED for region in detection.result.regions):
-        del kinds["reviewed_mask"]
+    optional = {
+        "metrics": detection.evaluation is not None,
+        "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
+        "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
+    }
+    kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         _write(detection, files, progress)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / path.name for kind, path in files.items()}
+    return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
 
 
 def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:

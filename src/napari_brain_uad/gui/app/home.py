@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 WIDTH = 380
 """Of a dock, in pixels: wide enough for the longest row, narrow enough for a laptop."""
@@ -58,6 +62,11 @@ class Home(QObject):
             dock.setWindowTitle(_name(dock).removesuffix("Dock"))
             sort_tabs(window)
             raise_dock(self._widget)
+
+
+def unwrapped(viewer: Viewer) -> Viewer:
+    """The viewer itself; a dock opened by a script or by ``napari -w`` gets a proxy, whose layers are never *the* layers of a list."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 def sort_tabs(window: QMainWindow) -> None:

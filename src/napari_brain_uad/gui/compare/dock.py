@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
 from ..app import workers
-from ..app.home import raise_dock
+from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
@@ -50,6 +50,7 @@ class CompareDock(CompareLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.ready: Ready | None = None
         self.scene: CompareScene | None = None

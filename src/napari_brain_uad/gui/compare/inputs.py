@@ -96,7 +96,7 @@ class CompareInputs(QWidget):
         healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
         if threshold.needs_healthy and not healthy:
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
-        mask, mask_file = self.scans.mask(self.scans.brain, volume, "brain mask")
+        volume, mask, mask_file = self.scans.brain_mask(volume)
         truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
         return CompareRequest(
             volume=volume,

@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
 from ..app.docks import PRIMARY
 from ..app.keys import COMPARE_WORDS, as_html
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.forms import ComboBox, Fold
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_page import RegionPage
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from ..widgets.view_bar import ViewBar
 from .comparison_table import ComparisonTable
 from .inputs import CompareInputs

@@ -17,8 +17,9 @@ from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
 from ...workflows.estimate import estimate, preparation_words
-from ..app import workers
+from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
@@ -27,11 +28,11 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.method_box import NO_MODEL
 from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
 
@@ -61,6 +62,7 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()
@@ -149,7 +151,7 @@ class DetectDock(FileDrop):
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
         with young_garbage_only():
             if heat is None:
-                for layer in adding_detection(self.viewer, detection, live):
+                for layer in adding_detection(self.viewer, detection, live, self._scanned):
                     heat = layer if is_map(layer) else heat
                     yield 0.3
             if heat not in self.viewer.layers:
@@ -260,7 +262,7 @@ class DetectDock(FileDrop):
             return
         info = self.inputs.method.info
         words = estimate(info.id, volume).words
-        if self._raw and self.inputs.brain.layer is None:
+        if self._raw and (self.inputs.brain.layer is None or self.inputs.prepares):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
         self.cost.setText(words)
@@ -309,6 +311,7 @@ class DetectDock(FileDrop):
         self.button.clicked.connect(self.run)
         self.copy.clicked.connect(self._copy_command)
         self.run_bar.cancelled.connect(self.cancel)
+        keys.bind(self, {keys.ONLY_SUBJECT: self.inputs.only.press})
 
     def _lay_out(self) -> None:
         self.button.setStyleSheet(PRIMARY)

@@ -28,6 +28,7 @@ from ...workflows.model_card import card_lines
 from ...workflows.models import Model, export_model, import_model, list_models, model_problems, remove_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember
 from ..widgets.messages import MessageArea, wrapping_label
@@ -53,6 +54,7 @@ class ModelsDock(SideDock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__()
         self.viewer = napari_viewer
         self.setAcceptDrops(True)

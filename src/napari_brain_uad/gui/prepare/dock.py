@@ -16,15 +16,16 @@ from ...preprocessing.step import patient_order
 from ...workflows.estimate import preparation_words
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember, remembered
 from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import PrepareInputs
 from .job import Answer, Request, named_scans, read_steps, run_request
 from .layers import add_prepared, brought_back, maps_to_bring_back
@@ -55,6 +56,7 @@ class PrepareDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.answer: Answer | None = None
         self._job: workers.Job | None = None

@@ -14,6 +14,7 @@ from ...core.errors import BrainUADError, Cancelled, ModelError
 from ...workflows.models import find_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
@@ -50,6 +51,7 @@ class TrainDock(SideDock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__()
         self.viewer = napari_viewer
         self.state = "editing"

@@ -18,15 +18,18 @@ from ...core.threshold import Threshold, ThresholdRule
 from ...postprocessing.edits import REJECTED, RegionEdits
 from ...postprocessing.params import PostParams
 from ..app import keys
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from ..layers.mask_layer import LiveMask
+from ..layers.repaint import repaint, show_heat
 from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from .export import Exporter
+from .follow import SubjectFollower
 from .layout import TuneLayout
 from .review import Reviewer
 
@@ -60,6 +63,7 @@ class TuneDock(TuneLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._tuning: Tuning | None = None
@@ -71,6 +75,7 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
+        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
         self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
@@ -104,6 +109,7 @@ class TuneDock(TuneLayout):
                 keys.HEATMAP: lambda: _toggle(self.maps.layer),
                 keys.TRUTH: lambda: _toggle(self.truths.layer),
                 keys.NEXT_METHOD: self._next_map,
+                keys.ONLY_SUBJECT: self.only.press,
                 keys.ACCEPT: lambda: self._reviewer.act("accept"),
                 keys.REJECT: lambda: self._reviewer.act("reject"),
                 keys.MERGE: lambda: self._reviewer.act("merge"),
@@ -119,6 +125,8 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
+        self._follower.disconnect_viewer()
+        self.opacity.follow(None)
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
@@ -137,6 +145,7 @@ class TuneDock(TuneLayout):
 
     def _map_changed(self) -> None:
         layer = self.maps.layer
+        self.opacity.follow(layer)
         self._abandon_job()
         self._rest.stop()
         self._tuning = self._prepared = self._settled = self._moving = None
@@ -194,7 +203,8 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            self._repaint(layer, mask)
+            repaint(self._viewer, layer, mask)
+        show_heat(self._viewer, self.maps.layer, self._moving)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
@@ -308,6 +318,7 @@ class TuneDock(TuneLayout):
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
         self._show_mask(settled)
+        show_heat(self._viewer, layer, result.threshold.value)
         self._redraw_boxes()
 
     def _failed(self, error: Exception) -> None:
@@ -339,19 +350,7 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        self._repaint(layer, live)
-
-    def _repaint(self, layer: Labels, live: LiveMask) -> None:
-        """Draw the mask's slice anew. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
-        if not layer.visible:
-            return  # napari slices it when it is shown again
-        with self._viewer.layers.events.blocker_all():
-            if not live.refill(layer._slice.image.raw):
-                layer.set_view_slice()
-            # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
-            image = layer._slice.image
-            image.view[...] = layer._raw_to_displayed(image.raw)
-            layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
+        repaint(self._viewer, layer, live)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""

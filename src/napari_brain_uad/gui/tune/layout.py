@@ -19,8 +19,10 @@ from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
+from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .opacity import OpacitySlider
 from .review_bar import ReviewBar
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ class TuneLayout(SideDock):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
+        self.only = SubjectButton(viewer, lambda: self.maps.layer)
+        self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
@@ -83,8 +88,10 @@ class TuneLayout(SideDock):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Anomaly map", beside(self.maps, self.only))
+        choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
+        choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
         buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):

@@ -58,12 +58,12 @@ class FittingScroll(QScrollArea):
         content = self.widget()
         layout = None if content is None else content.layout()
         hint = super().sizeHint()
-        if layout is not None:
+        if content is not None and layout is not None:
             # As if there were a bar: labels may wrap once more with it than without, and it would keep itself in place.
             bar = self.verticalScrollBar()
             width = self.width() - 2 * _BORDER - (0 if bar is None else bar.sizeHint().width())
             # -1 where no height depends on a width. The scroll area will give the content no less than its least height.
-            height = max(layout.totalHeightForWidth(width), self.widget().minimumSizeHint().height())
+            height = max(layout.totalHeightForWidth(width), content.minimumSizeHint().height())
             hint.setHeight(height + 2 * _BORDER if height > 0 else 0)
         return hint
 

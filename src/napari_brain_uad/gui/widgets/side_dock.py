@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..app.home import WIDTH, Home
+from .empty_state import open_files
 from .fitting_scroll import Column, FittingScroll
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 
 class SideDock(QWidget):
@@ -57,3 +64,30 @@ class SideDock(QWidget):
                     layout.addWidget(part)
         if filling is None:
             layout.addStretch(1)
+
+
+class FileDrop(SideDock):
+    """A dock of a viewer; files and folders dropped on it are opened as if they were dropped on the canvas.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Opens them.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.setAcceptDrops(True)
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
+        """Accept files."""
+        data = None if a0 is None else a0.mimeData()
+        if a0 is not None and data is not None and data.hasUrls():
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:
+        """Open dropped files as scans or masks, and folders by what they hold."""
+        data = None if a0 is None else a0.mimeData()
+        if data is not None:
+            open_files(self.viewer, [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()])
