@@ -237,7 +237,7 @@ class BatchDock(SideDock):
         self.arrange(
             [wrapping_label(_PURPOSE), self.inputs],
             [self.button, self.run_bar],
-            [self.results, self.outcome, self.messages],
+            [self.outcome, self.messages, self.results],
             [self.copy],
             filling=self.results,
         )
