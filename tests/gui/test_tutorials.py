@@ -71,18 +71,19 @@ def test_five_minutes_in_the_window(viewer: Any, repository: Path, tmp_path: Pat
     walk.read("Tune")
     tune: TuneDock = _dock(viewer, TuneDock)
     wait(lambda: tune.settled is not None, "Tune")
-    before = tune.settled
-    assert before is not None
+    assert tune.settled is not None
+    before = tune.settled.result.threshold.value
     plot = tune.histogram
     walk.click(plot, QPoint(plot.width() // 2, plot.height() // 2))  # the line is dragged in Tune's own tests
     walk.pick(tune.threshold.rule, walk.read("best Dice"))
     wait(lambda: tune.settled is not None and tune.post.threshold == "best-dice", "best Dice")
     assert tune.settled is not None
-    assert tune.settled.figures.dice is not None
-    assert before.figures.dice is not None
-    assert tune.settled.figures.dice > before.figures.dice
+    assert tune.settled.result.threshold.value > before
+    assert "Dice" in tune.threshold.origin.text()
 
+    walk.press("Clean-up")
     walk.step(5)
+    walk.press("Regions")
     walk.row(tune.table, 1)
     assert tune.table.current == 2
 
@@ -90,6 +91,8 @@ def test_five_minutes_in_the_window(viewer: Any, repository: Path, tmp_path: Pat
     for name, sign in (("Accept", "accepted"), ("Reject", "rejected")):
         walk.press(name)
         wait(lambda sign=sign: tune.settled is not None and tune.settled.result.regions[1].review == sign, name)
+    walk.read("Merge")
+    assert not tune.review.buttons["merge"].isEnabled()
     walk.press("Undo")
     wait(lambda: tune.settled is not None and tune.settled.result.regions[1].review == "accepted", "Undo")
 
@@ -110,7 +113,7 @@ def test_ten_minutes_methods_side_by_side(viewer: Any, repository: Path, tmp_pat
     walk.step(1)
     walk.menu("File > Open Sample > Brain UAD > Multiple sclerosis, FLAIR-like (simulated)")
     detect: DetectDock = _dock(viewer, DetectDock)
-    walk.press("Detect anomalies")  # its tab
+    walk.press("Detect")
     wait(lambda: "FLAIR" in detect.inputs.facts.text(), "the scan's facts")
     assert detect.inputs.scan.layer is not None
     assert detect.inputs.scan.layer.name.startswith("ms-flair")
@@ -120,27 +123,54 @@ def test_ten_minutes_methods_side_by_side(viewer: Any, repository: Path, tmp_pat
     maps = sum(is_map(layer) for layer in viewer.layers)
     walk.press("Detect anomalies")
     wait(lambda: sum(is_map(layer) for layer in viewer.layers) == maps + 1 and not detect.running, "the first map")
-    walk.click(*walk.find("Detect anomalies"))  # Tune lies over it
+    walk.press("Detect")
     walk.pick(detect.inputs.method.box, walk.read("Variational autoencoder"))
-    walk.click(detect.button)
+    walk.press("Detect anomalies")
     wait(lambda: sum(is_map(layer) for layer in viewer.layers) == maps + 2 and not detect.running, "the second map")
-    walk.read("Tune")
+    walk.press("Tune")
 
     walk.step(3)
     walk.menu("Plugins > Brain UAD > Compare")
     compare: CompareDock = _dock(viewer, CompareDock)
-    wait(lambda: compare.button.isEnabled(), "Compare")
+    wait(compare.button.isEnabled, "Compare")
     methods = compare.inputs.methods
-    names = ("Threshold (histogram equalised)", "Threshold (raw intensity)", "Variational autoencoder")
-    for name in names:
+    for name in ("Threshold (raw intensity)", "Variational autoencoder"):
         walk.tick(methods.tree, walk.read(name))
     methods.variant.setEditText("threshold@bins=64")
     walk.press("+ variant")
     walk.press("Compare")
-    wait(lambda: compare.comparing and compare.result.isVisible(), "the comparison", 120.0)
-    walk.done(3)
-    assert tmp_path
-    assert monkeypatch
+    wait(lambda: compare.comparing and not compare.running and compare.comparison is not None, "the comparison", 120.0)
+    assert compare.comparison is not None
+    assert len(compare.comparison.runs) == 5
+
+    walk.step(4)
+    walk.read("each method's own")
+    assert compare.threshold.rule.currentText() == "each method's own"
+    walk.pick(compare.threshold.rule, walk.read("percentile"))
+    slider = compare.threshold.slider
+    walk.click(slider, QPoint(slider.width() // 2, slider.height() // 2))
+    wait(lambda: compare.comparison is not None, "the masks")
+    walk.row(compare.table, 0)
+    walk.press("Regions")
+    walk.row(compare.regions.table, 0)
+    walk.press("Worst false alarm")
+
+    walk.step(5)
+    walk.press("View")
+    for name in ("Agreement", "Difference"):
+        walk.press(name)
+    walk.press("Export")
+    # The dialogs that ask for a file are the system's.
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda _parent, _title, name, _kinds: (str(tmp_path / Path(name).name), ""))
+    for name, ending in (("Montage (PNG)", "*.png"), ("Table (CSV)", "*.csv")):
+        walk.press(name)
+        wait(lambda ending=ending: list(tmp_path.glob(ending)), name)
+    walk.press("Copy as command")
+    assert _clipboard().startswith("brain-uad compare ")
+    wait(lambda: not compare.run_bar.isVisible(), "the exports")
+    walk.press("Leave comparison")
+    wait(lambda: not compare.comparing, "the viewer as it was")
+    walk.done(5)
 
 
 def _like_make_demo(viewer: Any) -> None:

@@ -44,7 +44,8 @@ def test_the_way_to_mni_is_taken_in_its_direction() -> None:
 
 def test_a_region_across_a_border_has_both_names_the_larger_share_first() -> None:
     assert _named((-30, 0, 34), np.eye(4), 10.0) == "top / left half"
-    assert _named((-30, 0, 27), np.eye(4), 10.0) == "left half / top"
+    assert _named((-30, 0, 29), np.eye(4), 10.0) == "left half / top"
+    assert _named((-30, 0, 20), np.eye(4), 10.0) == "left half"
     assert _named((-30, 0, 41), np.eye(4), 12.0) == "top"
 
 
@@ -78,7 +79,7 @@ def test_every_region_has_its_own_name() -> None:
         ((-25, -60, -45), "left cerebellar cortex"),
         ((27, -25, 28), "right cerebral white matter"),
         ((-27, -25, 28), "left cerebral white matter"),
-        ((-50, -20, 52), "left cerebral cortex"),
+        ((-50, -20, 52), ("left cerebral cortex", "left cerebral white matter")),
         ((50, -20, 52), ("right cerebral cortex", "right cerebral white matter")),
     ],
 )

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
+    QCheckBox,
     QComboBox,
     QMainWindow,
     QMenu,
@@ -28,6 +29,8 @@ from qtpy.QtWidgets import (
 
 _NAME = re.compile(r"\*\*(.+?)\*\*|(?<!\*)\*([^*]+?)\*(?!\*)", re.DOTALL)
 _LEFT = Qt.MouseButton.LeftButton
+_PLUGIN = " (Brain UAD)"
+"""What napari adds to the names of a plugin's docks."""
 
 
 def steps(readme: str, title: str) -> list[list[str]]:
@@ -97,7 +100,8 @@ class Walk:
         found = [one for one in self.window.findChildren(QAbstractButton) if _plain(one.text()) == text and one.isVisible()]
         for one in found:
             if _wholly_seen(one, one.rect()):
-                return one, one.rect().center()
+                # A tick box answers only where its mark and its words are.
+                return one, QPoint(8, one.rect().center().y()) if isinstance(one, QCheckBox) else one.rect().center()
         for bar in self.window.findChildren(QTabBar):
             for index in range(bar.count()):
                 if _plain(bar.tabText(index)).partition(" (")[0] == text and _wholly_seen(bar, bar.tabRect(index)):
@@ -110,7 +114,7 @@ class Walk:
         bar: Any = self.window.menuBar()
         words = path.split(" > ")
         for number, word in enumerate(words):
-            action = next((one for one in bar.actions() if _plain(one.text()) == word), None)
+            action = next((one for one in bar.actions() if _plain(one.text()).removesuffix(_PLUGIN) == word), None)
             assert action is not None, f"the menu has no '{word}': {[one.text() for one in bar.actions()]}"
             place = bar.actionGeometry(action).center()
             assert _screen().contains(bar.mapToGlobal(place)), f"'{word}' lies off the screen"

@@ -140,6 +140,8 @@ class BatchDock(SideDock):
         self.outcome.clear()
         self.run_bar.start() if running else self.run_bar.stop()
         self._inputs_changed()
+        if running:
+            self.button.setEnabled(False)
 
     def _inputs_changed(self) -> None:
         count = len(self.inputs.scans)
@@ -235,7 +237,7 @@ class BatchDock(SideDock):
         self.arrange(
             [wrapping_label(_PURPOSE), self.inputs],
             [self.button, self.run_bar],
-            [self.results, self.outcome, self.messages],
+            [self.outcome, self.messages, self.results],
             [self.copy],
             filling=self.results,
         )

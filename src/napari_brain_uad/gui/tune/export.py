@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Exporter:
-    """Export and "Copy command" of a Tune dock.
+    """Export and "Copy as command" of a Tune dock.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class TuneLayout(SideDock):
         self.view = ViewBar(viewer)
         self.undo = _button("Undo", "Back to the settings before the last change")
         self.redo = _button("Redo", "Take the undone change again")
-        self.copy = _button("Copy command", "Copy the brain-uad command that gives this result")
+        self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)

@@ -15,7 +15,7 @@ from ..layers.region_colours import region_colour
 if TYPE_CHECKING:
     from ...postprocessing.regions import Region
 
-_COLUMNS = ("No.", "ml", "Peak", "Centroid mm", "Truth", "Region name", "Review")
+_COLUMNS = ("No.", "ml", "Peak", "Centroid mm", "Truth", "Region name", "✓")
 _CENTROID, _TRUTH, _NAME, _REVIEW = 3, 4, 5, 6
 _TIPS = (
     "Number, the strongest region first; without a ground truth, in the region's colour",
@@ -27,6 +27,7 @@ _TIPS = (
     "What you said about the region: accepted (✓) or rejected (✗), and whether there is a note (✎)",
 )
 _MARKS = {ACCEPTED: "✓", REJECTED: "✗"}
+_SHORT = {"left ": "L ", "right ": "R ", "cerebral ": "", "cerebellar ": "cerebellum, "}
 NO_NAMES = "No MNI coordinates"
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -93,10 +94,17 @@ def _text(region: Region, column: int) -> str:
     if column == _TRUTH:
         return "" if region.hit is None else ("hit" if region.hit else "false")
     if column == _NAME:
-        return region.name
+        return _short(region.name)
     if column == _REVIEW:
         return " ".join(filter(None, (_MARKS.get(region.review, ""), "✎" if region.note else "")))
     return (str(region.number), f"{region.volume_ml:.2f}", f"{region.peak:.4g}")[column]
+
+
+def _short(name: str) -> str:
+    """A region's name as the column has room for it; the row's tooltip has all of it."""
+    for long, short in _SHORT.items():
+        name = name.replace(long, short)
+    return name
 
 
 def _words(region: Region) -> str:
