@@ -25,9 +25,10 @@ from ..io.results import check_output
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
 from .devices import Device, resolve_device
+from .lazy_volumes import OpenedData
 from .names import output_folder
 from .score import ParamsInput
-from .training_data import OpenedData, TrainingData, open_data, open_scans
+from .training_data import TrainingData, open_data, open_scans
 from .training_record import claim, record_of
 
 TrainingInput = TrainingParams | Mapping[str, Any] | None

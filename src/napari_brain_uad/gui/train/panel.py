@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..app.settings import remembered
-from ..widgets.loss_plot import VALIDATION_COLOUR, LossPlot
 from ..widgets.messages import wrapping_label
 from ..widgets.picture_strip import PictureStrip
 from ..widgets.run_bar import time_words
+from .loss_plot import VALIDATION_COLOUR, LossPlot
 
 if TYPE_CHECKING:
     from ...training.session import TrainingUpdate
