@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from napari_brain_uad.core.progress import Progress
 
@@ -15,3 +19,49 @@ def square(number: int, progress: Progress) -> tuple[int, int]:
 
 def sleep(seconds: float, progress: Progress) -> None:
     time.sleep(seconds)
+
+
+def at_work(given: tuple[str, Path], progress: Progress) -> str:
+    """What a job can do to its process: ``what`` says, `folder` remembers between processes."""
+    what, folder = given
+    if what == "dies once" and not (folder / "died").exists():
+        (folder / "died").touch()
+        what = "dies"
+    if what == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "crashes":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "leaves":
+        os._exit(7)
+    if what == "raises":
+        return [what][1]
+    if what == "cannot be sent":
+        return lambda: what  # type: ignore[return-value]
+    if what == "cannot be read":
+        return Unreadable()  # type: ignore[return-value]
+    if what == "asks for too much":
+        return "x" * 2**60
+    return what
+
+
+class Unreadable:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (int, ("no number",))
+
+
+def until_cancelled(folder: Path, progress: Progress) -> None:
+    """Tells its process' number in a file, and takes the file away when it is cancelled."""
+    file = folder / str(os.getpid())
+    with _there(file):
+        while True:
+            progress.check()
+            time.sleep(0.05)
+
+
+@contextmanager
+def _there(file: Path) -> Iterator[None]:
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()

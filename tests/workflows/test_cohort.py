@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.cohort import Cohort, cases_of, evaluate_cohort
+from napari_brain_uad.workflows.cohort import Case, Cohort, cases_of, cases_sha256, evaluate_cohort
 from napari_brain_uad.workflows.cohort_report import save_cohort
 from napari_brain_uad.workflows.compare import compare
 
@@ -180,3 +181,19 @@ def test_wrong_words_are_one_sentence(
     assert message in said
     assert said.startswith("brain-uad: ")
     assert not (tmp_path / "o").exists()
+
+
+def test_results_on_other_scans_are_not_replaced_silently(cohort: Cohort, tmp_path: Path) -> None:
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    with pytest.raises(InputError, match="another input"):
+        save_cohort(replace(cohort, pooled={}, cases_sha256="0" * 64), tmp_path)
+
+
+def test_a_set_of_scans_is_told_by_names_and_files(tmp_path: Path) -> None:
+    for folder, size in (("a", 10), ("b", 11)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "FLAIR.nii.gz").write_bytes(b"x" * size)
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz") for folder in "ab")
+    assert cases_sha256([one]) == cases_sha256([replace(one)])
+    assert len({cases_sha256(given) for given in ([one], [other], [one, other], [replace(one, name="pat1")])}) == 4

@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_cohort_holds_scans_and_what_is_known_of_them(maps: Path, tmp_path: Path) -> None:
-    scans = simulate([maps], tmp_path, count=2, sequences=("T1", "T1c", "FLAIR"), params=SETTINGS, seed=3)
+    scans = simulate([maps], tmp_path, count=2, sequences=("T1", "T1c", "FLAIR"), params=SETTINGS, seed=3).scans
     assert [path.name for path in scans[:3]] == ["sub-001_T1w.nii.gz", "sub-001_ce-gad_T1w.nii.gz", "sub-001_FLAIR.nii.gz"]
     expected = Population(find_label_maps([maps]), SimulationParams(spacing_mm=2.0, lesions="tumour", sequence="FLAIR"), 3)[1]
     flair = read_volume(tmp_path / "sub-002_FLAIR.nii.gz")
@@ -101,6 +101,20 @@ def test_an_unknown_label_stops_the_cohort_and_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "simulation.json").exists()
 
 
+def test_one_label_map_that_fails_costs_its_person_alone(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nib.Nifti1Image(np.full((20, 20, 20), 777, np.int16), np.eye(4)).to_filename(tmp_path / "odd.nii.gz")
+    words = ["simulate", tmp_path / "odd.nii.gz", maps, "--spacing", 2, "--set", "lesions=none", "--out", tmp_path / "out", "--quiet"]
+    assert cli.main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("brain-uad: Person 1: odd: ")
+    assert len(err.splitlines()) == 1
+    assert "2 simulated scans" in out
+    record = json.loads((tmp_path / "out" / "simulation.json").read_text())
+    assert record["scans"] == ["sub-002_T1w.nii.gz", "sub-003_T1w.nii.gz"]
+    assert list(record["failures"]) == ["Person 1"]
+    assert all((tmp_path / "out" / name).is_file() for name in record["scans"])
+
+
 def test_the_command(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["simulate", maps, "--out", tmp_path / "out", "--count", 1, "--sequence", "T2", "--lesions", "strega", "--spacing", 2]
     code = cli.main([str(word) for word in (*words, "--thickness", 6, "--with-skull", "--set", "noise=0", "--seed", 4, "--quiet")])
@@ -133,3 +147,32 @@ def test_wrong_input_is_one_sentence(
     error = capsys.readouterr().err
     assert error.startswith("brain-uad: ")
     assert message in error
+
+
+def test_a_cohort_replaces_the_earlier_one_whole(maps: Path, tmp_path: Path) -> None:
+    one = SimulationParams(spacing_mm=3.0)
+    simulate([maps], tmp_path, sequences=("T1", "T2"), params=one, count=2)
+    simulate([maps], tmp_path, sequences=("T1",), params=one, count=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "simulation.json",
+        "simulation_manifest.json",
+        "sub-001_T1w.json",
+        "sub-001_T1w.nii.gz",
+        "sub-001_brainmask.nii.gz",
+        "sub-001_tissue.nii.gz",
+    ]
+    before = files(tmp_path)
+    for given in ([maps / "anna.nii.gz"], [maps / "anna.nii.gz", maps / "bert.nii.gz", maps / "anna.nii.gz"]):
+        with pytest.raises(InputError, match="another input"):
+            simulate(given, tmp_path, params=one, count=1)
+    assert files(tmp_path) == before
+
+
+def test_real_scans_with_such_names_are_left_alone(maps: Path, tmp_path: Path) -> None:
+    for name in ("sub-001_T1w.nii.gz", "sub-009_T1w.nii.gz"):
+        (tmp_path / name).write_bytes(b"real")
+    with pytest.raises(InputError, match="an unknown input"):
+        simulate([maps], tmp_path, params=SETTINGS, count=1)
+    simulate([maps], tmp_path, params=SETTINGS, count=1, overwrite=True)
+    assert (tmp_path / "sub-009_T1w.nii.gz").read_bytes() == b"real"
+    assert (tmp_path / "sub-001_T1w.nii.gz").read_bytes() != b"real"

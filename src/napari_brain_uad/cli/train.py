@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
-from ..core.progress import Progress
 from ..core.provenance import NOTICE
+from ..core.text import readable
+from .interruption import interruption
 from .options import assignments
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
+    from ..training.session import TrainingUpdate
     from ..workflows.training_data import TrainingData
+
+_PATIENCE = 30.0
+"""Seconds that a cancelled training has for its last checkpoint."""
 
 
 def add_train(commands: Any) -> None:
@@ -48,6 +49,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model or a training of that NAME")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take and how much memory, and stop")
     _add_devices(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -73,6 +75,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
     from ..workflows.train import is_first_process, train
+    from ..workflows.training_data import describe
 
     found = method_class(arguments.method)
     if arguments.preset:
@@ -85,9 +88,14 @@ def _train(arguments: argparse.Namespace) -> int:
         return _estimate(arguments, data, params, training)
     if arguments.out is None:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
+    found_data = describe(data)
+    if found_data.count:
+        for line in found_data.problems:
+            complain(f"note: {line}.")
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with progress_bar(arguments.quiet) as progress, stopped_by_signals(progress):
+    failed: dict[str, BrainUADError] = {}
+    with progress_bar(arguments.quiet) as progress:
         train(
             arguments.method,
             data,
@@ -96,14 +104,24 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             out=arguments.out,
             resume=arguments.resume,
+            overwrite=arguments.overwrite,
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,
+            report=_writing_checkpoints,
+            on_failure=failed.__setitem__,
             progress=progress,
         )
     if is_first_process(arguments.devices * arguments.nodes):
-        say(f"Model written to {arguments.out}")
-    return 0
+        for name, error in failed.items():
+            complain(f"left out {name}: {error}")
+        say(f"Model written to {readable(str(arguments.out))}")
+    return next(iter(failed.values())).exit_code if failed else 0
+
+
+def _writing_checkpoints(_update: TrainingUpdate) -> None:
+    """A training that has learned something writes a checkpoint when it is cancelled."""
+    interruption.patience = _PATIENCE
 
 
 def _settings(kind: type[Params], preset: str, given: list[str]) -> dict[str, Any]:
@@ -132,29 +150,7 @@ def _data(arguments: argparse.Namespace) -> TrainingData:
 def _estimate(arguments: argparse.Namespace, data: TrainingData, params: Any, training: Any) -> int:
     from ..workflows.train_estimate import estimate_training
 
-    with progress_bar(arguments.quiet) as progress, stopped_by_signals(progress):
+    with progress_bar(arguments.quiet) as progress:
         found = estimate_training(arguments.method, data, params=params, training=training, device=arguments.device, progress=progress)
     say(found.words)
     return 0
-
-
-@contextmanager
-def stopped_by_signals(progress: Progress) -> Iterator[None]:
-    """Ctrl+C and the signals of a cluster's scheduler cancel `progress`; a second one ends the program at once."""
-    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {kind: signal.getsignal(kind) for kind in kinds}
-
-    def stop(number: int, _: object) -> None:
-        progress.cancel()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for kind in kinds:
-        signal.signal(kind, stop)
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

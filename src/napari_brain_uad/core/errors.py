@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .text import readable
+
 
 class BrainUADError(Exception):
     """Base of every error this package raises on purpose.
@@ -23,9 +25,10 @@ class BrainUADError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
-        self.what = what.rstrip(".")
-        self.why = why.rstrip(".")
-        self.fix = fix.rstrip(".")
+        # Names of files and fields are quoted in it; none of them may move a terminal's cursor or add a line.
+        self.what = readable(what).rstrip(".")
+        self.why = readable(why).rstrip(".")
+        self.fix = readable(fix).rstrip(".")
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
@@ -33,8 +36,8 @@ class BrainUADError(Exception):
         return f"{text}. {self.fix}." if self.fix else f"{text}."
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Keeps `why` and `fix` when the error crosses a process boundary (keyword-only arguments are lost otherwise).
-        return (_rebuild, (type(self), self.what, self.why, self.fix))
+        # Keeps `why`, `fix` and what else there is when the error crosses a process boundary (keyword-only arguments are lost otherwise).
+        return (_rebuild, (type(self), self.what, self.why, self.fix), vars(self))
 
 
 def _rebuild(kind: type[BrainUADError], what: str, why: str, fix: str) -> BrainUADError:
@@ -57,6 +60,18 @@ class DeviceError(BrainUADError):
     """The device asked for is not there, or ran out of memory."""
 
     exit_code = 4
+
+
+class InternalError(BrainUADError):
+    """An exception nobody foresaw: a defect of this program, or of a library.
+
+    Attributes
+    ----------
+    details : str
+        The traceback; for developers, and empty in an error that was made by hand.
+    """
+
+    details: str = ""
 
 
 class Cancelled(BrainUADError):

@@ -13,6 +13,8 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_mask_not_empty, check_not_constant, raise_errors
 from ..core.detector import MethodInfo, State, state_is_finite
 from ..core.errors import InputError, ModelError
+from ..core.extremes import without_extremes
+from ..core.optional import require
 from ..core.params import Params as AnyParams
 from ..core.progress import Progress
 from ..core.provenance import array_sha256, state_sha256, versions
@@ -32,13 +34,16 @@ class BaseDetector(ABC):
     Raises
     ------
     InputError
-        If the parameters are another method's.
+        If the parameters are another method's, or a package that it computes with is not installed.
     """
 
     INFO: ClassVar[MethodInfo]
     Params: ClassVar[type[AnyParams]]
     Training: ClassVar[type[TrainingParams] | None] = None
     """Settings of its training; None for methods that train in one go or not at all."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ()
+    """Optional packages that it computes with: top-level modules, see `core.optional`."""
 
     device: str = "cpu"
     """Where it computes; set it before `fit`, `load_state` and `score`."""
@@ -47,6 +52,7 @@ class BaseDetector(ABC):
         own = self.Params() if params is None else params
         if type(own) is not self.Params:
             raise InputError(f"{self.INFO.id} takes its own parameters", why=f"these are {type(own).__qualname__}")
+        require(*self.REQUIRES, what_for=f"{self.INFO.id} cannot be used here")
         self.params = own
 
     @abstractmethod
@@ -77,6 +83,7 @@ class BaseDetector(ABC):
         """Score every voxel of the brain; see `core.detector.Detector`."""
         progress = progress or Progress()
         progress.update(0.0, f"{self.INFO.name}: starting")
+        volume = without_extremes(volume)
         mask = np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
         findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask]) if mask.any() else None)
         raise_errors(volume.name, findings)
@@ -123,6 +130,8 @@ class BaseDetector(ABC):
                 "file_sha256": volume.source.sha256 if volume.source else "",
                 "voxels_sha256": array_sha256(volume.data),
                 "mask_sha256": array_sha256(mask),
+                "sequence": volume.sequence,
+                "sequence_origin": volume.sequence_origin,
                 "grid": volume.grid.as_dict(),
                 "findings": [finding.as_dict() for finding in volume.findings],
             },

@@ -80,6 +80,7 @@ class ReconstructionDetector(BaseDetector):
 
     Params: ClassVar[type[AnyParams]] = ReconstructionParams
     Training: ClassVar[type[TrainingParams] | None] = TrainingParams
+    REQUIRES = ("torch",)
     CHANNELS: ClassVar[int] = 1
     INTERPOLATION: ClassVar[Literal["linear", "nearest"]] = "linear"
 

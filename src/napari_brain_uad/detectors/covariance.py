@@ -111,17 +111,7 @@ class Covariance(BaseDetector):
             With fewer than 3 scans, or scans on different grids.
         """
         progress = progress or Progress()
-        if len(volumes) < 3:
-            raise InputError("covariance", why=f"{len(volumes)} healthy scans given, a variance needs at least 3", fix="Give more scans")
-        grid = volumes[0].grid
-        support = np.ones(grid.shape, bool)
-        stack = np.empty((len(volumes), *grid.shape), np.float32)
-        for number, volume in enumerate(volumes):
-            progress.update(0.6 * number / len(volumes), f"Reading {volume.name}")
-            raise_errors(volume.name, grid.compare(volume.grid, "scan"))
-            mask = _brain(volume)
-            support &= mask
-            stack[number] = self._standardise(volume, mask)
+        stack, support, grid = self._standardised(volumes, progress)
         if not support.any():
             raise InputError("covariance", why="no voxel lies inside the brain of every scan", fix="Register the scans to one template")
         mean = stack.mean(axis=0)
@@ -132,6 +122,25 @@ class Covariance(BaseDetector):
         deviation[support] = residual.std(axis=0, ddof=1)
         progress.update(1.0, "Fitted")
         self._state = {"mean": mean, "deviation": deviation, "support": support, "components": components, "affine": grid.affine.copy()}
+
+    def _standardised(self, volumes: Sequence[Volume], progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_], Grid]:
+        """All scans, shape (n, i, j, k), where all of them are brain, and their grid."""
+        _enough(len(volumes))
+        read, grid = 0, None
+        for number, volume in enumerate(volumes):
+            progress.update(0.6 * number / len(volumes), f"Reading {volume.name}")
+            if grid is None:
+                grid = volume.grid
+                support = np.ones(grid.shape, bool)
+                stack = np.empty((len(volumes), *grid.shape), np.float32)
+            raise_errors(volume.name, grid.compare(volume.grid, "scan"))
+            mask = _brain(volume)
+            support &= mask
+            stack[read] = self._standardise(volume, mask)
+            read += 1
+        _enough(read)  # a training's scans that cannot be read are left out
+        assert grid is not None
+        return stack[:read], support, grid
 
     def state(self) -> State:
         """Mean, standard deviation, support and components; empty before `fit`."""
@@ -202,3 +211,8 @@ class Covariance(BaseDetector):
 
 def _brain(volume: Volume) -> NDArray[np.bool_]:
     return np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
+
+
+def _enough(scans: int) -> None:
+    if scans < 3:
+        raise InputError("covariance", why=f"{scans} healthy scans given, a variance needs at least 3", fix="Give more scans")

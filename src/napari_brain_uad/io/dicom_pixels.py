@@ -15,10 +15,19 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    RLELossless,
+)
 
 from ..core.errors import InputError
-from .dicom_frames import READ_FAULTS, Frame, quiet
+from ..core.optional import install_command, not_installed
+from .dicom_frames import Frame, quiet
+from .dicom_kinds import READ_FAULTS
 from .dicom_stack import MAX_BYTES, Stack
 
 _TAGS = (
@@ -36,6 +45,8 @@ _TAGS = (
     "ExtendedOffsetTableLengths",
     "PixelData",
 )
+_ITEM = b"\xfe\xff\x00\xe0"
+"""How compressed pixels begin."""
 _AGAIN = "Copy it again from its source, or export the series again"
 
 
@@ -89,8 +100,9 @@ def _read_bytes(path: Path) -> bytes:
 def _dataset(path: Path, raw: bytes) -> Dataset:
     with quiet():
         try:
-            dataset = dcmread(BytesIO(raw), specific_tags=list(_TAGS))
-            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+            dataset = dcmread(BytesIO(raw), specific_tags=list(_TAGS), force=True)
+            syntax = UID(dataset.file_meta.get("TransferSyntaxUID") or _bare_syntax(dataset))
+            dataset.file_meta.TransferSyntaxUID = syntax
             stored = len(dataset.PixelData)
             bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel)
             expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1) * bits // 8
@@ -104,9 +116,17 @@ def _dataset(path: Path, raw: bytes) -> Dataset:
     if allocated not in (8, 16, 32) or not 1 <= bits_stored <= allocated or high != bits_stored - 1 or sign not in (0, 1):
         raise InputError(path.name, why="its pixels have an unknown layout (bits stored, allocated, high bit, sign)", fix=_AGAIN)
     _check_decoder(path, syntax)
+    if not syntax.is_compressed and dataset.PixelData[:4] == _ITEM and stored != expected:
+        raise InputError(path.name, why="it is compressed and does not say how", fix="Export the series uncompressed")
     if not syntax.is_compressed and stored not in (expected, expected + expected % 2):
         raise InputError(path.name, why=f"it holds {stored:,} bytes of pixels instead of {expected:,}: cut off or damaged", fix=_AGAIN)
     return dataset
+
+
+def _bare_syntax(dataset: Dataset) -> UID:
+    """How a data set without file meta information is written, as pydicom found by looking."""
+    implicit, little = dataset.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _check_decoder(path: Path, syntax: UID) -> None:
@@ -117,11 +137,11 @@ def _check_decoder(path: Path, syntax: UID) -> None:
             path.name, why=f"its compression ({syntax.name[:60]}) cannot be decoded", fix="Export the series uncompressed"
         ) from None
     if not available:
-        package = "pylibjpeg-openjpeg" if syntax in JPEG2000TransferSyntaxes or "JPEG 2000" in syntax.name else "pylibjpeg-libjpeg"
+        module = "openjpeg" if syntax in JPEG2000TransferSyntaxes or "JPEG 2000" in syntax.name else "libjpeg"
         raise InputError(
             path.name,
-            why=f"it is compressed ({syntax.name}), and the package {package} that decodes it is not installed",
-            fix=f"Install it (pip install pylibjpeg {package}), or export the series uncompressed",
+            why=f"it is compressed ({syntax.name}), and its decoder {not_installed(module)}",
+            fix=f"Install it: {install_command(module)}; or export the series uncompressed",
         )
 
 

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_fill_holes
 from skimage.filters import threshold_otsu
 
 from ..core.checks import Finding
+from ..core.extremes import without_extremes
 from ..core.volume import Volume
 
 _STRIPPED_BORDER = 0.75
@@ -55,7 +56,7 @@ def estimate_brain_mask(volume: Volume) -> BrainMask:
     The largest connected part is kept and its holes are filled slice by slice (ventricles may be as dark as the background).
     A raw head gets the finding "skull", because skull and skin would be scored as if they were brain.
     """
-    data = volume.data
+    data = without_extremes(volume).data
     background = _constant_background(data)
     if background is None:
         return _whole_head(data)

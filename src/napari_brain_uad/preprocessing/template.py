@@ -25,4 +25,4 @@ def template() -> Volume:
     Licence: see ``templates/LICENSE.txt``.
     """
     volume = read_volume(TEMPLATE, name="MNI152")
-    return replace(volume, mask=estimate_brain_mask(volume).mask, sequence="T1")
+    return replace(volume, mask=estimate_brain_mask(volume).mask, sequence="T1", sequence_origin="the template's")

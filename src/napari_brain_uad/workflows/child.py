@@ -7,21 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import IO, Any
 
-from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError, ModelError
+from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError, InternalError, ModelError
+from ..core.isolation import log_details
 from ..core.progress import Progress
+from ..io.folders import temporary_file
+from ..io.processes import unreached_by_ctrl_c
 
 _SAID_SECONDS = 0.2
 """A child says how far it is at most this often, unless it has something new to say."""
 
-_LAST_RESORT = 120.0
-"""Seconds that a child has to end by itself when its parent is gone."""
-
-_ERRORS = {kind.__name__: kind for kind in (BrainUADError, InputError, ModelError, DeviceError, Cancelled)}
+_ERRORS = {kind.__name__: kind for kind in (BrainUADError, InputError, ModelError, DeviceError, InternalError, Cancelled)}
 
 
 def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
@@ -30,19 +29,20 @@ def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], 
     Returns
     -------
     child, errors
-        The process, and the file its standard error goes to; see `last_words`.
+        The process, and the file its standard error goes to, which the reader closes; see `why_died`.
     """
     # On a busy machine, threads that spin while they wait keep those they wait for from running: steps a hundred times as long.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
-    child = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        env=environment,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
+    errors = temporary_file()
+    with unreached_by_ctrl_c():
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
     return child, errors
 
 
@@ -50,9 +50,16 @@ def why_died(code: int, errors: IO[bytes]) -> tuple[str, bool]:
     """Why a child ended that was not asked to, in words, and whether it was most likely for lack of memory."""
     errors.seek(0)
     said = errors.read().decode(errors="replace").strip().splitlines()
+    words, memory = why_ended(code)
+    return (said[-1] if said and not memory else words), memory
+
+
+def why_ended(code: int) -> tuple[str, bool]:
+    """What an exit code that nobody asked for means, in words, and whether memory ran out, most likely."""
     if code == -getattr(signal, "SIGKILL", 9):
         return "the system ended it, most likely because memory ran out", True
-    return (said[-1] if said else f"it ended with code {code}"), False
+    known = {-number: number.name for number in signal.Signals}
+    return f"it ended with {known[code]}" if code in known else f"it ended with code {code}", False
 
 
 class Voice:
@@ -97,13 +104,18 @@ class Voice:
 
     def failed(self, error: BrainUADError) -> int:
         """Say an error; its exit code."""
-        self.say("failed", error=type(error).__name__, what=error.what, why=error.why, fix=error.fix)
+        details = error.details if isinstance(error, InternalError) else ""
+        self.say("failed", error=type(error).__name__, what=error.what, why=error.why, fix=error.fix, details=details)
         return error.exit_code
 
 
 def told_error(event: dict[str, Any]) -> BrainUADError:
     """The error of a "failed" event, as it was raised in the child."""
-    return _ERRORS[event["error"]](event["what"], why=event["why"], fix=event["fix"])
+    error = _ERRORS[event["error"]](event["what"], why=event["why"], fix=event["fix"])
+    if isinstance(error, InternalError):
+        error.details = event["details"]
+        log_details(error)
+    return error
 
 
 def own_output() -> IO[str]:
@@ -111,10 +123,3 @@ def own_output() -> IO[str]:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return events
-
-
-def end_soon(progress: Progress) -> None:
-    """Cancel what goes on because the parent is gone or said so, and end this process if that does not help."""
-    progress.cancel()
-    time.sleep(_LAST_RESORT)
-    os._exit(1)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 
 from ..core.errors import DeviceError, InputError
+from ..core.optional import missing, not_installed
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -27,8 +27,8 @@ class Device:
 
 def why_not(name: str) -> str | None:
     """Why a GPU cannot be used, or None when it can. Imports torch, so it is asked only for methods that need torch."""
-    if find_spec("torch") is None:
-        return "torch is not installed"
+    if missing("torch"):
+        return not_installed("torch")
     import torch
 
     if name == "cuda":
@@ -43,8 +43,8 @@ def why_not_told(name: str) -> str | None:
 
 @cache
 def _answers() -> dict[str, str | None]:
-    if find_spec("torch") is None:
-        return dict.fromkeys(("cuda", "mps"), "torch is not installed")
+    if missing("torch"):
+        return dict.fromkeys(("cuda", "mps"), not_installed("torch"))
     done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return dict.fromkeys(("cuda", "mps"), "torch cannot be imported")
@@ -79,15 +79,15 @@ def resolve_device(requested: str, supported: tuple[str, ...], *, ask: Callable[
         raise InputError(f"Device '{requested}'", why="this method runs on the CPU only", fix="Use auto or cpu")
     if requested == "cpu":
         return Device("cpu", "CPU (as asked)")
-    missing = {}
+    reasons = {}
     for name in ("cuda", "mps") if requested == "auto" else (requested,):
         if name not in supported:
-            missing[name] = "this method cannot use it"
+            reasons[name] = "this method cannot use it"
             continue
         reason = ask(name)
         if reason is None:
             return Device(name, {"cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}[name])
-        missing[name] = reason
+        reasons[name] = reason
     if requested != "auto":
-        raise DeviceError(f"Device '{requested}' cannot be used", why=missing[requested], fix="Use --device auto or cpu")
-    return Device("cpu", f"CPU: {missing['cuda']}")
+        raise DeviceError(f"Device '{requested}' cannot be used", why=reasons[requested], fix="Use --device auto or cpu")
+    return Device("cpu", f"CPU: {reasons['cuda']}")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_not_constant, raise_errors
+from ..core.extremes import without_extremes
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
-from .load import MaskInput, as_mask, load
+from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
 
 AUTO, NEVER = "auto", "never"
@@ -69,8 +70,9 @@ def make_ready(
         If the scan, its mask or the preset cannot be used, or brain extraction is needed and not installed.
     """
     progress = progress or Progress()
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan)
     raise_errors(volume.name, (check_not_constant(volume.data),))
+    volume = without_extremes(volume)
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
     if prepare_with not in (AUTO, NEVER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.optional import install_command, missing, not_installed
 from ..detectors.registry import METHODS, method_class
 from .models import default_model, list_models, no_model
 
@@ -45,7 +46,7 @@ def recommend(sequence: str | None) -> tuple[str, str]:
         A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
     """
     for method, why in _BY_SEQUENCE.get(sequence, _UNKNOWN):
-        if method in METHODS and (not method_class(method).INFO.trainable or default_model(method, sequence) is not None):
+        if method in METHODS and not any(cannot_score(method, sequence)):
             return method, why
     return _UNKNOWN[0]
 
@@ -53,12 +54,15 @@ def recommend(sequence: str | None) -> tuple[str, str]:
 def recommend_learned(sequence: str | None) -> str | None:
     """The trained method to set beside the one without training: StRegA where it has a model, else the first that has one; or None."""
     trainable = [method for method in METHODS if method_class(method).INFO.trainable]
-    known = [method for method in sorted(trainable, key=lambda method: method != "strega") if default_model(method, sequence) is not None]
+    known = [method for method in sorted(trainable, key=lambda method: method != "strega") if not any(cannot_score(method, sequence))]
     return known[0] if known else None
 
 
 def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
     """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can."""
+    absent = missing(*method_class(method).REQUIRES)
+    if absent:
+        return f"needs {' and '.join(absent)}", f"{method}: {not_installed(*absent)}. Install it: {install_command(*absent)}."
     if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
         return "", ""
     return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))

@@ -13,24 +13,28 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ..core.checks import Finding
-from ..core.errors import BrainUADError, Cancelled, DeviceError
+from ..core.errors import Cancelled, DeviceError
+from ..core.isolation import isolated
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Grid, Source, Volume
-from .child import Voice, end_soon, own_output, start_child, told_error, why_died
-from .map_cache import ScoredMap, scored_volume, store_map, stored_map
+from ..io.entries import DamagedEntryError, read_entry, write_entry
+from ..io.folders import temporary_folder
+from ..io.processes import end_soon
+from .child import Voice, own_output, start_child, told_error, why_died
+from .map_cache import ScoredMap, as_entry, from_entry, scored_volume
 from .score import ParamsInput, load_detector
 
 _MODULE = "napari_brain_uad.workflows.scoring_process"
@@ -39,7 +43,9 @@ _IDLE = 300.0
 _LOOK = 0.1
 _GRACE = 1.0
 """Seconds that a cancelled job has to end by itself; then the process is ended."""
-_SCAN, _MAP = "scan.npz", "map.npz"
+_LAST_RESORT = 3.0
+"""Seconds that the child has to end by itself when its parent is gone."""
+_SCAN, _MAP = "scan.npz", "map.entry"
 
 
 @dataclass(frozen=True)
@@ -79,14 +85,15 @@ class ScoringProcess:
         BrainUADError
             As raised in the child; DeviceError if the child ends before it is done.
         """
-        with self._my_turn(progress), tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-            folder = Path(name)
+        with self._my_turn(progress), temporary_folder() as folder:
             _write_scan(folder / _SCAN, volume)
-            self._ask({"folder": name, "job": asdict(job)}, progress)
-            scored = stored_map(folder / _MAP, volume)
-        if scored is None:
-            raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix="Free disk space, and try again")
-        return scored
+            self._ask({"folder": str(folder), "job": asdict(job)}, progress)
+            try:
+                entry = read_entry(folder / _MAP, _MAP)
+            except (OSError, DamagedEntryError):
+                fix = "Free disk space, and try again"
+                raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix=fix) from None
+        return from_entry(entry, volume)
 
     def load(self, job: ScoringJob, progress: Progress) -> None:
         """Have the child load a model, to see whether it can; raises as `score.load_detector`."""
@@ -203,7 +210,7 @@ def _write_scan(path: Path, volume: Volume) -> None:
     about = {
         "grid": volume.grid.as_dict(),
         "name": volume.name,
-        "sequence": volume.sequence,
+        "sequence": [volume.sequence, volume.sequence_origin],
         "findings": [finding.as_dict() for finding in volume.findings],
         "source": None if source is None else {**asdict(source), "grid": source.grid.as_dict(), "path": None},
     }
@@ -218,15 +225,15 @@ def _read_scan(path: Path) -> Volume:
         arrays = dict(kept)
     about = json.loads(arrays["about"].tobytes())
     source = about["source"]
-    return Volume(
+    volume = Volume(
         arrays["data"],
         Grid.from_dict(about["grid"]),
         about["name"],
         arrays.get("mask"),
-        about["sequence"],
-        None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
-        tuple(Finding(**finding) for finding in about["findings"]),
+        source=None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
+        findings=tuple(Finding(**finding) for finding in about["findings"]),
     )
+    return volume.with_sequence(*about["sequence"])
 
 
 def main() -> int:
@@ -244,15 +251,14 @@ def main() -> int:
             return 0
         told, voice = found
         try:
-            _work(told, voice.progress)
+            error = isolated(partial(_work, told, voice.progress))
         except Cancelled:
             voice.say("cancelled")
-        except MemoryError:
-            voice.failed(DeviceError("The method ran out of memory", fix="Close other programs, or choose smaller slices"))
-        except BrainUADError as error:
-            voice.failed(error)
-        else:
+            continue
+        if error is None:
             voice.say("done")
+        else:
+            voice.failed(error)
 
 
 def _work(told: dict[str, Any], progress: Progress) -> None:
@@ -263,7 +269,7 @@ def _work(told: dict[str, Any], progress: Progress) -> None:
         return
     folder = Path(told["folder"])
     scored = scored_volume(_read_scan(folder / _SCAN), **asdict(job), progress=progress)
-    store_map(folder / _MAP, scored)
+    write_entry(folder / _MAP, _MAP, as_entry(scored))
 
 
 def _listen(stream: IO[str], events: IO[str], jobs: queue.SimpleQueue[tuple[dict[str, Any], Voice] | None]) -> None:
@@ -278,7 +284,7 @@ def _listen(stream: IO[str], events: IO[str], jobs: queue.SimpleQueue[tuple[dict
         latest = voice.progress
         jobs.put((told, voice))
     jobs.put(None)
-    end_soon(latest)
+    end_soon(latest, _LAST_RESORT)
 
 
 if __name__ == "__main__":

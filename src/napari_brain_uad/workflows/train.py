@@ -7,12 +7,12 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..core.detector import Detector
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.provenance import versions
@@ -20,9 +20,11 @@ from ..core.volume import Volume
 from ..detectors._base import BaseDetector
 from ..detectors.registry import method_class
 from ..io.checkpoint import checkpoint_files, save_checkpoint
+from ..io.results import check_output
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
 from .devices import Device, resolve_device
+from .names import output_folder
 from .score import ParamsInput
 from .training_data import OpenedData, TrainingData, open_data, open_scans
 from .training_record import claim, record_of
@@ -51,10 +53,12 @@ def train(
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
     report: Callable[[TrainingUpdate], None] | None = None,
+    on_failure: Callable[[str, BrainUADError], None] | None = None,
     progress: Progress | None = None,
 ) -> Detector:
     """Train a method on healthy scans.
@@ -74,10 +78,14 @@ def train(
         the log (``log.csv``) of a network's training.
     resume : bool
         Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
+    overwrite : bool
+        A model of that name, and a training in the folder ``NAME``, may be replaced.
     device, devices, nodes
         "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
     report, progress : callable and Progress, optional
         Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
+    on_failure : callable, optional
+        Told at the end which scans of `data` could not be read, and why: they are left out, and the model's record names them.
 
     Returns
     -------
@@ -90,13 +98,20 @@ def train(
     """
     progress = progress or Progress()
     detector, settings, used = prepared_detector(method, params, training, device)
-    place = _place(out, learns_in_steps=settings is not None)
+    place, first = _place(out, learns_in_steps=settings is not None), is_first_process(devices * nodes)
+    if place.model is not None and first:
+        check_output(place.model.parent)
+        _check_free(place.model, resume or overwrite)
     opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
-    first = is_first_process(devices * nodes)
     if place.folder is not None:
-        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, first=first)
+        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, overwrite=overwrite, first=first)
+    elif place.model is not None and first:
+        output_folder(place.model.parent)
     session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
     detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    for name, error in opened.failures.items():
+        if on_failure is not None:
+            on_failure(name, error)
     if place.model is not None and first:
         _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
     progress.update(1.0, "Trained")
@@ -158,10 +173,8 @@ def prepared_detector(
     if not found.INFO.trainable:
         raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
     settings = training_params(method, training)
-    missing = [name for name in ("torch", "lightning_fabric") if settings is not None and find_spec(name) is None]
-    if missing:
-        fix = 'Install them: pip install "napari-brain-uad[learn]"'
-        raise InputError(f"{method} cannot be trained here", why=f"{' and '.join(missing)} is not installed", fix=fix)
+    if settings is not None:
+        require("torch", "lightning_fabric", what_for=f"{method} cannot be trained here")
     given = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = found(found.Params.from_dict(given))
     used = resolve_device(device, found.INFO.devices)
@@ -174,6 +187,13 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
         return _Place(None, None)
     tensors = checkpoint_files(Path(out))[0]
     return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
+
+
+def _check_free(model: Path, replace: bool) -> None:
+    there = next((file for file in checkpoint_files(model) if file.exists()), None)
+    if there is not None and not replace:
+        fix = "Choose another name, or replace it with --overwrite"
+        raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
 
 
 def _open(data: DataInput, method: str, share: float, seed: int, progress: Progress) -> OpenedData:
@@ -200,6 +220,7 @@ def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, told: 
         "sequences": list(opened.sequences),
         "scans": opened.train.seen(),
         "validation_scans": opened.validation.seen(),
+        "left_out": list(opened.failures),
         "training": {} if settings is None else settings.as_dict(),
         "steps": told.steps,
         "seconds": round(told.seconds, 1),

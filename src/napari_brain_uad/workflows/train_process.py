@@ -22,17 +22,22 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError
+from ..core.errors import BrainUADError, Cancelled, InputError
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..io.checkpoint import checkpoint_files
+from ..io.processes import end_soon
 from ..training.session import TrainingUpdate
-from .child import Voice, end_soon, own_output, start_child, why_died
+from .child import Voice, own_output, start_child, why_died
 from .train import is_first_process, train
 from .training_data import TrainingData
 
 _MODULE = "napari_brain_uad.workflows.train_process"
 _GRACE_EARLY, _GRACE = 1.5, 30.0
 """Seconds that a cancelled child has to end by itself: before it has learned anything, and while it may have to write a checkpoint."""
+
+_LAST_RESORT = 30.0
+"""Seconds that a child has to end by itself, with a checkpoint, when it was cancelled or its parent is gone."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ class TrainingEvent:
         For "message"; may be empty, when only the fraction changed.
     model : Path or None
         The model's ``.safetensors`` file, for "done".
-    what, why, fix : str
-        For "failed": what failed, why, and what to do.
+    what, why, fix, details : str
+        For "failed": what failed, why, what to do, and the traceback of what nobody foresaw.
     """
 
     kind: str
@@ -114,6 +119,7 @@ class TrainingEvent:
     what: str = ""
     why: str = ""
     fix: str = ""
+    details: str = ""
 
 
 class TrainingProcess:
@@ -229,27 +235,27 @@ def main(job_text: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches parent and child; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: progress.cancel())
     try:
-        train(
-            job.method,
-            job.data,
-            params=job.params,
-            training=job.training,
-            seed=job.seed,
-            out=job.out,
-            resume=job.resume,
-            device=job.device,
-            devices=job.devices,
-            nodes=job.nodes,
-            report=voice.update,
-            progress=progress,
+        outcome = isolated(
+            lambda: train(
+                job.method,
+                job.data,
+                params=job.params,
+                training=job.training,
+                seed=job.seed,
+                out=job.out,
+                resume=job.resume,
+                device=job.device,
+                devices=job.devices,
+                nodes=job.nodes,
+                report=voice.update,
+                progress=progress,
+            )
         )
     except Cancelled as error:
         voice.say("cancelled")
         return error.exit_code
-    except MemoryError:
-        return voice.failed(DeviceError("The training ran out of memory", fix="Use fewer scans or smaller slices, or close other programs"))
-    except BrainUADError as error:
-        return voice.failed(error)
+    if isinstance(outcome, BrainUADError):
+        return voice.failed(outcome)
     voice.say("done", model=str(checkpoint_files(Path(job.out))[0]))
     return 0
 
@@ -257,7 +263,7 @@ def main(job_text: str) -> int:
 def _listen(progress: Progress) -> None:
     """Cancel when told so, or when the parent is gone."""
     sys.stdin.readline()
-    end_soon(progress)
+    end_soon(progress, _LAST_RESORT)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.extremes import robust_range
+from ..core.isolation import isolated
 from ..core.progress import Progress
 from ..core.provenance import array_sha256
 from ..core.volume import Volume
-from ..datasets.layout import Subject
+from ..datasets.layout import LAYOUT, Subject, missed_files
 from ..datasets.registry import find_layout, layout
 from ..detectors.registry import method_class
 from ..io.nifti import SUFFIXES
+from ..io.walk import files_in
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..simulation.params import SEQUENCES, SimulationParams
 from ..simulation.population import Population
@@ -122,14 +126,42 @@ class LazyVolumes(Sequence[Volume]):
     ----------
     makers : sequence of callable
         Each gives one volume.
+    names : sequence of str, optional
+        What to call them in `failures`; their numbers from 1 when empty.
+
+    Attributes
+    ----------
+    failures : dict of str to BrainUADError
+        The volumes that could not be made, by name. Going through all leaves them out; asking for one raises.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Volume]]) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = ()) -> None:
         self._makers = tuple(makers)
+        self._names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
         self._seen: dict[int, dict[str, str]] = {}
+        self.failures: dict[str, BrainUADError] = {}
 
     def __len__(self) -> int:
         return len(self._makers)
+
+    def __iter__(self) -> Iterator[Volume]:
+        """Every volume that can be made.
+
+        Raises
+        ------
+        BrainUADError
+            The first failure, when none can.
+        """
+        given = 0
+        for number, name in enumerate(self._names):
+            volume = isolated(partial(self.__getitem__, number))
+            if isinstance(volume, BrainUADError):
+                self.failures[name] = volume
+            else:
+                given += 1
+                yield volume
+        if self.failures and not given:
+            raise next(iter(self.failures.values()))
 
     @overload
     def __getitem__(self, number: int) -> Volume: ...
@@ -138,7 +170,7 @@ class LazyVolumes(Sequence[Volume]):
     def __getitem__(self, number: int | slice) -> Volume | LazyVolumes:
         """The volume with this number, loaded now."""
         if isinstance(number, slice):
-            return LazyVolumes(self._makers[number])
+            return LazyVolumes(self._makers[number], self._names[number])
         number = range(len(self))[number]
         volume = self._makers[number]()
         if number not in self._seen:
@@ -168,6 +200,11 @@ class OpenedData:
     validation: LazyVolumes
     words: str
     sequences: tuple[str, ...] = field(default=())
+
+    @property
+    def failures(self) -> dict[str, BrainUADError]:
+        """The scans that could not be read so far, by name."""
+        return {**self.train.failures, **self.validation.failures}
 
 
 def describe(data: TrainingData) -> DataSummary:
@@ -258,8 +295,10 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
 
     names = sorted({one.id for one in chosen})
     apart = _kept_apart(names, data.validation, data.seed)
-    train = LazyVolumes([maker(one) for one in chosen if one.id not in apart])
-    validation = LazyVolumes([maker(one) for one in chosen if one.id in apart])
+    train, validation = (
+        LazyVolumes([maker(one) for one in group], [f"{one.id} {one.session or ''}".strip() for one in group])
+        for group in ([one for one in chosen if (one.id in apart) == held_out] for held_out in (False, True))
+    )
     words = f"{len(train)} scans of {_name(data.path)}, {len(validation)} more for validation"
     return OpenedData(train, validation, words, () if sequence == "unknown" else (sequence,))
 
@@ -289,6 +328,7 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     ill = len(found) - len(healthy) - test
     left_out = [f"{_people(ill)} left out: they have lesions (a mask of them lies beside the scan)"] if ill else []
     left_out += [f"{_people(test)} left out: they are the data set's test set"] if test else []
+    left_out += missed_files(root)
     if not healthy:
         raise InputError(f"{_name(data.path)} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
     return healthy, tuple(left_out)
@@ -326,7 +366,7 @@ def _ready(subject: Subject, sequence: str, preset_id: str, prepare_with: str, p
     progress.check()
     mask = _mask_of(subject, sequence)
     scan = load(subject.sequences[sequence])
-    volume = scan if scan.sequence or sequence == "unknown" else replace(scan, sequence=sequence)
+    volume = scan if sequence in ("unknown", scan.sequence) else scan.with_sequence(sequence, LAYOUT)
     return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with).scored
 
 
@@ -337,7 +377,7 @@ def _mask_of(subject: Subject, sequence: str) -> Path | None:
 
 def _label_maps(data: TrainingData) -> list[Path]:
     folder = Path(data.path)
-    found = [path for path in sorted(folder.glob("*")) if path.name.lower().endswith(SUFFIXES)] if data.path and folder.is_dir() else []
+    found = files_in(folder, SUFFIXES) if data.path and folder.is_dir() else []
     if not found:
         what = f"{_name(data.path)} holds no label map"
         raise InputError(what, why="simulated people are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
@@ -359,7 +399,7 @@ def _open_simulation(data: TrainingData) -> OpenedData:
     for group, count in zip(groups, (max(1, wanted - held_out), held_out), strict=True):
         people = Population(group, _simulation(data), data.seed) if group else None
         makers = [] if people is None else [lambda people=people, number=number: people[number].volume for number in range(count)]
-        opened.append(LazyVolumes(makers))
+        opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))]))
     sequence = data.sequence or "T1"
     words = f"{len(opened[0])} simulated {sequence} scans from {len(groups[0])} label maps, {len(opened[1])} more for validation"
     return OpenedData(opened[0], opened[1], words, () if sequence == "random" else (sequence,))
@@ -369,7 +409,7 @@ def _picture(volume: Volume) -> NDArray[np.float32]:
     """A slice through the middle of what is not background."""
     shown = np.flatnonzero((volume.data > volume.data.mean()).any(axis=(0, 1)))
     middle = int(shown[len(shown) // 2]) if len(shown) else volume.data.shape[2] // 2
-    image = volume.data[:, ::-1, middle].T
+    image = np.clip(volume.data[:, ::-1, middle].T, *robust_range(volume.data))
     stride = -(-max(image.shape) // _PICTURE)
     image = image[::stride, ::stride]
     low, high = np.percentile(image, (0.5, 99.5))
@@ -381,4 +421,4 @@ def _people(count: int) -> str:
 
 
 def _name(path: str) -> str:
-    return (Path(path).resolve().name or path) if path else "Nothing"
+    return (Path(path).absolute().name or path) if path else "Nothing"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import sys
 import threading
 from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from interrupted import running
 
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
@@ -98,27 +99,26 @@ def test_a_deformation_is_found_again_and_undone(fixed: Volume, deformed: Volume
 @needs_greedy
 def test_cancelling_ends_the_program(fixed: Volume, deformed: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(greedy, "_WARP_ROUNDS", (100_000,))
-    started: list[subprocess.Popen[bytes]] = []
-
-    class Watched(subprocess.Popen):  # type: ignore[type-arg]
-        def __init__(self, *given: object, **named: object) -> None:
-            super().__init__(*given, **named)  # type: ignore[call-overload]
-            started.append(self)
-
-    monkeypatch.setattr(greedy.subprocess, "Popen", Watched)
+    monkeypatch.setenv("BRAIN_UAD_TEST_RUN", "greedy is cancelled")
+    seen: list[dict[int, str]] = []
     progress = Progress()
-    timer = threading.Timer(2.0, progress.cancel)
+
+    def cancel() -> None:
+        seen.append(running("greedy is cancelled"))
+        progress.cancel()
+
+    timer = threading.Timer(2.0, cancel)
     timer.start()
     with pytest.raises(Cancelled):
         greedy_warp(fixed, deformed, MATRIX, True, progress)
     timer.join()
-    assert len(started) == 1
-    assert started[0].poll() not in (None, 0)
+    assert len([line for line in seen[0].values() if "Greedy3D" in line and "_guard.py" not in line]) == 1
+    assert running("greedy is cancelled") == {}
 
 
 def test_without_the_program_it_says_what_to_install(fixed: Volume, deformed: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(greedy, "_CHILD", f"import sys\nsys.modules['picsl_greedy'] = None\n{greedy._CHILD}")
-    with pytest.raises(InputError, match=r"not installed.*picsl-greedy.*\[greedy\]"):
+    monkeypatch.setitem(sys.modules, "picsl_greedy", None)
+    with pytest.raises(InputError, match=r"picsl-greedy is not installed.*\[greedy\]"):
         greedy_affine(fixed, deformed, MATRIX, True, Progress())
 
 

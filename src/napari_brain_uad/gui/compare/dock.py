@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
 from ..app import workers
-from ..app.docks import raise_dock
+from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
@@ -50,6 +50,7 @@ class CompareDock(CompareLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.ready: Ready | None = None
         self.scene: CompareScene | None = None
@@ -188,12 +189,13 @@ class CompareDock(CompareLayout):
         self.regions.set_truth(with_truth)
         self._views.show()
         self._show_running(False)
-        self.setup.button.setChecked(False)
-        self.result.show()
+        self.show_result(True)
         self._show_rest()
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
+        for finding in rest.comparison.warnings:
+            self.messages.show_finding(finding)
         if rest.comparison.failures:
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)
@@ -232,9 +234,8 @@ class CompareDock(CompareLayout):
         """The viewer is as it was before."""
         self._show_running(False)
         self._close_table()
-        self.result.hide()
+        self.show_result(False)
         self.outcome.hide()
-        self.setup.button.setChecked(True)
 
     def _let_go(self) -> CompareScene | None:
         """What is shown, which is no longer heard of from now on."""

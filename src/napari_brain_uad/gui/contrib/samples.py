@@ -36,7 +36,7 @@ def _open(sample_id: str) -> list[tuple[Any, ...]]:
     try:
         chosen = sample(sample_id)
         scan = load(chosen.scan)
-        scan = replace(scan, name=chosen.id, sequence=chosen.sequence)
+        scan = replace(scan, name=chosen.id, sequence=chosen.sequence, sequence_origin="the sample's")
         if chosen.mask is not None:
             scan = scan.with_mask(load_mask(chosen.mask, scan))
         layers: list[tuple[Any, ...]] = [volume_layer(scan)]

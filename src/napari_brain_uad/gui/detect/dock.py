@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
 from ...workflows.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
-from ..app.docks import PLUGIN, PRIMARY, WIDTH, open_dock, opening_dock
+from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
@@ -27,12 +28,11 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.method_box import NO_MODEL
 from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
 
@@ -62,6 +62,7 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()
@@ -133,10 +134,6 @@ class DetectDock(FileDrop):
         self.inputs.method.choose(model.method)
         self.inputs.model.choose(model)
 
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
-
     def _done(self, answer: tuple[Detection, bool, LiveMask]) -> None:
         if self._lifetime.over:
             return
@@ -178,9 +175,8 @@ class DetectDock(FileDrop):
         self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
         self.outcome.show()
-        for finding in detection.volume.findings:
-            if finding.level == "warning":
-                self.messages.show_finding(finding)
+        for finding in detection.warnings:
+            self.messages.show_finding(finding)
 
     def _stop_showing(self) -> None:
         if self._showing is not None:
@@ -222,7 +218,7 @@ class DetectDock(FileDrop):
         self._raw = False
         self.inputs.show_facts("", ())
         present = self.inputs.scan.layer is not None
-        self._scroll.setVisible(present)
+        self.inputs.setVisible(present)
         self.empty.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
@@ -323,23 +319,15 @@ class DetectDock(FileDrop):
         keys.bind(self, {keys.ONLY_SUBJECT: self.inputs.only.press})
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         self.button.setStyleSheet(PRIMARY)
         self.copy.hide()
         self.copy.setToolTip("Copy the command line that gives the same result")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll = FittingScroll(self.inputs)
-        layout = QVBoxLayout(self)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(self.empty)
-        layout.addWidget(self._scroll)
-        layout.addWidget(self.cost)
-        layout.addWidget(self.button)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.outcome)
-        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.messages)
-        layout.addStretch(1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.empty, self.inputs],
+            [self.cost, self.button, self.run_bar],
+            [self.outcome, self.copy, self.messages],
+        )
 
 
 def outcome_words(detection: Detection, cached: bool) -> str:

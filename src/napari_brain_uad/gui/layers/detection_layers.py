@@ -69,7 +69,7 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
             yield shown
         if scan is not None:
             join(shown, scan)
-    heat = add_map(viewer, amap, bare=True, truth=truth, post=detection.post)
+    heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
     if scan is not None:
         join(heat, scan)
     yield heat

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.checks import check_not_constant
 from ...core.errors import BrainUADError
+from ...core.extremes import without_extremes
 from ...core.volume import Volume
 
 
@@ -69,7 +70,7 @@ def facts(volume: Volume) -> Facts:
         parts.append("left and right unknown")
     raw = found is not None and not found.stripped
     # What is found about the brain of a raw head does not matter: it is extracted.
-    findings = (*volume.findings, *(found.findings if found and not raw else ()), *([constant] if constant else ()))
+    findings = (*without_extremes(volume).findings, *(found.findings if found and not raw else ()), *([constant] if constant else ()))
     checks = tuple(f"{f.message[:1].upper()}{f.message[1:]}. {f.fix}.".replace(" .", "") for f in findings if f.level != "info")
     return Facts(", ".join(parts), checks, raw)
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 
 from ..app import keys
-from ..app.docks import settle
+from ..app.home import settle, unwrapped
 from ..app.lifetime import Lifetime
 from ..layers.composite import Composite, can_be_shown
 from ..layers.crosshair import point_at
@@ -52,6 +52,7 @@ class OrthoDock(OrthoLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._overlay = attach(napari_viewer)

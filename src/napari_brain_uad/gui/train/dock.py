@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled, ModelError
 from ...workflows.models import find_model
 from ..app import workers
-from ..app.docks import PRIMARY, WIDTH, open_dock, tell_models_changed
+from ..app.docks import PRIMARY, open_dock, tell_models_changed
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import SideDock
 from .inputs import TrainInputs
 from .job import History, estimated, started
 from .panel import TrainPanel
@@ -35,7 +36,7 @@ _PAUSE = "Stop after the next step and keep a checkpoint; going on gives the sam
 _NO_PAUSE = "The scans are being cut into slices: it can be paused once the first step is done"
 
 
-class TrainDock(QWidget):
+class TrainDock(SideDock):
     """Trains one method on healthy scans.
 
     Parameters
@@ -50,6 +51,7 @@ class TrainDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__()
         self.viewer = napari_viewer
         self.state = "editing"
@@ -111,10 +113,6 @@ class TrainDock(QWidget):
         if self.state == "editing":
             self.inputs.new_name()
             self.unfinished.refresh()
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
 
     def _begin(self, job: Mapping[str, Any], *, resume: bool) -> None:
         self._job, self._pausing = job, False
@@ -263,13 +261,13 @@ class TrainDock(QWidget):
         """Show what belongs to a state, and nothing else."""
         self.state = state
         editing, going = state == "editing", state == "running"
-        for widget in (self._scroll, self._editing_row, self.cost):
+        for widget in (self.inputs, self._editing_row, self.cost):
             widget.setVisible(editing)
         if editing:
             self.unfinished.refresh()
         else:
             self.unfinished.hide()
-        self._watching.setVisible(not editing)
+        self.panel.setVisible(not editing)
         self.pause.setVisible(going and self.inputs.training is not None)
         self._allow_pause(bool(self._job) and self._can_resume())
         self.resume.setVisible(state == "paused")
@@ -315,13 +313,11 @@ class TrainDock(QWidget):
         self.run_bar.cancelled.connect(self.cancel)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         for button in (self.start, self.resume, self.use):
             button.setStyleSheet(PRIMARY)
         self.estimate.setToolTip("Try a few real steps, in a process of its own, to say how long it will take and how much memory")
         self.copy.setToolTip("Copy the command line that trains the same model")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll, self._watching = FittingScroll(self.inputs), FittingScroll(self.panel)
         self._editing_row, after = QWidget(), QWidget()
         row, later = QHBoxLayout(self._editing_row), QHBoxLayout(after)
         for inside in (row, later):
@@ -333,9 +329,9 @@ class TrainDock(QWidget):
         for button in (self.pause, self.again, self.copy):
             later.addWidget(button)
         later.addStretch()
-        layout = QVBoxLayout(self)
-        for widget in (wrapping_label(_PURPOSE), self.unfinished, self._scroll, self.cost, self._editing_row, self._watching, self.run_bar):
-            layout.addWidget(widget)
-        for widget in (self.outcome, after, self.messages):
-            layout.addWidget(widget)
-        layout.addStretch(1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.unfinished, self.inputs, self.panel],
+            [self.cost, self._editing_row, self.run_bar],
+            [self.outcome, self.messages],
+            [after],
+        )

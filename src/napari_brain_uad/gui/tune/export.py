@@ -98,7 +98,7 @@ class Exporter:
 
 
 def _job(tuning: Tuning, scan: Volume, command: str, folder: Path) -> Callable[[Progress], dict[str, Path]]:
-    amap, post, truth = tuning.amap, tuning.post, tuning.truth
+    amap, post, truth, edits = tuning.amap, tuning.post, tuning.truth, tuning.edits
 
     def job(progress: Progress) -> dict[str, Path]:
         # Here, because matplotlib takes longer to import than a dock may take to open.
@@ -106,7 +106,7 @@ def _job(tuning: Tuning, scan: Volume, command: str, folder: Path) -> Callable[[
         from ...workflows.save import save_detection
 
         volume = scan.with_mask(amap.mask)
-        detection = finish_detection(volume, amap, post, truth=truth, command=command, progress=progress.part(0.0, 0.5))
+        detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.5))
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))
 
     return job

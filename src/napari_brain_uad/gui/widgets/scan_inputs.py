@@ -22,7 +22,7 @@ from .layer_box import LayerBox, is_mask, is_scan
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation", re.IGNORECASE)
+_TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation|wmh|(^|[ ._-])(gt|d?seg)($|[ ._-])", re.IGNORECASE)
 _BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
 
 

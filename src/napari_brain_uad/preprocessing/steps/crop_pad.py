@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class CropPad(Step):
         data = resample_array(volume.data, volume.grid, target, interpolation="nearest")
         lost = 0 if volume.mask is None or mask is None else int(volume.mask.sum()) - int(mask.sum())
         said = f"{'x'.join(map(str, target.shape))} voxels" + (f"; {lost} brain voxels cut off" if lost else "")
-        moved = Volume(data, target, volume.name, mask, volume.sequence, volume.source, volume.findings)
+        moved = replace(volume, data=data, grid=target, mask=mask)
         return StepResult(moved, said=said)
 
     def _around_brain(self, volume: Volume, new: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from scipy.ndimage import binary_fill_holes
 from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.volume import Volume
+from ...io.folders import temporary_folder
 from ...io.nifti import read_volume, write_volume
+from ...io.processes import guarded
 from ..brain_mask import estimate_brain_mask
 from .deepbet_child import brain_probability
 
@@ -71,9 +72,9 @@ def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.boo
         raise InputError(
             f"{backend} is not installed", why=f"there is no program '{template[0]}'", fix="Install it, or choose the backend deepbet"
         )
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as folder:
+    with temporary_folder() as folder:
         # A neutral name: programs write their arguments into logs.
-        files = {"scan": str(Path(folder) / "scan.nii.gz"), "brain": str(Path(folder) / "brain.nii.gz")}
+        files = {"scan": str(folder / "scan.nii.gz"), "brain": str(folder / "brain.nii.gz")}
         write_volume(files["scan"], volume)
         _run([part.format(**files) for part in template], backend, progress)
         if not Path(files["brain"]).is_file():
@@ -83,13 +84,9 @@ def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.boo
 
 
 def _run(command: list[str], backend: str, progress: Progress) -> None:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while process.poll() is None:
-                progress.check()
-                time.sleep(0.1)
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with guarded(command, output=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            progress.check()
+            time.sleep(0.1)
     if process.returncode:
         raise InputError(f"{backend} failed", why=f"it ended with code {process.returncode}", fix="Try the backend deepbet")

@@ -5,9 +5,7 @@ It runs in a process of its own, which takes files and can be ended at any momen
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +16,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ...core.errors import InputError
+from ...core.optional import require
 from ...core.progress import Progress
 from ...core.volume import Grid, Volume
 from ...io.displacement import read_displacements
+from ...io.folders import temporary_folder
+from ...io.processes import guarded
 from ..field_of_view import field_of_view
 from ..geometry import resample_mask
 from ..registration import clipped
@@ -28,14 +29,9 @@ from ..warp import STEP_MM, DisplacementField, Warp, invert
 
 _CHILD = """
 import sys
-try:
-    from picsl_greedy import Greedy3D
-except ImportError:
-    sys.exit(3)
+from picsl_greedy import Greedy3D
 Greedy3D().execute(sys.argv[1])
 """
-_MISSING = 3
-
 _AFFINE_ROUNDS = (100, 50, 10)
 _WARP_ROUNDS = (100, 50, 10)
 """Iterations at 4, 2 and 1 mm."""
@@ -76,8 +72,7 @@ def greedy_affine(fixed: Volume, moving: Volume, start: NDArray[np.float64], ali
     InputError
         If greedy is not installed, or fails.
     """
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         given = _given(folder, fixed, moving, start, alike)
         np.savetxt(folder / "start.mat", start)
         rounds = "x".join(map(str, _AFFINE_ROUNDS))
@@ -106,8 +101,7 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
     InputError
         If greedy is not installed, or fails, or its deformation folds.
     """
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         given = _given(folder, fixed, moving, matrix, alike)
         np.savetxt(folder / "affine.mat", matrix)
         rounds = "x".join(map(str, _WARP_ROUNDS))
@@ -145,18 +139,13 @@ def _write(path: Path, data: NDArray[np.float32], grid: Grid) -> None:
 
 def _run(words: Sequence[str], folder: Path, rounds: int, progress: Progress) -> None:
     """Run greedy in a folder with a command line of bare file names (it splits at spaces); its log tells how far it is."""
+    require("picsl_greedy", what_for="The scan cannot be registered with greedy")
     log = folder / "log"
     command = [sys.executable, "-u", "-c", _CHILD, " ".join(words)]
-    with log.open("wb") as said, subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT) as process:
-        try:
-            while process.poll() is None:
-                progress.update(min(log.read_bytes().count(b" Iter ") / rounds, 1.0))
-                time.sleep(_LOOK_SECONDS)
-        finally:
-            process.kill()
-    if process.returncode == _MISSING:
-        fix = "pip install 'napari-brain-uad[greedy]', or register with simpleitk and without deformation"
-        raise InputError("greedy is not installed", why="there is no package picsl-greedy", fix=fix)
+    with log.open("wb") as said, guarded(command, output=said, cwd=folder) as process:
+        while process.poll() is None:
+            progress.update(min(log.read_bytes().count(b" Iter ") / rounds, 1.0))
+            time.sleep(_LOOK_SECONDS)
     if process.returncode:
         last = log.read_text(errors="replace").strip().rpartition("\n")[2]
         raise InputError("greedy failed", why=last or f"it ended with code {process.returncode}", fix="Register with simpleitk")

@@ -1,0 +1,106 @@
+"""A command that is interrupted after a while, and what is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+_MARK = "BRAIN_UAD_TEST_RUN"
+"""An environment variable; it is inherited by whatever a command starts."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What became of a command.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code.
+    seconds : float
+        From the signal to its end.
+    said : str
+        Its standard error.
+    survivors : tuple of str
+        Command lines of its processes that still ran 5 s after its end.
+    broken : tuple of str
+        Files under the folder of results, or left in the folder for temporary ones, that are not whole or nobody's.
+    """
+
+    code: int
+    seconds: float
+    said: str
+    survivors: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: Path) -> Left:
+    """Run ``brain-uad WORDS`` and send a signal after some seconds: SIGINT to all its processes, as a terminal does, others to it alone."""
+    mark = secrets.token_hex(8)
+    temporary = out.parent / f"tmp-{mark}"
+    temporary.mkdir()
+    environment = {**os.environ, _MARK: mark, "TMPDIR": str(temporary), "BRAIN_UAD_CACHE": str(temporary / "cache")}
+    command = [sys.executable, "-m", "napari_brain_uad.cli", *words]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # these tests may run in the background, where it is ignored
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
+    try:
+        child.wait(after)
+    except subprocess.TimeoutExpired:
+        pass
+    else:
+        return Left(child.returncode, 0.0, child.communicate()[1], (), ())
+    start = time.monotonic()
+    if kind == signal.SIGINT:
+        os.killpg(child.pid, kind)
+    else:
+        child.send_signal(kind)
+    said = child.communicate(timeout=60)[1]
+    seconds = time.monotonic() - start
+    deadline = time.monotonic() + 5.0
+    while (survivors := running(mark)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in survivors:
+        os.kill(pid, signal.SIGKILL)
+    broken = _broken(out)
+    if kind != signal.SIGKILL:
+        broken += [path.name for path in temporary.iterdir() if path.name.startswith("brain-uad-")]
+    return Left(child.returncode, seconds, said, tuple(survivors.values()), tuple(broken))
+
+
+def running(mark: str) -> dict[int, str]:
+    """Processes that were started with the mark in their environment: their command lines by number."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes() and "State:\tZ" not in (folder / "status").read_text():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+def _broken(out: Path) -> list[str]:
+    return [path.name for path in sorted(out.rglob("*")) if path.is_file() and (path.name.startswith(".") or not _whole(path))]
+
+
+def _whole(path: Path) -> bool:
+    try:
+        if path.name.endswith(".nii.gz"):
+            np.asarray(nib.load(path).dataobj)
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+        return False
+    return path.stat().st_size > 0
