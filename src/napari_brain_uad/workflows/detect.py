@@ -29,7 +29,7 @@ from .estimate import parts
 from .load import MaskInput, as_mask, as_volume
 from .map_cache import scored_volume
 from .models import name_of
-from .ready import AUTO, make_ready
+from .ready import AUTO, Ready, make_ready
 from .region_names import with_names
 from .score import ParamsInput
 
@@ -129,30 +129,28 @@ def detect(
     """
     progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
-    own, volume = method_class(method).INFO.preset, as_volume(scan, sequence)
+    volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    # Only a preparation has said anything so far.
-    begun = _READY if ready.prepared is not None else 0.02
-    took = parts(method, ready.scored, truth=truth is not None)
-    scored_at = begun + (1.0 - begun) * took.score / (took.score + took.finish)
-    half = progress.part(begun, scored_at)
+    half, rest = _halves(method, ready, truth is not None, progress)
     scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
     return finish_detection(
-        ready.scan,
-        amap,
-        post,
-        truth=truth_array,
-        healthy=healthy_scores,
-        command=command,
-        started=start,
-        progress=progress.part(scored_at, 1.0),
+        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
     )
+
+
+def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
+    """What is left of a run's progress for scoring and for what follows, as the time they take."""
+    # Only a preparation has said anything so far.
+    begun = _READY if ready.prepared is not None else 0.02
+    took = parts(method, ready.scored, truth=truth)
+    middle = begun + (1.0 - begun) * took.score / (took.score + took.finish)
+    return progress.part(begun, middle), progress.part(middle, 1.0)
 
 
 @told_as_error()
