@@ -7,18 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QPoint
-from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QFileDialog
-from walk import Walk, steps, wait
+from tutorials import FIVE, TEN, five_minutes, like_make_demo, ten_minutes
+from walk import Walk, steps
 
-from napari_brain_uad.gui.compare.dock import CompareDock
-from napari_brain_uad.gui.contrib.demo import _Runs
-from napari_brain_uad.gui.detect.dock import DetectDock
-from napari_brain_uad.gui.layers.layers import is_map, record
-from napari_brain_uad.gui.tune.dock import TuneDock
-
-FIVE, TEN = "Five minutes in the window", "Ten minutes: methods side by side"
 LAPTOP = (1366, 768)
 
 
@@ -34,154 +26,25 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
         made.window.remove_dock_widget(widget)
 
 
-def _walk(viewer: Any, title: str, repository: Path) -> Walk:
-    return Walk(viewer.window._qt_window, title, repository / "README.md")
-
-
-def _dock(viewer: Any, kind: type[Any]) -> Any:
-    return next(widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, kind))
-
-
-def _clipboard() -> str:
-    clipboard = QGuiApplication.clipboard()
-    assert clipboard is not None
-    return clipboard.text()
-
-
-def test_five_minutes_in_the_window(viewer: Any, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    walk = _walk(viewer, FIVE, repository)
-    walk.step(1)
-    walk.menu("File > Open Sample > Brain UAD > Multiple sclerosis, FLAIR-like (simulated)")
-    wait(lambda: len(viewer.layers) >= 2, "the sample")
-
-    walk.step(2)
-    walk.menu("Plugins > Brain UAD > Detect anomalies")
-    detect: DetectDock = _dock(viewer, DetectDock)
-    wait(lambda: "FLAIR" in detect.inputs.facts.text(), "the scan's facts")
-    assert detect.inputs.truth.layer is not None
-
-    walk.step(3)
-    chosen = walk.read("Threshold (histogram equalised)")
-    assert detect.inputs.method.box.currentText().startswith(chosen)
-    walk.press("Detect anomalies")
-    wait(lambda: detect.detection is not None and not detect.running, "the run")
-    assert {record(layer).get("kind") for layer in viewer.layers} >= {"map", "regions", "boxes"}
-
-    walk.step(4)
-    walk.read("Tune")
-    tune: TuneDock = _dock(viewer, TuneDock)
-    wait(lambda: tune.settled is not None, "Tune")
-    assert tune.settled is not None
-    before = tune.settled.result.threshold.value
-    plot = tune.histogram
-    walk.click(plot, QPoint(plot.width() // 2, plot.height() // 2))  # the line is dragged in Tune's own tests
-    walk.pick(tune.threshold.rule, walk.read("best Dice"))
-    wait(lambda: tune.settled is not None and tune.post.threshold == "best-dice", "best Dice")
-    assert tune.settled is not None
-    assert tune.settled.result.threshold.value > before
-    assert "Dice" in tune.threshold.origin.text()
-
-    walk.press("Clean-up")
-    walk.step(5)
-    walk.press("Regions")
-    walk.row(tune.table, 1)
-    assert tune.table.current == 2
-
-    walk.step(6)
-    for name, sign in (("Accept", "accepted"), ("Reject", "rejected")):
-        walk.press(name)
-        wait(lambda sign=sign: tune.settled is not None and tune.settled.result.regions[1].review == sign, name)
-    walk.read("Merge")
-    assert not tune.review.buttons["merge"].isEnabled()
-    walk.press("Undo")
-    wait(lambda: tune.settled is not None and tune.settled.result.regions[1].review == "accepted", "Undo")
-
-    walk.step(7)
-    # The dialog that asks for the folder is the system's.
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args, **_more: str(tmp_path / "out"))
-    walk.press("Export")
-    wait(lambda: tune.messages.level == "info" and "Saved" in tune.messages.text, "the export")
-    assert (tmp_path / "out" / "ms-flair-simulated_threshold_regions.tsv").is_file()
-    walk.press("Copy as command")
-    assert _clipboard().startswith("brain-uad detect ")
-    walk.done(7)
-
-
-def test_ten_minutes_methods_side_by_side(viewer: Any, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    walk = _walk(viewer, TEN, repository)
-    _like_make_demo(viewer)
-    walk.step(1)
-    walk.menu("File > Open Sample > Brain UAD > Multiple sclerosis, FLAIR-like (simulated)")
-    detect: DetectDock = _dock(viewer, DetectDock)
-    walk.press("Detect")
-    wait(lambda: "FLAIR" in detect.inputs.facts.text(), "the scan's facts")
-    assert detect.inputs.scan.layer is not None
-    assert detect.inputs.scan.layer.name.startswith("ms-flair")
-    assert detect.inputs.truth.layer is not None
-
-    walk.step(2)
-    maps = sum(is_map(layer) for layer in viewer.layers)
-    walk.press("Detect anomalies")
-    wait(lambda: sum(is_map(layer) for layer in viewer.layers) == maps + 1 and not detect.running, "the first map")
-    walk.press("Detect")
-    walk.pick(detect.inputs.method.box, walk.read("Variational autoencoder"))
-    walk.press("Detect anomalies")
-    wait(lambda: sum(is_map(layer) for layer in viewer.layers) == maps + 2 and not detect.running, "the second map")
-    walk.press("Tune")
-
-    walk.step(3)
-    walk.menu("Plugins > Brain UAD > Compare")
-    compare: CompareDock = _dock(viewer, CompareDock)
-    wait(compare.button.isEnabled, "Compare")
-    methods = compare.inputs.methods
-    for name in ("Threshold (raw intensity)", "Variational autoencoder"):
-        walk.tick(methods.tree, walk.read(name))
-    methods.variant.setEditText("threshold@bins=64")
-    walk.press("+ variant")
-    walk.press("Compare")
-    wait(lambda: compare.comparing and not compare.running and compare.comparison is not None, "the comparison", 120.0)
-    assert compare.comparison is not None
-    assert len(compare.comparison.runs) == 5
-
-    walk.step(4)
-    walk.read("each method's own")
-    assert compare.threshold.rule.currentText() == "each method's own"
-    walk.pick(compare.threshold.rule, walk.read("percentile"))
-    slider = compare.threshold.slider
-    walk.click(slider, QPoint(slider.width() // 2, slider.height() // 2))
-    wait(lambda: compare.comparison is not None, "the masks")
-    walk.row(compare.table, 0)
-    walk.press("Regions")
-    walk.row(compare.regions.table, 0)
-    walk.press("Worst false alarm")
-
-    walk.step(5)
-    walk.press("View")
-    for name in ("Agreement", "Difference"):
-        walk.press(name)
-    walk.press("Export")
-    # The dialogs that ask for a file are the system's.
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files go: the dialogs that ask for it are the system's."""
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args, **_more: str(tmp_path))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda _parent, _title, name, _kinds: (str(tmp_path / Path(name).name), ""))
-    for name, ending in (("Montage (PNG)", "*.png"), ("Table (CSV)", "*.csv")):
-        walk.press(name)
-        wait(lambda ending=ending: list(tmp_path.glob(ending)), name)
-    walk.press("Copy as command")
-    assert _clipboard().startswith("brain-uad compare ")
-    wait(lambda: not compare.run_bar.isVisible(), "the exports")
-    walk.press("Leave comparison")
-    wait(lambda: not compare.comparing, "the viewer as it was")
-    walk.done(5)
+    return tmp_path
 
 
-def _like_make_demo(viewer: Any) -> None:
-    """What `make demo` leaves: a tumour and two methods' maps."""
-    from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
+def _nothing(_name: str) -> None:
+    """No picture is taken."""
 
-    dock = open_dock(viewer, "Detect anomalies")
-    viewer.open_sample(PLUGIN, "tumour-t1c")
-    runs = _Runs(dock, ("threshold", "strega"))
-    wait(lambda: runs.done, "the demo's runs", 120.0)
-    assert runs.succeeded
+
+def test_five_minutes_in_the_window(viewer: Any, repository: Path, out: Path) -> None:
+    five_minutes(viewer, Walk(viewer.window._qt_window, FIVE, repository / "README.md"), out, _nothing)
+
+
+def test_ten_minutes_methods_side_by_side(viewer: Any, repository: Path, out: Path) -> None:
+    like_make_demo(viewer)
+    ten_minutes(viewer, Walk(viewer.window._qt_window, TEN, repository / "README.md"), out, _nothing)
 
 
 def test_names_are_read_from_bold_and_italics() -> None:

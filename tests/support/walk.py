@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
@@ -40,6 +40,26 @@ def steps(readme: str, title: str) -> list[list[str]]:
     return [[" ".join((bold or italic).split()) for bold, italic in _NAME.findall(step)] for step in found]
 
 
+class Mouse(Protocol):
+    """What clicks on the screen."""
+
+    def click(self, at: QPoint, *, held: bool = False) -> None:
+        """Click at a place on the screen, with Ctrl when `held`."""
+        ...
+
+
+class QtMouse:
+    """Clicks through Qt, on whatever it shows at a place."""
+
+    def click(self, at: QPoint, *, held: bool = False) -> None:
+        """See `Mouse.click`."""
+        seen = QApplication.widgetAt(at)
+        assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
+        keys = Qt.KeyboardModifier.ControlModifier if held else Qt.KeyboardModifier.NoModifier
+        QTest.mouseMove(seen, seen.mapFromGlobal(at))
+        QTest.mouseClick(seen, _LEFT, keys, seen.mapFromGlobal(at))
+
+
 class Walk:
     """Hands and eyes of somebody who reads a tutorial.
 
@@ -51,10 +71,13 @@ class Walk:
         The tutorial's section.
     readme : Path
         The text.
+    mouse : Mouse, optional
+        What clicks.
     """
 
-    def __init__(self, window: QMainWindow, title: str, readme: Path) -> None:
+    def __init__(self, window: QMainWindow, title: str, readme: Path, mouse: Mouse | None = None) -> None:
         self.window = window
+        self._mouse = mouse or QtMouse()
         self.steps = steps(readme.read_text(encoding="utf-8"), title)
         assert self.steps, f"the README has no steps under '{title}'"
         self._left: list[str] = []
@@ -83,7 +106,7 @@ class Walk:
         self.read(name)
         self.click(*self.find(name))
 
-    def click(self, widget: QWidget, place: QPoint | None = None, *, double: bool = False) -> None:
+    def click(self, widget: QWidget, place: QPoint | None = None, *, held: bool = False) -> None:
         """Click on a widget, or on a place in it, where the screen shows it."""
         place = widget.rect().center() if place is None else place
         at = widget.mapToGlobal(place)
@@ -91,7 +114,7 @@ class Walk:
         assert _screen().contains(at), f"{_called(widget)} lies off the screen, at {at.x()}, {at.y()}"
         assert seen is not None, f"nothing is seen where {_called(widget)} should be"
         assert widget is seen or widget.isAncestorOf(seen) or seen.isAncestorOf(widget), f"{_called(widget)} is covered by {_called(seen)}"
-        (QTest.mouseDClick if double else QTest.mouseClick)(seen, _LEFT, pos=seen.mapFromGlobal(at))
+        self._mouse.click(at, held=held)
         self.clicked.append(_called(widget))
         QApplication.processEvents()
 
@@ -116,10 +139,9 @@ class Walk:
         for number, word in enumerate(words):
             action = next((one for one in bar.actions() if _plain(one.text()).removesuffix(_PLUGIN) == word), None)
             assert action is not None, f"the menu has no '{word}': {[one.text() for one in bar.actions()]}"
-            place = bar.actionGeometry(action).center()
-            assert _screen().contains(bar.mapToGlobal(place)), f"'{word}' lies off the screen"
-            QTest.mouseMove(bar, place)
-            QTest.mouseClick(bar, _LEFT, pos=place)
+            at = bar.mapToGlobal(bar.actionGeometry(action).center())
+            assert _screen().contains(at), f"'{word}' lies off the screen"
+            self._mouse.click(at)
             QApplication.processEvents()
             if number + 1 < len(words):
                 bar = action.menu()
@@ -138,12 +160,12 @@ class Walk:
         self._click_index(view, view.model().index(row, box.modelColumn()))
         wait(lambda: not view.isVisible(), "the list to close")
 
-    def row(self, view: QAbstractItemView, row: int) -> None:
-        """Click on a row of a table."""
+    def row(self, view: QAbstractItemView, row: int, *, held: bool = False) -> None:
+        """Click on a row of a table, with Ctrl when `held`."""
         model = view.model()
         assert model is not None
         assert row < model.rowCount(), "the table has too few rows"
-        self._click_index(view, model.index(row, 0))
+        self._click_index(view, model.index(row, 0), held=held)
 
     def tick(self, tree: QTreeWidget, text: str) -> None:
         """Tick an entry of a tree unless it is ticked."""
@@ -159,10 +181,10 @@ class Walk:
         self.click(port, QPoint(rect.left() + 8, rect.center().y()))
         assert item.checkState(0) == Qt.CheckState.Checked, f"'{text}' could not be ticked"
 
-    def _click_index(self, view: Any, index: Any) -> None:
+    def _click_index(self, view: Any, index: Any, *, held: bool = False) -> None:
         view.scrollTo(index)
         QApplication.processEvents()
-        self.click(view.viewport(), view.visualRect(index).center())
+        self.click(view.viewport(), view.visualRect(index).center(), held=held)
 
 
 def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:
