@@ -126,14 +126,18 @@ def simulate(
     """
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
-    tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
+    tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
+    return _cohort(tasks, Path(out), jobs, overwrite, progress)
+
+
+def _cohort(tasks: Sequence[_Task], out: Path, jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
-        cohort = _written([replace(task, out=folder) for task in tasks], Path(out), jobs, progress)
-        write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
+        cohort = _written([replace(task, out=folder) for task in tasks], out, jobs, progress)
+        write_json(folder / "simulation.json", _cohort_record(tasks, cohort))
     return cohort
 
 
@@ -221,15 +225,16 @@ def _scan_record(simulated: Simulated, sha256: str, task: _Task, params: Simulat
     }
 
 
-def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationParams, seed: int, cohort: SimulatedCohort) -> dict[str, Any]:
+def _cohort_record(tasks: Sequence[_Task], cohort: SimulatedCohort) -> dict[str, Any]:
+    first = tasks[0]
     return {
         "simulated": True,
         "about": SIMULATED,
         "notice": NOTICE,
-        "people": count,
-        "sequences": list(sequences),
-        "seed": seed,
-        "settings": {name: value for name, value in params.as_dict().items() if name != "sequence"},
+        "people": len(tasks),
+        "sequences": list(first.sequences),
+        "seed": first.seed,
+        "settings": {name: value for name, value in first.params.as_dict().items() if name != "sequence"},
         "scans": [path.name for path in cohort.scans],
         "failures": {name: str(error) for name, error in cohort.failures.items()},
         "versions": versions(),
