@@ -127,17 +127,22 @@ def simulate(
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
+    return _written(tasks, jobs, overwrite, progress)
+
+
+def _written(tasks: list[_Task], jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
+    out = tasks[0].out
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
         staged = [replace(task, out=folder) for task in tasks]
         written = in_processes(_write_person, staged, jobs, progress)
         failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
-        scans = [Path(out) / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
+        scans = [out / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
         if not scans:
             raise next(iter(failed.values()))
         cohort = SimulatedCohort(tuple(scans), failed)
-        write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
+        write_json(folder / "simulation.json", _cohort_record(len(tasks), tasks[0].sequences, tasks[0].params, tasks[0].seed, cohort))
     return cohort
 
 

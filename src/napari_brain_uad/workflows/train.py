@@ -96,24 +96,52 @@ def train(
     InputError, ModelError, DeviceError
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
-    progress = progress or Progress()
-    detector, settings, used = prepared_detector(method, params, training, device)
-    place, first = _place(out, learns_in_steps=settings is not None), is_first_process(devices * nodes)
+    asked = _Asked(method, params, training, seed, resume, overwrite, device, devices, nodes)
+    return _train(asked, data, out, report, on_failure, progress or Progress())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `train` was asked for, besides data and place."""
+
+    method: str
+    params: ParamsInput
+    training: TrainingInput
+    seed: int
+    resume: bool
+    overwrite: bool
+    device: str
+    devices: int
+    nodes: int
+
+
+def _train(
+    asked: _Asked,
+    data: DataInput,
+    out: str | Path | None,
+    report: Callable[[TrainingUpdate], None] | None,
+    on_failure: Callable[[str, BrainUADError], None] | None,
+    progress: Progress,
+) -> Detector:
+    detector, settings, used = prepared_detector(asked.method, asked.params, asked.training, asked.device)
+    place, first = _place(out, learns_in_steps=settings is not None), is_first_process(asked.devices * asked.nodes)
     if place.model is not None and first:
         check_output(place.model.parent)
-        _check_free(place.model, resume or overwrite)
-    opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
+        _check_free(place.model, asked.resume or asked.overwrite)
+    opened = _open(data, asked.method, _SHARE if settings is not None else 0.0, asked.seed, progress.part(0.0, 0.02))
     if place.folder is not None:
-        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, overwrite=overwrite, first=first)
+        record = record_of(asked.method, detector.params, data, asked.seed)
+        claim(place.folder, record, resume=asked.resume, overwrite=asked.overwrite, first=first)
     elif place.model is not None and first:
         output_folder(place.model.parent)
-    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
-    detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    session = TrainingSession(place.folder, asked.resume, used.name, asked.devices, asked.nodes, opened.validation, told := _Told(report))
+    detector.fit(opened.train, seed=asked.seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
     for name, error in opened.failures.items():
         if on_failure is not None:
             on_failure(name, error)
     if place.model is not None and first:
-        _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
+        machine = _machine(used.words, asked.devices * asked.nodes)
+        _save(place.model, detector, _meta(opened, asked.seed, settings, told) | {"machine": machine})
     progress.update(1.0, "Trained")
     return detector
 
@@ -192,7 +220,7 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
 def _check_free(model: Path, replace: bool) -> None:
     there = next((file for file in checkpoint_files(model) if file.exists()), None)
     if there is not None and not replace:
-        fix = "Choose another name, or replace it with --overwrite"
+        fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
         raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
 
 
