@@ -125,12 +125,12 @@ def simulate(
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
-    if jobs < 1:
-        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     return _written(tasks, jobs, overwrite, progress)
 
 
 def _written(tasks: list[_Task], jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
+    if jobs < 1:
+        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     out = tasks[0].out
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
