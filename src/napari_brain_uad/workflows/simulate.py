@@ -126,13 +126,13 @@ def simulate(
     """
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
-    if jobs < 1:
-        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     return _cohort(tasks, Path(out), jobs, overwrite, progress)
 
 
 def _cohort(tasks: Sequence[_Task], out: Path, jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
+    if jobs < 1:
+        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:

@@ -223,7 +223,7 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
 def _check_free(model: Path, replace: bool) -> None:
     there = next((file for file in checkpoint_files(model) if file.exists()), None)
     if there is not None and not replace:
-        fix = "Choose another name, or replace it with --overwrite"
+        fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
         raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
 
 
