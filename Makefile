@@ -5,6 +5,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # Where there is no display, windows open on a virtual one.
 X := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24")
+# Files of tests that run at the same time: a viewer draws with more than one thread already.
+WORKERS ?= 2
 SETUP := pyproject.toml constraints.txt tools/setup.sh
 
 help: ## Show this list
@@ -17,8 +19,8 @@ else
 	$(X) $(BIN)/brain-uad demo --out out --screenshot
 endif
 
-test: .venv/.ready-dev ## Set up and run the tests; ARGS="-k name" passes on to pytest
-	$(X) $(BIN)/python -m pytest $(ARGS)
+test: .venv/.ready-dev ## Set up and run the tests, two files at a time; ARGS="-k name" passes on to pytest
+	$(X) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \

@@ -14,7 +14,7 @@ from napari_brain_uad.core.params import Params, param
 @dataclass(frozen=True)
 class Example(Params):
     size: int = param(3, "Size of the window.", unit="voxels", low=1, high=9)
-    sigma: float = param(1.5, "Width.", unit="mm", low=0.0, step=0.1)
+    sigma: float = param(1.5, "Width.", label="Standard deviation", unit="mm", low=0.0, step=0.1)
     mode: str = param("fast", "How.", choices=("fast", "exact"))
     mirror: bool = param(False, "Whether to mirror.", advanced=True)
     title: str = param("", "Any text.")
@@ -29,6 +29,27 @@ def test_defaults_and_description() -> None:
     assert described["sigma"][1].step == 0.1
     assert described["mirror"][1].advanced
     assert described["mode"][1].choices == ("fast", "exact")
+
+
+@dataclass(frozen=True)
+class Derived(Example):
+    mode: str = param("exact", "How, here.", choices=("fast", "exact"))
+    size: int = param(5, "Size.", label="Window")
+    width_mm: float = param(1.0, "Width.", unit="mm")
+
+
+@dataclass(frozen=True)
+class Named(Example):
+    sigma: float = param(2.5, "Another.", unit="mm")
+
+
+def test_a_label_is_given_or_that_of_the_base_or_the_name() -> None:
+    assert {name: info.label for name, _, info in Derived.describe()} == {
+        "size": "Window", "sigma": "Standard deviation", "mode": "Mode", "mirror": "Mirror", "title": "Title", "width_mm": "Width"
+    }  # fmt: skip
+    own = {name: info for name, _, info in Named.describe()}
+    assert own["sigma"].label == "Standard deviation"
+    assert own["sigma"].help == "Another."
 
 
 @pytest.mark.parametrize("values", [{}, {"size": 9, "sigma": 0.0, "mode": "exact", "mirror": True, "title": "ü"}])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -140,28 +138,3 @@ def test_pro_undefined() -> None:
     assert per_region_overlap(score, np.ones(SHAPE, bool)) is None
     with pytest.raises(InputError, match="PRO"):
         per_region_overlap(score, np.zeros(SHAPE, bool), limit=0.0)
-
-
-def test_a_one_millimetre_volume_is_fast() -> None:
-    shape = (182, 218, 182)
-    rng = np.random.default_rng(0)
-    score = rng.random(shape, dtype=np.float32)
-    brain = np.zeros(shape, bool)
-    brain[25:155, 25:190, 10:160] = True
-    score[~brain] = 0.0
-    truth = np.zeros(shape, bool)
-    truth[60:100, 60:100, 60:100] = True
-    start = time.process_time()
-    curves = Curves(score, truth)
-    assert curves.average_precision is not None
-    assert curves.auroc is not None
-    assert curves.best_dice() is not None
-    assert time.process_time() - start < 1.0
-    start = time.process_time()
-    assert per_region_overlap(score, truth) is not None
-    assert time.process_time() - start < 5.0
-    live = LiveHistogram(score, brain, truth)
-    start = time.process_time()
-    for threshold in np.linspace(0, 1, 1000):
-        live.at(float(threshold))
-    assert (time.process_time() - start) / 1000 < 1e-4

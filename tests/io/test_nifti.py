@@ -21,7 +21,6 @@ from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid, Source, Volume
 from napari_brain_uad.io.nifti import (
     count_volumes,
-    guess_sequence,
     image_stem,
     read_map,
     read_volume,
@@ -319,37 +318,6 @@ def test_sha256_is_of_the_contents(scan: Path, tmp_path: Path) -> None:
 
 def test_memory_order_suits_axial_slices(scan: Path) -> None:
     assert read_volume(scan).data.T.flags.c_contiguous
-
-
-@pytest.mark.parametrize(
-    ("name", "sequence"),
-    [
-        ("patient07_FLAIR", "FLAIR"),
-        ("sub-01_T2_FLAIR", "FLAIR"),
-        ("sub-01_ses-1_acq-3d_FLAIR", "FLAIR"),
-        ("BraTS-GLI-00001-000-t2f", "FLAIR"),
-        ("study1_T1", "T1"),
-        ("chris_T1", "T1"),
-        ("sub-01_T1w", "T1"),
-        ("MPRAGE_sag", "T1"),
-        ("BraTS-GLI-00001-000-t1n", "T1"),
-        ("T1c", "T1c"),
-        ("BraTS19_x_t1ce", "T1c"),
-        ("T1POST", "T1c"),
-        ("t1_gd", "T1c"),
-        ("sub-01_ce-gadolinium_T1w", "T1c"),
-        ("study1_T2", "T2"),
-        ("sub-01_T2w", "T2"),
-        ("ixi_PD", "PD"),
-        ("sub-01_PDw", "PD"),
-        ("sub-01_bold", None),
-        ("scan", None),
-        ("sub-01_T2star", None),
-        ("update", None),
-    ],
-)
-def test_sequence_from_the_name(name: str, sequence: str | None) -> None:
-    assert guess_sequence(name) == sequence
 
 
 @pytest.mark.parametrize(

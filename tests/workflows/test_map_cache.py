@@ -37,7 +37,7 @@ def test_the_second_map_is_the_first_one(volume: Volume, tmp_path: Path) -> None
         assert getattr(second.map, name) == getattr(first.map, name)
     assert second.map.name == second.map.provenance["input"]["name"] == "second"
     assert {**second.map.provenance, "input": 0} == {**first.map.provenance, "input": 0}
-    assert [path.parent.name for path in tmp_path.rglob("*.npz")] == ["maps"]
+    assert [path.parent.name for path in tmp_path.rglob("*.entry")] == ["maps"]
 
 
 def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypat
     fitted = create("covariance")
     fitted.fit([volume, replace(volume, data=data), replace(volume, data=data * data)], seed=0, progress=Progress())
     keys += [map_key(create("covariance"), volume), map_key(fitted, volume)]
-    monkeypatch.setattr(map_cache, "_code_sha256", lambda: "another version of the code")
+    monkeypatch.setattr(map_cache, "code_sha256", lambda: "another version of the code")
     keys.append(key())
     assert len(set(keys)) == len(keys)
     monkeypatch.undo()
@@ -69,7 +69,7 @@ def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypat
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
 def test_a_damaged_entry_is_made_anew(volume: Volume, tmp_path: Path, damage: str) -> None:
     first = scored_map(create("threshold"), volume)
-    (entry,) = tmp_path.rglob("*.npz")
+    (entry,) = tmp_path.rglob("*.entry")
     content = entry.read_bytes()
     entry.write_bytes({"truncated": content[: len(content) // 2], "garbage": b"x" * 999, "empty": b""}[damage])
     again = scored_map(create("threshold"), volume)
@@ -80,7 +80,7 @@ def test_a_damaged_entry_is_made_anew(volume: Volume, tmp_path: Path, damage: st
 
 def test_without_the_cache_nothing_is_kept(volume: Volume, tmp_path: Path) -> None:
     assert not scored_map(create("threshold"), volume, use_cache=False).cached
-    assert not list(tmp_path.rglob("*.npz"))
+    assert not list(tmp_path.rglob("*.entry"))
 
 
 def test_time_and_memory_are_measured() -> None:

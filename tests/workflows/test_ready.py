@@ -72,7 +72,7 @@ def test_raw_flair_prepared_or_detected_at_once_is_the_same_map(
         ["prepare", scan, "--preset", "native", "--out", tmp_path / "prepared", "--no-figures", "--quiet"],
         [
             *("detect", tmp_path / "prepared" / "FLAIR_native_prepared.nii.gz", "--out", tmp_path / "twice", "--quiet"),
-            *("--mask", tmp_path / "prepared" / "FLAIR_native_brainmask.nii.gz"),
+            *("--mask", tmp_path / "prepared" / "FLAIR_native_scan_brainmask.nii.gz"),
         ],
     ]
     for words in steps:

@@ -19,7 +19,8 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.workflows import training_data
-from napari_brain_uad.workflows.training_data import LazyVolumes, TrainingData, describe, first_scan, open_data, open_scans, thumbnails
+from napari_brain_uad.workflows.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.training_data import TrainingData, describe, first_scan, open_data, open_scans, thumbnails
 
 
 def data(folder: Path, **more: Any) -> TrainingData:

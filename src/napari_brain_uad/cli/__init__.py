@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -15,47 +14,64 @@ from typing import Any
 
 from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
+from ..core.memory import check_start, told_as_error
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
+from ..core.text import readable
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_post_options, assignments, post_params
+from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import progress_bar, say
+from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 """Any of them will do."""
+
+_TOLD = ("prepared", "dicom-series", "dicom-no-image")
+"""Findings that are no warnings and are told all the same."""
 
 _EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
+    set_up_streams()
     try:
         with interruption.listening():
-            arguments = _parser().parse_args(argv)
-            arguments.words = list(sys.argv[1:] if argv is None else argv)
-            with _details(arguments.debug):
-                outcome = isolated(partial(_run, arguments))
+            outcome = _outcome(list(sys.argv[1:] if argv is None else argv))
     except (Cancelled, KeyboardInterrupt):
         outcome = Cancelled()
     if not isinstance(outcome, BrainUADError):
         return outcome
     if interruption.received is not None:  # what else fails after a signal fails because of it
         outcome = Cancelled()
-    sys.stderr.write(f"brain-uad: {outcome}\n")
+    complain(str(outcome))
     return interruption.exit_code if isinstance(outcome, Cancelled) else outcome.exit_code
+
+
+def _outcome(words: list[str]) -> int | BrainUADError:
+    try:
+        refuse_empty(words)
+    except InputError as error:
+        return error
+    arguments = _parser().parse_args(words)
+    arguments.words = words
+    with _details(arguments.debug):
+        return isolated(partial(_run, arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        check_start()
+        with notices(), told_as_error():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
@@ -81,13 +97,13 @@ def _details(wanted: bool) -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="brain-uad", description=f"Unsupervised anomaly detection in brain MRI. {NOTICE}", epilog=_EXIT_CODES, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
-    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo):
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
+    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
@@ -110,6 +126,7 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument(
@@ -155,9 +172,16 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(handler=_demo)
 
 
+def _add_window(commands: Any) -> None:
+    parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
+    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
+    parser.set_defaults(handler=_window)
+
+
 def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
     said = f" (default: {default})" if default else ""
     parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=f"folder for the results{said}")
+    add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -165,7 +189,7 @@ def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
 
     if arguments.json:
-        say(json.dumps([_method_record(method_class(card.id)) for card in cards()], indent=2))
+        say_json([_method_record(method_class(card.id)) for card in cards()])
         return 0
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
@@ -202,13 +226,15 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..workflows.detect import detect
     from ..workflows.load import load
-    from ..workflows.save import save_detection
+    from ..workflows.save import check_detection_output, save_detection
 
     params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     post = post_params(arguments, arguments.threshold)
+    scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
+    check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
-            load(arguments.scan, index=arguments.volume),
+            scan,
             arguments.method,
             params=_assigned(params, arguments.set),
             mask=arguments.mask,
@@ -221,7 +247,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             progress=progress.part(0.0, 0.8),
         )
-        files = save_detection(detection, arguments.out, progress=progress.part(0.8, 1.0))
+        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))
     _report(detection, files)
     return 0
 
@@ -232,18 +258,25 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
-    for finding in detection.volume.findings:
-        if finding.level != "info" or finding.code == "prepared":
-            sys.stderr.write(f"brain-uad: {finding.level}: {finding.message}.{f' {finding.fix}.' if finding.fix else ''}\n")
+    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
-    say(f"{detection.map.name}: {detection.map.method}, {len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s")
-    say(f"Written to {files['map'].parent}: {', '.join(path.name for path in files.values())}")
+    found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(f"Sequence: {readable(detection.volume.sequence_words)}")
+    say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:
         say(detection.evaluation.as_text())
     else:
         say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
         say(NOTICE)
+
+
+def _window(arguments: argparse.Namespace) -> int:
+    _require_window()
+    from ..gui.contrib.workspace import open_window
+
+    return open_window(arguments.files)
 
 
 def _require_window() -> None:
@@ -254,12 +287,14 @@ def _require_window() -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from ..io.folders import let_napari_write
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window or arguments.screenshot:
         _require_window()
+        let_napari_write()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 
@@ -268,7 +303,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         say(f"\n{entry.title}")
         for method in demo_methods(entry):
             with progress_bar(arguments.quiet) as progress:
-                detection, files = demo_sample(entry, arguments.out / entry.id, method=method, progress=progress)
+                out = arguments.out / entry.id
+                detection, files = demo_sample(entry, out, method=method, overwrite=arguments.overwrite, progress=progress)
             _report(detection, files)
     if arguments.screenshot:
         from ..gui.contrib.demo import open_demo

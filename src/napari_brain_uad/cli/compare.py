@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from .options import add_post_options, assignments, post_params
-from .terminal import progress_bar, say
+from ..core.text import readable
+from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
+from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
     "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
@@ -31,6 +31,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
     add_method_list(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument("--slices", default="", metavar="MM,MM", help="heights (z in mm) of the montage's slices (default: by the truth)")
@@ -65,6 +66,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) 
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time, each in its own process (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep maps in the cache")
     parser.add_argument("--out", type=Path, required=needs_out, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -91,22 +93,25 @@ def method_list(given: Sequence[str]) -> list[str]:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from ..workflows.compare import compare
-    from ..workflows.compare_save import save_comparison
+    from ..workflows.compare_save import check_comparison_output, save_comparison
     from ..workflows.compare_table import rows_text
     from ..workflows.load import load
 
-    slices = _millimetres(arguments.slices)
+    slices, options = _millimetres(arguments.slices), run_options(arguments)
     with progress_bar(arguments.quiet) as progress:
-        scan = load(arguments.scan, index=arguments.volume)
-        comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **run_options(arguments))
-        files = save_comparison(
-            comparison, arguments.out, slices_mm=slices, scale=arguments.scale, maps=not arguments.no_maps, progress=progress.part(0.9, 1.0)
-        )
+        scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
+        given = {"maps": not arguments.no_maps, "overwrite": arguments.overwrite}
+        check_comparison_output(scan, options["methods"], arguments.out, models=options["models"], **given)
+        comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **options)
+        drawn = {"slices_mm": slices, "scale": arguments.scale}
+        files = save_comparison(comparison, arguments.out, **drawn, **given, progress=progress.part(0.9, 1.0))
+    warn(comparison.warnings)
     for failure in comparison.failures:
-        sys.stderr.write(f"brain-uad: {failure.spec}: {failure.error}\n")
+        complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
+    say(f"Sequence: {readable(comparison.volume.sequence_words)}")
     say(f"Threshold: {comparison.mode.words}")
-    say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
+    say(written(arguments.out, files.values()))
     say(NOTICE)
     return comparison.failures[0].error.exit_code if comparison.failures else 0
 

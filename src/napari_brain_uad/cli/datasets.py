@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from ..core.text import readable
+from .terminal import say, say_json
 
 
 def add_datasets(commands: Any) -> None:
@@ -26,7 +27,7 @@ def add_datasets(commands: Any) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
-    from ..datasets.layout import unused_files
+    from ..datasets.layout import missed_files, unused_files
     from ..datasets.registry import find_layout, layout
 
     root: Path = arguments.root
@@ -34,8 +35,8 @@ def _datasets(arguments: argparse.Namespace) -> int:
     subjects = found.subjects(root)
     if arguments.json:
         folder = root if root.is_dir() else root.parent
-        record = {"layout": found.id, "name": found.name, "note": found.note, "subjects": [one.as_dict(folder) for one in subjects]}
-        sys.stdout.write(f"{json.dumps(record, indent=2)}\n")
+        about = {"layout": found.id, "name": found.name, "note": found.note, "missed": missed_files(root)}
+        say_json({**about, "subjects": [one.as_dict(folder) for one in subjects]})
         return 0
     lines = [f"{found.name} ({found.id}): {len({one.id for one in subjects})} subjects, {len(subjects)} sessions"]
     sequences = Counter(sequence for one in subjects for sequence in one.sequences)
@@ -52,7 +53,8 @@ def _datasets(arguments: argparse.Namespace) -> int:
     unknown = unused_files(subjects, root)
     if unknown:
         lines.append(f"Not part of this layout: {len(unknown)} image files, like {unknown[0].relative_to(root)}")
+    lines += [f"Missed: {line}" for line in missed_files(root)]
     if found.note:
         lines.append(f"Note: {found.note}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(readable(line) for line in lines))
     return 0

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
+from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .compare import add_method_list, add_run_options, run_options
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say, say_json, warn, written
 
 
 def add_evaluate(commands: Any) -> None:
@@ -33,7 +32,9 @@ def add_evaluate(commands: Any) -> None:
     group = parser.add_argument_group("for a folder")
     add_method_list(group, required=False)
     group.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
-    group.add_argument("--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has)")
+    group.add_argument(
+        "--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has); what scans of unknown sequence are"
+    )
     add_run_options(parser, needs_out=False)
     parser.set_defaults(handler=_evaluate)
 
@@ -47,13 +48,17 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
     with progress_bar(arguments.quiet or arguments.json) as progress:
         evaluation = evaluate(arguments.map, arguments.truth, mask=arguments.mask, progress=progress)
-    say(json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) if arguments.json else evaluation.as_text())
+    warn(evaluation.findings)
+    if arguments.json:
+        say_json(evaluation.as_dict())
+    else:
+        say(evaluation.as_text())
     return 0
 
 
 def _evaluate_folder(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort import cases_of, evaluate_cohort
-    from ..workflows.cohort_report import cohort_record, cohort_text, failure_lines, save_cohort
+    from ..workflows.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
 
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
         if not given:
@@ -63,18 +68,20 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence)
-    command = shlex.join(["brain-uad", *arguments.words])
+    check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
+    command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
-        files = save_cohort(cohort, arguments.out, command=command, left_out=left_out, progress=progress.part(0.95, 1.0))
-    for line in failure_lines(cohort):
-        sys.stderr.write(f"brain-uad: {line}\n")
+        about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
+        files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
+    for line in (*cohort.warnings, *failure_lines(cohort)):
+        complain(line)
     if arguments.json:
-        say(json.dumps(cohort_record(cohort, command=command, left_out=left_out), indent=2, allow_nan=False))
+        say_json(cohort_record(cohort, command=command, left_out=left_out))
         return 0
     say(cohort_text(cohort))
     for line in left_out:
-        say(f"Left out: {line}")
-    say(f"Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
+        say(f"Left out: {readable(line)}")
+    say(written(arguments.out, files.values()))
     say(NOTICE)
     return InputError.exit_code if cohort.failures else 0

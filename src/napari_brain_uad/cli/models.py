@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from .terminal import say
+from ..core.text import readable
+from .terminal import complain, say, say_json, written
 
 
 def add_models(commands: Any) -> None:
@@ -47,13 +46,14 @@ def _list(arguments: argparse.Namespace) -> int:
 
     models = list_models(arguments.method)
     for problem in model_problems():
-        sys.stderr.write(f"brain-uad: not listed: {problem}\n")
+        complain(f"not listed: {problem}")
     if arguments.json:
-        say(json.dumps([_record(model) for model in models], indent=2))
+        say_json([_record(model) for model in models])
         return 0
     for model in models:
         origin = "shipped" if model.shipped else "yours"
-        say(f"{model.id:28} {model.method:12} {', '.join(model.sequences) or 'any sequence':16} {origin:8} {model.title}")
+        sequences = readable(", ".join(model.sequences)) or "any sequence"
+        say(f"{model.id:28} {model.method:12} {sequences:16} {origin:8} {readable(model.title)}")
     if not models:
         say("No models. Train one (brain-uad train) or import one (brain-uad models import FILE).")
     return 0
@@ -75,9 +75,9 @@ def _show(arguments: argparse.Namespace) -> int:
         ("SHA-256", model.sha256),
         ("File", str(model.path)),
     ]
-    say(f"{model.id}: {model.title}")
+    say(f"{readable(model.id)}: {readable(model.title)}")
     for name, text in rows:
-        say(f"  {name:10} {text}")
+        say(f"  {name:10} {readable(text)}")
     return 0
 
 
@@ -94,7 +94,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
     model = find_model(arguments.model)
     files = export_model(model, arguments.folder)
-    say(f"Written to {arguments.folder}: {', '.join(file.name for file in files)}. SHA-256 {model.sha256}")
+    say(f"{written(arguments.folder, files)}. SHA-256 {model.sha256}")
     return 0
 
 

@@ -7,6 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.sequence import SEQUENCES
+
+
+def add_sequence(parser: argparse.ArgumentParser) -> None:
+    """What the scan is, where it cannot be read or is read wrong."""
+    parser.add_argument(
+        "--sequence", metavar="NAME", help=f"{', '.join(SEQUENCES)} (default: by the scan's BIDS name, tags, sidecar or words)"
+    )
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Whether results of another input may be replaced."""
+    text = "replace results of another input of the same name (those of the same input always are)"
+    parser.add_argument("--overwrite", action="store_true", help=text)
 
 
 def add_post_options(parser: argparse.ArgumentParser) -> None:

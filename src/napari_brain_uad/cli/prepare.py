@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.sequence import SEQUENCES, check_sequence
+from ..core.text import readable
+from .options import add_overwrite
+from .terminal import complain, progress_bar, say
 
 
 def add_prepare(commands: Any) -> None:
@@ -31,11 +34,19 @@ def add_prepare(commands: Any) -> None:
         metavar="SCAN_OR_DIR",
         help="scans; folders with one patient's sequences; folders of such",
     )
+    parser.add_argument(
+        "--sequence",
+        action="append",
+        default=[],
+        metavar="[FILE=]NAME",
+        help=f"{', '.join(SEQUENCES)}: what a scan is, or all are, where names and tags say it wrong or not at all; repeatable",
+    )
     parser.add_argument("--preset", default="clinical", choices=tuple(PRESETS), metavar="NAME", help="default: clinical")
     parser.add_argument(
         "--set", action="append", default=[], metavar="STEP.NAME=VALUE", help="change a setting of a step; may be given several times"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
     parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
@@ -45,9 +56,8 @@ def add_prepare(commands: Any) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.prepare import prepare_many
-    from .terminal import progress_bar
 
-    patients = _patients(arguments.scans)
+    patients = _patients(arguments.scans, _sequences(arguments.sequence))
     with progress_bar(arguments.quiet) as progress:
         outcomes = prepare_many(
             patients,
@@ -56,16 +66,21 @@ def _prepare(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
+            overwrite=arguments.overwrite,
             settings=_settings(arguments.set),
             progress=progress,
         )
     for outcome in outcomes:
         for error in outcome.errors:
-            sys.stderr.write(f"brain-uad: {outcome.name}: {error}\n")
+            complain(f"{outcome.name}: {error}")
+        for warning in outcome.warnings:
+            complain(f"{outcome.name}: warning: {warning}")
+        for line in outcome.said:
+            say(readable(line))
         for path in outcome.files:
-            sys.stdout.write(f"{path}\n")
+            say(readable(str(path)))
     whole = sum(not outcome.errors for outcome in outcomes)
-    sys.stdout.write(f"{whole} of {len(outcomes)} prepared. {NOTICE}\n")
+    say(f"{whole} of {len(outcomes)} prepared. {NOTICE}")
     return InputError.exit_code if whole < len(outcomes) else 0
 
 
@@ -79,36 +94,53 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
     return changes
 
 
-def _patients(given: Sequence[Path]) -> list[Any]:
+def _sequences(given: Sequence[str]) -> dict[str, str]:
+    """File name to sequence; "" for all files."""
+    return {file: check_sequence(name) for file, _, name in (text.rpartition("=") for text in given)}
+
+
+def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
+    from ..io.streams import GET_LINKED, leads_nowhere
+    from ..io.walk import Missed, walk_folders
     from ..workflows.prepare import Patient
 
     found = []
     for path in given:
+        if leads_nowhere(path):
+            raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
         if not path.exists():
             raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
         if path.is_file():
-            found.append(Patient(_stem(path), {_sequence(path): path}))
+            found.append(Patient(_stem(path), {_sequence(path, said) or "scan": path}))
             continue
-        folders = [path, *sorted(inner for inner in path.rglob("*") if inner.is_dir())]
-        patients = [Patient(folder.name, scans) for folder in folders if (scans := _scans(folder))]
+        missed = Missed()
+        folders = list(walk_folders(path, missed))
+        # A folder inside is called by its way there: every subject of a study may have an "anat".
+        names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
+        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder, said))]
+        lines = missed.words(path)
         if not patients:
-            raise InputError(f"No scan in {path}", why="there is no .nii, .nii.gz or .mgz file in it", fix="Give another folder")
+            why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
+            raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
+        for line in lines:
+            complain(f"warning: {path.name}: {line}. {GET_LINKED}.")
         found += patients
     return found
 
 
-def _scans(folder: Path) -> dict[str, Path]:
-    """Sequence to file; masks and labels are left out, a sequence given twice is refused."""
-    from ..io.nifti import guess_sequence
-
+def _scans(folder: Path, said: Mapping[str, str]) -> dict[str, Path]:
+    """Sequence to file; masks, labels and what is of no known sequence are left out, a sequence given twice is refused."""
     scans: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")) or guess_sequence(path.name) is None:
+    # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")):
             continue
         if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):
             continue
-        sequence = _sequence(path)
+        sequence = _sequence(path, said)
+        if sequence is None:
+            continue
         if sequence in scans:
             raise InputError(
                 f"Folder {folder.name}", why=f"{scans[sequence].name} and {path.name} are both {sequence}", fix="Give the files instead"
@@ -117,10 +149,10 @@ def _scans(folder: Path) -> dict[str, Path]:
     return scans
 
 
-def _sequence(path: Path) -> str:
-    from ..io.nifti import guess_sequence
+def _sequence(path: Path, said: Mapping[str, str]) -> str | None:
+    from ..io.nifti import sequence_of_file
 
-    return guess_sequence(path.name) or "scan"
+    return said.get(path.name) or said.get("") or sequence_of_file(path)[0].sequence
 
 
 def _stem(path: Path) -> str:

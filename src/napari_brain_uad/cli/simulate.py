@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
-from .options import assignments
-from .terminal import progress_bar, say
+from ..core.text import readable
+from .options import add_overwrite, assignments
+from .terminal import complain, progress_bar, say
 
 
 def add_simulate(commands: Any) -> None:
@@ -41,6 +41,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting; may be given several times")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="people at a time, some 1 GB of memory each (default: 1)")
+    add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_simulate)
 
@@ -66,10 +67,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             jobs=arguments.jobs,
             lesion_masks=arguments.lesion_masks,
+            overwrite=arguments.overwrite,
             progress=progress,
         )
     for name, error in cohort.failures.items():
-        sys.stderr.write(f"brain-uad: {name}: {error}\n")
-    say(f"{len(cohort.scans)} simulated scans written to {arguments.out}: {cohort.scans[0].name} to {cohort.scans[-1].name}")
+        complain(f"{name}: {error}")
+    scans = cohort.scans
+    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
     return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .interruption import interruption
 from .options import assignments
-from .terminal import progress_bar, say
+from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from ..training.session import TrainingUpdate
@@ -49,6 +49,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model or a training of that NAME")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take and how much memory, and stop")
     _add_devices(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -74,6 +75,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
     from ..workflows.train import is_first_process, train
+    from ..workflows.training_data import describe
 
     found = method_class(arguments.method)
     if arguments.preset:
@@ -86,6 +88,10 @@ def _train(arguments: argparse.Namespace) -> int:
         return _estimate(arguments, data, params, training)
     if arguments.out is None:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
+    found_data = describe(data)
+    if found_data.count:
+        for line in found_data.problems:
+            complain(f"note: {line}.")
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     failed: dict[str, BrainUADError] = {}
@@ -98,6 +104,7 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             out=arguments.out,
             resume=arguments.resume,
+            overwrite=arguments.overwrite,
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,
@@ -107,8 +114,8 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     if is_first_process(arguments.devices * arguments.nodes):
         for name, error in failed.items():
-            sys.stderr.write(f"brain-uad: left out {name}: {error}\n")
-        say(f"Model written to {arguments.out}")
+            complain(f"left out {name}: {error}")
+        say(f"Model written to {readable(str(arguments.out))}")
     return next(iter(failed.values())).exit_code if failed else 0
 
 

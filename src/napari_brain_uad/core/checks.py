@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .text import readable
 
 Level = Literal["info", "warning", "error"]
 
@@ -26,6 +27,16 @@ class Finding:
     level: Level
     message: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", readable(self.message))
+        object.__setattr__(self, "fix", readable(self.fix))
+
+    @property
+    def sentence(self) -> str:
+        """Message and fix as text that can be shown as it is."""
+        text = f"{self.message[:1].upper()}{self.message[1:]}."
+        return f"{text} {self.fix}." if self.fix else text
 
     def as_dict(self) -> dict[str, str]:
         """The finding as plain JSON data."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .text import readable
+
 
 class BrainUADError(Exception):
     """Base of every error this package raises on purpose.
@@ -23,9 +25,10 @@ class BrainUADError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
-        self.what = what.rstrip(".")
-        self.why = why.rstrip(".")
-        self.fix = fix.rstrip(".")
+        # Names of files and fields are quoted in it; none of them may move a terminal's cursor or add a line.
+        self.what = readable(what).rstrip(".")
+        self.why = readable(why).rstrip(".")
+        self.fix = readable(fix).rstrip(".")
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:

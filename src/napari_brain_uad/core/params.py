@@ -28,12 +28,14 @@ class FieldInfo:
     step: float | None = None
     choices: tuple[str, ...] | tuple[int, ...] = ()
     advanced: bool = False
+    label: str = ""
 
 
 def param(
     default: Scalar,
     help: str,  # the field's name in FieldInfo; shadowing the builtin here harms nothing
     *,
+    label: str = "",
     unit: str = "",
     low: float | None = None,
     high: float | None = None,
@@ -49,6 +51,8 @@ def param(
         The value when the user says nothing.
     help : str
         One sentence: tooltip, CLI help and documentation.
+    label : str
+        What forms call the field, in the terms of the papers, without the unit; empty where the name does, or a base class has a label.
     unit : str
         "mm", "ml", "voxels", ...; empty for pure numbers.
     low, high : float, optional
@@ -60,7 +64,7 @@ def param(
     advanced : bool
         Folded away in forms.
     """
-    info = FieldInfo(help, unit, low, high, step, choices, advanced)
+    info = FieldInfo(help, unit, low, high, step, choices, advanced, label)
     return field(default=default, metadata={"info": info})
 
 
@@ -85,9 +89,18 @@ class Params:
 
     @classmethod
     def describe(cls) -> list[tuple[str, type, FieldInfo]]:
-        """Name, type and `FieldInfo` of every field, in order."""
+        """Name, type and `FieldInfo` of every field, in order; each has a label."""
         hints = get_type_hints(cls)
-        return [(f.name, hints[f.name], f.metadata["info"]) for f in fields(cls)]
+        return [(f.name, hints[f.name], dataclasses.replace(f.metadata["info"], label=cls._label(f.name))) for f in fields(cls)]
+
+    @classmethod
+    def _label(cls, name: str) -> str:
+        """What a field is called: its label, that of the same field of a base class, or its name as words without the unit."""
+        declared = (getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__)
+        known: list[FieldInfo] = [own[name].metadata["info"] for own in declared if name in own]
+        given = next((info.label for info in known if info.label), "")
+        words = name.removesuffix(f"_{known[0].unit}").replace("_", " ")
+        return given or words[:1].upper() + words[1:]
 
     def as_dict(self) -> dict[str, Scalar]:
         """The values as plain JSON data."""

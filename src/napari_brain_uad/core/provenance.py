@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
 NOTICE = "Research use only, not for diagnosis."
 
-_PACKAGES = ("numpy", "scipy", "scikit-image", "nibabel", "connected-components-3d", "torch")
+_PACKAGES = ("numpy", "scipy", "scikit-image", "nibabel", "connected-components-3d", "torch", "SimpleITK", "deepbet", "picsl-greedy")
+_ABOVE = ("gui", "cli")
+"""Nothing imports these two: they decide no result."""
 
 
 def package_version() -> str:
@@ -32,6 +36,24 @@ def versions() -> dict[str, str]:
     """Versions of what the result depends on; read from the installed metadata, nothing is imported."""
     found = {name: _version_of(name) for name in _PACKAGES}
     return {"napari-brain-uad": package_version(), "python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 of this package's code and templates, but for what only shows results.
+
+    With `versions` it is what a result depends on besides its input, its settings and its model.
+
+    Without it, who works on a method or a step is shown yesterday's results out of the cache.
+    """
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for file in sorted([*root.rglob("*.py"), *root.rglob("templates/*.nii.gz")]):
+        place = file.relative_to(root)
+        if place.parts[0] not in _ABOVE:
+            digest.update(f"{place.as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def array_sha256(array: NDArray[Any]) -> str:

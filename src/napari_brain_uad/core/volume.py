@@ -203,6 +203,8 @@ class Volume:
         Where it came from.
     findings : tuple of Finding
         What the checks saw on loading.
+    sequence_origin : str
+        What says which sequence it is, in words (see `core.sequence`).
     """
 
     data: NDArray[np.float32]
@@ -212,6 +214,7 @@ class Volume:
     sequence: str | None = None
     source: Source | None = None
     findings: tuple[Finding, ...] = field(default=())
+    sequence_origin: str = ""
 
     def __post_init__(self) -> None:
         raise_errors(
@@ -227,6 +230,16 @@ class Volume:
     def with_mask(self, mask: NDArray[np.bool_] | None) -> Volume:
         """The same image with another brain mask."""
         return replace(self, mask=mask)
+
+    @property
+    def sequence_words(self) -> str:
+        """The sequence and what says so, like "T2 (BIDS suffix T2w)"."""
+        name = self.sequence or "sequence unknown"
+        return f"{name} ({self.sequence_origin})" if self.sequence_origin else name
+
+    def with_sequence(self, sequence: str | None, origin: str) -> Volume:
+        """The same image as another sequence, and what says so, in words."""
+        return replace(self, sequence=sequence, sequence_origin=origin)
 
     def with_data(self, data: NDArray[np.float32]) -> Volume:
         """Another image on the same grid."""

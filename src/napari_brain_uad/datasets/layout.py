@@ -10,9 +10,14 @@ from typing import Any, Protocol
 
 from ..core.errors import InputError
 from ..io.nifti import SUFFIXES
+from ..io.streams import GET_LINKED
+from ..io.walk import Missed, walk_files
 
 BRAIN_MASK = "brain mask"
 TRUTH = "truth"
+
+LAYOUT = "by the data set's layout"
+"""What says a scan's sequence, when its data set does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +180,15 @@ def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[s
 
 
 def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
-    """The files under a folder that end with one of the suffixes, sorted; hidden files and folders are left out."""
-    for path in sorted(root.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.name.lower().endswith(suffixes) and not hidden and path.is_file():
-            yield path
+    """The files under a folder that end with one of the suffixes, sorted, links followed; hidden files and folders are left out."""
+    yield from (path for path in walk_files(root) if path.name.lower().endswith(suffixes))
+
+
+def missed_files(root: Path) -> tuple[str, ...]:
+    """In words, what lies in a folder and could not be looked at: links to nothing, folders that may not be read."""
+    missed = Missed()
+    walk_files(root, missed)
+    return missed.words(root)
 
 
 def unused_files(subjects: tuple[Subject, ...], root: Path) -> tuple[Path, ...]:
@@ -197,5 +206,6 @@ def some_subjects(found: tuple[Subject, ...], root: Path, name: str) -> tuple[Su
         If it is nothing.
     """
     if not found:
-        raise InputError(f"{root.name} holds no subject of the layout {name}", fix="Choose another layout, or list the files in a CSV file")
+        why, fix = "; ".join(missed_files(root)), "Choose another layout, or list the files in a CSV file"
+        raise InputError(f"{root.name} holds no subject of the layout {name}", why=why, fix=f"{GET_LINKED}; or {fix}" if why else fix)
     return found

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io.nifti import guess_sequence, image_stem
+from ..core.sequence import sequence_of_name
+from ..io.nifti import image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
 _SEQUENCE = r"t2[-_ ]?flair|flair|t1[-_]?w?[-_]?(?:ce|c|gd|post|km|contrast)|mprage|mp2rage|t[12](?:wks|w|f|n)?|pdw?"
@@ -50,16 +51,20 @@ class Plain:
 
 def _split_name(path: Path) -> tuple[str, str]:
     """What is left of a name without its kind, and the kind: a sequence, `BRAIN_MASK`, `TRUTH`, "tissue" or "unknown"."""
-    rest, kind = image_stem(path), "unknown"
-    for role, pattern in ((BRAIN_MASK, _BRAIN), (TRUTH, _TRUTH), ("tissue", _TISSUES)):
-        cut, count = re.subn(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", "", rest, flags=re.IGNORECASE)
-        if count:
-            rest, kind = cut, role
-            break
+    rest, kind = _split_role(image_stem(path))
     if kind == "unknown":
-        kind = guess_sequence(rest) or "unknown"
+        kind = sequence_of_name(rest) or "unknown"
     rest = re.sub(rf"(?<![a-z0-9])(?:{_SEQUENCE})(?![a-z0-9])", "", rest, flags=re.IGNORECASE)
     return re.sub(r"[-_ .]{2,}", "_", rest).strip("-_ ."), kind
+
+
+def _split_role(stem: str) -> tuple[str, str]:
+    """A stem without the word that makes it a mask, and what it is then; "unknown" when there is no such word."""
+    for role, pattern in ((BRAIN_MASK, _BRAIN), (TRUTH, _TRUTH), ("tissue", _TISSUES)):
+        cut, count = re.subn(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", "", stem, flags=re.IGNORECASE)
+        if count:
+            return cut, role
+    return stem, "unknown"
 
 
 def _key(path: Path, folder: Path, root: Path, siblings: list[Path]) -> tuple[str, str]:
@@ -84,7 +89,7 @@ def _subject(key: tuple[str, str], paths: list[Path]) -> Subject:
     sequences = {kind: kinds[kind][0] for kind in _ORDER if kind in kinds}
     first = next(iter(sequences), "")
     masks = kinds.get(BRAIN_MASK, [])
-    brain = next((mask for mask in masks if guess_sequence(mask.name) == first), masks[0] if masks else None)
+    brain = next((mask for mask in masks if sequence_of_name(_split_role(image_stem(mask))[0]) == first), masks[0] if masks else None)
     truth = kinds.get(TRUTH, [None])[0]
     used = {*sequences.values(), brain, truth}
     return Subject(key[0], key[1] or None, sequences, brain, truth, extra=tuple(path for path in paths if path not in used))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..io.streams import GET_LINKED, leads_nowhere
 from .atlas_v2 import ATLAS_V2
 from .bids import BIDS
 from .br35h import BR35H
 from .brats import BRATS
 from .ixi import IXI
-from .layout import DatasetLayout
+from .layout import DatasetLayout, missed_files
 from .mood import MOOD
 from .mslub import MSLUB
 from .msseg2015 import MSSEG2015
@@ -45,9 +46,16 @@ def find_layout(root: Path | str) -> DatasetLayout:
         If it is missing, or holds nothing that a layout knows.
     """
     root = Path(root)
+    if leads_nowhere(root):
+        raise InputError(f"{root.name} is a link that leads nowhere", fix=GET_LINKED)
     if not root.exists():
         raise InputError(f"There is no {root.name}", fix="Give the folder of a data set, or a CSV file")
     found = next((one for one in LAYOUTS if one.detect(root)), None)
     if found is None:
-        raise InputError(f"{root.name} holds no data set", why="no scan was found in it", fix="Give a folder of scans, or a CSV file")
+        why, fix = "; ".join(missed_files(root)), "Give a folder of scans, or a CSV file"
+        raise InputError(
+            f"{root.name} holds no data set",
+            why=f"no scan was found in it, but {why}" if why else "no scan was found in it",
+            fix=f"{GET_LINKED}; or {fix}" if why else fix,
+        )
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..io.streams import GET_LINKED, leads_nowhere
 from .layout import Subject, some_subjects
 
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "PD", "unknown")
@@ -74,6 +75,8 @@ def _subject(root: Path, line: int, row: dict[str, str], too_long: bool) -> Subj
     if not row["id"] or not sequences:
         raise InputError(place, why="it names no subject, or no scan", fix=f"Fill id and one of {', '.join(SEQUENCES)}")
     missing = next((path for path in files.values() if not path.exists()), None)
+    if missing is not None and leads_nowhere(missing):
+        raise InputError(place, why=f"{missing.name} is a link that leads nowhere", fix=GET_LINKED)
     if missing is not None:
         raise InputError(place, why=f"there is no file {missing.name}", fix="Correct its path: relative to the CSV file, or absolute")
     return Subject(row["id"], row.get("session") or None, sequences, files.get("brain_mask"), files.get("truth"), row.get("split") or None)

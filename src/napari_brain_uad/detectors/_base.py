@@ -13,6 +13,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_mask_not_empty, check_not_constant, raise_errors
 from ..core.detector import MethodInfo, State, state_is_finite
 from ..core.errors import InputError, ModelError
+from ..core.extremes import without_extremes
 from ..core.optional import require
 from ..core.params import Params as AnyParams
 from ..core.progress import Progress
@@ -82,6 +83,7 @@ class BaseDetector(ABC):
         """Score every voxel of the brain; see `core.detector.Detector`."""
         progress = progress or Progress()
         progress.update(0.0, f"{self.INFO.name}: starting")
+        volume = without_extremes(volume)
         mask = np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
         findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask]) if mask.any() else None)
         raise_errors(volume.name, findings)
@@ -128,6 +130,8 @@ class BaseDetector(ABC):
                 "file_sha256": volume.source.sha256 if volume.source else "",
                 "voxels_sha256": array_sha256(volume.data),
                 "mask_sha256": array_sha256(mask),
+                "sequence": volume.sequence,
+                "sequence_origin": volume.sequence_origin,
                 "grid": volume.grid.as_dict(),
                 "findings": [finding.as_dict() for finding in volume.findings],
             },

@@ -24,7 +24,9 @@ TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "score
 class BaurParams(ReconstructionParams):
     """Settings of the methods made of Baur's unified network."""
 
-    dropout: float = param(0.2, "Fraction of the bottleneck dropped while training", low=0.0, high=0.9, step=0.05, advanced=True)
+    dropout: float = param(
+        0.2, "Fraction of the bottleneck dropped while training", label="Bottleneck dropout", low=0.0, high=0.9, step=0.05, advanced=True
+    )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": TINY}
 

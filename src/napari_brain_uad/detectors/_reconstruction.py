@@ -48,11 +48,17 @@ _LEAST_BRAIN = 0.02
 class ReconstructionParams(AnyParams):
     """Settings of every method that reconstructs slices."""
 
-    height: int = param(128, "Rows of a slice, posterior to anterior; a multiple of 16", unit="pixels", low=16, high=1024, step=16)
-    width: int = param(128, "Columns of a slice, left to right; a multiple of 16", unit="pixels", low=16, high=1024, step=16)
-    pixel_mm: float = param(1.6, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)
-    step_mm: float = param(2.0, "Distance between slices", unit="mm", low=0.2, high=20.0, step=0.5)
-    score: str = param("l1", "How slice and reconstruction are compared", choices=RESIDUAL_SCORES)
+    height: int = param(
+        128, "Rows of a slice, posterior to anterior; a multiple of 16", label="Slice height", unit="pixels", low=16, high=1024, step=16
+    )
+    width: int = param(
+        128, "Columns of a slice, left to right; a multiple of 16", label="Slice width", unit="pixels", low=16, high=1024, step=16
+    )
+    pixel_mm: float = param(
+        1.6, "Size of a pixel; height and width times it must hold the brain", label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1
+    )
+    step_mm: float = param(2.0, "Distance between slices", label="Slice distance", unit="mm", low=0.2, high=20.0, step=0.5)
+    score: str = param("l1", "How slice and reconstruction are compared", label="Anomaly score", choices=RESIDUAL_SCORES)
 
     @property
     def grid(self) -> SliceGrid:
@@ -170,21 +176,15 @@ class ReconstructionDetector(BaseDetector):
 
     def _score_slices(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         """Scores (S, H, W), in batches that are halved when the device's memory does not hold them."""
-        from ..training.memory import out_of_memory, too_little_memory
+        from ..training.memory import in_batches
 
         scores = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
-        start, size = 0, _BATCH
-        while start < len(inputs):
+
+        def work(start: int, stop: int) -> None:
             progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            try:
-                scores[start : start + size] = self._score_batch(network, inputs[start : start + size], progress)
-                start += size
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                if size == 1:
-                    raise too_little_memory(self.device) from error
-                size //= 2
+            scores[start:stop] = self._score_batch(network, inputs[start:stop], progress)
+
+        in_batches(len(inputs), _BATCH, self.device, work)
         return scores
 
     def _score_batch(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:

@@ -33,9 +33,20 @@ class CceVAEParams(ContextParams):
     maps: str = param("64-128-256", "Feature maps of the stages; each halves the slice")
     latent: int = param(256, "Numbers in the bottleneck", low=1, high=4096, step=16)
     blocks: str = param(
-        "residual", "Stages with residual connections and batch normalisation, with batch-norm alone, or plain", choices=BLOCKS
+        "residual",
+        "Stages with residual connections and batch normalisation, with batch-norm alone, or plain",
+        label="Network blocks",
+        choices=BLOCKS,
     )
-    narrow: int = param(0, "Maps that are left before the dense bottleneck; 0 = all", low=0, high=4096, step=8, advanced=True)
+    narrow: int = param(
+        0,
+        "Maps that are left before the dense bottleneck; 0 = all",
+        label="Maps before bottleneck",
+        low=0,
+        high=4096,
+        step=8,
+        advanced=True,
+    )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": FULL,

@@ -33,15 +33,29 @@ class CovarianceParams(Params):
     """Settings of `Covariance`."""
 
     smoothing_mm: float = param(
-        2.0, "Gaussian smoothing of every scan before the statistics (sigma)", unit="mm", low=0.0, high=20.0, step=0.5
+        2.0,
+        "Gaussian smoothing of every scan before the statistics (sigma)",
+        label="Scan smoothing",
+        unit="mm",
+        low=0.0,
+        high=20.0,
+        step=0.5,
     )
     components: int = param(
-        0, "Principal components of the healthy scans to remove first; 0 = voxel-wise Gaussian", low=0, high=200, step=1
+        0,
+        "Principal components of the healthy scans to remove first; 0 = voxel-wise Gaussian",
+        label="Principal components",
+        low=0,
+        high=200,
+        step=1,
     )
-    tail: str = param("both", "Which departures count: both, brighter only, darker only", choices=("both", "bright", "dark"))
+    tail: str = param(
+        "both", "Which departures count: both, brighter only, darker only", label="Departures counted", choices=("both", "bright", "dark")
+    )
     floor: float = param(
         0.1,
         "Smallest standard deviation, as a fraction of its median over the brain; keeps voxels of near-zero variance from exploding",
+        label="Smallest deviation",
         low=0.001,
         high=1.0,
         step=0.01,

@@ -20,7 +20,9 @@ from .threshold import MEASURED_WITH
 class RawThresholdParams(Params):
     """Settings of `RawThreshold`."""
 
-    polarity: str = param("bright", "Whether bright or dark voxels count as abnormal", choices=("bright", "dark"))
+    polarity: str = param(
+        "bright", "Whether bright or dark voxels count as abnormal", label="Abnormal voxels are", choices=("bright", "dark")
+    )
 
 
 class RawThreshold(BaseDetector):

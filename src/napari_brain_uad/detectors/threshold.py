@@ -26,7 +26,7 @@ MEASURED_WITH = "brain-uad evaluate; 100 thresholds, 6-connected components unde
 class ThresholdParams(Params):
     """Settings of `HistogramThreshold`."""
 
-    bins: int = param(256, "Number of histogram bins used for the equalisation", low=2, high=65536, step=1)
+    bins: int = param(256, "Number of histogram bins used for the equalisation", label="Histogram bins", low=2, high=65536, step=1)
 
 
 class HistogramThreshold(BaseDetector):

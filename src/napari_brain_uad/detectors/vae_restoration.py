@@ -24,9 +24,14 @@ class VAERestorationParams(VAEParams):
 
     score: str = param("l1", "How slice and restored slice are compared", choices=RESIDUAL_SCORES)
     restoration_steps: int = param(150, "Gradient steps on every slice; the paper's range is 150 to 500", low=1, high=5000, step=50)
-    step_size: float = param(0.001, "Size of a gradient step", low=1e-6, high=1.0, step=0.001)
+    step_size: float = param(0.001, "Size of a gradient step", label="Restoration step size", low=1e-6, high=1.0, step=0.001)
     tv_weight: float = param(
-        0.2, "Weight of the total variation of what is changed; higher keeps fine detail as it is", low=0.0, high=1000.0, step=0.1
+        0.2,
+        "Weight of the total variation of what is changed; higher keeps fine detail as it is",
+        label="Total variation weight",
+        low=0.0,
+        high=1000.0,
+        step=0.1,
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..core.provenance import NOTICE
+from ..io.figure_text import figure_text
 from .pooled import Pooled
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
@@ -27,8 +28,8 @@ def curves_figure(pooled: Mapping[str, Pooled]) -> Figure:
     for number, (method, found) in enumerate(pooled.items()):
         line = _STYLES[number // len(_COLOURS) % len(_STYLES)]
         style: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": line, "linewidth": 1.2}
-        left.plot(found.pr_curve[0], found.pr_curve[1], label=f"{method} ({_said(found.auprc)})", **style)
-        right.plot(found.roc_curve[0], found.roc_curve[1], label=f"{method} ({_said(found.auroc)})", **style)
+        left.plot(found.pr_curve[0], found.pr_curve[1], label=figure_text(f"{method} ({_said(found.auprc)})"), **style)
+        right.plot(found.roc_curve[0], found.roc_curve[1], label=figure_text(f"{method} ({_said(found.auroc)})"), **style)
     right.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     _label(left, "Precision-recall, pooled (AUPRC)", "recall", "precision", "best")
     _label(right, "ROC, pooled (AUROC)", "false-positive rate in the brain", "recall", "lower right")
@@ -52,7 +53,7 @@ def violin_figure(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         axes = figure.add_axes((0.07 + panel * width, 0.34, width - 0.05, 0.57))
         for place, method in enumerate(methods):
             _violin(axes, place, np.asarray(by_method.get(method, ()), np.float64), _COLOURS[place % len(_COLOURS)], rng)
-        axes.set_xticks(range(len(methods)), methods, rotation=35, ha="right", fontsize=6.5)
+        axes.set_xticks(range(len(methods)), list(map(figure_text, methods)), rotation=35, ha="right", fontsize=6.5)
         axes.set(xlim=(-0.6, len(methods) - 0.4), ylim=(0.0, 1.0))
         axes.tick_params(axis="y", labelsize=6.5)
         axes.set_title(title, fontsize=8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.extremes import FAR_SCORES, apart, robust_range
 from ..postprocessing.ranking import Counts, RankedScores
 
 
@@ -145,10 +146,10 @@ class LiveHistogram:
         self.has_truth = truth is not None
         self._ranked = RankedScores.of_brain(score, np.zeros(score.shape, bool) if truth is None else truth, mask)
         parts = [part for part in (self._ranked.positives, self._ranked.negatives) if part.size]
-        low = float(min((part[0] for part in parts), default=0.0))
-        high = float(max((part[-1] for part in parts), default=0.0))
         # Rounded to the scores' own precision, so that no score falls between an edge and its float32 twin.
-        edges = np.linspace(low, high if high > low else low + 1.0, bins + 1).astype(np.float32)
+        # A few scores far beyond all others are counted in the outermost bins, which would otherwise be the only ones in use.
+        low, high = robust_range(np.concatenate(parts), FAR_SCORES) if parts else (0.0, 0.0)
+        edges = np.linspace(*apart(low, high), bins + 1).astype(np.float32)
         self.edges: NDArray[np.float64] = edges.astype(np.float64)
         """Bin edges, shape (bins + 1,)."""
         self.positives: NDArray[np.int64] = self._histogram(self._ranked.positives)
@@ -157,9 +158,9 @@ class LiveHistogram:
         """Other voxels of the brain in each bin, shape (bins,)."""
 
     def _histogram(self, ranked: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Counts between the edges, the last bin closed on both sides, as `numpy.histogram`."""
+        """Counts between the edges, as `numpy.histogram`; the first and the last bin hold what lies beyond them too."""
         below = np.searchsorted(ranked, self.edges.astype(np.float32), side="left")
-        below[-1] = ranked.size
+        below[0], below[-1] = 0, ranked.size
         return np.diff(below)
 
     @property

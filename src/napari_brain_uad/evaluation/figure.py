@@ -11,10 +11,12 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.extremes import FAR_SCORES, robust_range
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
+from ..io.figure_text import figure_text
 from ..postprocessing.pipeline import PostResult
-from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_limits, score_limits
 from .curves import Curves
 from .figure_views import (
     FLAGGED_COLOUR,
@@ -27,7 +29,6 @@ from .figure_views import (
     draw_scan,
     grey_window,
     heat_colours,
-    heat_range,
     planes,
 )
 from .metrics import Metric, at_threshold
@@ -59,7 +60,7 @@ def detection_figure(volume: Volume, amap: AnomalyMap, result: PostResult, truth
     """
     figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
-    norm = Normalize(*heat_range(result.score, result.brain, result.threshold.value))
+    norm = Normalize(*heat_limits(score_limits(amap), result.threshold.value))
     window = grey_window(volume, amap.mask)
     shown = planes(amap.grid, _centre(result), amap.mask)
     for plane, columns in zip(shown, _place(figure, shown), strict=True):
@@ -116,7 +117,7 @@ def _draw_colour_bar(figure: Figure, norm: Normalize, unit: str, threshold: floa
     axes.annotate(f"\u25c2 {threshold:.3g}", (1.0, threshold), (1.15, threshold), fontsize=8, va="center", annotation_clip=False)
     axes.set_xticks([])
     axes.tick_params(labelsize=7.5)
-    axes.set_ylabel(unit, fontsize=7.5, labelpad=2)
+    axes.set_ylabel(figure_text(unit), fontsize=7.5, labelpad=2)
 
 
 def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None, metrics: dict[str, Metric]) -> None:
@@ -124,11 +125,12 @@ def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDAr
     axes = figure.add_axes((0.775, 0.565, 0.21, 0.3))
     axes.tick_params(labelsize=8)
     if truth is None or not truth.any():
-        axes.hist(result.score[result.brain], bins=128, log=True, color="0.6")
+        scores = result.score[result.brain]
+        axes.hist(scores.clip(*robust_range(scores, FAR_SCORES)), bins=128, log=True, color="0.6")
         axes.set_ylim(bottom=0.8)
         axes.axvline(result.threshold.value, color=FLAGGED_COLOUR, linewidth=1.5)
         axes.set_title("Scores of the brain, and the threshold", fontsize=10)
-        axes.set_xlabel(amap.unit, fontsize=8, labelpad=1)
+        axes.set_xlabel(figure_text(amap.unit), fontsize=8, labelpad=1)
         axes.set_ylabel("voxels", fontsize=8, labelpad=1)
         return
     curves = Curves(amap.score, truth)
@@ -144,9 +146,9 @@ def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDAr
 
 
 def _write(figure: Figure, volume: Volume, amap: AnomalyMap, result: PostResult, metrics: tuple[Metric, ...]) -> None:
-    figure.text(_LEFT, 0.955, f"{volume.name}  \u00b7  {amap.method}", fontsize=14, weight="bold", va="center")
+    figure.text(_LEFT, 0.955, figure_text(f"{volume.name}  \u00b7  {amap.method}"), fontsize=14, weight="bold", va="center")
     threshold = result.threshold
-    figure.text(_LEFT, 0.925, f"Threshold {threshold.value:.4g}: {threshold.origin}", fontsize=9.5, va="center", color="0.25")
+    figure.text(_LEFT, 0.925, figure_text(f"Threshold {threshold.value:.4g}: {threshold.origin}"), fontsize=9.5, va="center", color="0.25")
     figure.text(_LEFT, 0.022, NOTICE, fontsize=10, weight="bold", va="center")
     total = sum(region.volume_ml for region in result.regions)
     lines = [f"{len(result.regions)} region{'s' * (len(result.regions) != 1)}, {total:.2f} ml flagged", ""]

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from ..core.extremes import FAR, apart, robust_range
 from ..core.volume import Grid, Volume
 from ..postprocessing.filters import bounding_box
 from ..postprocessing.pipeline import PostResult
-from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR
+from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_table
 
 TRUTH_COLOUR = "#FFFFFF"
 FLAGGED_COLOUR = "#CC79A7"
@@ -97,32 +97,25 @@ def planes(grid: Grid, centre: tuple[int, int, int], brain: NDArray[np.bool_]) -
 
 
 def heat_colours() -> ListedColormap:
-    """Inferno whose low end fades out, so that the anatomy beneath stays readable."""
-    table = colormaps["inferno"](np.linspace(0.15, 1.0, 256))
-    table[:, 3] = 0.85 * np.linspace(0.0, 1.0, 256) ** 0.8
-    return ListedColormap(table, name="brain_uad_heat")
-
-
-def heat_range(score: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float) -> tuple[float, float]:
-    """Scores at which the heatmap begins and ends: the brain's median and 99.9th percentile, widened to hold the threshold."""
-    low, high = (float(value) for value in np.percentile(score[brain], (50.0, 99.9)))
-    low, high = min(low, threshold), max(high, threshold)
-    return low, high if high > low else low + 1.0
+    """The window's colours of a heatmap, see `colours.heat_table`."""
+    return ListedColormap(heat_table(), name="brain_uad_heat")
 
 
 def grey_window(volume: Volume, brain: NDArray[np.bool_]) -> tuple[float, float]:
     """Intensities drawn black and white: all but the 0.5 % tails of the brain's lie between."""
-    low, high = (float(value) for value in np.percentile(volume.data[brain], (0.5, 99.5)))
-    return low, high if high > low else low + 1.0
+    inside = volume.data[brain]
+    low, high = (float(value) for value in np.percentile(inside.clip(*robust_range(inside)), (0.5, 99.5)))
+    return apart(low, high)
 
 
 def draw_scan(axes: Axes, plane: Plane, volume: Volume, window: tuple[float, float]) -> None:
     """The scan in grey."""
     # The constant background of a skull-stripped scan is black whatever its value: in z-scored scans 0 would be mid-grey.
     flat = plane.slice(volume.data)
-    plane.show(
-        axes, np.where(flat == volume.data[0, 0, 0], window[0], flat), cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear"
-    )
+    # Far beyond the window all is black or white anyway, and a single huge value makes matplotlib's interpolation fail.
+    reach = FAR * (window[1] - window[0])
+    grey = np.where(flat == volume.data[0, 0, 0], window[0], flat).clip(window[0] - reach, window[1] + reach)
+    plane.show(axes, grey, cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear")
     axes.set_facecolor("black")
     axes.set(xticks=[], yticks=[])
 
@@ -134,7 +127,7 @@ def draw_heat(axes: Axes, plane: Plane, result: PostResult, norm: Normalize) -> 
 
 def draw_score(axes: Axes, plane: Plane, score: NDArray[np.float32], brain: NDArray[np.bool_], norm: Normalize) -> None:
     """A score inside a brain."""
-    shown = np.ma.masked_where(~plane.slice(brain), plane.slice(score))
+    shown = np.ma.masked_where(~plane.slice(brain), plane.slice(score).clip(norm.vmin or 0.0, norm.vmax or 0.0))
     plane.show(axes, shown, cmap=heat_colours(), norm=norm, interpolation="nearest")
 
 

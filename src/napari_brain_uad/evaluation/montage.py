@@ -16,14 +16,16 @@ from ..core.checks import raise_errors
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.volume import Grid, Volume
+from ..io.figure_text import figure_text
 from .agreement import percentiles
+from .colours import heat_limits, score_limits
 from .figure_views import TRUTH_COLOUR, Plane, annotate, draw_outline, draw_scan, draw_score, grey_window, heat_colours, planes
 
 DPI = 300
 """What journals ask for."""
 
 SCALES = ("auto", "common", "percentile")
-_LOWEST_PERCENTILE = 90.0
+_LOWEST_PERCENTILE, _HIGHEST_START = 90.0, 99.9
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 7.1, 0.28, 0.62, 0.3, 0.46, 0.03
 """Inches; the width of a page of two columns."""
 
@@ -98,14 +100,18 @@ def slices_at(grid: Grid, brain: NDArray[np.bool_], millimetres: Sequence[float]
     return tuple(found)
 
 
-def colour_scale(maps: Sequence[AnomalyMap], scale: str = "auto") -> tuple[ColourScale, tuple[NDArray[np.float32], ...]]:
+def colour_scale(
+    maps: Sequence[AnomalyMap], scale: str = "auto", thresholds: Sequence[float] = ()
+) -> tuple[ColourScale, tuple[NDArray[np.float32], ...]]:
     """One scale for several maps, and what is drawn of each.
 
     Parameters
     ----------
     scale : {"auto", "common", "percentile"}
-        "common": the scores themselves, from the lowest median to the highest 99.9th percentile; they must have one unit.
+        "common": the scores themselves, up to the highest end of the methods' own scales; they must have one unit.
         "percentile": each voxel's percentile in its own map's brain. "auto": common where there is one unit.
+    thresholds : sequence of float
+        One a map: colours begin at the lowest of them, below which no method flags anything. Without them at the 90th percentile.
 
     Raises
     ------
@@ -118,14 +124,17 @@ def colour_scale(maps: Sequence[AnomalyMap], scale: str = "auto") -> tuple[Colou
     if scale == "common" and len(units) > 1:
         raise InputError("One colour scale", why=f"the scores have different units ({'; '.join(sorted(units))})", fix="Use percentile")
     if scale == "percentile" or len(units) > 1:
-        low = _LOWEST_PERCENTILE
-        words = f"Colours: percentile of the voxel among its method's scores in this brain, from {low:g}"
+        flagged = [float((one.brain_scores() > value).mean()) for one, value in zip(maps, thresholds, strict=bool(thresholds))]
+        low = 100.0 * (1.0 - max(flagged)) if flagged else _LOWEST_PERCENTILE
+        low = min(low, _HIGHEST_START)
+        words = f"Colours: percentile of the voxel among its method's scores in this brain, from {low:.3g}"
         return ColourScale(low, 100.0, "percentile of the brain's scores", words), tuple(percentiles(one.score, one.mask) for one in maps)
-    spans = np.array([np.percentile(one.brain_scores(), (50.0, 99.9)) for one in maps])
-    low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
+    ends = [score_limits(one) for one in maps]
+    limits = min(low for low, _ in ends), max(high for _, high in ends)
+    start = min(thresholds) if thresholds else min(float(np.percentile(one.brain_scores(), _LOWEST_PERCENTILE)) for one in maps)
     unit = units.pop()
     words = "Colours: the score, one scale for all methods"
-    return ColourScale(low, high if high > low else low + 1.0, unit, words), tuple(one.score for one in maps)
+    return ColourScale(*heat_limits(limits, float(start)), unit, words), tuple(one.score for one in maps)
 
 
 def montage_figure(
@@ -136,6 +145,7 @@ def montage_figure(
     truth: NDArray[np.bool_] | None = None,
     slices: Sequence[int] = (),
     scale: str = "auto",
+    thresholds: Sequence[float] = (),
 ) -> Figure:
     """Draw the scan and every method's map on the same slices; no global state of matplotlib is touched.
 
@@ -149,7 +159,7 @@ def montage_figure(
         Outlined in every cell.
     slices : sequence of int
         Axial slices; when empty, those that show most of the truth, else of the brain.
-    scale : str
+    scale, thresholds
         See `colour_scale`.
 
     Returns
@@ -169,7 +179,7 @@ def montage_figure(
     chosen = tuple(slices) or (choose_slices(truth) if truth is not None else ()) or choose_slices(maps[0].mask)
     if not all(0 <= k < volume.grid.shape[2] for k in chosen):
         raise InputError(f"Slices {', '.join(map(str, chosen))}", why=f"the scan has slices 0 to {volume.grid.shape[2] - 1}")
-    colours, values = colour_scale(maps, scale)
+    colours, values = colour_scale(maps, scale, thresholds)
     columns = [Shown(title, value, amap.mask) for title, value, amap in zip(titles, values, maps, strict=True)]
     rows = [planes(volume.grid, (0, 0, k), maps[0].mask)[0] for k in chosen]
     return _draw(volume, rows[::-1], columns, truth, colours)
@@ -200,7 +210,7 @@ def _draw(volume: Volume, rows: Sequence[Plane], columns: Sequence[Shown], truth
                 draw_outline(axes, plane, plane.slice(truth), TRUTH_COLOUR, 0.5)
             annotate(axes, plane, known, size=5.5, bar=row == len(rows) - 1 and shown is None)
             if row == 0:
-                axes.set_title(titles[number], fontsize=size, pad=3)
+                axes.set_title(figure_text(titles[number]), fontsize=size, pad=3)
         height_mm = plane.title.split(", ")[1]
         figure.text(0.1 / width, (bottom + cell_height / 2) / height, height_mm, fontsize=6.5, rotation=90, ha="center", va="center")
     _colour_bar(figure, norm, colours.label, width, height)
@@ -220,7 +230,7 @@ def _colour_bar(figure: Figure, norm: Normalize, label: str, width: float, heigh
     axes.yaxis.set_label_position("right")
     axes.tick_params(labelsize=5.5, length=2, pad=1.5)
     # A letter is about half as wide as its font is high; the label runs along the page's height.
-    axes.set_ylabel(label, fontsize=min(5.5, 130.0 * (height - 0.2) / len(label)), labelpad=2)
+    axes.set_ylabel(figure_text(label), fontsize=min(5.5, 130.0 * (height - 0.2) / len(label)), labelpad=2)
 
 
 def _caption(figure: Figure, colours: ColourScale, has_truth: bool, width: float, height: float) -> None:

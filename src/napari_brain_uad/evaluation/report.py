@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import check_finite, check_mask_not_empty, check_same_shape, raise_errors
+from ..core.checks import Finding, check_finite, check_mask_not_empty, check_same_shape, raise_errors
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..core.threshold import Threshold
@@ -18,6 +18,7 @@ from .curves import Curves
 from .metrics import ALL_TRUTH, NO_TRUTH, Metric, at_threshold
 from .pro import per_region_overlap
 from .search import best_dice_with_components, recall_thresholds
+from .truth import truth_findings
 
 _CURVE_POINTS = 1000
 
@@ -40,6 +41,8 @@ class Evaluation:
         Recall, precision, score; at most 1000 points of the exact curve.
     roc_curve : array, shape (3, n)
         False-positive rate, recall, score.
+    findings : tuple of Finding
+        What is wrong with the ground truth, see `truth.truth_findings`.
     """
 
     metrics: tuple[Metric, ...]
@@ -49,6 +52,7 @@ class Evaluation:
     search_threshold: float | None
     pr_curve: NDArray[np.float64] = field(repr=False)
     roc_curve: NDArray[np.float64] = field(repr=False)
+    findings: tuple[Finding, ...] = ()
 
     def __getitem__(self, name: str) -> Metric:
         """The metric of this name, like "auprc"; `KeyError` when there is none."""
@@ -78,6 +82,7 @@ class Evaluation:
             "search_threshold": self.search_threshold,
             "pr_curve": _curve_dict(("recall", "precision", "score"), self.pr_curve),
             "roc_curve": _curve_dict(("false_positive_rate", "recall", "score"), self.roc_curve),
+            "findings": [finding.as_dict() for finding in self.findings],
             "notice": NOTICE,
         }
 
@@ -105,6 +110,7 @@ def evaluate_map(
     mask: NDArray[np.bool_] | None = None,
     threshold: Threshold | None = None,
     post: PostResult | None = None,
+    brain: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """All figures of a map against a ground truth.
@@ -119,18 +125,15 @@ def evaluate_map(
     mask : array of bool, same shape, optional
         Only its voxels count. When None every voxel of the volume counts, those outside the brain with their background score (as
         in the reference figures of the FLAIR threshold baseline).
-    threshold : Threshold, optional
-        Adds the figures of ``score > threshold``. Not used when `post` is given.
-    post : PostResult, optional
-        Adds the figures of its mask, with its threshold.
-    progress : Progress, optional
+    threshold, post : Threshold, PostResult, optional
+        Add the figures of ``score > threshold``, or of the result's mask with its threshold.
+    brain : array of bool, same shape, optional
+        What was scored: truth outside of it is a finding.
 
     Raises
     ------
     InputError
-        If shapes differ, a score is not finite, or `mask` is empty.
-    Cancelled
-        If `progress` was cancelled.
+        If shapes differ, a score is not finite, or `mask` is empty; `Cancelled` if `progress` was.
     """
     progress = progress or Progress()
     _check(amap_score, truth, mask)
@@ -155,6 +158,7 @@ def evaluate_map(
         search_threshold=search_threshold,
         pr_curve=thinned(curves.pr_curve()),
         roc_curve=thinned(curves.roc_curve()),
+        findings=truth_findings(truth, brain),
     )
 
 

@@ -18,20 +18,24 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
+from .json_files import encodable
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What the system calls a full disk."""
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path to write to; on success it becomes `target`, on any error it is removed.
 
     Parameters
     ----------
     target : Path
         Where the file shall be. Its folder must exist. An existing file is replaced.
+    private : bool
+        Nobody but this user may read it (0600).
 
     Yields
     ------
@@ -46,12 +50,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target = Path(target)
     temporary = target.with_name(f".{secrets.token_hex(8)}{''.join(target.suffixes[-2:])}")
     try:
+        if private:
+            temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
         _flush(temporary)
         temporary.replace(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
     except OSError as error:
-        raise _explain(target, error) from error
+        raise not_written(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -65,7 +71,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     r"""Write `text` to `path` atomically, as UTF-8 with ``\n`` line ends on every system; see `atomic_path` for the errors."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, str(encodable(text)).encode("utf-8"))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -79,7 +85,8 @@ def json_text(data: Any, what: str = "JSON") -> str:
     Parameters
     ----------
     data : object
-        Plain data; numpy scalars and arrays become numbers and lists.
+        Plain data; numpy scalars and arrays become numbers and lists. Texts that no UTF-8 file can hold are written readably, see
+        `json_files.encodable`.
     what : str
         Named in the error.
 
@@ -89,7 +96,7 @@ def json_text(data: Any, what: str = "JSON") -> str:
         If a number is NaN or infinite: JSON has no word for it, and each reader would make something else of it.
     """
     try:
-        return json.dumps(data, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False, default=_plain) + "\n"
+        return json.dumps(encodable(data), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False, default=_plain) + "\n"
     except ValueError as error:
         raise InputError(f"{what} cannot be written", why=f"a number is NaN or infinite ({error})", fix="Report this as a defect") from None
 
@@ -105,7 +112,8 @@ def _flush(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring what was renamed in a folder to the disk, as far as the system can."""
     # The rename itself should reach the disk too. The file is in place by now, and Windows, some network file systems and folders
     # that may be written but not listed cannot do this: no reason to fail.
     with suppress(OSError):
@@ -116,9 +124,10 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _explain(target: Path, error: OSError) -> InputError:
+def not_written(target: Path, error: OSError) -> InputError:
+    """What the system said against writing `target`, in our words."""
     what = f"{target.name} cannot be written"
-    if error.errno in _FULL:
+    if error.errno in NO_SPACE:
         return InputError(what, why=f"the disk of {target.parent} is full", fix="Free some space or choose another folder")
     if error.errno in _FORBIDDEN:
         return InputError(what, why=f"{target.parent} is read-only or belongs to someone else", fix="Choose a folder you may write to")

@@ -7,7 +7,6 @@ job killed at any moment leaves the old or the new one whole.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,12 @@ from ..core.detector import State, state_is_finite
 from ..core.errors import ModelError
 from ..core.provenance import NOTICE, versions
 from .atomic import json_text, write_bytes, write_json
+from .json_files import read_json
 from .streams import is_file
 
 FORMAT = "napari-brain-uad checkpoint 1"
 
 _MAX_HEADER = 4 << 20
-_MAX_JSON = 16 << 20
 _MAX_TENSORS = 8 << 30
 _TRAIN_AGAIN = "Train the model again, or copy it again"
 
@@ -178,20 +177,13 @@ def _check_layout(path: Path, data: bytes) -> None:
 
 def _records(sidecar: Path) -> list[dict[str, Any]]:
     """The sealed records of a sidecar: of the checkpoint, and of the one it is just replacing."""
-    try:
-        content = json.loads(_read(sidecar, _MAX_JSON), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(sidecar.name, why=f"it is not JSON ({error})", fix=_TRAIN_AGAIN) from error
+    content = read_json(sidecar, error=ModelError, fix=_TRAIN_AGAIN)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(sidecar.name, why=f"its format is not '{FORMAT}'", fix="Load a model of this version, or train it again")
     records = [content[key] for key in ("checkpoint", "previous") if key in content]
     if not records or not all(_is_sealed(record) for record in records):
         raise ModelError(sidecar.name, why="it was changed after it was written, or is damaged", fix=_TRAIN_AGAIN)
     return records
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a number in JSON")
 
 
 def _is_sealed(record: Any) -> bool:
@@ -201,10 +193,7 @@ def _is_sealed(record: Any) -> bool:
     kinds = {"method": str, "params": dict, "meta": dict, "sha256": str}
     if not all(isinstance(body.get(key), kind) for key, kind in kinds.items()):
         return False
-    try:
-        return bool(record.get("seal") == _seal(body))
-    except (ValueError, RecursionError):
-        return False
+    return bool(record.get("seal") == _seal(body))
 
 
 def _seal(body: Mapping[str, Any]) -> str:

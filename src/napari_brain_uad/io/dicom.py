@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..core.checks import Finding
+from ..core.checks import Finding, Level
 from ..core.errors import InputError
+from ..core.sequence import SequenceReading, read_sequence
 from ..core.volume import Grid, Source, Volume, canonical
-from .dicom_frames import Frame, is_dicom, read_frames
+from .dicom_folder import Contents, LeftOut, look_through, volumes_of
+from .dicom_frames import Frame, is_dicom, read_file
+from .dicom_kinds import PHASE
 from .dicom_pixels import read_stack
-from .dicom_stack import build_stack, split
-from .nifti import guess_sequence
-
-_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
+from .dicom_stack import Stack, build_stack, unfit_series
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Series:
     modality : str
         "MR", "CT", ...
     sequence : str or None
-        "FLAIR", "T1", "T1c", "T2", "PD", or None when the description does not tell.
+        "FLAIR", "T1", "T1c", "T2", "PD", or None when neither tags nor description tell.
+    origin : str
+        What says so, in words.
     slices : int
         How many.
     size : tuple of int
@@ -51,6 +53,7 @@ class Series:
     number: int | None
     modality: str
     sequence: str | None
+    origin: str
     slices: int
     size: tuple[int, int]
     description: str = field(repr=False, compare=False)
@@ -64,22 +67,88 @@ class Series:
 
 
 @dataclass(frozen=True, eq=False)
-class _Folder:
-    """What a folder holds: the frames of every volume, by uid, and what was left out."""
+class Study:
+    """The volumes that a folder offers, and what else lies in it.
 
-    volumes: dict[str, tuple[Frame, ...]]
-    findings: tuple[Finding, ...]
+    Parameters
+    ----------
+    series : tuple of Series
+        Those that can be read, by number.
+    left_out : tuple of LeftOut
+        Everything else, each with its reason: series that are damaged or no volumes, files that belong to none.
+    frames, stacks, refused : mapping by UID
+        What `read_series` goes on with: the frames of all volumes, the stacks of those that can be read, why the others cannot.
+    """
+
+    series: tuple[Series, ...]
+    left_out: tuple[LeftOut, ...]
+    frames: Mapping[str, tuple[Frame, ...]] = field(repr=False)
+    stacks: Mapping[str, Stack] = field(repr=False)
+    refused: Mapping[str, InputError] = field(repr=False)
 
 
-def find_series(folder: Path | str) -> tuple[Series, ...]:
-    """The volumes in a folder and its subfolders, from the headers only.
+def find_study(folder: Path | str) -> Study:
+    """Look through a folder and its subfolders, from the headers only; links are followed.
 
     Raises
     ------
     InputError
-        If the folder is missing, holds no DICOM image, or a DICOM file in it is damaged.
+        If the folder is missing or holds no DICOM image.
     """
-    return _listed(_scan(Path(folder)).volumes)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder.name} is not a folder", fix="Give a folder of DICOM files")
+    found = look_through(folder)
+    if not found.volumes and not found.faults:
+        beside = "; ".join(f"{one.what} ({one.why})" if one.why else one.what for one in found.left_out)
+        why = f"of its {found.files} files none is one{f': {beside}' if beside else ''}"
+        raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix="Give another folder")
+    return _study(found)
+
+
+def _study(found: Contents) -> Study:
+    stacks: dict[str, Stack] = {}
+    refused = dict(found.faults)
+    for uid in found.volumes.keys() - refused.keys():
+        try:
+            stacks[uid] = _stack(uid, found)
+        except InputError as error:
+            refused[uid] = error
+    good = {uid: found.volumes[uid] for uid in stacks}
+    left_out = [_refused(uid, refused[uid], found) for uid in dict.fromkeys((*found.volumes, *refused)) if uid in refused]
+    return Study(_listed(good), (*left_out, *found.left_out), found.volumes, stacks, refused)
+
+
+def _stack(uid: str, found: Contents) -> Stack:
+    frames = found.volumes[uid]
+    stack = build_stack(_series(uid, frames).label.replace("series", "Series", 1), frames)
+    if uid not in found.joined:
+        return stack
+    message = "slices that do not name their series were put into it: number, study and direction are the same"
+    return replace(stack, findings=(*stack.findings, Finding("no-series-uid", "warning", message, "Check that it is one series")))
+
+
+def _refused(uid: str, error: InputError, found: Contents) -> LeftOut:
+    """What is told of a series that is not offered; that it is none by its kind (a localizer, a picture) is no cause for concern."""
+    frames, fault = found.volumes.get(uid, ()), found.faults.get(uid)
+    level: Level = "info" if frames and fault is None and unfit_series(frames) is not None else "warning"
+    what = _series(uid, frames).label if frames else "a series without a sound file"
+    if fault is None:
+        return LeftOut("dicom-series", level, what, error.why)
+    return LeftOut("dicom-series", level, what, f"one of its files: {fault.why}" if frames else fault.why, (fault.what,))
+
+
+def find_series(folder: Path | str) -> tuple[Series, ...]:
+    """The volumes in a folder and its subfolders that can be read, from the headers only; see `find_study` for the others.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or no series in it can be read.
+    """
+    study = find_study(folder)
+    _check_any(study)
+    return study.series
 
 
 def read_series(path: Path | str, uid: str | None = None, *, index: int | None = None) -> Volume:
@@ -98,21 +167,23 @@ def read_series(path: Path | str, uid: str | None = None, *, index: int | None =
     -------
     Volume
         float32, RAS+ axes. ``source`` holds the grid indexed (column, row, slice); ``findings`` a tilt, hints of missing slices,
-        and how many files were left out.
+        and what in the folder was left out and why.
 
     Raises
     ------
     InputError
-        If there are several series and none is chosen (they are listed); if slices are missing, doubled, mixed or damaged; if
-        they say nothing about their place; or if no installed package decodes them.
+        If there are several series and none is chosen (they are listed); if slices of the chosen one are missing, doubled, mixed or
+        damaged; if they say nothing about their place; or if no installed package decodes them.
     """
     path = Path(path)
     if path.is_file():
         alone = _read_file(path)
         if len(alone) > 1:
-            return _volume(_Folder(_volumes(alone), ()), uid, index)
-        uid, path = uid or _uid_of(alone[0], path.parent), path.parent
-    return _volume(_scan(path), uid, index)
+            found = Contents(1, volumes_of(alone), {}, (), frozenset())
+            return _volume(_study(found), uid, index)
+        study = find_study(path.parent)
+        return _volume(study, uid or _uid_of(alone[0], study), index)
+    return _volume(find_study(path), uid, index)
 
 
 def is_dicom_path(path: Path | str) -> bool:
@@ -122,76 +193,38 @@ def is_dicom_path(path: Path | str) -> bool:
 
 
 def _read_file(path: Path) -> tuple[Frame, ...]:
-    if not is_dicom(path):
+    reading = read_file(path) if is_dicom(path) else None
+    if reading is None:
         raise InputError(path.name, why="it is not a DICOM file", fix="Give a folder of DICOM files, or one of them")
-    frames = read_frames(path)
-    if not frames:
-        raise InputError(path.name, why="this DICOM file holds no image", fix="Give a folder of DICOM images, or one of them")
-    return frames
+    if reading.fault is not None:
+        raise reading.fault
+    if not reading.frames:
+        why = f"this DICOM file holds no image ({reading.kind})"
+        raise InputError(path.name, why=why, fix="Give a folder of DICOM images, or one of them")
+    return reading.frames
 
 
-def _uid_of(frame: Frame, folder: Path) -> str:
-    for uid, frames in _scan(folder).volumes.items():
+def _uid_of(frame: Frame, study: Study) -> str:
+    for uid, frames in study.frames.items():
         if any(other.path == frame.path for other in frames):
             return uid
     raise InputError(frame.path.name, why="its series was not found in its folder", fix="Give the folder")
 
 
-def _scan(folder: Path) -> _Folder:
-    if not folder.is_dir():
-        raise InputError(f"{folder.name} is not a folder", fix="Give a folder of DICOM files")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    marked: list[Path] = []
-    others: list[Path] = []
-    for path in files:
-        (marked if is_dicom(path) else others).append(path)
-    frames: list[Frame] = []
-    images: list[Path] = []
-    for path in marked:
-        found = read_frames(path)
-        frames += found
-        images += [path] if found else []
-    _check_unmarked(others, images)
-    if not frames:
-        raise InputError(
-            f"Folder {folder.name} holds no DICOM image", why=f"of its {len(files)} files none is one", fix="Give another folder"
-        )
-    return _Folder(_volumes(frames), tuple(_left_out(len(marked) - len(images), len(others))))
-
-
-def _check_unmarked(others: Sequence[Path], images: Sequence[Path]) -> None:
-    """A file that is not DICOM, but by its name or size should be a slice, is a damaged slice."""
-    suffixes = {path.suffix.lower() for path in images}
-    least = min((path.stat().st_size for path in images), default=0)
-    for path in others:
-        size = path.stat().st_size
-        alike = path.suffix.lower() in suffixes and (size == 0 or 2 * size >= least)
-        if alike or path.suffix.lower() in _SUFFIXES:
-            raise InputError(path.name, why="it looks like a DICOM file, but is none: damaged", fix="Copy it again, or take it away")
-
-
-def _left_out(without: int, others: int) -> Iterable[Finding]:
-    if without:
-        yield Finding("dicom-no-image", "info", f"{without} DICOM file{'s' * (without > 1)} without an image left out")
-    if others:
-        yield Finding("not-dicom", "info", f"{others} file{'s' * (others > 1)} that {'are' if others > 1 else 'is'} not DICOM left out")
-
-
-def _volumes(frames: Sequence[Frame]) -> dict[str, tuple[Frame, ...]]:
-    by_series: dict[str, list[Frame]] = {}
-    for frame in frames:
-        by_series.setdefault(frame.series, []).append(frame)
-    volumes: dict[str, tuple[Frame, ...]] = {}
-    for uid, members in by_series.items():
-        parts = split(members)
-        for number, part in enumerate(parts, 1):
-            volumes[uid if len(parts) == 1 else f"{uid}#{number}"] = part
-    return volumes
+def _check_any(study: Study) -> None:
+    """Something can be read; the reason of the only series as it is, those of several in one sentence."""
+    if study.series:
+        return
+    if len(study.refused) == 1:
+        raise next(iter(study.refused.values()))
+    why = "; ".join(str(one) for one in study.left_out if one.code == "dicom-series")
+    raise InputError("No series in the folder can be read", why=why, fix="Export the series again, or choose another folder")
 
 
 def _series(uid: str, frames: Sequence[Frame]) -> Series:
     first = frames[0]
-    return Series(uid, first.series_number, first.modality, _sequence(first), len(frames), (first.columns, first.rows), first.description)
+    read, size = _sequence(first), (first.columns, first.rows)
+    return Series(uid, first.series_number, first.modality, read.sequence, read.origin, len(frames), size, first.description)
 
 
 def _listed(volumes: Mapping[str, Sequence[Frame]]) -> tuple[Series, ...]:
@@ -199,35 +232,43 @@ def _listed(volumes: Mapping[str, Sequence[Frame]]) -> tuple[Series, ...]:
     return tuple(sorted(series, key=lambda one: (one.number is None, one.number or 0, one.uid)))
 
 
-def _sequence(frame: Frame) -> str | None:
-    """The sequence that the description speaks of; nothing else of the description is kept."""
-    guess = guess_sequence(frame.description)
-    return "T1c" if guess == "T1" and frame.contrast else guess
+def _sequence(frame: Frame) -> SequenceReading:
+    """The sequence by tags and description; of the description only the words that tell it are kept."""
+    return read_sequence("", fields=frame.fields, descriptions=(frame.description, frame.protocol))
 
 
-def _choose(found: _Folder, uid: str | None, index: int | None) -> str:
-    listed = _listed(found.volumes)
+def _choose(study: Study, uid: str | None, index: int | None) -> str:
+    listed = study.series
     if uid is not None:
-        if uid not in found.volumes:
+        if uid in study.refused:
+            raise study.refused[uid]
+        if uid not in study.stacks:
             raise InputError("The series", why="there is none of this UID in the folder", fix="Choose one that find_series gives")
         return uid
+    _check_any(study)
     if index is not None:
         if not 0 <= index < len(listed):
-            raise InputError(f"There is no series {index}", fix=f"Choose index 0 to {len(listed) - 1}")
+            raise InputError(f"There is no series {index}", why=_left_out_words(study), fix=f"Choose index 0 to {len(listed) - 1}")
         return listed[index].uid
     if len(listed) > 1:
         names = [f"{place}: {one.label}" for place, one in enumerate(listed)]
         more = f"; and {len(names) - 12} more" if len(names) > 12 else ""
-        raise InputError(
-            f"The folder holds {len(listed)} series", why="; ".join(names[:12]) + more, fix=f"Choose one: index 0 to {len(listed) - 1}"
-        )
+        beside = _left_out_words(study)
+        why = "; ".join(names[:12]) + more + (f". {beside}" if beside else "")
+        raise InputError(f"The folder holds {len(listed)} series", why=why, fix=f"Choose one: index 0 to {len(listed) - 1}")
     return listed[0].uid
 
 
-def _volume(found: _Folder, uid: str | None, index: int | None) -> Volume:
-    uid = _choose(found, uid, index)
-    series = _series(uid, found.volumes[uid])
-    stack = build_stack(series.label.capitalize(), found.volumes[uid])
+def _left_out_words(study: Study) -> str:
+    told = [str(one) for one in study.left_out]
+    more = f"; and {len(told) - 8} more" if len(told) > 8 else ""
+    return f"Left out: {'; '.join(told[:8])}{more}" if told else ""
+
+
+def _volume(study: Study, uid: str | None, index: int | None) -> Volume:
+    uid = _choose(study, uid, index)
+    stack = study.stacks[uid]
+    series = _series(uid, study.frames[uid])
     stored, sha256 = read_stack(stack)
     source = Source(Grid(stored.shape, stack.affine), path=None, sha256=sha256, qform_code=1, sform_code=1)
     turned, grid = canonical(stored, source.grid)
@@ -235,8 +276,8 @@ def _volume(found: _Folder, uid: str | None, index: int | None) -> Volume:
     data = np.asfortranarray(turned)
     digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
     name = "-".join(filter(None, (series.modality or "DICOM", series.sequence, digest)))
-    findings = (*stack.findings, *_kind_findings(stack.frames), *found.findings)
-    return Volume(data, grid, name, sequence=series.sequence, source=source, findings=findings)
+    findings = (*stack.findings, *_kind_findings(stack.frames), *(one.finding for one in study.left_out))
+    return Volume(data, grid, name, sequence=series.sequence, source=source, findings=findings, sequence_origin=series.origin)
 
 
 def _kind_findings(frames: Sequence[Frame]) -> Iterable[Finding]:
@@ -244,3 +285,9 @@ def _kind_findings(frames: Sequence[Frame]) -> Iterable[Finding]:
         yield Finding("not-mr", "warning", f"its modality is {frames[0].modality[:2] or 'unknown'}, not MR", "The methods are made for MRI")
     if any(frame.lossy for frame in frames):
         yield Finding("lossy", "warning", "its images were compressed with loss: intensities are not the original ones")
+    words = {str(frames[0].kinds.get(name)) for name in ("part of the complex signal",)} | {
+        *str(frames[0].kinds.get("image type")).split("\\")
+    }
+    if words & PHASE:
+        message = "it is a phase, real or imaginary image: its values are no intensities of tissue"
+        yield Finding("not-magnitude", "warning", message, "Choose the magnitude images")

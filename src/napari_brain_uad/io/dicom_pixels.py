@@ -15,12 +15,22 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    RLELossless,
+)
 
 from ..core.errors import InputError
+from ..core.memory import check_memory, out_of_memory
 from ..core.optional import install_command, not_installed
-from .dicom_frames import READ_FAULTS, Frame, quiet
+from .dicom_frames import Frame, quiet
+from .dicom_kinds import READ_FAULTS
 from .dicom_stack import MAX_BYTES, Stack
+from .streams import is_file
 
 _TAGS = (
     "SamplesPerPixel",
@@ -37,6 +47,8 @@ _TAGS = (
     "ExtendedOffsetTableLengths",
     "PixelData",
 )
+_ITEM = b"\xfe\xff\x00\xe0"
+"""How compressed pixels begin."""
 _AGAIN = "Copy it again from its source, or export the series again"
 
 
@@ -61,6 +73,9 @@ def read_stack(stack: Stack) -> tuple[NDArray[np.float32], str]:
         If a file has changed, is cut off, in colour, or compressed in a way that no installed package decodes.
     """
     first = stack.frames[0]
+    largest = max((path.stat().st_size for path in {frame.path for frame in stack.frames} if is_file(path)), default=0)
+    # As float32, turned to RAS+ and looked at; of the files one at a time, with what pydicom copies of it.
+    check_memory(first.path.name, 9 * first.rows * first.columns * len(stack.frames) + 3 * largest, "reading its series")
     data = np.empty((len(stack.frames), first.rows, first.columns), np.float32)
     digest = hashlib.sha256()
     wanted: dict[Path, list[tuple[int, Frame]]] = {}
@@ -90,8 +105,9 @@ def _read_bytes(path: Path) -> bytes:
 def _dataset(path: Path, raw: bytes) -> Dataset:
     with quiet():
         try:
-            dataset = dcmread(BytesIO(raw), specific_tags=list(_TAGS))
-            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+            dataset = dcmread(BytesIO(raw), specific_tags=list(_TAGS), force=True)
+            syntax = UID(dataset.file_meta.get("TransferSyntaxUID") or _bare_syntax(dataset))
+            dataset.file_meta.TransferSyntaxUID = syntax
             stored = len(dataset.PixelData)
             bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel)
             expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1) * bits // 8
@@ -105,9 +121,17 @@ def _dataset(path: Path, raw: bytes) -> Dataset:
     if allocated not in (8, 16, 32) or not 1 <= bits_stored <= allocated or high != bits_stored - 1 or sign not in (0, 1):
         raise InputError(path.name, why="its pixels have an unknown layout (bits stored, allocated, high bit, sign)", fix=_AGAIN)
     _check_decoder(path, syntax)
+    if not syntax.is_compressed and dataset.PixelData[:4] == _ITEM and stored != expected:
+        raise InputError(path.name, why="it is compressed and does not say how", fix="Export the series uncompressed")
     if not syntax.is_compressed and stored not in (expected, expected + expected % 2):
         raise InputError(path.name, why=f"it holds {stored:,} bytes of pixels instead of {expected:,}: cut off or damaged", fix=_AGAIN)
     return dataset
+
+
+def _bare_syntax(dataset: Dataset) -> UID:
+    """How a data set without file meta information is written, as pydicom found by looking."""
+    implicit, little = dataset.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _check_decoder(path: Path, syntax: UID) -> None:
@@ -137,7 +161,9 @@ def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
                 size = _codestream_size(get_frame(dataset.PixelData, frame.index, number_of_frames=frames))
             # Decoders reserve memory by the size that the compressed image claims: look before decoding.
             stored = pixel_array(dataset, index=frame.index, raw=True) if size == (frame.rows, frame.columns) else None
-        except (*READ_FAULTS, Warning):
+        except (*READ_FAULTS, Warning) as error:
+            if out_of_memory(error):
+                raise
             raise InputError(path.name, why="its pixel data are damaged", fix=_AGAIN) from None
     if stored is None or stored.shape != (frame.rows, frame.columns):
         raise InputError(path.name, why="its image has another size than its header says", fix=_AGAIN)

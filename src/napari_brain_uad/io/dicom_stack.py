@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.checks import Finding
 from ..core.errors import InputError
 from .dicom_frames import Frame, Kind
+from .dicom_kinds import CONVERT, Unfit
 
 MAX_BYTES = 4 << 30
 """Largest volume that is read, as float32: some hundred times a brain at 1 mm."""
@@ -25,6 +26,11 @@ PLACE_TOLERANCE_MM = 0.1
 
 MAX_TILT_DEGREES = 35.0
 """No gantry tilts further; beyond it, positions and orientation contradict each other."""
+
+LARGEST_FIELD_MM = 560.0
+"""No MR scanner sees more across: a larger image is several side by side."""
+
+_LARGEST_MOSAIC_MM = 10_000.0
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _EXPORT = "Export the whole series again"
@@ -119,13 +125,20 @@ def build_stack(what: str, frames: Sequence[Frame]) -> Stack:
     Raises
     ------
     InputError
-        If slices of different kinds are mixed, one has no place, one is missing, lies twice or out of line, or the volume is
-        too large.
+        If they are no volume by their kind, slices of different kinds are mixed, one has no place, one is missing, cut off, lies
+        twice or out of line, or the volume is too large.
     """
+    unfit = unfit_series(frames)
+    if unfit is not None:
+        raise InputError(what, why=unfit.why, fix=unfit.fix)
     _check_same(what, frames)
     first = frames[0]
     if first.rows * first.columns * len(frames) * 4 > MAX_BYTES:
         raise InputError(what, why=f"it claims more than {MAX_BYTES >> 30} GB", fix="Choose another series")
+    cut = [frame.path.name for frame in frames if not frame.whole]
+    if cut:
+        fix = "Copy it again from its source, or export the series again"
+        raise InputError(f"{what}, {cut[0]}", why="it is shorter than its image: cut off", fix=fix)
     rows, columns, spacing = _plane(what, frames)
     normal = np.cross(rows, columns)
     positions = np.array([frame.position for frame in frames], float)
@@ -163,8 +176,8 @@ def _plane(what: str, frames: Sequence[Frame]) -> tuple[NDArray[np.float64], NDA
     ):
         lacking = next((frame for frame, value in zip(frames, values, strict=True) if value is None), None)
         if lacking is not None:
-            why = f"{lacking.path.name} does not say where it lies (no {keyword})"
-            raise InputError(what, why=why, fix="Choose a series of slices; screenshots and derived pictures have no place")
+            why = f"a slice does not say where it lies (no {keyword})"
+            raise InputError(f"{what}, {lacking.path.name}", why=why, fix="Choose a series of slices; derived pictures have no place")
         if not np.isfinite(np.array(values, float)).all():
             raise InputError(what, why=f"its {keyword} holds numbers that are not finite", fix=_EXPORT)
     orientations = np.array([frame.orientation for frame in frames], float)
@@ -279,3 +292,52 @@ def _check_numbers(what: str, ordered: Sequence[Frame], distance: float) -> tupl
         message = f"its slices lie {distance:.4g} mm apart, SpacingBetweenSlices says {stated:.4g} mm; the positions are used"
         findings += (Finding("slice-spacing", "warning", message),)
     return findings
+
+
+def unfit_series(frames: Sequence[Frame]) -> Unfit | None:
+    """Why frames that belong together are no volume by their kind; None when they should be one."""
+    found = next((frame.unfit for frame in frames if frame.unfit is not None), None)
+    if found is not None:
+        return found
+    if all(frame.position is None and frame.orientation is None for frame in frames):
+        why = "its images do not say where they lie (no ImagePositionPatient, no ImageOrientationPatient)"
+        return Unfit(why, "Choose a series of slices; screenshots and derived pictures have no place")
+    return _too_wide(frames) or _repeated(frames) or _several_directions(frames)
+
+
+def _too_wide(frames: Sequence[Frame]) -> Unfit | None:
+    """A mosaic that nothing marks, of any vendor."""
+    first = frames[0]
+    if first.modality != "MR" or first.spacing is None:
+        return None
+    height, width = first.rows * first.spacing[0], first.columns * first.spacing[1]
+    if not LARGEST_FIELD_MM < min(height, width) < _LARGEST_MOSAIC_MM:
+        return None
+    why = f"its images are {width:.0f} x {height:.0f} mm large, more than a scanner sees: most likely mosaics of several slices each"
+    return Unfit(why, CONVERT)
+
+
+def _repeated(frames: Sequence[Frame]) -> Unfit | None:
+    """Most places are taken several times, by different images that nothing we read tells apart."""
+    positions = [frame.position for frame in frames]
+    if any(position is None for position in positions) or len({frame.instance for frame in frames}) < len(frames):
+        return None
+    _, counts = np.unique(np.array(positions, float).round(2), axis=0, return_counts=True)
+    times = int(np.median(counts))
+    if times < 2:
+        return None
+    why = f"it is a time series, a diffusion series or another repeated measurement: there are {times} images of every place"
+    return Unfit(why, "Convert it with dcm2niix and choose one volume of the NIfTI file, or choose another series")
+
+
+def _several_directions(frames: Sequence[Frame]) -> Unfit | None:
+    """Slices that face clearly different ways; a single one that is off by a little is a fault."""
+    if any(frame.orientation is None for frame in frames):
+        return None
+    orientations = np.array([frame.orientation for frame in frames], float)
+    normals = np.cross(orientations[:, :3], orientations[:, 3:])
+    turned = np.abs(normals @ normals[0]) < np.cos(np.radians(20.0))
+    ways = [np.count_nonzero(turned), np.count_nonzero(~turned)]
+    if min(ways) == 0 or (min(ways) == 1 and len(frames) > 3):
+        return None
+    return Unfit("its slices are of different orientation: a localizer, or views from several sides")

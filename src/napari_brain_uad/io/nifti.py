@@ -7,8 +7,6 @@ is suspicious about a file is in ``Volume.findings``; what leaves its meaning op
 from __future__ import annotations
 
 import gzip
-import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,26 +18,24 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_shape, raise_errors
 from ..core.errors import InputError
+from ..core.memory import check_memory
 from ..core.provenance import NOTICE
+from ..core.sequence import SequenceReading, read_sequence
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
+from .json_files import read_json
+from .nan_background import fill_background
 from .nifti_checks import run_checks
-from .streams import Extent, is_file, read_extent, read_head
+from .results import check_whole
+from .sidecar import DESCRIPTIONS, read_sidecar
+from .streams import Extent, check_room, is_file, read_extent, read_head
 
 _LEVEL = 1
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".hdr.gz", ".img.gz")
 """What can be read."""
-
-_SEQUENCES = (
-    ("FLAIR", r"flair|(?<![a-z0-9])t2f(?![a-z0-9])"),
-    ("T1c", r"t1[-_]?w?[-_]?(c|ce|gd|post|km|contrast)(?![a-z])|t1gd|t1post|ce-gad[a-z]*"),
-    ("T1", r"(?<![a-z0-9])t1(w|n)?(?![a-z0-9])|mprage|mp2rage|spgr|(?<![a-z])bravo(?![a-z])"),
-    ("T2", r"(?<![a-z0-9])t2w?(?![a-z0-9])"),
-    ("PD", r"(?<![a-z0-9])pdw?(?![a-z0-9])"),
-)
 
 
 def image_stem(path: Path | str) -> str:
@@ -51,10 +47,15 @@ def image_stem(path: Path | str) -> str:
     return name
 
 
-def guess_sequence(name: str) -> str | None:
-    """The MRI sequence a file name speaks of: "FLAIR", "T1", "T1c" (with contrast agent), "T2", "PD", or None."""
-    text = name.lower()
-    return next((sequence for sequence, pattern in _SEQUENCES if re.search(pattern, text)), None)
+def sequence_of_file(path: Path | str) -> tuple[SequenceReading, tuple[Finding, ...]]:
+    """Which sequence a file is: by its name, the JSON sidecar beside it, and its folder; and what was seen on the way."""
+    path = Path(path)
+    fields, findings = read_sidecar(path.with_name(f"{image_stem(path)}.json"))
+    descriptions = [text for name in DESCRIPTIONS if isinstance(text := fields.get(name), str)]
+    reading = read_sequence(
+        image_stem(path), fields=fields, fields_are="sidecar", descriptions=descriptions, folder=path.absolute().parent.name
+    )
+    return reading, findings
 
 
 def count_volumes(path: Path | str) -> int:
@@ -91,7 +92,7 @@ def read_volume(path: Path | str, *, index: int | None = None, name: str | None 
     ------
     InputError
         If the file is missing, cut off, damaged, not an image, too large, of 2 or more than 4 dimensions, of colour or complex
-        voxels, of unclear place or scale, or holds NaN or infinity; or if `index` is needed or out of range.
+        voxels, of unclear place or scale, or holds infinity or NaN inside the image; or if `index` is needed or out of range.
     """
     path = Path(path)
     stored, header, findings, sha256 = _read_stored(path, index)
@@ -106,7 +107,9 @@ def read_volume(path: Path | str, *, index: int | None = None, name: str | None 
     turned, grid = canonical(stored, source.grid)
     data, more = _intensities(turned, header, path.name)
     stem = image_stem(path) if source.volume_index is None else f"{image_stem(path)}_volume{index}"
-    return Volume(data, grid, name or stem, sequence=guess_sequence(stem), source=source, findings=findings + more)
+    reading, beside = sequence_of_file(path)
+    volume = Volume(data, grid, name or stem, source=source, findings=findings + more + beside)
+    return volume.with_sequence(reading.sequence, reading.origin)
 
 
 def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
@@ -157,15 +160,16 @@ def read_map(path: Path | str) -> AnomalyMap:
     Raises
     ------
     InputError
-        If a file is damaged, or the mask lies on another grid.
+        If a file is damaged, the mask lies on another grid, or the files are not those of one run (see `io.results.check_whole`).
     """
     path = Path(path)
-    volume = read_volume(path)
     name = image_stem(path).removesuffix("_anomalymap")
-    provenance = _read_provenance(path.with_name(f"{name}_provenance.json"))
+    record_path, brain = path.with_name(f"{name}_provenance.json"), path.with_name(f"{name}_brainmask.nii.gz")
+    check_whole(path, name, (record_path, brain))
+    volume = read_volume(path)
+    provenance = _read_provenance(record_path)
     record = provenance["map"]
     background = float(record.get("background", min(0.0, float(volume.data.min()))))
-    brain = path.with_name(f"{name}_brainmask.nii.gz")
     mask = read_mask(brain, volume) if is_file(brain) else volume.data != np.float32(background)
     return AnomalyMap(
         score=volume.data,
@@ -186,14 +190,15 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     parts: dict[str, Any] = {"map": {}, "method": {}, "input": {}}
     if not is_file(path):
         return parts
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path.name, why=f"it cannot be read ({error})", fix="Remove it, or copy it again") from error
+    content = read_json(path)
     record = parts | content if isinstance(content, dict) else {}
-    if not all(isinstance(record.get(key), dict) for key in parts) or not isinstance(record["map"].get("background", 0.0), int | float):
+    if not all(isinstance(record.get(key), dict) for key in parts) or not _is_score(record["map"].get("background", 0.0)):
         raise InputError(path.name, why="it is not the record of an anomaly map", fix="Remove it, or copy it again")
     return record
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= float(np.finfo(np.float32).max)
 
 
 def write_map(path: Path | str, amap: AnomalyMap) -> None:
@@ -272,6 +277,9 @@ def _read_stored(path: Path, index: int | None) -> tuple[NDArray[Any], ImageHead
     start = int(header.vox_offset) + _which(header, index, path.name) * header.voxel_bytes
     total = int(header.vox_offset) + header.volumes * header.voxel_bytes
     extent = Extent(total, start, start + header.voxel_bytes, header.slack)
+    check_room(data_path, extent)
+    # As stored, as float32, and a byte for looking at every voxel.
+    check_memory(path.name, header.voxel_bytes + 5 * int(np.prod(header.grid_shape, dtype=object)), "reading it")
     raw, sha256 = read_extent(data_path, extent)
     return raw.view(header.dtype).reshape(header.grid_shape, order="F"), header, findings, sha256
 
@@ -289,19 +297,8 @@ def _intensities(stored: NDArray[Any], header: ImageHeader, name: str) -> tuple[
         else:
             for k in range(stored.shape[2]):
                 data[:, :, k] = stored[:, :, k].astype(np.float64) * slope + inter
-    lost = data.size - int(np.count_nonzero(np.isfinite(data)))
-    if lost:
-        raise _not_finite(name, stored, lost)
-    return data, _check_rounding(stored, slope)
-
-
-def _not_finite(name: str, stored: NDArray[Any], lost: int) -> InputError:
-    bad = int(np.count_nonzero(~np.isfinite(stored)))
-    if bad:
-        fix = "Set them to the background value and load the scan again"
-        return InputError(name, why=f"{bad:,} of {stored.size:,} voxels are NaN or infinite", fix=fix)
-    fix = "Rescale its intensities and save it again"
-    return InputError(name, why=f"{lost:,} of {stored.size:,} voxels are too large for float32 (3.4e38)", fix=fix)
+    filled = fill_background(name, data, stored)
+    return data, filled + _check_rounding(stored, slope)
 
 
 def _check_rounding(stored: NDArray[Any], slope: float) -> tuple[Finding, ...]:

@@ -25,6 +25,7 @@ _MOST_INFLATION = 1032
 """DEFLATE cannot expand a byte to more than 1,032 (RFC 1951: 258 bytes from two bits)."""
 
 COPY_AGAIN = "Copy or download the file again"
+GET_LINKED = "Get what the link points to (datalad get, git annex get), or mend the link"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ def is_file(path: Path) -> bool:
     """Whether there is such a file; False too where the system does not tell (no right to look, name too long)."""
     with suppress(OSError):
         return path.is_file()
+    return False
+
+
+def leads_nowhere(path: Path) -> bool:
+    """Whether a path is a link to something that is not there."""
+    with suppress(OSError):
+        return path.is_symlink() and not path.exists()
     return False
 
 
@@ -92,7 +100,7 @@ def read_extent(path: Path, extent: Extent) -> tuple[NDArray[np.uint8], str]:
     InputError
         If the file is shorter or longer than announced, damaged, or cannot be read.
     """
-    _check_room(path, extent)
+    check_room(path, extent)
     part = np.empty(extent.stop - extent.start, np.uint8)
     digest = hashlib.sha256()
     position = 0
@@ -114,8 +122,8 @@ def _keep(part: NDArray[np.uint8], chunk: bytes, position: int, extent: Extent) 
     return end
 
 
-def _check_room(path: Path, extent: Extent) -> None:
-    """Refuse a claim that the file cannot hold, before any memory is taken for it."""
+def check_room(path: Path, extent: Extent) -> None:
+    """Refuse a claim that the file cannot hold, before any memory is taken for it; raises as `read_extent`."""
     with _reading(path):
         size = path.stat().st_size
     most = size * _MOST_INFLATION if _compressed(path) else size
@@ -145,6 +153,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
     """The decompressed contents, in pieces of at most a megabyte."""
     with _reading(path):
         # A named pipe or a device would block for ever: only regular files are opened.
+        if leads_nowhere(path):
+            raise InputError(path.name, why=f"it is a link that leads nowhere ({path})", fix=GET_LINKED)
         if not path.is_file():
             why = "it is a folder" if path.is_dir() else "it is not a regular file" if path.exists() else "there is no such file"
             raise InputError(path.name or str(path), why=f"{why} ({path})", fix="Choose an image file")

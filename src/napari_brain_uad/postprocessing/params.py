@@ -16,17 +16,31 @@ MEDIAN_SIZES = (0, 3, 5, 7)
 class PostParams(Params):
     """Settings of the post-processing, in the order in which they act."""
 
-    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", unit="voxels", choices=MEDIAN_SIZES)
-    gaussian_mm: float = param(0.0, "Gaussian smoothing of the score (sigma)", unit="mm", low=0.0, high=20.0, step=0.5)
-    erode: int = param(0, "Layers taken off the brain mask before thresholding", unit="voxels", low=0, high=20, step=1)
+    median: int = param(0, "3-D median filter of the score: 0 (off), 3, 5 or 7", label="Median filter", unit="voxels", choices=MEDIAN_SIZES)
+    gaussian_mm: float = param(
+        0.0, "Gaussian smoothing of the score (sigma)", label="Gaussian filter", unit="mm", low=0.0, high=20.0, step=0.5
+    )
+    erode: int = param(
+        0, "Layers taken off the brain mask before thresholding", label="Brain mask erosion", unit="voxels", low=0, high=20, step=1
+    )
     threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
     opening: int = param(
-        1, "Opening of the mask: layers eroded, then dilated (not across thick slices)", unit="voxels", low=0, high=10, step=1
+        1,
+        "Opening of the mask: layers eroded, then dilated (not across thick slices)",
+        label="Mask opening",
+        unit="voxels",
+        low=0,
+        high=10,
+        step=1,
     )
     fill_holes: bool = param(False, "Fill holes that a region encloses")
-    min_voxels: int = param(20, "Smallest region kept", unit="voxels", low=0, high=100_000, step=1)
-    min_ml: float = param(0.0, "Smallest region kept; the larger of both limits counts", unit="ml", low=0.0, high=100.0, step=0.05)
-    connectivity: str = param("26", "Neighbours that join a region: faces, edges, corners", choices=("6", "18", "26"), advanced=True)
+    min_voxels: int = param(20, "Smallest region kept", label="Smallest region", unit="voxels", low=0, high=100_000, step=1)
+    min_ml: float = param(
+        0.0, "Smallest region kept; the larger of both limits counts", label="and at least", unit="ml", low=0.0, high=100.0, step=0.05
+    )
+    connectivity: str = param(
+        "26", "Neighbours that join a region: faces, edges, corners", label="Voxel connectivity", choices=("6", "18", "26"), advanced=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

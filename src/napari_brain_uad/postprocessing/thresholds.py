@@ -10,6 +10,7 @@ from skimage.filters import threshold_otsu
 
 from ..core.checks import check_mask_not_empty, raise_errors
 from ..core.errors import InputError
+from ..core.extremes import FAR_SCORES, robust_range
 from ..core.threshold import Threshold, ThresholdRule
 from .ranking import RankedScores
 
@@ -64,8 +65,8 @@ def resolve(
 
 
 def _otsu(scores: NDArray[np.float32]) -> float:
-    """Otsu 1979 over 256 bins; of a constant the constant, above which nothing lies."""
-    return float(threshold_otsu(scores))
+    """Otsu 1979 over 256 bins, a few scores far beyond all others aside; of a constant the constant, above which nothing lies."""
+    return float(threshold_otsu(scores.clip(*robust_range(scores, FAR_SCORES))))
 
 
 def _otsu_slices(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, NDArray[np.float64], str]:

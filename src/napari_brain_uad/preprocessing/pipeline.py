@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.extremes import without_extremes
 from ..core.progress import Progress
 from ..core.volume import Volume
 from .geometry import resample_mask
@@ -135,7 +136,7 @@ def run_pipeline(
         If a step is not known or does not fit the scan; if the user stopped it.
     """
     progress = progress or Progress()
-    steps = parse_pipeline(pipeline)
+    volume, steps = without_extremes(volume), parse_pipeline(pipeline)
     kept = _common(steps, earlier)
     recorded = [entry.get("outcome") for entry in pipeline]
     total = sum(step.SHARE for step in steps) or 1.0

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..core.extremes import robust_range
 from ..core.provenance import NOTICE
 from ..core.volume import Grid, Volume
+from ..io.figure_text import figure_text
 from .geometry import resample_array, resample_mask
 from .prepared import Prepared
 from .template import MNI_GRID, template
@@ -54,7 +56,8 @@ def preparation_figure(prepared: Prepared, native: Volume) -> Figure:
     if against is not None:
         board = checkerboard(scaled(volume.data, volume.mask), scaled(against[0], against[1]), volume.grid)
         _row(axes[2], board, volume.grid, None, volume.mask, "squares of scan and template in turn", _BRAIN)
-    figure.suptitle(f"{volume.name}\n{_facts(prepared)}", color="white", fontsize=10)
+    facts = "\n".join(figure_text(line) for line in (volume.name, *_facts(prepared).split("\n")))
+    figure.suptitle(facts, color="white", fontsize=10)
     figure.supxlabel(NOTICE, color="#bbbbbb", fontsize=8)
     return figure
 
@@ -98,6 +101,7 @@ def _row(
 ) -> None:
     seen = brain if brain is not None and brain.any() else np.ones(data.shape, bool)
     centre = np.argwhere(seen).mean(axis=0).round().astype(int)
+    data = data.clip(*robust_range(data))
     low, high = np.percentile(data[seen], (0.5, 99.5))
     letters = grid.axcodes
     for ax, (name, through, (across, up)) in zip(axes, _PLANES, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..io.json_files import read_json
 from .params import SimulationParams
 from .population import Population, Simulated
 
@@ -79,5 +79,5 @@ def held_out_cases(lesions: Sequence[str] = (), sequences: Sequence[str] = ()) -
 
 def held_out() -> dict[str, Any]:
     """The benchmark as committed: label maps with their SHA-256, sequences, lesions and seeds, and all settings."""
-    content: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(_FILE, fix="Install again")
     return content

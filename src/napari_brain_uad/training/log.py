@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 
 from ..core.errors import InputError
 from ..io.atomic import write_text
+from ..io.tables import table_text
 from .session import TrainingUpdate
 
 _LAST = ("validation", "learning_rate", "seconds", "samples_per_second")
@@ -46,7 +46,7 @@ class TrainingLog:
         lines.append(["" if values.get(name) is None else f"{values[name]:.9g}" for name in self._columns])
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
-                file.write(_text(lines))
+                file.write(table_text(lines))
         except OSError as error:
             raise InputError(
                 f"{self._path.name} cannot be written", why=error.strerror or str(error), fix="Check the disk and the folder"
@@ -56,7 +56,7 @@ class TrainingLog:
         rows = read_log(path) if step > 0 else []
         kept = [row for row in rows if int(row["step"]) <= step]
         self._columns = list(kept[0]) if kept else []
-        write_text(path, _text([self._columns, *(list(row.values()) for row in kept)]) if kept else "")
+        write_text(path, table_text([self._columns, *(list(row.values()) for row in kept)]) if kept else "")
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
@@ -71,9 +71,3 @@ def read_log(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if row.get("step", "").isdigit() and None not in row.values()]
-
-
-def _text(rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

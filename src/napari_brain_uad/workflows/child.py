@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import IO, Any
@@ -15,6 +14,7 @@ from typing import IO, Any
 from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError, InternalError, ModelError
 from ..core.isolation import log_details
 from ..core.progress import Progress
+from ..io.folders import temporary_file
 from ..io.processes import unreached_by_ctrl_c
 
 _SAID_SECONDS = 0.2
@@ -29,11 +29,11 @@ def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], 
     Returns
     -------
     child, errors
-        The process, and the file its standard error goes to; see `last_words`.
+        The process, and the file its standard error goes to, which the reader closes; see `why_died`.
     """
     # On a busy machine, threads that spin while they wait keep those they wait for from running: steps a hundred times as long.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
+    errors = temporary_file()
     with unreached_by_ctrl_c():
         child = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

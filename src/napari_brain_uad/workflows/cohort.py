@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
+import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,17 +16,24 @@ import numpy as np
 
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
+from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
+from ..datasets.layout import LAYOUT, missed_files
 from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
 from ..evaluation.significance import Interval, bootstrap_mean, permutation_test
+from ..io.folders import temporary_folder
+from ..io.streams import is_file
 from ..postprocessing.ranking import Counts
 from .compare import Comparison, compare
 from .compare_table import Row
 from .load import MaskInput, load
 from .method_spec import MethodSpec, parse_specs
+
+_LOG = logging.getLogger(__name__)
 
 SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions")
 """The columns whose means are given."""
@@ -35,13 +44,14 @@ TESTED = ("best_dice", "auprc")
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth."""
+    """One scan of a cohort with its ground truth, which `evaluate_cohort` needs."""
 
     name: str
     scan: Path | Volume
-    truth: MaskInput
+    truth: MaskInput | None
     mask: MaskInput | None = None
     sequence: str | None = None
+    origin: str = LAYOUT
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,10 @@ class Cohort:
     failures : tuple of CaseFailure
     threshold : str
         The rule that all masks follow, in words.
+    cases_sha256 : str
+        See `cases_sha256`.
+    warnings : tuple of str
+        What was found about scans and ground truths, in words.
     """
 
     methods: tuple[str, ...]
@@ -99,6 +113,8 @@ class Cohort:
     pooled: dict[str, Pooled]
     failures: tuple[CaseFailure, ...]
     threshold: str
+    cases_sha256: str = ""
+    warnings: tuple[str, ...] = ()
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -137,8 +153,23 @@ def _key(row: CohortRow) -> str:
     return f"{row.case} {row.sequence or ''}".strip()
 
 
-def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The scans of a data set that have a ground truth.
+def cases_sha256(cases: Sequence[Case]) -> str:
+    """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth) if one is not None)] for case in cases]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _file(given: MaskInput | Volume) -> list[str | int]:
+    if not isinstance(given, str | Path):
+        return []
+    path = Path(given)
+    return [path.name, path.stat().st_size if is_file(path) else 0]
+
+
+def cases_of(
+    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The scans of a data set, by default those that have a ground truth.
 
     Parameters
     ----------
@@ -147,35 +178,44 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     layout_id : str, optional
         Its layout; found by its file names when None.
     sequence : str, optional
-        Which sequence of each subject; the first it has when None.
+        Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
+        be this one.
+    need_truth : bool
+        Leave out subjects without a ground truth.
 
     Returns
     -------
     cases, left_out
-        `left_out` says in words which subjects have no such scan or no truth.
+        `left_out` says in words which subjects have no such scan or no truth, and what could not be looked at.
 
     Raises
     ------
     InputError
         If nothing is left.
     """
-    root = Path(root)
+    root, sequence = Path(root), None if sequence is None else check_sequence(sequence)
     found = find_layout(root) if layout_id is None else layout(layout_id)
     cases, left_out = [], []
     for subject in found.subjects(root):
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
-        wanted = sequence or next(iter(subject.sequences))
-        if subject.truth is None:
+        alone = list(subject.sequences) == ["unknown"]
+        wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
+        if need_truth and subject.truth is None:
             left_out.append(f"{name}: no ground truth")
         elif wanted not in subject.sequences:
             left_out.append(f"{name}: no {wanted}")
         else:
-            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, None if wanted == "unknown" else wanted))
+            said = sequence if alone else None if wanted == "unknown" else wanted
+            origin = USER if alone else LAYOUT
+            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
+    left_out += missed_files(root)
     if not cases:
-        raise InputError(f"{root.name} holds nothing to evaluate", why="; ".join(left_out[:3]), fix="Give scans with ground truths")
+        fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
+        raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
     return tuple(cases), tuple(left_out)
 
 
+@told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
     methods: Iterable[str | MethodSpec],
@@ -205,23 +245,34 @@ def evaluate_cohort(
     Raises
     ------
     InputError, Cancelled
-        If a method or an option cannot be used.
+        If a method or an option cannot be used, or two cases have the same name and sequence.
     BrainUADError
         The first failure, when nothing succeeds.
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as folder:
-        gathered = _Gathered(_Waiting(Path(folder)) if with_pooled else None)
+    _check_names(cases)
+    with temporary_folder() as folder:
+        gathered = _Gathered(_Waiting(folder) if with_pooled else None)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
             error = isolated(partial(gathered.add, case, specs, part, options))
             if error is not None:
                 gathered.fail(case, error)
         progress.update(0.95, "Pooling")
-        cohort = gathered.cohort()
+        cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Of two scans of one name, the figures of one would replace those of the other."""
+    seen: dict[tuple[str, str | None], Case] = {}
+    for case in cases:
+        other = seen.setdefault((case.name, case.sequence), case)
+        if other is not case:
+            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
+            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
 
 
 class _Gathered:
@@ -234,15 +285,22 @@ class _Gathered:
         self._error: BrainUADError | None = None
         self._titles: dict[str, None] = {}
         self._threshold = ""
+        self._warnings: list[str] = []
 
     def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
         comparison = _compared(case, specs, progress, options)
         rows = _rows(case, comparison)
-        if self._waiting is not None:
-            self._waiting.add(comparison)
+        try:
+            if self._waiting is not None:
+                self._waiting.add(comparison)
+        except OSError as error:
+            self._waiting = None
+            why = error.strerror or str(error)
+            _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
+        self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
         self._rows += rows
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
 
@@ -254,14 +312,25 @@ class _Gathered:
         if not self._rows:
             raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
         pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
-        return Cohort(tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold)
+        return Cohort(
+            tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold, warnings=tuple(self._warnings)
+        )
+
+
+def case_volume(case: Case) -> Volume:
+    """The scan of a case, with the sequence that its data set says.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
+    return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)
 
 
 def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
-    volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
-    if case.sequence is not None and volume.sequence is None:
-        volume = replace(volume, sequence=case.sequence)
-    return compare(volume, specs, truth=case.truth, mask=case.mask, progress=progress, **options)
+    return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
 
 
 def _rows(case: Case, comparison: Comparison) -> list[CohortRow]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import csv
-import html
 import io
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +12,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
+from ..core.text import html_text
 from ..evaluation.cohort_figures import curves_figure, violin_figure
 from ..evaluation.significance import DRAWS, Interval
-from ..io.atomic import atomic_path, write_json, write_text
-from .cohort import SUMMARISED, Cohort
+from ..io.atomic import json_text, write_bytes
+from ..io.results import Run, check_output, written_whole
+from ..io.tables import table_text
+from .cohort import SUMMARISED, Case, Cohort, cases_sha256
 from .compare_table import COLUMNS, cell
-from .names import output_folder
 from .save import without_folders
 
 _SPREAD = ("best_dice", "dice", "auprc", "pro")
@@ -35,10 +37,41 @@ code{font-size:12px;word-break:break-all}
 """
 
 
+_FILES = {
+    "csv": "cohort.csv",
+    "json": "cohort.json",
+    "violins": "cohort_violins.png",
+    "curves": "cohort_curves.png",
+    "html": "cohort.html",
+}
+
+
+def _run_of(sha256: str) -> Run:
+    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256)
+
+
+def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:
+    """See whether `save_cohort` will be able to write, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, or holds results on other scans.
+    """
+    check_output(out, [_run_of(cases_sha256(cases))], overwrite=overwrite)
+
+
+@told_as_error()
 def save_cohort(
-    cohort: Cohort, out: str | Path, *, command: str = "", left_out: Sequence[str] = (), progress: Progress | None = None
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    command: str = "",
+    left_out: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Write table, figures and page into a folder.
+    """Write table, figures and page into a folder: all files or none.
 
     Parameters
     ----------
@@ -50,47 +83,40 @@ def save_cohort(
         The command line that gives the same; folders are left out of it.
     left_out : sequence of str
         Subjects that were not evaluated, with the reason.
+    overwrite : bool
+        Results on other scans may be replaced; those on the same scans always are.
 
     Returns
     -------
     dict of str to Path
-        "csv", "json", "violins", "html", and "curves" when voxels were pooled.
+        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled.
 
     Raises
     ------
     InputError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or holds results on other scans.
     """
     progress = progress or Progress()
-    folder = output_folder(out)
-    files = {"csv": folder / "cohort.csv", "json": folder / "cohort.json", "violins": folder / "cohort_violins.png"}
     record = cohort_record(cohort, command=command, left_out=left_out)
-    write_text(files["csv"], cohort_csv(cohort))
-    write_json(files["json"], record)
-    progress.update(0.3, "Drawing the figures")
+    progress.update(0.0, "Drawing the figures")
     spread = {COLUMNS[name].title: {method: list(cohort.values(method, name).values()) for method in cohort.methods} for name in _SPREAD}
-    figures = {"violins": violin_figure(spread)}
+    pictures = {"violins": _png(violin_figure(spread))}
     if cohort.pooled:
-        files["curves"] = folder / "cohort_curves.png"
-        figures["curves"] = curves_figure(cohort.pooled)
-    pictures = {name: _png(figure) for name, figure in figures.items()}
-    for name, picture in pictures.items():
-        with atomic_path(files[name]) as temporary:
-            temporary.write_bytes(picture)
-    files["html"] = folder / "cohort.html"
-    write_text(files["html"], _page(cohort, record, pictures))
+        pictures["curves"] = _png(curves_figure(cohort.pooled))
+    texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
+    contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
+    run = _run_of(cohort.cases_sha256)
+    with written_whole(out, [run], overwrite=overwrite) as folder:
+        for kind, content in contents.items():
+            write_bytes(folder / _FILES[kind], content)
     progress.update(1.0, "Saved")
-    return files
+    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents} | {"manifest": Path(out) / run.manifest}
 
 
 def cohort_csv(cohort: Cohort) -> str:
     """One line a scan and method, all columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["scan", "sequence", *COLUMNS])
-    for row in cohort.rows:
-        writer.writerow([row.case, row.sequence or "", *("" if value is None else value for value in row.figures.as_dict().values())])
-    return text.getvalue()
+    rows = [[row.case, row.sequence, *row.figures.as_dict().values()] for row in cohort.rows]
+    return table_text([["scan", "sequence", *COLUMNS], *rows])
 
 
 def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -104,6 +130,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
+        "warnings": list(cohort.warnings),
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),
@@ -166,7 +193,7 @@ def failure_lines(cohort: Cohort) -> list[str]:
 def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
     scans = len({(row.case, row.sequence) for row in cohort.rows})
     parts = [f"<h1>{len(cohort.methods)} methods on {scans} scans</h1>", f'<p class="notice">{NOTICE}</p>']
-    parts.append(f"<p>Threshold: {html.escape(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
+    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
     parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
     if cohort.pooled:
         names = list(next(iter(record["pooled"].values())))
@@ -181,13 +208,13 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         for row in cohort.rows
     ]
     parts += ["<h2>Every scan</h2>", _table(head, lines)]
-    missing = [*failure_lines(cohort), *record["left_out"]]
-    if missing:
-        parts += ["<h2>Not in the table</h2>", "<ul>", *(f"<li>{html.escape(one)}</li>" for one in missing), "</ul>"]
+    for title, lines_said in (("To be looked at", cohort.warnings), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
+        if lines_said:
+            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
     parts.append("<h2>What the columns mean</h2><dl>")
-    parts += [f"<dt>{html.escape(column.title)}</dt><dd>{html.escape(column.definition)}</dd>" for column in COLUMNS.values()]
+    parts += [f"<dt>{html_text(column.title)}</dt><dd>{html_text(column.definition)}</dd>" for column in COLUMNS.values()]
     made = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    parts += ["</dl>", f"<p>Made {record['created']} with {html.escape(made)}.<br><code>{html.escape(record['command'])}</code></p>"]
+    parts += ["</dl>", f"<p>Made {record['created']} with {html_text(made)}.<br><code>{html_text(record['command'])}</code></p>"]
     head_html = f'<meta charset="utf-8"><title>Evaluation of a cohort</title><style>{_STYLE}</style>'
     return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
 
@@ -205,10 +232,10 @@ def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = ["<tr>" + "".join(f"<th>{html.escape(one)}</th>" for one in head) + "</tr>"]
-    rows += ["<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in line) + "</tr>" for line in lines]
+    rows = ["<tr>" + "".join(f"<th>{html_text(one)}</th>" for one in head) + "</tr>"]
+    rows += ["<tr>" + "".join(f"<td>{html_text(one)}</td>" for one in line) + "</tr>" for line in lines]
     return "<table>\n" + "\n".join(rows) + "\n</table>"
 
 
 def _image(picture: bytes, text: str) -> str:
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+    return f'<img alt="{html_text(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'

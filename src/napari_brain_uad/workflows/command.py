@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core import shell
 from ..core.anomaly_map import AnomalyMap
+from ..core.sequence import USER
 from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..postprocessing.params import PostParams, post_option
@@ -19,6 +20,7 @@ def detect_command(
     post: PostParams,
     *,
     scan: Volume | str | Path,
+    sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     model: str | Path | None = None,
@@ -27,11 +29,10 @@ def detect_command(
     device: str = "auto",
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
-    path: Path | str | None = scan.source.path if isinstance(scan, Volume) and scan.source else None
-    words = ["brain-uad", "detect", str(path or "SCAN") if isinstance(scan, Volume) else str(scan), "--method", amap.method]
-    for option, given in (("--mask", mask), ("--truth", truth)):
-        if given is not None:
-            words += [option, str(given) if isinstance(given, str | Path) else option[2:].upper()]
+    words = ["brain-uad", "detect", *scan_words(scan), "--method", amap.method]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
+    words += mask_words(scan, mask, truth)
     if model is not None:
         words += ["--model", str(model)]
     # A model carries its own settings; without one only what differs from the defaults needs saying.
@@ -41,12 +42,48 @@ def detect_command(
             words += ["--set", f"{name}={value}"]
     words += post_words(post)
     if healthy:
-        words += ["--healthy", *(str(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
+        words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []
-    return shlex.join([*words, "--out", "OUT"])
+    return shell.join([*words, "--out", "OUT"])
+
+
+def missing_words(command: str) -> str:
+    """What has to be done about the words in capitals of a command; empty when it has none."""
+    words = shell.split(command)
+    unnamed = [word for word in ("SCAN", "MASK", "TRUTH", "HEALTHY") if word in words]
+    if not unnamed:
+        return ""
+    named = {"SCAN": "the scan", "MASK": "the brain mask", "TRUTH": "the ground truth", "HEALTHY": "the healthy scans"}
+    them = " and ".join(named[word] for word in unnamed)
+    return f"It has {', '.join(unnamed)} where {them} came from no file: export first (or save the layer), or write your own file there"
+
+
+def scan_words(scan: Volume | str | Path) -> list[str]:
+    """A scan as an argument, and which volume of its file it is."""
+    if not isinstance(scan, Volume):
+        return [shell.file_word(scan)]
+    if scan.source is None or scan.source.path is None:
+        return ["SCAN"]
+    index = scan.source.volume_index
+    return [shell.file_word(scan.source.path), *([] if index is None else ["--volume", str(index)])]
+
+
+def mask_words(scan: Volume | str | Path, mask: MaskInput | None, truth: MaskInput | None) -> list[str]:
+    """The options of brain mask and ground truth; a mask that the volume in memory brings along counts as given."""
+    brought = scan.mask if mask is None and isinstance(scan, Volume) else mask
+    words: list[str] = []
+    for option, given in (("--mask", brought), ("--truth", truth)):
+        if given is not None:
+            words += [option, shell.file_word(given) if isinstance(given, str | Path) else option[2:].upper()]
+    return words
+
+
+def given_sequence(volume: Volume) -> str | None:
+    """The sequence that the user set, which the command has to repeat; None when it was read."""
+    return volume.sequence if volume.sequence_origin == USER else None
 
 
 def post_words(post: PostParams) -> list[str]:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.checks import Finding
 from ..core.errors import BrainUADError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.threshold import Threshold
 from ..core.volume import Volume
@@ -23,10 +25,11 @@ from ..evaluation.operating import HealthyScores, ThresholdMode, fixed, shared_t
 from ..evaluation.report import Evaluation, evaluate_map
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
+from .command import given_sequence
 from .compare_command import compare_command
 from .compare_table import Row, table_row
-from .load import MaskInput, as_mask, load
-from .map_cache import ScoredMap, scored_volume
+from .load import MaskInput, as_mask, as_volume
+from .map_cache import ScoredMap, scored_volume, try_out
 from .method_spec import MethodSpec, parse_specs
 from .parallel import in_processes
 from .ready import AUTO, Ready, make_ready
@@ -107,6 +110,12 @@ class Comparison:
     mode: ThresholdMode
     command: str = ""
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user has to know about scan and ground truth, each once."""
+        found = [*self.volume.findings, *(one for run in self.runs if run.evaluation is not None for one in run.evaluation.findings)]
+        return tuple(dict.fromkeys(finding for finding in found if finding.level != "info"))
+
     def table(self) -> tuple[Row, ...]:
         """One row a method that gave a map; see `compare_table.Row`."""
         mutual = mutual_dice([run.result.mask for run in self.runs])
@@ -172,12 +181,14 @@ class _Job:
     given: _Settings
 
 
+@told_as_error()
 def compare(
     scan: Scan,
     methods: Iterable[str | MethodSpec],
     *,
     truth: MaskInput | None = None,
     mask: MaskInput | None = None,
+    sequence: str | None = None,
     models: Mapping[str, str | Path] | None = None,
     threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
     healthy: Sequence[Scan] = (),
@@ -197,8 +208,8 @@ def compare(
         The scan, or its file.
     methods : iterable of str or MethodSpec
         Like ``["threshold", "vae@code", "vae:my-model"]``.
-    truth, mask : array of bool, str or Path, optional
-        Ground truth and brain, as in `detect`. Without truth the rows hold what can be known.
+    truth, mask, sequence : optional
+        Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
     models : mapping, optional
         Method id to model (id or file), for specs that name none.
     threshold_mode : str or ThresholdMode
@@ -209,10 +220,8 @@ def compare(
         Filters and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
-    jobs : int
-        How many methods at a time, each in a process of its own.
-    use_cache : bool
-        Take maps that were made before, and keep new ones.
+    jobs, use_cache : int, bool
+        How many methods at a time, each in a process of its own. Take maps that were made before, and keep new ones.
 
     Returns
     -------
@@ -228,12 +237,14 @@ def compare(
     """
     rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
     given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
-    specs = tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
-    return _compare(scan, specs, truth, mask, tuple(healthy) if rule.needs_healthy else (), given, jobs, progress or Progress())
+    specs = specs_of(methods, models)
+    others = tuple(healthy) if rule.needs_healthy else ()
+    return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
 
 
 def _compare(
     scan: Scan,
+    sequence: str | None,
     specs: Sequence[MethodSpec],
     truth: MaskInput | None,
     mask: MaskInput | None,
@@ -243,11 +254,13 @@ def _compare(
     progress: Progress,
 ) -> Comparison:
     progress.update(0.0, "Reading the scan")
-    volume = scan if isinstance(scan, Volume) else load(scan)
+    volume = as_volume(scan, sequence)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
     others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
     work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
+    if given.use_cache and jobs > 1:
+        try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
     runs = tuple(one for one in outcomes if isinstance(one, MethodRun))
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
@@ -258,6 +271,7 @@ def _compare(
         given.mode,
         given.post,
         scan=scan,
+        sequence=given_sequence(volume),
         mask=mask,
         truth=truth,
         healthy=healthy,
@@ -272,11 +286,16 @@ def _healthy_ready(
     specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
 ) -> dict[MethodSpec, tuple[Ready, ...]]:
     """The healthy scans as each method is given them."""
-    scans = [one if isinstance(one, Volume) else load(one) for one in healthy]
+    scans = [as_volume(one) for one in healthy]
     kept: dict[str, tuple[Ready, ...]] = {}
     for preset_id in {_preset_id(spec) for spec in specs}:
         kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
     return {spec: kept[_preset_id(spec)] for spec in specs}
+
+
+def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
+    """The methods with their models; for the parameters see `compare`."""
+    return tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
 
 
 def _with_model(spec: MethodSpec, models: Mapping[str, str | Path]) -> MethodSpec:
@@ -320,8 +339,9 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
     evaluation = None
     if job.truth is not None:
+        part = progress.part(0.7, 1.0)
         evaluation = evaluate_map(
-            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, progress=progress.part(0.7, 1.0)
+            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part
         )
     return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy)
 

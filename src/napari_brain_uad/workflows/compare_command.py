@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core import shell
 from ..core.volume import Volume
 from ..evaluation.operating import AUTO as AUTO_THRESHOLD
 from ..evaluation.operating import ThresholdMode
 from ..postprocessing.params import PostParams
-from .command import post_words
+from .command import given_sequence, mask_words, post_words, scan_words
 from .load import MaskInput
 from .method_spec import MethodSpec
 from .ready import AUTO
@@ -22,6 +22,7 @@ def compare_command(
     post: PostParams,
     *,
     scan: Volume | str | Path,
+    sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     healthy: Sequence[Volume | str | Path] = (),
@@ -30,20 +31,20 @@ def compare_command(
     seed: int = 0,
 ) -> str:
     """The command; what has no file is left as a name in capitals. Models of ``models`` are part of the specs by then."""
-    words = ["brain-uad", "compare", _file(scan, "SCAN"), "--methods", *(str(spec) for spec in specs)]
-    for option, given in (("--mask", mask), ("--truth", truth)):
-        if given is not None:
-            words += [option, str(given) if isinstance(given, str | Path) else option[2:].upper()]
+    words = ["brain-uad", "compare", *scan_words(scan), "--methods", *(str(spec) for spec in specs)]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
+    words += mask_words(scan, mask, truth)
     words += ["--threshold", mode.text] if mode.text != AUTO_THRESHOLD else []
-    words += ["--healthy", *(_file(one, "HEALTHY") for one in healthy)] if healthy else []
+    words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy else []
     words += post_words(PostParams.from_dict(post.as_dict() | {"threshold": PostParams().threshold}))
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []
-    return shlex.join([*words, "--out", "OUT"])
+    return shell.join([*words, "--out", "OUT"])
 
 
-def _file(given: Volume | str | Path, unknown: str) -> str:
+def _healthy(given: Volume | str | Path) -> str:
     if isinstance(given, Volume):
-        return str(given.source.path) if given.source and given.source.path else unknown
-    return str(given)
+        return shell.file_word(given.source.path) if given.source and given.source.path else "HEALTHY"
+    return shell.file_word(given)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..core.volume import Grid
 from ..evaluation.report import Evaluation
+from ..io.tables import table_text
 from ..postprocessing.pipeline import PostResult
 
 
@@ -120,12 +119,7 @@ def table_row(
 
 def rows_csv(rows: Sequence[Row]) -> str:
     """The table as CSV, all columns; empty cells where nothing is known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(["" if value is None else value for value in row.as_dict().values()])
-    return text.getvalue()
+    return table_text([list(COLUMNS), *(list(row.as_dict().values()) for row in rows)])
 
 
 def rows_text(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:

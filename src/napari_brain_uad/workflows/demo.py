@@ -18,7 +18,7 @@ def demo_methods(sample: Sample) -> tuple[str, ...]:
 
 
 def demo_sample(
-    sample: Sample, out: str | Path, *, method: str = "threshold", progress: Progress | None = None
+    sample: Sample, out: str | Path, *, method: str = "threshold", overwrite: bool = False, progress: Progress | None = None
 ) -> tuple[Detection, dict[str, Path]]:
     """Detect anomalies in a sample and write the results.
 
@@ -30,6 +30,8 @@ def demo_sample(
         Folder for the results.
     method : str
         A method's id.
+    overwrite : bool
+        See `workflows.save.save_detection`.
 
     Returns
     -------
@@ -38,4 +40,4 @@ def demo_sample(
     """
     progress = progress or Progress()
     detection = detect(sample.scan, method, mask=sample.mask, truth=sample.truth, progress=progress.part(0.0, 0.8))
-    return detection, save_detection(detection, out, progress=progress.part(0.8, 1.0))
+    return detection, save_detection(detection, out, overwrite=overwrite, progress=progress.part(0.8, 1.0))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.nifti import read_map
 from .load import MaskInput, as_mask
+from .names import given_file
 
 
+@told_as_error()
 def evaluate(
     map: AnomalyMap | str | Path, truth: MaskInput, *, mask: MaskInput | None = None, progress: Progress | None = None
 ) -> Evaluation:
@@ -31,7 +34,8 @@ def evaluate(
     InputError
         If a file cannot be read or lies on another grid.
     """
-    amap = map if isinstance(map, AnomalyMap) else read_map(Path(map))
+    amap = map if isinstance(map, AnomalyMap) else read_map(Path(given_file(map, "anomaly map")))
     like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
     inside = None if mask is None else as_mask(mask, like, label="mask")
-    return evaluate_map(amap.score, as_mask(truth, like, label="ground truth"), amap.grid, mask=inside, progress=progress or Progress())
+    lesions = as_mask(truth, like, label="ground truth")
+    return evaluate_map(amap.score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())

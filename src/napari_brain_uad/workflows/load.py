@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.memory import told_as_error
+from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
 from ..io.dicom import is_dicom_path, read_series
 from ..io.nifti import read_mask, read_volume
+from .names import given_file
 
 
-def load(path: str | Path, *, index: int | None = None) -> Volume:
+@told_as_error()
+def load(path: str | Path, *, index: int | None = None, sequence: str | None = None) -> Volume:
     """Read a scan from a NIfTI or MGZ file, or from a DICOM folder or file.
 
     Parameters
@@ -22,20 +26,34 @@ def load(path: str | Path, *, index: int | None = None) -> Volume:
         ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair; or DICOM (a folder, or one of its files).
     index : int, optional
         Which volume of a 4-D file, or which of a folder's series.
+    sequence : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags, sidecar and name say of it is wrong or missing.
 
     Returns
     -------
     Volume
-        float32, RAS+ axes; what the header checks saw is in ``findings``.
+        float32, RAS+ axes; what the header checks saw is in ``findings``, its sequence and what says so in ``sequence`` and
+        ``sequence_origin``.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, or not one 3-D image.
+        If the file is missing, damaged, or not one 3-D image, or there is no such sequence.
     """
-    return read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
+    path = given_file(path, "scan")
+    wanted = None if sequence is None else check_sequence(sequence)
+    volume = read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
+    return volume if wanted is None else volume.with_sequence(wanted, USER)
 
 
+def as_volume(scan: Volume | str | Path, sequence: str | None = None) -> Volume:
+    """A scan given as such or as its file; `sequence`, when given, is taken for what the user says."""
+    if not isinstance(scan, Volume):
+        return load(scan, sequence=sequence)
+    return scan if sequence is None else scan.with_sequence(check_sequence(sequence), USER)
+
+
+@told_as_error()
 def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
     """Read a brain mask or a ground truth that lies on the grid of `like`.
 
@@ -57,12 +75,13 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     InputError
         If it cannot be read, or lies on another grid.
     """
-    return read_mask(Path(path), like, label=label)
+    return read_mask(Path(given_file(path, label)), like, label=label)
 
 
 MaskInput = NDArray[np.bool_] | str | Path
 
 
+@told_as_error()
 def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     """A mask given as an array (on the grid of `like`, RAS+) or as a file."""
     if isinstance(given, str | Path):

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.detector import Detector
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
-from ..core.provenance import array_sha256, state_sha256, versions
+from ..core.provenance import array_sha256, code_sha256, state_sha256, versions
 from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
 from ..detectors.registry import method_class
-from ..io.atomic import atomic_path
-from ..preprocessing.cache import cache_dir, prune
+from ..io.entries import Entry, Store
 from .devices import resolve_device
 from .measure import Measured
 from .place import goes_apart
 from .score import ParamsInput, load_detector, model_for, score_with, with_model
 
-_DECIDING = ("core", "detectors", "scoring", "preprocessing")
-"""The packages whose code decides what a map holds."""
+_STORE = Store("maps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +48,7 @@ class ScoredMap:
     cached: bool
 
 
+@told_as_error()
 def scored_volume(
     volume: Volume,
     method: str,
@@ -79,15 +76,19 @@ def scored_volume(
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        As `detect`; InputError too if the cache's folder cannot be written.
+        As `detect`.
     """
+    info = method_class(method).INFO
+    check_memory(volume.name, int(info.bytes_per_voxel * volume.data.size), f"scoring it with {info.name}")
     if goes_apart(method):
         from .scoring_process import ScoringJob, scored_apart
 
+        if use_cache:
+            try_out()  # nobody hears what the other process has to say about it
         job = ScoringJob.of(method, params, model, device=device, seed=seed, use_cache=use_cache)
         return scored_apart(job, volume, progress or Progress())
     used = model_for(method, model, volume.sequence)
-    place = resolve_device(device, method_class(method).INFO.devices).name
+    place = resolve_device(device, info.devices).name
     detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
     scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=progress)
     return replace(scored, map=with_model(scored.map, used))
@@ -116,24 +117,24 @@ def scored_map(
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        As `scored_volume`; InputError too if the cache's folder cannot be written.
+        As `scored_volume`.
     """
-    path = cache_dir("maps") / f"{map_key(detector, volume, device=device, seed=seed)}.npz"
-    kept = stored_map(path, volume) if use_cache else None
+    key = map_key(detector, volume, device=device, seed=seed) if use_cache else ""
+    kept = _STORE.find(key) if use_cache else None
     if kept is not None:
         (progress or Progress()).update(1.0, f"{detector.INFO.name}: scored before, taken from the cache")
-        return replace(kept, cached=True)
+        return replace(from_entry(kept, volume), cached=True)
     with Measured() as measured:
         amap = score_with(detector, volume, device=device, seed=seed, progress=progress)
     scored = ScoredMap(amap, measured.seconds, measured.peak_bytes, False)
     if use_cache:
-        store_map(path, scored)
-        prune(path.parent)
+        _STORE.keep(key, as_entry(scored))
     return scored
 
 
 def map_key(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0) -> str:
     """SHA-256 over everything a map depends on: voxels, grid, brain, method, settings, weights, seed, device, versions and code."""
+    used = resolve_device(device, detector.INFO.devices)
     parts = [
         array_sha256(volume.data),
         "" if volume.mask is None else array_sha256(volume.mask),
@@ -143,27 +144,20 @@ def map_key(detector: Detector, volume: Volume, *, device: str = "auto", seed: i
         detector.params.as_dict(),
         state_sha256(detector.state()),
         seed,
-        resolve_device(device, detector.INFO.devices).name,
+        [used.name, used.words],
         versions(),
-        _code_sha256(),
+        code_sha256(),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@cache
-def _code_sha256() -> str:
-    """Of the code that decides what a map holds: without it, who develops a method is shown yesterday's maps."""
-    root = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
-    for file in sorted(file for package in _DECIDING for file in (root / package).rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def try_out() -> None:
+    """Say it, before the work begins, when nothing can be kept."""
+    _STORE.try_out()
 
 
-def store_map(path: Path, scored: ScoredMap) -> None:
-    """Write a map and what it took as one ``.npz`` file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def as_entry(scored: ScoredMap) -> Entry:
+    """A map and what it took, fit to be written; see `from_entry`."""
     amap = scored.map
     about = {
         "unit": amap.unit,
@@ -175,23 +169,12 @@ def store_map(path: Path, scored: ScoredMap) -> None:
         "peak_bytes": scored.peak_bytes,
         "cached": scored.cached,
     }
-    bits = np.packbits(amap.mask.ravel(order="F"))
-    with atomic_path(path) as temporary:
-        np.savez(temporary, score=amap.score, mask=bits, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+    return Entry(about, {"score": amap.score, "mask": np.packbits(amap.mask.ravel(order="F"))})
 
 
-def stored_map(path: Path, volume: Volume) -> ScoredMap | None:
-    """The map kept in a file, or None; a damaged file is removed and counts as none. Names and source are those of `volume`."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            score, bits, text = kept["score"], kept["mask"], kept["about"].tobytes()
-        os.utime(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile):
-        path.unlink(missing_ok=True)
-        return None
-    about = json.loads(text)
+def from_entry(entry: Entry, volume: Volume) -> ScoredMap:
+    """The inverse of `as_entry`. Names and source are those of `volume`."""
+    about, score, bits = entry.about, entry.arrays["score"], entry.arrays["mask"]
     mask = np.unpackbits(bits, count=score.size).astype(np.bool_).reshape(score.shape, order="F")
     amap = AnomalyMap(
         score=score,
@@ -205,17 +188,18 @@ def stored_map(path: Path, volume: Volume) -> ScoredMap | None:
         provenance=_of_this_file(about["provenance"], volume),
         background=about["background"],
     )
-    return ScoredMap(amap, about["seconds"], about["peak_bytes"], about.get("cached", False))
+    return ScoredMap(amap, about["seconds"], about["peak_bytes"], about["cached"])
 
 
 def _of_this_file(provenance: dict[str, object], volume: Volume) -> dict[str, object]:
-    """The same voxels may have come from another file: name, file and findings are this one's."""
+    """The same voxels may have come from another file: name, file, what says its sequence and findings are this one's."""
     given = provenance.get("input")
     if not isinstance(given, dict):
         return provenance
     own = {
         "name": volume.name,
         "file_sha256": volume.source.sha256 if volume.source else "",
+        "sequence_origin": volume.sequence_origin,
         "findings": [finding.as_dict() for finding in volume.findings],
     }
     return {**provenance, "input": {**given, **own}}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError
 from ..io.checkpoint import CheckpointRecord
+from ..io.json_files import read_json
 from ..io.streams import is_file
 
 CARD_SUFFIX = ".card.json"
@@ -72,14 +72,7 @@ def _told(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ModelError(file.name, why=f"it is larger than {_MOST_BYTES >> 20} MB", fix="Leave the card out, or write it again")
-        card = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ModelError(file.name, why=f"it is not JSON ({error})", fix="Leave the card out, or write it again") from error
-    except OSError as error:
-        raise ModelError(file.name, why=error.strerror or str(error), fix="Check the file and your right to read it") from error
+    card = read_json(file, most_bytes=_MOST_BYTES, error=ModelError, fix="Leave the card out, or write it again")
     if not isinstance(card, dict):
         raise ModelError(file.name, why="it is not a card", fix="Leave the card out, or write it again")
     for name, value in card.items():

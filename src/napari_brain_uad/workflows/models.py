@@ -10,9 +10,9 @@ import difflib
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 
 from ..core.errors import BrainUADError, InputError, ModelError
 from ..detectors.registry import METHODS, create, method_class
-from ..io.atomic import atomic_path
+from ..io.atomic import atomic_path, not_written
 from ..io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
+from ..io.folders import data_home
 from ..io.streams import is_file
 from .model_card import CARD_SUFFIX, card_of
 
@@ -78,18 +79,8 @@ def shipped_dir() -> Path:
 def user_dir() -> Path:
     """The folder of the user's own models: ``BRAIN_UAD_MODELS`` if set, else in the system's folder for data. It may be missing."""
     told = os.environ.get("BRAIN_UAD_MODELS")
-    return Path(told) if told else data_dir() / "models"
-
-
-def data_dir() -> Path:
-    """Where the system keeps programs' data for this user."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "napari-brain-uad"
+    # Where the system names no folder: one below a file, which is never there and cannot be made.
+    return Path(told) if told else (data_home() or Path(os.devnull)) / "models"
 
 
 def shipped_models() -> tuple[Model, ...]:
@@ -179,6 +170,14 @@ def name_of(model: str | Path) -> str:
     return str(model)
 
 
+def name_of_record(record: Mapping[str, Any] | None) -> str | None:
+    """How a command line names the model of a map's provenance; MODEL when it is none of those that are listed."""
+    if record is None:
+        return None
+    listed = any(model.id == record.get("name") and model.sha256 == record.get("sha256") for model in list_models())
+    return str(record["name"]) if listed else "MODEL"
+
+
 def check_id(name: str, *, taken: bool = False) -> None:
     """Raise `InputError` unless `name` can be a model's id, and with `taken` also when there is one of that name already."""
     if not _is_id(name):
@@ -200,8 +199,14 @@ def free_id(stem: str) -> str:
 
 def _names_in_use() -> set[str]:
     """Ids of all models, and names of the folders of trainings beside them."""
-    folders = (path.name.lower() for path in user_dir().iterdir() if path.is_dir()) if user_dir().is_dir() else ()
-    return {model.id.lower() for model in list_models()} | set(folders)
+    return {model.id.lower() for model in list_models()} | {folder.name.lower() for folder in training_folders()}
+
+
+def training_folders() -> tuple[Path, ...]:
+    """The folders in that of the user's own models: each is a training's. None where it is missing or may not be read."""
+    with suppress(OSError):
+        return tuple(path for path in user_dir().iterdir() if path.is_dir())
+    return ()
 
 
 def import_model(path: str | Path, *, name: str = "") -> Model:
@@ -234,11 +239,11 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     read_record(source)
     folder = _made(user_dir())
     # Checked where nobody else changes it any more: what is listed is what was checked.
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as staging:
-        staged = Path(staging) / tensors.name
+    with _incoming(folder, stem) as staging:
+        staged = staging / tensors.name
         for file in (tensors, sidecar, _card_file(tensors)):
             if is_file(file):
-                _copy(file, Path(staging) / file.name)
+                _copy(file, staging / file.name)
         checkpoint = _checked(staged)
         _model(staged, shipped=False)
         taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
@@ -343,6 +348,17 @@ def _put_in_place(staged: Path, target: Path) -> Model:
     return _model(target, shipped=False)
 
 
+@contextmanager
+def _incoming(folder: Path, stem: str) -> Iterator[Path]:
+    """A hidden folder inside `folder`, removed at the end."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder)
+    except OSError as error:
+        raise not_written(folder / stem, error) from error
+    with made as name:
+        yield Path(name)
+
+
 def _copy(source: Path, target: Path) -> None:
     try:
         with source.open("rb") as content, atomic_path(target) as temporary, temporary.open("wb") as copied:
@@ -361,7 +377,8 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix="Choose another folder") from error
+        fix = "Set BRAIN_UAD_MODELS to a folder you may write to" if folder == user_dir() else "Choose another folder"
+        raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix=fix) from error
     return folder
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import shell
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -20,7 +20,8 @@ from ..preprocessing.pipeline import Pipeline, StepRun, as_data, parse_pipeline,
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
 from ..preprocessing.step import Reference, patient_order
-from .prepare import as_reference
+from .command import given_sequence
+from .prepare import as_reference, named
 
 OnStep = Callable[[str, int, StepRun, Volume, Reference | None], None]
 """Told of each step done: sequence, number of the step, what it gave, its input, and the patient's reference."""
@@ -103,7 +104,7 @@ def run_session(
     order = patient_order(scans)
     for number, name in enumerate(order):
         part = progress.part(number / len(order), (number + 1) / len(order))
-        volume = scans[name] if scans[name].sequence or len(scans) == 1 else replace(scans[name], sequence=name)
+        volume = named(scans[name], name)
         before = None if earlier is None else earlier.sequences.get(name)
         done[name] = _run(name, volume, pipeline, reference, before, first, on_step, part)
         if reference is None:
@@ -162,9 +163,12 @@ def prepare_command(scans: Sequence[Volume], preset_id: str, pipeline: Pipeline)
     files = [None if scan.source is None else scan.source.path for scan in scans]
     folders = {None if file is None else file.parent for file in files}
     given: list[str | Path | None] = [folders.pop()] if len(files) > 1 and len(folders) == 1 else list(files)
-    words = ["brain-uad", "prepare", *(str(one or "SCAN") for one in given), "--preset", preset_id]
+    words = ["brain-uad", "prepare", *(shell.file_word(one or "SCAN") for one in given), "--preset", preset_id]
+    for scan, file in zip(scans, files, strict=True):
+        said = given_sequence(scan)
+        words += ["--sequence", f"{file.name}={said}" if file is not None and len(scans) > 1 else said] if said else []
     for mine, usual in zip(as_data(parse_pipeline(pipeline)), as_data(parse_pipeline(preset(preset_id).pipeline)), strict=True):
         for setting, value in mine["params"].items():
             if value != usual["params"][setting]:
                 words += ["--set", f"{mine['step']}.{setting}={value}"]
-    return shlex.join([*words, "--out", "OUT"])
+    return shell.join([*words, "--out", "OUT"])

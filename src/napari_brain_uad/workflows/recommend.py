@@ -65,4 +65,4 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
         return f"needs {' and '.join(absent)}", f"{method}: {not_installed(*absent)}. Install it: {install_command(*absent)}."
     if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
         return "", ""
-    return f"no model for {sequence}" if list_models(method) else "needs training", str(no_model(method, sequence))
+    return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))

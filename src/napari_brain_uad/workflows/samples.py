@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..io.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def sample_dir() -> Path:
 def samples() -> tuple[Sample, ...]:
     """All samples, in the order of the list."""
     folder = sample_dir()
-    entries = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
+    entries = read_json(folder / "samples.json", fix="Install again")
     return tuple(_sample(folder, entry) for entry in entries)
 
 

@@ -13,7 +13,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,12 +27,15 @@ import numpy as np
 from ..core.checks import Finding
 from ..core.errors import Cancelled, DeviceError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Grid, Source, Volume
+from ..io.entries import DamagedEntryError, read_entry, write_entry
+from ..io.folders import temporary_folder
 from ..io.processes import end_soon
 from .child import Voice, own_output, start_child, told_error, why_died
-from .map_cache import ScoredMap, scored_volume, store_map, stored_map
+from .map_cache import ScoredMap, as_entry, from_entry, scored_volume
 from .score import ParamsInput, load_detector
 
 _MODULE = "napari_brain_uad.workflows.scoring_process"
@@ -44,7 +46,7 @@ _GRACE = 1.0
 """Seconds that a cancelled job has to end by itself; then the process is ended."""
 _LAST_RESORT = 3.0
 """Seconds that the child has to end by itself when its parent is gone."""
-_SCAN, _MAP = "scan.npz", "map.npz"
+_SCAN, _MAP = "scan.npz", "map.entry"
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,15 @@ class ScoringProcess:
         BrainUADError
             As raised in the child; DeviceError if the child ends before it is done.
         """
-        with self._my_turn(progress), tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-            folder = Path(name)
+        with self._my_turn(progress), temporary_folder() as folder:
             _write_scan(folder / _SCAN, volume)
-            self._ask({"folder": name, "job": asdict(job)}, progress)
-            scored = stored_map(folder / _MAP, volume)
-        if scored is None:
-            raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix="Free disk space, and try again")
-        return scored
+            self._ask({"folder": str(folder), "job": asdict(job)}, progress)
+            try:
+                entry = read_entry(folder / _MAP, _MAP)
+            except (OSError, DamagedEntryError):
+                fix = "Free disk space, and try again"
+                raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix=fix) from None
+        return from_entry(entry, volume)
 
     def load(self, job: ScoringJob, progress: Progress) -> None:
         """Have the child load a model, to see whether it can; raises as `score.load_detector`."""
@@ -208,7 +211,7 @@ def _write_scan(path: Path, volume: Volume) -> None:
     about = {
         "grid": volume.grid.as_dict(),
         "name": volume.name,
-        "sequence": volume.sequence,
+        "sequence": [volume.sequence, volume.sequence_origin],
         "findings": [finding.as_dict() for finding in volume.findings],
         "source": None if source is None else {**asdict(source), "grid": source.grid.as_dict(), "path": None},
     }
@@ -223,15 +226,15 @@ def _read_scan(path: Path) -> Volume:
         arrays = dict(kept)
     about = json.loads(arrays["about"].tobytes())
     source = about["source"]
-    return Volume(
+    volume = Volume(
         arrays["data"],
         Grid.from_dict(about["grid"]),
         about["name"],
         arrays.get("mask"),
-        about["sequence"],
-        None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
-        tuple(Finding(**finding) for finding in about["findings"]),
+        source=None if source is None else Source(**{**source, "grid": Grid.from_dict(source["grid"])}),
+        findings=tuple(Finding(**finding) for finding in about["findings"]),
     )
+    return volume.with_sequence(*about["sequence"])
 
 
 def main() -> int:
@@ -259,6 +262,7 @@ def main() -> int:
             voice.failed(error)
 
 
+@told_as_error()
 def _work(told: dict[str, Any], progress: Progress) -> None:
     job = ScoringJob(**told["job"])
     progress.update(0.0, "Loading the model")
@@ -267,7 +271,7 @@ def _work(told: dict[str, Any], progress: Progress) -> None:
         return
     folder = Path(told["folder"])
     scored = scored_volume(_read_scan(folder / _SCAN), **asdict(job), progress=progress)
-    store_map(folder / _MAP, scored)
+    write_entry(folder / _MAP, _MAP, as_entry(scored))
 
 
 def _listen(stream: IO[str], events: IO[str], jobs: queue.SimpleQueue[tuple[dict[str, Any], Voice] | None]) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..io.atomic import write_json
 from ..io.nifti import SUFFIXES, write_labels, write_mask, write_volume
+from ..io.results import Run, check_output, written_whole
+from ..io.walk import files_in
 from ..simulation.params import SimulationParams
 from ..simulation.population import Population, Simulated
-from .names import output_folder
 from .parallel import in_processes
 
 SIMULATED = "Simulated: made by a program from a label map; it is no person's scan."
@@ -54,7 +58,7 @@ def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in map(Path, given):
         if path.is_dir():
-            inside = sorted(one for one in path.iterdir() if one.name.lower().endswith(SUFFIXES) and not one.name.startswith("."))
+            inside = files_in(path, SUFFIXES)
             if not inside:
                 raise InputError(f"No label map in {path.name}", why="there is no NIfTI or MGZ file in it", fix="Give another folder")
             found += inside
@@ -65,6 +69,7 @@ def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@told_as_error()
 def simulate(
     label_maps: Sequence[Path | str],
     out: Path | str,
@@ -75,9 +80,10 @@ def simulate(
     seed: int = 0,
     jobs: int = 1,
     lesion_masks: Path | str | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SimulatedCohort:
-    """Write a cohort of simulated people as NIfTI files.
+    """Write a cohort of simulated people as NIfTI files, all together at the end.
 
     Parameters
     ----------
@@ -97,6 +103,8 @@ def simulate(
         How many processes.
     lesion_masks : Path or str, optional
         Folder of masks of real lesions whose shapes MS-like ones take.
+    overwrite : bool
+        A cohort from other label maps, and other files of the same names, may be replaced; one from the same label maps always is.
     progress : Progress, optional
         Told how far it is; may cancel between two scans.
 
@@ -104,8 +112,8 @@ def simulate(
     -------
     SimulatedCohort
         Its scans are ``sub-001_T1w.nii.gz`` and so on. Beside them lie ``sub-001_brainmask``, ``_tissue`` (classes 0 to 3), ``_truth`` when
-        there are lesions, and a JSON record of each scan. ``simulation.json``, which says what the folder holds, is written last. A
-        person who fails is in its `failures` and does not stop the others.
+        there are lesions, a JSON record of each scan, and ``simulation.json``, which says what the folder holds. A person who fails is in
+        its `failures` and does not stop the others.
 
     Raises
     ------
@@ -121,14 +129,25 @@ def simulate(
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
-    written = in_processes(_write_person, tasks, jobs, progress)
-    failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
-    scans = [path for one in written if not isinstance(one, BrainUADError) for path in one]
-    if not scans:
-        raise next(iter(failed.values()))
-    cohort = SimulatedCohort(tuple(scans), failed)
-    write_json(tasks[0].out / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
+    run = _run_of(tasks)
+    check_output(out, [run], overwrite=overwrite)
+    with written_whole(out, [run], overwrite=overwrite) as folder:
+        staged = [replace(task, out=folder) for task in tasks]
+        written = in_processes(_write_person, staged, jobs, progress)
+        failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
+        scans = [Path(out) / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
+        if not scans:
+            raise next(iter(failed.values()))
+        cohort = SimulatedCohort(tuple(scans), failed)
+        write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
     return cohort
+
+
+def _run_of(tasks: Sequence[_Task]) -> Run:
+    """The files of a cohort; the label maps it comes from are told by their names and sizes."""
+    maps = [[path.name, path.stat().st_size] for path in tasks[0].label_maps]
+    sha256 = hashlib.sha256(json.dumps(maps).encode()).hexdigest()
+    return Run("simulation", r"simulation\.json|sub-\d{3,}_[\w-]+\.(json|nii\.gz)", f"{len(maps)} label maps", sha256)
 
 
 def _tasks(
@@ -148,8 +167,7 @@ def _tasks(
     for sequence in sequences:
         replace(params, sequence=sequence)
     masks = None if lesion_masks is None else Path(lesion_masks)
-    folder = output_folder(out)
-    return [_Task(number, maps, sequences, params, seed, folder, masks) for number in range(count or len(maps))]
+    return [_Task(number, maps, sequences, params, seed, Path(out), masks) for number in range(count or len(maps))]
 
 
 def _write_person(task: _Task, progress: Progress) -> list[Path]:

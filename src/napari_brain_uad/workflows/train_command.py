@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ..core import shell
 from ..core.params import Params
 from ..detectors.registry import method_class
 
@@ -27,7 +27,7 @@ def train_words(job: Mapping[str, Any]) -> list[str]:
 
 def train_command(job: Mapping[str, Any]) -> str:
     """The command as one line for a shell."""
-    return shlex.join(train_words(job))
+    return shell.join(train_words(job))
 
 
 def _changed(option: str, defaults: Params, given: Mapping[str, Any]) -> list[str]:

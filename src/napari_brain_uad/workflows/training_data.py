@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BrainUADError, InputError
-from ..core.isolation import isolated
+from ..core.errors import InputError
+from ..core.extremes import robust_range
 from ..core.progress import Progress
-from ..core.provenance import array_sha256
 from ..core.volume import Volume
-from ..datasets.layout import Subject
+from ..datasets.layout import LAYOUT, Subject, missed_files
 from ..datasets.registry import find_layout, layout
 from ..detectors.registry import method_class
 from ..io.nifti import SUFFIXES
+from ..io.walk import files_in
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..simulation.params import SEQUENCES, SimulationParams
 from ..simulation.population import Population
+from .lazy_volumes import LazyVolumes, OpenedData
 from .load import load
 from .ready import AUTO, make_ready
 
@@ -115,94 +115,6 @@ class DataSummary:
     sequences: dict[str, int]
     words: str
     problems: tuple[str, ...] = ()
-
-
-class LazyVolumes(Sequence[Volume]):
-    """Volumes made when they are asked for, and not kept.
-
-    Parameters
-    ----------
-    makers : sequence of callable
-        Each gives one volume.
-    names : sequence of str, optional
-        What to call them in `failures`; their numbers from 1 when empty.
-
-    Attributes
-    ----------
-    failures : dict of str to BrainUADError
-        The volumes that could not be made, by name. Going through all leaves them out; asking for one raises.
-    """
-
-    def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = ()) -> None:
-        self._makers = tuple(makers)
-        self._names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
-        self._seen: dict[int, dict[str, str]] = {}
-        self.failures: dict[str, BrainUADError] = {}
-
-    def __len__(self) -> int:
-        return len(self._makers)
-
-    def __iter__(self) -> Iterator[Volume]:
-        """Every volume that can be made.
-
-        Raises
-        ------
-        BrainUADError
-            The first failure, when none can.
-        """
-        given = 0
-        for number, name in enumerate(self._names):
-            volume = isolated(partial(self.__getitem__, number))
-            if isinstance(volume, BrainUADError):
-                self.failures[name] = volume
-            else:
-                given += 1
-                yield volume
-        if self.failures and not given:
-            raise next(iter(self.failures.values()))
-
-    @overload
-    def __getitem__(self, number: int) -> Volume: ...
-    @overload
-    def __getitem__(self, number: slice) -> LazyVolumes: ...
-    def __getitem__(self, number: int | slice) -> Volume | LazyVolumes:
-        """The volume with this number, loaded now."""
-        if isinstance(number, slice):
-            return LazyVolumes(self._makers[number], self._names[number])
-        number = range(len(self))[number]
-        volume = self._makers[number]()
-        if number not in self._seen:
-            self._seen[number] = {"name": volume.name, "voxels_sha256": array_sha256(volume.data)}
-        return volume
-
-    def seen(self) -> list[dict[str, str]]:
-        """Name and SHA-256 of every volume that was asked for."""
-        return [self._seen[number] for number in sorted(self._seen)]
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedData:
-    """Training data, ready to use.
-
-    Parameters
-    ----------
-    train, validation : LazyVolumes
-        Healthy scans with their brain masks, on the grid the method wants.
-    words : str
-        What they are, in one line.
-    sequences : tuple of str
-        Their sequences; empty when unknown or any.
-    """
-
-    train: LazyVolumes
-    validation: LazyVolumes
-    words: str
-    sequences: tuple[str, ...] = field(default=())
-
-    @property
-    def failures(self) -> dict[str, BrainUADError]:
-        """The scans that could not be read so far, by name."""
-        return {**self.train.failures, **self.validation.failures}
 
 
 def describe(data: TrainingData) -> DataSummary:
@@ -326,6 +238,7 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     ill = len(found) - len(healthy) - test
     left_out = [f"{_people(ill)} left out: they have lesions (a mask of them lies beside the scan)"] if ill else []
     left_out += [f"{_people(test)} left out: they are the data set's test set"] if test else []
+    left_out += missed_files(root)
     if not healthy:
         raise InputError(f"{_name(data.path)} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
     return healthy, tuple(left_out)
@@ -363,7 +276,7 @@ def _ready(subject: Subject, sequence: str, preset_id: str, prepare_with: str, p
     progress.check()
     mask = _mask_of(subject, sequence)
     scan = load(subject.sequences[sequence])
-    volume = scan if scan.sequence or sequence == "unknown" else replace(scan, sequence=sequence)
+    volume = scan if sequence in ("unknown", scan.sequence) else scan.with_sequence(sequence, LAYOUT)
     return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with).scored
 
 
@@ -374,7 +287,7 @@ def _mask_of(subject: Subject, sequence: str) -> Path | None:
 
 def _label_maps(data: TrainingData) -> list[Path]:
     folder = Path(data.path)
-    found = [path for path in sorted(folder.glob("*")) if path.name.lower().endswith(SUFFIXES)] if data.path and folder.is_dir() else []
+    found = files_in(folder, SUFFIXES) if data.path and folder.is_dir() else []
     if not found:
         what = f"{_name(data.path)} holds no label map"
         raise InputError(what, why="simulated people are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
@@ -406,7 +319,7 @@ def _picture(volume: Volume) -> NDArray[np.float32]:
     """A slice through the middle of what is not background."""
     shown = np.flatnonzero((volume.data > volume.data.mean()).any(axis=(0, 1)))
     middle = int(shown[len(shown) // 2]) if len(shown) else volume.data.shape[2] // 2
-    image = volume.data[:, ::-1, middle].T
+    image = np.clip(volume.data[:, ::-1, middle].T, *robust_range(volume.data))
     stride = -(-max(image.shape) // _PICTURE)
     image = image[::stride, ::stride]
     low, high = np.percentile(image, (0.5, 99.5))
@@ -418,4 +331,4 @@ def _people(count: int) -> str:
 
 
 def _name(path: str) -> str:
-    return (Path(path).resolve().name or path) if path else "Nothing"
+    return (Path(path).absolute().name or path) if path else "Nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 from ..core.errors import BrainUADError, InputError
 from ..io.atomic import write_json
 from ..io.checkpoint import checkpoint_files, read_record
+from ..io.json_files import read_json
 from ..io.streams import is_file
-from .models import user_dir
+from .models import training_folders
 from .names import output_folder
 
 _JOB, _CHECKPOINT = "job.json", "checkpoint"
@@ -48,8 +48,7 @@ def remember_job(out: Path, job: Mapping[str, Any]) -> None:
 
 def unfinished_trainings() -> tuple[Unfinished, ...]:
     """All that have a checkpoint and no model yet, the latest first."""
-    folders = [path for path in user_dir().iterdir() if path.is_dir()] if user_dir().is_dir() else []
-    found = [one for one in map(_read, folders) if one is not None]
+    found = [one for one in map(_read, training_folders()) if one is not None]
     return tuple(sorted(found, key=lambda one: checkpoint_files(one.folder / _CHECKPOINT)[1].stat().st_mtime, reverse=True))
 
 
@@ -75,8 +74,12 @@ def _read(folder: Path) -> Unfinished | None:
     if is_file(checkpoint_files(folder)[1]):
         return None
     try:
-        job = json.loads((folder / _JOB).read_bytes())
+        job = read_json(folder / _JOB)
         step = read_record(folder / _CHECKPOINT).meta["step"]
-    except (OSError, ValueError, KeyError, BrainUADError):
+    except (OSError, KeyError, BrainUADError):
         return None
-    return Unfinished(folder.name, folder, step, job) if isinstance(job, dict) and isinstance(step, int) else None
+    whole = isinstance(job, dict) and isinstance(step, int)
+    kinds = {"method": str, "out": str, "data": dict, "params": dict, "training": dict, "seed": int, "device": str}
+    if not whole or not all(isinstance(job.get(name), kind) for name, kind in kinds.items()):
+        return None
+    return Unfinished(folder.name, folder, step, job)

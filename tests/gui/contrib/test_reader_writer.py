@@ -10,11 +10,14 @@ import pytest
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import notification_manager
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from napari_brain_uad.gui.contrib.reader import get_reader, read
 from napari_brain_uad.gui.contrib.writer import write_layer
-from napari_brain_uad.gui.layers.layers import map_of, record, volume_of
+from napari_brain_uad.gui.layers.layers import map_of, mask_of, record, volume_of
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
+from napari_brain_uad.gui.widgets.layer_box import is_mask, is_scan
+from napari_brain_uad.io.nifti import read_mask
 from napari_brain_uad.workflows.detect import Detection
 from napari_brain_uad.workflows.save import save_detection
 from tests.gui.scans import LPS, head, rotated, write
@@ -59,8 +62,60 @@ def test_masks_become_labels(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["masked_T1", "unmask", "segment_of_T1", "FLAIR"])
 def test_a_name_that_only_contains_the_word_stays_an_image(tmp_path: Path, name: str) -> None:
-    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", head()[1]))
+    patches = head()[1] + 3 * (head()[0] > 180).astype(np.uint8)
+    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", patches))
     assert isinstance(layer, Image)
+
+
+@pytest.mark.parametrize("value", [1, 255, 1000, 0.996])
+@pytest.mark.parametrize("name", ["wmh", "sub-01_space-T1w", "masked_T1"])
+def test_two_values_are_a_mask_whatever_the_name(tmp_path: Path, name: str, value: float) -> None:
+    noise = np.random.default_rng(0).uniform(-2e-7, 2e-7, head()[1].shape)
+    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", ((head()[1] + noise) * value).astype(np.float32)))
+    assert isinstance(layer, Labels)
+    assert set(np.unique(layer.data)) == {0, round(value)}
+    assert np.count_nonzero(layer.data) == head()[1].sum()
+    # Seen, and in the colour of a ground truth.
+    np.testing.assert_allclose(layer.colormap.map(round(value))[:3], (0x56 / 255, 0xB4 / 255, 0xE9 / 255), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["aseg", "aparc+aseg", "wmparc", "P1_GT", "x_msk", "sub-01_desc-aparcaseg_dseg", "lesions"])
+def test_whole_numbers_in_patches_are_labels_where_the_name_says_so(tmp_path: Path, name: str) -> None:
+    i, j, k = np.indices((30, 32, 20))
+    labels = np.where((i - 15) ** 2 + (j - 16) ** 2 + (k - 10) ** 2 < 90, 1000 + i // 4 * 37 + j // 8, 0).astype(np.float32)
+    noise = np.random.default_rng(1).uniform(-1e-5, 1e-5, labels.shape).astype(np.float32)
+    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", labels + noise))
+    assert isinstance(layer, Labels)
+    assert set(np.unique(layer.data)) == set(np.unique(labels))
+
+
+def test_an_8_bit_scan_is_no_mask_whatever_its_name(tmp_path: Path) -> None:
+    grey = np.rint(head()[0]).astype(np.uint8)
+    (layer,) = _open(write(tmp_path / "T1_brain_mask.nii.gz", grey))
+    assert isinstance(layer, Image)
+
+
+def test_a_map_of_fractions_is_an_image_from_0_to_1_and_no_scan(tmp_path: Path) -> None:
+    fractions = gaussian_filter(head()[1].astype(np.float32), 1.0)
+    (layer,) = _open(write(tmp_path / "sub-01_label-WM_probseg.nii.gz", fractions))
+    assert isinstance(layer, Image)
+    assert tuple(layer.contrast_limits) == (0.0, 1.0)
+    assert not is_scan(layer)
+    assert is_mask(layer)
+    # As brain mask or truth it means what it means to the command line.
+    (scan,) = _open(write(tmp_path / "sub-01_T1w.nii.gz", head()[0]))
+    volume = volume_of(scan)
+    wanted = read_mask(tmp_path / "sub-01_label-WM_probseg.nii.gz", volume)
+    np.testing.assert_array_equal(mask_of(layer, volume.grid, "brain mask"), wanted)
+    assert 0 < wanted.sum() < (fractions > 0).sum()
+
+
+@pytest.mark.parametrize("value", [1, 40])
+def test_a_mask_that_others_opened_as_an_image_is_no_scan(value: int) -> None:
+    assert not is_scan(Image(np.ascontiguousarray(head()[1].T) * value))
+    assert not is_scan(Image(head()[1].T > 0))
+    assert is_scan(Image(head()[0].T))
+    assert is_scan(Image(np.zeros((4, 5, 6))))
 
 
 def test_grey_values_stay_an_image_whatever_the_name(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_image_files_are_offered_beside_series(tmp_path):
     (tmp_path / "sub-01").mkdir()
     write(tmp_path / "sub-01" / "T1.nii.gz", head()[0])
     written_dicom.write(written_dicom.truth(1), tmp_path / "dicom")
-    assert [bool(choice.uid) for choice in find_choices(tmp_path)] == [False, True]
+    assert [bool(choice.uid) for choice in find_choices(tmp_path).choices] == [False, True]
 
 
 def test_a_damaged_folder_says_what_is_wrong_and_opens_nothing(qtbot, viewer, tmp_path):
@@ -97,3 +97,43 @@ def test_free_text_of_the_scanner_stays_out_of_layers(qtbot, viewer, tmp_path):
     qtbot.waitUntil(lambda: len(viewer.layers) == 1)
     assert "DOE" not in viewer.layers[0].name
     assert "DOE" not in repr(viewer.layers[0].metadata)
+
+
+def test_what_is_left_out_is_named_in_the_picker(qtbot, viewer, tmp_path):
+    for seed in (1, 2, 3):
+        written_dicom.write(written_dicom.truth(seed), tmp_path / "dicom" / str(seed))
+    sorted((tmp_path / "dicom" / "3").iterdir())[3].write_bytes(b"")
+    (tmp_path / "dicom" / "LOCKFILE").touch()
+    (tmp_path / "dicom" / "old").symlink_to("gone")
+    picker = drop(viewer, tmp_path / "dicom")
+    qtbot.waitUntil(picker.isVisible)
+    assert picker.list.count() == 2
+    said = picker.left_out.text()
+    assert picker.left_out.isVisible()
+    assert "series 4: MR FLAIR, 6 slices of 11 x 9: one of its files: it looks like a DICOM file" in said
+    assert "IM0003.dcm" in said
+    assert "1 file that is not DICOM" in said
+    assert "a link that leads nowhere" in said
+    picker.close()
+
+
+def test_damaged_dicom_beside_image_files_is_told(tmp_path):
+    write(tmp_path / "T1.nii.gz", head()[0])
+    files = written_dicom.write(written_dicom.truth(1), tmp_path / "dicom")
+    files[3].unlink()
+    offer = find_choices(tmp_path)
+    assert [choice.label for choice in offer.choices] == ["T1.nii.gz"]
+    assert len(offer.left_out) == 1
+    assert "a slice is missing" in offer.left_out[0]
+
+
+def test_linked_folders_and_unreadable_files_do_not_hide_a_scan(tmp_path):
+    (tmp_path / "store").mkdir()
+    write(tmp_path / "store" / "T1.nii.gz", head()[0])
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "shown" / "a").symlink_to("a")
+    (tmp_path / "shown" / "patient").symlink_to(tmp_path / "store")
+    assert get_reader(str(tmp_path / "shown")) is not None
+    offer = find_choices(tmp_path / "shown")
+    assert [choice.label for choice in offer.choices] == ["patient/T1.nii.gz"]
+    assert offer.left_out == ("1 link leads nowhere, like a",)

@@ -112,6 +112,9 @@ def test_contrast_clips_the_tails_of_the_tissue_not_of_the_background() -> None:
     assert 100 <= low < 101
     assert 199 < high <= 200
     assert contrast_limits(np.ones((3, 3, 3), np.float32)) == (1.0, 2.0)
+    # One value on a background can be told from it: neither is drawn as the other.
+    assert contrast_limits(np.where(data > 0, np.float32(7), np.float32(0))) == (0.0, 7.0)
+    assert contrast_limits(np.where(data > 0, np.float32(-7), np.float32(0))) == (-7.0, 0.0)
 
 
 def test_a_heatmap_hides_nothing_at_its_low_end() -> None:

@@ -22,7 +22,7 @@ from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.train import dock as train_dock
 from napari_brain_uad.gui.train.dock import TrainDock
-from napari_brain_uad.gui.widgets.loss_plot import ticks
+from napari_brain_uad.gui.train.loss_plot import ticks
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows import models
@@ -292,8 +292,32 @@ def test_losses_below_zero_are_drawn_too(qtbot, running, process):
     np.testing.assert_array_equal(drawn, [1.0, -2.0])
 
 
+def test_it_cannot_be_paused_before_there_is_something_to_go_on_from(qtbot, running, process):
+    """A click while the slices are cut would stop the training, and throw the slices away."""
+    say(qtbot, running, process, TrainingEvent("message", fraction=0.1, message="Slicing scan 2 of 4"))
+    click(qtbot, running.pause)
+    assert not process.cancelled
+    assert running.state == "running"
+    assert "cut into slices" in running.pause.toolTip()
+    say(qtbot, running, process, TrainingEvent("update", update=update(10)))
+    assert running.pause.isEnabled()
+    assert "keep a checkpoint" in running.pause.toolTip()
+    checkpoint()
+    click(qtbot, running.pause)
+    # What it still says while it stops does not offer the button again.
+    say(qtbot, running, process, TrainingEvent("update", update=update(11)))
+    assert not running.pause.isEnabled()
+    say(qtbot, running, process, TrainingEvent("cancelled"))
+    assert running.state == "paused"
+    click(qtbot, running.resume)
+    qtbot.waitUntil(lambda: running._run is not None)
+    # The slices are cut again, but the checkpoint is there: nothing can be lost.
+    assert running.pause.isEnabled()
+
+
 def test_paused_and_resumed_the_curve_goes_on(qtbot, running, process):
     checkpoint()
+    say(qtbot, running, process, TrainingEvent("update", update=update(30)))
     click(qtbot, running.pause)
     assert process.cancelled
     assert not running.pause.isEnabled()
@@ -324,7 +348,7 @@ def test_cancelled_it_is_kept_among_the_unfinished(qtbot, running, process):
 
 
 def test_cancelled_before_the_first_checkpoint_nothing_is_kept(qtbot, running, process):
-    click(qtbot, running.pause)
+    click(qtbot, running.run_bar.button)
     say(qtbot, running, process, TrainingEvent("cancelled"))
     assert running.state == "editing"
     assert "Nothing was kept" in running.messages.text

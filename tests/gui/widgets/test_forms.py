@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -14,8 +15,9 @@ from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.params import Params, param
 from napari_brain_uad.detectors.registry import method_class, method_ids
-from napari_brain_uad.gui.widgets.forms import FloatBox, ParamsForm, label_of
+from napari_brain_uad.gui.widgets.forms import FloatBox, ParamsForm
 from napari_brain_uad.postprocessing.params import MEDIAN_SIZES, PostParams
+from napari_brain_uad.preprocessing.steps.registry import STEPS
 from napari_brain_uad.simulation.params import SimulationParams
 
 
@@ -184,8 +186,19 @@ def test_every_row_has_label_tooltip_range_and_unit(qtbot):
     assert {label.text() for label in form.findChildren(QLabel)} >= {"Rate", "Size", "Free", "Count", "Keep", "Side"}
     assert "A small number. 0 to 1." in form.widget("rate").toolTip()
     assert form.widget("size_mm").suffix() == " mm"
-    assert label_of("min_ml", "ml") == "Min"
-    assert label_of("fill_holes") == "Fill holes"
+
+
+@pytest.mark.parametrize("params_class", [*CLASSES[:-1], *STEPS.values()], ids=lambda cls: cls.__name__)
+def test_labels_are_words_and_none_of_a_form_is_there_twice(qtbot, params_class):
+    form = ParamsForm(params_class)
+    qtbot.addWidget(form)
+    labels = {name: form.label(name).text() for name, _, _ in params_class.describe()}
+    assert len(set(labels.values())) == len(labels)
+    for name, label in labels.items():
+        # A word of the field, not a variable's name: no underscores, no unit at its end, no single letter.
+        assert re.fullmatch(r"[A-Z][\w' ().-]{3,27}|and at least", label), label
+        assert not label.endswith((" mm", " deg", " ml"))
+        assert form.label(name).toolTip() == form.widget(name).toolTip() != ""
 
 
 def test_the_wheel_does_not_change_what_has_no_focus(qtbot):

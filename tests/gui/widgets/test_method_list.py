@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_brain_uad.detectors.registry import cards, method_ids
+from napari_brain_uad.gui.widgets.method_box import NO_MODEL
 from napari_brain_uad.gui.widgets.method_list import MethodList
 from napari_brain_uad.workflows.method_spec import MethodSpec
 from napari_brain_uad.workflows.recommend import cannot_score
@@ -21,7 +22,8 @@ def methods(qtbot: Any) -> MethodList:
     return made
 
 
-def test_every_registered_method_is_listed_under_its_family(methods: MethodList) -> None:
+def _listed(methods: MethodList) -> dict[str, str]:
+    """Each row's heading, in their order."""
     tree = methods.tree
     listed = {}
     for place in range(tree.topLevelItemCount()):
@@ -29,7 +31,25 @@ def test_every_registered_method_is_listed_under_its_family(methods: MethodList)
         assert heading is not None
         for row in range(heading.childCount()):
             listed[str(heading.child(row).data(0, Qt.ItemDataRole.UserRole))] = heading.text(0)
-    assert listed == {info.id: info.family for info in cards()}
+    return listed
+
+
+def test_every_registered_method_is_listed_under_its_family_or_last_without_a_model(methods: MethodList) -> None:
+    wanted = {info.id: NO_MODEL if cannot_score(info.id, "T1c")[0] else info.family for info in cards()}
+    assert _listed(methods) == wanted
+    assert set(wanted.values()) > {NO_MODEL}
+    headings = list(_listed(methods).values())
+    assert headings[headings.index(NO_MODEL) :] == [NO_MODEL] * headings.count(NO_MODEL)
+
+
+def test_a_method_moves_to_its_family_when_it_gets_a_model(methods: MethodList, monkeypatch: Any) -> None:
+    methods.add_variant("threshold@bins=64")
+    methods.choose(["threshold@bins=64", "vae"])
+    monkeypatch.setattr("napari_brain_uad.gui.widgets.method_list.cannot_score", lambda *_: ("", ""))
+    methods.refresh()
+    families = {info.id: info.family for info in cards()}
+    assert _listed(methods) == families | {"threshold@bins=64": families["threshold"]}
+    assert [str(spec) for spec in methods.chosen()] == ["threshold@bins=64", "vae"]
 
 
 def test_what_cannot_score_is_disabled_and_says_why(methods: MethodList) -> None:

@@ -227,8 +227,8 @@ def test_other_files_are_counted(series: Truth, tmp_path: Path) -> None:
     volume = read_series(tmp_path)
     assert errors(volume, series) is None
     assert [finding.message for finding in volume.findings] == [
-        "1 DICOM file without an image left out",
-        "1 file that is not DICOM left out",
+        "left out: 1 DICOM file without an image: Basic Text SR",
+        "left out: 1 file that is not DICOM",
     ]
 
 

@@ -268,7 +268,7 @@ REFUSED: dict[str, tuple[Breaker, str]] = {
     "one replaced by another": (one_replaced_by_another, "where there is another already"),
     "two series": (two_series, "holds 2 series"),
     "slice of another patient": (foreign_slice, "differ in their patient"),
-    "localizer": (localizer, "mixes slices|already"),
+    "localizer": (localizer, "mixes slices|already|of different orientation"),
     "one slice tilted": (_edited(one_tilted), "different orientation"),
     "one slice shifted": (_edited(one_shifted), "do not lie on one line"),
     "one slice off the grid": (_edited(one_off_the_grid), "distances between its slices vary|already"),

@@ -24,6 +24,9 @@ HEALTHY_ML = "healthy-ml"
 LIVE = ("value", "percentile", HEALTHY_ML)
 """The rules with a number that can be moved."""
 
+_LEAST_SPAN = 0.02
+"""Part of the colours' range that is left however high a threshold is."""
+
 AT_REST = ("regions", "largest_region_ml", "lesion_recall", "false_positive_regions", "mutual_dice")
 """Columns that are known only when the threshold rests."""
 
@@ -89,6 +92,16 @@ class Ready:
         """Lowest and highest score of all brains."""
         return min(float(cell.ranked[0]) for cell in self.cells), max(float(cell.ranked[-1]) for cell in self.cells)
 
+    def colour_limits(self, thresholds: Sequence[float]) -> tuple[float, float]:
+        """Where the colours of all cells begin and end under other thresholds, one a method; see `montage.colour_scale`."""
+        if self.colours[0] is self.cells[0].run.map.score:
+            start = min(thresholds)
+        else:
+            pairs = zip(self.cells, thresholds, strict=True)
+            start = 100.0 * min(cell.ranked.searchsorted(value, side="right") / cell.ranked.size for cell, value in pairs)
+        low, high = self.scale.low, self.scale.high
+        return min(start, high - _LEAST_SPAN * abs(high - low)), high
+
     @property
     def one_unit(self) -> bool:
         """Whether all scores have one unit, so that one score can be set for all and colours can mean the score."""
@@ -120,7 +133,8 @@ def _colours(comparison: Comparison, scale: str) -> tuple[ColourScale, tuple[NDA
     # It brings matplotlib: in the job's thread.
     from ...evaluation.montage import colour_scale
 
-    return colour_scale([run.map for run in comparison.runs], scale)
+    thresholds = [run.result.threshold.value for run in comparison.runs]
+    return colour_scale([run.map for run in comparison.runs], scale, thresholds)
 
 
 def settle(comparison: Comparison, mode: str, progress: Progress) -> Comparison:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
 from ..app import workers
-from ..app.docks import raise_dock
+from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
@@ -50,6 +50,7 @@ class CompareDock(CompareLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.ready: Ready | None = None
         self.scene: CompareScene | None = None
@@ -64,7 +65,8 @@ class CompareDock(CompareLayout):
         self._timer.setInterval(REST_MS)
         self._exporter = CompareExporter(self, lambda: self.comparison)
         self._views = CompareViews(self)
-        self._switch = SceneSwitch(self, self.run_bar.report, self._left)
+        self._scored_at = 0.0
+        self._switch = SceneSwitch(self, lambda done, words: self._report(self._scored_at, 1.0, done, words), self._left)
         attach(napari_viewer)
         self._connect()
         self._lifetime = Lifetime(self)
@@ -104,16 +106,18 @@ class CompareDock(CompareLayout):
         except BrainUADError as error:
             self.messages.show_error(error, "Comparing")
             return
-        remember("compared", ",".join(str(spec) for spec in request.specs))
+        self.inputs.offer(",".join(str(spec) for spec in request.specs))
         remember("device", request.device)
         self._scanned = self.inputs.scans.scan.layer
+        took = self.inputs.parts()
+        self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
             partial(compared, request, str(self.scale.currentData())),
             parent=self,
             on_done=partial(self._done, request),
             on_error=self._failed,
-            on_progress=self.run_bar.report,
+            on_progress=lambda done, words: self._report(0.0, self._scored_at, done, words),
         )
 
     def cancel(self) -> None:
@@ -124,6 +128,10 @@ class CompareDock(CompareLayout):
             self._switch.stop()
             self._left()
             self.messages.show_message("info", "Cancelled", why="Maps that were finished are kept")
+
+    def _report(self, low: float, high: float, done: float, words: str) -> None:
+        # One bar from the click to the picture.
+        self.run_bar.report(low + (high - low) * done, words)
 
     def refresh_models(self) -> None:
         """Read the list of models again; other docks call it when they changed it."""
@@ -181,12 +189,13 @@ class CompareDock(CompareLayout):
         self.regions.set_truth(with_truth)
         self._views.show()
         self._show_running(False)
-        self.setup.button.setChecked(False)
-        self.result.show()
+        self.show_result(True)
         self._show_rest()
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
+        for finding in rest.comparison.warnings:
+            self.messages.show_finding(finding)
         if rest.comparison.failures:
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)
@@ -217,6 +226,7 @@ class CompareDock(CompareLayout):
             self._switch.stop()
             self._left()
         elif self.scene is not None:
+            self._scored_at = 0.0
             self._show_running(True)
             self._switch.start(self._let_go(), None, self._left)
 
@@ -224,9 +234,8 @@ class CompareDock(CompareLayout):
         """The viewer is as it was before."""
         self._show_running(False)
         self._close_table()
-        self.result.hide()
+        self.show_result(False)
         self.outcome.hide()
-        self.setup.button.setChecked(True)
 
     def _let_go(self) -> CompareScene | None:
         """What is shown, which is no longer heard of from now on."""

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from ...core.errors import BrainUADError, InputError
+from ...core.errors import InputError
 from ...core.volume import Volume
-from ...detectors.registry import cards
+from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
-from ...workflows.estimate import told
-from ..app.settings import remembered
+from ...workflows.estimate import Parts, comparison_parts, estimate, told
+from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
+from ..widgets.method_card import LINK
 from ..widgets.method_list import MethodList
 from ..widgets.scan_inputs import ScanInputs
 from .job import CompareRequest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
+    from ...workflows.method_spec import MethodSpec
     from .shared_threshold import SharedThreshold
 
 
@@ -44,7 +49,7 @@ class CompareInputs(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scans = ScanInputs(viewer, self)
-        self.facts, self.cost = wrapping_label(), wrapping_label()
+        self.facts, self.cost, self.last = wrapping_label(), wrapping_label(), wrapping_label()
         self.methods = MethodList()
         self.clean_up = ParamsForm(PostParams, folded=False)
         self.clean_up.hide_row("threshold")
@@ -54,14 +59,18 @@ class CompareInputs(QWidget):
         self.seed.setMinimum(0)
         self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
         self._sequence: str | None = None
-        self._by_hand = False
+        self._chosen: WeakKeyDictionary[Layer, tuple[MethodSpec, ...]] = WeakKeyDictionary()
+        self._last: tuple[str, ...] = ()
         self._lay_out()
         self._device.failed.connect(self.failed)
         self._device.set_supported(tuple(dict.fromkeys(name for info in cards() for name in info.devices)))
         self.methods.failed.connect(self.failed)
         self.methods.changed.connect(self._show_cost)
+        self.methods.ticked.connect(self._note)
+        self.last.linkActivated.connect(self._take_last)
         self.scans.scan_changed.connect(self._scan_changed)
-        self._choose_first()
+        self.scans.masks_changed.connect(self._show_cost)
+        self.offer(remembered("compared"))
         self._scan_changed()
 
     def volume(self) -> Volume | None:
@@ -88,8 +97,9 @@ class CompareInputs(QWidget):
         healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
         if threshold.needs_healthy and not healthy:
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
-        mask, mask_file = self.scans.mask(self.scans.brain, volume, "brain mask")
+        volume, mask, mask_file = self.scans.brain_mask(volume)
         truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
+        presets = {method_class(spec.method).INFO.preset for spec in specs}
         return CompareRequest(
             volume=volume,
             mask=mask,
@@ -102,7 +112,14 @@ class CompareInputs(QWidget):
             post=PostParams.from_dict(self.clean_up.value().as_dict() | {"threshold": PostParams().threshold}),
             device=self._device.name,
             seed=self.seed.value(),
+            # A painted brain of a whole head: prepared as before where all methods are prepared alike, else scored as it is.
+            prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
+
+    def parts(self) -> Parts:
+        """What the comparison consists of, as it stands."""
+        volume, methods = self.volume(), [spec.method for spec in self.methods.chosen()]
+        return Parts(0.0, 0.0, 0.0) if volume is None else comparison_parts(methods, volume, truth=self.scans.truth.layer is not None)
 
     def refresh_models(self) -> None:
         """Read the list of models again."""
@@ -112,10 +129,26 @@ class CompareInputs(QWidget):
         """Stop following the viewer; for a dock that ends."""
         self.scans.disconnect_viewer()
 
-    def _choose_first(self) -> None:
-        before = [spec for spec in remembered("compared").split(",") if spec]
-        self._by_hand = bool(before)
-        self.methods.choose(before)
+    def offer(self, compared: str) -> None:
+        """Offer the methods of the last comparison, spelled with commas between them; they are ticked only by a click."""
+        remember("compared", compared)
+        self._last = tuple(spec for spec in compared.split(",") if spec)
+        self._show_last()
+
+    def _show_last(self) -> None:
+        shown = set(self._last) - {str(spec) for spec in self.methods.chosen()}
+        self.last.setText(f"<a href='last' style='{LINK}'>Tick those of last time</a>: {html.escape(', '.join(self._last))}")
+        self.last.setVisible(bool(shown))
+
+    def _take_last(self) -> None:
+        self.methods.choose(self._last)
+        self._note()
+
+    def _note(self) -> None:
+        """What is ticked by hand holds for this scan."""
+        layer = self.scans.scan.layer
+        if layer is not None:
+            self._chosen[layer] = self.methods.chosen()
 
     def _scan_changed(self) -> None:
         volume = self.volume()
@@ -125,27 +158,28 @@ class CompareInputs(QWidget):
             self.facts.clear()
         else:
             size = "x".join(str(n) for n in volume.grid.shape)
-            self.facts.setText(f"{volume.sequence or 'sequence unknown'}, {size}, {spacing_words(volume.grid.spacing)}")
-        if not self._by_hand:
+            self.facts.setText(f"{volume.sequence_words}, {size}, {spacing_words(volume.grid.spacing)}")
+        chosen = None if self.scans.scan.layer is None else self._chosen.get(self.scans.scan.layer)
+        if chosen is None:
             self.methods.suggest()
+        else:
+            self.methods.choose(chosen)
         self._show_cost()
         self.scan_changed.emit()
 
     def _show_cost(self) -> None:
+        self._show_last()
         volume, specs = self.volume(), self.methods.chosen()
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
             return
-        from ...workflows.estimate import estimate
-
-        try:
-            parts = [estimate(spec.method, volume) for spec in specs]
-        except BrainUADError:
-            parts = []
-        words = told(sum(part.seconds for part in parts), max((part.bytes for part in parts), default=0)).words
+        total = self.parts().total
+        memory = max(estimate(spec.method, volume).bytes for spec in specs)
+        words = told(total, memory).words
         self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps made before are taken from the cache.")
 
     def _lay_out(self) -> None:
+        self.last.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         advanced = QWidget()
         rows = QVBoxLayout(advanced)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -161,9 +195,11 @@ class CompareInputs(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Scan", self.scans.scan)
+        form.addRow("Sequence", self.scans.sequence)
         form.addRow(self.facts)
         form.addRow("Brain mask", self.scans.brain)
         form.addRow("Ground truth", self.scans.truth)
         form.addRow(self.methods)
+        form.addRow(self.last)
         form.addRow(Fold("Clean-up and device", advanced))
         form.addRow(self.cost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -18,15 +18,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..app.docks import PRIMARY, WIDTH
+from ..app.docks import PRIMARY
 from ..app.keys import COMPARE_WORDS, as_html
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.forms import ComboBox, Fold
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_page import RegionPage
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from ..widgets.view_bar import ViewBar
 from .comparison_table import ComparisonTable
 from .inputs import CompareInputs
@@ -73,17 +72,18 @@ class CompareLayout(FileDrop):
         self.show_table = button("Table", "Show the table again")
         self.keys = QToolButton()
         self.tabs = QTabWidget()
-        self.setup = Fold("Scan and methods", FittingScroll(self.inputs))
-        self.result = QWidget()
+        self.setup = Fold("Scan and methods", self.inputs)
+        self.result, self.footer = QWidget(), QWidget()
         self._set_up()
         self._lay_out()
 
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
+    def show_result(self, shown: bool) -> None:
+        """Show what belongs to a comparison, or what leads to one."""
+        self.result.setVisible(shown)
+        self.footer.setVisible(shown)
+        self.setup.button.setChecked(not shown)
 
     def _set_up(self) -> None:
-        self.setMinimumWidth(300)
         self.button.setStyleSheet(PRIMARY)
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.outcome.hide()
@@ -112,20 +112,17 @@ class CompareLayout(FileDrop):
         result.addWidget(self.threshold)
         result.addWidget(self.tabs, 1)
         result.addLayout(_row(self.view))
-        result.addLayout(_row(self.show_table, self.keys, None, self.leave))
-        layout = QVBoxLayout(self)
-        layout.setSpacing(5)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(self.empty)
-        layout.addWidget(self.setup)
-        layout.addWidget(self.button)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.outcome)
-        layout.addWidget(self.messages)
-        layout.addWidget(self.result, 1)
-        layout.addStretch(0)
-        self.result.hide()
-        self.setup.button.setChecked(True)
+        footer = _row(self.show_table, self.keys, None, self.leave)
+        footer.setContentsMargins(0, 0, 0, 0)
+        self.footer.setLayout(footer)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.empty, self.setup],
+            [self.button, self.run_bar],
+            [self.outcome, self.messages, self.result],
+            [self.footer],
+            filling=self.result,
+        )
+        self.show_result(False)
 
     def _view_page(self) -> QWidget:
         page = QWidget()

@@ -215,6 +215,8 @@ class CompareScene:
         for mask, run in zip(self.masks, comparison.runs, strict=True):
             mask.set_threshold(run.result.threshold)
             mask.settle(np.ascontiguousarray(run.result.mask.T))
+        # They are linked: one tells all.
+        self.heats[0].contrast_limits = self.ready.colour_limits([run.result.threshold.value for run in comparison.runs])
         self._repaint()
 
     def _repaint(self) -> None:

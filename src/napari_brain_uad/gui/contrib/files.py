@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.utils.notifications import show_warning
 
 from ...core.errors import InputError
+from ...core.text import readable
 from ...core.volume import Volume
 from ...io.nifti import count_volumes, image_stem, read_map, read_volume
-from ..layers.layers import KEY, labels_layer, map_layer, volume_layer
+from ..layers.layers import KEY, fraction_layer, labels_layer, map_layer, volume_layer
+from ..layers.mask_values import kind_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 LayerTuple = tuple[Any, ...]
 MAX_VOLUMES = 8
 """A 4-D file with more volumes is refused: it is a time series or diffusion data, and each volume would be a layer."""
 _MAP_ENDINGS = ("_anomalymap.nii.gz", "_anomalymap.nii")
-_MOST_LABELS = 300
-_LABEL_WORDS = re.compile(r"(^|[._-])((brain)?mask|(ground_?)?truth|lesions?|tumou?r|d?seg|segmentation|labels?)(?=[._-]|$)")
 
 
 def file_layers(path: Path) -> list[LayerTuple]:
@@ -34,7 +32,7 @@ def file_layers(path: Path) -> list[LayerTuple]:
     """
     if path.name.lower().endswith(_MAP_ENDINGS):
         return [map_layer(read_map(path))]
-    return [labels_layer(volume) if is_labels(path, volume) else volume_layer(volume) for volume in read_all(path)]
+    return [_layer(path, volume) for volume in read_all(path)]
 
 
 def warn(layers: Sequence[LayerTuple]) -> None:
@@ -43,7 +41,7 @@ def warn(layers: Sequence[LayerTuple]) -> None:
         volume = meta["metadata"][KEY].get("volume")
         for finding in () if volume is None else volume.findings:
             if finding.level == "warning":
-                show_warning(f"{volume.name}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
+                show_warning(f"{readable(volume.name)}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
 
 
 def read_all(path: Path) -> list[Volume]:
@@ -70,13 +68,7 @@ def read_all(path: Path) -> list[Volume]:
     return [read_volume(path, index=index, name=f"{image_stem(path)} [{index}]") for index in range(count)]
 
 
-def is_labels(path: Path, volume: Volume) -> bool:
-    """Whether a file holds a mask or labels: its name says so, and its values are a few whole numbers from 0 up."""
-    name = path.name.lower()
-    stem = name.removesuffix(".gz").rpartition(".")[0]
-    if not _LABEL_WORDS.search(stem):
-        return False
-    data = volume.data
-    if float(data.min()) < 0 or float(data.max()) > 65535 or not np.array_equal(data, np.round(data)):
-        return False
-    return len(np.unique(data)) <= _MOST_LABELS
+def _layer(path: Path, volume: Volume) -> LayerTuple:
+    """A scan, a mask or labels, or a map of fractions, by name and values."""
+    make = {"labels": labels_layer, "fraction": fraction_layer, "scan": volume_layer}
+    return make[kind_of(image_stem(path), volume.data)](volume)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from napari import current_viewer
 from napari.utils.notifications import show_error
 
 from ...core.errors import BrainUADError, InputError
+from ...io.streams import is_file
 from ..app.settings import remember
 from ..layers.layers import KEY, record
 from ..layers.view import attach
@@ -35,12 +36,13 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 def holds_scans(folder: Path) -> bool:
     """Whether there is an image or a DICOM file among the first files of a folder: a quick look, before napari asks others."""
     from ...io.dicom_frames import is_dicom
+    from ...io.walk import walk
 
-    files = (Path(at) / name for at, _, names in os.walk(folder) for name in sorted(names) if not name.startswith("."))
-    try:
-        return any(path.name.lower().endswith(SUFFIXES) or is_dicom(path) for path in islice(files, _LOOK))
-    except OSError:
-        return False
+    for path in islice((path for path in walk(folder) if is_file(path)), _LOOK):
+        with suppress(InputError):
+            if path.name.lower().endswith(SUFFIXES) or is_dicom(path):
+                return True
+    return False
 
 
 def read_folder(path: str | Sequence[str]) -> list[LayerTuple]:
@@ -51,7 +53,7 @@ def read_folder(path: str | Sequence[str]) -> list[LayerTuple]:
         attach(viewer)
         SeriesPicker(viewer, folder, getattr(viewer.window, "_qt_window", None))
         return _NOTHING
-    choices = find_choices(folder)
+    choices = find_choices(folder).choices
     if len(choices) > 1:
         names = "; ".join(f"{number}: {choice.label}" for number, choice in enumerate(choices[:12]))
         raise InputError(f"The folder holds {len(choices)} volumes", why=names, fix="Open one of them")
@@ -71,7 +73,7 @@ def read(path: str | Sequence[str]) -> list[LayerTuple]:
         except BrainUADError as error:
             show_error(str(error))
             continue
-        remember("last_folder", str(Path(one).resolve().parent))
+        remember("last_folder", str(Path(one).absolute().parent))
     viewer = current_viewer()
     if viewer is not None and layers:
         attach(viewer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import QDialog, QHBoxLayout, QListWidget, QListWidgetItem, Q
 
 from ...core.errors import InputError
 from ...core.progress import Progress
+from ...io.streams import is_file
 from ..app import workers
 from ..layers.layers import volume_layer
 from ..widgets.messages import MessageArea, wrapping_label
@@ -23,8 +25,11 @@ from .files import file_layers, warn
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from ...io.dicom_folder import LeftOut
+
 IMAGES = (".nii", ".nii.gz", ".mgz", ".mgh")
 _MOST_FILES = 500
+_MOST_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -49,29 +54,70 @@ class Choice:
     hint: str = field(default="", repr=False)
 
 
-def find_choices(folder: Path) -> tuple[Choice, ...]:
-    """Everything in a folder and its subfolders that can be opened: image files, then DICOM series.
+@dataclass(frozen=True)
+class Offer:
+    """What a folder offers.
+
+    Parameters
+    ----------
+    choices : tuple of Choice
+        Image files, then DICOM series.
+    left_out : tuple of str
+        What else lies in it and why it cannot be opened, with the files' names: for the screen only.
+    """
+
+    choices: tuple[Choice, ...]
+    left_out: tuple[str, ...] = field(default=(), repr=False)
+
+
+def find_choices(folder: Path) -> Offer:
+    """Everything in a folder and its subfolders that can be opened; links are followed.
 
     Raises
     ------
     InputError
-        If there is nothing, too much, or damaged DICOM.
+        If there is nothing, or too much.
     """
-    from ...io.dicom import find_series
+    from ...io.dicom import find_series, find_study
+    from ...io.walk import Missed, walk_files
 
-    files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(IMAGES) and path.is_file())
+    missed = Missed()
+    files = [path for path in walk_files(folder, missed) if path.name.lower().endswith(IMAGES)]
     if len(files) > _MOST_FILES:
         raise InputError(
             f"Folder {folder.name} holds {len(files)} images", why="that is too many to choose from", fix="Open one patient's folder"
         )
     choices = tuple(Choice(str(path.relative_to(folder)), path) for path in files)
+    if choices and not holds_dicom(folder):
+        return Offer(choices, missed.words(folder))
     try:
-        series = find_series(folder)
+        study = find_study(folder)
     except InputError:
         if not choices:
             raise
-        return choices
-    return choices + tuple(Choice(one.label, folder, one.uid, one.description) for one in series)
+        return Offer(choices, missed.words(folder))
+    if not choices and not study.series:
+        find_series(folder)  # raises, with the reason
+    told = tuple(_told(one) for one in study.left_out if not (choices and one.code == "not-dicom"))
+    series = tuple(Choice(one.label, folder, one.uid, one.description) for one in study.series)
+    return Offer(choices + series, told)
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether there is a DICOM file under a folder."""
+    from ...io.dicom_frames import is_dicom
+    from ...io.walk import walk
+
+    for path in walk(folder):
+        with suppress(InputError):
+            if is_file(path) and is_dicom(path):
+                return True
+    return False
+
+
+def _told(left: LeftOut) -> str:
+    named = ", ".join(left.names[:3]) + (" and more" if len(left.names) > 3 else "")
+    return f"{left} ({named})" if named else str(left)
 
 
 def open_choice(choice: Choice) -> list[tuple[Any, ...]]:
@@ -105,6 +151,9 @@ class SeriesPicker(QDialog):
         self._viewer = viewer
         self._job: workers.Job | None = None
         self._choices: tuple[Choice, ...] = ()
+        self.left_out = wrapping_label("")
+        self.left_out.setVisible(False)
+        self.left_out.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setWindowTitle("Open from a folder")
         self.setModal(False)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -123,7 +172,7 @@ class SeriesPicker(QDialog):
         row.addWidget(self.open_button)
         row.addWidget(close)
         layout = QVBoxLayout(self)
-        for widget in (self.text, self.list, self.run_bar, self.messages):
+        for widget in (self.text, self.list, self.left_out, self.run_bar, self.messages):
             layout.addWidget(widget)
         layout.addLayout(row)
         self.resize(460, 320)
@@ -148,8 +197,12 @@ class SeriesPicker(QDialog):
             self._job.abandon()
         super().closeEvent(a0)
 
-    def _take(self, choices: tuple[Choice, ...]) -> None:
-        self._choices = choices
+    def _take(self, offer: Offer) -> None:
+        self._choices = choices = offer.choices
+        if offer.left_out:
+            more = f"\n... and {len(offer.left_out) - _MOST_LINES} more" if len(offer.left_out) > _MOST_LINES else ""
+            self.left_out.setText("Left out:\n" + "\n".join(offer.left_out[:_MOST_LINES]) + more)
+            self.left_out.setVisible(True)
         if len(choices) == 1:
             self._read(choices)
             return

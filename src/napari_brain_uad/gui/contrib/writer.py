@@ -35,7 +35,7 @@ def write_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     except BrainUADError as error:
         show_error(str(error))
         return []
-    remember("last_folder", str(target.resolve().parent))
+    remember("last_folder", str(target.absolute().parent))
     return [str(target)]
 
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
-from ...workflows.estimate import estimate, preparation_words
-from ..app import workers
-from ..app.docks import PLUGIN, PRIMARY, WIDTH, open_dock, opening_dock
+from ...workflows.estimate import estimate, parts, preparation_words
+from ..app import keys, workers
+from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
@@ -27,10 +28,11 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.method_box import NO_MODEL
+from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
 from .job import MapCache, Request, run_request
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from ...workflows.detect import Detection
     from ...workflows.models import Model
 
+_DETECT = "Detect anomalies"
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
 
 
@@ -59,6 +62,7 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.detection: Detection | None = None
         self._cache = MapCache()
@@ -67,18 +71,18 @@ class DetectDock(FileDrop):
         self._showing: Steps | None = None
         self._scanned: Layer | None = None
         self._raw = False
+        self._scored_at = 1.0
         self.inputs = DetectInputs(napari_viewer)
         self.empty = EmptyState(napari_viewer)
         self.messages = MessageArea()
         self.run_bar = RunBar()
         self.cost = wrapping_label()
-        self.button = QPushButton("Detect anomalies")
+        self.button = QPushButton(_DETECT)
         self.copy = QPushButton("Copy as command")
         self.outcome = wrapping_label()
         self._lay_out()
         self._connect()
-        if remembered("method"):
-            self.inputs.method.choose(remembered("method"))
+        self.inputs.method.offer(remembered("method"))
         self._scan_changed()
 
     @property
@@ -96,16 +100,19 @@ class DetectDock(FileDrop):
         except BrainUADError as error:
             self.messages.show_error(error, "Detecting anomalies")
             return
-        remember("method", request.method if self.inputs.method.by_hand else "")
+        remember("method", request.method)
+        self.inputs.method.offer(request.method)
         remember("device", request.device)
         self._scanned = self.inputs.scan.layer
+        took = parts(request.method, request.volume, truth=request.truth is not None, window=True)
+        self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
             partial(_run, request, self._cache),
             parent=self,
             on_done=self._done,
             on_error=self._failed,
-            on_progress=self.run_bar.report,
+            on_progress=lambda done, words: self.run_bar.report(self._scored_at * done, words),
         )
 
     def cancel(self) -> None:
@@ -117,17 +124,15 @@ class DetectDock(FileDrop):
 
     def refresh_models(self) -> None:
         """Read the list of models again; other docks call it when they changed it."""
+        self.inputs.method.refresh()
         if self.inputs.method.info.trainable:
             self.inputs.model.refresh()
+        self._show_cost()
 
     def use_model(self, model: Model) -> None:
         """Choose a method and a model of it, as if by hand."""
         self.inputs.method.choose(model.method)
         self.inputs.model.choose(model)
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
 
     def _done(self, answer: tuple[Detection, bool, LiveMask]) -> None:
         if self._lifetime.over:
@@ -143,15 +148,16 @@ class DetectDock(FileDrop):
             parent=self,
             on_done=partial(self._all_shown, detection, cached),
             on_broken=self._stop_showing,
+            on_step=lambda done: self.run_bar.report(self._scored_at + (1.0 - self._scored_at) * done, "Showing the result"),
         )
 
     def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
         with young_garbage_only():
             if heat is None:
-                for layer in adding_detection(self.viewer, detection, live):
+                for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned)):
                     heat = layer if is_map(layer) else heat
-                    yield 0.3
+                    yield 0.1 * number
             if heat not in self.viewer.layers:
                 return
             self.viewer.layers.selection.active = heat
@@ -169,9 +175,8 @@ class DetectDock(FileDrop):
         self.copy.show()
         self.outcome.setText(outcome_words(detection, cached))
         self.outcome.show()
-        for finding in detection.volume.findings:
-            if finding.level == "warning":
-                self.messages.show_finding(finding)
+        for finding in detection.warnings:
+            self.messages.show_finding(finding)
 
     def _stop_showing(self) -> None:
         if self._showing is not None:
@@ -213,7 +218,7 @@ class DetectDock(FileDrop):
         self._raw = False
         self.inputs.show_facts("", ())
         present = self.inputs.scan.layer is not None
-        self._scroll.setVisible(present)
+        self.inputs.setVisible(present)
         self.empty.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
@@ -250,6 +255,8 @@ class DetectDock(FileDrop):
         self.copy.hide()
 
     def _show_cost(self) -> None:
+        without = self.inputs.method.info.trainable and self.inputs.model.path is None
+        self.button.setText(NO_MODEL if without else _DETECT)
         try:
             volume = self.inputs.volume()
         except BrainUADError:
@@ -258,8 +265,8 @@ class DetectDock(FileDrop):
             self.cost.clear()
             return
         info = self.inputs.method.info
-        words = estimate(info.id, volume).words
-        if self._raw and self.inputs.brain.layer is None:
+        words = estimate(info.id, volume, truth=self.inputs.truth.layer is not None, window=True).words
+        if self._raw and (self.inputs.brain.layer is None or self.inputs.prepares):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
         self.cost.setText(words)
@@ -283,8 +290,11 @@ class DetectDock(FileDrop):
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if self.detection is not None and clipboard is not None:
+            from ...workflows.command import missing_words
+
             clipboard.setText(self.detection.command)
-            self.outcome.setText(f"Copied: {self.detection.command}")
+            missing = missing_words(self.detection.command)
+            self.outcome.setText(f"Copied: {self.detection.command}" + (f"\n{missing}." if missing else ""))
 
     def _end(self) -> None:
         for job in (self._job, self._looking):
@@ -300,32 +310,27 @@ class DetectDock(FileDrop):
         self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
         self.inputs.method_changed.connect(self._method_changed)
-        self.inputs.brain.layer_changed.connect(self._show_cost)
+        for box in (self.inputs.brain, self.inputs.truth):
+            box.layer_changed.connect(self._show_cost)
+        self.inputs.model.chosen.connect(self._show_cost)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
         self.inputs.asked.connect(self._open_dock_for_models)
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))
         self.button.clicked.connect(self.run)
         self.copy.clicked.connect(self._copy_command)
         self.run_bar.cancelled.connect(self.cancel)
+        keys.bind(self, {keys.ONLY_SUBJECT: self.inputs.only.press})
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         self.button.setStyleSheet(PRIMARY)
         self.copy.hide()
         self.copy.setToolTip("Copy the command line that gives the same result")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll = FittingScroll(self.inputs)
-        layout = QVBoxLayout(self)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(self.empty)
-        layout.addWidget(self._scroll)
-        layout.addWidget(self.cost)
-        layout.addWidget(self.button)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.outcome)
-        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.messages)
-        layout.addStretch(1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.empty, self.inputs],
+            [self.cost, self.button, self.run_bar],
+            [self.outcome, self.copy, self.messages],
+        )
 
 
 def outcome_words(detection: Detection, cached: bool) -> str:
@@ -333,7 +338,8 @@ def outcome_words(detection: Detection, cached: bool) -> str:
     result = detection.result
     count = len(result.regions)
     volume = sum(region.volume_ml for region in result.regions)
-    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, above {result.threshold.value:.3g} ({result.threshold.origin})"
+    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
+    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, {above}"
     how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
     return f"{said}{found}. {how}"

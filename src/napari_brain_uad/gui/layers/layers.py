@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Vectors
-from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, check_same_affine
 from ...core.errors import InputError
+from ...core.extremes import apart, robust_range
+from ...core.sequence import SEQUENCES, USER
 from ...core.volume import Grid, Volume, canonical
-from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
+from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
+from .mask_values import inside, is_binary, whole_numbers
 from .region_colours import FIRST_REGION, REGION_COLOURS
 
 if TYPE_CHECKING:
@@ -36,19 +39,12 @@ AXIS_LABELS = ("S", "A", "R")
 FLAGGED_COLOUR = "#00C8C8"
 TRUTH_COLOUR = MISS_COLOUR
 BOX_COLOUR = "#FFFFFF"
-
-_FAINT = 0.6
-"""Below this fraction of the colour limits a heatmap is transparent, so that the anatomy stays readable."""
+_START = 95.0
 
 
 def heat_colormap() -> Colormap:
-    """Inferno, transparent at its low end and rising, slowly at first, to 90 % opacity."""
-    position = np.linspace(0.0, 1.0, 256)
-    seen = np.clip((position - _FAINT) / (1.0 - _FAINT), 0.0, 1.0)
-    # All of inferno over the part that is seen, but for its blacks, which would darken the anatomy.
-    colours = np.array(ensure_colormap("inferno").map(0.25 + 0.75 * seen), dtype=np.float32)
-    colours[:, 3] = 0.9 * seen**1.5
-    return Colormap(colours, name="inferno, transparent low end")
+    """The colours of a heatmap, see `evaluation.colours.heat_table`."""
+    return Colormap(heat_table(), name="heat")
 
 
 def region_colormap(with_truth: bool) -> DirectLabelColormap:
@@ -89,21 +85,11 @@ def contrast_limits(
         values = thin[thin != data.flat[0]]
     if values.size == 0:
         values = data.ravel()
-    low, high = (float(v) for v in np.percentile(values, percentiles))
-    return (low, high) if high > low else (low, low + 1.0)
-
-
-def score_limits(amap: AnomalyMap) -> tuple[float, float]:
-    """Colour limits of a heatmap: the method's fixed ones, or 0 to 1 for scores that live there, or the brain's own range."""
-    fixed = amap.provenance.get("method", {}).get("colour_limits")
-    if fixed is not None:
-        return float(fixed[0]), float(fixed[1])
-    scores = amap.brain_scores()
-    low, high = float(scores.min()), float(scores.max())
-    if low >= 0.0 and high <= 1.0:
-        return 0.0, 1.0
-    high = float(np.percentile(scores, 99.9))
-    return (low, high) if high > low else (low, low + 1.0)
+    low, high = (float(v) for v in np.percentile(values.clip(*robust_range(values)), percentiles))
+    if high <= low:
+        # One value on a background, as in a mask: both can be told from each other.
+        low, high = sorted((float(data.flat[0]), high))
+    return apart(low, high)
 
 
 def layer_name(amap: AnomalyMap) -> str:
@@ -125,16 +111,24 @@ def volume_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
 
 def labels_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     """Layer data tuple of a mask or of labels, read as a volume of whole numbers; `view.ViewOverlay` draws it as an outline."""
-    labels = volume.data.T.astype(np.int32 if volume.data.max() > 255 else np.uint8)
+    labels = whole_numbers(volume.data).T
     meta: dict[str, Any] = {
         "name": volume.name,
         "opacity": 0.9,
         "metadata": {KEY: {"kind": "mask", "affine": volume.grid.affine, "volume": volume}},
         **placement(volume.grid),
     }
-    if labels.max() <= 1:
-        meta["colormap"] = DirectLabelColormap(color_dict={None: "transparent", 1: TRUTH_COLOUR})
+    if labels.max() <= 1 or is_binary(labels):
+        meta["colormap"] = DirectLabelColormap(color_dict={None: "transparent", max(int(labels.max()), 1): TRUTH_COLOUR})
     return labels, meta, "labels"
+
+
+def fraction_layer(volume: Volume) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a map of fractions or probabilities: an image from 0 to 1, which may be a mask but no scan."""
+    data, meta, kind = volume_layer(volume)
+    meta["contrast_limits"] = (0.0, 1.0)
+    meta["metadata"][KEY]["kind"] = "mask"
+    return data, meta, kind
 
 
 def add_labels(viewer: ViewerModel, mask: NDArray[np.bool_], like: Volume, *, name: str) -> Labels:
@@ -145,20 +139,25 @@ def add_labels(viewer: ViewerModel, mask: NDArray[np.bool_], like: Volume, *, na
     return layer
 
 
-def map_layer(amap: AnomalyMap) -> tuple[Any, dict[str, Any], str]:
-    """Layer data tuple of a heatmap; `view.ViewOverlay` gives it its colour bar."""
+def map_layer(amap: AnomalyMap, threshold: float | None = None) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a heatmap; `view.ViewOverlay` gives it its colour bar.
+
+    It is seen above `threshold`; without one, which the Tune dock will find, above the 95th percentile of the brain's scores.
+    """
+    limits = score_limits(amap)
+    start = float(np.percentile(amap.brain_scores(), _START)) if threshold is None else threshold
     meta = {
         "name": layer_name(amap),
         "colormap": heat_colormap(),
-        "contrast_limits": score_limits(amap),
+        "contrast_limits": heat_limits(limits, start),
         "blending": "translucent",
-        "metadata": {KEY: {"kind": "map", "affine": amap.grid.affine, "map": amap}},
+        "metadata": {KEY: {"kind": "map", "affine": amap.grid.affine, "map": amap, "limits": limits}},
         **placement(amap.grid),
     }
     return amap.score.T, meta, "image"
 
 
-def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **noted: Any) -> Image:
+def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = None, bare: bool = False, **noted: Any) -> Image:
     """Show a heatmap with its colour bar; the heatmaps of earlier runs on this scan are hidden, not removed.
 
     With `bare` neither is the layer made the active one nor has it a colour bar until `add_colour_bar`: half the work for one step. What is
@@ -168,7 +167,7 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **note
         shown = record(layer).get("map")
         if shown is not None and shown.name == amap.name:
             layer.visible = False
-    data, meta, _ = map_layer(amap)
+    data, meta, _ = map_layer(amap, threshold)
     meta["metadata"][KEY] |= noted
     layer = Image(data, **meta)
     if bare:
@@ -180,15 +179,10 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, bare: bool = False, **note
 
 
 def add_colour_bar(layer: Image) -> None:
-    """Give a heatmap its colour bar, also one that was added bare."""
+    """Let a heatmap that was added bare have the colour bar, see `colour_bars.ColourBars`."""
     record(layer).pop("bare", None)
-    layer.colorbar.visible = layer.visible
-    layer.events.visible.connect(_bar_follows)
-
-
-def _bar_follows(event: Any) -> None:
-    """A colour bar is seen with its heatmap: napari leaves that of a hidden layer on the canvas."""
-    event.source.colorbar.visible = event.source.visible
+    # Heard by the viewer's colour bars, of which one is seen.
+    layer.events.visible()
 
 
 def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels:
@@ -197,12 +191,13 @@ def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels
         live,
         name=f"{layer_name(amap)} | regions",
         colormap=region_colormap(live.has_truth),
-        opacity=0.7,
+        opacity=0.9,
         metadata={KEY: {"kind": "regions", "affine": amap.grid.affine, "map": amap}},
         **placement(amap.grid),
     )
-    # Painting into computed labels has no meaning.
+    # Painting into computed labels has no meaning. Outlined: what lies in a region, anatomy and score, counts.
     layer.editable = False
+    layer.contour = 1
     _add_inactive(viewer, layer)
     return layer
 
@@ -273,7 +268,24 @@ def map_of(layer: Layer) -> AnomalyMap:
     return found
 
 
+def set_sequence(layer: Layer, sequence: str | None) -> None:
+    """Say which sequence a layer's scan is; None leaves it as it was read."""
+    layer.metadata[KEY] = {**record(layer), "sequence": sequence}
+
+
+def sequence_set(layer: Layer) -> str | None:
+    """What `set_sequence` said."""
+    said = record(layer).get("sequence")
+    return said if said in SEQUENCES else None
+
+
 def volume_of(layer: Layer) -> Volume:
+    """The scan in an Image layer, as `read_volume_of` gives it, with the sequence that the user set."""
+    volume, said = read_volume_of(layer), sequence_set(layer)
+    return volume if said is None else volume.with_sequence(said, USER)
+
+
+def read_volume_of(layer: Layer) -> Volume:
     """The scan in an Image layer, whoever opened it.
 
     Returns
@@ -304,7 +316,7 @@ def volume_of(layer: Layer) -> Volume:
 
 
 def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
-    """A Labels (or 0/1 Image) layer as a mask on `grid`, shape (i, j, k): voxels above 0, in any order in memory.
+    """A layer as a mask on `grid`, shape (i, j, k): the voxels inside it (see `mask_values.inside`), in any order in memory.
 
     Raises
     ------
@@ -312,7 +324,7 @@ def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
         If it does not lie on `grid`.
     """
     data = layer.data
-    raw = data.flagged() if isinstance(data, LiveMask) else np.asarray(data) > 0
+    raw = data.flagged() if isinstance(data, LiveMask) else inside(np.asarray(data))
     noted = record(layer).get("affine")
     mask = raw.T
     if noted is None:

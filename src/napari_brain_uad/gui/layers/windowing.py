@@ -30,8 +30,8 @@ DEFAULT = next(iter(WINDOWS))
 
 def main_scan(viewer: ViewerModel) -> Image | None:
     """The scan that is looked at: the topmost visible one, or the topmost one."""
-    # What is computed from maps, agreement or difference, is no scan either.
-    scans = [layer for layer in viewer.layers if is_scan(layer) and record(layer).get("kind") != "derived"]
+    # What is computed from maps, agreement or difference, is no scan either, nor is a map of fractions.
+    scans = [layer for layer in viewer.layers if is_scan(layer) and record(layer).get("kind") not in ("derived", "mask")]
     return next((layer for layer in reversed(scans) if layer.visible), scans[-1] if scans else None)
 
 

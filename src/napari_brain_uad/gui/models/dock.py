@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -18,21 +17,22 @@ from qtpy.QtWidgets import (
     QListWidgetItem,
     QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
 from ...core.errors import BrainUADError
 from ...core.progress import Progress
+from ...core.text import html_text
 from ...detectors.registry import method_class
 from ...workflows.model_card import card_lines
 from ...workflows.models import Model, export_model, import_model, list_models, model_problems, remove_model
 from ..app import workers
-from ..app.docks import PRIMARY, WIDTH, open_dock, tell_models_changed
+from ..app.docks import PRIMARY, open_dock, tell_models_changed
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.side_dock import SideDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -44,7 +44,7 @@ _ARMED_MS = 6000
 """How long the second click on Remove is waited for."""
 
 
-class ModelsDock(QWidget):
+class ModelsDock(SideDock):
     """Lists all models; shows the chosen one's card.
 
     Parameters
@@ -54,6 +54,7 @@ class ModelsDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__()
         self.viewer = napari_viewer
         self.setAcceptDrops(True)
@@ -61,7 +62,7 @@ class ModelsDock(QWidget):
         self._job: workers.Job | None = None
         self.list = QListWidget()
         self.empty = wrapping_label(_EMPTY)
-        self.card = wrapping_label()
+        self.card = wrapping_label(rich=True)
         self.hash = QLineEdit()
         self.use = QPushButton("Use in Detect")
         self.bring = QPushButton("Import")
@@ -116,10 +117,6 @@ class ModelsDock(QWidget):
         model = self.model
         if model is not None:
             self._start(lambda _progress: export_model(model, folder), lambda files: self._exported(folder, files), "Exporting the model")
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept files."""
@@ -196,7 +193,7 @@ class ModelsDock(QWidget):
         model = self.model
         self._disarm()
         self.empty.setVisible(not self._models)
-        for widget in (self.list, self._scroll, self._hash_row):
+        for widget in (self.list, self.card, self._hash_row):
             widget.setVisible(bool(self._models))
         self.card.setText("" if model is None else card_html(model))
         self.hash.setText("" if model is None else model.sha256)
@@ -244,7 +241,6 @@ class ModelsDock(QWidget):
         self.remove.clicked.connect(self._remove_clicked)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         self.use.setStyleSheet(PRIMARY)
         self.bring.setToolTip("Check a model file (.safetensors, with its .json beside it) and add it to your models")
         self.give.setToolTip("Copy this model's files into a folder, to pass them on")
@@ -258,40 +254,32 @@ class ModelsDock(QWidget):
         self.list.setAccessibleName("Models")
         self.card.setOpenExternalLinks(True)
         self.card.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self._scroll = FittingScroll(_filled(self.card))
         self._hash_row = QWidget()
         row = QHBoxLayout(self._hash_row)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(QLabel("SHA-256"))
         row.addWidget(self.hash, 1)
-        buttons = QHBoxLayout()
+        buttons = QWidget()
+        row = QHBoxLayout(buttons)
+        row.setContentsMargins(0, 0, 0, 0)
         for button in (self.bring, self.give, self.remove):
-            buttons.addWidget(button, 1)
-        layout = QVBoxLayout(self)
-        for widget in (wrapping_label(_PURPOSE), self.empty, self.list, self._scroll, self._hash_row, self.use):
-            layout.addWidget(widget)
-        layout.addLayout(buttons)
-        layout.addWidget(self.messages)
-        layout.addStretch(1)
+            row.addWidget(button, 1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.empty, self.list, self.card, self._hash_row],
+            [self.use, buttons],
+            [self.messages],
+            filling=self.list,
+        )
 
 
 def card_html(model: Model) -> str:
     """A model's card as rich text; what its files say is shown as text, never as markup."""
     settings = ", ".join(f"{name} {value}" for name, value in model.params.items()) or "none"
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), ("Settings", settings)]
-    body = "".join(f"<br><b>{name}:</b> {html.escape(text)}" for name, text in rows)
-    return f"<b>{html.escape(model.title)}</b> ({html.escape(model.id)}){body}"
+    body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)
+    return f"<b>{html_text(model.title)}</b> ({html_text(model.id)}){body}"
 
 
 def _row(model: Model) -> str:
     origin = "comes with the package" if model.shipped else "yours"
     return f"{model.title}\n{model.method}, {', '.join(model.sequences) or 'any sequence'}, {origin}"
-
-
-def _filled(label: QLabel) -> QWidget:
-    content = QWidget()
-    layout = QVBoxLayout(content)
-    layout.setContentsMargins(0, 0, 4, 0)
-    layout.addWidget(label)
-    layout.addStretch(1)
-    return content

@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 
 from ..app import keys
-from ..app.docks import settle
+from ..app.home import settle, unwrapped
 from ..app.lifetime import Lifetime
 from ..layers.composite import Composite, can_be_shown
 from ..layers.crosshair import point_at
@@ -52,6 +52,7 @@ class OrthoDock(OrthoLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._overlay = attach(napari_viewer)
@@ -82,6 +83,7 @@ class OrthoDock(OrthoLayout):
             (grid.stride, self._cell_changed),
             (grid.shape, self._cell_changed),
             (viewer.layers.selection.events.active, self._active_changed),
+            (viewer.events.theme, self._theme_changed),
         )
 
     def _connect(self) -> None:
@@ -143,8 +145,13 @@ class OrthoDock(OrthoLayout):
         self.set_canvases(planes, VolumeCanvas() if self.in_3d.isChecked() else None)
         for made in self.canvases():
             made.lost.connect(self._context_lost)
+        self._theme_changed()
         self._layers_moved = self._looks_changed = True
         self.fit()
+
+    def _theme_changed(self, _event: object = None) -> None:
+        for canvas in self.canvases():
+            canvas.model.theme = self._viewer.theme
 
     def _context_lost(self) -> None:
         if not self._lifetime.over:

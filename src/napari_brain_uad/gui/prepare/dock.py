@@ -6,26 +6,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.step import patient_order
 from ...workflows.estimate import preparation_words
 from ..app import workers
-from ..app.docks import PRIMARY, WIDTH, open_dock
+from ..app.docks import PRIMARY, open_dock
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember, remembered
 from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.file_drop import FileDrop
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import FileDrop
 from .inputs import PrepareInputs
 from .job import Answer, Request, named_scans, read_steps, run_request
 from .layers import add_prepared, brought_back, maps_to_bring_back
@@ -56,6 +56,7 @@ class PrepareDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self.answer: Answer | None = None
         self._job: workers.Job | None = None
@@ -148,10 +149,6 @@ class PrepareDock(FileDrop):
             on_progress=self.run_bar.report,
         )
 
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
-
     def _start(self, first: int, *, again: bool) -> None:
         if self.running:
             return
@@ -233,7 +230,8 @@ class PrepareDock(FileDrop):
         if not self.running:
             self.panel.forget()
         present = self.inputs.scan.layer is not None
-        self._scroll.setVisible(present)
+        for part in (self.inputs, self.panel):
+            part.setVisible(present)
         self.empty.setVisible(not present)
         self._show_running(self.running)
         self._show_cost()
@@ -337,7 +335,6 @@ class PrepareDock(FileDrop):
             event.connect(self._show_back)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         self.accept.setStyleSheet(PRIMARY)
         self.accept.setToolTip("Open the prepared scan and its brain mask as layers, ready for Detect")
         self.copy.setToolTip("Copy the command line that gives the same result")
@@ -349,37 +346,27 @@ class PrepareDock(FileDrop):
                 action.triggered.connect(lambda _checked=False, everything=everything: self._ask_folder(everything))
         self.save.setMenu(menu)
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        content = QWidget()
-        inside = QVBoxLayout(content)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.inputs)
-        inside.addWidget(self.panel)
-        inside.addStretch(1)
-        self._scroll = FittingScroll(content)
         self._after = QWidget()
         row = QHBoxLayout(self._after)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.accept, 1)
         row.addWidget(self.save)
         row.addWidget(self.copy)
-        layout = QVBoxLayout(self)
-        for widget in (wrapping_label(_PURPOSE), self.empty, self._scroll, self.cost, self.button, self.run_bar, self.outcome, self._after):
-            layout.addWidget(widget)
-        layout.addWidget(self.back)
-        layout.addWidget(self.messages)
-        layout.addStretch(1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.empty, self.inputs, self.panel],
+            [self.cost, self.button, self.run_bar],
+            [self.outcome, self.messages],
+            [self._after, self.back],
+        )
         self.back.hide()
 
 
 def _save(answer: Answer, folder: Path, everything: bool, progress: Progress) -> list[Path]:
-    from ...workflows.prepare import save_figure, save_prepared
+    from ...workflows.prepare import save_figure, save_patient
 
-    files: list[Path] = []
-    runs = list(answer.session.sequences.values())
-    for number, run in enumerate(runs):
-        progress.update(number / len(runs), f"Saving {run.native.name}")
-        if everything:
-            files += save_prepared(run.prepared, run.native, folder, answer.request.preset).values()
-        else:
-            files.append(save_figure(run.prepared, run.native, folder, answer.request.preset))
-    return files
+    runs, preset_id = list(answer.session.sequences.values()), answer.request.preset
+    progress.update(0.0, f"Saving {', '.join(run.native.name for run in runs)}")
+    if everything:
+        written = save_patient([(run.prepared, run.native) for run in runs], folder, preset_id)
+        return [path for files in written for path in files.values()]
+    return [save_figure(run.prepared, run.native, folder, preset_id) for run in runs]

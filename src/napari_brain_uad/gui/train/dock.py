@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled, ModelError
 from ...workflows.models import find_model
 from ..app import workers
-from ..app.docks import PRIMARY, WIDTH, open_dock, tell_models_changed
+from ..app.docks import PRIMARY, open_dock, tell_models_changed
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
-from ..widgets.fitting_scroll import FittingScroll
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import SideDock
 from .inputs import TrainInputs
 from .job import History, estimated, started
 from .panel import TrainPanel
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     from ...workflows.unfinished import Unfinished
 
 _PURPOSE = "Teaches a method what healthy brains look like. Runs in a process of its own. Research use only."
+_PAUSE = "Stop after the next step and keep a checkpoint; going on gives the same model as without the break"
+_NO_PAUSE = "The scans are being cut into slices: it can be paused once the first step is done"
 
 
-class TrainDock(QWidget):
+class TrainDock(SideDock):
     """Trains one method on healthy scans.
 
     Parameters
@@ -48,6 +51,7 @@ class TrainDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__()
         self.viewer = napari_viewer
         self.state = "editing"
@@ -110,10 +114,6 @@ class TrainDock(QWidget):
             self.inputs.new_name()
             self.unfinished.refresh()
 
-    def sizeHint(self) -> QSize:
-        """Wide enough for the longest row, narrow enough for a laptop."""
-        return QSize(WIDTH, super().sizeHint().height())
-
     def _begin(self, job: Mapping[str, Any], *, resume: bool) -> None:
         self._job, self._pausing = job, False
         self.panel.start(f"{job['method']}, to be called {Path(job['out']).name}", job["training"].get("steps", 0))
@@ -137,6 +137,7 @@ class TrainDock(QWidget):
     def _told(self, event: TrainingEvent) -> None:
         if event.kind == "update" and event.update is not None:
             self.panel.show_update(event.update)
+            self._allow_pause(True)
         elif event.kind == "message":
             # Once the panel shows the figures, the bar need not repeat them.
             words = "Training" if self.panel.plot.training else event.message or self.run_bar.step.text()
@@ -188,9 +189,14 @@ class TrainDock(QWidget):
         else:
             self.messages.show_error(error, doing)
 
+    def _allow_pause(self, learned: bool) -> None:
+        """Offer to pause as soon as there is a checkpoint to go on from: before, stopping would throw the work away."""
+        self.pause.setEnabled(learned and not self._pausing)
+        self.pause.setToolTip(_PAUSE if learned else _NO_PAUSE)
+
     def _pause(self) -> None:
         self._pausing = True
-        self.pause.setEnabled(False)
+        self._allow_pause(True)
         self.cancel()
 
     def _edit(self) -> None:
@@ -255,15 +261,15 @@ class TrainDock(QWidget):
         """Show what belongs to a state, and nothing else."""
         self.state = state
         editing, going = state == "editing", state == "running"
-        for widget in (self._scroll, self._editing_row, self.cost):
+        for widget in (self.inputs, self._editing_row, self.cost):
             widget.setVisible(editing)
         if editing:
             self.unfinished.refresh()
         else:
             self.unfinished.hide()
-        self._watching.setVisible(not editing)
+        self.panel.setVisible(not editing)
         self.pause.setVisible(going and self.inputs.training is not None)
-        self.pause.setEnabled(True)
+        self._allow_pause(bool(self._job) and self._can_resume())
         self.resume.setVisible(state == "paused")
         self.use.setVisible(state == "done")
         self.again.setVisible(state in ("paused", "done"))
@@ -307,14 +313,11 @@ class TrainDock(QWidget):
         self.run_bar.cancelled.connect(self.cancel)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(300)
         for button in (self.start, self.resume, self.use):
             button.setStyleSheet(PRIMARY)
         self.estimate.setToolTip("Try a few real steps, in a process of its own, to say how long it will take and how much memory")
-        self.pause.setToolTip("Stop after the next step and keep a checkpoint; going on gives the same model as without the break")
         self.copy.setToolTip("Copy the command line that trains the same model")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._scroll, self._watching = FittingScroll(self.inputs), FittingScroll(self.panel)
         self._editing_row, after = QWidget(), QWidget()
         row, later = QHBoxLayout(self._editing_row), QHBoxLayout(after)
         for inside in (row, later):
@@ -326,9 +329,9 @@ class TrainDock(QWidget):
         for button in (self.pause, self.again, self.copy):
             later.addWidget(button)
         later.addStretch()
-        layout = QVBoxLayout(self)
-        for widget in (wrapping_label(_PURPOSE), self.unfinished, self._scroll, self.cost, self._editing_row, self._watching, self.run_bar):
-            layout.addWidget(widget)
-        for widget in (self.outcome, after, self.messages):
-            layout.addWidget(widget)
-        layout.addStretch(1)
+        self.arrange(
+            [wrapping_label(_PURPOSE), self.unfinished, self.inputs, self.panel],
+            [self.cost, self._editing_row, self.run_bar],
+            [self.outcome, self.messages],
+            [after],
+        )

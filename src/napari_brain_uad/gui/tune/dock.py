@@ -15,18 +15,23 @@ from qtpy.QtCore import QTimer
 from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.threshold import Threshold, ThresholdRule
+from ...postprocessing.edits import REJECTED, RegionEdits
 from ...postprocessing.params import PostParams
 from ..app import keys
+from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from ..layers.mask_layer import LiveMask
+from ..layers.repaint import repaint, show_heat
 from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from .export import Exporter
+from .follow import SubjectFollower
 from .layout import TuneLayout
+from .review import Reviewer
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -58,6 +63,7 @@ class TuneDock(TuneLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._tuning: Tuning | None = None
@@ -69,6 +75,8 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
+        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
+        self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
@@ -101,6 +109,11 @@ class TuneDock(TuneLayout):
                 keys.HEATMAP: lambda: _toggle(self.maps.layer),
                 keys.TRUTH: lambda: _toggle(self.truths.layer),
                 keys.NEXT_METHOD: self._next_map,
+                keys.ONLY_SUBJECT: self.only.press,
+                keys.ACCEPT: lambda: self._reviewer.act("accept"),
+                keys.REJECT: lambda: self._reviewer.act("reject"),
+                keys.MERGE: lambda: self._reviewer.act("merge"),
+                keys.NOTE: self._reviewer.focus_note,
                 **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
             },
         )
@@ -112,6 +125,8 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
+        self._follower.disconnect_viewer()
+        self.opacity.follow(None)
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
@@ -130,6 +145,7 @@ class TuneDock(TuneLayout):
 
     def _map_changed(self) -> None:
         layer = self.maps.layer
+        self.opacity.follow(layer)
         self._abandon_job()
         self._rest.stop()
         self._tuning = self._prepared = self._settled = self._moving = None
@@ -141,7 +157,7 @@ class TuneDock(TuneLayout):
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        self._tuning = Tuning(map_of(layer), post=post)
+        self._tuning = Tuning(map_of(layer), post=post, edits=record(layer).get("edits", RegionEdits()))
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:
@@ -187,7 +203,8 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            self._repaint(layer, mask)
+            repaint(self._viewer, layer, mask)
+        show_heat(self._viewer, self.maps.layer, self._moving)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
@@ -267,10 +284,10 @@ class TuneDock(TuneLayout):
         self._abandon_job()
         self._settled = None
         self.figures.set_note("computing")
-        amap, truth, post, key, prepared = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared
+        amap, truth, post, key, prepared, edits = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared, tuning.edits
 
         def job(progress: Progress) -> Settled:
-            return settle(amap, truth, post, key, prepared, progress)
+            return settle(amap, truth, post, key, prepared, progress, edits)
 
         self._job = run(job, parent=self, on_done=self._show_settled, on_error=self._failed)
 
@@ -281,7 +298,7 @@ class TuneDock(TuneLayout):
         self.messages.clear()
         layer = self.maps.layer
         if layer is not None:
-            record(layer)["post"] = settled.post
+            record(layer).update(post=settled.post, edits=settled.edits)
         prepared, result = settled.prepared, settled.result
         if prepared is not self._prepared:
             self._prepared = prepared
@@ -294,12 +311,14 @@ class TuneDock(TuneLayout):
         live = self._tuning.live_figures(prepared.live.at(result.threshold.value))
         self.curve.set_dot(live.recall, live.precision)
         self.figures.show_figures(settled.figures)
-        self.figures.set_note("")
-        self.table.show_regions(result.regions)
-        self.tabs.setTabText(self.tabs.indexOf(self.table), f"Regions ({len(result.regions)})")
+        self.figures.set_note("before the review" if settled.found.mask.sum() != settled.mask.sum() else "")
+        self.table.show_regions(result.regions, settled.relation.words if settled.relation.to_mni is None else "")
+        self._reviewer.show_settled(settled)
+        self.tabs.setTabText(self.tabs.indexOf(self.region_page), f"Regions ({len(result.regions)})")
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
         self._show_mask(settled)
+        show_heat(self._viewer, layer, result.threshold.value)
         self._redraw_boxes()
 
     def _failed(self, error: Exception) -> None:
@@ -331,19 +350,7 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        self._repaint(layer, live)
-
-    def _repaint(self, layer: Labels, live: LiveMask) -> None:
-        """Draw the mask's slice anew. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
-        if not layer.visible:
-            return  # napari slices it when it is shown again
-        with self._viewer.layers.events.blocker_all():
-            if not live.refill(layer._slice.image.raw):
-                layer.set_view_slice()
-            # As after a stroke of napari's brush: new labels in the texture. A refresh would place the layer anew as well.
-            image = layer._slice.image
-            image.view[...] = layer._raw_to_displayed(image.raw)
-            layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
+        repaint(self._viewer, layer, live)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
@@ -360,7 +367,8 @@ class TuneDock(TuneLayout):
         if layer is None:
             layer = add_boxes(self._viewer, self._tuning.amap)
         if isinstance(layer, Vectors):
-            show_boxes(layer, [region.box for region in self._settled.result.regions], self._viewer)
+            shown = [region.box for region in self._settled.result.regions if region.review != REJECTED]
+            show_boxes(layer, shown, self._viewer)
 
     def _step_region(self, step: int) -> None:
         number = neighbour([region.number for region in self.table.regions], self.table.current, step)

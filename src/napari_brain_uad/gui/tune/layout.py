@@ -11,15 +11,19 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrol
 from ...postprocessing.params import PostParams
 from ..app.docks import open_dock
 from ..layers.layers import is_map, record
-from ..widgets.figure_panel import FigurePanel
 from ..widgets.forms import ParamsForm
-from ..widgets.histogram import CurvePlot, HistogramPlot
 from ..widgets.layer_box import LayerBox
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
+from ..widgets.side_dock import SideDock
+from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .figure_panel import FigurePanel
+from .histogram import CurvePlot, HistogramPlot
+from .opacity import OpacitySlider
+from .review_bar import ReviewBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -28,17 +32,21 @@ _PURPOSE = "Drag the line: mask, regions and figures follow."
 _EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
 
 
-class TuneLayout(QWidget):
+class TuneLayout(SideDock):
     """The parts of the Tune dock, laid out for a width of 380 px."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
+        self.only = SubjectButton(viewer, lambda: self.maps.layer)
+        self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
+        self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
         self.table = RegionTable()
+        self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams)
         self.curve = CurvePlot()
         self.tabs = QTabWidget()
@@ -47,7 +55,7 @@ class TuneLayout(QWidget):
         self.view = ViewBar(viewer)
         self.undo = _button("Undo", "Back to the settings before the last change")
         self.redo = _button("Redo", "Take the undone change again")
-        self.copy = _button("Copy command", "Copy the brain-uad command that gives this result")
+        self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
@@ -58,16 +66,18 @@ class TuneLayout(QWidget):
         empty.addWidget(wrapping_label(_EMPTY))
         empty.addWidget(self.detect)
         empty.addStretch()
-        self._body = QWidget()
+        self._body, self._buttons = QWidget(), QWidget()
         self._lay_out()
 
     def show_empty(self, empty: bool) -> None:
         """Say what to do when there is nothing to tune, in place of controls that do nothing."""
         self._empty.setVisible(empty)
         self._body.setVisible(not empty)
+        self._buttons.setVisible(not empty)
 
     def _lay_out(self) -> None:
-        self.tabs.addTab(self.table, "Regions")
+        self.region_page = self._region_page()
+        self.tabs.addTab(self.region_page, "Regions")
         self.tabs.addTab(self._clean_up_page(), "Clean-up")
         self.tabs.addTab(self.curve, "PR curve")
         self.tabs.setDocumentMode(True)
@@ -78,9 +88,12 @@ class TuneLayout(QWidget):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Anomaly map", beside(self.maps, self.only))
+        choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
-        buttons = QHBoxLayout()
+        choices.addRow("Heatmap opacity", self.opacity)
+        buttons = QHBoxLayout(self._buttons)
+        buttons.setContentsMargins(0, 0, 0, 0)
         for button in (self.undo, self.redo, self.copy, self.export):
             buttons.addWidget(button)
         body = QVBoxLayout(self._body)
@@ -92,25 +105,22 @@ class TuneLayout(QWidget):
         body.addWidget(self.figures)
         body.addWidget(self.tabs, 1)
         body.addWidget(self.view)
-        body.addLayout(buttons)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(5)
-        layout.addWidget(wrapping_label(_PURPOSE))
-        layout.addWidget(self._empty)
-        layout.addWidget(self._body, 1)
-        layout.addWidget(self.run_bar)
-        layout.addWidget(self.messages)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_scrolling(content))
+        self.arrange(
+            [wrapping_label(_PURPOSE), self._empty, self._body], [self.run_bar], [self.messages], [self._buttons], filling=self._body
+        )
+
+    def _region_page(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.review)
+        return page
 
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.
         self.clean_up.hide_row("threshold")
-        for name, words in (("min_voxels", "Smallest region"), ("min_ml", "and at least")):
-            self.clean_up.label(name).setText(words)
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 6, 4, 4)

@@ -204,9 +204,10 @@ class ParamsForm(QWidget):
         form = QFormLayout(rows)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name in names:
             field = self._fields[name]
-            form.addRow(row_label(label_of(name, field.info.unit), field.editor), field.editor)
+            form.addRow(row_label(field.info.label, field.editor), field.editor)
         return rows
 
 
@@ -262,13 +263,6 @@ class _Field:
             box.setSingleStep(kind(self.info.step))
         if self.info.unit:
             box.setSuffix(f" {self.info.unit}")
-
-
-def label_of(name: str, unit: str = "") -> str:
-    """The label of a field: ``smoothing_mm`` with unit "mm" reads "Smoothing"."""
-    bare = name.removesuffix(f"_{unit}") if unit else name
-    words = bare.replace("_", " ")
-    return words[:1].upper() + words[1:]
 
 
 def row_label(text: str, editor: QWidget) -> QLabel:

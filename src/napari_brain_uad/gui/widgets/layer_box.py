@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from ..layers.layers import record
+from ..layers.mask_values import is_binary
 from .forms import ComboBox
 
 if TYPE_CHECKING:
@@ -121,8 +123,10 @@ class LayerBox(ComboBox):
 
 
 def is_scan(layer: Layer) -> bool:
-    """Whether a layer may be a scan: an image that is not an anomaly map."""
-    return isinstance(layer, Image) and record(layer).get("kind", "scan") == "scan"
+    """Whether a layer may be a scan: an image that is neither an anomaly map nor a mask, whoever opened it."""
+    if not isinstance(layer, Image) or record(layer).get("kind", "scan") != "scan":
+        return False
+    return bool(record(layer)) or layer.ndim != 3 or not is_binary(np.asarray(layer.data))
 
 
 def is_mask(layer: Layer) -> bool:

@@ -14,6 +14,7 @@ from ...workflows.method_spec import MethodSpec
 from ...workflows.models import list_models
 from ...workflows.recommend import cannot_score, recommend, recommend_learned
 from .forms import ComboBox
+from .method_box import NO_MODEL
 
 _SPEC = int(Qt.ItemDataRole.UserRole)
 _ROWS = 13
@@ -26,11 +27,14 @@ class MethodList(QWidget):
     ----------
     changed : Signal
         Emitted after a tick changed.
+    ticked : Signal
+        Emitted after the user ticked a method, unticked one, or added a variant.
     failed : Signal
         Emitted with the exception when what was typed is no variant.
     """
 
     changed = Signal()
+    ticked = Signal()
     failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -56,7 +60,7 @@ class MethodList(QWidget):
         self._items: dict[MethodSpec, QTreeWidgetItem] = {}
         self._fill()
         self.refresh()
-        self.tree.itemChanged.connect(lambda *_: self.changed.emit())
+        self.tree.itemChanged.connect(self._ticked)
         self.add.clicked.connect(self._add_typed)
 
     def chosen(self) -> tuple[MethodSpec, ...]:
@@ -116,6 +120,7 @@ class MethodList(QWidget):
             item.setText(0, f"{info.name} ({short})" if short and plain else (info.name if plain else str(spec)))
             item.setToolTip(0, f"<qt>{html.escape(why or info.summary)}</qt>")
             item.setDisabled(bool(short))
+        self._arrange()
         self.tree.blockSignals(False)
         typed = self.variant.currentText()
         self.variant.clear()
@@ -126,6 +131,10 @@ class MethodList(QWidget):
         if line is not None:
             line.setPlaceholderText("vae@code, strega:my-model")
         self.changed.emit()
+
+    def _ticked(self) -> None:
+        self.changed.emit()
+        self.ticked.emit()
 
     def _add_typed(self) -> None:
         text = self.variant.currentText().strip()
@@ -140,15 +149,30 @@ class MethodList(QWidget):
         """The row of a method or a variant; made when it is not there, a variant right below its method."""
         if spec in self._items:
             return self._items[spec]
-        heading = self._heading(method_class(spec.method).INFO.family)
+        own = self._items.get(MethodSpec(spec.method))
+        parent = None if own is None else own.parent()
+        heading = parent or self._heading(method_class(spec.method).INFO.family)
         item = QTreeWidgetItem([str(spec)])
         item.setData(0, _SPEC, spec)
         item.setCheckState(0, Qt.CheckState.Unchecked)
-        own = self._items.get(MethodSpec(spec.method))
         heading.insertChild(heading.childCount() if own is None else heading.indexOfChild(own) + 1, item)
         item.setToolTip(0, f"<qt>{html.escape(method_class(spec.method).INFO.summary)}</qt>")
         self._items[spec] = item
         return item
+
+    def _arrange(self) -> None:
+        """Methods stand under their family, those that cannot score the scan under a heading below all others that says why."""
+        places = {spec: NO_MODEL if item.isDisabled() else method_class(spec.method).INFO.family for spec, item in self._items.items()}
+        if all((parent := item.parent()) is not None and parent.text(0) == places[spec] for spec, item in self._items.items()):
+            return
+        order = [info.id for info in cards()]
+        for item in self._items.values():
+            parent = item.parent()
+            if parent is not None:
+                parent.removeChild(item)
+        self.tree.clear()
+        for spec in sorted(self._items, key=lambda spec: (places[spec] == NO_MODEL, order.index(spec.method))):
+            self._heading(places[spec]).addChild(self._items[spec])
 
     def _heading(self, family: str) -> QTreeWidgetItem:
         for place in range(self.tree.topLevelItemCount()):

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from ...core.threshold import Threshold, ThresholdRule
 from .forms import ComboBox, FloatBox
 from .messages import wrapping_label
+from .numbers import number_text
 
 _RULES = {
     "auto": "method's default",
@@ -25,7 +26,7 @@ class ShortBox(FloatBox):
 
     def textFromValue(self, v: float) -> str:
         """The number in short."""
-        return f"{v:.5g}"
+        return number_text(v)
 
 
 class ThresholdRow(QWidget):

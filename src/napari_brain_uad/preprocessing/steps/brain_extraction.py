@@ -34,8 +34,10 @@ class BrainExtraction(Step):
     TITLE = "Extract the brain"
     SHARE = 8.0
 
-    backend: str = param("deepbet", "Which tool finds the brain", choices=BACKENDS)
-    from_reference: bool = param(True, "Take over the brain of the patient's reference sequence, when there is one")
+    backend: str = param("deepbet", "Which tool finds the brain", label="Extraction tool", choices=BACKENDS)
+    from_reference: bool = param(
+        True, "Take over the brain of the patient's reference sequence, when there is one", label="Brain of the reference"
+    )
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
@@ -43,7 +45,7 @@ class BrainExtraction(Step):
             return _cut(volume, volume.mask, "brain mask given with the scan", ())
         found = estimate_brain_mask(volume)
         if found.stripped:
-            return _cut(volume, found.mask, "already skull-stripped: " + found.origin, ())
+            return _cut(volume, found.mask, f"already skull-stripped: {found.origin} ({found.why})", ())
         reference = context.reference
         if self.from_reference and reference is not None and reference.volume.mask is not None:
             return self._from_reference(volume, reference.volume, context)

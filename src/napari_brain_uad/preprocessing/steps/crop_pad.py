@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +21,10 @@ class CropPad(Step):
     TITLE = "Crop or pad"
     SHARE = 0.1
 
-    i: int = param(0, "Voxels from left to right; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    j: int = param(0, "Voxels from back to front; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    k: int = param(0, "Voxels from bottom to top; 0 keeps what is there", unit="voxels", low=0, high=1024)
-    centre: str = param("image", "What lies in the middle", choices=("image", "brain"))
+    i: int = param(0, "Voxels from left to right; 0 keeps what is there", label="Size left to right", unit="voxels", low=0, high=1024)
+    j: int = param(0, "Voxels from back to front; 0 keeps what is there", label="Size back to front", unit="voxels", low=0, high=1024)
+    k: int = param(0, "Voxels from bottom to top; 0 keeps what is there", label="Size bottom to top", unit="voxels", low=0, high=1024)
+    centre: str = param("image", "What lies in the middle", label="Centred on", choices=("image", "brain"))
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
@@ -36,7 +36,7 @@ class CropPad(Step):
         data = resample_array(volume.data, volume.grid, target, interpolation="nearest")
         lost = 0 if volume.mask is None or mask is None else int(volume.mask.sum()) - int(mask.sum())
         said = f"{'x'.join(map(str, target.shape))} voxels" + (f"; {lost} brain voxels cut off" if lost else "")
-        moved = Volume(data, target, volume.name, mask, volume.sequence, volume.source, volume.findings)
+        moved = replace(volume, data=data, grid=target, mask=mask)
         return StepResult(moved, said=said)
 
     def _around_brain(self, volume: Volume, new: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ class Downsample(Step):
     ID = "downsample"
     TITLE = "Downsample"
 
-    factor: int = param(2, "By how much, along all three axes", low=1, high=8)
+    factor: int = param(2, "By how much, along all three axes", label="Downsampling factor", low=1, high=8)
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from scipy.ndimage import binary_fill_holes
 from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.volume import Volume
+from ...io.folders import temporary_folder
 from ...io.nifti import read_volume, write_volume
 from ...io.processes import guarded
-from ..brain_mask import estimate_brain_mask
+from ..brain_mask import stripped_brain
 from .deepbet_child import brain_probability
 
 # {scan} and {brain} are files; each program writes the stripped scan to {brain}.
@@ -72,15 +72,15 @@ def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.boo
         raise InputError(
             f"{backend} is not installed", why=f"there is no program '{template[0]}'", fix="Install it, or choose the backend deepbet"
         )
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as folder:
+    with temporary_folder() as folder:
         # A neutral name: programs write their arguments into logs.
-        files = {"scan": str(Path(folder) / "scan.nii.gz"), "brain": str(Path(folder) / "brain.nii.gz")}
+        files = {"scan": str(folder / "scan.nii.gz"), "brain": str(folder / "brain.nii.gz")}
         write_volume(files["scan"], volume)
         _run([part.format(**files) for part in template], backend, progress)
         if not Path(files["brain"]).is_file():
             raise InputError(f"{backend} failed on {volume.name}", why="it wrote no image", fix="Try the backend deepbet")
         brain = read_volume(files["brain"])
-    return estimate_brain_mask(brain).mask
+    return stripped_brain(brain)
 
 
 def _run(command: list[str], backend: str, progress: Progress) -> None:

@@ -6,7 +6,6 @@ It runs in a process of its own, which takes files and can be ended at any momen
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ...core.optional import require
 from ...core.progress import Progress
 from ...core.volume import Grid, Volume
 from ...io.displacement import read_displacements
+from ...io.folders import temporary_folder
 from ...io.processes import guarded
 from ..field_of_view import field_of_view
 from ..geometry import resample_mask
@@ -72,8 +72,7 @@ def greedy_affine(fixed: Volume, moving: Volume, start: NDArray[np.float64], ali
     InputError
         If greedy is not installed, or fails.
     """
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         given = _given(folder, fixed, moving, start, alike)
         np.savetxt(folder / "start.mat", start)
         rounds = "x".join(map(str, _AFFINE_ROUNDS))
@@ -102,8 +101,7 @@ def greedy_warp(fixed: Volume, moving: Volume, matrix: NDArray[np.float64], alik
     InputError
         If greedy is not installed, or fails, or its deformation folds.
     """
-    with tempfile.TemporaryDirectory(prefix="brain-uad-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         given = _given(folder, fixed, moving, matrix, alike)
         np.savetxt(folder / "affine.mat", matrix)
         rounds = "x".join(map(str, _WARP_ROUNDS))

@@ -27,9 +27,9 @@ class Intensity(Step):
     TITLE = "Normalise intensities"
     SHARE = 0.5
 
-    method: str = param("percentile", "How", choices=("percentile", "zscore", "equalize", "match"))
-    low: float = param(1.0, "Percentile that becomes 0 (for percentile)", unit="%", low=0.0, high=49.0)
-    high: float = param(99.0, "Percentile that becomes 1 (for percentile)", unit="%", low=51.0, high=100.0)
+    method: str = param("percentile", "How", label="Normalisation", choices=("percentile", "zscore", "equalize", "match"))
+    low: float = param(1.0, "Percentile that becomes 0 (for percentile)", label="Lower percentile", unit="%", low=0.0, high=49.0)
+    high: float = param(99.0, "Percentile that becomes 1 (for percentile)", label="Upper percentile", unit="%", low=51.0, high=100.0)
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""

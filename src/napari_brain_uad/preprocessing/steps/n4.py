@@ -25,11 +25,11 @@ class N4(Step):
     TITLE = "Correct the bias field (N4)"
     SHARE = 3.0
 
-    coarse_mm: float = param(4.0, "Voxel size at which the field is estimated", unit="mm", low=1.0, high=8.0)
+    coarse_mm: float = param(4.0, "Voxel size at which the field is estimated", label="Field estimated at", unit="mm", low=1.0, high=8.0)
     # ITK's own default of 4 levels lets the field follow a large lesion and take its brightness away: on a raw FLAIR of a glioma the
     # share of the brightest 5 % that lies in the tumour fell from 0.27 (uncorrected) to 0.07; with 2 levels it is 0.24.
-    levels: int = param(2, "Resolution levels of the field's spline; more follow large lesions too", low=1, high=6)
-    iterations: int = param(50, "Most iterations a level", low=1, high=400)
+    levels: int = param(2, "Resolution levels of the field's spline; more follow large lesions too", label="Spline levels", low=1, high=6)
+    iterations: int = param(50, "Most iterations a level", label="Iterations per level", low=1, high=400)
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""

@@ -18,9 +18,9 @@ class Resample(Step):
     ID = "resample"
     TITLE = "Resample"
 
-    x_mm: float = param(1.0, "Voxel size from left to right", unit="mm", low=0.2, high=20.0)
-    y_mm: float = param(1.0, "Voxel size from back to front", unit="mm", low=0.2, high=20.0)
-    z_mm: float = param(1.0, "Voxel size from bottom to top", unit="mm", low=0.2, high=20.0)
+    x_mm: float = param(1.0, "Voxel size from left to right", label="Voxel size left-right", unit="mm", low=0.2, high=20.0)
+    y_mm: float = param(1.0, "Voxel size from back to front", label="Voxel size back-front", unit="mm", low=0.2, high=20.0)
+    z_mm: float = param(1.0, "Voxel size from bottom to top", label="Voxel size bottom-top", unit="mm", low=0.2, high=20.0)
     interpolation: str = param("linear", "How values between voxels are found", choices=("nearest", "linear", "cubic"))
 
     def apply(self, volume: Volume, context: Context) -> StepResult:

@@ -19,8 +19,15 @@ class SliceRange(Step):
     TITLE = "Choose slices"
     SHARE = 0.1
 
-    first: int = param(0, "First axial slice, counted from the bottom", unit="slices", low=0, high=1024)
-    last: int = param(-1, "Last axial slice; negative counts from the top (-1 is the topmost)", unit="slices", low=-1024, high=1024)
+    first: int = param(0, "First axial slice, counted from the bottom", label="First axial slice", unit="slices", low=0, high=1024)
+    last: int = param(
+        -1,
+        "Last axial slice; negative counts from the top (-1 is the topmost)",
+        label="Last axial slice",
+        unit="slices",
+        low=-1024,
+        high=1024,
+    )
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""

@@ -32,9 +32,11 @@ class TissueClasses(Step):
     TITLE = "Classify tissues"
     SHARE = 6.0
 
-    smoothness: float = param(0.1, "Weight of equal neighbours (beta); 0 classifies each voxel alone", low=0.0, high=2.0, step=0.05)
-    iterations: int = param(20, "Most rounds of expectation maximisation", low=1, high=200)
-    standardise: bool = param(False, "Give the label image mean 0 and standard deviation 1 (Chatterjee 2022)")
+    smoothness: float = param(
+        0.1, "Weight of equal neighbours (beta); 0 classifies each voxel alone", label="Smoothness (β)", low=0.0, high=2.0, step=0.05
+    )
+    iterations: int = param(20, "Most rounds of expectation maximisation", label="EM iterations", low=1, high=200)
+    standardise: bool = param(False, "Give the label image mean 0 and standard deviation 1 (Chatterjee 2022)", label="Standardise labels")
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""

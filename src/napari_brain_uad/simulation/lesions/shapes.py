@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ...core.errors import InputError
 from ...io.nifti import SUFFIXES, read_volume
+from ...io.walk import files_in
 from ..fields import Floats, smooth_field
 
 Shape = NDArray[np.bool_]
@@ -78,7 +79,7 @@ def real_shapes(folder: Path | str) -> tuple[Shape, ...]:
     InputError
         If there is no mask, a file cannot be read, or no piece is of that size.
     """
-    paths = sorted(path for path in Path(folder).glob("*") if path.name.lower().endswith(SUFFIXES)) if Path(folder).is_dir() else []
+    paths = files_in(Path(folder), SUFFIXES) if Path(folder).is_dir() else []
     shapes = tuple(shape for path in paths for shape in _pieces(path, path.stat().st_mtime_ns))
     if not shapes:
         raise InputError(f"Lesion shapes in {Path(folder).name}", why="there are no lesion masks in it", fix="Give a folder of NIfTI masks")

@@ -10,16 +10,18 @@ from qtpy.QtWidgets import QGraphicsItem, QWidget
 
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ...evaluation.curves import LiveHistogram
+from ..widgets.plots import Plot
 
 _BARS = 200
 """Bars drawn: as many as a dock is pixels wide makes no difference to see and a large one to paint."""
 
-_LINE = "#E8E8E8"
+_PLAIN = "#9A9A9A"
+"""Bars without a ground truth: seen on dark and on light."""
 
 _TIP = "Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside"
 
 
-class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+class HistogramPlot(Plot):
     """Histogram of the brain's scores on a logarithmic axis, and the threshold as a line.
 
     Attributes
@@ -31,10 +33,7 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
     moved = Signal(float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent=parent, background=None)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
+        super().__init__(parent)
         self.setFixedHeight(150)
         self.getAxis("left").setLabel("voxels")
         self.getAxis("left").setWidth(46)
@@ -42,17 +41,23 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self.setToolTip(_TIP)
         self._others = self._bars(FALSE_ALARM_COLOUR)
         self._truth = self._bars(HIT_COLOUR)
-        self.line = pg.InfiniteLine(movable=True, angle=90, pen=pg.mkPen(_LINE, width=2), hoverPen=pg.mkPen("w", width=4), name="threshold")
+        self.line = pg.InfiniteLine(movable=True, angle=90, name="threshold")
         self.line.setCursor(Qt.CursorShape.SplitHCursor)
         self.addItem(self.line)
         self.line.sigDragged.connect(self._dragged)
+        self.colour_ink()
         self.getAxis("left").setTicks([[(0, "0"), *((n, f"{10 ** (n % 3)}{'kM'[n // 3 - 1] if n >= 3 else ''}") for n in range(1, 8))]])
+
+    def colour_ink(self) -> None:
+        """See `Plot`."""
+        self.line.setPen(pg.mkPen(self.ink, width=2))
+        self.line.setHoverPen(pg.mkPen(self.ink, width=4))
 
     def show_histogram(self, live: LiveHistogram, unit: str) -> None:
         """Draw a histogram; with a ground truth its voxels stand before the others in another colour."""
         edges, others, truth = _thinned(live)
         self._others.setData(edges, np.log10(others + 1.0))
-        self._others.setBrush(pg.mkBrush(_faded(FALSE_ALARM_COLOUR if live.has_truth else "#9A9A9A")))
+        self._others.setBrush(pg.mkBrush(_faded(FALSE_ALARM_COLOUR if live.has_truth else _PLAIN)))
         self._truth.setData(edges, np.log10(truth + 1.0))
         self._truth.setVisible(live.has_truth)
         # The unit is a sentence, longer than the axis: it is told on hovering.
@@ -82,22 +87,25 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         return bars
 
 
-class CurvePlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+class CurvePlot(Plot):
     """Precision against recall over all thresholds; the dot is the threshold now."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent=parent, background=None)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
+        super().__init__(parent)
         self.setXRange(0, 1, padding=0.03)
         self.setYRange(0, 1, padding=0.03)
         self.setLabel("bottom", "recall")
         self.setLabel("left", "precision")
         self.setMinimumHeight(100)
-        self._curve = self.plot([], [], pen=pg.mkPen(_LINE, width=2))
-        self._dot = pg.ScatterPlotItem(size=11, brush=pg.mkBrush(HIT_COLOUR), pen=pg.mkPen("w"))
+        self._curve = self.plot([], [])
+        self._dot = pg.ScatterPlotItem(size=11, brush=pg.mkBrush(HIT_COLOUR))
         self.addItem(self._dot)
+        self.colour_ink()
+
+    def colour_ink(self) -> None:
+        """See `Plot`."""
+        self._curve.setPen(pg.mkPen(self.ink, width=2))
+        self._dot.setPen(pg.mkPen(self.ink))
 
     def sizeHint(self) -> QSize:
         """Low: the plot takes what room the dock has."""

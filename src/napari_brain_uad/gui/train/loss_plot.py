@@ -9,10 +9,12 @@ import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
 
-TRAINING_COLOUR, VALIDATION_COLOUR = "#E8E8E8", "#56B4E9"
+from ..widgets.plots import Plot
+
+VALIDATION_COLOUR = "#56B4E9"
 
 
-class LossPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+class LossPlot(Plot):
     """Two curves over the steps, on a logarithmic axis while all losses are above zero.
 
     Attributes
@@ -22,24 +24,27 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent=parent, background=None)
+        super().__init__(parent)
         self.training: list[tuple[int, float]] = []
         self.validation: list[tuple[int, float]] = []
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
         self.setFixedHeight(150)
         self.setLabel("bottom", "step")
         self.setLabel("left", "loss")
-        self.getAxis("bottom").enableAutoSIPrefix(False)
-        self.getAxis("left").enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(58)
         self.getAxis("bottom").setHeight(40)
-        self.setToolTip("White: the slices trained on. Blue: healthy scans kept apart; when it rises while white falls, training is over")
-        self._training = self.plot([], [], pen=pg.mkPen(TRAINING_COLOUR, width=1))
+        self.setToolTip(
+            "Thin: the slices trained on. Blue: healthy scans kept apart; when it rises while the thin line falls, training is over"
+        )
+        self._training = self.plot([], [])
         self._validation = self.plot(
             [], [], pen=pg.mkPen(VALIDATION_COLOUR, width=2), symbol="o", symbolSize=6, symbolPen=None, symbolBrush=VALIDATION_COLOUR
         )
+
+        self.colour_ink()
+
+    def colour_ink(self) -> None:
+        """See `Plot`."""
+        self._training.setPen(pg.mkPen(self.ink, width=1))
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""

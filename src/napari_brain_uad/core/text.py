@@ -1,0 +1,64 @@
+"""Text from outside (file names, ids, cards, DICOM fields), made harmless for the place it is shown at.
+
+Inside the package such text stays as it is; where it leaves (terminal, table, page, window) it goes through one of these. Figures have
+theirs in `io.figure_text`.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the start of a formula; the last four are their wide forms."""
+
+
+def readable(text: str) -> str:
+    r"""One line in which everything is seen: ``\x1b`` for an escape, ``\u202e`` for one that turns the text around, ``\xff`` for a byte.
+
+    Control characters (line ends too), zero-width and bidirectional ones and lone surrogates are written as escapes. Bytes of a file
+    name that the system's encoding did not know are read as UTF-8 where they are that.
+
+    Parameters
+    ----------
+    text : str
+        One piece of text, like a name.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in _decoded(text))
+
+
+def readable_lines(text: str) -> str:
+    """As `readable`, for text of several lines that are its own."""
+    return "\n".join(readable(line) for line in text.split("\n"))
+
+
+def table_cell(text: str) -> str:
+    """`readable`, and never a formula: what spreadsheets would compute gets an apostrophe in front. Numbers stay numbers."""
+    text = readable(text)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not _is_number(text) else text
+
+
+def html_text(text: str) -> str:
+    """`readable`, as the contents of an element or an attribute of a page, or of a label that understands HTML."""
+    return html.escape(readable(text))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _decoded(text: str) -> str:
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,62 @@
+"""Text from outside is shown as it is and does nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.text import html_text, readable, readable_lines, table_cell
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sub-01_FLAIR", "sub-01_FLAIR"),
+        ("Überprüfung 患者 7", "Überprüfung 患者 7"),
+        ("a\x1b[2Jb", r"a\x1b[2Jb"),
+        ("a\rb\nc\td", r"a\rb\nc\td"),
+        ("safe\u202egnp.exe", r"safe\u202egnp.exe"),
+        ("in\u200bvisible\ufeff", r"in\u200bvisible\ufeff"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\ud800", r"\ud800"),
+        ("two\u2028lines", r"two\u2028lines"),
+        ("no\u00a0break", "no\u00a0break"),
+    ],
+)
+def test_everything_is_seen(text: str, shown: str) -> None:
+    assert readable(text) == shown
+    assert readable(readable(text)) == shown
+
+
+def test_bytes_of_a_file_name_are_read_as_utf8_or_written_out() -> None:
+    """In a C locale every file name that is not ASCII comes with surrogates; a Latin-1 name does in any locale."""
+    assert readable(os.fsdecode("Müller".encode()).encode("utf-8", "surrogateescape").decode("ascii", "surrogateescape")) == "Müller"
+    assert readable(b"M\xfcller".decode("utf-8", "surrogateescape")) == r"M\xfcller"
+
+
+def test_lines_of_our_own_stay() -> None:
+    assert readable_lines("a\nb\x07") == "a\nb\\x07"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", " =HYPERLINK(1)", "\uff1d1", "\t=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert not table_cell(text).lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
+
+
+@pytest.mark.parametrize("text", ["-3.5", "+2", "1e-4", "-inf", "nan", "a=b", "sub-01"])
+def test_numbers_and_names_stay(text: str) -> None:
+    assert table_cell(text) == text
+
+
+def test_html_closes_neither_element_nor_attribute() -> None:
+    shown = html_text("\"'><script>alert(1)</script>\x00&amp;")
+    assert not set("<>\"'") & set(shown)
+    assert "&amp;amp;" in shown
+    assert r"\x00" in shown
+
+
+def test_an_error_is_one_line_whatever_it_quotes() -> None:
+    error = InputError("scan\x1b[31m", why="there is no\nsuch file", fix="Give\radvice")
+    assert str(error) == r"scan\x1b[31m: there is no\nsuch file. Give\radvice."

@@ -1,0 +1,62 @@
+"""The whole workspace: from the menu, and from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import napari
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.gui.app import workers
+from napari_brain_uad.gui.app.docks import PLUGIN
+from napari_brain_uad.gui.contrib.workspace import Workspace, open_window
+from tests.gui.scans import head, write
+from tests.gui.window import dock_tabs, docks_in_front
+
+TABS = ["Prepare", "Detect", "Tune", "Compare", "Batch", "Train", "Models"]
+
+
+def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace (all docks)")
+    qtbot.waitUntil(lambda: dock_tabs(viewer) == TABS and type(docks_in_front(viewer)[0]).__name__ == "DetectDock", timeout=30_000)
+    assert not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values())
+    assert len(viewer.window.dock_widgets) == len(TABS)
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace (all docks)")
+    qtbot.waitUntil(lambda: not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values()), timeout=30_000)
+    assert len(viewer.window.dock_widgets) == len(TABS)
+    qtbot.waitUntil(lambda: not workers._RUNNING, timeout=10_000)
+
+
+def test_a_file_that_does_not_exist_is_refused_before_a_window_opens(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no file"):
+        open_window([tmp_path / "nowhere.nii"])
+    assert napari.current_viewer() is None
+
+
+def test_the_command_opens_scans_with_the_docks_around_them(make_napari_viewer: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    viewer, seen = make_napari_viewer(), {}
+    scan = write(tmp_path / "sub-01_FLAIR.nii.gz", head()[0])
+    # The fixture's viewer is one that the test may leave behind.
+    monkeypatch.setattr(napari, "Viewer", lambda: viewer)
+
+    def look() -> None:
+        if not viewer.layers or workers._RUNNING:
+            QTimer.singleShot(100, look)
+            return
+        seen.update(
+            layers=[layer.name for layer in viewer.layers], docks={type(dock).__name__ for dock in viewer.window.dock_widgets.values()}
+        )
+        napari._qt.qt_event_loop.get_qapp().quit()
+
+    def run() -> None:
+        QTimer.singleShot(100, look)
+        napari._qt.qt_event_loop.get_qapp().exec()
+
+    monkeypatch.setattr(napari, "run", run)
+    assert open_window([scan]) == 0
+    assert seen["layers"] == ["sub-01_FLAIR"]
+    assert seen["docks"] == {"PrepareDock", "DetectDock", "TuneDock", "CompareDock", "TrainDock", "ModelsDock"}
