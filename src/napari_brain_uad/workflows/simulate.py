@@ -117,18 +117,12 @@ def simulate(
 
     Raises
     ------
-    InputError
-        If a setting cannot be used, or the folder not be written.
     BrainUADError
-        The first failure, when nobody succeeds.
-    Cancelled
-        If the user stopped it.
+        If a setting cannot be used, or the folder not be written, nobody succeeds (the first failure), or the user stopped it.
     """
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
-    if jobs < 1:
-        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
