@@ -117,12 +117,8 @@ def simulate(
 
     Raises
     ------
-    InputError
-        If a setting cannot be used, or the folder not be written.
     BrainUADError
-        The first failure, when nobody succeeds.
-    Cancelled
-        If the user stopped it.
+        If a setting cannot be used, or the folder not be written, nobody succeeds (the first failure), or the user stopped it.
     """
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
