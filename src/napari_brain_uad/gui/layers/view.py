@@ -18,6 +18,7 @@ from ...core.volume import Volume
 from ..app.settings import remember, remembered
 from .layers import add_colour_bar, is_map, layer_affine, map_of, record, volume_layer, voxel_at
 from .letters import EDGES, LettersOverlay
+from .solid import SolidLook
 from .units import share_millimetres
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class ViewOverlay:
             self.set_convention(remembered("convention"))
             viewer.layers.events.inserted.connect(self.dress)
             self.dress()
+            self._solid = SolidLook(viewer)
+            self._solid.connect(viewer)
         # Every switch to 3-D would say so in a pop-up: there, masks are simply filled.
         warnings.filterwarnings("ignore", message="Contours are not displayed during 3D rendering", category=UserWarning)
         self.update_letters()
@@ -109,6 +112,7 @@ class ViewOverlay:
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
+        self._solid.disconnect(viewer)
         viewer.mouse_move_callbacks.remove(self)
         for name in self._overlays:
             del viewer.canvas.overlays[name]
