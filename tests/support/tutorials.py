@@ -95,7 +95,7 @@ def like_make_demo(viewer: Any) -> None:
     dock = open_dock(viewer, "Detect anomalies")
     viewer.open_sample(PLUGIN, "tumour-t1c")
     runs = _Runs(dock, ("threshold", "strega"))
-    wait(lambda: runs.done, "the demo's runs", 120.0)
+    wait(lambda: runs.done, "the demo's runs", 300.0)
     assert runs.succeeded
 
 
