@@ -197,3 +197,32 @@ def test_a_set_of_scans_is_told_by_names_and_files(tmp_path: Path) -> None:
     one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz") for folder in "ab")
     assert cases_sha256([one]) == cases_sha256([replace(one)])
     assert len({cases_sha256(given) for given in ([one], [other], [one, other], [replace(one, name="pat1")])}) == 4
+
+
+def test_two_scans_of_one_name_are_refused(tmp_path: Path) -> None:
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz", None, "FLAIR") for folder in "ab")
+    with pytest.raises(InputError, match=r"Two scans are called pat0: .*a.FLAIR.*b.FLAIR"):
+        evaluate_cohort([one, other], METHODS)
+
+
+def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a full disk: the second scan's scores have no place."""
+    from napari_brain_uad.workflows import cohort as module
+
+    written: list[Path] = []
+    real = module.np.savez
+
+    def savez(path: Path, **arrays: object) -> None:
+        written.append(path)
+        if len(written) > 1:
+            raise OSError(28, "No space left on device")
+        real(path, **arrays)
+
+    monkeypatch.setattr(module.np, "savez", savez)
+    found = evaluate_cohort(cases_of(folder)[0][:2], METHODS[:1], post=POST, use_cache=False)
+    assert [row.case for row in found.rows] == ["pat0", "pat1"]
+    assert not found.pooled
+    assert not found.failures
+    assert caplog.text.count("left out") == 1

@@ -77,7 +77,7 @@ def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.
     assert cli.main([*words[1:], "--quiet"]) == 0
     for key, path in first.items():
         again = case.folder / "cli" / path.name
-        if key != "provenance":
+        if key not in ("provenance", "manifest"):
             assert again.read_bytes() == path.read_bytes(), key
 
 

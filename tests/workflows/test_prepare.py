@@ -113,6 +113,16 @@ def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tm
     np.testing.assert_array_equal(written, alone.volume.data)
 
 
+def test_one_sequence_that_fails_leaves_the_patient_s_others(scan, tmp_path):
+    scans = {"T1": tmp_path / "p_T1.nii.gz", "T2": tmp_path / "p_T2.nii.gz", "FLAIR": tmp_path / "p_FLAIR.nii.gz"}
+    scans["T1"].write_bytes(scan.read_bytes()[:500])
+    for name in ("T2", "FLAIR"):
+        scans[name].write_bytes(scan.read_bytes())
+    (outcome,) = prepare_many([Patient("p", scans)], "native", tmp_path / "out", figures=False)
+    assert [error.split(":")[0] for error in outcome.errors] == ["T1"]
+    assert {path.name.split("_")[1] for path in outcome.files} == {"T2", "FLAIR"}
+
+
 def test_command_line(scan, tmp_path, capsys):
     assert main(["prepare", str(scan), "--preset", "pddpm", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     out = capsys.readouterr().out

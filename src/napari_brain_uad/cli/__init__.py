@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
+from ..core.memory import check_start, told_as_error
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import readable
@@ -68,7 +69,8 @@ def _outcome(words: list[str]) -> int | BrainUADError:
 def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        with notices():
+        check_start()
+        with notices(), told_as_error():
             code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
@@ -285,12 +287,14 @@ def _require_window() -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from ..io.folders import let_napari_write
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window or arguments.screenshot:
         _require_window()
+        let_napari_write()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 

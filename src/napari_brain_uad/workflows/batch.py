@@ -10,12 +10,13 @@ from typing import Any
 from ..core import shell
 from ..core.errors import BrainUADError, Cancelled
 from ..core.progress import Progress
+from ..io.results import check_output
 from ..postprocessing.params import PostParams
 from ..postprocessing.regions import as_rows
 from .cohort import Case, case_volume
 from .command import post_words
 from .detect import Detection, detect
-from .names import folder_name, output_folder
+from .names import folder_name
 from .parallel import in_processes
 from .ready import AUTO
 from .save import check_detection_output, save_detection
@@ -108,9 +109,10 @@ def run_batch(
     Raises
     ------
     InputError, Cancelled
-        If the folder cannot be made; if `progress` was cancelled, when what is written stays.
+        If the folder cannot be made or written; if `progress` was cancelled, when what is written stays.
     """
-    folder = output_folder(out)
+    folder = Path(out)
+    check_output(folder)
     tell = tell or _nothing
     tasks = [_Task(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
 

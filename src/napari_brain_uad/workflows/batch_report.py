@@ -9,12 +9,13 @@ from typing import Any
 
 from ..core.provenance import NOTICE, versions
 from ..core.text import html_text
-from ..io.atomic import write_json, write_text
+from ..io.atomic import json_text, write_text
+from ..io.results import Run, written_whole
 from ..io.tables import table_text
 from ..postprocessing.atlas import ATLAS_TITLE
 from .batch import BatchOutcome
+from .cohort import cases_sha256
 from .cohort_report import _STYLE, _table
-from .names import output_folder
 from .save import without_folders
 
 COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "folder", "error")
@@ -25,7 +26,7 @@ _LISTED = 10
 
 
 def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Path]:
-    """Write table and page into the batch's folder.
+    """Write table and page into the batch's folder, all or nothing; those of an earlier batch are replaced, which its scans' own are not.
 
     Parameters
     ----------
@@ -41,17 +42,14 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
     Returns
     -------
     dict of str to Path
-        "tsv", "json", "html".
+        "tsv", "json", "html", "manifest".
 
     Raises
     ------
     InputError
         If they cannot be written.
     """
-    folder = output_folder(out)
-    files = {kind: folder / f"batch.{kind}" for kind in ("tsv", "json", "html")}
     rows = [_row(outcome) for outcome in outcomes]
-    write_text(files["tsv"], table_text([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)], delimiter="\t"))
     about = {
         "notice": NOTICE,
         "command": without_folders(command),
@@ -59,9 +57,13 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(files["json"], {**about, "scans": rows})
-    write_text(files["html"], _page(outcomes, rows, about))
-    return files
+    table = table_text([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)], delimiter="\t")
+    texts = {"tsv": table, "json": json_text({**about, "scans": rows}), "html": _page(outcomes, rows, about)}
+    run = Run("batch", r"batch\.(tsv|json|html)", "a set of scans", cases_sha256([outcome.case for outcome in outcomes]))
+    with written_whole(out, [run], overwrite=True) as folder:
+        for kind, text in texts.items():
+            write_text(folder / f"batch.{kind}", text)
+    return {kind: Path(out) / f"batch.{kind}" for kind in texts} | {"manifest": Path(out) / run.manifest}
 
 
 def batch_words(outcomes: Sequence[BatchOutcome]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
@@ -214,6 +215,7 @@ def cases_of(
     return tuple(cases), tuple(left_out)
 
 
+@told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
     methods: Iterable[str | MethodSpec],
@@ -243,12 +245,13 @@ def evaluate_cohort(
     Raises
     ------
     InputError, Cancelled
-        If a method or an option cannot be used.
+        If a method or an option cannot be used, or two cases have the same name and sequence.
     BrainUADError
         The first failure, when nothing succeeds.
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
+    _check_names(cases)
     with temporary_folder() as folder:
         gathered = _Gathered(_Waiting(folder) if with_pooled else None)
         for number, case in enumerate(cases):
@@ -260,6 +263,16 @@ def evaluate_cohort(
         cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Of two scans of one name, the figures of one would replace those of the other."""
+    seen: dict[tuple[str, str | None], Case] = {}
+    for case in cases:
+        other = seen.setdefault((case.name, case.sequence), case)
+        if other is not case:
+            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
+            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
 
 
 class _Gathered:

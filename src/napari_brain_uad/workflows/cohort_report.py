@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..core.text import html_text
@@ -60,6 +61,7 @@ def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bo
     check_output(out, [_run_of(cases_sha256(cases))], overwrite=overwrite)
 
 
+@told_as_error()
 def save_cohort(
     cohort: Cohort,
     out: str | Path,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..core.volume import Volume
@@ -52,6 +53,7 @@ def _runs(volume: Volume, specs: Sequence[MethodSpec], maps: bool) -> list[Run]:
     return [*runs, *(detection_run(volume, spec.stem) for spec in specs)] if maps else runs
 
 
+@told_as_error()
 def save_comparison(
     comparison: Comparison,
     out: str | Path,
@@ -109,6 +111,7 @@ def save_comparison(
     return {key: Path(out) / path.name for key, path in files.items()} | {key: Path(out) / run.manifest for key, run in manifests.items()}
 
 
+@told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
     """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
     volume = comparison.volume

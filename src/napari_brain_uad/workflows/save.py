@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import shell
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
@@ -59,6 +60,7 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
     check_output(out, [detection_run(volume, method)], overwrite=overwrite, need_bytes=volume.data.size)
 
 
+@told_as_error()
 def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space: all files or none.
 
@@ -84,6 +86,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
         If the folder cannot be made or written, or holds results on another scan of the same name.
     """
     progress = progress or Progress()
+    check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
     run = detection_run(detection.volume, detection.map.method)
     optional = {
         "metrics": detection.evaluation is not None,

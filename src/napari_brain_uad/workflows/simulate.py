@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..io.atomic import write_json
@@ -68,6 +69,7 @@ def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@told_as_error()
 def simulate(
     label_maps: Sequence[Path | str],
     out: Path | str,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
@@ -24,9 +25,10 @@ from ..io.results import check_output
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
 from .devices import Device, resolve_device
+from .lazy_volumes import OpenedData
 from .names import output_folder
 from .score import ParamsInput
-from .training_data import OpenedData, TrainingData, open_data, open_scans
+from .training_data import TrainingData, open_data, open_scans
 from .training_record import claim, record_of
 
 TrainingInput = TrainingParams | Mapping[str, Any] | None
@@ -44,6 +46,7 @@ class _Place:
     folder: Path | None
 
 
+@told_as_error()
 def train(
     method: str,
     data: DataInput,

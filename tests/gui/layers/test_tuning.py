@@ -10,7 +10,7 @@ import pytest
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.gui.layers.tuning import Tuning, neighbour, settle
-from napari_brain_uad.gui.widgets.histogram import curve_points
+from napari_brain_uad.gui.tune.histogram import curve_points
 from napari_brain_uad.postprocessing.edits import Mark, RegionEdits
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import Detection, detect

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
+from ...core.text import html_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...workflows.models import Model, find_model, no_model, settings_for
@@ -51,7 +52,7 @@ class DetectInputs(QWidget):
         self._scans = ScanInputs(viewer, self)
         self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
         self.only = SubjectButton(viewer, lambda: self.scan.layer)
-        self.facts, self.checks = wrapping_label(), wrapping_label()
+        self.facts, self.checks = wrapping_label(), wrapping_label(rich=True)
         self.method = MethodBox()
         self.model = ModelRow()
         self._device = DeviceChoice(self)
@@ -112,7 +113,7 @@ class DetectInputs(QWidget):
     def show_facts(self, line: str, checks: tuple[str, ...]) -> None:
         """Show what is known about the scan, with a mark where a check found something."""
         self.facts.setText(line)
-        self.checks.setText("<br>".join(f"<b>Check:</b> {check}" for check in checks))
+        self.checks.setText("<br>".join(f"<b>Check:</b> {html_text(check)}" for check in checks))
         self.checks.setVisible(bool(checks))
 
     def set_sequence(self, sequence: str | None) -> None:
@@ -201,6 +202,7 @@ class DetectInputs(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in (
             ("Scan", beside(self.scan, self.only)),
+            ("Sequence", self._scans.sequence),
             self.facts,
             self.checks,
             ("Brain mask", self.brain),

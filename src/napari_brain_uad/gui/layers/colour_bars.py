@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...core.anomaly_map import AnomalyMap
 
 WORDS = "brain_uad_colour_bar"
-_LINE = 24
+_LINE = 20
 """Letters in a line: the words stand over the scan."""
 
 
@@ -34,8 +34,11 @@ class ColourBars:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)
         viewer.canvas.overlays[WORDS] = TextOverlay(
-            text="", visible=False, color="white", font_size=8, box=True, box_color=(0, 0, 0, 0.55), position="top_right"
+            text="", visible=False, color="white", font_size=7, box=True, box_color=(0, 0, 0, 0.55), position="top_right"
         )
+        # The bar below the words, at the edge: beside them it would stand over the brain.
+        tiling = viewer.canvas.overlay_tiling
+        self._before, tiling.top_right = tiling.top_right, "vertical"
         for emitter in self._emitters(viewer):
             emitter.connect(self.update)
         for layer in viewer.layers:
@@ -57,6 +60,7 @@ class ColourBars:
         viewer.layers.events.inserted.disconnect(self._added)
         for layer in viewer.layers:
             layer.events.visible.disconnect(self.update)
+        viewer.canvas.overlay_tiling.top_right = self._before
         del viewer.canvas.overlays[WORDS]
 
     def _added(self, event: Any) -> None:

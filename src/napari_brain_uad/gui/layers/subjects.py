@@ -95,7 +95,7 @@ def show_subject(viewer: ViewerModel, scan: Layer) -> None:
     """Show a scan that was chosen in a dock: over the others, with its layers, at slices where it is."""
     if viewer.canvas.grid.enabled:
         return
-    before = next((other for other in reversed(scans(viewer)) if other.visible and other is not scan), None)
+    before = next((other for other in reversed(scans(viewer)) if other.visible), None)
     ours = layers_of(viewer, scan)
     for layer in ours:
         _back(layer)

@@ -81,9 +81,9 @@ class SubjectFollower(QObject):
         if shown is not None and is_map(shown):
             scan = scan_of(self._viewer, shown)
             if scan is None:
-                text = f"These are the figures of {shown.name}, whose scan is not open (any more)."
+                text = f"Shows {shown.name}, whose scan is not open any more."
             elif self._missing is not None and self._missing is not scan and self._missing in self._viewer.layers:
-                text = f"These are the figures of {scan.name}. {self._missing.name} has no anomaly map yet: run Detect anomalies on it."
+                text = f"Shows {scan.name}: {self._missing.name} has no anomaly map yet."
         self._words.setText(text)
         self._words.setVisible(bool(text))
 

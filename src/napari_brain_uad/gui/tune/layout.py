@@ -11,9 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrol
 from ...postprocessing.params import PostParams
 from ..app.docks import open_dock
 from ..layers.layers import is_map, record
-from ..widgets.figure_panel import FigurePanel
 from ..widgets.forms import ParamsForm
-from ..widgets.histogram import CurvePlot, HistogramPlot
 from ..widgets.layer_box import LayerBox
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
@@ -22,6 +20,8 @@ from ..widgets.side_dock import SideDock
 from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .figure_panel import FigurePanel
+from .histogram import CurvePlot, HistogramPlot
 from .opacity import OpacitySlider
 from .review_bar import ReviewBar
 

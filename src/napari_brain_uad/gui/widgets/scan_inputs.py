@@ -18,6 +18,7 @@ from ..layers.brain_layer import by_hand, needs_preparation
 from ..layers.layers import fits, mask_of, volume_of
 from ..layers.subjects import belongs, belongs_elsewhere, show_subject
 from .layer_box import LayerBox, is_mask, is_scan
+from .sequence_box import SequenceBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,8 +34,10 @@ class ScanInputs(QObject):
     ----------
     scan, brain, truth : LayerBox
         What is scored, within what, and what is known to be abnormal.
+    sequence : SequenceBox
+        Which sequence the scan is.
     scan_changed, masks_changed : Signal
-        Emitted after another scan, or another mask of it, was chosen.
+        Emitted after another scan (or its sequence), or another mask of it, was chosen.
     """
 
     scan_changed = Signal()
@@ -49,12 +52,14 @@ class ScanInputs(QObject):
         if self.scan.layers():
             # As when it is opened later: the latest is the one at hand.
             self.scan.choose(self.scan.layers()[-1])
+        self.sequence = SequenceBox(self.scan)
         self._declined: set[LayerBox] = set()
         for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
             box.setAccessibleName(name)
         self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
         self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
         self.scan.layer_changed.connect(self._scan_chosen)
+        self.sequence.changed.connect(self.scan_changed)
         self.scan.activated.connect(self._show_scan)
         for box in (self.brain, self.truth):
             box.listed.connect(self._suggest)

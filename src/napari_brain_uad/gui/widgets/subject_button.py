@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer
-from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ..app.keys import ONLY_SUBJECT
 from ..layers.subjects import scan_of, show_only
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-class SubjectButton(QToolButton):
+class SubjectButton(QPushButton):
     """Shows only the subject of a layer.
 
     Parameters
@@ -32,6 +32,8 @@ class SubjectButton(QToolButton):
         self.setText("Only this")
         self.setAccessibleName("Show only this subject")
         self.setToolTip(f"Show only this subject: the scan, its masks and what methods made of it ({ONLY_SUBJECT})")
+        # Qt's own least width for buttons would take half of the box beside it.
+        self.setMaximumWidth(self.fontMetrics().horizontalAdvance(self.text()) + 20)
         self.clicked.connect(self.press)
 
     def press(self) -> None:
@@ -41,7 +43,7 @@ class SubjectButton(QToolButton):
             show_only(self._viewer, scan)
 
 
-def beside(box: QWidget, button: QToolButton) -> QWidget:
+def beside(box: QWidget, button: QPushButton) -> QWidget:
     """A box with a button to its right."""
     row = QWidget()
     layout = QHBoxLayout(row)
