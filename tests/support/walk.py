@@ -155,6 +155,7 @@ class Walk:
         self.click(box)
         view = box.view()
         wait(view.isVisible, "the list")
+        QTest.qWait(_OPENING_MS)
         row = next((row for row in range(box.count()) if box.itemText(row) == text or box.itemText(row).startswith(f"{text} - ")), None)
         assert row is not None, f"the list has no '{text}': {[box.itemText(row) for row in range(box.count())]}"
         self._click_index(view, view.model().index(row, box.modelColumn()))
@@ -185,6 +186,10 @@ class Walk:
         view.scrollTo(index)
         QApplication.processEvents()
         self.click(view.viewport(), view.visualRect(index).center(), held=held)
+
+
+_OPENING_MS = 500
+"""A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
 
 def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:

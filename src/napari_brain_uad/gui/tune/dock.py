@@ -28,6 +28,7 @@ from ..layers.repaint import repaint, show_heat
 from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
+from ..widgets.scan_inputs import says_truth
 from .export import Exporter
 from .follow import SubjectFollower
 from .layout import TuneLayout
@@ -43,8 +44,6 @@ REST_MS = 60
 
 _ONE_DRAG = 0.5
 """Moves closer together than this, in seconds, belong to one movement of the hand."""
-
-_TRUTH_WORDS = ("truth", "lesion", "tumour", "tumor")
 
 
 class TuneDock(TuneLayout):
@@ -168,7 +167,7 @@ class TuneDock(TuneLayout):
             for other in candidates:
                 if np.array_equal(mask_of(other, grid, "ground truth"), given):
                     return other
-        return next((other for other in candidates if any(word in other.name.lower() for word in _TRUTH_WORDS)), None)
+        return next((other for other in candidates if says_truth(other.name)), None)
 
     def _truth_changed(self) -> None:
         if self._tuning is None:

@@ -83,7 +83,7 @@ class Exporter:
             ended()
             self._exported = [files["brainmask"], *([files["truth"]] if "truth" in files else [])]
             remember("last_folder", str(folder))
-            dock.messages.show_message("info", f"Saved {len(files)} files in {folder.name}", why=", ".join(p.name for p in files.values()))
+            dock.messages.show_message("info", f"Saved {len(files)} files in {folder.name}", why=_called(files))
 
         def failed(error: Exception) -> None:
             ended()
@@ -110,6 +110,11 @@ class Exporter:
         """Files that may hold the masks: of the layers, and what was exported last."""
         opened = [file for layer in self._viewer.layers if (file := file_of(layer)) is not None]
         return [*opened, *(file for file in self._exported if file.is_file())]
+
+
+def _called(files: dict[str, Path]) -> str:
+    """What the files' names have in common: all of them would leave no room for the dock."""
+    return f"Their names begin with {files['map'].name.removesuffix('_anomalymap.nii.gz')}"
 
 
 def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Layer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from ...postprocessing.params import PostParams
@@ -32,6 +32,18 @@ _PURPOSE = "Drag the line: mask, regions and figures follow."
 _EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
 
 
+_TABS_HEIGHT = 160
+"""Room for a few regions and what can be done to them."""
+
+
+class _LowTabs(QTabWidget):
+    """Tabs that get the room that is left, whatever their tallest page would like."""
+
+    def sizeHint(self) -> QSize:
+        """The least height: without any (as by a policy that ignores it) a low dock would squeeze its parts over each other."""
+        return QSize(super().sizeHint().width(), _TABS_HEIGHT)
+
+
 class TuneLayout(SideDock):
     """The parts of the Tune dock, laid out for a width of 380 px."""
 
@@ -49,7 +61,7 @@ class TuneLayout(SideDock):
         self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams)
         self.curve = CurvePlot()
-        self.tabs = QTabWidget()
+        self.tabs = _LowTabs()
         self.messages = MessageArea()
         self.run_bar = RunBar()
         self.view = ViewBar(viewer)
@@ -81,9 +93,8 @@ class TuneLayout(SideDock):
         self.tabs.addTab(self._clean_up_page(), "Clean-up")
         self.tabs.addTab(self.curve, "PR curve")
         self.tabs.setDocumentMode(True)
-        # The tabs get the room that is left, whatever their tallest page would like.
-        self.tabs.setMinimumHeight(160)
-        self.tabs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.tabs.setMinimumHeight(_TABS_HEIGHT)
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         choices = QFormLayout()
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)

@@ -137,18 +137,28 @@ class ScanInputs(QObject):
             volume = self.volume()
         except InputError:
             return
-        for box, name in ((self.truth, _TRUTH), (self.brain, _BRAIN)):
+        for box, says_so in ((self.truth, says_truth), (self.brain, says_brain)):
             if volume is None or (box.layer is not None and not fits(box.layer, volume.grid)):
                 box.choose(None)
             if volume is None or box.layer is not None or box in self._declined:
                 continue
             labels = (layer for layer in box.layers() if isinstance(layer, Labels))
-            found = [layer for layer in labels if name.search(layer.name) and fits(layer, volume.grid)]
+            found = [layer for layer in labels if says_so(layer.name) and fits(layer, volume.grid)]
             scan = self.scan.layer
             own = [layer for layer in found if scan is not None and belongs(layer, scan)]
             free = [layer for layer in found if scan is not None and not belongs_elsewhere(layer, scan)]
             if own or len(free) == 1:
                 box.choose(own[-1] if own else free[0])
+
+
+def says_brain(name: str) -> bool:
+    """Whether a mask's name says that it is a brain; its own name stands behind that of its scan."""
+    return _BRAIN.search(name.rpartition(" | ")[2]) is not None
+
+
+def says_truth(name: str) -> bool:
+    """Whether a mask's name says that it is a ground truth. Scans' names may speak of tumours, and so those of their brain masks."""
+    return _TRUTH.search(name.rpartition(" | ")[2]) is not None and not says_brain(name)
 
 
 def file_of(layer: Layer) -> Path | None:
