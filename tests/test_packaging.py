@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections import Counter
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from npe2 import PluginManifest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PACKAGE = "napari_brain_uad"
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PySide6")
@@ -73,6 +76,52 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site,) = (folder / "env" / "lib").glob("python*/site-packages")
     (site / "others.pth").write_text(f"{others}\n")
     return python
+
+
+@pytest.fixture(scope="module")
+def plain(wheel: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment that holds what ``pip install .`` brings, and nothing else: no extra."""
+    folder = tmp_path_factory.mktemp("plain")
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel)
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    for name in _with_what_they_need(tomllib.loads((repository / "pyproject.toml").read_text())["project"]["dependencies"]):
+        for entry in {file.parts[0] for file in importlib.metadata.files(name) or () if file.parts[0] not in ("..", "__pycache__")}:
+            if not (site / entry).exists():
+                (site / entry).symlink_to(importlib.metadata.distribution(name).locate_file(entry))
+    return python
+
+
+def _with_what_they_need(requirements: list[str]) -> set[str]:
+    """Distributions that pip installs for requirements, by the metadata of those installed here."""
+    found: set[str] = set()
+    waiting = [Requirement(one) for one in requirements]
+    while waiting:
+        one = waiting.pop()
+        name = canonicalize_name(one.name)
+        if name in found or (one.marker is not None and not one.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        waiting += [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+    return found
+
+
+def test_a_plain_install_has_what_the_command_line_needs(plain: Path, tmp_path: Path, repository: Path) -> None:
+    asking = f"import json; from napari_brain_uad.core.optional import missing; print(json.dumps(missing(*{HEAVY!r})))"
+    missing = _in_fresh(plain, asking, tmp_path)
+    assert set(missing) >= {"torch", "napari"}
+    script, samples = plain.parent / "brain-uad", repository / "sample_data"
+    scan, truth = samples / "ms-flair-simulated.nii.gz", samples / "ms-flair-simulated_truth.nii.gz"
+    _run(script, "detect", scan, "--truth", truth, "--out", "out", "--quiet", cwd=tmp_path)
+    assert (tmp_path / "out" / "ms-flair-simulated_threshold_figure.png").stat().st_size > 10_000
+    done = subprocess.run(
+        [script, "detect", scan, "--method", "strega", "--out", "out"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    command = 'Install it: pip install "napari-brain-uad[learn]".'
+    assert done.stderr == f"brain-uad: strega cannot be used here: torch is not installed. {command}\n"
+    assert command.rstrip(".") in _run(script, "methods", cwd=tmp_path)
 
 
 def _in_fresh(python: Path, code: str, cwd: Path) -> object:

@@ -65,8 +65,9 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
     assert code == 0, err
     assert "uses the truth" in out
     assert "Research use only" in out
-    endings = ("anomalymap.nii.gz", "mask.nii.gz", "brainmask.nii.gz", "regions.json", "regions.tsv", "provenance.json", "figure.png")
-    assert sorted(path.name for path in out_dir.iterdir()) == sorted(f"flair_threshold_{ending}" for ending in (*endings, "metrics.json"))
+    images = ("anomalymap.nii.gz", "mask.nii.gz", "brainmask.nii.gz", "figure.png")
+    endings = (*images, "regions.json", "regions.tsv", "provenance.json", "metrics.json", "manifest.json")
+    assert sorted(path.name for path in out_dir.iterdir()) == sorted(f"flair_threshold_{ending}" for ending in endings)
     code, out, err = run("evaluate", out_dir / "flair_threshold_anomalymap.nii.gz", truth, "--json", capsys=capsys)
     assert code == 0, err
     assert out.count("NaN") == 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
+from napari_brain_uad.core import provenance
 from napari_brain_uad.core.detector import state_is_finite
 from napari_brain_uad.core.provenance import array_sha256, package_version, state_sha256, versions
 
@@ -46,6 +49,31 @@ def test_versions_are_those_installed() -> None:
     assert found["numpy"] == np.__version__
     assert found["napari-brain-uad"] == package_version() != "unknown"
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_all_code_that_decides_a_result_is_in_its_hash(tmp_path: Path) -> None:
+    """Of a copy of the package, in which one file after the other is changed."""
+    source = Path(provenance.__file__)
+    copy = tmp_path / "package" / "core" / "provenance.py"
+    for name in ("core/provenance.py", "workflows/score.py", "inference/new.py", "cli/show.py", "gui/deep/show.py", "x/templates/a.nii.gz"):
+        file = tmp_path / "package" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(source.read_bytes() if file == copy else b"1")
+    spec = importlib.util.spec_from_file_location("copied_provenance", copy)
+    assert spec is not None
+    assert spec.loader is not None
+    copied = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copied)
+
+    def changes(name: str) -> bool:
+        before = copied.code_sha256.__wrapped__()
+        file = tmp_path / "package" / name
+        file.write_bytes(file.read_bytes() + b"2" if file.exists() else b"3")
+        return bool(copied.code_sha256.__wrapped__() != before)
+
+    deciding = ("workflows/score.py", "inference/new.py", "core/provenance.py", "x/templates/a.nii.gz", "x/more.py")
+    assert [name for name in deciding if not changes(name)] == []
+    assert [name for name in ("cli/show.py", "gui/deep/show.py", "gui/more.py", "x/notes.txt") if changes(name)] == []
 
 
 def test_core_and_io_need_neither_torch_nor_qt() -> None:

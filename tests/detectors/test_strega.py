@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.errors import DeviceError, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors._painting import as_scanned, paint_patches, paint_regions
@@ -100,6 +100,28 @@ def test_a_region_is_found_where_no_white_matter_is_missing(trained):
     gained = trained.score(patient).score - alone.score(patient).score
     healthy = trained.score(phantom(seed=9)).score - alone.score(phantom(seed=9)).score
     assert gained[region].mean() > 5 * healthy[patient.mask].mean()
+
+
+@pytest.mark.parametrize("which", ["restorer", "finder"])
+def test_memory_that_holds_few_slices_gives_the_same_map(trained, which, monkeypatch):
+    scan = phantom(seed=9, lesion=True)
+    whole, sizes = trained.score(scan).score, []
+    network = getattr(trained._network, which)
+    forward = network.forward
+
+    def short(images, *more):
+        sizes.append(len(images))
+        if len(images) > 3:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+        return forward(images, *more)
+
+    monkeypatch.setattr(network, "forward", short)
+    assert np.allclose(trained.score(scan).score, whole, atol=1e-4)
+    assert max(sizes) > 3
+    assert sizes.count(2) > 3
+    monkeypatch.setattr(network, "forward", lambda *_: np.empty(1 << 60, np.uint8))
+    with pytest.raises(DeviceError, match="too little memory for this network"):
+        trained.score(scan)
 
 
 def test_both_networks_come_with_the_model(trained):

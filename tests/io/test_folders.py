@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.folders import cache_home, data_home, temporary_file, temporary_folder
+from napari_brain_uad.io.folders import cache_home, data_home, let_napari_write, temporary_file, temporary_folder
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="XDG base directories are Linux's")
 
@@ -99,3 +99,15 @@ def test_figures_neither_fail_nor_warn(broken: str, tmp_path: Path) -> None:
     kept = Path(done.stdout.strip())
     assert kept.is_dir() == (broken == "nothing")
     assert (tmp_path / "home" in kept.parents) == (broken == "nothing")
+
+
+@linux
+@pytest.mark.parametrize("usable", [True, False])
+def test_napari_gets_folders_where_it_has_none(usable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NAPARI_CONFIG"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", str(tmp_path if usable else tmp_path / "file"))
+    let_napari_write()
+    given = [os.environ["XDG_CACHE_HOME"], os.path.dirname(os.environ["NAPARI_CONFIG"])]  # noqa: PTH120 - of an empty text, too
+    assert [bool(folder) and Path(folder).is_dir() for folder in given] == [not usable] * 2

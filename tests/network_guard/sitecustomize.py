@@ -1,5 +1,7 @@
 """Refuses network connections in this interpreter. On PYTHONPATH, so that child processes of the tests load it by themselves.
 
+It also hides the packages that BRAIN_UAD_WITHOUT names (top-level modules, separated by commas), as if they were not installed.
+
 Audit events come from the socket module's C code: no library gets past them, and what is refused is written down even if
 the library swallows the error. Local sockets (X11, multiprocessing) are let through.
 """
@@ -7,6 +9,7 @@ the library swallows the error. Local sockets (X11, multiprocessing) are let thr
 import os
 import socket
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 _CONNECTING = ("socket.connect", "socket.sendto", "socket.sendmsg")
@@ -21,6 +24,23 @@ def _refuse(event, args):
         log.write(f"{attempt} by {' '.join(sys.argv[:3])}\n")
     raise ConnectionRefusedError(f"The tests use no network: {attempt}")
 
+
+class Without(PathFinder):
+    """Looks for modules as Python does, but for some, which it does not find."""
+
+    def __init__(self, modules):
+        self._modules = frozenset(modules)
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in self._modules else PathFinder.find_spec(name, path, target)
+
+
+def hide(modules):
+    sys.meta_path[:] = [Without(modules) if finder is PathFinder else finder for finder in sys.meta_path]
+
+
+if os.environ.get("BRAIN_UAD_WITHOUT"):
+    hide(os.environ["BRAIN_UAD_WITHOUT"].split(","))
 
 if "BRAIN_UAD_NETWORK_LOG" in os.environ:
     sys.addaudithook(_refuse)

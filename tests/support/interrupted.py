@@ -16,7 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-_MARK = "BRAIN_UAD_TEST_RUN"
+MARK = "BRAIN_UAD_TEST_RUN"
 """An environment variable; it is inherited by whatever a command starts."""
 
 
@@ -50,9 +50,11 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
     mark = secrets.token_hex(8)
     temporary = out.parent / f"tmp-{mark}"
     temporary.mkdir()
-    environment = {**os.environ, _MARK: mark, "TMPDIR": str(temporary), "BRAIN_UAD_CACHE": str(temporary / "cache")}
+    environment = {**os.environ, MARK: mark, "TMPDIR": str(temporary), "BRAIN_UAD_CACHE": str(temporary / "cache")}
     command = [sys.executable, "-m", "napari_brain_uad.cli", *words]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # these tests may run in the background, where it is ignored
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     try:
         child.wait(after)
     except subprocess.TimeoutExpired:
@@ -82,7 +84,7 @@ def running(mark: str) -> dict[int, str]:
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes() and "State:\tZ" not in (folder / "status").read_text():
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes() and "State:\tZ" not in (folder / "status").read_text():
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.cohort import Cohort, cases_of, evaluate_cohort
+from napari_brain_uad.workflows.cohort import Case, Cohort, cases_of, cases_sha256, evaluate_cohort
 from napari_brain_uad.workflows.cohort_report import save_cohort
 from napari_brain_uad.workflows.compare import compare
 
@@ -180,3 +181,48 @@ def test_wrong_words_are_one_sentence(
     assert message in said
     assert said.startswith("brain-uad: ")
     assert not (tmp_path / "o").exists()
+
+
+def test_results_on_other_scans_are_not_replaced_silently(cohort: Cohort, tmp_path: Path) -> None:
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    with pytest.raises(InputError, match="another input"):
+        save_cohort(replace(cohort, pooled={}, cases_sha256="0" * 64), tmp_path)
+
+
+def test_a_set_of_scans_is_told_by_names_and_files(tmp_path: Path) -> None:
+    for folder, size in (("a", 10), ("b", 11)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "FLAIR.nii.gz").write_bytes(b"x" * size)
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz") for folder in "ab")
+    assert cases_sha256([one]) == cases_sha256([replace(one)])
+    assert len({cases_sha256(given) for given in ([one], [other], [one, other], [replace(one, name="pat1")])}) == 4
+
+
+def test_two_scans_of_one_name_are_refused(tmp_path: Path) -> None:
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz", None, "FLAIR") for folder in "ab")
+    with pytest.raises(InputError, match=r"Two scans are called pat0: .*a.FLAIR.*b.FLAIR"):
+        evaluate_cohort([one, other], METHODS)
+
+
+def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a full disk: the second scan's scores have no place."""
+    from napari_brain_uad.workflows import cohort as module
+
+    written: list[Path] = []
+    real = module.np.savez
+
+    def savez(path: Path, **arrays: object) -> None:
+        written.append(path)
+        if len(written) > 1:
+            raise OSError(28, "No space left on device")
+        real(path, **arrays)
+
+    monkeypatch.setattr(module.np, "savez", savez)
+    found = evaluate_cohort(cases_of(folder)[0][:2], METHODS[:1], post=POST, use_cache=False)
+    assert [row.case for row in found.rows] == ["pat0", "pat1"]
+    assert not found.pooled
+    assert not found.failures
+    assert caplog.text.count("left out") == 1

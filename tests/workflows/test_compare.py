@@ -23,10 +23,11 @@ from napari_brain_uad.io.checkpoint import save_checkpoint
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare import Comparison, compare
-from napari_brain_uad.workflows.compare_save import save_comparison
+from napari_brain_uad.workflows.compare_save import check_comparison_output, save_comparison
 from napari_brain_uad.workflows.compare_table import COLUMNS, WITHOUT_TRUTH, rows_text
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.save import save_detection
 
 METHODS = ["threshold", "thresh-raw", "threshold@bins=8"]
 SHARED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions", "flagged_ml")
@@ -151,7 +152,7 @@ def test_what_is_written_comes_back(case: Case) -> None:
     assert "Research use only" in record
     assert len({path.name for path in files.values()}) == len(files)
     few = save_comparison(found, case.folder / "few", maps=False, slices_mm=[10.0], scale="percentile")
-    assert set(few) == {"csv", "table", "montage"}
+    assert set(few) == {"csv", "table", "montage", "manifest"}
 
 
 def test_maps_are_reused_and_figures_stay(case: Case) -> None:
@@ -241,3 +242,25 @@ def test_difference_of_two_methods(case: Case) -> None:
 
 def head_scan(case: Case) -> Path:
     return save(head(7, lesion=True)[0], case.folder / "other_FLAIR.nii.gz")
+
+
+def test_two_methods_that_would_share_files_are_refused_before_they_run(case: Case) -> None:
+    volume = load(case.scan)
+    check_comparison_output(volume, ["vae:one/m", "vae:two/n"], case.folder / "out")
+    with pytest.raises(InputError, match="sub-01_FLAIR_vae-m"):
+        check_comparison_output(volume, ["vae", "vae:two/m"], case.folder / "out", models={"vae": "one/m.json"})
+    check_comparison_output(volume, ["vae:one/m", "vae:two/m"], case.folder / "out", maps=False)
+
+
+def test_a_method_s_files_are_one_run_s_whichever_command_wrote_them(case: Case) -> None:
+    """What `detect` wrote besides the map is not left beside the map of a comparison."""
+    out = case.folder / "out"
+    save_detection(detect(case.scan, "threshold", mask=case.mask, truth=case.truth), out)
+    save_comparison(compare(case.scan, METHODS[:1], mask=case.mask, post=POST), out)
+    assert sorted(path.name.removeprefix("sub-01_FLAIR_threshold_") for path in out.glob("*_threshold_*")) == [
+        "anomalymap.nii.gz",
+        "brainmask.nii.gz",
+        "manifest.json",
+        "mask.nii.gz",
+        "provenance.json",
+    ]

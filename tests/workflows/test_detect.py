@@ -60,6 +60,9 @@ def test_same_seed_same_files(case: Any) -> None:
         if key == "provenance":
             one, two = (json.loads(files[key].read_text()) for files in (first, second))
             assert {k for k in one if one[k] != two[k]} <= {"created", "seconds"}
+        elif key == "manifest":
+            one, two = (json.loads(files[key].read_text())["files"] for files in (first, second))
+            assert {k for k in one if one[k] != two[k]} <= {first["provenance"].name}
         else:
             assert first[key].read_bytes() == second[key].read_bytes(), key
 
@@ -74,7 +77,7 @@ def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.
     assert cli.main([*words[1:], "--quiet"]) == 0
     for key, path in first.items():
         again = case.folder / "cli" / path.name
-        if key != "provenance":
+        if key not in ("provenance", "manifest"):
             assert again.read_bytes() == path.read_bytes(), key
 
 
@@ -142,3 +145,49 @@ def test_constant_scan_is_named_as_such(case: Any) -> None:
     nib.Nifti1Image(np.full(case.lesion.shape, 7, np.int16), case.affine).to_filename(path)
     with pytest.raises(InputError, match="every voxel has the value 7"):
         detect(path)
+
+
+def test_another_scan_of_the_same_name_is_not_replaced_silently(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    out, folder = case.folder / "out", case.folder / "other"
+    folder.mkdir()
+    image = nib.load(case.scan)
+    nib.save(nib.Nifti1Image(image.get_fdata().astype(np.float32) + 1.0, image.affine), folder / case.scan.name)
+    words = ["--mask", str(case.mask), "--quiet", "--out", str(out)]
+    assert cli.main(["detect", str(case.scan), "--truth", str(case.truth), *words]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    for command in (["detect"], ["compare", "--methods", "threshold"]):
+        assert cli.main([command[0], str(folder / case.scan.name), *command[1:], *words]) == 2
+        said = capsys.readouterr().err
+        assert "--overwrite" in said
+        assert json.loads((out / f"{case.scan.name.split('.')[0]}_threshold_manifest.json").read_text())["input"]["sha256"][:12] in said
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert cli.main(["detect", str(folder / case.scan.name), *words, "--overwrite"]) == 0
+    # Of the first run nothing is left, its metrics neither.
+    assert len(list(out.iterdir())) == len(before) - 1
+    assert cli.main(["detect", str(folder / case.scan.name), *words]) == 0
+
+
+def test_a_map_beside_another_run_s_mask_is_refused(case: Any) -> None:
+    first = save_detection(detect(case.scan, mask=case.mask), case.folder / "a")
+    other = save_detection(detect(case.scan), case.folder / "b")
+    brain_uad.evaluate(first["map"], case.truth)
+    first["provenance"].write_bytes(other["provenance"].read_bytes())
+    with pytest.raises(InputError, match=r"provenance\.json.*another run"):
+        brain_uad.evaluate(first["map"], case.truth)
+
+
+def test_the_folder_is_tried_before_anything_is_computed(
+    case: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_brain_uad.workflows import detect as module
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was scored")
+
+    monkeypatch.setattr(module, "scored_volume", never)
+    file = case.folder / "file"
+    file.write_text("x")
+    for out in (file, file / "below", Path("/proc/nowhere")):
+        assert cli.main(["detect", str(case.scan), "--out", str(out), "--quiet"]) == 2
+        assert "cannot be written" in capsys.readouterr().err

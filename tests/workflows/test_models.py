@@ -406,6 +406,34 @@ def test_hostile_files_do_not_get_in_and_run_nothing(tmp_path: Path, kind: str, 
     assert main(["models", "import", str(path)]) in (2, 3)
 
 
+BAD_CARDS = {
+    "huge number": b'{"seed": ' + b"9" * 401 + b"}",
+    "lone surrogate": b'{"title": "\\ud800"}',
+    "brackets": b"[" * 100_000,
+    "wrong types": b'{"measured": [{"metric": 1, "value": "x", "data": [], "source": {}}]}',
+    "NaN": b'{"seconds": NaN}',
+    "not UTF-8": b'{"title": "\xff"}',
+    "twice": b'{"title": "a", "title": "b"}',
+    "a list": b"[]",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CARDS)
+def test_a_bad_card_costs_its_model_only(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    user_dir().mkdir(parents=True)
+    sealed(user_dir(), GOOD, name="bad", card=BAD_CARDS[kind])
+    sealed(user_dir(), GOOD, name="good", card=b'\xef\xbb\xbf{"title": "Red \\u001b[31m \\u202e title <b>"}')
+    assert [model.id for model in list_models() if not model.shipped] == ["good"]
+    assert find_model("good").method == "covariance"
+    assert main(["models"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("brain-uad: not listed: bad.card.json: ")
+    assert said.err.count("\n") == 1
+    assert r"Red \x1b[31m \u202e title <b>" in said.out
+    assert main(["models", "show", "good"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_the_harm_of_these_tests_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(RAN, raising=False)
     pickle.loads(PICKLE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
 
 from napari_brain_uad.cli import main
+from napari_brain_uad.cli.prepare import _patients
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask
@@ -111,6 +113,16 @@ def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tm
     np.testing.assert_array_equal(written, alone.volume.data)
 
 
+def test_one_sequence_that_fails_leaves_the_patient_s_others(scan, tmp_path):
+    scans = {"T1": tmp_path / "p_T1.nii.gz", "T2": tmp_path / "p_T2.nii.gz", "FLAIR": tmp_path / "p_FLAIR.nii.gz"}
+    scans["T1"].write_bytes(scan.read_bytes()[:500])
+    for name in ("T2", "FLAIR"):
+        scans[name].write_bytes(scan.read_bytes())
+    (outcome,) = prepare_many([Patient("p", scans)], "native", tmp_path / "out", figures=False)
+    assert [error.split(":")[0] for error in outcome.errors] == ["T1"]
+    assert {path.name.split("_")[1] for path in outcome.files} == {"T2", "FLAIR"}
+
+
 def test_command_line(scan, tmp_path, capsys):
     assert main(["prepare", str(scan), "--preset", "pddpm", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     out = capsys.readouterr().out
@@ -131,3 +143,29 @@ def test_command_line_takes_folders_and_reports_failures(scan, tmp_path, capsys)
     assert main(["prepare", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["prepare", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
+
+
+def test_patients_of_one_name_are_refused_and_folders_inside_get_their_own(scan, tmp_path):
+    for subject in ("sub-01", "sub-02"):
+        folder = tmp_path / "study" / subject / "anat"
+        folder.mkdir(parents=True)
+        (folder / "T1.nii.gz").write_bytes(scan.read_bytes())
+    (tmp_path / "study" / ".brain-uad-x.partial").mkdir()
+    (tmp_path / "study" / ".brain-uad-x.partial" / "T1.nii.gz").write_bytes(b"")
+    assert [one.name for one in _patients([tmp_path / "study"])] == ["sub-01_anat", "sub-02_anat"]
+    scans = [tmp_path / "study" / subject / "anat" / "T1.nii.gz" for subject in ("sub-01", "sub-02")]
+    with pytest.raises(InputError, match=r"Two patients are called T1: .*sub-01.anat.*sub-02.anat"):
+        prepare_many(_patients(scans), "clinical", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_scan_of_the_same_name_is_not_replaced_silently(scan, tmp_path):
+    native = load(scan)
+    other = native.with_data(native.data * 2)
+    other = replace(other, source=replace(other.source, sha256="0" * 64))
+    save_prepared(prepare(native, QUICK, use_cache=False), native, tmp_path / "out", "native", figure=False)
+    done = prepare(other, QUICK, use_cache=False)
+    with pytest.raises(InputError, match="another input"):
+        save_prepared(done, other, tmp_path / "out", "native", figure=False)
+    save_prepared(done, other, tmp_path / "out", "native", figure=False, overwrite=True)
+    assert json.loads((tmp_path / "out" / "sub-01_T1w_native_preparation.json").read_text())["input_sha256"] == "0" * 64

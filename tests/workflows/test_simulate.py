@@ -147,3 +147,32 @@ def test_wrong_input_is_one_sentence(
     error = capsys.readouterr().err
     assert error.startswith("brain-uad: ")
     assert message in error
+
+
+def test_a_cohort_replaces_the_earlier_one_whole(maps: Path, tmp_path: Path) -> None:
+    one = SimulationParams(spacing_mm=3.0)
+    simulate([maps], tmp_path, sequences=("T1", "T2"), params=one, count=2)
+    simulate([maps], tmp_path, sequences=("T1",), params=one, count=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "simulation.json",
+        "simulation_manifest.json",
+        "sub-001_T1w.json",
+        "sub-001_T1w.nii.gz",
+        "sub-001_brainmask.nii.gz",
+        "sub-001_tissue.nii.gz",
+    ]
+    before = files(tmp_path)
+    for given in ([maps / "anna.nii.gz"], [maps / "anna.nii.gz", maps / "bert.nii.gz", maps / "anna.nii.gz"]):
+        with pytest.raises(InputError, match="another input"):
+            simulate(given, tmp_path, params=one, count=1)
+    assert files(tmp_path) == before
+
+
+def test_real_scans_with_such_names_are_left_alone(maps: Path, tmp_path: Path) -> None:
+    for name in ("sub-001_T1w.nii.gz", "sub-009_T1w.nii.gz"):
+        (tmp_path / name).write_bytes(b"real")
+    with pytest.raises(InputError, match="an unknown input"):
+        simulate([maps], tmp_path, params=SETTINGS, count=1)
+    simulate([maps], tmp_path, params=SETTINGS, count=1, overwrite=True)
+    assert (tmp_path / "sub-009_T1w.nii.gz").read_bytes() == b"real"
+    assert (tmp_path / "sub-001_T1w.nii.gz").read_bytes() != b"real"

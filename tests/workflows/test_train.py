@@ -124,6 +124,13 @@ def test_covariance_uses_every_scan(healthy_folder: Path, tmp_path: Path) -> Non
     train("covariance", healthy_folder, out=tmp_path / "cov")
     assert len(load_checkpoint(tmp_path / "cov").meta["scans"]) == 5
     assert not (tmp_path / "cov").is_dir()
+    with pytest.raises(InputError, match=r"model cov already.*--overwrite"):
+        train("covariance", sorted(healthy_folder.iterdir())[:3], out=tmp_path / "cov")
+    train("covariance", sorted(healthy_folder.iterdir())[:3], out=tmp_path / "cov", overwrite=True)
+    assert len(load_checkpoint(tmp_path / "cov").meta["scans"]) == 3
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        train("covariance", healthy_folder, out=tmp_path / "file" / "cov")
 
 
 def test_command_line(healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from small_heads import head, save
 
+from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.provenance import array_sha256
 from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.workflows import training_data
-from napari_brain_uad.workflows.training_data import LazyVolumes, TrainingData, describe, first_scan, open_data, open_scans, thumbnails
+from napari_brain_uad.workflows.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.training_data import TrainingData, describe, first_scan, open_data, open_scans, thumbnails
 
 
 def data(folder: Path, **more: Any) -> TrainingData:
@@ -164,6 +167,33 @@ def test_nothing_is_loaded_before_it_is_asked_for(healthy_folder: Path, monkeypa
     assert len(loaded) == 1
     with pytest.raises(IndexError):
         opened.train[10]
+
+
+def test_a_scan_that_cannot_be_read_is_left_out_and_named(healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = healthy_folder / "sub-02_FLAIR.nii.gz"
+    bad.write_bytes(bad.read_bytes()[:-300])
+    opened = open_data(TrainingData("folder", str(healthy_folder), validation=0.0), "covariance")
+    assert len(list(opened.train)) == 4
+    assert list(opened.failures) == ["sub-02"]
+    with pytest.raises(InputError):
+        opened.train[1]
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("brain-uad: left out sub-02: ")
+    assert "Model written" in out
+    straight = tmp_path / "straight"
+    healthy_folder.joinpath("sub-02_FLAIR.nii.gz").unlink()
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(straight), "--quiet"]) == 0
+    one, other = load_checkpoint(tmp_path / "m"), load_checkpoint(straight)
+    assert all(np.array_equal(one.state[name], other.state[name]) for name in other.state)
+    assert one.meta["left_out"] == ["sub-02"]
+
+
+def test_scans_none_of_which_can_be_read_are_an_error(healthy_folder: Path) -> None:
+    for file in healthy_folder.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="sub-01"):
+        list(open_data(TrainingData("folder", str(healthy_folder)), "vae").train)
 
 
 def test_thumbnails(healthy_folder: Path) -> None:

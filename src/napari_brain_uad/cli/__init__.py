@@ -14,9 +14,11 @@ from typing import Any
 
 from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
+from ..core.memory import check_start, told_as_error
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import readable
+from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -25,7 +27,7 @@ from .models import add_models
 from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
-from .terminal import Parser, complain, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
+from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
@@ -67,7 +69,9 @@ def _outcome(words: list[str]) -> int | BrainUADError:
 def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        code = handler(arguments)
+        check_start()
+        with notices(), told_as_error():
+            code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
         return code
@@ -98,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
     for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
@@ -283,12 +287,14 @@ def _require_window() -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from ..io.folders import let_napari_write
     from ..workflows.demo import demo_methods, demo_sample
     from ..workflows.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window or arguments.screenshot:
         _require_window()
+        let_napari_write()
     if arguments.window:
         from ..gui.contrib.demo import open_demo
 

@@ -78,7 +78,9 @@ class Interruption:
             yield
             return
         self._begin()
-        handlers = {kind: signal.signal(kind, self._take) for kind in _KINDS}
+        # A signal that is ignored stays ignored: nohup and shells start what goes on in the background like that.
+        taken = [kind for kind in _KINDS if signal.getsignal(kind) is not signal.SIG_IGN]
+        handlers = {kind: signal.signal(kind, self._take) for kind in taken}
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)

@@ -6,6 +6,7 @@ import argparse
 import codecs
 import io
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,22 @@ def refuse_empty(words: Sequence[str]) -> None:
             raise InputError(f"Argument {number + 1} is empty", why=f"there is nothing{after}", fix="Give a value, or leave the option out")
         if word.startswith("--") and word.endswith("=") and word.count("=") == 1:
             raise InputError(f"{word[:-1]} is empty", why="nothing follows the =", fix="Give a value, or leave the option out")
+
+
+class _Notices(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(f"{record.levelname.lower()}: {record.getMessage()}.")
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Within it, what the library says besides its results, like a cache that cannot be written, goes to standard error."""
+    handler, library = _Notices(logging.WARNING), logging.getLogger("napari_brain_uad")
+    library.addHandler(handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +49,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model or a training of that NAME")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take and how much memory, and stop")
     _add_devices(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -90,7 +90,8 @@ def _train(arguments: argparse.Namespace) -> int:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
     found_data = describe(data)
     if found_data.count:
-        sys.stderr.writelines(f"brain-uad: note: {line}.\n" for line in found_data.problems)
+        for line in found_data.problems:
+            complain(f"note: {line}.")
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     failed: dict[str, BrainUADError] = {}
@@ -103,6 +104,7 @@ def _train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             out=arguments.out,
             resume=arguments.resume,
+            overwrite=arguments.overwrite,
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,

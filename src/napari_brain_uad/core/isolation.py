@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from .errors import BrainUADError, Cancelled, DeviceError, InternalError
+from .errors import BrainUADError, Cancelled, InternalError
+from .memory import out_of_memory, ran_out
 
 Result = TypeVar("Result")
 
@@ -40,9 +41,9 @@ def isolated(work: Callable[[], Result]) -> Result | BrainUADError:
         raise
     except BrainUADError as error:
         return error
-    except MemoryError as error:
-        return _seen(DeviceError("Memory ran out", fix="Close other programs, use fewer --jobs, or choose a smaller scan"), error)
     except Exception as error:  # noqa: BLE001  # the boundary: whatever a method or a library raises becomes this one thing's failure
+        if out_of_memory(error):
+            return _seen(ran_out(error), error)
         said = " ".join(str(error).split())
         why = f"{type(error).__name__}: {said[:_LONGEST]}" if said else type(error).__name__
         return _seen(InternalError("Internal error", why=why, fix="Please report it; brain-uad --debug shows the traceback"), error)

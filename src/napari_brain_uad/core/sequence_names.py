@@ -53,13 +53,13 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"\btof\b|\bmr[av]\b|\bangio\w*|\bpc\b|\bm(?:in)?ips?\b|\bswi\w*|\bswan\w*|\bqsm\b|\bh[a]?emo\b|\bsuscept\w*|\bmerge\b|\bmedic\b",
+        r"\btof\b|\bmr[av]\b|\bangio\w*|(?<!ac )\bpc\b|\bm(?:in)?ips?\b|\bswi\w*|\bswan\w*|\bqsm\b|\bh[a]?emo\b|\bsuscept\w*",
     ),
     (
         "other",
-        r"t2 ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?(?:tfe|ffe)\b|\bssfp\b",
+        r"t2 ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?(?:tfe|ffe)\b",
     ),
-    ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bpha?s?e? ?image\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
+    ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bmerge\b|\bmedic\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
     # Weightings.
     ("t1 flair", r"\b(?:[a-z]{1,4} ?)?t1(?:w|wi)?\b[a-z0-9 ]*?(?:flair|dark ?fl\w*|da ?fl\b|\btirm\b)|t1(?:w|wi)?flair"),
@@ -69,10 +69,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("mpr", r"\bmpr\d*\b(?! ?range)"),
     ("t2", rf"{_T2}{_AFTER}"),
     ("gradient", r"\bf?gre\b|\b\w*ffe\w*|\bfl[23]d\b|\bflash\b|\bfe(?:[23]d)?\b"),
-    (
-        "pd",
-        r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)|^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))",
-    ),
+    ("pd", r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)"),
+    ("pd", r"^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))"),
     # Contrast agent: given, not given, or said in a way that could be somebody's initials.
     ("native", r"\bpre(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b|\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),
@@ -166,11 +164,11 @@ def read_name(name: str) -> NameReading:
 
 
 def _plain(name: str) -> str:
-    """Small letters and digits with single spaces between words, "+" kept; what was only registered to is taken out."""
+    """Small letters and digits with single spaces between words, "+" and ":" kept; what was only registered to is taken out."""
     text = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
     text = re.sub(r"t2w? ?\*", "t2star", text)
-    text = re.sub(r"[^a-z0-9+]+", " ", text).strip()
+    text = re.sub(r"[^a-z0-9+:]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)
     return re.sub(r" +", " ", text).strip()

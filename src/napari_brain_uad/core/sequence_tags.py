@@ -180,5 +180,5 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
 def _words(value: Any) -> set[str]:
     """The values of a field that may be one text with separators (backslash, "_", ...), or a list."""
     parts = value if isinstance(value, list | tuple) else [value]
-    texts = [part.upper() for part in parts if isinstance(part, str)]
-    return {*texts, *(word for text in texts for word in re.split(r"[\\_,/ ]+", text) if len(text) <= 16)}
+    texts = [text for part in parts if isinstance(part, str) for text in part.upper().split("\\")]
+    return {*texts, *(word for text in texts for word in re.split(r"[_,/ ]+", text))}

@@ -176,21 +176,15 @@ class ReconstructionDetector(BaseDetector):
 
     def _score_slices(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         """Scores (S, H, W), in batches that are halved when the device's memory does not hold them."""
-        from ..training.memory import out_of_memory, too_little_memory
+        from ..training.memory import in_batches
 
         scores = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
-        start, size = 0, _BATCH
-        while start < len(inputs):
+
+        def work(start: int, stop: int) -> None:
             progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            try:
-                scores[start : start + size] = self._score_batch(network, inputs[start : start + size], progress)
-                start += size
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                if size == 1:
-                    raise too_little_memory(self.device) from error
-                size //= 2
+            scores[start:stop] = self._score_batch(network, inputs[start:stop], progress)
+
+        in_batches(len(inputs), _BATCH, self.device, work)
         return scores
 
     def _score_batch(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:

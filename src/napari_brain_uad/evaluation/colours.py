@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
-from ..core.extremes import apart
+from ..core.extremes import FAR_SCORES, apart, robust_range
 
 HIT_COLOUR, FALSE_ALARM_COLOUR, MISS_COLOUR = "#009E73", "#E69F00", "#56B4E9"
 """Okabe and Ito's green, orange and sky blue: told apart with every common form of colour blindness."""
@@ -35,7 +35,7 @@ def score_limits(amap: AnomalyMap) -> tuple[float, float]:
     if fixed is not None:
         return float(fixed[0]), float(fixed[1])
     scores = amap.brain_scores()
-    low, high = float(scores.min()), float(scores.max())
+    low, high = robust_range(scores, FAR_SCORES)
     if low >= 0.0 and high <= 1.0:
         return 0.0, 1.0
     return apart(low, float(np.percentile(scores, 99.9)))

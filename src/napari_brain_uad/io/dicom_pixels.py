@@ -25,10 +25,12 @@ from pydicom.uid import (
 )
 
 from ..core.errors import InputError
+from ..core.memory import check_memory, out_of_memory
 from ..core.optional import install_command, not_installed
 from .dicom_frames import Frame, quiet
 from .dicom_kinds import READ_FAULTS
 from .dicom_stack import MAX_BYTES, Stack
+from .streams import is_file
 
 _TAGS = (
     "SamplesPerPixel",
@@ -71,6 +73,9 @@ def read_stack(stack: Stack) -> tuple[NDArray[np.float32], str]:
         If a file has changed, is cut off, in colour, or compressed in a way that no installed package decodes.
     """
     first = stack.frames[0]
+    largest = max((path.stat().st_size for path in {frame.path for frame in stack.frames} if is_file(path)), default=0)
+    # As float32, turned to RAS+ and looked at; of the files one at a time, with what pydicom copies of it.
+    check_memory(first.path.name, 9 * first.rows * first.columns * len(stack.frames) + 3 * largest, "reading its series")
     data = np.empty((len(stack.frames), first.rows, first.columns), np.float32)
     digest = hashlib.sha256()
     wanted: dict[Path, list[tuple[int, Frame]]] = {}
@@ -156,7 +161,9 @@ def _decode(path: Path, dataset: Dataset, frame: Frame) -> NDArray[np.generic]:
                 size = _codestream_size(get_frame(dataset.PixelData, frame.index, number_of_frames=frames))
             # Decoders reserve memory by the size that the compressed image claims: look before decoding.
             stored = pixel_array(dataset, index=frame.index, raw=True) if size == (frame.rows, frame.columns) else None
-        except (*READ_FAULTS, Warning):
+        except (*READ_FAULTS, Warning) as error:
+            if out_of_memory(error):
+                raise
             raise InputError(path.name, why="its pixel data are damaged", fix=_AGAIN) from None
     if stored is None or stored.shape != (frame.rows, frame.columns):
         raise InputError(path.name, why="its image has another size than its header says", fix=_AGAIN)

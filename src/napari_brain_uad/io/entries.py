@@ -191,7 +191,10 @@ def _prune(folder: Path) -> None:
     for file in _files(folder):
         with suppress(OSError):
             known = file.stat()
-            if _EARLIER.fullmatch(file.name) or (_TEMPORARY.fullmatch(file.name) and time.time() - known.st_mtime > _LEFT_BEHIND):
+            if _TEMPORARY.fullmatch(file.name):  # another process may be writing it
+                if time.time() - known.st_mtime > _LEFT_BEHIND:
+                    file.unlink()
+            elif _EARLIER.fullmatch(file.name):
                 file.unlink()
             elif file.suffix == _SUFFIX:
                 entries.append((known.st_mtime, known.st_size, file))

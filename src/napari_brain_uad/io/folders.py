@@ -149,16 +149,38 @@ def let_matplotlib_write() -> None:
     InputError
         If there is no folder for temporary files either, without which matplotlib cannot be imported.
     """
+    # On a slow machine it warns that it makes its list of fonts, which in a new folder it does.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if "matplotlib" in sys.modules or all(_writable(folder) for folder in _matplotlib_folders()):
         return
+    os.environ["MPLCONFIGDIR"] = _until_the_end()
+
+
+def let_napari_write() -> None:
+    """As `let_matplotlib_write`, for the files without which napari neither starts nor opens a dock; call it before napari is imported.
+
+    Raises
+    ------
+    InputError
+        If there is no folder for temporary files either.
+    """
+    base = home()
+    settings = _absolute("XDG_CONFIG_HOME") or (None if base is None else base / ".config")
+    icons = _absolute("XDG_CACHE_HOME") or (None if base is None else base / ".cache")
+    if not os.environ.get("NAPARI_CONFIG") and not _writable(settings):
+        os.environ["NAPARI_CONFIG"] = str(Path(_until_the_end()) / "settings.yaml")
+    if sys.platform.startswith("linux") and not _writable(icons):
+        os.environ["XDG_CACHE_HOME"] = _until_the_end()
+
+
+def _until_the_end() -> str:
+    """A temporary folder that goes when this process ends."""
     try:
-        folder = tempfile.mkdtemp(prefix="brain-uad-matplotlib-")
+        folder = tempfile.mkdtemp(prefix="brain-uad-")
     except OSError as error:
         raise _no_temporary(error) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["MPLCONFIGDIR"] = folder
-    # Its list of fonts is made anew in there, about which it would warn.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    return folder
 
 
 def _matplotlib_folders() -> tuple[Path | None, ...]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_same_shape, raise_errors
 from ..core.errors import InputError
+from ..core.memory import check_memory
 from ..core.provenance import NOTICE
 from ..core.sequence import SequenceReading, read_sequence
 from ..core.threshold import ThresholdRule
@@ -29,7 +30,7 @@ from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
 from .sidecar import DESCRIPTIONS, read_sidecar
-from .streams import Extent, is_file, read_extent, read_head
+from .streams import Extent, check_room, is_file, read_extent, read_head
 
 _LEVEL = 1
 
@@ -276,6 +277,9 @@ def _read_stored(path: Path, index: int | None) -> tuple[NDArray[Any], ImageHead
     start = int(header.vox_offset) + _which(header, index, path.name) * header.voxel_bytes
     total = int(header.vox_offset) + header.volumes * header.voxel_bytes
     extent = Extent(total, start, start + header.voxel_bytes, header.slack)
+    check_room(data_path, extent)
+    # As stored, as float32, and a byte for looking at every voxel.
+    check_memory(path.name, header.voxel_bytes + 5 * int(np.prod(header.grid_shape, dtype=object)), "reading it")
     raw, sha256 = read_extent(data_path, extent)
     return raw.view(header.dtype).reshape(header.grid_shape, order="F"), header, findings, sha256
 

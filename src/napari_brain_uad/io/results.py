@@ -9,7 +9,6 @@ one killed after leaves what the next run in that folder completes. Readers refu
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -21,10 +20,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 from ..core.errors import InputError
-from .atomic import flush_folder, not_written, write_json
+from .atomic import NO_SPACE, flush_folder, not_written, write_json
 from .folders import probe
+from .json_files import encodable, read_json
 
 if sys.platform != "win32":
     import fcntl
@@ -99,14 +100,14 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
         if not overwrite:
             _check_inputs(folder, runs)
     except OSError as error:
-        raise not_written(folder / "The results", error) from error
+        raise _not_written(folder, error) from error
     finally:
         for one in missing:
             with suppress(OSError):
                 one.rmdir()
     if room < need_bytes:
         why = f"the disk of {folder} has {room / 1e6:.0f} MB left, they need some {need_bytes / 1e6:.0f} MB"
-        raise InputError("The results cannot be written", why=why, fix="Free some space or choose another folder")
+        raise InputError("The results cannot be written", why=why, fix="Free some space, or choose another --out")
 
 
 @contextmanager
@@ -141,13 +142,13 @@ def written_whole(folder: Path | str, runs: Sequence[Run], *, overwrite: bool = 
             stage = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_PARTIAL, dir=folder))
             lock = _locked(stage)
     except OSError as error:
-        raise not_written(folder / "The results", error) from error
+        raise _not_written(folder, error) from error
     try:
         yield stage
         try:
             _commit(folder, stage, runs, overwrite)
         except OSError as error:
-            raise not_written(folder / "The results", error) from error
+            raise _not_written(folder, error) from error
     finally:
         if lock is not None:
             os.close(lock)
@@ -179,10 +180,16 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
         return
     listed = _json(manifest).get("files")
     for file in (path, *others):
-        known = listed.get(file.name) if isinstance(listed, dict) else None
+        known = listed.get(encodable(file.name)) if isinstance(listed, dict) else None
         if file.is_file() and known != _sha256(file):
             why = f"it is not as {manifest.name} says it was written: it was changed since, or is another run's"
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
+
+
+def _not_written(folder: Path, error: OSError) -> InputError:
+    told = not_written(folder / "The results", error)
+    full = error.errno in NO_SPACE
+    return InputError(told.what, why=told.why, fix="Free some space, or choose another --out" if full else "Choose another --out")
 
 
 def _check_names(runs: Sequence[Run]) -> None:
@@ -199,7 +206,7 @@ def _check_inputs(folder: Path, runs: Sequence[Run]) -> None:
         if there is not None and (not there[1] or there[1] != run.input_sha256):
             made = f"those there were made from {there[0]} ({_short(there[1])})"
             why = f"{made}, the new ones would be from {run.input_name} ({_short(run.input_sha256)})"
-            fix = "Choose another --out, or replace them with --overwrite"
+            fix = "Choose another folder, or have them replaced (--overwrite)"
             raise InputError(f"{folder} holds results {run.name} of another input", why=why, fix=fix)
 
 
@@ -229,7 +236,7 @@ def _earlier(folder: Path, run: Run, new: Sequence[str]) -> list[str]:
     names = _names(folder, run)
     if (folder / run.manifest).is_file():
         listed = _json(folder / run.manifest).get("files")
-        return [run.manifest, *(name for name in names if name in new or (isinstance(listed, dict) and name in listed))]
+        return [run.manifest, *(name for name in names if name in new or (isinstance(listed, dict) and encodable(name) in listed))]
     # Without a manifest only its record tells a run from files that happen to have such names.
     return names if run.record in names else [name for name in names if name in new]
 
@@ -251,7 +258,7 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
         manifests = [run.manifest for run in runs]
         earlier = {name for run in runs for name in _earlier(folder, run, names)}
         remove = sorted(earlier, key=lambda name: (name not in manifests, name))
-        write_json(stage / _JOURNAL, {"remove": remove, "place": [*names, *manifests]})
+        write_json(stage / _JOURNAL, {"remove": _quoted(remove), "place": _quoted([*names, *manifests])})
         ready = stage.with_suffix(_READY)
         stage.rename(ready)
         flush_folder(folder)
@@ -295,19 +302,21 @@ def _hidden(folder: Path, ending: str) -> list[Path]:
 
 def _noted(ready: Path, what: str) -> list[str]:
     """Names of files in the journal of a hidden folder; nothing that would lead out of the folder."""
-    names = _json(ready / _JOURNAL).get(what)
-    return (
-        [name for name in names if isinstance(name, str) and Path(name).name == name and not name.startswith(".")]
-        if isinstance(names, list)
-        else []
-    )
+    noted = _json(ready / _JOURNAL).get(what)
+    names = [os.fsdecode(unquote_to_bytes(name)) for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
+    return [name for name in names if Path(name).name == name and not name.startswith(".")]
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    """Names of files, to the byte: those that are not UTF-8 cannot be written as JSON text."""
+    return [quote(os.fsencode(name)) for name in names]
 
 
 def _json(path: Path) -> dict[str, Any]:
     """A file's content; empty when there is none that can be read."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except InputError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -100,7 +100,7 @@ def read_extent(path: Path, extent: Extent) -> tuple[NDArray[np.uint8], str]:
     InputError
         If the file is shorter or longer than announced, damaged, or cannot be read.
     """
-    _check_room(path, extent)
+    check_room(path, extent)
     part = np.empty(extent.stop - extent.start, np.uint8)
     digest = hashlib.sha256()
     position = 0
@@ -122,8 +122,8 @@ def _keep(part: NDArray[np.uint8], chunk: bytes, position: int, extent: Extent) 
     return end
 
 
-def _check_room(path: Path, extent: Extent) -> None:
-    """Refuse a claim that the file cannot hold, before any memory is taken for it."""
+def check_room(path: Path, extent: Extent) -> None:
+    """Refuse a claim that the file cannot hold, before any memory is taken for it; raises as `read_extent`."""
     with _reading(path):
         size = path.stat().st_size
     most = size * _MOST_INFLATION if _compressed(path) else size

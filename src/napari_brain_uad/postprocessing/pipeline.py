@@ -12,6 +12,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_mask_not_empty, check_same_shape, raise_errors
 from ..core.threshold import Threshold, ThresholdRule
 from .components import fill_holes, label_large, opening
+from .edits import REJECTED
 from .filters import erode, gaussian, median
 from .params import PostParams
 from .regions import Region, number_regions
@@ -44,6 +45,15 @@ class PostResult:
     brain: NDArray[np.bool_]
     regions: tuple[Region, ...]
     labels: NDArray[np.uint32]
+
+    @property
+    def reviewed_mask(self) -> NDArray[np.bool_]:
+        """The mask without the regions that a person rejected."""
+        rejected = [region for region in self.regions if region.review == REJECTED]
+        mask = self.mask.copy() if rejected else self.mask
+        for region in rejected:
+            mask[region.slices] &= self.labels[region.slices] != region.number
+        return mask
 
 
 def filtered_score(amap: AnomalyMap, post: PostParams) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

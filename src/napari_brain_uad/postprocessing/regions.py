@@ -42,6 +42,14 @@ class Region:
         (i0, i1, j0, j1, k0, k1), half-open voxel ranges.
     hit : bool or None
         Whether it touches the ground truth; None without one.
+    name : str
+        The structures it lies in (`atlas.region_names`); empty where the scan's relation to MNI is not known.
+    review : str
+        What a person said about it: "accepted", "rejected" or nothing (`edits`).
+    note : str
+        What a person wrote about it.
+    parts : int
+        How many separate regions a person merged into it; 1 as it was found.
     """
 
     number: int
@@ -54,6 +62,16 @@ class Region:
     peak_index: tuple[int, int, int]
     box: tuple[int, int, int, int, int, int]
     hit: bool | None = None
+    name: str = ""
+    review: str = ""
+    note: str = ""
+    parts: int = 1
+
+    @property
+    def slices(self) -> Box:
+        """The box as slices of an array."""
+        i0, i1, j0, j1, k0, k1 = self.box
+        return slice(i0, i1), slice(j0, j1), slice(k0, k1)
 
 
 def number_regions(
@@ -170,6 +188,10 @@ REGION_COLUMNS = (
     "peak_index",
     "box",
     "hit",
+    "region_name",
+    "review",
+    "note",
+    "parts",
 )
 """The keys of every row of `as_rows`, in reading order: a table without regions has a header too."""
 
@@ -188,6 +210,10 @@ def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "peak_index": list(region.peak_index),
             "box": list(region.box),
             "hit": region.hit,
+            "region_name": region.name,
+            "review": region.review,
+            "note": region.note,
+            "parts": region.parts,
         }
         for region in regions
     ]

@@ -1,7 +1,7 @@
 """The brain of a scan that comes without a mask: exact where the scan is skull-stripped, a stated guess where it is not.
 
-Skull-stripped scans have one constant value (mostly 0) outside the brain. That is what is looked for; real brain extraction of
-raw heads is another step.
+Skull-stripped scans have one constant value (mostly 0) outside the brain, and no bone under their surface (see `skull`). Real brain
+extraction of raw heads is another step.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from skimage.filters import threshold_otsu
 from ..core.checks import Finding
 from ..core.extremes import without_extremes
 from ..core.volume import Volume
+from .skull import brain_or_head
 
 _STRIPPED_BORDER = 0.75
-"""A scan is taken as skull-stripped when at least this fraction of the voxels on the array's border shares one value ..."""
-
-_LARGEST_BRAIN_ML = 2300.0
-"""... and what differs from that value is no larger than the largest brains; heads with the air set to 0 are some 3,000 ml."""
+"""A scan may be skull-stripped when at least this fraction of the voxels on the array's border shares one value."""
 
 _RINGING = 0.01
 """Departures from the background smaller than this fraction of the 99th percentile's are taken for interpolation ringing."""
@@ -40,6 +38,8 @@ class BrainMask:
         How it was found, in words.
     stripped : bool
         Whether the scan was found to be skull-stripped.
+    why : str
+        What says so, in words.
     findings : tuple of Finding
         What the user has to know about it.
     """
@@ -47,6 +47,7 @@ class BrainMask:
     mask: NDArray[np.bool_]
     origin: str
     stripped: bool
+    why: str
     findings: tuple[Finding, ...] = ()
 
 
@@ -59,25 +60,40 @@ def estimate_brain_mask(volume: Volume) -> BrainMask:
     data = without_extremes(volume).data
     background = _constant_background(data)
     if background is None:
-        return _whole_head(data)
+        return _whole_head(data, "the air around it is not empty")
+    foreground = _foreground(data, background)
+    surface = brain_or_head(volume.with_data(data), foreground, background)
+    if surface.verdict != "brain":
+        return _whole_head(data, surface.why, unsure=surface.verdict == "unsure")
+    return BrainMask(foreground, f"voxels other than the background value {background:g}", True, surface.why)
+
+
+def stripped_brain(volume: Volume) -> NDArray[np.bool_]:
+    """The brain of a scan that is known to be skull-stripped: everything that is not background.
+
+    Without a constant background, everything counts as brain.
+    """
+    data = without_extremes(volume).data
+    background = _constant_background(data)
+    return np.ones(data.shape, bool) if background is None else _foreground(data, background)
+
+
+def _foreground(data: NDArray[np.float32], background: float) -> NDArray[np.bool_]:
     distance = np.abs(data - np.float32(background))
     floor = _RINGING * float(np.percentile(distance[distance > 0], 99)) if (distance > 0).any() else 0.0
-    brain = _solid(distance > floor)
-    if np.count_nonzero(brain) * volume.grid.voxel_volume_mm3 / 1000 > _LARGEST_BRAIN_ML:
-        return _whole_head(data)
-    return BrainMask(brain, f"voxels other than the background value {background:g}", True)
+    return _solid(distance > floor)
 
 
-def _whole_head(data: NDArray[np.float32]) -> BrainMask:
+def _whole_head(data: NDArray[np.float32], why: str, *, unsure: bool = False) -> BrainMask:
     constant = data.min() == data.max()
     head = np.zeros(data.shape, bool) if constant else data > threshold_otsu(data) * 0.5
     warning = Finding(
         "skull",
         "warning",
-        "the scan seems to show the whole head, not only the brain: skull and skin are scored too",
+        f"the scan {'may show' if unsure else 'seems to show'} the whole head, not only the brain ({why}): skull and skin are scored too",
         "Give a brain mask, or a skull-stripped scan",
     )
-    return BrainMask(_solid(head), "whole head (half of Otsu's threshold); not a brain mask", False, (warning,))
+    return BrainMask(_solid(head), "whole head (half of Otsu's threshold); not a brain mask", False, why, (warning,))
 
 
 def _constant_background(data: NDArray[np.float32]) -> float | None:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.memory import out_of_memory
 from ..core.progress import Progress
 from ..core.volume import Grid, Volume
 from .field_of_view import field_of_view
@@ -222,6 +223,8 @@ def _refine(
         with steady(method, progress):
             method.Execute(fixed.image, moving.image)
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise InputError("The brains cannot be aligned", why="they do not overlap", fix="Check the scan's orientation") from error
     return _matrix(transform), -float(method.GetMetricValue())
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.volume import Grid, Volume
 from ..io.nifti import read_volume
-from .brain_mask import estimate_brain_mask
+from .brain_mask import stripped_brain
 
 TEMPLATE = Path(__file__).parent / "templates" / "mni152_2009a_T1_brain.nii.gz"
 
@@ -25,4 +25,4 @@ def template() -> Volume:
     Licence: see ``templates/LICENSE.txt``.
     """
     volume = read_volume(TEMPLATE, name="MNI152")
-    return replace(volume, mask=estimate_brain_mask(volume).mask, sequence="T1", sequence_origin="the template's")
+    return replace(volume, mask=stripped_brain(volume), sequence="T1", sequence_origin="the template's")

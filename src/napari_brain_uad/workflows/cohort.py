@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
@@ -31,6 +33,8 @@ from .compare_table import Row
 from .load import MaskInput, load
 from .method_spec import MethodSpec, parse_specs
 
+_LOG = logging.getLogger(__name__)
+
 SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions")
 """The columns whose means are given."""
 
@@ -40,11 +44,11 @@ TESTED = ("best_dice", "auprc")
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth."""
+    """One scan of a cohort with its ground truth, which `evaluate_cohort` needs."""
 
     name: str
     scan: Path | Volume
-    truth: MaskInput
+    truth: MaskInput | None
     mask: MaskInput | None = None
     sequence: str | None = None
     origin: str = LAYOUT
@@ -151,7 +155,7 @@ def _key(row: CohortRow) -> str:
 
 def cases_sha256(cases: Sequence[Case]) -> str:
     """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
-    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth))] for case in cases]
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth) if one is not None)] for case in cases]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -162,8 +166,10 @@ def _file(given: MaskInput | Volume) -> list[str | int]:
     return [path.name, path.stat().st_size if is_file(path) else 0]
 
 
-def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The scans of a data set that have a ground truth.
+def cases_of(
+    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The scans of a data set, by default those that have a ground truth.
 
     Parameters
     ----------
@@ -174,6 +180,8 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
     sequence : str, optional
         Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
         be this one.
+    need_truth : bool
+        Leave out subjects without a ground truth.
 
     Returns
     -------
@@ -192,7 +200,7 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
         alone = list(subject.sequences) == ["unknown"]
         wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
-        if subject.truth is None:
+        if need_truth and subject.truth is None:
             left_out.append(f"{name}: no ground truth")
         elif wanted not in subject.sequences:
             left_out.append(f"{name}: no {wanted}")
@@ -202,10 +210,12 @@ def cases_of(root: str | Path, *, layout_id: str | None = None, sequence: str | 
             cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
     left_out += missed_files(root)
     if not cases:
-        raise InputError(f"{root.name} holds nothing to evaluate", why="; ".join(left_out[:3]), fix="Give scans with ground truths")
+        fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
+        raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
     return tuple(cases), tuple(left_out)
 
 
+@told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
     methods: Iterable[str | MethodSpec],
@@ -235,12 +245,13 @@ def evaluate_cohort(
     Raises
     ------
     InputError, Cancelled
-        If a method or an option cannot be used.
+        If a method or an option cannot be used, or two cases have the same name and sequence.
     BrainUADError
         The first failure, when nothing succeeds.
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
+    _check_names(cases)
     with temporary_folder() as folder:
         gathered = _Gathered(_Waiting(folder) if with_pooled else None)
         for number, case in enumerate(cases):
@@ -252,6 +263,16 @@ def evaluate_cohort(
         cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Of two scans of one name, the figures of one would replace those of the other."""
+    seen: dict[tuple[str, str | None], Case] = {}
+    for case in cases:
+        other = seen.setdefault((case.name, case.sequence), case)
+        if other is not case:
+            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
+            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
 
 
 class _Gathered:
@@ -270,8 +291,13 @@ class _Gathered:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
         comparison = _compared(case, specs, progress, options)
         rows = _rows(case, comparison)
-        if self._waiting is not None:
-            self._waiting.add(comparison)
+        try:
+            if self._waiting is not None:
+                self._waiting.add(comparison)
+        except OSError as error:
+            self._waiting = None
+            why = error.strerror or str(error)
+            _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
         self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
@@ -291,11 +317,20 @@ class _Gathered:
         )
 
 
-def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
+def case_volume(case: Case) -> Volume:
+    """The scan of a case, with the sequence that its data set says.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
     volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
-    if case.sequence not in (None, volume.sequence):
-        volume = volume.with_sequence(case.sequence, case.origin)
-    return compare(volume, specs, truth=case.truth, mask=case.mask, progress=progress, **options)
+    return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)
+
+
+def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
+    return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
 
 
 def _rows(case: Case, comparison: Comparison) -> list[CohortRow]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..core.text import html_text
@@ -60,6 +61,7 @@ def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bo
     check_output(out, [_run_of(cases_sha256(cases))], overwrite=overwrite)
 
 
+@told_as_error()
 def save_cohort(
     cohort: Cohort,
     out: str | Path,
@@ -87,7 +89,7 @@ def save_cohort(
     Returns
     -------
     dict of str to Path
-        "csv", "json", "violins", "html", and "curves" when voxels were pooled.
+        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled.
 
     Raises
     ------
@@ -103,11 +105,12 @@ def save_cohort(
         pictures["curves"] = _png(curves_figure(cohort.pooled))
     texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
     contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
-    with written_whole(out, [_run_of(cohort.cases_sha256)], overwrite=overwrite) as folder:
+    run = _run_of(cohort.cases_sha256)
+    with written_whole(out, [run], overwrite=overwrite) as folder:
         for kind, content in contents.items():
             write_bytes(folder / _FILES[kind], content)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents}
+    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents} | {"manifest": Path(out) / run.manifest}
 
 
 def cohort_csv(cohort: Cohort) -> str:

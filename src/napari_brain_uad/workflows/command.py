@@ -50,6 +50,17 @@ def detect_command(
     return shell.join([*words, "--out", "OUT"])
 
 
+def missing_words(command: str) -> str:
+    """What has to be done about the words in capitals of a command; empty when it has none."""
+    words = shell.split(command)
+    unnamed = [word for word in ("SCAN", "MASK", "TRUTH", "HEALTHY") if word in words]
+    if not unnamed:
+        return ""
+    named = {"SCAN": "the scan", "MASK": "the brain mask", "TRUTH": "the ground truth", "HEALTHY": "the healthy scans"}
+    them = " and ".join(named[word] for word in unnamed)
+    return f"It has {', '.join(unnamed)} where {them} came from no file: export first (or save the layer), or write your own file there"
+
+
 def scan_words(scan: Volume | str | Path) -> list[str]:
     """A scan as an argument, and which volume of its file it is."""
     if not isinstance(scan, Volume):

@@ -14,6 +14,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding
 from ..core.errors import BrainUADError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.threshold import Threshold
 from ..core.volume import Volume
@@ -180,6 +181,7 @@ class _Job:
     given: _Settings
 
 
+@told_as_error()
 def compare(
     scan: Scan,
     methods: Iterable[str | MethodSpec],
@@ -218,10 +220,8 @@ def compare(
         Filters and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
-    jobs : int
-        How many methods at a time, each in a process of its own.
-    use_cache : bool
-        Take maps that were made before, and keep new ones.
+    jobs, use_cache : int, bool
+        How many methods at a time, each in a process of its own. Take maps that were made before, and keep new ones.
 
     Returns
     -------

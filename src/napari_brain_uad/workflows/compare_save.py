@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..core.volume import Volume
@@ -52,6 +53,7 @@ def _runs(volume: Volume, specs: Sequence[MethodSpec], maps: bool) -> list[Run]:
     return [*runs, *(detection_run(volume, spec.stem) for spec in specs)] if maps else runs
 
 
+@told_as_error()
 def save_comparison(
     comparison: Comparison,
     out: str | Path,
@@ -82,8 +84,8 @@ def save_comparison(
     Returns
     -------
     dict of str to Path
-        "csv", "table" (JSON), "montage"; with `maps` "agreement", and "map:SPEC", "mask:SPEC", "brainmask:SPEC",
-        "provenance:SPEC" of each method.
+        "csv", "table" (JSON), "montage", "manifest"; with `maps` "agreement", and "map:SPEC", "mask:SPEC", "brainmask:SPEC",
+        "provenance:SPEC", "manifest:SPEC" of each method.
 
     Raises
     ------
@@ -105,9 +107,11 @@ def save_comparison(
             progress.update(0.2 + 0.8 * number / len(comparison.runs), f"Writing the map of {run.title}")
             files |= _write_run(comparison, run, folder / named.name)
     progress.update(1.0, "Saved")
-    return {key: Path(out) / path.name for key, path in files.items()}
+    manifests = dict(zip(["manifest", *(f"manifest:{run.title}" for run in comparison.runs)], runs, strict=False))
+    return {key: Path(out) / path.name for key, path in files.items()} | {key: Path(out) / run.manifest for key, run in manifests.items()}
 
 
+@told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
     """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
     volume = comparison.volume

@@ -14,19 +14,27 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding
 from ..core.errors import InputError
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..detectors.registry import method_class
 from ..evaluation.report import Evaluation, evaluate_map
 from ..io.nifti import read_map
+from ..postprocessing.edits import RegionEdits
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import PostResult, filtered_score, postprocess
+from ..postprocessing.region_edits import edited
 from .command import detect_command, given_sequence
+from .estimate import parts
 from .load import MaskInput, as_mask, as_volume
 from .map_cache import scored_volume
 from .models import name_of
-from .ready import AUTO, make_ready
+from .ready import AUTO, Ready, make_ready
+from .region_names import with_names
 from .score import ParamsInput
+
+_READY = 0.4
+"""Part of a run that the preparation of a whole head takes."""
 
 HealthyInput = Sequence[AnomalyMap | str | Path]
 
@@ -53,6 +61,8 @@ class Detection:
         Wall time of scoring and post-processing.
     command : str
         The command line that does the same.
+    edits : RegionEdits or None
+        What a person did to the regions; it is in `result` already, and not in `evaluation`.
     """
 
     volume: Volume
@@ -63,6 +73,7 @@ class Detection:
     evaluation: Evaluation | None
     seconds: float
     command: str
+    edits: RegionEdits | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -71,6 +82,7 @@ class Detection:
         return tuple(finding for finding in found if finding.level != "info")
 
 
+@told_as_error()
 def detect(
     scan: Volume | str | Path,
     method: str = "threshold",
@@ -99,8 +111,8 @@ def detect(
         The brain; without it, it is found (see `workflows.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
     sequence, model : str, optional
-        "FLAIR", "T1", "T1c", "T2" or "PD", where what the scan's tags and name say is wrong or missing. Id or file of a trained model,
-        for methods that need one; otherwise the default model for the scan's sequence.
+        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
+        default one for the scan's sequence.
     post : PostParams, optional
         Post-processing; the defaults otherwise.
     healthy : sequence of AnomalyMap or path, optional
@@ -117,22 +129,31 @@ def detect(
     """
     progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
-    own = method_class(method).INFO.preset
-    volume = as_volume(scan, sequence)
-    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, 0.4))
+    volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
+    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
-    half = progress.part(0.4, 0.6)
+    half, rest = _halves(method, ready, truth is not None, progress)
     scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
     return finish_detection(
-        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=progress.part(0.6, 1.0)
+        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
     )
 
 
+def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
+    """What is left of a run's progress for scoring and for what follows, as the time they take."""
+    # Only a preparation has said anything so far.
+    begun = _READY if ready.prepared is not None else 0.02
+    took = parts(method, ready.scored, truth=truth)
+    middle = begun + (1.0 - begun) * took.score / (took.score + took.finish)
+    return progress.part(begun, middle), progress.part(middle, 1.0)
+
+
+@told_as_error()
 def finish_detection(
     volume: Volume,
     amap: AnomalyMap,
@@ -141,6 +162,7 @@ def finish_detection(
     truth: NDArray[np.bool_] | None,
     command: str,
     healthy: Sequence[NDArray[np.float32]] | None = None,
+    edits: RegionEdits | None = None,
     started: float | None = None,
     progress: Progress | None = None,
 ) -> Detection:
@@ -150,12 +172,15 @@ def finish_detection(
     ----------
     healthy : sequence of arrays of float32, optional
         What `read_healthy` gave.
+    edits : RegionEdits, optional
+        What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
         ``time.perf_counter()`` when the run began; now when None.
     """
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
+    check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
     result = postprocess(amap, post, truth=truth, healthy=healthy)
     seconds = time.perf_counter() - start
     evaluation = None
@@ -163,10 +188,12 @@ def finish_detection(
         progress.update(0.3, "Evaluating")
         part = progress.part(0.3, 1.0)
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
+    result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
 
 
+@told_as_error()
 def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
     """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.anomaly_map import AnomalyMap
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..evaluation.report import Evaluation, evaluate_map
@@ -13,6 +14,7 @@ from .load import MaskInput, as_mask
 from .names import given_file
 
 
+@told_as_error()
 def evaluate(
     map: AnomalyMap | str | Path, truth: MaskInput, *, mask: MaskInput | None = None, progress: Progress | None = None
 ) -> Evaluation:

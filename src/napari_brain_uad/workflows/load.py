@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.memory import told_as_error
 from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
 from ..io.dicom import is_dicom_path, read_series
@@ -15,6 +16,7 @@ from ..io.nifti import read_mask, read_volume
 from .names import given_file
 
 
+@told_as_error()
 def load(path: str | Path, *, index: int | None = None, sequence: str | None = None) -> Volume:
     """Read a scan from a NIfTI or MGZ file, or from a DICOM folder or file.
 
@@ -51,6 +53,7 @@ def as_volume(scan: Volume | str | Path, sequence: str | None = None) -> Volume:
     return scan if sequence is None else scan.with_sequence(check_sequence(sequence), USER)
 
 
+@told_as_error()
 def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
     """Read a brain mask or a ground truth that lies on the grid of `like`.
 
@@ -78,6 +81,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
 MaskInput = NDArray[np.bool_] | str | Path
 
 
+@told_as_error()
 def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     """A mask given as an array (on the grid of `like`, RAS+) or as a file."""
     if isinstance(given, str | Path):

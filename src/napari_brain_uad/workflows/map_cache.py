@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.detector import Detector
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.provenance import array_sha256, code_sha256, state_sha256, versions
 from ..core.threshold import ThresholdRule
@@ -47,6 +48,7 @@ class ScoredMap:
     cached: bool
 
 
+@told_as_error()
 def scored_volume(
     volume: Volume,
     method: str,
@@ -76,6 +78,8 @@ def scored_volume(
     InputError, ModelError, DeviceError, Cancelled
         As `detect`.
     """
+    info = method_class(method).INFO
+    check_memory(volume.name, int(info.bytes_per_voxel * volume.data.size), f"scoring it with {info.name}")
     if goes_apart(method):
         from .scoring_process import ScoringJob, scored_apart
 
@@ -84,7 +88,7 @@ def scored_volume(
         job = ScoringJob.of(method, params, model, device=device, seed=seed, use_cache=use_cache)
         return scored_apart(job, volume, progress or Progress())
     used = model_for(method, model, volume.sequence)
-    place = resolve_device(device, method_class(method).INFO.devices).name
+    place = resolve_device(device, info.devices).name
     detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
     scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=progress)
     return replace(scored, map=with_model(scored.map, used))

@@ -170,6 +170,14 @@ def name_of(model: str | Path) -> str:
     return str(model)
 
 
+def name_of_record(record: Mapping[str, Any] | None) -> str | None:
+    """How a command line names the model of a map's provenance; MODEL when it is none of those that are listed."""
+    if record is None:
+        return None
+    listed = any(model.id == record.get("name") and model.sha256 == record.get("sha256") for model in list_models())
+    return str(record["name"]) if listed else "MODEL"
+
+
 def check_id(name: str, *, taken: bool = False) -> None:
     """Raise `InputError` unless `name` can be a model's id, and with `taken` also when there is one of that name already."""
     if not _is_id(name):

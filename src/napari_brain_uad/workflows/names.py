@@ -18,8 +18,12 @@ def output_stem(name: str, what: str) -> str:
 
     Letters of any language stay, and bytes that the system's encoding does not know (they come as lone surrogates).
     """
-    safe = re.sub(r"[^\w.\udc80-\udcff-]+", "-", unicodedata.normalize("NFC", name)).strip("-.")
-    return f"{safe or 'scan'}_{what}"
+    return f"{folder_name(name)}_{what}"
+
+
+def folder_name(name: str) -> str:
+    """A name without what file systems dislike."""
+    return re.sub(r"[^\w.\udc80-\udcff-]+", "-", unicodedata.normalize("NFC", name)).strip("-.") or "scan"
 
 
 def given_file(given: str | Path, what: str) -> str | Path:

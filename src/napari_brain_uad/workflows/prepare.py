@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import versions
 from ..core.sequence import SEQUENCES, USER
@@ -32,6 +33,7 @@ from .parallel import in_processes
 Scan = Volume | str | Path
 
 
+@told_as_error()
 def prepare(
     scan: Scan,
     preset_or_pipeline: str | Pipeline = "clinical",
@@ -93,6 +95,7 @@ def as_pipeline(preset_or_pipeline: str | Pipeline) -> Pipeline:
     return preset(preset_or_pipeline).pipeline if isinstance(preset_or_pipeline, str) else preset_or_pipeline
 
 
+@told_as_error()
 def prepare_patient(
     scans: Mapping[str, Scan],
     preset_or_pipeline: str | Pipeline = "clinical",
@@ -175,6 +178,7 @@ def _run_of(native: Volume, name: str, *, figure_alone: bool = False) -> Run:
     return run_of(native, f"{stem}_preparation", names.values(), names["record"])
 
 
+@told_as_error()
 def save_prepared(
     prepared: Prepared, native: Volume, out: str | Path, name: str, *, figure: bool = True, overwrite: bool = False
 ) -> dict[str, Path]:
@@ -198,7 +202,7 @@ def save_prepared(
     Returns
     -------
     dict of str to Path
-        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure"; "warp" and
+        "scan" and "brainmask" on the model's grid, "native_brainmask" on the scan's, "record" (JSON), "figure", "manifest"; "warp" and
         "inverse_warp" when the scan was deformed.
 
     Raises
@@ -216,6 +220,8 @@ def save_patient(
     runs = [_run_of(native, name) for _, native in sequences]
     with written_whole(out, runs, overwrite=overwrite) as folder:
         written = [_write(prepared, native, folder, name, figure) for prepared, native in sequences]
+    for files, run in zip(written, runs, strict=True):
+        files["manifest"] = Path(run.manifest)
     return [{kind: Path(out) / path.name for kind, path in files.items()} for files in written]
 
 
@@ -385,5 +391,6 @@ def _prepare_one(task: Task, progress: Progress) -> Outcome:
         files = save_patient(sequences, task.out, task.name, figure=task.figures, overwrite=task.overwrite)
         found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
         said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
-    errors = tuple(f"{name}: {error}" for name, error in failed.items())
+    several = len(task.patient.scans) > 1
+    errors = tuple(f"{name}: {error}" if several else str(error) for name, error in failed.items())
     return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found), said)

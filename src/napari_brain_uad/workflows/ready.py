@@ -8,11 +8,13 @@ from pathlib import Path
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_not_constant, raise_errors
 from ..core.extremes import without_extremes
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..preprocessing.brain_mask import estimate_brain_mask
 from ..preprocessing.prepared import Prepared
 from ..preprocessing.presets import preset
+from ..preprocessing.sequence_check import check_against_image
 from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
 
@@ -42,6 +44,7 @@ class Ready:
         return amap if self.prepared is None else self.prepared.map_to_native(amap)
 
 
+@told_as_error()
 def make_ready(
     scan: Volume | str | Path,
     mask: MaskInput | None = None,
@@ -78,17 +81,29 @@ def make_ready(
     if prepare_with not in (AUTO, NEVER):
         return _prepared(volume, prepare_with, progress)
     if volume.mask is not None:
-        return Ready(volume, volume)
+        return _looked_at(Ready(volume, volume))
     found = estimate_brain_mask(volume)
     if found.stripped or prepare_with == NEVER:
         masked = replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
-        return Ready(masked, masked)
-    return _prepared(volume, preset_id, progress)
+        return _looked_at(Ready(masked, masked), head=not found.stripped)
+    return _prepared(volume, preset_id, progress, found.why)
 
 
-def _prepared(volume: Volume, preset_id: str, progress: Progress) -> Ready:
+def _prepared(volume: Volume, preset_id: str, progress: Progress, why: str = "") -> Ready:
     chosen = preset(preset_id)
     prepared = prepare(volume, preset_id, progress=progress)
-    said = Finding("prepared", "info", f"the scan was prepared first, with the preset {chosen.id} ({chosen.title})")
+    because = f", since it shows the whole head ({why})" if why else ""
+    said = Finding("prepared", "info", f"the scan was prepared first, with the preset {chosen.id} ({chosen.title}){because}")
     findings = (*prepared.volume.findings, said)
-    return Ready(replace(volume, mask=prepared.native_mask, findings=findings), replace(prepared.volume, findings=findings), prepared)
+    native = replace(volume, mask=prepared.native_mask, findings=findings)
+    return _looked_at(Ready(native, replace(prepared.volume, findings=findings), prepared))
+
+
+def _looked_at(ready: Ready, head: bool = False) -> Ready:
+    """With a finding when the scan does not look like its sequence."""
+    mask = ready.scan.mask
+    seen = None if mask is None else check_against_image(ready.scan, mask, head=head)
+    if seen is None:
+        return ready
+    scan, scored = (replace(one, findings=(*one.findings, seen)) for one in (ready.scan, ready.scored))
+    return replace(ready, scan=scan, scored=scored)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import shell
+from ..core.memory import check_memory, told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE
 from ..core.volume import Volume
@@ -18,13 +19,18 @@ from ..io.atomic import atomic_path, write_json, write_text
 from ..io.nifti import write_map, write_mask
 from ..io.results import Run, check_output, written_whole
 from ..io.tables import table_text
+from ..postprocessing.atlas import ATLAS_TITLE
+from ..postprocessing.edits import REJECTED
+from ..postprocessing.region_edits import review_record
 from ..postprocessing.regions import REGION_COLUMNS, as_rows
 from .detect import Detection
 from .names import output_stem, run_of
+from .region_names import mni_relation
 
 ENDINGS = {
     "map": "anomalymap.nii.gz",
     "mask": "mask.nii.gz",
+    "reviewed_mask": "reviewed_mask.nii.gz",
     "brainmask": "brainmask.nii.gz",
     "regions": "regions.json",
     "regions_tsv": "regions.tsv",
@@ -54,6 +60,7 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
     check_output(out, [detection_run(volume, method)], overwrite=overwrite, need_bytes=volume.data.size)
 
 
+@told_as_error()
 def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space: all files or none.
 
@@ -69,8 +76,9 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", and with a ground truth "metrics"; "truth" too
-        when it came from no file, so that the recorded command can be run again.
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
+        regions that a person rejected, when there are some.
 
     Raises
     ------
@@ -78,17 +86,19 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
         If the folder cannot be made or written, or holds results on another scan of the same name.
     """
     progress = progress or Progress()
+    check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
     run = detection_run(detection.volume, detection.map.method)
-    kinds = dict.fromkeys(ENDINGS)
-    if detection.evaluation is None:
-        del kinds["metrics"]
-    if detection.truth is None or not is_unnamed(detection.command, "--truth"):
-        del kinds["truth"]
+    optional = {
+        "metrics": detection.evaluation is not None,
+        "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
+        "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
+    }
+    kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         _write(detection, files, progress)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / path.name for kind, path in files.items()}
+    return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
 
 
 def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:
@@ -109,6 +119,8 @@ def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
     """Write the map, the masks and the provenance."""
     write_map(files["map"], detection.map)
     write_mask(files["mask"], detection.result.mask, detection.map)
+    if "reviewed_mask" in files:
+        write_mask(files["reviewed_mask"], detection.result.reviewed_mask, detection.map)
     write_mask(files["brainmask"], detection.map.mask, detection.map)
     if "truth" in files and detection.truth is not None:
         write_mask(files["truth"], detection.truth, detection.map)
@@ -130,6 +142,8 @@ def regions_record(detection: Detection) -> dict[str, Any]:
             "strength": "unit of the peak x ml",
             "index, box": "voxels, RAS+ axes",
         },
+        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
+        "edited_by_hand": review_record(detection.result.regions),
         "regions": rows,
     }
 
@@ -191,6 +205,7 @@ def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[s
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
+        "regions_edited_by_hand": review_record(detection.result.regions),
         "command": recorded_command(detection.command, files),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),

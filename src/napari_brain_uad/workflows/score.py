@@ -10,6 +10,7 @@ from typing import Any
 from ..core.anomaly_map import AnomalyMap
 from ..core.detector import Detector
 from ..core.errors import InputError, ModelError
+from ..core.memory import told_as_error
 from ..core.params import Params
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -21,6 +22,7 @@ from .models import Model, default_model, find_model, no_model, settings_for
 ParamsInput = Params | Mapping[str, Any] | None
 
 
+@told_as_error()
 def load_detector(
     method: str, *, params: ParamsInput = None, model: str | Path | None = None, sequence: str | None = None, device: str = "cpu"
 ) -> Detector:
@@ -56,6 +58,7 @@ def _on(device: str, detector: Detector) -> Detector:
     return detector
 
 
+@told_as_error()
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
     """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`."""
     used = resolve_device(device, detector.INFO.devices)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.provenance import NOTICE, versions
 from ..io.atomic import write_json
@@ -68,6 +69,7 @@ def find_label_maps(given: Sequence[Path | str]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@told_as_error()
 def simulate(
     label_maps: Sequence[Path | str],
     out: Path | str,
@@ -130,15 +132,19 @@ def simulate(
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
-        staged = [replace(task, out=folder) for task in tasks]
-        written = in_processes(_write_person, staged, jobs, progress)
-        failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
-        scans = [Path(out) / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
-        if not scans:
-            raise next(iter(failed.values()))
-        cohort = SimulatedCohort(tuple(scans), failed)
+        cohort = _written([replace(task, out=folder) for task in tasks], Path(out), jobs, progress)
         write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
     return cohort
+
+
+def _written(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress | None) -> SimulatedCohort:
+    """Everybody's scans, written where the tasks say; the paths that they will have in `out`."""
+    written = in_processes(_write_person, tasks, jobs, progress)
+    failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
+    scans = [out / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
+    if not scans:
+        raise next(iter(failed.values()))
+    return SimulatedCohort(tuple(scans), failed)
 
 
 def _run_of(tasks: Sequence[_Task]) -> Run:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.detector import Detector
 from ..core.errors import BrainUADError, InputError
+from ..core.memory import told_as_error
 from ..core.optional import require
 from ..core.params import Params
 from ..core.progress import Progress
@@ -20,11 +21,14 @@ from ..core.volume import Volume
 from ..detectors._base import BaseDetector
 from ..detectors.registry import method_class
 from ..io.checkpoint import checkpoint_files, save_checkpoint
+from ..io.results import check_output
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession, TrainingUpdate
 from .devices import Device, resolve_device
+from .lazy_volumes import OpenedData
+from .names import output_folder
 from .score import ParamsInput
-from .training_data import OpenedData, TrainingData, open_data, open_scans
+from .training_data import TrainingData, open_data, open_scans
 from .training_record import claim, record_of
 
 TrainingInput = TrainingParams | Mapping[str, Any] | None
@@ -42,6 +46,7 @@ class _Place:
     folder: Path | None
 
 
+@told_as_error()
 def train(
     method: str,
     data: DataInput,
@@ -51,6 +56,7 @@ def train(
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
@@ -75,6 +81,8 @@ def train(
         the log (``log.csv``) of a network's training.
     resume : bool
         Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
+    overwrite : bool
+        A model of that name, and a training in the folder ``NAME``, may be replaced.
     device, devices, nodes
         "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
     report, progress : callable and Progress, optional
@@ -91,20 +99,52 @@ def train(
     InputError, ModelError, DeviceError
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
-    progress = progress or Progress()
     detector, settings, used = prepared_detector(method, params, training, device)
-    place = _place(out, learns_in_steps=settings is not None)
-    opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
-    first = is_first_process(devices * nodes)
+    order = _Order(method, data, seed, out, resume, overwrite, devices, nodes)
+    return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    method: str
+    data: DataInput
+    seed: int
+    out: str | Path | None
+    resume: bool
+    overwrite: bool
+    devices: int
+    nodes: int
+
+
+def _trained(
+    order: _Order,
+    detector: BaseDetector,
+    settings: TrainingParams | None,
+    used: Device,
+    report: Callable[[TrainingUpdate], None] | None,
+    on_failure: Callable[[str, BrainUADError], None] | None,
+    progress: Progress,
+) -> Detector:
+    machines = order.devices * order.nodes
+    place, first = _place(order.out, learns_in_steps=settings is not None), is_first_process(machines)
+    if place.model is not None and first:
+        check_output(place.model.parent)
+        _check_free(place.model, order.resume or order.overwrite)
+    opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
     if place.folder is not None:
-        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, first=first)
-    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
-    detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+        record = record_of(order.method, detector.params, order.data, order.seed)
+        claim(place.folder, record, resume=order.resume, overwrite=order.overwrite, first=first)
+    elif place.model is not None and first:
+        output_folder(place.model.parent)
+    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told := _Told(report))
+    detector.fit(opened.train, seed=order.seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
     for name, error in opened.failures.items():
         if on_failure is not None:
             on_failure(name, error)
     if place.model is not None and first:
-        _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
+        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": _machine(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
 
@@ -178,6 +218,13 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
         return _Place(None, None)
     tensors = checkpoint_files(Path(out))[0]
     return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
+
+
+def _check_free(model: Path, replace: bool) -> None:
+    there = next((file for file in checkpoint_files(model) if file.exists()), None)
+    if there is not None and not replace:
+        fix = "Choose another name, or replace it with --overwrite"
+        raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
 
 
 def _open(data: DataInput, method: str, share: float, seed: int, progress: Progress) -> OpenedData:

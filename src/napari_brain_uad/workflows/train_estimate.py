@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import Cancelled, InputError
+from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.volume import Grid, Volume
 from ..detectors._base import BaseDetector
@@ -35,6 +36,7 @@ _SAMPLES_BYTES = 3_000_000
 """Slices of one scan, kept for the whole training."""
 
 
+@told_as_error()
 def estimate_training(
     method: str,
     data: TrainingData,

@@ -11,11 +11,14 @@ from ..core.errors import InputError, ModelError
 from ..core.params import Params
 from ..core.volume import Volume
 from ..io.atomic import write_json
+from ..io.checkpoint import checkpoint_files
 from ..io.json_files import encodable, read_json
+from ..io.streams import is_file
 from .names import output_folder
 from .training_data import TrainingData
 
 NAME = "training.json"
+_CHECKPOINT = "checkpoint"
 
 
 def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, Any]:
@@ -30,9 +33,18 @@ def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, An
     return {"method": method, "seed": seed, "params": params.as_dict(), "data": told}
 
 
-def claim(folder: Path, record: Mapping[str, Any], *, resume: bool, first: bool) -> None:
+def claim(folder: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool = False, first: bool) -> None:
     """Make `folder` the place of a training, after `check_resumable`; of several processes the first one writes."""
-    check_resumable(folder, record, resume=resume)
+    if resume or not overwrite:
+        check_resumable(folder, record, resume=resume)
+    if first and overwrite and not resume:
+        # Or a new training that is killed early would be resumed from the earlier one.
+        tensors, sidecar = checkpoint_files(folder / _CHECKPOINT)
+        try:
+            sidecar.unlink(missing_ok=True)
+            tensors.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder.name} cannot be replaced", why=error.strerror or str(error), fix="Choose another name") from error
     if first:
         write_json(output_folder(folder) / NAME, record)
 
@@ -47,13 +59,13 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
     ModelError
         If another training is there; what differs is named.
     """
-    if not (folder / "checkpoint.json").is_file():
+    if not is_file(checkpoint_files(folder / _CHECKPOINT)[1]):
         return
     if not resume:
         raise InputError(
             f"{folder.name} holds a training already",
             why="starting anew would overwrite its checkpoint",
-            fix="Resume it (--resume), or choose another name",
+            fix="Resume it (--resume), choose another name, or replace it (--overwrite)",
         )
     earlier, now = _flat(read_record(folder)), _flat(encodable(dict(record)))
     for name in [*now, *earlier]:

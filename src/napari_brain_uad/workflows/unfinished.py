@@ -78,4 +78,8 @@ def _read(folder: Path) -> Unfinished | None:
         step = read_record(folder / _CHECKPOINT).meta["step"]
     except (OSError, KeyError, BrainUADError):
         return None
-    return Unfinished(folder.name, folder, step, job) if isinstance(job, dict) and isinstance(step, int) else None
+    whole = isinstance(job, dict) and isinstance(step, int)
+    kinds = {"method": str, "out": str, "data": dict, "params": dict, "training": dict, "seed": int, "device": str}
+    if not whole or not all(isinstance(job.get(name), kind) for name, kind in kinds.items()):
+        return None
+    return Unfinished(folder.name, folder, step, job)

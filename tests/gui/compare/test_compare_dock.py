@@ -31,6 +31,7 @@ from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.workflows.compare import Comparison, compare
 from napari_brain_uad.workflows.detect import detect
 from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.method_spec import MethodSpec
 from tests.gui.scans import head, write
 
 METHODS = ["threshold", "threshold@bins=8", "thresh-raw"]
@@ -585,11 +586,37 @@ def _has_smoothing() -> bool:
     return any(name == "smoothing_mm" for name, _, _ in RawThreshold.Params.describe())
 
 
-def test_what_was_compared_is_remembered(bench: _Bench) -> None:
+def test_what_was_compared_is_offered_and_what_was_ticked_holds_for_its_scan(bench: _Bench) -> None:
     bench.compare()
     bench.viewer.window.remove_dock_widget(bench.dock)
-    again = open_dock(bench.viewer, "Compare")
-    assert [str(spec) for spec in again.inputs.methods.chosen()] == METHODS
+    inputs = open_dock(bench.viewer, "Compare").inputs
+    suggested = inputs.methods.chosen()
+    assert [str(spec) for spec in suggested] != METHODS
+    assert "threshold@bins=8" in inputs.last.text()
+    inputs.last.linkActivated.emit("last")
+    assert [str(spec) for spec in inputs.methods.chosen()] == METHODS
+    assert inputs.last.isHidden()
+    first = inputs.scans.scan.layer
+    second = add_volume(bench.viewer, replace(load(bench.file), name="another"))
+    assert inputs.scans.scan.layer is second
+    assert set(suggested) == set(inputs.methods.chosen())
+    inputs.scans.scan.choose(first)
+    assert [str(spec) for spec in inputs.methods.chosen()] == METHODS
+    # A tick by the mouse is a choice, too.
+    inputs.scans.scan.choose(second)
+    inputs.methods._items[MethodSpec("thresh-raw")].setCheckState(0, Qt.CheckState.Checked)
+    inputs.scans.scan.choose(first)
+    inputs.scans.scan.choose(second)
+    assert MethodSpec("thresh-raw") in inputs.methods.chosen()
+
+
+def test_one_bar_from_the_click_to_the_grid(bench: _Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    report = bench.dock.run_bar.report
+    monkeypatch.setattr(bench.dock.run_bar, "report", lambda done, words: (told.append(done), report(done, words)))
+    bench.compare()
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
 
 
 def test_the_command_gives_the_same(bench: _Bench, tmp_path: Path) -> None:

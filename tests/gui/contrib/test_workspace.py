@@ -16,7 +16,7 @@ from napari_brain_uad.gui.contrib.workspace import Workspace, open_window
 from tests.gui.scans import head, write
 from tests.gui.window import dock_tabs, docks_in_front
 
-TABS = ["Prepare", "Detect", "Tune", "Compare", "Train", "Models"]
+TABS = ["Prepare", "Detect", "Tune", "Compare", "Batch", "Train", "Models"]
 
 
 def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari_viewer: Any, qtbot: Any) -> None:

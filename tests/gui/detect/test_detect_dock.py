@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from napari.settings import get_plugin_settings
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication
@@ -22,8 +23,10 @@ from napari_brain_uad.detectors.threshold import HistogramThreshold
 from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.detect.dock import DetectDock
+from napari_brain_uad.gui.layers.brain_layer import brain_layer
 from napari_brain_uad.gui.layers.detection_layers import own_layer
 from napari_brain_uad.gui.layers.layers import add_labels, is_map, map_of, record
+from napari_brain_uad.gui.layers.subjects import layers_of
 from napari_brain_uad.gui.layers.tuning import settle
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.widgets.method_box import GREY, NO_MODEL
@@ -131,8 +134,90 @@ def test_a_whole_head_is_prepared_first_and_both_lines_say_so(qtbot, viewer, doc
     assert dock.outcome.text().startswith("The scan was prepared first, with the preset native")
     assert dock.detection.map.grid.shape == SHAPE
     np.testing.assert_array_equal(dock.detection.map.mask, brain)
-    add_labels(viewer, brain, scan, name="brain mask")
+    # The brain that was extracted is chosen, and counts as none: the same click gives the same map.
+    extracted = viewer.layers["raw head | brain mask"]
+    assert dock.inputs.brain.layer is extracted
+    assert dock.cost.text().startswith("Prepares the scan first")
+    first = dock.detection
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.detection.map is first.map
+    # Painted, it is used in place of another extraction; the scan is prepared as before.
+    extracted.data[:10] = 0
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.messages.level is None
+    np.testing.assert_array_equal(dock.detection.map.mask, extracted.data.T > 0)
+    assert dock.outcome.text().startswith("The scan was prepared first, with the preset native")
+    assert "--prepare native" in dock.detection.command
+    # A mask from elsewhere: the scan is taken as it is.
+    dock.inputs.brain.choose(add_labels(viewer, brain, scan, name="another"))
     assert "Prepares" not in dock.cost.text()
+
+
+def test_the_brain_mask_of_a_sample_is_a_layer_chosen_and_can_be_declined(qtbot, viewer, dock):
+    given = np.zeros(SHAPE, bool)
+    given[6:18, 6:22, 4:16] = True
+    scan = phantom()
+    shown = add_volume(viewer, scan.with_mask(given))
+    mask = viewer.add_layer(Layer.create(*brain_layer(scan, given)))
+    assert dock.inputs.brain.layer is mask
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    np.testing.assert_array_equal(dock.detection.map.mask, given)
+    assert [layer.name for layer in layers_of(viewer, shown) if "brain" in layer.name] == [mask.name]
+    mask.data[:8] = 0
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    np.testing.assert_array_equal(dock.detection.map.mask, mask.data.T > 0)
+    dock.inputs.brain.setCurrentIndex(0)
+    dock.inputs.brain.activated.emit(0)
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.detection.map.mask.sum() > given.sum()
+
+
+def test_the_masks_of_one_person_are_not_taken_for_another_on_the_same_grid(qtbot, viewer, dock):
+    first = add_volume(viewer, phantom(name="one"))
+    truth = add_labels(viewer, lesion(), phantom(), name="lesions")
+    assert dock.inputs.truth.layer is truth
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    own = dock.inputs.brain.layer
+    assert own is viewer.layers["one | brain mask"]
+    second = add_volume(viewer, phantom(1, name="two"))
+    assert dock.inputs.scan.layer is second
+    assert dock.inputs.truth.layer is None
+    assert dock.inputs.brain.layer is None
+    dock.inputs.scan.choose(first)
+    assert (dock.inputs.truth.layer, dock.inputs.brain.layer) == (truth, own)
+
+
+def test_a_scan_chosen_by_hand_is_shown_alone_on_request(qtbot, viewer, dock):
+    first = add_volume(viewer, phantom(name="one"))
+    second = add_volume(viewer, phantom(1, name="two"))
+    first.visible = False
+    dock.inputs.scan.setCurrentIndex(dock.inputs.scan.findText("one"))
+    dock.inputs.scan.activated.emit(dock.inputs.scan.currentIndex())
+    assert first.visible
+    assert second.visible
+    assert list(viewer.layers) == [second, first]
+    click(qtbot, dock.inputs.only)
+    assert (first.visible, second.visible) == (True, False)
+
+
+def test_one_bar_goes_from_the_click_to_the_picture(qtbot, viewer, dock, monkeypatch):
+    add_volume(viewer, phantom())
+    add_labels(viewer, lesion(), phantom(), name="ground truth")
+    told = []
+    report = dock.run_bar.report
+    monkeypatch.setattr(dock.run_bar, "report", lambda done, words: (told.append((done, words)), report(done, words)))
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    parts = [done for done, _ in told]
+    assert parts == sorted(parts)
+    assert told[-1][1] == "Showing the result"
+    assert 0.85 < parts[-1] <= 1.0
 
 
 def test_boxes_follow_the_layer_list(qtbot, viewer, dock):
@@ -250,7 +335,7 @@ def test_any_other_input_runs_again(qtbot, viewer, dock, change):
     elif change == "seed":
         dock.inputs.seed.setValue(7)
     elif change == "mask":
-        add_labels(viewer, brain & (np.indices(SHAPE)[0] > 4), phantom(), name="brain mask")
+        dock.inputs.brain.choose(add_labels(viewer, brain & (np.indices(SHAPE)[0] > 4), phantom(), name="mask"))
     else:
         layer.data[:3] = 0
         layer.data[10, 14, 12] = 0
@@ -507,7 +592,7 @@ def test_what_is_half_shown_is_left_when_it_is_cancelled(qtbot, viewer, dock):
     assert not dock.running
     assert dock.button.isEnabled()
     qtbot.wait(100)
-    assert kinds(viewer) == ["scan", "map"]
+    assert kinds(viewer) == ["scan", "mask", "map"]
     click(qtbot, dock.button)
     wait(qtbot, dock)
     assert dock.outcome.text()
@@ -517,7 +602,7 @@ def test_a_heatmap_removed_while_it_is_shown_ends_it(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     viewer.layers.remove(half_shown(qtbot, dock))
     wait(qtbot, dock)
-    assert kinds(viewer) == ["scan"]
+    assert kinds(viewer) == ["scan", "mask"]
     assert dock.button.isEnabled()
 
 
@@ -550,7 +635,7 @@ def test_an_open_tune_dock_and_the_steps_add_each_layer_once(qtbot, viewer, dock
     tune._show_settled(settle(map_of(heat), None, PostParams(), tune._tuning.key(), None, Progress()))
     wait(qtbot, dock)
     qtbot.waitUntil(lambda: tune.settled is not None)
-    assert sorted(kinds(viewer)) == ["boxes", "map", "regions", "scan"]
+    assert sorted(kinds(viewer)) == ["boxes", "map", "mask", "regions", "scan"]
     assert viewer.layers.selection.active is heat
     assert heat.colorbar.visible
     np.testing.assert_array_equal(own_layer(viewer, map_of(heat), "regions").data.flagged().T, result.mask)

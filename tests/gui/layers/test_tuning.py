@@ -10,7 +10,8 @@ import pytest
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.gui.layers.tuning import Tuning, neighbour, settle
-from napari_brain_uad.gui.widgets.histogram import curve_points
+from napari_brain_uad.gui.tune.histogram import curve_points
+from napari_brain_uad.postprocessing.edits import Mark, RegionEdits
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import Detection, detect
 
@@ -120,3 +121,20 @@ def test_stepping_through_regions_goes_round() -> None:
     assert neighbour([1, 2, 3], 3, 1) == 1
     assert neighbour([1, 2, 3], 1, -1) == 3
     assert neighbour([], None, 1) is None
+
+
+def test_edits_have_one_history_with_the_settings(detection: Detection) -> None:
+    tuning = Tuning(detection.map, post=PostParams(threshold="150.0"))
+    first = RegionEdits(marks=(Mark(np.arange(3), "accepted", ""),))
+    tuning.change(edits=first)
+    tuning.change(PostParams(threshold="140.0"))
+    tuning.change(edits=tuning.edits)  # the same again is no change
+    tuning.undo()
+    assert (tuning.post.threshold, tuning.edits) == ("150.0", first)
+    tuning.undo()
+    assert not tuning.edits
+    assert not tuning.can_undo
+    tuning.redo()
+    assert tuning.edits is first
+    tuning.change(edits=RegionEdits())
+    assert not tuning.can_redo

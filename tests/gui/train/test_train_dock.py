@@ -22,7 +22,7 @@ from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.train import dock as train_dock
 from napari_brain_uad.gui.train.dock import TrainDock
-from napari_brain_uad.gui.widgets.loss_plot import ticks
+from napari_brain_uad.gui.train.loss_plot import ticks
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows import models

@@ -17,12 +17,17 @@ from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QGuiApplication, QMouseEvent
 from qtpy.QtWidgets import QApplication, QScrollArea
 
+from napari_brain_uad import load
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.shell import split
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, REGION_COLOURS
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
+from napari_brain_uad.io.json_files import read_json
+from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import Detection, detect
 
@@ -346,14 +351,50 @@ def test_export_without_the_scan_says_so(bench: _Bench, tmp_path: Path) -> None:
     assert "not open" in bench.dock.messages.text
 
 
-def test_the_command_on_the_clipboard(bench: _Bench) -> None:
-    bench.dock.copy.click()
+def _copied(dock: TuneDock, qtbot: Any) -> list[str]:
     clipboard = QGuiApplication.clipboard()
     assert clipboard is not None
-    text = clipboard.text()
-    assert text.startswith("brain-uad detect ")
-    assert "--threshold 150.0" in text
-    assert "--truth TRUTH" in text
+    clipboard.clear()
+    dock.copy.click()
+    qtbot.waitUntil(lambda: clipboard.text() != "", timeout=20_000)
+    return split(clipboard.text())
+
+
+def test_the_command_on_the_clipboard(bench: _Bench) -> None:
+    words = _copied(bench.dock, bench.qtbot)
+    assert words[:2] == ["brain-uad", "detect"]
+    assert words[2].endswith("/sub-01_FLAIR.nii.gz")
+    assert words[words.index("--threshold") + 1] == "150.0"
+    assert words[words.index("--truth") + 1] == "TRUTH"
+    assert "the ground truth came from no file" in bench.dock.messages.text
+
+
+def test_what_was_painted_is_exported_and_the_command_pasted_then_gives_the_same_files(
+    make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any, tmp_path: Path
+) -> None:
+    """A brain mask and a truth that are layers only; and a scan whose name a shell would take apart."""
+    scan = tmp_path / "it's a $FLAIR.nii.gz"
+    write_volume(scan, replace(detection.volume, mask=None))
+    painted = detection.map.mask.copy()
+    painted[:, :, :12] = False
+    post = PostParams(threshold="140.0", min_voxels=5)
+    shown = _Bench(make_napari_viewer(), detect(load(scan), "thresh-raw", mask=painted, truth=detection.truth, post=post), qtbot)
+    words = _copied(shown.dock, qtbot)
+    assert (words[2], words[words.index("--mask") + 1]) == (str(scan), "MASK")
+    assert "the brain mask and the ground truth came from no file: export first" in shown.dock.messages.text
+    shown.dock.export_to(tmp_path / "first")
+    qtbot.waitUntil(lambda: "Saved" in shown.dock.messages.text, timeout=30_000)
+    words = _copied(shown.dock, qtbot)
+    assert main([str(tmp_path / "again") if word == "OUT" else word for word in words[1:]] + ["--quiet"]) == 0
+    same = ("anomalymap.nii.gz", "_mask.nii.gz", "brainmask.nii.gz", "regions.tsv", "regions.json", "metrics.json")
+    first = sorted(path for path in (tmp_path / "first").iterdir() if path.name.endswith(same))
+    assert len(first) == len(same)
+    for path in first:
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+    record = read_json(next((tmp_path / "first").glob("*provenance.json")))
+    assert split(record["command"])[2] == scan.name
+    assert {"it-s-a-FLAIR_thresh-raw_brainmask.nii.gz", "it-s-a-FLAIR_thresh-raw_truth.nii.gz"} <= set(split(record["command"]))
+    shown.dock._leave()
 
 
 def test_it_fits_380_pixels(bench: _Bench) -> None:

@@ -10,8 +10,8 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_brain_uad.evaluation.curves import LiveHistogram
-from napari_brain_uad.gui.widgets.histogram import CurvePlot, HistogramPlot
-from napari_brain_uad.gui.widgets.loss_plot import LossPlot
+from napari_brain_uad.gui.train.loss_plot import LossPlot
+from napari_brain_uad.gui.tune.histogram import CurvePlot, HistogramPlot
 from napari_brain_uad.gui.widgets.numbers import number_text
 from napari_brain_uad.gui.widgets.plots import NumberAxis
 from napari_brain_uad.gui.widgets.threshold_row import ShortBox

@@ -21,6 +21,7 @@ _DOCKS = {
     "Detect anomalies": "detect.dock:DetectDock",
     "Tune": "tune.dock:TuneDock",
     "Compare": "compare.dock:CompareDock",
+    "Batch": "batch.dock:BatchDock",
     "Ortho view": "ortho.dock:OrthoDock",
     "Train": "train.dock:TrainDock",
     "Models": "models.dock:ModelsDock",

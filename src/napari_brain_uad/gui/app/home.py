@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WIDTH = 380
 """Of a dock, in pixels: wide enough for the longest row, narrow enough for a laptop."""
 
-ORDER = ("PrepareDock", "DetectDock", "TuneDock", "CompareDock", "TrainDock", "ModelsDock")
+ORDER = ("PrepareDock", "DetectDock", "TuneDock", "CompareDock", "BatchDock", "TrainDock", "ModelsDock")
 """The docks on the right, in the order of the work, which is the order of their tabs."""
 
 _BOTTOM_HEIGHT, _LOW_WINDOW = 300, 900
@@ -58,7 +58,7 @@ class Home(QObject):
         if area == Qt.DockWidgetArea.RightDockWidgetArea:
             # The table of a comparison lies below the canvas alone; across the window it would take height from our docks.
             window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-            # Six tabs share the width of one dock: napari's names, which tell plugins apart, would all be cut off.
+            # Seven tabs share the width of one dock: napari's names, which tell plugins apart, would all be cut off.
             dock.setWindowTitle(_name(dock).removesuffix("Dock"))
             sort_tabs(window)
             raise_dock(self._widget)

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QWidget
 NEXT_REGION, PREVIOUS_REGION = "Alt+Right", "Alt+Left"
 THRESHOLD_UP, THRESHOLD_DOWN = "Ctrl+Alt+Up", "Ctrl+Alt+Down"
 HEATMAP, TRUTH, NEXT_METHOD = "Ctrl+Alt+H", "Ctrl+Alt+G", "Ctrl+Alt+M"
+ONLY_SUBJECT = "Ctrl+Alt+S"
+ACCEPT, REJECT, MERGE, NOTE = "Ctrl+Alt+A", "Ctrl+Alt+R", "Ctrl+Alt+J", "Ctrl+Alt+N"
 PLANE_KEYS = {"Ctrl+1": "axial", "Ctrl+2": "coronal", "Ctrl+3": "sagittal"}
 
 COMPARE_WORDS = (

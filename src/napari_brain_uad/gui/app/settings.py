@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtCore import QSettings
+
+from ...io.folders import home
 
 _DEFAULTS = {"method": "", "compared": "", "preset": "clinical", "device": "auto", "last_folder": "", "convention": "radiological"}
 
@@ -38,6 +41,9 @@ def remember(name: str, value: str) -> None:
 
 
 def last_folder() -> Path:
-    """The folder of the last file that was opened or saved, or the home folder when it is gone."""
-    folder = Path(remembered("last_folder") or Path.home())
-    return folder if folder.is_dir() else Path.home()
+    """The folder of the last file that was opened or saved, or the home folder when it is gone (the working folder where there is none)."""
+    told = remembered("last_folder")
+    with suppress(OSError):  # of somebody else's, which one may not even look at
+        if told and Path(told).is_dir():
+            return Path(told)
+    return home() or Path()

@@ -65,7 +65,8 @@ class CompareDock(CompareLayout):
         self._timer.setInterval(REST_MS)
         self._exporter = CompareExporter(self, lambda: self.comparison)
         self._views = CompareViews(self)
-        self._switch = SceneSwitch(self, self.run_bar.report, self._left)
+        self._scored_at = 0.0
+        self._switch = SceneSwitch(self, lambda done, words: self._report(self._scored_at, 1.0, done, words), self._left)
         attach(napari_viewer)
         self._connect()
         self._lifetime = Lifetime(self)
@@ -105,18 +106,18 @@ class CompareDock(CompareLayout):
         except BrainUADError as error:
             self.messages.show_error(error, "Comparing")
             return
-        compared_now = ",".join(str(spec) for spec in request.specs)
-        remember("compared", compared_now)
-        self.inputs.offer(compared_now)
+        self.inputs.offer(",".join(str(spec) for spec in request.specs))
         remember("device", request.device)
         self._scanned = self.inputs.scans.scan.layer
+        took = self.inputs.parts()
+        self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
             partial(compared, request, str(self.scale.currentData())),
             parent=self,
             on_done=partial(self._done, request),
             on_error=self._failed,
-            on_progress=self.run_bar.report,
+            on_progress=lambda done, words: self._report(0.0, self._scored_at, done, words),
         )
 
     def cancel(self) -> None:
@@ -127,6 +128,10 @@ class CompareDock(CompareLayout):
             self._switch.stop()
             self._left()
             self.messages.show_message("info", "Cancelled", why="Maps that were finished are kept")
+
+    def _report(self, low: float, high: float, done: float, words: str) -> None:
+        # One bar from the click to the picture.
+        self.run_bar.report(low + (high - low) * done, words)
 
     def refresh_models(self) -> None:
         """Read the list of models again; other docks call it when they changed it."""
@@ -221,6 +226,7 @@ class CompareDock(CompareLayout):
             self._switch.stop()
             self._left()
         elif self.scene is not None:
+            self._scored_at = 0.0
             self._show_running(True)
             self._switch.start(self._let_go(), None, self._left)
 

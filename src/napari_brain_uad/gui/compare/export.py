@@ -43,9 +43,9 @@ class CompareExporter:
         comparison, clipboard = self._comparison(), QGuiApplication.clipboard()
         if comparison is not None and clipboard is not None:
             clipboard.setText(comparison.command)
-            self._dock.messages.show_message(
-                "info", "The command is on the clipboard", fix="Replace the words in capitals by your own files"
-            )
+            from ...workflows.command import missing_words
+
+            self._dock.messages.show_message("info", "The command is on the clipboard", fix=missing_words(comparison.command))
 
     def _add_slice(self) -> None:
         """The slice that is shown, for the montage (axial slices, heights in mm)."""

@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from ...core.errors import BrainUADError, InputError
+from ...core.errors import InputError
 from ...core.volume import Volume
-from ...detectors.registry import cards
+from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
-from ...workflows.estimate import told
-from ..app.settings import remembered
+from ...workflows.estimate import Parts, comparison_parts, estimate, told
+from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
@@ -69,6 +69,7 @@ class CompareInputs(QWidget):
         self.methods.ticked.connect(self._note)
         self.last.linkActivated.connect(self._take_last)
         self.scans.scan_changed.connect(self._scan_changed)
+        self.scans.masks_changed.connect(self._show_cost)
         self.offer(remembered("compared"))
         self._scan_changed()
 
@@ -96,8 +97,9 @@ class CompareInputs(QWidget):
         healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
         if threshold.needs_healthy and not healthy:
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
-        mask, mask_file = self.scans.mask(self.scans.brain, volume, "brain mask")
+        volume, mask, mask_file = self.scans.brain_mask(volume)
         truth, truth_file = self.scans.mask(self.scans.truth, volume, "ground truth")
+        presets = {method_class(spec.method).INFO.preset for spec in specs}
         return CompareRequest(
             volume=volume,
             mask=mask,
@@ -110,7 +112,14 @@ class CompareInputs(QWidget):
             post=PostParams.from_dict(self.clean_up.value().as_dict() | {"threshold": PostParams().threshold}),
             device=self._device.name,
             seed=self.seed.value(),
+            # A painted brain of a whole head: prepared as before where all methods are prepared alike, else scored as it is.
+            prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
+
+    def parts(self) -> Parts:
+        """What the comparison consists of, as it stands."""
+        volume, methods = self.volume(), [spec.method for spec in self.methods.chosen()]
+        return Parts(0.0, 0.0, 0.0) if volume is None else comparison_parts(methods, volume, truth=self.scans.truth.layer is not None)
 
     def refresh_models(self) -> None:
         """Read the list of models again."""
@@ -122,6 +131,7 @@ class CompareInputs(QWidget):
 
     def offer(self, compared: str) -> None:
         """Offer the methods of the last comparison, spelled with commas between them; they are ticked only by a click."""
+        remember("compared", compared)
         self._last = tuple(spec for spec in compared.split(",") if spec)
         self._show_last()
 
@@ -148,7 +158,7 @@ class CompareInputs(QWidget):
             self.facts.clear()
         else:
             size = "x".join(str(n) for n in volume.grid.shape)
-            self.facts.setText(f"{volume.sequence or 'sequence unknown'}, {size}, {spacing_words(volume.grid.spacing)}")
+            self.facts.setText(f"{volume.sequence_words}, {size}, {spacing_words(volume.grid.spacing)}")
         chosen = None if self.scans.scan.layer is None else self._chosen.get(self.scans.scan.layer)
         if chosen is None:
             self.methods.suggest()
@@ -163,13 +173,9 @@ class CompareInputs(QWidget):
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
             return
-        from ...workflows.estimate import estimate
-
-        try:
-            parts = [estimate(spec.method, volume) for spec in specs]
-        except BrainUADError:
-            parts = []
-        words = told(sum(part.seconds for part in parts), max((part.bytes for part in parts), default=0)).words
+        total = self.parts().total
+        memory = max(estimate(spec.method, volume).bytes for spec in specs)
+        words = told(total, memory).words
         self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps made before are taken from the cache.")
 
     def _lay_out(self) -> None:
@@ -189,6 +195,7 @@ class CompareInputs(QWidget):
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Scan", self.scans.scan)
+        form.addRow("Sequence", self.scans.sequence)
         form.addRow(self.facts)
         form.addRow("Brain mask", self.scans.brain)
         form.addRow("Ground truth", self.scans.truth)

@@ -14,7 +14,7 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.method_spec import MethodSpec
-from ..layers.scan_facts import as_file, beside
+from ..layers.scan_facts import beside, saved_as
 from .comparing import Ready, make_ready, rows_of, settle
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class CompareRequest:
         The files their layers came from, for the command line.
     specs : tuple of MethodSpec
         The methods.
-    mode, healthy, post, device, seed
+    mode, healthy, post, device, seed, prepare_with
         As in `workflows.compare.compare`.
     """
 
@@ -50,20 +50,19 @@ class CompareRequest:
     post: PostParams
     device: str
     seed: int
+    prepare_with: str = "auto"
 
     @cached_property
     def brain(self) -> NDArray[np.bool_] | Path | None:
         """The brain mask, as the file it came from where that still holds the same."""
-        given, file = self.mask, self.mask_file
-        if given is None and self.volume.mask is not None:
-            # The scan brought its mask along (a sample): the command line has to be given the file.
-            given, file = self.volume.mask, beside(self.volume, "brainmask")
-        return as_file(given, file, self.volume, "brain mask")
+        # A scan may bring its mask along (a sample): the command line has to be given the file.
+        given = self.volume.mask if self.mask is None else self.mask
+        return saved_as(given, (self.mask_file, beside(self.volume, "brainmask")), self.volume, "brain mask")
 
     @cached_property
     def lesions(self) -> NDArray[np.bool_] | Path | None:
         """The ground truth, likewise."""
-        return as_file(self.truth, self.truth_file or beside(self.volume, "truth"), self.volume, "ground truth")
+        return saved_as(self.truth, (self.truth_file, beside(self.volume, "truth")), self.volume, "ground truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +94,7 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
         post=request.post,
         device=request.device,
         seed=request.seed,
+        prepare_with=request.prepare_with,
         progress=progress.part(0.0, 0.95),
     )
     ready = make_ready(comparison, scale, progress.part(0.95, 1.0))
@@ -119,6 +119,7 @@ def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison
         mask=request.brain,
         truth=request.lesions,
         healthy=request.healthy if comparison.mode.needs_healthy else (),
+        prepare_with=request.prepare_with,
         device=request.device,
         seed=request.seed,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from napari.utils.notifications import show_warning
 
 from ...core.errors import InputError
+from ...core.text import readable
 from ...core.volume import Volume
 from ...io.nifti import count_volumes, image_stem, read_map, read_volume
 from ..layers.layers import KEY, fraction_layer, labels_layer, map_layer, volume_layer
@@ -40,7 +41,7 @@ def warn(layers: Sequence[LayerTuple]) -> None:
         volume = meta["metadata"][KEY].get("volume")
         for finding in () if volume is None else volume.findings:
             if finding.level == "warning":
-                show_warning(f"{volume.name}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
+                show_warning(f"{readable(volume.name)}: {finding.message}. {finding.fix}".rstrip(". ") + ".")
 
 
 def read_all(path: Path) -> list[Volume]:

@@ -12,6 +12,7 @@ from napari.utils.notifications import show_error
 from ...core.errors import BrainUADError
 from ...workflows.load import load, load_mask
 from ...workflows.samples import sample
+from ..layers.brain_layer import brain_layer
 from ..layers.layers import labels_layer, volume_layer
 from ..layers.view import attach
 
@@ -39,6 +40,8 @@ def _open(sample_id: str) -> list[tuple[Any, ...]]:
         if chosen.mask is not None:
             scan = scan.with_mask(load_mask(chosen.mask, scan))
         layers: list[tuple[Any, ...]] = [volume_layer(scan)]
+        if scan.mask is not None:
+            layers.append(brain_layer(scan, scan.mask))
         if chosen.truth is not None:
             truth = load_mask(chosen.truth, scan, label="ground truth").astype(np.float32)
             layers.append(labels_layer(replace(scan, data=truth, name=f"{chosen.id} | ground truth", mask=None)))

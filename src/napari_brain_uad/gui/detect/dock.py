@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QPushButton
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
-from ...workflows.estimate import estimate, preparation_words
-from ..app import workers
+from ...workflows.estimate import estimate, parts, preparation_words
+from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
 from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
@@ -71,6 +71,7 @@ class DetectDock(FileDrop):
         self._showing: Steps | None = None
         self._scanned: Layer | None = None
         self._raw = False
+        self._scored_at = 1.0
         self.inputs = DetectInputs(napari_viewer)
         self.empty = EmptyState(napari_viewer)
         self.messages = MessageArea()
@@ -103,13 +104,15 @@ class DetectDock(FileDrop):
         self.inputs.method.offer(request.method)
         remember("device", request.device)
         self._scanned = self.inputs.scan.layer
+        took = parts(request.method, request.volume, truth=request.truth is not None, window=True)
+        self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
             partial(_run, request, self._cache),
             parent=self,
             on_done=self._done,
             on_error=self._failed,
-            on_progress=self.run_bar.report,
+            on_progress=lambda done, words: self.run_bar.report(self._scored_at * done, words),
         )
 
     def cancel(self) -> None:
@@ -145,15 +148,16 @@ class DetectDock(FileDrop):
             parent=self,
             on_done=partial(self._all_shown, detection, cached),
             on_broken=self._stop_showing,
+            on_step=lambda done: self.run_bar.report(self._scored_at + (1.0 - self._scored_at) * done, "Showing the result"),
         )
 
     def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
         with young_garbage_only():
             if heat is None:
-                for layer in adding_detection(self.viewer, detection, live):
+                for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned)):
                     heat = layer if is_map(layer) else heat
-                    yield 0.3
+                    yield 0.1 * number
             if heat not in self.viewer.layers:
                 return
             self.viewer.layers.selection.active = heat
@@ -261,8 +265,8 @@ class DetectDock(FileDrop):
             self.cost.clear()
             return
         info = self.inputs.method.info
-        words = estimate(info.id, volume).words
-        if self._raw and self.inputs.brain.layer is None:
+        words = estimate(info.id, volume, truth=self.inputs.truth.layer is not None, window=True).words
+        if self._raw and (self.inputs.brain.layer is None or self.inputs.prepares):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
         self.cost.setText(words)
@@ -286,8 +290,11 @@ class DetectDock(FileDrop):
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if self.detection is not None and clipboard is not None:
+            from ...workflows.command import missing_words
+
             clipboard.setText(self.detection.command)
-            self.outcome.setText(f"Copied: {self.detection.command}")
+            missing = missing_words(self.detection.command)
+            self.outcome.setText(f"Copied: {self.detection.command}" + (f"\n{missing}." if missing else ""))
 
     def _end(self) -> None:
         for job in (self._job, self._looking):
@@ -303,7 +310,8 @@ class DetectDock(FileDrop):
         self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
         self.inputs.method_changed.connect(self._method_changed)
-        self.inputs.brain.layer_changed.connect(self._show_cost)
+        for box in (self.inputs.brain, self.inputs.truth):
+            box.layer_changed.connect(self._show_cost)
         self.inputs.model.chosen.connect(self._show_cost)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
         self.inputs.asked.connect(self._open_dock_for_models)
@@ -311,6 +319,7 @@ class DetectDock(FileDrop):
         self.button.clicked.connect(self.run)
         self.copy.clicked.connect(self._copy_command)
         self.run_bar.cancelled.connect(self.cancel)
+        keys.bind(self, {keys.ONLY_SUBJECT: self.inputs.only.press})
 
     def _lay_out(self) -> None:
         self.button.setStyleSheet(PRIMARY)

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
+from ...core.text import html_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...workflows.models import Model, find_model, no_model, settings_for
@@ -21,6 +22,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
 from ..widgets.scan_inputs import ScanInputs
+from ..widgets.subject_button import SubjectButton, beside
 from .job import Request
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class DetectInputs(QWidget):
         super().__init__(parent)
         self._scans = ScanInputs(viewer, self)
         self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
-        self.facts, self.checks = wrapping_label(), wrapping_label()
+        self.only = SubjectButton(viewer, lambda: self.scan.layer)
+        self.facts, self.checks = wrapping_label(), wrapping_label(rich=True)
         self.method = MethodBox()
         self.model = ModelRow()
         self._device = DeviceChoice(self)
@@ -86,7 +89,7 @@ class DetectInputs(QWidget):
         info = self.method.info
         if info.trainable and self.model.path is None:
             raise no_model(info.id, volume.sequence)
-        mask, mask_file = self._scans.mask(self.brain, volume, "brain mask")
+        volume, mask, mask_file = self._scans.brain_mask(volume)
         truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
         return Request(
             volume=volume,
@@ -99,12 +102,18 @@ class DetectInputs(QWidget):
             model=self.model.path if info.trainable else None,
             device=self._device.name,
             seed=self.seed.value(),
+            prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
         )
+
+    @property
+    def prepares(self) -> bool:
+        """Whether a run prepares the scan although a brain mask is chosen."""
+        return self._scans.prepares
 
     def show_facts(self, line: str, checks: tuple[str, ...]) -> None:
         """Show what is known about the scan, with a mark where a check found something."""
         self.facts.setText(line)
-        self.checks.setText("<br>".join(f"<b>Check:</b> {check}" for check in checks))
+        self.checks.setText("<br>".join(f"<b>Check:</b> {html_text(check)}" for check in checks))
         self.checks.setVisible(bool(checks))
 
     def set_sequence(self, sequence: str | None) -> None:
@@ -192,7 +201,8 @@ class DetectInputs(QWidget):
         form.setContentsMargins(0, 0, 4, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in (
-            ("Scan", self.scan),
+            ("Scan", beside(self.scan, self.only)),
+            ("Sequence", self._scans.sequence),
             self.facts,
             self.checks,
             ("Brain mask", self.brain),

@@ -22,7 +22,7 @@ from ...core.progress import Progress
 from ...core.provenance import array_sha256
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
-from ..layers.scan_facts import as_file, beside
+from ..layers.scan_facts import beside, found_without_mask, saved_as
 
 if TYPE_CHECKING:
     from ...workflows.detect import Detection
@@ -43,7 +43,7 @@ class Request:
         On the scan's grid.
     mask_file, truth_file : Path, optional
         The files their layers came from, for the command line.
-    method, params, model, device, seed
+    method, params, model, device, seed, prepare_with
         As in `workflows.detect.detect`.
     """
 
@@ -57,14 +57,17 @@ class Request:
     model: Path | None
     device: str
     seed: int
+    prepare_with: str = "auto"
 
     def key(self) -> str:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
         model = None if self.model is None else hashlib.sha256(self.model.read_bytes()).hexdigest()
+        brain = self.volume.mask if self.mask is None else self.mask
         parts = {
-            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine)],
-            "mask": [None if mask is None else array_sha256(mask) for mask in (self.mask, self.volume.mask)],
-            "run": [self.method, self.params.as_dict(), model, self.device, self.seed],
+            "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine), self.volume.sequence],
+            # The one that counts: a sample's own mask, and the layer that shows it, are the same.
+            "mask": None if brain is None else array_sha256(brain),
+            "run": [self.method, self.params.as_dict(), model, self.device, self.seed, self.prepare_with],
         }
         return json.dumps(parts, sort_keys=True)
 
@@ -116,6 +119,7 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
             model=request.model,
             device=request.device,
             seed=request.seed,
+            prepare_with=request.prepare_with,
             progress=progress,
         )
         cache.put(key, detection.volume, detection.map)
@@ -131,17 +135,21 @@ def _command(request: Request, amap: AnomalyMap) -> str:
 
     from ...workflows.command import detect_command
     from ...workflows.models import name_of
+    from ...workflows.ready import AUTO, NEVER
 
-    brain, file = request.mask, request.mask_file
-    if brain is None and request.volume.mask is not None:
-        # The scan brought its mask along (a sample): the command line has to be given the file.
-        brain, file = request.volume.mask, beside(request.volume, "brainmask")
+    # A scan may have brought its mask along (a sample): the command line has to be given the file.
+    brain = request.volume.mask if request.mask is None else request.mask
+    mask = saved_as(brain, (request.mask_file, beside(request.volume, "brainmask")), request.volume, "brain mask")
+    prepares = request.prepare_with not in (AUTO, NEVER)
+    if mask is not None and not isinstance(mask, Path) and not prepares and found_without_mask(request.volume, mask):
+        mask = None
     return detect_command(
         amap,
         PostParams(),
-        scan=request.volume,
-        mask=as_file(brain, file, request.volume, "brain mask"),
-        truth=as_file(request.truth, request.truth_file or beside(request.volume, "truth"), request.volume, "ground truth"),
+        scan=replace(request.volume, mask=None),
+        mask=mask,
+        truth=saved_as(request.truth, (request.truth_file, beside(request.volume, "truth")), request.volume, "ground truth"),
         model=None if request.model is None else name_of(request.model),
+        prepare_with=request.prepare_with,
         device=request.device,
     )

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.volume import Volume
+from .brain_layer import add_brain
 from .layers import add_boxes, add_colour_bar, add_labels, add_map, add_regions, fits, mask_of, record, show_boxes
 from .mask_layer import LiveMask, finished_mask
+from .subjects import join, scan_of_map
 from .view import attach, go_to
 
 if TYPE_CHECKING:
@@ -21,17 +23,19 @@ if TYPE_CHECKING:
     from ...workflows.detect import Detection
 
 
-def add_detection(viewer: ViewerModel, detection: Detection, *, jump: bool = True) -> tuple[Image, Labels, Vectors]:
+def add_detection(
+    viewer: ViewerModel, detection: Detection, *, jump: bool = True, scan: Layer | None = None
+) -> tuple[Image, Labels, Vectors]:
     """Show the result of one run: heatmap, regions, boxes; with `jump` the view goes to the strongest region."""
     live = finished_mask(detection.map, detection.result, detection.truth)
-    *_, heat, regions, boxes = adding_detection(viewer, detection, live)
+    *_, heat, regions, boxes = adding_detection(viewer, detection, live, scan)
     viewer.layers.selection.active = heat
     if jump and detection.result.regions:
         go_to(viewer, heat, detection.result.regions[0].peak_index)
     return heat, regions, boxes
 
 
-def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask) -> Iterator[Any]:
+def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, scan: Layer | None = None) -> Iterator[Any]:
     """`add_detection` in steps of less than a tenth of a second, which napari needs for a layer; the active layer stays so.
 
     Parameters
@@ -42,18 +46,32 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask) 
         What one run gave.
     live : LiveMask
         Its mask, from `finished_mask`.
+    scan : Layer, optional
+        The scan's layer, whose subject the others become part of; found by its name when it is not given.
 
     Yields
     ------
     Layer
-        The one the step was about: a ground truth that is not on show yet, the heatmap, the heatmap with its colour bar, regions, boxes.
+        The one the step was about: brain mask and ground truth that are not on show yet, the heatmap, the heatmap with its colour bar,
+        regions, boxes.
         The steps end early when the heatmap is removed between two of them.
     """
     attach(viewer)
     amap, result, truth = detection.map, detection.result, detection.truth
-    if truth is not None and not _shows_truth(viewer, detection.volume, truth):
-        yield add_labels(viewer, truth, detection.volume, name=f"{detection.volume.name} | ground truth")
+    scan = scan_of_map(viewer, amap) if scan is None else scan
+    brain = add_brain(viewer, detection.volume, scan)
+    if brain is not None:
+        yield brain
+    if truth is not None:
+        shown = _showing_truth(viewer, detection.volume, truth)
+        if shown is None:
+            shown = add_labels(viewer, truth, detection.volume, name=f"{detection.volume.name} | ground truth")
+            yield shown
+        if scan is not None:
+            join(shown, scan)
     heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
+    if scan is not None:
+        join(heat, scan)
     yield heat
     if heat in viewer.layers:
         add_colour_bar(heat)
@@ -79,7 +97,7 @@ def own_layer(viewer: ViewerModel, amap: AnomalyMap, kind: str, *, above: Layer 
     return None
 
 
-def _shows_truth(viewer: ViewerModel, volume: Volume, truth: NDArray[np.bool_]) -> bool:
-    """Whether a ground truth, which may have come from a file or a script, is in a layer."""
+def _showing_truth(viewer: ViewerModel, volume: Volume, truth: NDArray[np.bool_]) -> Layer | None:
+    """The layer that shows a ground truth, which may have come from a file or a script."""
     candidates = (layer for layer in viewer.layers if isinstance(layer, Labels) and fits(layer, volume.grid))
-    return any(np.array_equal(mask_of(layer, volume.grid, "ground truth"), truth) for layer in candidates)
+    return next((layer for layer in candidates if np.array_equal(mask_of(layer, volume.grid, "ground truth"), truth)), None)

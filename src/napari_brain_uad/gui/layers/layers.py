@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, check_same_affine
 from ...core.errors import InputError
+from ...core.extremes import apart, robust_range
+from ...core.sequence import SEQUENCES, USER
 from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
@@ -83,11 +85,11 @@ def contrast_limits(
         values = thin[thin != data.flat[0]]
     if values.size == 0:
         values = data.ravel()
-    low, high = (float(v) for v in np.percentile(values, percentiles))
+    low, high = (float(v) for v in np.percentile(values.clip(*robust_range(values)), percentiles))
     if high <= low:
         # One value on a background, as in a mask: both can be told from each other.
         low, high = sorted((float(data.flat[0]), high))
-    return (low, high) if high > low else (low, low + 1.0)
+    return apart(low, high)
 
 
 def layer_name(amap: AnomalyMap) -> str:
@@ -177,15 +179,10 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
 
 
 def add_colour_bar(layer: Image) -> None:
-    """Give a heatmap its colour bar, also one that was added bare."""
+    """Let a heatmap that was added bare have the colour bar, see `colour_bars.ColourBars`."""
     record(layer).pop("bare", None)
-    layer.colorbar.visible = layer.visible
-    layer.events.visible.connect(_bar_follows)
-
-
-def _bar_follows(event: Any) -> None:
-    """A colour bar is seen with its heatmap: napari leaves that of a hidden layer on the canvas."""
-    event.source.colorbar.visible = event.source.visible
+    # Heard by the viewer's colour bars, of which one is seen.
+    layer.events.visible()
 
 
 def add_regions(viewer: ViewerModel, amap: AnomalyMap, live: LiveMask) -> Labels:
@@ -271,7 +268,24 @@ def map_of(layer: Layer) -> AnomalyMap:
     return found
 
 
+def set_sequence(layer: Layer, sequence: str | None) -> None:
+    """Say which sequence a layer's scan is; None leaves it as it was read."""
+    layer.metadata[KEY] = {**record(layer), "sequence": sequence}
+
+
+def sequence_set(layer: Layer) -> str | None:
+    """What `set_sequence` said."""
+    said = record(layer).get("sequence")
+    return said if said in SEQUENCES else None
+
+
 def volume_of(layer: Layer) -> Volume:
+    """The scan in an Image layer, as `read_volume_of` gives it, with the sequence that the user set."""
+    volume, said = read_volume_of(layer), sequence_set(layer)
+    return volume if said is None else volume.with_sequence(said, USER)
+
+
+def read_volume_of(layer: Layer) -> Volume:
     """The scan in an Image layer, whoever opened it.
 
     Returns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,23 @@ def beside(volume: Volume, what: str) -> Path | None:
     return file if file.is_file() else None
 
 
+def saved_as(mask: NDArray[np.bool_] | None, files: Iterable[Path | None], like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
+    """The first of some files that holds a mask; the mask itself when none does."""
+    for file in files:
+        found = as_file(mask, file, like, label)
+        if isinstance(found, Path):
+            return found
+    return mask
+
+
+def found_without_mask(volume: Volume, mask: NDArray[np.bool_]) -> bool:
+    """Whether a run on the scan's file alone would find the same brain, so that a command needs no mask."""
+    from ...preprocessing.brain_mask import estimate_brain_mask
+
+    found = estimate_brain_mask(volume)
+    return found.stripped and np.array_equal(found.mask, mask)
+
+
 def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
     """The file in place of the array, if it still holds the same mask: a layer may have been painted since it was opened."""
     from ...workflows.load import load_mask
@@ -42,7 +60,7 @@ class Facts:
     Parameters
     ----------
     line : str
-        Like "FLAIR, 182x218x182, 1.0 mm, skull-stripped".
+        Like "FLAIR (name 'flair'), 182x218x182, 1.0 mm, skull-stripped".
     checks : tuple of str
         What the checks found, each in one or two sentences.
     raw : bool
@@ -57,20 +75,24 @@ class Facts:
 def facts(volume: Volume) -> Facts:
     """Look at a scan."""
     from ...preprocessing.brain_mask import estimate_brain_mask
+    from ...preprocessing.sequence_check import check_against_image
 
     constant = check_not_constant(volume.data)
     found = estimate_brain_mask(volume) if volume.mask is None and constant is None else None
     size = "x".join(str(n) for n in volume.grid.shape)
-    parts = [volume.sequence or "sequence unknown", size, spacing_words(volume.grid.spacing)]
+    parts = [volume.sequence_words, size, spacing_words(volume.grid.spacing)]
     if volume.mask is not None:
         parts.append("with brain mask")
     elif found is not None:
-        parts.append("skull-stripped" if found.stripped else "not skull-stripped")
+        parts.append("skull-stripped" if found.stripped else f"not skull-stripped ({found.why})")
     if volume.source is not None and not volume.source.orientation_known:
         parts.append("left and right unknown")
     raw = found is not None and not found.stripped
     # What is found about the brain of a raw head does not matter: it is extracted.
-    findings = (*without_extremes(volume).findings, *(found.findings if found and not raw else ()), *([constant] if constant else ()))
+    findings = [*without_extremes(volume).findings, *(found.findings if found and not raw else ()), *([constant] if constant else ())]
+    brain = volume.mask if found is None else found.mask
+    seen = None if brain is None else check_against_image(volume, brain, head=raw)
+    findings += [] if seen is None else [seen]
     checks = tuple(f"{f.message[:1].upper()}{f.message[1:]}. {f.fix}.".replace(" .", "") for f in findings if f.level != "info")
     return Facts(", ".join(parts), checks, raw)
 

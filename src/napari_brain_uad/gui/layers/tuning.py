@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.progress import Progress
 from ...evaluation.curves import LiveFigures, LiveHistogram
+from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from .mask_layer import scored
 from .region_colours import region_labels
 
 if TYPE_CHECKING:
     from ...postprocessing.pipeline import PostResult
+    from ...workflows.region_names import MniRelation
 
 Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -64,18 +66,35 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """The state at rest: exactly what the command line gives for the same settings.
+    """The state at rest: exactly what the command line gives for the same settings, and what was done to it by hand.
 
-    `mask` is ``result.mask`` as the mask layer holds it, shape (k, j, i); so are `regions`, the labels of its regions, which have none
-    where there is a ground truth.
+    Parameters
+    ----------
+    post, edits
+        What it is a state of.
+    prepared : Prepared
+        Serves the next state, too.
+    found : PostResult
+        What the command line gives; `figures` are its figures.
+    result : PostResult
+        The same with `edits` and the regions' names.
+    mask : array of bool, shape (k, j, i)
+        Without the rejected regions, as the mask layer holds it.
+    regions : array of uint8, shape (k, j, i), or None
+        Labels of its regions, which have none where there is a ground truth.
+    relation : MniRelation
+        Why the regions have names, or have none.
     """
 
     post: PostParams
+    edits: RegionEdits
     prepared: Prepared
+    found: PostResult
     result: PostResult
     figures: Figures
     mask: NDArray[np.bool_]
     regions: NDArray[np.uint8] | None
+    relation: MniRelation
 
 
 @dataclass(eq=False)
@@ -90,42 +109,46 @@ class Tuning:
         Ground truth.
     post : PostParams
         The settings now.
+    edits : RegionEdits
+        What was done to its regions by hand so far; has one history with the settings.
     """
 
     amap: AnomalyMap
     truth: NDArray[np.bool_] | None = None
     post: PostParams = field(default_factory=PostParams)
-    _past: list[PostParams] = field(default_factory=list)
-    _future: list[PostParams] = field(default_factory=list)
+    edits: RegionEdits = field(default_factory=RegionEdits)
+    _past: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
+    _future: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
 
-    def change(self, post: PostParams) -> None:
-        """Take other settings, undoably."""
-        if post != self.post:
-            self._past.append(self.post)
+    def change(self, post: PostParams | None = None, *, edits: RegionEdits | None = None) -> None:
+        """Take other settings or edits, undoably."""
+        wanted = self.post if post is None else post, self.edits if edits is None else edits
+        if wanted[0] != self.post or wanted[1] is not self.edits:
+            self._past.append((self.post, self.edits))
             self._future.clear()
-            self.post = post
+            self.post, self.edits = wanted
 
     @property
     def can_undo(self) -> bool:
-        """Whether there are earlier settings."""
+        """Whether there is an earlier state."""
         return bool(self._past)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there are settings that were undone."""
+        """Whether there is a state that was undone."""
         return bool(self._future)
 
     def undo(self) -> None:
-        """Back to the settings before the last change."""
+        """Back to the state before the last change."""
         if self._past:
-            self._future.append(self.post)
-            self.post = self._past.pop()
+            self._future.append((self.post, self.edits))
+            self.post, self.edits = self._past.pop()
 
     def redo(self) -> None:
         """The inverse of `undo`."""
         if self._future:
-            self._past.append(self.post)
-            self.post = self._future.pop()
+            self._past.append((self.post, self.edits))
+            self.post, self.edits = self._future.pop()
 
     def live_figures(self, figures: LiveFigures) -> Figures:
         """The figures of a moving threshold, volumes in ml."""
@@ -145,6 +168,7 @@ def settle(
     key: tuple[object, ...],
     prepared: Prepared | None,
     progress: Progress,
+    edits: RegionEdits | None = None,
 ) -> Settled:
     """Post-process in the background; takes all it needs as arguments, so that the window may go on changing meanwhile.
 
@@ -158,6 +182,8 @@ def settle(
         From an earlier run; made anew when its key is another.
     progress : Progress
         Stops the work between its steps.
+    edits : RegionEdits, optional
+        See `Tuning`.
 
     Raises
     ------
@@ -170,10 +196,27 @@ def settle(
     if prepared is None or prepared.key != key:
         prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
-    result = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
+    found = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
-    mask, regions = np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None
-    return Settled(post, prepared, result, figures_of(amap, result, truth), mask, regions)
+    return _settled(amap, truth, post, prepared, found, edits or RegionEdits())
+
+
+def settled_with(settled: Settled, amap: AnomalyMap, truth: NDArray[np.bool_] | None, edits: RegionEdits) -> Settled:
+    """The same state with other edits; without a merge that is quick enough for the main thread."""
+    return _settled(amap, truth, settled.post, settled.prepared, settled.found, edits)
+
+
+def _settled(
+    amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, prepared: Prepared, found: PostResult, edits: RegionEdits
+) -> Settled:
+    from ...postprocessing.region_edits import edited
+    from ...workflows.region_names import mni_relation, with_names
+
+    result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
+    mask = np.ascontiguousarray(result.reviewed_mask.T)
+    regions = region_labels(result.labels) if truth is None else None
+    figures = replace(figures_of(amap, found, truth), regions=len(result.regions))
+    return Settled(post, edits, prepared, found, result, figures, mask, regions, mni_relation(amap))
 
 
 def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:

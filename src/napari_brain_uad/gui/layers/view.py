@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...core.volume import Volume
 from ..app.settings import remember, remembered
-from .layers import add_colour_bar, is_map, layer_affine, map_of, record, volume_layer, voxel_at
+from .colour_bars import ColourBars
+from .layers import is_map, layer_affine, map_of, record, volume_layer, voxel_at
 from .letters import EDGES, LettersOverlay
 from .solid import SolidLook
 from .units import share_millimetres
@@ -81,6 +82,8 @@ class ViewOverlay:
         self._before = viewer.scene.camera.orientation
         self._last = 0.0
         self._waiting: str | None = None
+        self._bars: ColourBars | None = None
+        self._solid: SolidLook | None = None
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
         viewer.canvas.overlays[_LETTERS_NAME] = LettersOverlay(font_size=SMALL_LETTERS if letters_only else LETTERS)
@@ -90,6 +93,7 @@ class ViewOverlay:
             viewer.dims.events.point.connect(self.update_reading)
             viewer.canvas.overlays[_READOUT_NAME] = _readout_overlay()
             self.set_convention(remembered("convention"))
+            self._bars = ColourBars(viewer)
             viewer.layers.events.inserted.connect(self.dress)
             self.dress()
             self._solid = SolidLook(viewer)
@@ -112,7 +116,10 @@ class ViewOverlay:
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
-        self._solid.disconnect(viewer)
+        if self._solid is not None:
+            self._solid.disconnect(viewer)
+        if self._bars is not None:
+            self._bars.detach()
         viewer.mouse_move_callbacks.remove(self)
         for name in self._overlays:
             del viewer.canvas.overlays[name]
@@ -170,7 +177,7 @@ class ViewOverlay:
         overlay.visible = any(overlay.letters)
 
     def dress(self, event: Any = None) -> None:
-        """Give our layers (the one that was added, or all) what a napari reader cannot: outlines and colour bars."""
+        """Give our layers (the one that was added, or all) what a napari reader cannot: outlines and the colour bar."""
         viewer = self._viewer()
         if viewer is None:
             return
@@ -180,8 +187,8 @@ class ViewOverlay:
             if isinstance(layer, Labels) and record(layer).get("kind") == "mask":
                 # What lies under a mask or a ground truth counts.
                 layer.contour = 1
-            elif is_map(layer) and not record(layer).get("bare"):
-                add_colour_bar(layer)
+        if self._bars is not None:
+            self._bars.update()
         share_millimetres(viewer)
 
     def __call__(self, _viewer: object, event: Any) -> None:

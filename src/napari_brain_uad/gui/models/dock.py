@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from ...core.errors import BrainUADError
 from ...core.progress import Progress
+from ...core.text import html_text
 from ...detectors.registry import method_class
 from ...workflows.model_card import card_lines
 from ...workflows.models import Model, export_model, import_model, list_models, model_problems, remove_model
@@ -62,7 +62,7 @@ class ModelsDock(SideDock):
         self._job: workers.Job | None = None
         self.list = QListWidget()
         self.empty = wrapping_label(_EMPTY)
-        self.card = wrapping_label()
+        self.card = wrapping_label(rich=True)
         self.hash = QLineEdit()
         self.use = QPushButton("Use in Detect")
         self.bring = QPushButton("Import")
@@ -276,8 +276,8 @@ def card_html(model: Model) -> str:
     """A model's card as rich text; what its files say is shown as text, never as markup."""
     settings = ", ".join(f"{name} {value}" for name, value in model.params.items()) or "none"
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), ("Settings", settings)]
-    body = "".join(f"<br><b>{name}:</b> {html.escape(text)}" for name, text in rows)
-    return f"<b>{html.escape(model.title)}</b> ({html.escape(model.id)}){body}"
+    body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)
+    return f"<b>{html_text(model.title)}</b> ({html_text(model.id)}){body}"
 
 
 def _row(model: Model) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
-
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from ...core.text import html_text
 from ..layers.view import Reading
 
 _NOTHING = "-"
@@ -40,7 +39,7 @@ class Readout(QLabel):
             return
         here, there = _cells(crosshair), _cells(cursor)
         rows = "".join(
-            f"<tr><td>{html.escape(name)}&nbsp;</td><td><b>{here.get(name, _NOTHING)}</b>&nbsp;&nbsp;</td>"
+            f"<tr><td>{html_text(name)}&nbsp;</td><td><b>{here.get(name, _NOTHING)}</b>&nbsp;&nbsp;</td>"
             f"<td>{there.get(name, _NOTHING)}</td></tr>"
             for name in dict.fromkeys([*here, *there])
         )

@@ -15,6 +15,7 @@ from ..layers.layers import volume_of
 from ..widgets.forms import ComboBox, Fold
 from ..widgets.layer_box import LayerBox, is_scan
 from ..widgets.messages import wrapping_label
+from ..widgets.sequence_box import SequenceBox
 from .layers import prepared_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class PrepareInputs(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scan = LayerBox(viewer, is_raw)
+        self.sequence = SequenceBox(self.scan)
         self.facts, self.words = wrapping_label(), wrapping_label()
         self.others = QListWidget()
         self.preset = ComboBox()
@@ -47,6 +49,7 @@ class PrepareInputs(QWidget):
         self._lay_out()
         self.scan.layer_changed.connect(self._list_others)
         self.scan.listed.connect(self._list_others)
+        self.sequence.changed.connect(self.scan_changed)
         self.others.itemChanged.connect(lambda _item: self.scan_changed.emit())
         self.preset.currentIndexChanged.connect(self._preset_chosen)
         self._preset_chosen()
@@ -127,7 +130,7 @@ class PrepareInputs(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 4, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for row in (("Scan", self.scan), self.facts, self._fold, ("Preset", self.preset), self.words):
+        for row in (("Scan", self.scan), ("Sequence", self.sequence), self.facts, self._fold, ("Preset", self.preset), self.words):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)
 
 

@@ -14,6 +14,7 @@ from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ..layers.layers import KEY, add_labels, is_map, map_of, record, volume_layer
 from ..layers.mask_layer import LiveMask
+from ..layers.subjects import join, scans
 from ..layers.view import attach
 
 if TYPE_CHECKING:
@@ -51,15 +52,22 @@ def add_prepared(viewer: ViewerModel, run: SequenceRun, preset: str) -> Image:
     for layer in viewer.layers:
         if record(layer).get("volume") is not None and layer.name == native.name:
             layer.visible = False
+    scan = next((layer for layer in scans(viewer) if layer.name == native.name), None)
+    made: list[Layer] = []
     if prepared.native_mask is not None and native.mask is None:
-        _noted(add_labels(viewer, prepared.native_mask, native, name=own_brain), preset).visible = False
+        made.append(_noted(add_labels(viewer, prepared.native_mask, native, name=own_brain), preset))
+        if scan is not None:
+            join(made[-1], scan)
     volume = own_space(prepared, name)
-    if volume.mask is not None:
-        _noted(add_labels(viewer, volume.mask, volume, name=brain), preset).visible = False
     data, meta, _ = volume_layer(volume)
     # Before it is added: whoever lists the layers then asks what it is.
     meta["metadata"][KEY] |= {PREPARED: prepared, NATIVE: native, "preparation": preset}
     shown = Image(data, **meta)
+    if volume.mask is not None:
+        made.append(_noted(add_labels(viewer, volume.mask, volume, name=brain), preset))
+        join(made[-1], shown)
+    for layer in made:
+        layer.visible = False
     viewer.add_layer(shown)
     attach(viewer)
     return shown

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPu
 
 from ...core.errors import Cancelled
 from ...core.progress import Progress
+from ...core.text import html_text
 from ..app import workers
 from ..app.settings import last_folder, remember, remembered
 from ..widgets.forms import ComboBox, IntBox, row_label
@@ -62,7 +63,7 @@ class DataBox(QWidget):
         self.path = QLineEdit()
         self.browse = QPushButton("Browse")
         self.count, self.share = IntBox(), IntBox()
-        self.words, self.problems = wrapping_label(), wrapping_label()
+        self.words, self.problems = wrapping_label(), wrapping_label(rich=True)
         self.pictures = PictureStrip("Some of the scans")
         self._waiting = QTimer(self)
         self._waiting.setSingleShot(True)
@@ -178,7 +179,7 @@ class DataBox(QWidget):
         if seen.data["source"] != "simulation":
             self._offer(self.sequence.currentData(), also=seen.data["sequence"])
         self.words.setText(_sentence(seen.summary))
-        self.problems.setText("<br>".join(f"<b>Check:</b> {problem}" for problem in seen.summary.problems))
+        self.problems.setText("<br>".join(f"<b>Check:</b> {html_text(problem)}" for problem in seen.summary.problems))
         self.problems.setVisible(bool(seen.summary.problems))
         self.counted.emit()
         if seen.summary.count:
@@ -191,7 +192,7 @@ class DataBox(QWidget):
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, Cancelled):
-            self.problems.setText(f"<b>Check:</b> {error}")
+            self.problems.setText(f"<b>Check:</b> {html_text(str(error))}")
             self.problems.show()
 
     def _ask_folder(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,11 @@ def estimated(job: Mapping[str, Any], progress: Progress) -> str:
     from ...workflows.train_command import train_words
 
     words = [sys.executable, "-m", "napari_brain_uad.cli", *train_words(job)[1:], "--estimate", "--quiet"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    # Names that are not ASCII come as they were given, whatever encoding the system's pipes have.
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", env=environment
+    ) as child:
         try:
             while True:
                 progress.check()

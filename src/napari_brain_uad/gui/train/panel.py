@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..app.settings import remembered
-from ..widgets.loss_plot import VALIDATION_COLOUR, LossPlot
 from ..widgets.messages import wrapping_label
 from ..widgets.picture_strip import PictureStrip
 from ..widgets.run_bar import time_words
+from .loss_plot import VALIDATION_COLOUR, LossPlot
 
 if TYPE_CHECKING:
     from ...training.session import TrainingUpdate
@@ -26,7 +26,7 @@ class TrainPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.figures = wrapping_label()
+        self.figures = wrapping_label(rich=True)
         self.plot = LossPlot()
         self.pictures = PictureStrip("Input, reconstruction, difference")
         self.pictures.setToolTip("The same slices every time: the reconstruction should come to look like them, the difference to go dark")

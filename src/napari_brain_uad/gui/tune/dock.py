@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.threshold import Threshold, ThresholdRule
+from ...postprocessing.edits import REJECTED, RegionEdits
 from ...postprocessing.params import PostParams
 from ..app import keys
 from ..app.home import unwrapped
@@ -28,7 +29,9 @@ from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from .export import Exporter
+from .follow import SubjectFollower
 from .layout import TuneLayout
+from .review import Reviewer
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -72,6 +75,8 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
+        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
+        self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
@@ -104,6 +109,11 @@ class TuneDock(TuneLayout):
                 keys.HEATMAP: lambda: _toggle(self.maps.layer),
                 keys.TRUTH: lambda: _toggle(self.truths.layer),
                 keys.NEXT_METHOD: self._next_map,
+                keys.ONLY_SUBJECT: self.only.press,
+                keys.ACCEPT: lambda: self._reviewer.act("accept"),
+                keys.REJECT: lambda: self._reviewer.act("reject"),
+                keys.MERGE: lambda: self._reviewer.act("merge"),
+                keys.NOTE: self._reviewer.focus_note,
                 **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
             },
         )
@@ -115,6 +125,7 @@ class TuneDock(TuneLayout):
         dims = self._viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
+        self._follower.disconnect_viewer()
         self.opacity.follow(None)
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
@@ -146,7 +157,7 @@ class TuneDock(TuneLayout):
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        self._tuning = Tuning(map_of(layer), post=post)
+        self._tuning = Tuning(map_of(layer), post=post, edits=record(layer).get("edits", RegionEdits()))
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:
@@ -273,10 +284,10 @@ class TuneDock(TuneLayout):
         self._abandon_job()
         self._settled = None
         self.figures.set_note("computing")
-        amap, truth, post, key, prepared = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared
+        amap, truth, post, key, prepared, edits = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared, tuning.edits
 
         def job(progress: Progress) -> Settled:
-            return settle(amap, truth, post, key, prepared, progress)
+            return settle(amap, truth, post, key, prepared, progress, edits)
 
         self._job = run(job, parent=self, on_done=self._show_settled, on_error=self._failed)
 
@@ -287,7 +298,7 @@ class TuneDock(TuneLayout):
         self.messages.clear()
         layer = self.maps.layer
         if layer is not None:
-            record(layer)["post"] = settled.post
+            record(layer).update(post=settled.post, edits=settled.edits)
         prepared, result = settled.prepared, settled.result
         if prepared is not self._prepared:
             self._prepared = prepared
@@ -300,9 +311,10 @@ class TuneDock(TuneLayout):
         live = self._tuning.live_figures(prepared.live.at(result.threshold.value))
         self.curve.set_dot(live.recall, live.precision)
         self.figures.show_figures(settled.figures)
-        self.figures.set_note("")
-        self.table.show_regions(result.regions)
-        self.tabs.setTabText(self.tabs.indexOf(self.table), f"Regions ({len(result.regions)})")
+        self.figures.set_note("before the review" if settled.found.mask.sum() != settled.mask.sum() else "")
+        self.table.show_regions(result.regions, settled.relation.words if settled.relation.to_mni is None else "")
+        self._reviewer.show_settled(settled)
+        self.tabs.setTabText(self.tabs.indexOf(self.region_page), f"Regions ({len(result.regions)})")
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
         self._show_mask(settled)
@@ -355,7 +367,8 @@ class TuneDock(TuneLayout):
         if layer is None:
             layer = add_boxes(self._viewer, self._tuning.amap)
         if isinstance(layer, Vectors):
-            show_boxes(layer, [region.box for region in self._settled.result.regions], self._viewer)
+            shown = [region.box for region in self._settled.result.regions if region.review != REJECTED]
+            show_boxes(layer, shown, self._viewer)
 
     def _step_region(self, step: int) -> None:
         number = neighbour([region.number for region in self.table.regions], self.table.current, step)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from ...core.volume import Grid, Volume
 from ..app.settings import last_folder, remember
 from ..app.workers import run
 from ..layers.layers import is_scan, volume_of
+from ..layers.scan_facts import beside, found_without_mask, saved_as
 from ..layers.tuning import Tuning
+from ..widgets.scan_inputs import file_of
 from .layout import TuneLayout
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Exporter:
-    """Export and "Copy command" of a Tune dock.
+    """Export and "Copy as command" of a Tune dock.
 
     Parameters
     ----------
@@ -37,14 +40,27 @@ class Exporter:
 
     def __init__(self, dock: TuneLayout, viewer: ViewerModel, tuning: Callable[[], Tuning | None]) -> None:
         self._dock, self._viewer, self._tuning = dock, viewer, tuning
+        self._exported: list[Path] = []
 
     def copy_command(self) -> None:
         """Put the ``brain-uad detect`` command that gives what the dock shows on the clipboard."""
         clipboard, tuning, scan = QGuiApplication.clipboard(), self._tuning(), self._scan("Writing the command")
         if clipboard is None or scan is None or tuning is None:
             return
-        clipboard.setText(self._command(tuning, scan))
-        self._dock.messages.show_message("info", "The command is on the clipboard", fix="Replace the words in capitals by your own files")
+        from ...workflows.command import missing_words
+
+        files, dock = self._files(), self._dock
+
+        def done(command: str) -> None:
+            clipboard.setText(command)
+            dock.messages.show_message("info", "The command is on the clipboard", fix=missing_words(command))
+
+        run(
+            lambda _: command_of(tuning, scan, files),
+            parent=dock,
+            on_done=done,
+            on_error=lambda error: dock.messages.show_error(error, "Writing the command"),
+        )
 
     def ask_folder(self) -> None:
         """Export to a folder that the user chooses."""
@@ -65,6 +81,7 @@ class Exporter:
 
         def done(files: dict[str, Path]) -> None:
             ended()
+            self._exported = [files["brainmask"], *([files["truth"]] if "truth" in files else [])]
             remember("last_folder", str(folder))
             dock.messages.show_message("info", f"Saved {len(files)} files in {folder.name}", why=", ".join(p.name for p in files.values()))
 
@@ -74,7 +91,7 @@ class Exporter:
 
         dock.export.setEnabled(False)
         dock.run_bar.start()
-        job = _job(tuning, scan, self._command(tuning, scan), folder)
+        job = _job(tuning, scan, self._files(), folder)
         running = run(job, parent=dock, on_done=done, on_error=failed, on_progress=dock.run_bar.report)
         dock.run_bar.cancelled.connect(running.cancel)
 
@@ -89,16 +106,38 @@ class Exporter:
             self._dock.messages.show_error(error, doing)
             return None
 
-    def _command(self, tuning: Tuning, scan: Volume) -> str:
-        from ...workflows.command import detect_command
-
-        layer = self._dock.truths.layer
-        truth = None if layer is None or tuning.truth is None else (layer.source.path or "TRUTH")
-        return detect_command(tuning.amap, tuning.post, scan=scan, truth=truth)
+    def _files(self) -> list[Path]:
+        """Files that may hold the masks: of the layers, and what was exported last."""
+        opened = [file for layer in self._viewer.layers if (file := file_of(layer)) is not None]
+        return [*opened, *(file for file in self._exported if file.is_file())]
 
 
-def _job(tuning: Tuning, scan: Volume, command: str, folder: Path) -> Callable[[Progress], dict[str, Path]]:
-    amap, post, truth = tuning.amap, tuning.post, tuning.truth
+def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
+    """The command that gives what is tuned; `files` may hold its masks. It reads them, which takes a moment.
+
+    Raises
+    ------
+    InputError
+        If the map does not say how it was made.
+    """
+    from ...workflows.command import detect_command
+    from ...workflows.models import name_of_record
+
+    amap, made = tuning.amap, tuning.amap.provenance
+    if "params" not in made.get("method", {}) or "seed" not in made:
+        why = "the file with its provenance was not beside it when it was opened"
+        raise InputError(f"The map {amap.name} does not say how it was made", why=why, fix="Run Detect anomalies on the scan again")
+    # A prepared scan's brain is found on the way; given as a mask it would keep the scan from being prepared.
+    found = "preprocessing" in made or (scan.mask is None and found_without_mask(scan, amap.mask))
+    brain = None if found else saved_as(amap.mask, [beside(scan, "brainmask"), *files], scan, "brain mask")
+    truth = saved_as(tuning.truth, [beside(scan, "truth"), *files], scan, "ground truth")
+    return detect_command(
+        amap, tuning.post, scan=replace(scan, mask=None), mask=brain, truth=truth, model=name_of_record(made.get("model"))
+    )
+
+
+def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> Callable[[Progress], dict[str, Path]]:
+    amap, post, truth, edits = tuning.amap, tuning.post, tuning.truth, tuning.edits
 
     def job(progress: Progress) -> dict[str, Path]:
         # Here, because matplotlib takes longer to import than a dock may take to open.
@@ -106,7 +145,8 @@ def _job(tuning: Tuning, scan: Volume, command: str, folder: Path) -> Callable[[
         from ...workflows.save import save_detection
 
         volume = scan.with_mask(amap.mask)
-        detection = finish_detection(volume, amap, post, truth=truth, command=command, progress=progress.part(0.0, 0.5))
+        command = command_of(tuning, scan, masks) if "params" in amap.provenance.get("method", {}) else ""
+        detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.5))
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))
 
     return job

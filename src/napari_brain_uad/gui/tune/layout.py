@@ -11,17 +11,19 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrol
 from ...postprocessing.params import PostParams
 from ..app.docks import open_dock
 from ..layers.layers import is_map, record
-from ..widgets.figure_panel import FigurePanel
 from ..widgets.forms import ParamsForm
-from ..widgets.histogram import CurvePlot, HistogramPlot
 from ..widgets.layer_box import LayerBox
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_table import RegionTable
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
+from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
 from ..widgets.view_bar import ViewBar
+from .figure_panel import FigurePanel
+from .histogram import CurvePlot, HistogramPlot
 from .opacity import OpacitySlider
+from .review_bar import ReviewBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -36,12 +38,15 @@ class TuneLayout(SideDock):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.maps = LayerBox(viewer, _may_be_tuned)
+        self.only = SubjectButton(viewer, lambda: self.maps.layer)
+        self.whose = wrapping_label()
         self.truths = LayerBox(viewer, _may_be_truth, none="none")
         self.opacity = OpacitySlider()
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
         self.table = RegionTable()
+        self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams)
         self.curve = CurvePlot()
         self.tabs = QTabWidget()
@@ -50,7 +55,7 @@ class TuneLayout(SideDock):
         self.view = ViewBar(viewer)
         self.undo = _button("Undo", "Back to the settings before the last change")
         self.redo = _button("Redo", "Take the undone change again")
-        self.copy = _button("Copy command", "Copy the brain-uad command that gives this result")
+        self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
@@ -71,7 +76,8 @@ class TuneLayout(SideDock):
         self._buttons.setVisible(not empty)
 
     def _lay_out(self) -> None:
-        self.tabs.addTab(self.table, "Regions")
+        self.region_page = self._region_page()
+        self.tabs.addTab(self.region_page, "Regions")
         self.tabs.addTab(self._clean_up_page(), "Clean-up")
         self.tabs.addTab(self.curve, "PR curve")
         self.tabs.setDocumentMode(True)
@@ -82,7 +88,8 @@ class TuneLayout(SideDock):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.setVerticalSpacing(3)
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Anomaly map", self.maps)
+        choices.addRow("Anomaly map", beside(self.maps, self.only))
+        choices.addRow(self.whose)
         choices.addRow("Ground truth", self.truths)
         choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
@@ -101,6 +108,15 @@ class TuneLayout(SideDock):
         self.arrange(
             [wrapping_label(_PURPOSE), self._empty, self._body], [self.run_bar], [self.messages], [self._buttons], filling=self._body
         )
+
+    def _region_page(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.review)
+        return page
 
     def _clean_up_page(self) -> QWidget:
         # The threshold has its own place above.

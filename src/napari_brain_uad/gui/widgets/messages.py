@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import traceback
 
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QSizePol
 from ...core.checks import Finding, Level
 from ...core.errors import BrainUADError
 from ...core.provenance import versions
+from ...core.text import html_text, readable
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class MessageArea(QFrame):
         super().__init__(parent)
         self.setObjectName("messages")
         self.level: Level | None = None
-        self._text = wrapping_label()
+        self._text = wrapping_label(rich=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._text.setOpenExternalLinks(True)
         self._unfold = _tool("Details", "Show what the developers need to see")
@@ -86,9 +86,9 @@ class MessageArea(QFrame):
         self.clear()
         word, colour = _LOOK[level]
         self.level = level
-        parts = [part.rstrip(".") + "." for part in (what, why, fix) if part]
+        parts = [readable(part).rstrip(".") + "." for part in (what, why, fix) if part]
         self._plain = " ".join([f"{word}:", *parts])
-        lines = [f"<b>{word}:</b> {html.escape(parts[0])}", *(html.escape(part) for part in parts[1:])]
+        lines = [f"<b>{word}:</b> {html_text(parts[0])}", *(html_text(part) for part in parts[1:])]
         self._text.setText("<br>".join(lines))
         self._details.setPlainText(details)
         self._unfold.setVisible(bool(details))
@@ -129,9 +129,14 @@ class MessageArea(QFrame):
             clipboard.setText(f"{self._plain}\n\n{self.details}")
 
 
-def wrapping_label(text: str = "") -> QLabel:
-    """A label that wraps instead of widening its dock."""
+def wrapping_label(text: str = "", *, rich: bool = False) -> QLabel:
+    """A label that wraps instead of widening its dock.
+
+    It shows its text as it is. Only with `rich` it understands HTML; what comes from outside then has to go through
+    `core.text.html_text`. (Qt would guess, and a file's name can be written so that it guesses wrong.)
+    """
     label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

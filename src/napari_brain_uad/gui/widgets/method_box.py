@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidget
 
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
@@ -61,6 +61,8 @@ class MethodBox(QWidget):
         self._missing: dict[str, str] = {}
         self.box = ComboBox()
         self.box.setModel(QStandardItemModel(self))
+        # Qt's own for combo boxes takes all colours from napari's style sheet, grey ones too.
+        self.box.setItemDelegate(QStyledItemDelegate(self.box))
         self._fill()
         self.box.setAccessibleName("Method")
         self.ask = QToolButton()
@@ -68,7 +70,7 @@ class MethodBox(QWidget):
         self.ask.setCheckable(True)
         self.ask.setToolTip("What this method is: paper, needs, licence, measured figures")
         self.card = MethodCard()
-        self.fit = wrapping_label()
+        self.fit = wrapping_label(rich=True)
         self.fit.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         self.fit.linkActivated.connect(self.choose)
         self.ask.toggled.connect(self.card.setVisible)

@@ -25,7 +25,7 @@ class MethodCard(QFrame):
         super().__init__(parent)
         self.setObjectName("method_card")
         self.setStyleSheet("#method_card { border: 1px solid rgba(127, 127, 127, 120); border-radius: 4px; }")
-        self.label = wrapping_label()
+        self.label = wrapping_label(rich=True)
         self.label.setOpenExternalLinks(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         layout = QVBoxLayout(self)

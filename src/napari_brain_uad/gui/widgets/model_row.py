@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from ...core.text import html_text
 from ...workflows.models import Model, default_model, list_models
 from .forms import ComboBox
 from .messages import wrapping_label
@@ -39,7 +40,7 @@ class ModelRow(QWidget):
         self.box.setPlaceholderText("No model")
         self.button = QPushButton("Load")
         self.button.setToolTip("Load a trained model (.safetensors) without adding it to the list of models")
-        self.words = wrapping_label()
+        self.words = wrapping_label(rich=True)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         self.words.linkActivated.connect(self.asked.emit)
         self.box.activated.connect(self._picked)
@@ -99,7 +100,8 @@ class ModelRow(QWidget):
         self.box.clear()
         for model in self._models:
             self.box.addItem(f"{model.title} ({', '.join(model.sequences)})" if model.sequences else model.title)
-            self.box.setItemData(self.box.count() - 1, f"{model.id}, SHA-256 {model.sha256}", Qt.ItemDataRole.ToolTipRole)
+            tip = f"<qt>{html_text(model.id)}, SHA-256 {model.sha256}</qt>"
+            self.box.setItemData(self.box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         paths = [model.path for model in self._models]
         self.box.setCurrentIndex(paths.index(chosen.path) if chosen is not None and chosen.path in paths else -1)
         self.box.setEnabled(bool(self._models))
@@ -113,7 +115,7 @@ class ModelRow(QWidget):
 
     def _say(self) -> None:
         model, sequence = self.model, self._sequence
-        self.box.setToolTip("" if model is None else f"<qt>{model.id}<br>SHA-256 {model.sha256[:16]}...</qt>")
+        self.box.setToolTip("" if model is None else f"<qt>{html_text(model.id)}<br>SHA-256 {model.sha256[:16]}...</qt>")
         text = ""
         if not self._models:
             text = f"This method learns from healthy scans, and there is no model of it yet: <a href='train' style='{LINK}'>train one</a>"
@@ -121,6 +123,6 @@ class ModelRow(QWidget):
         elif model is None:
             text = f"There is no model for {sequence}: choose another's by hand, or <a href='train' style='{LINK}'>train one</a>."
         elif sequence and model.sequences and sequence not in model.sequences:
-            text = f"This model was trained for {', '.join(model.sequences)}; this scan is {sequence}."
+            text = f"This model was trained for {html_text(', '.join(model.sequences))}; this scan is {sequence}."
         self.words.setText(text)
         self.words.setVisible(bool(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from qtpy.QtCore import QObject, Signal
 
 from ...core.errors import InputError
 from ...core.volume import Volume
+from ..layers.brain_layer import by_hand, needs_preparation
 from ..layers.layers import fits, mask_of, volume_of
+from ..layers.subjects import belongs, belongs_elsewhere, show_subject
 from .layer_box import LayerBox, is_mask, is_scan
+from .sequence_box import SequenceBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -30,8 +34,10 @@ class ScanInputs(QObject):
     ----------
     scan, brain, truth : LayerBox
         What is scored, within what, and what is known to be abnormal.
+    sequence : SequenceBox
+        Which sequence the scan is.
     scan_changed, masks_changed : Signal
-        Emitted after another scan, or another mask of it, was chosen.
+        Emitted after another scan (or its sequence), or another mask of it, was chosen.
     """
 
     scan_changed = Signal()
@@ -39,18 +45,22 @@ class ScanInputs(QObject):
 
     def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
         super().__init__(parent)
+        self._viewer = viewer
         self.scan = LayerBox(viewer, is_scan)
         self.brain = LayerBox(viewer, is_mask, none="None")
         self.truth = LayerBox(viewer, is_mask, none="None")
         if self.scan.layers():
             # As when it is opened later: the latest is the one at hand.
             self.scan.choose(self.scan.layers()[-1])
+        self.sequence = SequenceBox(self.scan)
         self._declined: set[LayerBox] = set()
         for box, name in ((self.scan, "Scan"), (self.brain, "Brain mask"), (self.truth, "Ground truth")):
             box.setAccessibleName(name)
         self.brain.setToolTip("Only voxels inside it are scored. Without one the brain is found in the scan.")
         self.truth.setToolTip("What is known to be abnormal. Gives Dice, precision and recall; the anomaly map does not depend on it.")
         self.scan.layer_changed.connect(self._scan_chosen)
+        self.sequence.changed.connect(self.scan_changed)
+        self.scan.activated.connect(self._show_scan)
         for box in (self.brain, self.truth):
             box.listed.connect(self._suggest)
             box.activated.connect(lambda _index, box=box: self._declined.add(box) if box.layer is None else None)
@@ -78,13 +88,46 @@ class ScanInputs(QObject):
         layer = box.layer
         return (None, None) if layer is None else (mask_of(layer, volume.grid, label), file_of(layer))
 
+    def brain_mask(self, volume: Volume) -> tuple[Volume, NDArray[bool_] | None, Path | None]:
+        """The scan as it is to be scored, its brain mask, and the file that came from.
+
+        The mask of an earlier run's own making counts as none until it was painted: the run finds the same again. A scan that brought
+        a mask along does without it when its layer was not chosen.
+
+        Raises
+        ------
+        InputError
+            If the layer does not lie on the scan's grid.
+        """
+        mask, file = self.mask(self.brain, volume, "brain mask")
+        layer = self.brain.layer
+        if mask is None and self.brain in self._declined:
+            return replace(volume, mask=None), None, None
+        if layer is not None and mask is not None and not by_hand(layer, mask):
+            return volume, None, None
+        return volume, mask, file
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the scan is a whole head that is prepared although there is a brain mask for it: an earlier run extracted that."""
+        return needs_preparation(self.brain.layer)
+
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
         for box in (self.scan, self.brain, self.truth):
             box.disconnect_viewer()
 
+    def _show_scan(self) -> None:
+        if self.scan.layer is not None:
+            show_subject(self._viewer, self.scan.layer)
+
     def _scan_chosen(self) -> None:
         self._declined.clear()
+        scan = self.scan.layer
+        for box in (self.truth, self.brain):
+            # Another person's mask may lie on the same grid.
+            if box.layer is not None and (scan is None or belongs_elsewhere(box.layer, scan)):
+                box.choose(None)
         self._suggest()
         self.scan_changed.emit()
 
@@ -101,8 +144,11 @@ class ScanInputs(QObject):
                 continue
             labels = (layer for layer in box.layers() if isinstance(layer, Labels))
             found = [layer for layer in labels if name.search(layer.name) and fits(layer, volume.grid)]
-            if len(found) == 1:
-                box.choose(found[0])
+            scan = self.scan.layer
+            own = [layer for layer in found if scan is not None and belongs(layer, scan)]
+            free = [layer for layer in found if scan is not None and not belongs_elsewhere(layer, scan)]
+            if own or len(free) == 1:
+                box.choose(own[-1] if own else free[0])
 
 
 def file_of(layer: Layer) -> Path | None:

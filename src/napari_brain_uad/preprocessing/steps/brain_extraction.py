@@ -45,7 +45,7 @@ class BrainExtraction(Step):
             return _cut(volume, volume.mask, "brain mask given with the scan", ())
         found = estimate_brain_mask(volume)
         if found.stripped:
-            return _cut(volume, found.mask, "already skull-stripped: " + found.origin, ())
+            return _cut(volume, found.mask, f"already skull-stripped: {found.origin} ({found.why})", ())
         reference = context.reference
         if self.from_reference and reference is not None and reference.volume.mask is not None:
             return self._from_reference(volume, reference.volume, context)

@@ -18,7 +18,7 @@ from ...core.volume import Volume
 from ...io.folders import temporary_folder
 from ...io.nifti import read_volume, write_volume
 from ...io.processes import guarded
-from ..brain_mask import estimate_brain_mask
+from ..brain_mask import stripped_brain
 from .deepbet_child import brain_probability
 
 # {scan} and {brain} are files; each program writes the stripped scan to {brain}.
@@ -80,7 +80,7 @@ def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.boo
         if not Path(files["brain"]).is_file():
             raise InputError(f"{backend} failed on {volume.name}", why="it wrote no image", fix="Try the backend deepbet")
         brain = read_volume(files["brain"])
-    return estimate_brain_mask(brain).mask
+    return stripped_brain(brain)
 
 
 def _run(command: list[str], backend: str, progress: Progress) -> None:

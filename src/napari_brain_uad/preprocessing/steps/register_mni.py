@@ -14,7 +14,7 @@ from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.params import param
 from ...core.progress import Progress
-from ...core.volume import Volume
+from ...core.volume import Grid, Volume
 from ..correlation_fit import fit_correlation
 from ..field_of_view import field_of_view
 from ..geometry import Way, resample_mask, resample_volume
@@ -33,7 +33,7 @@ _REGISTERED_MM = 0.01
 _NEARLY_ALL = 0.995
 """What is missing of a brain is told only when it is more than this leaves."""
 
-_POOR_DICE = 0.85
+POOR_DICE = 0.85
 """Brains overlap less than this with the template's after an affine registration only when it, or the brain mask, went wrong."""
 
 
@@ -108,7 +108,8 @@ class RegisterMni(Step):
         return _Found(matrix, warp, outcome | {"origin": outcome["origin"] + ", deformation by greedy"})
 
     def _affine(self, volume: Volume, progress: Progress) -> tuple[NDArray[np.float64], dict[str, Any]]:
-        if _lies_in_mni(volume):
+        assert volume.mask is not None  # `apply` has checked
+        if lies_in_mni(volume.mask, volume.grid):
             return np.eye(4), {"origin": "already registered to MNI"}
         alike = volume.sequence == _T1
         if self.backend == "greedy":
@@ -132,13 +133,13 @@ def _recorded(recorded: Mapping[str, Any], warp: Warp | None) -> _Found:
     return _Found(np.array(recorded["matrix"], dtype=np.float64), warp, outcome)
 
 
-def _lies_in_mni(volume: Volume) -> bool:
-    assert volume.mask is not None
+def lies_in_mni(mask: NDArray[np.bool_], grid: Grid) -> bool:
+    """Whether a brain lies where the template's does, on a grid such as resampled scans have; shape of `mask` (i, j, k)."""
     inside = template().mask
     assert inside is not None
-    if np.abs(volume.grid.affine - np.round(volume.grid.affine)).max() > _REGISTERED_MM or volume.grid.oblique_degrees > 0.1:
+    if np.abs(grid.affine - np.round(grid.affine)).max() > _REGISTERED_MM or grid.oblique_degrees > 0.1:
         return False
-    return dice(resample_mask(volume.mask, volume.grid, MNI_GRID), inside) >= _REGISTERED_DICE
+    return dice(resample_mask(mask, grid, MNI_GRID), inside) >= _REGISTERED_DICE
 
 
 def _quality(moved: Volume, volume: Volume, way: Way) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def _smooth(volume: Volume) -> NDArray[np.float32]:
 
 def _check(outcome: dict[str, Any], name: str) -> tuple[Finding, ...]:
     overlap = outcome.get("dice_shown", outcome["dice"])
-    if overlap >= _POOR_DICE:
+    if overlap >= POOR_DICE:
         return ()
     said = f"the registered brain of {name} overlaps the template's by {overlap:.2f} only"
     return (Finding("poor-registration", "warning", said, "Look at the overlay; check the brain mask and the scan's orientation"),)

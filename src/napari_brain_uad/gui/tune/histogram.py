@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGraphicsItem, QWidget
 
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ...evaluation.curves import LiveHistogram
-from .plots import Plot
+from ..widgets.plots import Plot
 
 _BARS = 200
 """Bars drawn: as many as a dock is pixels wide makes no difference to see and a large one to paint."""

@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
 
-from .plots import Plot
+from ..widgets.plots import Plot
 
 VALIDATION_COLOUR = "#56B4E9"
 

@@ -1,0 +1,71 @@
+"""``brain-uad batch``: one method over a folder of scans, with or without ground truths."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..core import shell
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
+from .options import add_overwrite, add_post_options, assignments, post_params
+from .terminal import complain, progress_bar, say
+
+
+def add_batch(commands: Any) -> None:
+    """Add the command to the parser's sub-commands."""
+    parser = commands.add_parser(
+        "batch",
+        help="detect anomalies in every scan of a folder",
+        description=f"Do what `detect` does for every scan of a data set; write a folder a scan, a table and an HTML page. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("dataset", type=Path, metavar="DIR", help="a folder of scans, a data set (BIDS, ...) or a CSV file")
+    parser.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
+    parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate` (default: the first of each subject)")
+    parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
+    parser.add_argument("--model", metavar="ID", help="trained model: an id of `brain-uad models`, or a file")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (repeatable)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    parser.add_argument("--threshold", default="auto", metavar="RULE", help="as in `brain-uad detect` (default: auto)")
+    add_post_options(parser)
+    parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many scans at a time (default: 1)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(handler=_batch)
+
+
+def _batch(arguments: argparse.Namespace) -> int:
+    from ..detectors.registry import method_class
+    from ..workflows.batch import BatchRun, run_batch
+    from ..workflows.batch_report import batch_words, save_batch
+    from ..workflows.cohort import cases_of
+
+    given = assignments(arguments.set)
+    params = method_class(arguments.method).Params.from_strings(given).as_dict()
+    run = BatchRun(
+        method=arguments.method,
+        # Only what was given: a model may bring the others.
+        params={name: params[name] for name in given},
+        model=arguments.model,
+        post=post_params(arguments, arguments.threshold),
+        prepare_with=arguments.prepare,
+        device=arguments.device,
+        seed=arguments.seed,
+    )
+    cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    with progress_bar(arguments.quiet) as progress:
+        outcomes = run_batch(cases, run, arguments.out, jobs=arguments.jobs, overwrite=arguments.overwrite, progress=progress)
+    files = save_batch(outcomes, arguments.out, command=shell.join(["brain-uad", *arguments.words]), left_out=left_out)
+    for outcome in outcomes:
+        if outcome.error:
+            complain(f"{outcome.case.name}: {outcome.error}")
+    for line in left_out:
+        say(f"Left out: {line}")
+    say(f"{batch_words(outcomes)}. Written to {arguments.out}: {', '.join(path.name for path in files.values())}, and a folder a scan")
+    say(NOTICE)
+    return InputError.exit_code if any(outcome.error for outcome in outcomes) else 0

@@ -1,0 +1,83 @@
+"""The brain mask that a run used, as a layer: to be looked at, painted, and used again once it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from ...core.volume import Volume
+from .layers import KEY, fits, labels_layer, mask_of, record
+from .subjects import join
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_COLOUR = "#D8D8D8"
+
+_MADE, _PREPARED = "made", "with_preparation"
+"""Keys of its record: the mask as a run made it, and whether it was extracted from a whole head, which was prepared for the method."""
+
+
+def brain_name(scan: str) -> str:
+    """What the layer is called."""
+    return f"{scan} | brain mask"
+
+
+def brain_layer(volume: Volume, mask: NDArray[np.bool_]) -> tuple[Any, dict[str, Any], str]:
+    """Layer data tuple of a scan's brain mask: an outline, hidden until somebody wants to see it."""
+    given = replace(volume, data=mask.astype(np.float32), name=brain_name(volume.name), mask=None, findings=())
+    data, meta, kind = labels_layer(given)
+    look = {"colormap": DirectLabelColormap(color_dict={None: "transparent", 1: _COLOUR}), "visible": False}
+    return data, {**meta, **look}, kind
+
+
+def add_brain(viewer: ViewerModel, volume: Volume, scan: Layer | None) -> Labels | None:
+    """Add the brain mask that a run used, unless a layer shows it already; right above the scan, and the active layer stays so.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan with the mask that was used; its findings tell where that came from.
+    scan : Layer, optional
+        The layer it belongs to.
+    """
+    mask = volume.mask
+    if mask is None:
+        return None
+    for shown in viewer.layers:
+        if isinstance(shown, Labels) and fits(shown, volume.grid) and np.array_equal(mask_of(shown, volume.grid, "brain mask"), mask):
+            if scan is not None:
+                join(shown, scan)
+            return None
+    data, meta, _ = brain_layer(volume, mask)
+    meta["metadata"][KEY] |= {_MADE: mask, _PREPARED: any(finding.code == "prepared" for finding in volume.findings)}
+    layer = Labels(data, **meta)
+    if scan is not None:
+        join(layer, scan)
+    _insert_above(viewer, layer, scan)
+    return layer
+
+
+def by_hand(layer: Layer, mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask is somebody's: a run's own that was not painted since is not, and the next run finds the same again."""
+    made = record(layer).get(_MADE)
+    return made is None or not np.array_equal(made, mask)
+
+
+def needs_preparation(layer: Layer | None) -> bool:
+    """Whether a brain mask was extracted from a whole head, whose scan is prepared also when the mask was painted."""
+    return layer is not None and bool(record(layer).get(_PREPARED))
+
+
+def _insert_above(viewer: ViewerModel, layer: Labels, scan: Layer | None) -> None:
+    layers = viewer.layers
+    usual, layers._activate_on_insert = layers._activate_on_insert, False
+    try:
+        layers.insert(len(layers) if scan not in layers else layers.index(scan) + 1, layer)
+    finally:
+        layers._activate_on_insert = usual

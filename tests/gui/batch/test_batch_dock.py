@@ -1,0 +1,130 @@
+"""The Batch dock: scan by scan, cancelled soon, a failed scan named, a result opened by a double click."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtTest import QTest
+
+from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.gui.app.docks import open_dock
+from napari_brain_uad.gui.batch.dock import BatchDock
+from napari_brain_uad.gui.layers.layers import is_map, map_of
+from napari_brain_uad.io.nifti import read_map
+from napari_brain_uad.postprocessing.params import post_option
+from tests.gui.scans import head, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three patients; the second one's scan is damaged, the first one has a ground truth."""
+    data, truth = head()
+    for name in ("pat1", "pat2", "pat3"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        write(tmp_path / "scans" / name / "FLAIR.nii.gz", data)
+    broken = tmp_path / "scans" / "pat2" / "FLAIR.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:-300])
+    write(tmp_path / "scans" / "pat1" / "lesions.nii.gz", truth)
+    return tmp_path / "scans"
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Callable[..., Any], folder: Path, qtbot: Any) -> Iterator[BatchDock]:
+    viewer = make_napari_viewer(show=True)
+    made = open_dock(viewer, "Batch")
+    made.inputs.choose_folder(folder)
+    qtbot.waitUntil(made.button.isEnabled, timeout=20_000)
+    yield made
+    viewer.window.remove_dock_widget(made)
+
+
+def _finished(dock: BatchDock, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    qtbot.wait(20)
+
+
+def test_every_scan_is_done_the_damaged_one_is_named_and_a_double_click_opens_a_result(dock: BatchDock, folder: Path, qtbot: Any) -> None:
+    assert dock.button.text() == "Run on 3 scans"
+    assert "1 with ground truth" in dock.inputs.words.text()
+    qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
+    _finished(dock, qtbot)
+    assert dock.results.states() == ["done", "failed", "done"]
+    assert dock.messages.level == "warning"
+    assert "pat2" in dock.messages.text
+    item = dock.results.item(0, 4)
+    assert item is not None
+    assert float(item.text()) > 0
+    out = dock.inputs.results
+    assert (out / "batch.html").is_file()
+    assert out.parent == folder.parent
+    place = dock.results.visualItemRect(dock.results.item(2, 0)).center()
+    for press in (QTest.mouseClick, QTest.mouseDClick):  # what a double click is
+        press(dock.results.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: any(is_map(layer) for layer in dock.viewer.layers), timeout=30_000)
+    shown = next(layer for layer in dock.viewer.layers if is_map(layer))
+    written = read_map(next((out / "pat3").glob("*_anomalymap.nii.gz")))
+    np.testing.assert_array_equal(map_of(shown).score, written.score)
+    qtbot.waitUntil(lambda: dock._showing is None, timeout=20_000)
+
+
+def test_a_failed_row_opens_nothing(dock: BatchDock, qtbot: Any) -> None:
+    opened: list[object] = []
+    dock.results.opened.connect(opened.append)
+    dock.run()
+    _finished(dock, qtbot)
+    dock.results._open(1, 0)
+    assert opened == []
+
+
+def test_cancelling_takes_two_seconds_at_most_and_keeps_what_is_done(dock: BatchDock, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, scored = HistogramThreshold._score, []
+
+    def slow_the_second_time(self: Any, *args: Any, progress: Any, **more: Any) -> Any:
+        scored.append(1)
+        if len(scored) > 1:
+            for _ in range(600):
+                progress.check()
+                time.sleep(0.1)
+        return usual(self, *args, progress=progress, **more)
+
+    monkeypatch.setattr(HistogramThreshold, "_score", slow_the_second_time)
+    dock.inputs.method.choose("threshold")
+    dock.run()
+    qtbot.waitUntil(lambda: len(scored) > 1, timeout=60_000)
+    qtbot.mouseClick(dock.run_bar.button, Qt.MouseButton.LeftButton)
+    start = time.monotonic()
+    qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
+    assert time.monotonic() - start < 2.0
+    qtbot.wait(20)
+    assert dock.results.states() == ["done", "failed", "not run"]
+    assert "Cancelled" in dock.messages.text
+    assert list((dock.inputs.results / "pat1").glob("*_mask.nii.gz"))
+    assert dock.button.isEnabled()
+
+
+def test_the_copied_command_says_what_is_set(dock: BatchDock, folder: Path, qtbot: Any) -> None:
+    dock.inputs.method.choose("threshold")
+    dock.inputs.clean_up.set_value(type(dock.inputs.clean_up.value()).from_dict({"min_voxels": 7, "threshold": "otsu"}))
+    dock.inputs.sequence.setCurrentIndex(dock.inputs.sequence.findData("FLAIR"))
+    qtbot.mouseClick(dock.copy, Qt.MouseButton.LeftButton)
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    words = shlex.split(clipboard.text())
+    assert words[:3] == ["brain-uad", "batch", str(folder)]
+    for option, value in (("--sequence", "FLAIR"), ("--threshold", "otsu"), (post_option("min_voxels"), "7"), ("--method", "threshold")):
+        assert words[words.index(option) + 1] == value
+
+
+def test_a_folder_without_scans_is_an_error_in_the_dock(dock: BatchDock, tmp_path: Path, qtbot: Any) -> None:
+    (tmp_path / "empty").mkdir()
+    dock.inputs.folder.setText(str(tmp_path / "empty"))
+    qtbot.waitUntil(lambda: dock.messages.level == "error", timeout=20_000)
+    assert not dock.button.isEnabled()
