@@ -116,10 +116,10 @@ class ViewOverlay:
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
-        if self._bars is not None:
-            self._bars.detach()
         if self._solid is not None:
             self._solid.disconnect(viewer)
+        if self._bars is not None:
+            self._bars.detach()
         viewer.mouse_move_callbacks.remove(self)
         for name in self._overlays:
             del viewer.canvas.overlays[name]
