@@ -213,10 +213,13 @@ def test_one_cell_a_method_with_shared_arrays(bench: _Bench) -> None:
 
 
 def test_colours_are_percentiles_unless_the_scores_have_one_unit(bench: _Bench) -> None:
-    bench.compare()
+    comparison = bench.compare()
     scene = bench.dock.scene
     assert scene is not None
-    assert tuple(scene.heats[0].contrast_limits) == (90.0, 100.0)
+    # From where the first of the methods flags something; in every cell alike.
+    flagged = [(run.map.brain_scores() > run.result.threshold.value).mean() for run in comparison.runs]
+    limits = (100.0 * (1.0 - max(flagged)), 100.0)
+    assert all(tuple(heat.contrast_limits) == pytest.approx(limits) for heat in scene.heats)
     assert "percentile" in bench.dock.scale_words.text()
     bench.dock.inputs.methods.choose(["threshold", "threshold@bins=8"])
     comparison = bench.compare()
@@ -229,7 +232,12 @@ def test_colours_are_percentiles_unless_the_scores_have_one_unit(bench: _Bench) 
     bench.dock.scale.setCurrentIndex(1)
     bench.dock.scale.activated.emit(1)
     bench.qtbot.waitUntil(lambda: "percentile" in bench.dock.scale_words.text(), timeout=10_000)
-    assert tuple(scene.heats[1].contrast_limits) == (90.0, 100.0)
+    flagged = [(run.map.brain_scores() > run.result.threshold.value).mean() for run in comparison.runs]
+    assert tuple(scene.heats[1].contrast_limits) == pytest.approx((100.0 * (1.0 - max(flagged)), 100.0))
+    # Another rule flags more: the colours begin lower, at rest.
+    bench.dock.threshold.choose("percentile", 80.0)
+    bench.qtbot.waitUntil(lambda: bench.dock.comparison is not None and bench.dock.comparison.mode.text == "percentile:80", timeout=30_000)
+    assert [round(heat.contrast_limits[0]) for heat in scene.heats] == [80, 80]
 
 
 def _prepare_odd_viewer(bench: _Bench) -> None:

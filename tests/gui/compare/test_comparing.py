@@ -64,7 +64,13 @@ def test_settling_stops_between_methods(ready: Ready) -> None:
 
 def test_colours(ready: Ready) -> None:
     assert not ready.one_unit
-    assert (ready.scale.low, ready.scale.high) == (90.0, 100.0)
+    flagged = [float((cell.run.map.brain_scores() > cell.run.result.threshold.value).mean()) for cell in ready.cells]
+    assert (ready.scale.low, ready.scale.high) == pytest.approx((100.0 * (1.0 - max(flagged)), 100.0))
+    # The same rule for other thresholds, and a range that is left above the highest of all.
+    low, high = ready.colour_limits([float(cell.ranked[cell.ranked.size // 2]) for cell in ready.cells])
+    assert (low, high) == (pytest.approx(50.0, abs=1.0), 100.0)
+    low, high = ready.colour_limits([float(cell.ranked[-1]) for cell in ready.cells])
+    assert low < high == 100.0
     again = recoloured(ready, "percentile")
     assert again.comparison is ready.comparison
     assert again.cells is ready.cells
