@@ -151,6 +151,7 @@ def test_a_detection_becomes_heatmap_regions_and_boxes(detection: Detection) -> 
     heat, regions, boxes = add_detection(viewer, detection)
     assert [layer.name for layer in viewer.layers] == [
         "sub-01_FLAIR",
+        "sub-01_FLAIR | brain mask",
         "sub-01_FLAIR | ground truth",
         "sub-01_FLAIR | thresh-raw",
         "sub-01_FLAIR | thresh-raw | regions",
@@ -179,8 +180,12 @@ def test_a_second_run_hides_the_first_and_adds_no_second_truth(detection: Detect
     assert [layer.visible for layer in second] == [True] * 3
     assert (first[0].colorbar.visible, second[0].colorbar.visible) == (False, True)
     first[0].visible = True
-    assert first[0].colorbar.visible
-    assert sum("ground truth" in layer.name for layer in viewer.layers) == 1
+    # Of two that are seen, the upper one has the bar.
+    assert (first[0].colorbar.visible, second[0].colorbar.visible) == (False, True)
+    second[0].visible = False
+    assert (first[0].colorbar.visible, second[0].colorbar.visible) == (True, False)
+    for name in ("ground truth", "brain mask"):
+        assert sum(name in layer.name for layer in viewer.layers) == 1
 
 
 def test_the_scan_of_a_map_is_found_by_name_then_by_grid(detection: Detection) -> None:
