@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -155,7 +155,7 @@ class Walk:
         self.click(box)
         view = box.view()
         wait(view.isVisible, "the list")
-        QTest.qWait(_OPENING_MS)
+        pause(_OPENING_MS)
         row = next((row for row in range(box.count()) if box.itemText(row) == text or box.itemText(row).startswith(f"{text} - ")), None)
         assert row is not None, f"the list has no '{text}': {[box.itemText(row) for row in range(box.count())]}"
         self._click_index(view, view.model().index(row, box.modelColumn()))
@@ -188,6 +188,13 @@ class Walk:
         self.click(view.viewport(), view.visualRect(index).center(), held=held)
 
 
+def pause(ms: int) -> None:
+    """Let the window work for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(ms, loop.quit)
+    loop.exec()
+
+
 _OPENING_MS = 500
 """A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
@@ -197,7 +204,7 @@ def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        QTest.qWait(20)
+        pause(20)
 
 
 def _plain(text: str) -> str:
