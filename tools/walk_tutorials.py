@@ -1,6 +1,6 @@
 """Walk both tutorials of the README under a window manager, with the X server's own mouse, and take a picture of every step.
 
-    xvfb-run -s "-screen 0 1366x768x24" sh -c 'openbox & python tools/walk_tutorials.py OUT'
+    xvfb-run -s "-screen 0 1366x768x24" sh -c 'openbox & python tools/walk_tutorials.py OUT [five|ten]'
 
 Needs openbox (or another window manager) and xdotool. What `tests/gui/test_tutorials.py` checks on every run is done here once more by
 events that come from outside the process, for pictures, and for what a window manager changes.
@@ -49,6 +49,8 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     code = 0
     for title, steps, prepare in ((FIVE, five_minutes, None), (TEN, ten_minutes, like_make_demo)):
+        if sys.argv[2:] and title.split(" ", 1)[0].casefold() not in sys.argv[2:]:
+            continue
         viewer = napari.Viewer()
         viewer.window._qt_window.showMaximized()
         ended: list[BaseException | None] = []
