@@ -98,6 +98,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["train", "threshold", ".", "--out", "m.safetensors"], 2, "learns nothing"),
         (["train", "covariance", ".", "--out", "m.safetensors"], 2, "they have lesions"),
         (["demo", "--sample", "tumor"], 2, "Samples:"),
+        (["window", "SCAN", "nowhere.nii"], 2, "nowhere.nii"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_leaves_nothing(

@@ -133,14 +133,14 @@ def test_prepare_takes_linked_patients_and_names_links_to_nothing(tmp_path: Path
     (tmp_path / "patients" / "berta").symlink_to(tmp_path / "elsewhere")
     _scan(tmp_path / "disk" / "carla" / "FLAIR.nii.gz")
     (tmp_path / "patients" / "carla").symlink_to(tmp_path / "disk" / "carla")
-    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"])] == [("anna", ["T1"]), ("carla", ["FLAIR"])]
+    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"], {})] == [("anna", ["T1"]), ("carla", ["FLAIR"])]
     assert "patients: 1 link leads nowhere, like berta" in capsys.readouterr().err
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "T1.nii.gz").symlink_to("gone")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "people").symlink_to("gone")
     with pytest.raises(InputError, match="1 link leads nowhere, like people"):
-        _patients([tmp_path / "empty"])
+        _patients([tmp_path / "empty"], {})
     # The patient is known; that the scan was not fetched is the error of that patient alone.
     assert main(["prepare", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--quiet"]) == 2
     assert "T1.nii.gz: it is a link that leads nowhere" in capsys.readouterr().err

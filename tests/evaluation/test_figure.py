@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from PIL import Image
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid, Source, Volume
-from napari_brain_uad.evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
+from napari_brain_uad.evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_table
 from napari_brain_uad.evaluation.figure import detection_figure
-from napari_brain_uad.evaluation.figure_views import heat_colours, heat_range
+from napari_brain_uad.evaluation.figure_views import heat_colours
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import postprocess
 
@@ -121,12 +122,12 @@ def test_an_empty_truth_and_a_constant_map_are_drawn() -> None:
     assert "0 regions" in said
 
 
-def test_the_heatmap_begins_transparent_and_its_range_holds_the_threshold() -> None:
-    alphas = heat_colours()(np.linspace(0, 1, 11))[:, 3]
-    assert alphas[0] == 0.0
-    assert (np.diff(alphas) > 0).all()
-    score, brain = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10), np.ones((10, 10, 10), bool)
-    for threshold in (-3.0, 0.2, 0.7, 5.0):
-        low, high = heat_range(score, brain, threshold)
-        assert low <= threshold <= high
-        assert low < high
+def test_the_figures_heatmap_begins_at_the_threshold_in_the_windows_colours() -> None:
+    volume, amap, _ = scene(slice(28, 34))
+    fixed = replace(amap, provenance={"method": {"colour_limits": [0.0, 400.0]}})
+    np.testing.assert_allclose(heat_colours()(np.linspace(0, 1, 256)), heat_table(), atol=1e-6)
+    for threshold in (20.0, 150.0):
+        figure = detection_figure(volume, fixed, postprocess(fixed, PostParams(threshold=repr(threshold), opening=0)))
+        drawn = [image.norm for axes in figure.axes for image in axes.images if image.get_cmap().name == heat_colours().name]
+        assert drawn
+        assert {(norm.vmin, norm.vmax) for norm in drawn} == {(threshold, 400.0)}

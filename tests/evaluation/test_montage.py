@@ -73,12 +73,14 @@ def test_the_patients_right_is_on_the_left() -> None:
 def test_colours_of_one_unit_are_common_and_of_several_percentiles() -> None:
     _, amap, _ = scene()
     _, other, _ = scene(unit="standard deviations")
-    common, values = colour_scale([amap, amap])
-    low, high = np.percentile(amap.score[amap.mask], (50, 99.9))
-    assert (common.low, common.high) == pytest.approx((low, high))
+    common, values = colour_scale([amap, amap], thresholds=(0.7, 0.4))
+    assert common.low == 0.4
+    assert common.high >= float(np.percentile(amap.score[amap.mask], 99.9))
     assert values[0] is amap.score
     assert common.label == "score"
-    mixed, ranked = colour_scale([amap, other])
+    mixed, ranked = colour_scale([amap, other], thresholds=(0.7, 0.4))
+    # What neither method flags has no colour; what one of them flags has.
+    assert mixed.low == pytest.approx(100.0 * float((amap.score[amap.mask] <= 0.4).mean()))
     assert mixed.high == 100.0
     assert "percentile" in mixed.words
     assert ranked[0].max() <= 100.0

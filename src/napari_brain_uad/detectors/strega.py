@@ -70,7 +70,7 @@ class Strega(ContextDetector):
         "normalisation, 256 x 256 pixels, input - reconstruction with negatives set to 0. code: maps 16-64-256-1024, 1024 latents, plain, "
         "reconstruction - input; both threshold by Otsu (--threshold otsu). The default keeps the idea, changes tissue scale, decoder "
         "and score, and adds a network that finds painted-over regions.",
-        colour_limits=(0.0, 0.6),
+        colour_limits=(0.0, 1.0),
     )
     params: StregaParams
 

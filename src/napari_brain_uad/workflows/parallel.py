@@ -20,7 +20,7 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from ..core.errors import BrainUADError, Cancelled, DeviceError
+from ..core.errors import BrainUADError, Cancelled, DeviceError, InputError
 from ..core.isolation import isolated, log_details
 from ..core.progress import Progress
 from ..io.processes import end_soon, unreached_by_ctrl_c
@@ -61,14 +61,18 @@ def in_processes(
 
     Raises
     ------
+    InputError
+        If `jobs` is below 1.
     DeviceError
         If no process can be started.
     Cancelled
         If `progress` was cancelled; processes that still work are ended.
     """
+    if jobs < 1:
+        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     progress = progress or Progress()
     total = max(len(given), 1)
-    if jobs <= 1 or len(given) <= 1:
+    if jobs == 1 or len(given) <= 1:
         parts = [progress.part(number / total, (number + 1) / total) for number in range(len(given))]
         return [_here(work, one, part) for one, part in zip(given, parts, strict=True)]
     workers = _Workers(min(jobs, len(given)))

@@ -117,30 +117,34 @@ def simulate(
 
     Raises
     ------
-    InputError
-        If a setting cannot be used, or the folder not be written.
     BrainUADError
-        The first failure, when nobody succeeds.
-    Cancelled
-        If the user stopped it.
+        If a setting cannot be used, or the folder not be written, nobody succeeds (the first failure), or the user stopped it.
     """
     params = params or SimulationParams()
     wanted = tuple(dict.fromkeys(sequences)) or (params.sequence,)
     tasks = _tasks(find_label_maps(label_maps), count, wanted, params, seed, lesion_masks, out)
+    return _cohort(tasks, Path(out), jobs, overwrite, progress)
+
+
+def _cohort(tasks: Sequence[_Task], out: Path, jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
     if jobs < 1:
         raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
-        staged = [replace(task, out=folder) for task in tasks]
-        written = in_processes(_write_person, staged, jobs, progress)
-        failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
-        scans = [Path(out) / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
-        if not scans:
-            raise next(iter(failed.values()))
-        cohort = SimulatedCohort(tuple(scans), failed)
-        write_json(folder / "simulation.json", _cohort_record(len(tasks), wanted, params, seed, cohort))
+        cohort = _written([replace(task, out=folder) for task in tasks], out, jobs, progress)
+        write_json(folder / "simulation.json", _cohort_record(tasks, cohort))
     return cohort
+
+
+def _written(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress | None) -> SimulatedCohort:
+    """Everybody's scans, written where the tasks say; the paths that they will have in `out`."""
+    written = in_processes(_write_person, tasks, jobs, progress)
+    failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}
+    scans = [out / path.name for one in written if not isinstance(one, BrainUADError) for path in one]
+    if not scans:
+        raise next(iter(failed.values()))
+    return SimulatedCohort(tuple(scans), failed)
 
 
 def _run_of(tasks: Sequence[_Task]) -> Run:
@@ -217,15 +221,16 @@ def _scan_record(simulated: Simulated, sha256: str, task: _Task, params: Simulat
     }
 
 
-def _cohort_record(count: int, sequences: tuple[str, ...], params: SimulationParams, seed: int, cohort: SimulatedCohort) -> dict[str, Any]:
+def _cohort_record(tasks: Sequence[_Task], cohort: SimulatedCohort) -> dict[str, Any]:
+    first = tasks[0]
     return {
         "simulated": True,
         "about": SIMULATED,
         "notice": NOTICE,
-        "people": count,
-        "sequences": list(sequences),
-        "seed": seed,
-        "settings": {name: value for name, value in params.as_dict().items() if name != "sequence"},
+        "people": len(tasks),
+        "sequences": list(first.sequences),
+        "seed": first.seed,
+        "settings": {name: value for name, value in first.params.as_dict().items() if name != "sequence"},
         "scans": [path.name for path in cohort.scans],
         "failures": {name: str(error) for name, error in cohort.failures.items()},
         "versions": versions(),

@@ -99,24 +99,52 @@ def train(
     InputError, ModelError, DeviceError
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
-    progress = progress or Progress()
     detector, settings, used = prepared_detector(method, params, training, device)
-    place, first = _place(out, learns_in_steps=settings is not None), is_first_process(devices * nodes)
+    order = _Order(method, data, seed, out, resume, overwrite, devices, nodes)
+    return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    method: str
+    data: DataInput
+    seed: int
+    out: str | Path | None
+    resume: bool
+    overwrite: bool
+    devices: int
+    nodes: int
+
+
+def _trained(
+    order: _Order,
+    detector: BaseDetector,
+    settings: TrainingParams | None,
+    used: Device,
+    report: Callable[[TrainingUpdate], None] | None,
+    on_failure: Callable[[str, BrainUADError], None] | None,
+    progress: Progress,
+) -> Detector:
+    machines = order.devices * order.nodes
+    place, first = _place(order.out, learns_in_steps=settings is not None), is_first_process(machines)
     if place.model is not None and first:
         check_output(place.model.parent)
-        _check_free(place.model, resume or overwrite)
-    opened = _open(data, method, _SHARE if settings is not None else 0.0, seed, progress.part(0.0, 0.02))
+        _check_free(place.model, order.resume or order.overwrite)
+    opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
     if place.folder is not None:
-        claim(place.folder, record_of(method, detector.params, data, seed), resume=resume, overwrite=overwrite, first=first)
+        record = record_of(order.method, detector.params, order.data, order.seed)
+        claim(place.folder, record, resume=order.resume, overwrite=order.overwrite, first=first)
     elif place.model is not None and first:
         output_folder(place.model.parent)
-    session = TrainingSession(place.folder, resume, used.name, devices, nodes, opened.validation, told := _Told(report))
-    detector.fit(opened.train, seed=seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told := _Told(report))
+    detector.fit(opened.train, seed=order.seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
     for name, error in opened.failures.items():
         if on_failure is not None:
             on_failure(name, error)
     if place.model is not None and first:
-        _save(place.model, detector, _meta(opened, seed, settings, told) | {"machine": _machine(used.words, devices * nodes)})
+        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": _machine(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
 
@@ -195,7 +223,7 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
 def _check_free(model: Path, replace: bool) -> None:
     there = next((file for file in checkpoint_files(model) if file.exists()), None)
     if there is not None and not replace:
-        fix = "Choose another name, or replace it with --overwrite"
+        fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
         raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
 
 

@@ -12,17 +12,17 @@ from napari.layers import Image, Labels
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.evaluation.colours import score_limits
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import (
     add_labels,
+    add_map,
     contrast_limits,
     fits,
-    heat_colormap,
     map_of,
     mask_of,
     placement,
     record,
-    score_limits,
     volume_of,
     voxel_at,
 )
@@ -117,11 +117,32 @@ def test_contrast_clips_the_tails_of_the_tissue_not_of_the_background() -> None:
     assert contrast_limits(np.where(data > 0, np.float32(-7), np.float32(0))) == (-7.0, 0.0)
 
 
-def test_a_heatmap_hides_nothing_at_its_low_end() -> None:
-    colours = heat_colormap().map(np.linspace(0, 1, 101))
-    assert not colours[:55, 3].any()
-    assert (np.diff(colours[:, 3]) >= 0).all()
-    assert colours[-1, 3] == pytest.approx(0.9, abs=0.01)
+def test_a_heatmap_is_seen_above_the_threshold_and_only_there(detection: Detection) -> None:
+    viewer = ViewerModel()
+    heat, *_ = add_detection(viewer, detection)
+    threshold = detection.result.threshold.value
+    low, high = heat.contrast_limits
+    assert low == threshold
+    assert high == score_limits(detection.map)[1]
+    score = np.linspace(low - 10, high + 10, 501)
+    alpha = heat.colormap.map(np.clip((score - low) / (high - low), 0, 1))[:, 3]
+    assert not alpha[score <= threshold].any()
+    # Seen right above it, not only far above.
+    assert alpha[score > low + 0.01 * (high - low)].min() > 0.3
+    assert (np.diff(alpha[score > low + 0.01 * (high - low)]) >= 0).all()
+
+
+def test_the_top_of_the_colours_is_the_same_for_every_scan_and_threshold(detection: Detection) -> None:
+    amap = detection.map
+    fixed = replace(amap, provenance={**amap.provenance, "method": {**amap.provenance["method"], "colour_limits": [0.0, 500.0]}})
+    for made, threshold in ((fixed, 120.0), (replace(fixed, score=fixed.score * 0.5), 60.0), (fixed, 499.9), (fixed, 700.0)):
+        heat = add_map(ViewerModel(), made, threshold=threshold)
+        low, high = heat.contrast_limits
+        assert low == pytest.approx(threshold)
+        assert high == pytest.approx(max(500.0, threshold + 10.0))
+    # A map opened from its file has colours before anybody tuned it.
+    low, high = add_map(ViewerModel(), fixed).contrast_limits
+    assert low == pytest.approx(float(np.percentile(amap.brain_scores(), 95)))
 
 
 def test_a_detection_becomes_heatmap_regions_and_boxes(detection: Detection) -> None:
@@ -137,7 +158,7 @@ def test_a_detection_becomes_heatmap_regions_and_boxes(detection: Detection) -> 
     ]
     assert map_of(heat) is detection.map
     assert heat.colorbar.visible
-    assert tuple(heat.contrast_limits) == score_limits(detection.map)
+    assert regions.contour == 1
     assert isinstance(regions.data, LiveMask)
     labels = np.asarray(regions.data).T
     np.testing.assert_array_equal(np.isin(labels, (1, 3)), detection.result.mask)

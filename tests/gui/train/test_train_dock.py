@@ -272,7 +272,7 @@ def test_what_the_process_says_is_shown(qtbot, running, process):
     assert "Step 20 of 100" in running.panel.figures.text()
     assert "50 slices/s" in running.panel.figures.text()
     assert running.panel.pictures.count == 4
-    assert running._scroll.isHidden()
+    assert running.inputs.isHidden()
     assert not running.pause.isHidden()
 
 

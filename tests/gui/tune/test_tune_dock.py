@@ -21,7 +21,7 @@ from napari_brain_uad import load
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.shell import split
 from napari_brain_uad.gui.layers.detection_layers import add_detection
-from napari_brain_uad.gui.layers.layers import add_labels, record
+from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, REGION_COLOURS
 from napari_brain_uad.gui.layers.view import add_volume
@@ -78,14 +78,33 @@ def test_it_opens_on_the_newest_map_with_the_settings_and_the_truth_it_was_made_
 
 
 def test_a_moving_threshold_shows_the_bare_threshold_then_the_whole_post_processing(bench: _Bench) -> None:
-    limits = tuple(bench.heat.contrast_limits)
+    top = bench.heat.contrast_limits[1]
     bench.dock.move_threshold(125.0)
+    # The heatmap begins where flagging does, at once; what a colour at its top means does not change.
+    assert tuple(bench.heat.contrast_limits) == (125.0, top)
     assert bench.dock.settled is None
     np.testing.assert_array_equal(bench.mask, (bench.detection.map.score > 125) & bench.detection.map.mask)
     assert bench.dock.figures.text("regions") == "-"
     bench.rest()
     _same_as_the_workflow(bench, PostParams(threshold="125.0", min_voxels=5))
-    assert tuple(bench.heat.contrast_limits) == limits
+    assert tuple(bench.heat.contrast_limits) == (125.0, top)
+    bench.dock.threshold.rule_chosen.emit("percentile:90")
+    bench.rest()
+    assert tuple(bench.heat.contrast_limits) == (bench.dock.settled.result.threshold.value, top)
+
+
+def test_the_slider_and_napari_set_the_opacity_of_the_map_that_is_tuned(bench: _Bench) -> None:
+    slider = bench.dock.opacity
+    assert slider.value() == 100
+    slider.setValue(40)
+    assert bench.heat.opacity == pytest.approx(0.4)
+    bench.heat.opacity = 0.7
+    assert slider.value() == 70
+    other = add_map(bench.viewer, replace(bench.detection.map, name="another"))
+    bench.dock.maps.choose(other)
+    assert slider.value() == 100
+    slider.setValue(10)
+    assert (bench.heat.opacity, other.opacity) == (pytest.approx(0.7), pytest.approx(0.1))
 
 
 def test_a_move_draws_once_what_drawing_all_afresh_gives(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> None:

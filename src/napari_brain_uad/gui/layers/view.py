@@ -19,6 +19,7 @@ from ..app.settings import remember, remembered
 from .colour_bars import ColourBars
 from .layers import is_map, layer_affine, map_of, record, volume_layer, voxel_at
 from .letters import EDGES, LettersOverlay
+from .solid import SolidLook
 from .units import share_millimetres
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ViewOverlay:
         self._last = 0.0
         self._waiting: str | None = None
         self._bars: ColourBars | None = None
+        self._solid: SolidLook | None = None
         self.reading: Reading | None = None
         self.listeners: list[Callable[[Reading | None], None]] = []
         viewer.canvas.overlays[_LETTERS_NAME] = LettersOverlay(font_size=SMALL_LETTERS if letters_only else LETTERS)
@@ -94,6 +96,8 @@ class ViewOverlay:
             self._bars = ColourBars(viewer)
             viewer.layers.events.inserted.connect(self.dress)
             self.dress()
+            self._solid = SolidLook(viewer)
+            self._solid.connect(viewer)
         # Every switch to 3-D would say so in a pop-up: there, masks are simply filled.
         warnings.filterwarnings("ignore", message="Contours are not displayed during 3D rendering", category=UserWarning)
         self.update_letters()
@@ -112,6 +116,8 @@ class ViewOverlay:
             emitter.disconnect(self.update_letters)
         viewer.dims.events.point.disconnect(self.update_reading)
         viewer.layers.events.inserted.disconnect(self.dress)
+        if self._solid is not None:
+            self._solid.disconnect(viewer)
         if self._bars is not None:
             self._bars.detach()
         viewer.mouse_move_callbacks.remove(self)

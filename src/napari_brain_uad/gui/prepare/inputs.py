@@ -12,6 +12,7 @@ from ...core.errors import BrainUADError
 from ...core.volume import Volume
 from ...preprocessing.presets import PRESETS, Preset
 from ..layers.layers import volume_of
+from ..layers.subjects import show_subject
 from ..widgets.forms import ComboBox, Fold
 from ..widgets.layer_box import LayerBox, is_scan
 from ..widgets.messages import wrapping_label
@@ -50,6 +51,7 @@ class PrepareInputs(QWidget):
         self.scan.layer_changed.connect(self._list_others)
         self.scan.listed.connect(self._list_others)
         self.sequence.changed.connect(self.scan_changed)
+        self.scan.activated.connect(lambda: None if self.scan.layer is None else show_subject(viewer, self.scan.layer))
         self.others.itemChanged.connect(lambda _item: self.scan_changed.emit())
         self.preset.currentIndexChanged.connect(self._preset_chosen)
         self._preset_chosen()
