@@ -1,6 +1,6 @@
 """Walk both tutorials of the README under a window manager, with the X server's own mouse, and take a picture of every step.
 
-    xvfb-run -s "-screen 0 1366x768x24" sh -c 'openbox & python tools/walk_tutorials.py OUT'
+    xvfb-run -s "-screen 0 1366x768x24" sh -c 'openbox & python tools/walk_tutorials.py OUT [five|ten]'
 
 Needs openbox (or another window manager) and xdotool. What `tests/gui/test_tutorials.py` checks on every run is done here once more by
 events that come from outside the process, for pictures, and for what a window manager changes.
@@ -16,14 +16,19 @@ from typing import Any
 
 import napari
 from qtpy.QtCore import QPoint, QTimer
-from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from tutorials import FIVE, TEN, five_minutes, like_make_demo, ten_minutes  # noqa: E402
-from walk import Walk  # noqa: E402
+from tutorials import (  # type: ignore[import-not-found]  # noqa: E402  # beside the tests
+    FIVE,
+    TEN,
+    five_minutes,
+    like_make_demo,
+    ten_minutes,
+)
+from walk import Walk, pause  # type: ignore[import-not-found]  # noqa: E402  # beside the tests
 
 
 class XMouse:
@@ -34,8 +39,8 @@ class XMouse:
         words = ["mousemove", str(at.x()), str(at.y()), *(["keydown", "ctrl"] if held else []), "click", "1"]
         with subprocess.Popen(["xdotool", *words, *(["keyup", "ctrl"] if held else [])]) as clicked:
             while clicked.poll() is None:
-                QTest.qWait(10)
-        QTest.qWait(150)
+                pause(10)
+        pause(150)
 
 
 def main() -> int:
@@ -44,6 +49,8 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     code = 0
     for title, steps, prepare in ((FIVE, five_minutes, None), (TEN, ten_minutes, like_make_demo)):
+        if sys.argv[2:] and title.split(" ", 1)[0].casefold() not in sys.argv[2:]:
+            continue
         viewer = napari.Viewer()
         viewer.window._qt_window.showMaximized()
         ended: list[BaseException | None] = []
@@ -58,7 +65,7 @@ def main() -> int:
 def _walk(viewer: Any, title: str, steps: Any, prepare: Any, out: Path, ended: list[BaseException | None]) -> None:
     files = out / title.split(" ", 1)[0].casefold()
     # The dialogs that ask for a file or a folder are the system's.
-    QFileDialog.getExistingDirectory = staticmethod(lambda *_args, **_more: str(files))  # type: ignore[method-assign,assignment]
+    QFileDialog.getExistingDirectory = staticmethod(lambda *_args, **_more: str(files))  # type: ignore[method-assign]
     QFileDialog.getSaveFileName = staticmethod(  # type: ignore[method-assign,assignment]
         lambda _parent, _title, name, _kinds: (str(files / Path(name).name), "")
     )
@@ -78,10 +85,10 @@ def _walk(viewer: Any, title: str, steps: Any, prepare: Any, out: Path, ended: l
 
 
 def _picture(out: Path, walk: str, name: str) -> None:
-    QTest.qWait(500)
+    pause(500)
     screen = QApplication.primaryScreen()
     assert screen is not None
-    screen.grabWindow(0).save(str(out / f"{walk}_{name}.png"))
+    screen.grabWindow().save(str(out / f"{walk}_{name}.png"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -109,11 +109,12 @@ class Walk:
     def click(self, widget: QWidget, place: QPoint | None = None, *, held: bool = False) -> None:
         """Click on a widget, or on a place in it, where the screen shows it."""
         place = widget.rect().center() if place is None else place
+        end = time.monotonic() + _PATIENCE
+        # What was just shown may still be moving to its place.
+        while (wrong := _in_the_way(widget, place)) and time.monotonic() < end:
+            pause(50)
+        assert not wrong, wrong
         at = widget.mapToGlobal(place)
-        seen = QApplication.widgetAt(at)
-        assert _screen().contains(at), f"{_called(widget)} lies off the screen, at {at.x()}, {at.y()}"
-        assert seen is not None, f"nothing is seen where {_called(widget)} should be"
-        assert widget is seen or widget.isAncestorOf(seen) or seen.isAncestorOf(widget), f"{_called(widget)} is covered by {_called(seen)}"
         self._mouse.click(at, held=held)
         self.clicked.append(_called(widget))
         QApplication.processEvents()
@@ -155,7 +156,7 @@ class Walk:
         self.click(box)
         view = box.view()
         wait(view.isVisible, "the list")
-        QTest.qWait(_OPENING_MS)
+        pause(_OPENING_MS)
         row = next((row for row in range(box.count()) if box.itemText(row) == text or box.itemText(row).startswith(f"{text} - ")), None)
         assert row is not None, f"the list has no '{text}': {[box.itemText(row) for row in range(box.count())]}"
         self._click_index(view, view.model().index(row, box.modelColumn()))
@@ -188,6 +189,14 @@ class Walk:
         self.click(view.viewport(), view.visualRect(index).center(), held=held)
 
 
+def pause(ms: int) -> None:
+    """Let the window work for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(ms, loop.quit)
+    loop.exec()
+
+
+_PATIENCE = 5.0
 _OPENING_MS = 500
 """A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
@@ -197,7 +206,7 @@ def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        QTest.qWait(20)
+        pause(20)
 
 
 def _plain(text: str) -> str:
@@ -214,6 +223,20 @@ def _wholly_seen(widget: QWidget, part: QRect) -> bool:
     """Whether a part of a widget is cut off neither by what is around it nor by the edge of the screen."""
     on_screen = QRect(widget.mapToGlobal(part.topLeft()), part.size())
     return widget.isVisible() and widget.visibleRegion().boundingRect().contains(part) and _screen().contains(on_screen)
+
+
+def _in_the_way(widget: QWidget, place: QPoint) -> str:
+    """Why a place in a widget cannot be clicked; empty when it can."""
+    at = widget.mapToGlobal(place)
+    seen = QApplication.widgetAt(at)
+    if not _screen().contains(at):
+        return f"{_called(widget)} lies off the screen, at {at.x()}, {at.y()}"
+    if seen is None or not widget.isVisible():
+        return f"nothing is seen where {_called(widget)} should be"
+    covered = widget is not seen and not widget.isAncestorOf(seen) and not seen.isAncestorOf(widget)
+    if covered or not widget.visibleRegion().contains(place):
+        return f"{_called(widget)} is covered by {_called(seen)}"
+    return ""
 
 
 def _called(widget: QWidget) -> str:

@@ -32,7 +32,7 @@ _PURPOSE = "Drag the line: mask, regions and figures follow."
 _EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
 
 
-_TABS_HEIGHT = 160
+_TABS_HEIGHT = 136
 """Room for a few regions and what can be done to them."""
 
 
@@ -125,6 +125,7 @@ class TuneLayout(SideDock):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
+        self.table.setMinimumHeight(72)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.review)
         return page

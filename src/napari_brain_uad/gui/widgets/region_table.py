@@ -15,7 +15,7 @@ from ..layers.region_colours import region_colour
 if TYPE_CHECKING:
     from ...postprocessing.regions import Region
 
-_COLUMNS = ("No.", "ml", "Peak", "Centroid mm", "Truth", "Region name", "✓")
+_COLUMNS = ("No.", "ml", "Peak", "Centre mm", "Truth", "Region name", "✓")
 _CENTROID, _TRUTH, _NAME, _REVIEW = 3, 4, 5, 6
 _TIPS = (
     "Number, the strongest region first; without a ground truth, in the region's colour",
