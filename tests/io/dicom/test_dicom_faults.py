@@ -281,7 +281,7 @@ REFUSED: dict[str, tuple[Breaker, str]] = {
     "none anywhere": (all_slices(PhotometricInterpretation=None), "no whole image"),
     "no samples per pixel": (all_slices(SamplesPerPixel=None), "no whole image"),
     "no bits stored": (all_slices(BitsStored=None), "no whole image"),
-    "no pixels": (_edited(no_pixels), "no whole image"),
+    "no pixels": (_edited(no_pixels), "shorter than its image"),
     "damaged RLE": (_edited(bad_rle), "damaged"),
     "enhanced, frame missing": (enhanced_frame_missing, "missing at"),
     "enhanced, frame twice": (enhanced_frame_twice, "already"),
