@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BrainUADError, InputError
-from .streams import is_file
 
 MOST_BYTES = 16 << 20
 """Of a JSON file, unless the caller says otherwise."""
@@ -44,7 +43,7 @@ def read_json(
         Of type `error`: if there is no such file, it cannot be read, is too large, or is not what `parse_json` takes.
     """
     try:
-        if not is_file(path):
+        if not path.is_file():
             raise error(path.name, why=f"there is no such file ({path})", fix=fix)
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)
