@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QPoint
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QTableView
 from walk import Walk, wait
 
 from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
@@ -143,7 +144,9 @@ def ten_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     slider = compare.threshold.slider
     walk.click(slider, QPoint(slider.width() // 2, slider.height() // 2))
     wait(lambda: compare.comparison is not None, "the masks")
-    walk.row(compare.table, 0)
+    rows = compare.table.findChild(QTableView)
+    assert rows is not None
+    walk.row(rows, 0)
     walk.press("Regions")
     walk.row(compare.regions.table, 0)
     walk.press("Worst false alarm")
