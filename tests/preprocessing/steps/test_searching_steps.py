@@ -241,5 +241,5 @@ def test_without_deepbet_the_error_says_what_to_install(head, tmp_path, monkeypa
     """A module of that name which cannot be imported comes first, in the child process too."""
     (tmp_path / "deepbet.py").write_text("raise ModuleNotFoundError('gone', name='deepbet')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(InputError, match=r"pip install 'napari-brain-uad\[prepare\]'"):
+    with pytest.raises(InputError, match=r'pip install "napari-brain-uad\[prepare\]"'):
         BrainExtraction().apply(head, HERE)
