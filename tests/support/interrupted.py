@@ -35,7 +35,8 @@ class Left:
     survivors : tuple of str
         Command lines of its processes that still ran 5 s after its end.
     broken : tuple of str
-        Files under the folder of results, or left in the folder for temporary ones, that are not whole or nobody's.
+        Files under the folder of results, or left in the folder for temporary ones, that are not whole or nobody's. After a SIGKILL
+        those do not count that the next run clears away.
     """
 
     code: int
@@ -52,9 +53,7 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
     temporary.mkdir()
     environment = {**os.environ, MARK: mark, "TMPDIR": str(temporary), "BRAIN_UAD_CACHE": str(temporary / "cache")}
     command = [sys.executable, "-m", "napari_brain_uad.cli", *words]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # these tests may run in the background, where it is ignored
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    signal.signal(signal.SIGINT, before)
     try:
         child.wait(after)
     except subprocess.TimeoutExpired:
@@ -73,8 +72,9 @@ def interrupted(words: Sequence[str], after: float, kind: signal.Signals, out: P
         time.sleep(0.1)
     for pid in survivors:
         os.kill(pid, signal.SIGKILL)
-    broken = _broken(out)
-    if kind != signal.SIGKILL:
+    killed = kind == signal.SIGKILL
+    broken = _broken(out, staged=not killed)
+    if not killed:
         broken += [path.name for path in temporary.iterdir() if path.name.startswith("brain-uad-")]
     return Left(child.returncode, seconds, said, tuple(survivors.values()), tuple(broken))
 
@@ -91,8 +91,10 @@ def running(mark: str) -> dict[int, str]:
     return found
 
 
-def _broken(out: Path) -> list[str]:
-    return [path.name for path in sorted(out.rglob("*")) if path.is_file() and (path.name.startswith(".") or not _whole(path))]
+def _broken(out: Path, *, staged: bool) -> list[str]:
+    """Files that are not whole; with `staged` also what a run has not cleared away, which the next run does after a SIGKILL."""
+    files = {path: any(part.startswith(".") for part in path.relative_to(out).parts) for path in sorted(out.rglob("*")) if path.is_file()}
+    return [path.name for path, hidden in files.items() if (staged if hidden else not _whole(path))]
 
 
 def _whole(path: Path) -> bool:
