@@ -5,7 +5,7 @@ The layer list, which repaints all its rows on any event of a layer, hears nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer
 
@@ -30,8 +30,25 @@ def repaint(viewer: ViewerModel, layer: Labels, live: LiveMask) -> None:
         layer.events.labels_update(data=image.view, offset=(0,) * image.view.ndim)
 
 
-def show_heat(viewer: ViewerModel, heat: Layer | None, threshold: float) -> None:
-    """Have a heatmap begin at a threshold; the colours of higher scores end where they did (see `evaluation.colours.heat_limits`)."""
-    if isinstance(heat, Image) and heat in viewer.layers:
-        with viewer.layers.events.blocker_all():
-            heat.contrast_limits = heat_limits(record(heat)["limits"], threshold)
+def show_heat(viewer: ViewerModel, heat: Layer | None, threshold: float, *, moving: bool = False) -> None:
+    """Have a heatmap begin at a threshold; the colours of higher scores end where they did (see `evaluation.colours.heat_limits`).
+
+    While the threshold is `moving`, the colour bar waits: napari builds its shaders anew with every change, which costs as much as
+    painting the layer.
+    """
+    if not isinstance(heat, Image) or heat not in viewer.layers:
+        return
+    limits = heat.events.contrast_limits
+    bars = _colour_bars(limits) if moving else []
+    for bar in bars:
+        limits.disconnect(bar)
+    with viewer.layers.events.blocker_all():
+        heat.contrast_limits = heat_limits(record(heat)["limits"], threshold)
+    for bar in bars:
+        limits.connect(bar)
+
+
+def _colour_bars(limits: Any) -> list[Any]:
+    """What of napari's colour bars hears of new limits."""
+    heard = [(callback[0](), callback[1]) for callback in limits.callbacks if isinstance(callback, tuple)]
+    return [getattr(bar, name) for bar, name in heard if type(bar).__module__.endswith("overlays.colorbar")]

@@ -203,7 +203,7 @@ class TuneDock(TuneLayout):
             layer, mask = live
             mask.set_threshold(threshold)
             repaint(self._viewer, layer, mask)
-        show_heat(self._viewer, self.maps.layer, self._moving)
+        show_heat(self._viewer, self.maps.layer, self._moving, moving=True)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
