@@ -281,7 +281,7 @@ REFUSED: dict[str, tuple[Breaker, str]] = {
     "none anywhere": (all_slices(PhotometricInterpretation=None), "no whole image"),
     "no samples per pixel": (all_slices(SamplesPerPixel=None), "no whole image"),
     "no bits stored": (all_slices(BitsStored=None), "no whole image"),
-    "no pixels": (_edited(no_pixels), "no whole image"),
+    "no pixels": (_edited(no_pixels), "shorter than its image"),
     "damaged RLE": (_edited(bad_rle), "damaged"),
     "enhanced, frame missing": (enhanced_frame_missing, "missing at"),
     "enhanced, frame twice": (enhanced_frame_twice, "already"),
@@ -366,6 +366,16 @@ def test_damaged_bytes_never_give_a_wrong_volume(kind: str, tmp_path: Path) -> N
         outcome["right" if wrong is None and (whole or volume.findings) else f"silently wrong: {wrong}"] += 1
     assert set(outcome) <= {"refused", "right"}, outcome
     assert outcome["refused"] >= 20
+
+
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("left", [132, 150])
+def test_an_outer_slice_cut_off_before_it_says_its_kind_is_missed(end: int, left: int, tmp_path: Path) -> None:
+    """No gap between slices tells that it is gone, and nothing in the file that it was one."""
+    path = write(truth(3), tmp_path)[end]
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(InputError, match="it is a damaged DICOM file"):
+        read_series(tmp_path)
 
 
 def test_a_claim_of_gigabytes_is_refused_from_the_header(tmp_path: Path) -> None:
