@@ -135,3 +135,12 @@ def test_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, unbuffered: st
         f"{sys.executable} -m napari_brain_uad.cli methods --json | head -c 1", shell=True, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "9" * 19, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize("command", [["detect", "a.nii"], ["compare", "a.nii", "--methods", "threshold"], ["simulate", "a"]])
+def test_a_seed_that_no_record_could_hold_is_refused(command: list[str], seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--out", "b", f"--seed={seed}"])
+    assert ended.value.code == 2
+    assert "argument --seed: it is not a whole number from 0 to 9223372036854775807" in capsys.readouterr().err

@@ -126,6 +126,7 @@ def test_words_of_others() -> None:
     assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
     assert out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert out_of_memory(ImportError("libx.so: failed to map segment from shared object"))
+    assert out_of_memory(RuntimeError("could not create a primitive"))
     assert not out_of_memory(RuntimeError("shapes do not fit"))
     assert not out_of_memory(ValueError("out of memory is a nice song"))
     assert not out_of_memory(OSError(errno.ENOENT, "no such file"))

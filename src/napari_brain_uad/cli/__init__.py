@@ -24,7 +24,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
+from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -160,7 +160,7 @@ def _add_method_settings(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a setting of the method (repeatable; `brain-uad methods --json` lists them)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    add_seed(parser)
 
 
 def _add_demo(commands: Any) -> None:
@@ -258,7 +258,7 @@ def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
-    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD), *detection.warnings))
+    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD and finding.level == "info"), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"

@@ -9,7 +9,7 @@ from typing import Any
 from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from .options import add_overwrite, add_post_options, assignments, post_params
+from .options import add_overwrite, add_post_options, add_seed, assignments, post_params
 from .terminal import complain, progress_bar, say
 
 
@@ -27,7 +27,7 @@ def add_batch(commands: Any) -> None:
     parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
     parser.add_argument("--model", metavar="ID", help="trained model: an id of `brain-uad models`, or a file")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (repeatable)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    add_seed(parser)
     parser.add_argument("--threshold", default="auto", metavar="RULE", help="as in `brain-uad detect` (default: auto)")
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, add_post_options, add_sequence, assignments, post_params
+from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
@@ -62,7 +62,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) 
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    add_seed(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time, each in its own process (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep maps in the cache")
     parser.add_argument("--out", type=Path, required=needs_out, metavar="DIR", help="folder for the results")

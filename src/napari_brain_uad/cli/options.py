@@ -9,12 +9,26 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.sequence import SEQUENCES
 
+_LARGEST_SEED = 2**63 - 1
+_LONGEST_SEED = 40
+
 
 def add_sequence(parser: argparse.ArgumentParser) -> None:
     """What the scan is, where it cannot be read or is read wrong."""
     parser.add_argument(
         "--sequence", metavar="NAME", help=f"{', '.join(SEQUENCES)} (default: by the scan's BIDS name, tags, sidecar or words)"
     )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """What fixes everything random; only numbers that every generator takes and every record holds."""
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="fixes everything random (default: 0)")
+
+
+def _seed(text: str) -> int:
+    if len(text) > _LONGEST_SEED or not text.strip().isdecimal() or int(text) > _LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {_LARGEST_SEED}")
+    return int(text)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, assignments
+from .options import add_overwrite, add_seed, assignments
 from .terminal import complain, progress_bar, say
 
 
@@ -39,7 +39,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--spacing", type=float, default=1.0, metavar="MM", help="voxel size (default: 1)")
     parser.add_argument("--thickness", type=float, default=0.0, metavar="MM", help="slice thickness (default: as the voxel size)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting; may be given several times")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    add_seed(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="people at a time, some 1 GB of memory each (default: 1)")
     add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

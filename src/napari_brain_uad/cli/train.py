@@ -12,7 +12,7 @@ from ..core.params import Params
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from .interruption import interruption
-from .options import assignments
+from .options import add_seed, assignments
 from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_train(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="a setting of the training, like steps=5000 (`brain-uad methods --json` lists them)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes everything random (default: 0)")
+    add_seed(parser)
     parser.add_argument("--out", type=Path, metavar="NAME", help="the model: NAME.safetensors and NAME.json; the folder NAME has the log")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder NAME")
     parser.add_argument("--overwrite", action="store_true", help="replace a model or a training of that NAME")

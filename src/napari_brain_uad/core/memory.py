@@ -32,8 +32,9 @@ _SIGNS = (
     "bad allocation",
     "failed to map segment",
     "can't start new thread",
+    "could not create a primitive",
 )
-"""How numpy, ITK, torch, the loader of libraries and the system say it."""
+"""How numpy, ITK, torch and its oneDNN (the last one), the loader of libraries and the system say it."""
 
 LEAST_BYTES, LEAST_SPACE = 256_000_000, 600_000_000
 """Memory, and addresses (which a limit of the process counts), that the libraries of a command take."""

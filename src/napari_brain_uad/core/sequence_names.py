@@ -57,7 +57,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"t2 ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?(?:tfe|ffe)\b",
+        r"(?:t2|flair) ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?[tf]fe\b",
     ),
     ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bmerge\b|\bmedic\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
@@ -73,6 +73,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("pd", r"^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))"),
     # Contrast agent: given, not given, or said in a way that could be somebody's initials.
     ("native", r"\bpre(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b|\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
+    ("both", r"\bw(?:ith)? (?:and )?(?:w ?o|without)\b"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),
     ("contrast", rf"{_T1}{_AGENT}(?![a-z0-9])|{_T1}\+|(?<![a-z0-9])c ?t1w?\b"),
     ("contrast", r"\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*|\bdotarem\b|\bmagnevist\b|\bmultihance\b|\bprohance\b|\bomniscan\b|\bclariscan\b"),
@@ -87,6 +88,7 @@ _DECISIONS: tuple[tuple[frozenset[str], str | None], ...] = tuple(
     for needed, sequence in (
         ({"other"}, None),
         ({"t2", "gradient"}, None),
+        ({"t1", "both"}, None),
         ({"t1", "initials"}, None),
         ({"t2", "pd"}, None),
         ({"t1 flair", "t2"}, None),
@@ -167,7 +169,7 @@ def _plain(name: str) -> str:
     """Small letters and digits with single spaces between words, "+" and ":" kept; what was only registered to is taken out."""
     text = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
-    text = re.sub(r"t2w? ?\*", "t2star", text)
+    text = re.sub(r"(t2|flair)w? ?\*", r"\1star", text)
     text = re.sub(r"[^a-z0-9+:]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)

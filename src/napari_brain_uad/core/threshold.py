@@ -44,7 +44,10 @@ class ThresholdRule:
             return
         low, high = _NEEDS_NUMBER[self.kind]
         if self.number is None or not np.isfinite(self.number) or not low <= self.number <= high:
-            raise InputError(f"Threshold rule '{self.kind}'", why=f"{self.number} is not a number from {low:g} to {high:g}")
+            wanted = "a finite number" if np.isinf(high) else f"a number from {low:g} to {high:g}"
+            why = "it has no number" if self.number is None else f"{self.number} is not {wanted}"
+            fix = f"Give {wanted}, as in 0.9, percentile:98 or healthy-fpr:0.01"
+            raise InputError(f"Threshold rule '{self.kind}'", why=why, fix=fix)
 
     @classmethod
     def parse(cls, text: str) -> ThresholdRule:

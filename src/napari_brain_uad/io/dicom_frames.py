@@ -207,7 +207,8 @@ def read_file(path: Path) -> Reading | None:
             if data is None:
                 return None
             if not is_image(sop_class, data):
-                return Reading(kind=kind_name(sop_class))
+                # Every DICOM object says what kind it is: one that does not was cut off before it could, and may have been a slice.
+                return Reading(kind=kind_name(sop_class)) if sop_class else Reading(fault=_damaged(path))
             get = _getter(path, data, data.file_meta)
             series = get("SeriesInstanceUID", str) or ""
             unfit = unfit_file(data)

@@ -368,6 +368,16 @@ def test_damaged_bytes_never_give_a_wrong_volume(kind: str, tmp_path: Path) -> N
     assert outcome["refused"] >= 20
 
 
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("left", [132, 150])
+def test_an_outer_slice_cut_off_before_it_says_its_kind_is_missed(end: int, left: int, tmp_path: Path) -> None:
+    """No gap between slices tells that it is gone, and nothing in the file that it was one."""
+    path = write(truth(3), tmp_path)[end]
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(InputError, match="it is a damaged DICOM file"):
+        read_series(tmp_path)
+
+
 def test_a_claim_of_gigabytes_is_refused_from_the_header(tmp_path: Path) -> None:
     series = truth(0)
     all_slices(Rows=65535, Columns=65535)(series, tmp_path, np.random.default_rng(0))

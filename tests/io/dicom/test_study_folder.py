@@ -200,7 +200,7 @@ EXTRAS: dict[str, tuple[Adder, str]] = {
     ),
     "damaged report": (
         lambda folder, rng: (folder / "sr.dcm").write_bytes(bytes(128) + b"DICM" + rng.bytes(300)) and None,
-        "belongs to no series: it is a damaged DICOM file|without an image",
+        "belongs to no series: it is a damaged DICOM file",
     ),
 }
 
@@ -392,6 +392,15 @@ def test_several_series_are_listed_with_what_was_left_out(tmp_path: Path, capsys
     assert "1 DICOM file without an image: Encapsulated PDF" in said
     assert main(["detect", str(tmp_path), "--volume", "2", "--out", str(tmp_path / "out")]) == 2
     assert "There is no series 2: Left out: series 77" in capsys.readouterr().err
+
+
+def test_what_was_left_out_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(truth(1), tmp_path / "a")
+    EXTRAS["screenshot"][0](tmp_path, np.random.default_rng(0))
+    EXTRAS["PDF"][0](tmp_path, np.random.default_rng(0))
+    assert main(["detect", str(tmp_path), "--prepare", "never", "--out", str(tmp_path.parent / "out"), "--quiet"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(said) == len(set(said)) == 2
 
 
 def test_nothing_but_other_things(tmp_path: Path) -> None:
