@@ -36,6 +36,8 @@ def test_the_origin_is_said() -> None:
     assert read_sequence("sub-9_space-T1w_T2w").origin == "BIDS suffix T2w"
     assert read_sequence("sub-9_ce-gad_T1w").origin == "BIDS suffix T1w with ce-gad"
     assert read_sequence("ax_dark-fluid").origin == "name 'dark fluid'"
+    assert read_sequence("patient3_t1gd").origin == "name 't1gd'"
+    assert read_sequence("t1_post").origin == "name 't1 post'"
     assert "none of" in read_sequence("T2_lesion_mask").origin
     assert "not clear" in read_sequence("T1_T2").origin
 

@@ -62,6 +62,15 @@ def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None
         cases_of(folder, need_truth=False, sequence="PD")
 
 
+def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
+    """A scan whose name reads as a mask must not go missing without a word."""
+    (folder / "sub-04").mkdir()
+    write(folder / "sub-04" / "lesion_study_part.nii.gz", head()[0])
+    scans, left_out = cases_of(folder, need_truth=False, sequence="FLAIR")
+    assert len(scans) == 3
+    assert left_out == (f"image files of no subject: 1, like {Path('sub-04', 'lesion_study_part.nii.gz')}",)
+
+
 def test_scans_of_one_name_do_not_share_a_folder(tmp_path: Path) -> None:
     for patient in ("a b", "a-b", "A-B"):
         (tmp_path / "in" / patient).mkdir(parents=True)

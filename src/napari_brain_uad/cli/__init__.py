@@ -187,6 +187,7 @@ def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> No
 
 def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
+    from ..workflows.models import list_models
 
     if arguments.json:
         say_json([_method_record(method_class(card.id)) for card in cards()])
@@ -194,7 +195,8 @@ def _methods(arguments: argparse.Namespace) -> int:
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
         say(f"{'':12} {card.summary}")
-        say(f"{'':12} Needs: {card.needs}.{' Training or a model needed.' if card.trainable else ''}")
+        model = "A model is there, see `brain-uad models`." if list_models(card.id) else "Training or a model needed."
+        say(f"{'':12} Needs: {card.needs}.{f' {model}' if card.trainable else ''}")
         absent = missing(*method_class(card.id).REQUIRES)
         if absent:
             say(f"{'':12} Cannot run here: {not_installed(*absent)}. Install it: {install_command(*absent)}")
@@ -261,7 +263,8 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD and finding.level == "info"), *detection.warnings))
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
-    found = f"{len(result.regions)} regions, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    count = len(result.regions)
+    found = f"{count} region{'' if count == 1 else 's'}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
     say(f"Sequence: {readable(detection.volume.sequence_words)}")
     say(written(files["map"].parent, files.values()))

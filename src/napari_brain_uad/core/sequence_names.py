@@ -160,7 +160,9 @@ def read_name(name: str) -> NameReading:
     for needed, sequence in _DECISIONS:
         if needed <= found.keys():
             meanings = [meaning for _, meaning in sorted((text.find(found[one]), one) for one in needed)]
-            words = " ".join(dict.fromkeys(found[meaning] for meaning in meanings))
+            said = dict.fromkeys(found[meaning] for meaning in meanings)
+            # "t1c" means both T1 and contrast agent: said once, not as "t1c t1".
+            words = " ".join(word for word in said if not any(word != other and word in other for other in said))
             return NameReading(sequence, words, ", ".join(meanings), "other" in needed, contrast)
     return NameReading(None, contrast=contrast)
 

@@ -57,7 +57,7 @@ class Strega(ContextDetector):
         paper="Chatterjee et al. 2022, StRegA: unsupervised anomaly detection in brain MRIs using a compact context-encoding "
         "variational autoencoder, Computers in Biology and Medicine, doi:10.1016/j.compbiomed.2022.106093",
         licence="BSD-3-Clause; weights: see the model's card",
-        needs="A brain mask (or a skull-stripped scan) and a known sequence; any of T1, T1c, T2, PD and FLAIR",
+        needs="A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own",
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
         score_unit="evidence from 0 to 1",

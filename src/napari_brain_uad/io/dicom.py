@@ -102,7 +102,7 @@ def find_study(folder: Path | str) -> Study:
     if not found.volumes and not found.faults:
         beside = "; ".join(f"{one.what} ({one.why})" if one.why else one.what for one in found.left_out)
         why = f"of its {found.files} files none is one{f': {beside}' if beside else ''}"
-        raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix="Give another folder")
+        raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix="Give a folder of DICOM files, or one image file")
     return _study(found)
 
 

@@ -39,7 +39,11 @@ class PostParams(Params):
         0.0, "Smallest region kept; the larger of both limits counts", label="and at least", unit="ml", low=0.0, high=100.0, step=0.05
     )
     connectivity: str = param(
-        "26", "Neighbours that join a region: faces, edges, corners", label="Voxel connectivity", choices=("6", "18", "26"), advanced=True
+        "26",
+        "Neighbours that join a region: 6 (faces), 18 (edges, too), 26 (corners, too)",
+        label="Voxel connectivity",
+        choices=("6", "18", "26"),
+        advanced=True,
     )
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from ..core.memory import told_as_error
 from ..core.progress import Progress
 from ..core.sequence import USER, check_sequence
 from ..core.volume import Volume
-from ..datasets.layout import LAYOUT, missed_files
+from ..datasets.layout import LAYOUT, missed_files, unused_files
 from ..datasets.registry import find_layout, layout
 from ..evaluation.metrics import count
 from ..evaluation.pooled import BrainScores, Pooled, pool
@@ -186,7 +186,8 @@ def cases_of(
     Returns
     -------
     cases, left_out
-        `left_out` says in words which subjects have no such scan or no truth, and what could not be looked at.
+        `left_out` says in words which subjects have no such scan or no truth, which files belong to none, and what could not be
+        looked at.
 
     Raises
     ------
@@ -196,7 +197,8 @@ def cases_of(
     root, sequence = Path(root), None if sequence is None else check_sequence(sequence)
     found = find_layout(root) if layout_id is None else layout(layout_id)
     cases, left_out = [], []
-    for subject in found.subjects(root):
+    subjects = found.subjects(root)
+    for subject in subjects:
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
         alone = list(subject.sequences) == ["unknown"]
         wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
@@ -208,6 +210,9 @@ def cases_of(
             said = sequence if alone else None if wanted == "unknown" else wanted
             origin = USER if alone else LAYOUT
             cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
+    unknown = unused_files(subjects, root)
+    if unknown:
+        left_out.append(f"image files of no subject: {len(unknown)}, like {unknown[0].relative_to(root)}")
     left_out += missed_files(root)
     if not cases:
         fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"

@@ -30,6 +30,7 @@ from .load import MaskInput, as_mask, as_volume
 from .map_cache import scored_volume
 from .models import name_of
 from .ready import AUTO, Ready, make_ready
+from .recommend import unfit
 from .region_names import with_names
 from .score import ParamsInput
 
@@ -77,9 +78,10 @@ class Detection:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What the user has to know about scan and ground truth."""
-        found = (*self.volume.findings, *(() if self.evaluation is None else self.evaluation.findings))
-        return tuple(finding for finding in found if finding.level != "info")
+        """What the user has to know about scan, method and ground truth."""
+        of_method = unfit(self.map.method, self.volume.sequence)
+        found = (*self.volume.findings, of_method, *(() if self.evaluation is None else self.evaluation.findings))
+        return tuple(finding for finding in found if finding is not None and finding.level != "info")
 
 
 @told_as_error()

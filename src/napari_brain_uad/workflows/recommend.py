@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.checks import Finding
 from ..core.optional import install_command, missing, not_installed
 from ..detectors.registry import METHODS, method_class
 from .models import default_model, list_models, no_model
@@ -66,3 +67,14 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
     if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
         return "", ""
     return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))
+
+
+def unfit(method: str, sequence: str | None) -> Finding | None:
+    """What to know when a method without a model is not made for a scan's sequence; a trained one is made for what its model is."""
+    info = method_class(method).INFO if method in METHODS else None
+    if info is None or info.trainable or sequence is None or not info.sequences or sequence in info.sequences:
+        return None
+    message = f"the method '{method}' is made for {', '.join(info.sequences)}; this scan is {sequence}"
+    better, why = recommend(sequence)
+    fix = "Look at what it flags with care" if better == method else f"Recommended is the method '{better}': {why}"
+    return Finding("unfit-sequence", "warning", message, fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,15 @@ def dock(make_napari_viewer: Callable[..., Any], folder: Path, qtbot: Any) -> It
 def _finished(dock: BatchDock, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
     qtbot.wait(20)
+
+
+def test_images_of_no_subject_are_named_before_the_run(dock: BatchDock, folder: Path, qtbot: Any) -> None:
+    more = shutil.copytree(folder, folder.parent / "more")
+    (more / "other").mkdir()
+    (more / "other" / "tumour_part.nii.gz").write_bytes((folder / "pat1" / "lesions.nii.gz").read_bytes())
+    dock.inputs.choose_folder(more)
+    qtbot.waitUntil(lambda: "Left out: image files of no subject: 1" in dock.inputs.words.text(), timeout=20_000)
+    assert dock.button.text() == "Run on 3 scans"
 
 
 def test_every_scan_is_done_the_damaged_one_is_named_and_a_double_click_opens_a_result(dock: BatchDock, folder: Path, qtbot: Any) -> None:

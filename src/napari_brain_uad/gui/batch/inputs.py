@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPu
 
 from ...core.errors import Cancelled, InputError
 from ...core.progress import Progress
+from ...core.text import readable
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams
 from ...workflows.models import no_model
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _WAIT_MS = 400
 """After the last letter, before a folder is looked at."""
+
+_NAMED = 3
+"""So many lines of what is left out are shown; the results name all."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class BatchInputs(QWidget):
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Which subjects have no scan of the chosen sequence."""
+        """Which subjects have no scan of the chosen sequence, and what belongs to no subject."""
         return () if self._found is None else self._found.left_out.get(self._sequence, ())
 
     @property
@@ -183,8 +187,10 @@ class BatchInputs(QWidget):
         self._show_models()
         if self._found is not None:
             truths = sum(scan.truth is not None for scan in scans)
-            left = f", {len(self.left_out)} without it" if self.left_out else ""
-            self.words.setText(f"{self._found.layout}: {len(scans)} scans, {truths} with ground truth{left}.")
+            left = "; ".join(self.left_out[:_NAMED]) + ("; ..." if len(self.left_out) > _NAMED else "")
+            left = f" Left out: {left}." if left else ""
+            count = f"{len(scans)} scan{'' if len(scans) == 1 else 's'}"
+            self.words.setText(readable(f"{self._found.layout}: {count}, {truths} with ground truth.{left}"))
         self.changed.emit()
 
     def _show_models(self) -> None:

@@ -176,7 +176,7 @@ class CompareInputs(QWidget):
         total = self.parts().total
         memory = max(estimate(spec.method, volume).bytes for spec in specs)
         words = told(total, memory).words
-        self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps made before are taken from the cache.")
+        self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps compared before are taken from the cache.")
 
     def _lay_out(self) -> None:
         self.last.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
