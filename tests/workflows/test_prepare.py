@@ -152,10 +152,10 @@ def test_patients_of_one_name_are_refused_and_folders_inside_get_their_own(scan,
         (folder / "T1.nii.gz").write_bytes(scan.read_bytes())
     (tmp_path / "study" / ".brain-uad-x.partial").mkdir()
     (tmp_path / "study" / ".brain-uad-x.partial" / "T1.nii.gz").write_bytes(b"")
-    assert [one.name for one in _patients([tmp_path / "study"])] == ["sub-01_anat", "sub-02_anat"]
+    assert [one.name for one in _patients([tmp_path / "study"], {})] == ["sub-01_anat", "sub-02_anat"]
     scans = [tmp_path / "study" / subject / "anat" / "T1.nii.gz" for subject in ("sub-01", "sub-02")]
     with pytest.raises(InputError, match=r"Two patients are called T1: .*sub-01.anat.*sub-02.anat"):
-        prepare_many(_patients(scans), "clinical", tmp_path / "out")
+        prepare_many(_patients(scans, {}), "clinical", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
