@@ -102,3 +102,14 @@ def test_what_cannot_work_is_said(amap: AnomalyMap) -> None:
         postprocess(amap, PostParams(), truth=np.zeros((2, 2, 2), bool))
     with pytest.raises(InputError, match="needs a ground truth"):
         postprocess(amap, PostParams(threshold="best-dice"))
+
+
+def test_no_region_has_its_reason(amap: AnomalyMap) -> None:
+    assert postprocess(amap, PostParams(threshold="0.6")).findings == ()
+    above = postprocess(amap, PostParams(threshold="7.5"))
+    assert [finding.code for finding in above.findings] == ["nothing-above"]
+    assert "7.5" in above.findings[0].message
+    assert f"{amap.score[amap.mask].max():.4g}" in above.findings[0].message
+    removed = postprocess(amap, PostParams(threshold="4.5", opening=0, min_voxels=2))
+    assert [finding.code for finding in removed.findings] == ["all-removed"]
+    assert "all of the 1 voxels" in removed.findings[0].message

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
-from ..core.checks import check_mask_not_empty, check_same_shape, raise_errors
+from ..core.checks import Finding, check_mask_not_empty, check_same_shape, raise_errors
 from ..core.threshold import Threshold, ThresholdRule
 from .components import fill_holes, label_large, opening
 from .edits import REJECTED
@@ -45,6 +45,21 @@ class PostResult:
     brain: NDArray[np.bool_]
     regions: tuple[Region, ...]
     labels: NDArray[np.uint32]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Why there is no region, when there is none: a threshold that nothing reaches is no healthy brain."""
+        if self.regions or not self.brain.any():
+            return ()
+        above = int(np.count_nonzero(self.score[self.brain] > self.threshold.value))
+        if above:
+            message = f"the clean-up removed all of the {above} voxels above the threshold"
+            return (Finding("all-removed", "warning", message, "Use less opening, or a smaller smallest region, to see them"),)
+        highest = float(self.score[self.brain].max())
+        message = f"no voxel lies above the threshold {self.threshold.value:.4g}: the highest score in the brain is {highest:.4g}"
+        return (
+            Finding("nothing-above", "warning", message, "Lower the threshold, or choose another rule, if that is not what you expected"),
+        )
 
     @property
     def reviewed_mask(self) -> NDArray[np.bool_]:
