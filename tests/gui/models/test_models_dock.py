@@ -224,9 +224,11 @@ def test_the_model_follows_the_sequence_until_one_is_chosen_by_hand(qtbot, viewe
     assert detect.inputs.model.model.id == "for-t1"
     assert detect.inputs.form.value().tail == "dark"
     add_volume(viewer, scan("FLAIR"))
+    detect.inputs.method.choose("covariance")
     assert detect.inputs.model.model.id == "for-flair"
     assert detect.inputs.form.value().tail == "bright"
     add_volume(viewer, scan("T2"))
+    detect.inputs.method.choose("covariance")
     assert detect.inputs.model.model is None
     assert "no model for T2" in detect.inputs.model.words.text()
     detect.inputs.model.box.setCurrentIndex(1)
@@ -234,6 +236,7 @@ def test_the_model_follows_the_sequence_until_one_is_chosen_by_hand(qtbot, viewe
     assert detect.inputs.model.model.id == "for-t1"
     assert "trained for T1; this scan is T2" in detect.inputs.model.words.text()
     add_volume(viewer, scan("FLAIR"))
+    detect.inputs.method.choose("covariance")
     assert detect.inputs.model.model.id == "for-t1"
 
 
@@ -262,7 +265,7 @@ def test_a_removed_model_leaves_detect_without_it(qtbot, viewer, dock, detect):
     assert detect.inputs.model.model is None
 
 
-def test_the_recommended_method_is_chosen_with_its_reason_until_the_user_chooses(qtbot, viewer, detect):
+def test_every_scan_begins_with_the_method_recommended_for_it(qtbot, viewer, detect):
     method = detect.inputs.method
     add_volume(viewer, scan("T2"))
     assert method.info.id == "thresh-raw"
@@ -272,9 +275,11 @@ def test_the_recommended_method_is_chosen_with_its_reason_until_the_user_chooses
     assert "recommended for FLAIR" in method.box.currentText()
     method.box.setCurrentIndex(method.box.findData("covariance"))
     method.box.activated.emit(method.box.currentIndex())
-    add_volume(viewer, scan("T2"))
-    assert method.info.id == "covariance"
     assert "is recommended" in method.fit.text()
+    add_volume(viewer, scan("T2"))
+    assert method.info.id == "thresh-raw"
+    method.fit.linkActivated.emit("covariance")
+    assert method.info.id == "covariance"
     method.fit.linkActivated.emit("thresh-raw")
     assert method.info.id == "thresh-raw"
     add_volume(viewer, scan("FLAIR"))

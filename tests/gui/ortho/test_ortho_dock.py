@@ -240,7 +240,8 @@ def test_the_read_out_is_what_the_arrays_hold(bench: OrthoBench, detection: Dete
         assert reading.intensity == pytest.approx(image.get_fdata()[stored])
         assert reading.scores == (("thresh-raw", pytest.approx(float(detection.map.score[index]))),)
         assert detection.truth is not None
-        assert reading.labels == (("sub-01_FLAIR | ground truth", int(detection.truth[index])),)
+        labels = {"brain mask": detection.map.mask, "ground truth": detection.truth}
+        assert reading.labels == tuple((f"sub-01_FLAIR | {name}", int(mask[index])) for name, mask in labels.items())
         text = bench.dock.readout.text()
         assert "thresh-raw" in text
         assert "ground truth" in text
