@@ -59,4 +59,4 @@ def test_the_command_opens_scans_with_the_docks_around_them(make_napari_viewer: 
     monkeypatch.setattr(napari, "run", run)
     assert open_window([scan]) == 0
     assert seen["layers"] == ["sub-01_FLAIR"]
-    assert seen["docks"] == {"PrepareDock", "DetectDock", "TuneDock", "CompareDock", "TrainDock", "ModelsDock"}
+    assert seen["docks"] == {"PrepareDock", "DetectDock", "BatchDock", "TuneDock", "CompareDock", "TrainDock", "ModelsDock"}
