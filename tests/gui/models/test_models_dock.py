@@ -17,8 +17,8 @@ from napari_brain_uad.gui.app import settings
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
-from napari_brain_uad.workflows import models
-from napari_brain_uad.workflows.models import list_models, user_dir
+from napari_brain_uad.workflows.models import models
+from napari_brain_uad.workflows.models.models import list_models, user_dir
 
 SHAPE = (12, 14, 10)
 GRID = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
