@@ -21,7 +21,7 @@ from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path
 from napari_brain_uad.io.checkpoint import load_checkpoint
-from napari_brain_uad.preprocessing.slices import to_slices
+from napari_brain_uad.sampling.slices import to_slices
 from napari_brain_uad.workflows.models.models import default_model
 
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "vae_family.png"

@@ -39,13 +39,13 @@ def slices() -> tuple[np.ndarray, np.ndarray, CeVAE]:
             for sequence in ("T1", "T2")
             for number in numbers
         ]
-        cut.append(detector._samples(scans, Progress()).astype(np.float32))
+        pool = detector._pool(scans, Progress())
+        cut.append(pool.images(range(len(pool))).astype(np.float32))
     return cut[0], cut[1], detector
 
 
 def reconstructed(detector: CeVAE, slices: np.ndarray) -> np.ndarray:
-    network = detector._network
-    assert network is not None
+    network = detector.network()
     with torch.no_grad():
         return np.asarray(network(torch.from_numpy(slices)).reconstruction)
 

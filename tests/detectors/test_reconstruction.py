@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from batches import batch_of_images
 
 from napari_brain_uad.core.errors import DeviceError, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
@@ -20,7 +20,9 @@ from napari_brain_uad.detectors.ce_vae import CeVAE, CeVAEParams
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.detectors.vae import VAE, VAEParams
 from napari_brain_uad.detectors.vae_restoration import VAERestoration, VAERestorationParams
-from napari_brain_uad.preprocessing.slices import Slices
+from napari_brain_uad.sampling.slices import Slices
+from napari_brain_uad.sampling.windows import Windows
+from napari_brain_uad.training.draws import SampleDraw
 from napari_brain_uad.training.session import TrainingSession
 
 METHODS = ("ae-dense", "ae-spatial", "vae", "ce-vae", "cce-vae", "vae-restoration")
@@ -57,13 +59,12 @@ class Zero(ReconstructionDetector):
 
     INFO = replace(VAE.INFO, id="zero")
     Params = ReconstructionParams
-    CHANNELS: ClassVar[int] = 2
 
     def _prepare(self, volume: Volume) -> Volume:
         return volume.with_data((volume.data > 100).astype(np.float32))
 
-    def _channels(self, slices: Slices) -> np.ndarray:
-        return np.stack([slices.data, slices.data], axis=1)
+    def _windows(self) -> Windows:
+        return Windows(size=(16, 16), step=(8, 16))
 
     def _finish(self, scores: np.ndarray, slices: Slices) -> np.ndarray:
         return np.asarray(scores * 3, np.float32)
@@ -72,7 +73,7 @@ class Zero(ReconstructionDetector):
         return AutoencoderTask(Identity)
 
 
-def test_hooks_before_slicing_for_channels_and_for_the_whole_scan() -> None:
+def test_hooks_before_slicing_for_patches_and_for_the_whole_scan() -> None:
     volume = brain()
     found = untrained(Zero(ReconstructionParams(height=32, width=32, pixel_mm=1.5, step_mm=2.0))).score(volume)
     assert volume.mask is not None
@@ -156,27 +157,27 @@ def test_what_was_loaded_is_a_copy_nobody_else_changes() -> None:
 
 def test_memory_that_does_not_hold_a_batch_gets_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = untrained(VAE(TINY))
-    whole, sizes = detector.score(brain()).score, []
-    score = detector._score_batch
+    whole, sizes, network = detector.score(brain()).score, [], detector.network()
+    forward = network.forward
 
-    def short(network: torch.nn.Module, inputs: np.ndarray, progress: Progress) -> np.ndarray:
-        sizes.append(len(inputs))
-        if len(inputs) > 4:
+    def short(images: torch.Tensor) -> object:
+        sizes.append(len(images))
+        if len(images) > 4:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return score(network, inputs, progress)
+        return forward(images)
 
-    monkeypatch.setattr(detector, "_score_batch", short)
+    monkeypatch.setattr(network, "forward", short)
     assert np.allclose(detector.score(brain()).score, whole, atol=1e-4)
     assert sizes[0] > 4
     assert set(sizes[2:]) <= {4, 3, 2, 1}
 
 
 def test_memory_that_holds_no_slice_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(network: torch.nn.Module, inputs: np.ndarray, progress: Progress) -> np.ndarray:
+    def never(images: torch.Tensor) -> object:
         raise RuntimeError("out of memory")
 
     detector = untrained(VAE(TINY))
-    monkeypatch.setattr(detector, "_score_batch", never)
+    monkeypatch.setattr(detector.network(), "forward", never)
     with pytest.raises(DeviceError, match="memory"):
         detector.score(brain())
 
@@ -199,10 +200,9 @@ def test_restoring_lowers_the_energy_and_total_variation_holds_back() -> None:
     for weight in (0.0, 0.3, 3.0):
         detector = VAERestoration(replace(VAERestorationParams.preset("tiny"), score="l1", tv_weight=weight, step_size=0.005))
         detector.load_state(vae.state())
-        network, task = detector._network, detector._task()
-        assert network is not None
+        network, task = detector.network(), detector._task()
         images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-        found = detector._evidence(network, images, Progress())
+        found = detector._inference()(network, batch_of_images(images), SampleDraw(0, [0, 1]), Progress())
         if weight == 0:
             assert (task.elbo(network, found.reconstruction) < task.elbo(network, images)).all()
         moved[weight] = float((found.reconstruction - images).abs().mean())
@@ -224,7 +224,7 @@ def test_validation_scans_are_judged_and_not_trained_on() -> None:
     validated = [update for update in told if update.validation is not None]
     assert [update.step for update in validated] == [2, 4]
     assert validated[0].pictures is not None
-    assert validated[0].pictures.shape[1:] == (3, 32, 32)
+    assert [values.shape[1:] for values in validated[0].pictures.values()] == [(32, 32)] * 3
     alone = VAE(TINY)
     alone.fit([brain()], seed=0, training=training)
     assert all(np.array_equal(detector.state()[name], array) for name, array in alone.state().items())

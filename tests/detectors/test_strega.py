@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from batches import batch_of_images
 
 from napari_brain_uad.core.errors import DeviceError, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
@@ -15,7 +16,7 @@ from napari_brain_uad.detectors._painting import as_scanned, paint_patches, pain
 from napari_brain_uad.detectors._tissue_task import TissueTask, shares
 from napari_brain_uad.detectors.strega import Strega, StregaParams
 from napari_brain_uad.scoring.tissue import lost_white_matter
-from napari_brain_uad.training.draws import Draw
+from napari_brain_uad.training.draws import BatchDraw
 
 SHAPE = (40, 44, 20)
 
@@ -77,13 +78,13 @@ def test_holes_of_the_mask_are_fluid_to_the_network(trained):
 def test_healing_makes_the_network_surer_of_white_matter(trained):
     patient = phantom(seed=9, lesion=True)
     lesion = (slice(19, 22), slice(21, 24), slice(9, 12))
-    scan = trained._scan(patient, 20, Progress())
+    scan = trained._scan(patient, 20, 0, Progress())
     before, after = (scan.slices.back(scan.healed(times)[:, 2])[lesion].mean() for times in (0, 3))
     assert after > before
 
 
 def test_shifted_copies_are_shifted_back_before_they_are_averaged(trained):
-    scan = replace(trained._scan(phantom(seed=9), 1, Progress()), shift=2, expect=lambda slices: np.stack([slices.data] * 3, axis=1))
+    scan = replace(trained._scan(phantom(seed=9), 1, 0, Progress()), shift=2, expect=lambda slices: np.stack([slices.data] * 3, axis=1))
     averaged = scan.averaged(scan.slices)
     np.testing.assert_allclose(averaged[:, 1], scan.slices.data, atol=1e-6)
 
@@ -106,7 +107,7 @@ def test_a_region_is_found_where_no_white_matter_is_missing(trained):
 def test_memory_that_holds_few_slices_gives_the_same_map(trained, which, monkeypatch):
     scan = phantom(seed=9, lesion=True)
     whole, sizes = trained.score(scan).score, []
-    network = getattr(trained._network, which)
+    network = trained.network(which)
     forward = network.forward
 
     def short(images, *more):
@@ -158,9 +159,9 @@ def test_what_is_found_is_smoothed(trained):
 
 def test_a_stack_is_a_slice_between_its_neighbours_in_the_same_scan(trained):
     scans = [phantom(seed=seed) for seed in (1, 2)]
-    stacks = trained.stacks(scans)
+    stacks = trained.stages()[1].samples(scans, Progress())
     each = len(stacks) // 2
-    ends, middle = stacks[[0, each - 1, each, len(stacks) - 1]], stacks[[each // 2, each // 2 + 1]]
+    ends, middle = stacks.images([0, each - 1, each, len(stacks) - 1]), stacks.images([each // 2, each // 2 + 1])
     assert ends.shape[1:] == (5, 32, 32)
     np.testing.assert_array_equal(middle[0, 1:], middle[1, :-1])
     # The phantom's ends are cut out of samples, but not out of what lies beside them; nothing reaches into the other scan.
@@ -212,18 +213,18 @@ def test_shares_add_up_and_mix_linearly():
 def test_patches_are_painted_inside_the_brain_on_the_share_asked_for():
     scale = torch.zeros(200, 1, 48, 48)
     scale[:, :, 8:40, 8:40] = 3.0
-    painted = paint_patches(scale, 0.5, Draw(1, 0, 200, 200))
+    painted = paint_patches(scale, 0.5, BatchDraw(1, 0, 200, 200))
     assert (painted[scale == 0] == 0).all()
     changed = (painted != scale).flatten(1).any(dim=1).float().mean()
     assert 0.4 < changed < 0.6
     assert painted[scale > 0].min() >= 1.0
-    assert torch.equal(painted, paint_patches(scale, 0.5, Draw(1, 0, 200, 200)))
+    assert torch.equal(painted, paint_patches(scale, 0.5, BatchDraw(1, 0, 200, 200)))
 
 
 def test_regions_are_painted_inside_the_brain_and_told():
     stack = torch.zeros(60, 5, 48, 48)
     stack[:, :, 8:40, 8:40] = 3.0
-    painted, where = paint_regions(stack, Draw(1, 0, 60, 60))
+    painted, where = paint_regions(stack, BatchDraw(1, 0, 60, 60))
     assert (painted[stack == 0] == 0).all()
     assert (where[:, 0] == 0).all()
     assert ((painted[:, 2] - 3.0).abs()[where == 1]).mean() > 0.5
@@ -232,7 +233,7 @@ def test_regions_are_painted_inside_the_brain_and_told():
     assert where[untouched].sum() == 0
     assert painted.min() >= 0
     assert painted.max() <= 5.0
-    again = paint_regions(stack, Draw(1, 0, 60, 60))
+    again = paint_regions(stack, BatchDraw(1, 0, 60, 60))
     assert torch.equal(painted, again[0])
     assert torch.equal(where, again[1])
 
@@ -240,8 +241,8 @@ def test_regions_are_painted_inside_the_brain_and_told():
 def test_rows_of_a_batch_are_painted_alike_by_any_process():
     stack = torch.zeros(8, 5, 32, 32)
     stack[:, :, 4:28, 4:28] = 2.5
-    whole, where = paint_regions(stack, Draw(3, 0, 8, 8))
-    half, there = paint_regions(stack[4:], Draw(3, 4, 8, 8))
+    whole, where = paint_regions(stack, BatchDraw(3, 0, 8, 8))
+    half, there = paint_regions(stack[4:], BatchDraw(3, 4, 8, 8))
     assert torch.equal(whole[4:], half)
     assert torch.equal(where[4:], there)
 
@@ -249,7 +250,7 @@ def test_rows_of_a_batch_are_painted_alike_by_any_process():
 def test_blur_noise_and_shift_stay_within_the_brain_and_the_tissues():
     scale = torch.zeros(4, 1, 16, 16)
     scale[:, :, 4:12, 4:12] = 2.0
-    noisy = as_scanned(scale, Draw(1, 0, 4, 4))
+    noisy = as_scanned(scale, BatchDraw(1, 0, 4, 4))
     assert (noisy[scale == 0] == 0).all()
     assert noisy.max() <= 3.0
     assert (noisy != scale).any()
@@ -266,7 +267,7 @@ def test_the_loss_is_the_cross_entropy_of_the_tissues():
             return Output(torch.zeros(len(images), 4, 16, 16), zeros, zeros)
 
     task = TissueTask(Uniform, 3, 1.0, painted=1.0, mirror=True)
-    parts = task.loss(Uniform(), scale, Draw(0, 0, 2, 2))
+    parts = task.loss(Uniform(), batch_of_images(scale), BatchDraw(0, 0, 2, 2))
     assert float(parts["loss"]) == pytest.approx(256 * np.log(4.0), rel=1e-5)
     evidence = task.evidence(Uniform(), scale)
     assert float(evidence.reconstruction[0, 0, 0, 0]) == pytest.approx(2 / 3)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from batches import batch_of_images
 from torch.distributions import Normal, kl_divergence
 
 from napari_brain_uad.detectors._nets.baur import VariationalAutoencoder
 from napari_brain_uad.detectors._nets.output import Output, VariationalNetwork
 from napari_brain_uad.detectors._tasks import AutoencoderTask, ContextTask, VariationalTask, paint_squares
-from napari_brain_uad.detectors.vae_restoration import total_variation
-from napari_brain_uad.training.draws import Draw
+from napari_brain_uad.inference.reconstruction import total_variation
+from napari_brain_uad.training.draws import BatchDraw
 
 LATENT = 5
 
@@ -32,8 +33,8 @@ class Fixed(VariationalNetwork):
         return torch.zeros(len(latents), 1, 16, 16)
 
 
-def draw(rows: int, seed: int = 0) -> Draw:
-    return Draw(seed, 0, rows, rows)
+def draw(rows: int, seed: int = 0) -> BatchDraw:
+    return BatchDraw(seed, 0, rows, rows)
 
 
 def divergence() -> float:
@@ -45,7 +46,7 @@ def divergence() -> float:
 @pytest.mark.parametrize(("convention", "pixels", "latents"), [("sum", 256.0, 1.0), ("mean", 1.0, 1.0 / LATENT), ("mixed", 1.0, 1.0)])
 def test_the_three_ways_to_add_up(convention: str, pixels: float, latents: float) -> None:
     batch = torch.full((3, 1, 16, 16), 0.5)
-    losses = VariationalTask(Fixed, convention, LATENT, 0.7).loss(Fixed(), batch, draw(3))
+    losses = VariationalTask(Fixed, convention, LATENT, 0.7).loss(Fixed(), batch_of_images(batch), draw(3))
     assert float(losses["l1"]) == pytest.approx(0.5 * pixels)
     assert float(losses["kl"]) == pytest.approx(divergence() * latents, rel=1e-5)
     assert float(losses["loss"]) == pytest.approx(float(losses["l1"]) + 0.7 * float(losses["kl"]))
@@ -54,7 +55,7 @@ def test_the_three_ways_to_add_up(convention: str, pixels: float, latents: float
 @pytest.mark.parametrize("convention", ["sum", "mean", "mixed"])
 def test_the_elbo_as_an_energy_is_proportional_to_the_loss(convention: str) -> None:
     task = VariationalTask(Fixed, convention, LATENT, 0.7)
-    losses = [float(task.loss(Fixed(), torch.full((2, 1, 16, 16), grey), draw(2))["loss"]) for grey in (0.1, 0.9)]
+    losses = [float(task.loss(Fixed(), batch_of_images(torch.full((2, 1, 16, 16), grey)), draw(2))["loss"]) for grey in (0.1, 0.9)]
     energies = [float(task.elbo(Fixed(), torch.full((2, 1, 16, 16), grey)).mean()) for grey in (0.1, 0.9)]
     assert energies[1] / energies[0] == pytest.approx(losses[1] / losses[0], rel=1e-5)
     assert energies[1] - energies[0] == pytest.approx(0.8 * 256, rel=1e-5)
@@ -66,15 +67,17 @@ def test_an_autoencoder_minimises_absolute_differences() -> None:
             return Output(torch.zeros_like(images))
 
     batch = torch.rand(4, 1, 8, 8)
-    assert float(AutoencoderTask(Zero, "mean").loss(Zero(), batch, draw(4))["loss"]) == pytest.approx(float(batch.mean()), rel=1e-5)
-    shown = AutoencoderTask(Zero).pictures(Zero(), batch)
-    assert shown.shape == (4, 3, 8, 8)
-    assert torch.equal(shown[:, 0], shown[:, 2])
+    assert float(AutoencoderTask(Zero, "mean").loss(Zero(), batch_of_images(batch), draw(4))["loss"]) == pytest.approx(
+        float(batch.mean()), rel=1e-5
+    )
+    shown = AutoencoderTask(Zero).preview(Zero(), batch_of_images(batch))
+    assert [values.shape for values in shown.values()] == [(4, 8, 8)] * 3
+    assert torch.equal(shown["input"], shown["difference"])
 
 
 def test_context_loss_mixes_the_two_parts_by_its_weight() -> None:
     network, batch = Fixed(), torch.rand(6, 1, 16, 16)
-    losses = ContextTask(Fixed, "mean", LATENT, 0.01, 0.25).loss(network, batch, draw(6))
+    losses = ContextTask(Fixed, "mean", LATENT, 0.01, 0.25).loss(network, batch_of_images(batch), draw(6))
     assert float(losses["loss"]) == pytest.approx(
         0.75 * (float(losses["l1"]) + 0.01 * float(losses["kl"])) + 0.25 * float(losses["context"])
     )
@@ -105,7 +108,7 @@ def test_painting_depends_on_the_draw_alone() -> None:
     images = torch.rand(8, 1, 32, 32)
     assert torch.equal(paint_squares(images, draw(8, 3)), paint_squares(images, draw(8, 3)))
     assert not torch.equal(paint_squares(images, draw(8, 3)), paint_squares(images, draw(8, 4)))
-    halves = [paint_squares(images[rows], Draw(3, rows.start, rows.stop, 8)) for rows in (slice(0, 4), slice(4, 8))]
+    halves = [paint_squares(images[rows], BatchDraw(3, rows.start, rows.stop, 8)) for rows in (slice(0, 4), slice(4, 8))]
     assert torch.equal(torch.cat(halves), paint_squares(images, draw(8, 3)))
 
 
@@ -117,5 +120,6 @@ def test_total_variation_of_a_step() -> None:
 
 def test_the_loss_reaches_every_weight() -> None:
     network = VariationalAutoencoder(1, (16, 16), 0.0, LATENT)
-    VariationalTask(lambda: network, "sum", LATENT, 1.0).loss(network, torch.rand(4, 1, 16, 16), draw(4))["loss"].backward()  # type: ignore[no-untyped-call]
+    task, batch = VariationalTask(lambda: network, "sum", LATENT, 1.0), batch_of_images(torch.rand(4, 1, 16, 16))
+    task.loss(network, batch, draw(4))["loss"].backward()  # type: ignore[no-untyped-call]
     assert all(value.grad is not None and torch.isfinite(value.grad).all() for value in network.parameters())

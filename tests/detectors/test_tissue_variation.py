@@ -5,7 +5,7 @@ import torch
 
 from napari_brain_uad.detectors._tissue_variation import vary_tissue
 from napari_brain_uad.preprocessing.tissue_scale import BRIGHTEST, DARKEST, GREY, WHITE
-from napari_brain_uad.training.draws import Draw
+from napari_brain_uad.training.draws import BatchDraw
 
 COUNT, SIZE = 24, 48
 
@@ -20,7 +20,7 @@ def stack() -> torch.Tensor:
 
 
 def varied(stack: torch.Tensor, roughness: float, seed: int = 1) -> torch.Tensor:
-    return vary_tissue(stack, Draw(seed, 0, COUNT, COUNT), roughness)
+    return vary_tissue(stack, BatchDraw(seed, 0, COUNT, COUNT), roughness)
 
 
 def test_nothing_changes_without_roughness(stack):
@@ -60,5 +60,5 @@ def test_only_the_rim_holds_what_is_no_brain(stack):
 def test_rows_are_those_of_a_whole_batch(stack):
     """A training on several devices sees the same slices as one on a single device."""
     whole = varied(stack, 1.0)
-    half = vary_tissue(stack[: COUNT // 2], Draw(1, 0, COUNT // 2, COUNT), 1.0)
+    half = vary_tissue(stack[: COUNT // 2], BatchDraw(1, 0, COUNT // 2, COUNT), 1.0)
     torch.testing.assert_close(half, whole[: COUNT // 2])

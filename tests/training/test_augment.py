@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torchio as tio
+from batches import batch_of_images
 from scipy.ndimage import binary_erosion
 
 from napari_brain_uad.core.errors import InputError
@@ -72,23 +75,35 @@ def test_ghosting_is_torchios(axis: int, count: int) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_seed_and_step_decide_alone(name: str) -> None:
-    batch = torch.from_numpy(pictures(16))
+    batch = batch_of_images(pictures(16))
     change = augmentation(name)
     assert change is not None
-    first = change(batch, 5, 10, 0)
+    first = change(batch, 5, 10, 0).images
     assert first.dtype == torch.float32
-    assert first.shape == batch.shape
-    np.testing.assert_array_equal(first, RandomChanges(RECIPES[name])(batch.clone(), 5, 10, 0))
-    assert not torch.equal(first, change(batch, 5, 11, 0))
-    assert not torch.equal(first, change(batch, 6, 10, 0))
+    assert first.shape == batch.images.shape
+    np.testing.assert_array_equal(first, RandomChanges(RECIPES[name])(batch_of_images(pictures(16)), 5, 10, 0).images)
+    assert not torch.equal(first, change(batch, 5, 11, 0).images)
+    assert not torch.equal(first, change(batch, 6, 10, 0).images)
     # Rows made by another process are the same rows.
-    np.testing.assert_allclose(change(batch[9:], 5, 10, 9), first[9:], atol=1e-6)
-    np.testing.assert_array_equal(batch, pictures(16))
+    np.testing.assert_allclose(change(batch[9:], 5, 10, 9).images, first[9:], atol=1e-6)
+    np.testing.assert_array_equal(batch.images, pictures(16))
+
+
+@pytest.mark.parametrize("name", ["flip", "mild"])
+def test_the_brain_moves_with_the_slice(name: str) -> None:
+    brain = np.zeros((24, 40, 36), bool)
+    brain[:, 8:30, 5:20] = True
+    recipe = replace(RECIPES[name], bias=0.0, noise=0.0, log_gamma=0.0)
+    changed = RandomChanges(recipe)(batch_of_images(brain[:, None].astype(np.float32), brain), 0, 0, 0)
+    assert not np.array_equal(changed.brain, brain)
+    seen = changed.images[:, 0].numpy()
+    assert (seen[changed.brain.numpy()] >= 0.25).all()
+    assert (seen[~changed.brain.numpy()] <= 0.75).all()
 
 
 def test_slices_differ_and_some_stay() -> None:
     batch = np.repeat(pictures(1), 64, axis=0)
-    changed = RandomChanges(RECIPES["strega"])(torch.from_numpy(batch), 0, 0, 0).numpy()
+    changed = RandomChanges(RECIPES["strega"])(batch_of_images(batch), 0, 0, 0).images.numpy()
     distinct = {row.tobytes() for row in changed}
     assert len(distinct) > 40
     assert batch[0].tobytes() in distinct
@@ -96,7 +111,7 @@ def test_slices_differ_and_some_stay() -> None:
 
 def test_flips_are_left_and_right() -> None:
     batch = pictures(32)
-    changed = RandomChanges(RECIPES["flip"])(torch.from_numpy(batch), 0, 0, 0).numpy()
+    changed = RandomChanges(RECIPES["flip"])(batch_of_images(batch), 0, 0, 0).images.numpy()
     flipped = [bool(np.array_equal(new, old[..., ::-1])) for new, old in zip(changed, batch, strict=True)]
     assert 8 < sum(flipped) < 24
     assert all(np.array_equal(new, old) for new, old, swapped in zip(changed, batch, flipped, strict=True) if not swapped)
@@ -104,7 +119,7 @@ def test_flips_are_left_and_right() -> None:
 
 def test_volumes_are_refused() -> None:
     with pytest.raises(InputError, match="Set augmentation to none"):
-        RandomChanges(RECIPES["flip"])(torch.zeros((1, 1, 4, 4, 4)), 0, 0, 0)
+        RandomChanges(RECIPES["flip"])(batch_of_images(torch.zeros((1, 1, 4, 4, 4))), 0, 0, 0)
 
 
 def test_none_is_none() -> None:

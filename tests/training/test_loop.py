@@ -15,7 +15,8 @@ from tiny_training import PARAMS, TinyTask, samples, source
 
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
-from napari_brain_uad.training.draws import TRAINING, WEIGHTS, Draw, seed_of
+from napari_brain_uad.training.batch import Batch
+from napari_brain_uad.training.draws import TRAINING, WEIGHTS, BatchDraw, seed_of
 from napari_brain_uad.training.log import read_log
 from napari_brain_uad.training.loop import ArraySource, run_training
 from napari_brain_uad.training.params import TrainingParams
@@ -56,7 +57,7 @@ def test_is_plain_adam_on_these_batches() -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=PARAMS.learning_rate)
     for step in range(PARAMS.steps):
         optimizer.zero_grad()
-        task.loss(network, data.batch(step, 6), Draw(seed_of(0, TRAINING, step), 0, 6, 6))["loss"].backward()
+        task.loss(network, data.batch(step, 6), BatchDraw(seed_of(0, TRAINING, step), 0, 6, 6))["loss"].backward()
         optimizer.step()
     trained = run(task=task)
     for name, value in network.state_dict().items():
@@ -183,8 +184,9 @@ def test_updates_and_log(tmp_path: Path) -> None:
     run(folder=tmp_path, report=updates.append)
     assert [update.step for update in updates if update.validation is not None] == [5, 10, 15, 20, 24]
     assert updates[0].pictures is not None
-    assert updates[0].pictures.shape == (6, 3, 8, 8)
-    np.testing.assert_allclose(updates[0].pictures[:, 0] - updates[0].pictures[:, 1], updates[0].pictures[:, 2], atol=1e-6)
+    shown = updates[0].pictures
+    assert [values.shape for values in shown.values()] == [(6, 8, 8)] * 3
+    np.testing.assert_allclose(shown["input"] - shown["reconstruction"], shown["difference"], atol=1e-6)
     rows = read_log(tmp_path / "log.csv")
     assert [int(row["step"]) for row in rows] == [update.step for update in updates]
     assert float(rows[-1]["l1"]) == pytest.approx(updates[-1].losses["l1"], rel=1e-6)
@@ -214,7 +216,7 @@ class Slow(ArraySource):
         super().__init__(samples(20, 1), samples(64, 2), 0)
         self.waits = (batch, validation)
 
-    def batch(self, step: int, size: int) -> torch.Tensor:
+    def batch(self, step: int, size: int) -> Batch:
         time.sleep(self.waits[0])
         return super().batch(step, size)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.training.draws import Draw, seed_of
+from napari_brain_uad.training.draws import BatchDraw, SampleDraw, seed_of
 from napari_brain_uad.training.log import TrainingLog, read_log
 from napari_brain_uad.training.loop import ArraySource
 from napari_brain_uad.training.optimization import learning_rate, make_optimizer
@@ -21,19 +21,28 @@ from napari_brain_uad.training.session import TrainingUpdate
 
 
 def test_draws_of_shares_are_the_rows_of_the_whole() -> None:
-    whole = Draw(5, 0, 8, 8)
-    shares = [Draw(5, 0, 3, 8), Draw(5, 3, 8, 8)]
+    whole = BatchDraw(5, 0, 8, 8)
+    shares = [BatchDraw(5, 0, 3, 8), BatchDraw(5, 3, 8, 8)]
     for name, more in (("normal", {}), ("uniform", {"low": -1.0, "high": 2.0}), ("integers", {"low": 0, "high": 100})):
         expected = getattr(whole, name)((8, 2, 3), **more)
         parts = [getattr(share, name)((rows, 2, 3), **more) for share, rows in zip(shares, (3, 5), strict=True)]
         assert torch.equal(torch.cat(parts), expected)
     assert whole.uniform((8, 1000), low=-1.0, high=2.0).aminmax() == pytest.approx((-1.0, 2.0), abs=0.01)
-    assert not torch.equal(Draw(5, 0, 8, 8).normal((8, 2)), Draw(6, 0, 8, 8).normal((8, 2)))
+    assert not torch.equal(BatchDraw(5, 0, 8, 8).normal((8, 2)), BatchDraw(6, 0, 8, 8).normal((8, 2)))
+
+
+def test_draws_of_a_sample_are_its_own() -> None:
+    """Whatever else is scored with it: a map does not depend on the size of the batches."""
+    together = SampleDraw(5, [4, 2, 9])
+    alone = SampleDraw(5, [2])
+    for name, more in (("normal", {}), ("uniform", {"low": -1.0, "high": 2.0}), ("integers", {"low": 0, "high": 100})):
+        assert torch.equal(getattr(together, name)((3, 2, 3), **more)[1:2], getattr(alone, name)((1, 2, 3), **more))
+    assert not torch.equal(SampleDraw(6, [2]).normal((1, 4)), SampleDraw(5, [2]).normal((1, 4)))
 
 
 def test_draws_leave_the_global_generator_alone() -> None:
     state = torch.get_rng_state()
-    Draw(5, 0, 8, 8).normal((8, 2))
+    BatchDraw(5, 0, 8, 8).normal((8, 2))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -46,24 +55,24 @@ def test_seeds_differ() -> None:
 def test_every_epoch_has_every_sample_once() -> None:
     train = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
     data = ArraySource(train, train[:0], 3)
-    seen = torch.cat([data.batch(step, 4).flatten() for step in range(5)])
+    seen = torch.cat([data.batch(step, 4).images.flatten() for step in range(5)])
     assert sorted(seen[:10].tolist()) == list(range(10))
     assert sorted(seen[10:].tolist()) == list(range(10))
     assert not torch.equal(seen[:10], seen[10:])
-    assert torch.equal(data.batch(1, 4), ArraySource(train, train[:0], 3).batch(1, 4))
-    assert torch.equal(data.part(1, 4, 1, 3), data.batch(1, 4)[1:3])
+    assert torch.equal(data.batch(1, 4).images, ArraySource(train, train[:0], 3).batch(1, 4).images)
+    assert torch.equal(data.part(1, 4, 1, 3).images, data.batch(1, 4).images[1:3])
 
 
 def test_a_batch_may_be_larger_than_the_data() -> None:
     train = np.arange(3, dtype=np.float16).reshape(3, 1, 1, 1)
-    batch = ArraySource(train, train[:0], 0).batch(0, 8)
+    batch = ArraySource(train, train[:0], 0).batch(0, 8).images
     assert batch.dtype == torch.float32
     assert sorted(batch[:3].flatten().tolist()) == [0, 1, 2]
 
 
 def test_validation_is_spread_and_limited() -> None:
     held_out = np.arange(2000, dtype=np.float32).reshape(2000, 1, 1, 1)
-    seen = torch.cat(list(ArraySource(held_out[:1], held_out, 0).validation())).flatten()
+    seen = torch.cat([batch.images for batch in ArraySource(held_out[:1], held_out, 0).validation()]).flatten()
     assert len(seen) == 512
     assert seen[0] == 0
     assert seen[-1] == 1999
@@ -105,7 +114,7 @@ def test_warm_up_rises_to_the_rate() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("adam", "Adam"), ("adam-amsgrad", "Adam"), ("adamw", "AdamW"), ("sgd", "SGD")])
 def test_optimizers(name: str, kind: str) -> None:
-    optimizer = make_optimizer(torch.nn.Linear(2, 2), TrainingParams(optimizer=name, weight_decay=0.1))
+    optimizer = make_optimizer(torch.nn.Linear(2, 2).parameters(), TrainingParams(optimizer=name, weight_decay=0.1))
     assert type(optimizer).__name__ == kind
     assert optimizer.defaults["weight_decay"] == 0.1
     assert optimizer.defaults.get("amsgrad", False) == (name == "adam-amsgrad")

@@ -21,6 +21,7 @@ from ..core.provenance import array_sha256, state_sha256, versions
 from ..core.volume import Volume
 from ..training.params import TrainingParams
 from ..training.session import TrainingSession
+from ._stages import Fitting, Stage, fit_stages
 
 
 class BaseDetector(ABC):
@@ -59,6 +60,10 @@ class BaseDetector(ABC):
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         """The raw score, shape of the volume; what lies outside `mask` is ignored by the caller."""
 
+    def stages(self) -> tuple[Stage, ...]:
+        """What it learns, one after the other; nothing by default."""
+        return ()
+
     def fit(
         self,
         volumes: Sequence[Volume],
@@ -68,12 +73,20 @@ class BaseDetector(ABC):
         training: TrainingParams | None = None,
         session: TrainingSession | None = None,
     ) -> None:
-        """Learn from healthy scans; methods that learn nothing refuse, so that nobody believes they did."""
-        raise InputError(f"{self.INFO.id} learns nothing from data", fix="Use it as it is, without training")
+        """Learn from healthy scans; methods that learn nothing refuse, so that nobody believes they did. See `core.detector.Detector`."""
+        stages = self.stages()
+        if not stages:
+            raise InputError(f"{self.INFO.id} learns nothing from data", fix="Use it as it is, without training")
+        own = training or (self.Training or TrainingParams)()
+        self.load_state(fit_stages(stages, volumes, Fitting({}, seed, own, session or TrainingSession(), progress or Progress())))
 
     def state(self) -> State:
         """What was learned (see `core.detector.Detector`)."""
         return {}
+
+    def shipped_state(self) -> State:
+        """What was learned, as small as it can be kept: weights of networks as float16."""
+        return self.state()
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state; a method without one accepts only an empty one."""
@@ -105,6 +118,16 @@ class BaseDetector(ABC):
             provenance=self._provenance(volume, mask, seed),
             background=background,
         )
+
+    def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
+        """Pictures of how a scan is scored, by what they show, each on the scan's grid: what the method compares, and with what.
+
+        Raises
+        ------
+        InputError, ModelError, Cancelled
+            As `score`; also when the method makes none.
+        """
+        raise InputError(f"{self.INFO.id} reconstructs nothing", fix="Choose a method that reconstructs the scan")
 
     def _background(self, scores: NDArray[np.float32]) -> float:
         """Score of the voxels outside the brain: 0, or less where a raw score can be negative, so that they rank last."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ..core.detector import State
 from ..preprocessing.tissue_scale import BRIGHTEST, DARKEST, WHITE
-from ..training.draws import Draw
+from ..training.batch import Batch
+from ..training.draws import BatchDraw, Draw
+from ..training.task import Losses, Task
 from ._nets.finder import Finder
 from ._painting import NOISE, as_scanned, paint_regions
 from ._tissue_variation import vary_tissue
@@ -20,7 +20,7 @@ _ROUGH_NOISE = 0.15
 """What roughness adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
 
 
-class FinderTask:
+class FinderTask(Task):
     """Find what has been painted over healthy slices: context encoding's other half, which no reconstruction has to be good for.
 
     Where Zimmerer's network restores what is below a patch, this one says where patches are (as in self-supervised detection with
@@ -34,30 +34,26 @@ class FinderTask:
         Feature maps of the levels.
     roughness : float
         How uneven healthy tissue is made (`vary_tissue`): 1 is about what real T2 scans show, and simulated ones lack.
-    start : dict of str to array, optional
-        Weights that the training begins with.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int], roughness: float = 1.0, start: State | None = None) -> None:
-        self.neighbours, self.maps, self.roughness, self._start = neighbours, tuple(maps), roughness, start
+    def __init__(self, neighbours: int, maps: Sequence[int], roughness: float = 1.0) -> None:
+        self.neighbours, self.maps, self.roughness = neighbours, tuple(maps), roughness
 
     def build(self) -> Finder:
         """See `training.task.Task`."""
-        finder = Finder(self.neighbours, self.maps)
-        if self._start is not None:
-            finder.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in self._start.items()})
-        return finder
+        return Finder(self.neighbours, self.maps)
 
-    def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`; nats a slice."""
-        seen, where = self.painted(batch, draw)
-        return {"loss": self.cross_entropy(network(seen), where, batch)}
+        seen, where = self.painted(batch.images, draw)
+        return {"loss": self.cross_entropy(network(seen), where, batch.images)}
 
     @torch.no_grad()
-    def pictures(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    def preview(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Slices with regions painted over them, where those are, and where they were found; see `training.task.Task`."""
-        seen, where = self.painted(batch, Draw(0, 0, len(batch), len(batch), batch.device))
-        return torch.stack([self.middle(seen)[:, 0].clamp(max=WHITE) / WHITE, where, network(seen).float().sigmoid()], dim=1)
+        seen, where = self.painted(batch.images, BatchDraw(0, 0, len(batch), len(batch), batch.images.device))
+        shown = self.middle(seen)[:, 0].clamp(max=WHITE) / WHITE
+        return {"with synthetic anomalies": shown, "synthetic anomalies": where, "found": network(seen).float().sigmoid()}
 
     def painted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with regions painted over them, as they would be scanned, and where those regions are."""

@@ -1,36 +1,39 @@
-"""What methods share that reconstruct slices: a healthy-looking version of each slice is compared with the slice.
+"""What methods share that reconstruct samples of a scan: a healthy-looking version of each is compared with it.
 
-A method writes its settings, its card and `_task`. What may differ beyond that are the hooks `_prepare` (before slicing), `_channels`
-(what the network sees), `_evidence` (how a slice is reconstructed) and `_finish` (the scores of a whole scan, still as slices).
+A method writes its settings, its card and `_task`. What may differ beyond that are the hooks `_prepare` (before slicing), `_windows`
+(what a sample is), `_inference` (how it is reconstructed) and `_finish` (the scores of a whole scan, still as slices).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.detector import State, state_is_finite
+from ..core.detector import State
 from ..core.errors import InputError, ModelError
 from ..core.params import Params as AnyParams
 from ..core.params import param
 from ..core.progress import Progress
 from ..core.volume import Volume
-from ..preprocessing.slices import SliceGrid, Slices, to_slices
+from ..sampling.pool import Pool
+from ..sampling.slices import SliceGrid, Slices, to_slices
+from ..sampling.windows import Cut, Windows
 from ..scoring.registry import SCORES, score_names
 from ..training.params import TrainingParams
-from ..training.session import TrainingSession
 from ._base import BaseDetector
+from ._stages import GradientStage, Stage, of_stage, prefixed
 
 if TYPE_CHECKING:
     import torch
 
-    from ..scoring.registry import Evidence
-    from ..training.sources import Samples
+    from ..inference.reconstruction import Inference
+    from ..training.batch import Batch
+    from ..training.draws import Draw
     from ._tasks import AutoencoderTask
 
 RESIDUAL_SCORES = score_names()
@@ -38,10 +41,6 @@ MODEL_SCORES = score_names(energies=("kl", "elbo"))
 
 CONVENTIONS = ("sum", "mean", "mixed")
 """How the two parts of a loss are added up; see `_tasks`."""
-
-_BATCH = 16
-_LEAST_BRAIN = 0.02
-"""Slices with less brain than this fraction of their area are not trained on: there is hardly anything to learn from them."""
 
 
 @dataclass(frozen=True)
@@ -66,39 +65,95 @@ class ReconstructionParams(AnyParams):
         return SliceGrid(self.height, self.width, self.pixel_mm, self.step_mm)
 
 
-def enough_brain(slices: Slices) -> NDArray[np.bool_]:
-    """Slices that are trained on, shape (S,)."""
-    return np.asarray(slices.mask.mean(axis=(1, 2)) >= _LEAST_BRAIN)
+class NetworkDetector(BaseDetector):
+    """Base of the methods with a network in each of their stages that learn by gradients."""
+
+    Training: ClassVar[type[TrainingParams] | None] = TrainingParams
+    REQUIRES = ("torch",)
+
+    def __init__(self, params: AnyParams | None = None) -> None:
+        super().__init__(params)
+        self._state: State = {}
+        self._networks: dict[str, torch.nn.Module] = {}
+
+    def state(self) -> State:
+        """The networks' weights and running statistics, and what else was learned; empty before `fit`."""
+        return dict(self._state)
+
+    def shipped_state(self) -> State:
+        """See `BaseDetector.shipped_state`."""
+        from ._network_state import half_precision
+
+        state = self.state()
+        for stage in self.stages() if state else ():
+            if isinstance(stage, GradientStage):
+                own = half_precision(stage.task(state).build, of_stage(stage.name, state))
+                state |= prefixed(stage.name, own)
+        return state
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over trained weights, float32 or float16; see `core.detector.Detector`."""
+        networks: dict[str, torch.nn.Module] = {}
+        taken: State = {}
+        for stage in self.stages() if state else ():
+            own = of_stage(stage.name, state)
+            if isinstance(stage, GradientStage):
+                from ._network_state import network_with
+
+                networks[stage.name], own = network_with(stage.task(dict(state)).build, own, f"Model of {self.INFO.id}")
+            taken |= prefixed(stage.name, own)
+        if set(taken) != set(state):
+            why = f"it has arrays of something else: {sorted(set(state) - set(taken))[:3]}"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method and these settings")
+        self._state, self._networks = taken, networks
+
+    def network(self, stage: str = "") -> torch.nn.Module:
+        """The trained network of a stage, on the device.
+
+        Raises
+        ------
+        ModelError
+            If there is none yet.
+        """
+        if stage not in self._networks:
+            raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
+        return self._networks[stage].to(self.device)
 
 
-class ReconstructionDetector(BaseDetector):
-    """Base of the methods that reconstruct axial slices.
+class ReconstructionDetector(NetworkDetector):
+    """Base of the methods that reconstruct samples of a scan, axial slices unless `_windows` says otherwise.
 
     A scan of any grid is resampled to slices of one size, centred on its brain; intensities from the 1st to the 99th percentile of
     the brain become 0 to 1; around it lies 0.
     """
 
     Params: ClassVar[type[AnyParams]] = ReconstructionParams
-    Training: ClassVar[type[TrainingParams] | None] = TrainingParams
-    REQUIRES = ("torch",)
     CHANNELS: ClassVar[int] = 1
     INTERPOLATION: ClassVar[Literal["linear", "nearest"]] = "linear"
+    SAMPLE: ClassVar[str] = "Slice"
+    """What a sample is called in messages."""
 
     params: ReconstructionParams
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
         self._check_size()
-        self._state: State = {}
-        self._network: torch.nn.Module | None = None
 
     @abstractmethod
     def _task(self) -> AutoencoderTask:
         """The network and what it minimises."""
 
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`."""
+        return (GradientStage("", lambda _: self._task(), self._pool),)
+
     def _stride(self) -> int:
         """What height and width have to be multiples of."""
         return 16
+
+    def _windows(self) -> Windows:
+        """What the network sees at once."""
+        return Windows()
 
     def _prepare(self, volume: Volume) -> Volume:
         """The scan as the network is to see it, before it is sliced; its mask is the brain."""
@@ -108,111 +163,59 @@ class ReconstructionDetector(BaseDetector):
 
         return Intensity(method="percentile", low=1.0, high=99.0).apply(volume, Context()).volume
 
-    def _channels(self, slices: Slices) -> NDArray[np.float32]:
-        """Input of the network, shape (S, CHANNELS, H, W)."""
-        return slices.data[:, None]
+    def _inference(self) -> Inference:
+        """How the network is used: in one pass by default."""
+        from ..inference.reconstruction import OnePass
 
-    def _evidence(self, network: torch.nn.Module, images: torch.Tensor, progress: Progress) -> Evidence:
-        """What the score of these slices is made of; long work calls `progress.check`."""
-        return self._task().evidence(network, images)
+        return OnePass(self._task().evidence)
 
     def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
         """The scores (S, H, W) of the whole scan, before they go back to its grid."""
         return scores
 
-    def fit(
-        self,
-        volumes: Sequence[Volume],
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-        training: TrainingParams | None = None,
-        session: TrainingSession | None = None,
-    ) -> None:
-        """Train on the axial slices of healthy scans; see `core.detector.Detector`."""
-        progress, session = progress or Progress(), session or TrainingSession()
-        progress.update(0.0, "Cutting slices")
-        own = self.Training() if self.Training is not None else TrainingParams()
-        training = own if training is None else training
-        train = self._samples(volumes, progress.part(0.0, 0.1))
-        held_out = self._samples(session.validation, progress.part(0.1, 0.12))
-        from ..training.loop import ArraySource, run_training
-
-        source = ArraySource(train, held_out, seed)
-        state = run_training(self._task(), source, training=training, seed=seed, session=session, progress=progress.part(0.12, 1.0))
-        self.load_state(state)
-
-    def state(self) -> State:
-        """The network's weights and running statistics; empty before `fit`."""
-        return dict(self._state)
-
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over trained weights, float32 or float16; see `core.detector.Detector`."""
-        if not state:
-            self._state, self._network = {}, None
-            return
-        import torch
-
-        from ..training.precision import channels_last
-
-        with torch.device("meta"):
-            network = self._task().build()
-        self._check_network_state(state, {name: tuple(value.shape) for name, value in network.state_dict().items()})
-        own = {name: np.array(a, np.float32) if a.dtype == np.float16 else np.asarray(a) for name, a in state.items()}
-        tensors = {name: torch.from_numpy(np.require(array, requirements=("C", "W"))) for name, array in own.items()}
-        network.load_state_dict(tensors, assign=True)
-        channels_last(network)
-        self._state = {name: tensor.numpy() for name, tensor in tensors.items()}
-        self._network = network.requires_grad_(False).eval()
-
-    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
-        if self._network is None:
-            raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
-        network = self._network.to(self.device)
-        slices = self._slices(volume.with_mask(mask))
-        scores = self._score_slices(network, self._channels(slices), progress)
-        scores[~slices.mask] = 0.0
-        return slices.back(self._finish(scores, slices))
-
-    def _score_slices(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
-        """Scores (S, H, W), in batches that are halved when the device's memory does not hold them."""
-        from ..training.memory import in_batches
-
-        scores = np.zeros((len(inputs), *inputs.shape[2:]), np.float32)
-
-        def work(start: int, stop: int) -> None:
-            progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            scores[start:stop] = self._score_batch(network, inputs[start:stop], progress)
-
-        in_batches(len(inputs), _BATCH, self.device, work)
-        return scores
-
-    def _score_batch(self, network: torch.nn.Module, inputs: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
-        import torch
-
-        from ..training.precision import to_layout
-
-        images = to_layout(torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device))
-        # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            score = SCORES[self.params.score].compute(self._evidence(network, images, progress))
-        result: NDArray[np.float32] = score.detach().float().cpu().numpy()
-        return result
+    def cut(self, volume: Volume) -> Cut:
+        """The samples of a scan, which has a brain mask or is a brain."""
+        return Cut([self._slices(volume)], self._windows())
 
     def _slices(self, volume: Volume) -> Slices:
         return to_slices(self._prepare(volume), self.params.grid, interpolation=self.INTERPOLATION)
 
-    def _samples(self, volumes: Sequence[Volume], progress: Progress) -> Samples:
-        """All slices that show enough brain, shape (N, CHANNELS, H, W)."""
-        found = list(self._sample_blocks(volumes, progress))
-        shape = (0, self.CHANNELS, self.params.height, self.params.width)
-        return np.concatenate(found) if found else np.zeros(shape, np.float16)
+    def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
+        return pool_of(volumes, self.cut, progress, self._sample_shape())
 
-    def _sample_blocks(self, volumes: Sequence[Volume], progress: Progress) -> Iterator[NDArray[np.float16]]:
-        for number, volume in enumerate(volumes):
-            progress.update(number / len(volumes), f"Slicing scan {number + 1} of {len(volumes)}")
-            slices = self._slices(volume)
-            yield self._channels(slices)[enough_brain(slices)].astype(np.float16)
+    def _sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, of which there need be none."""
+        windows, whole = self._windows(), (self.params.grid.depth or 1, self.params.height, self.params.width)
+        return (self.CHANNELS * (2 * windows.neighbours + 1), *(windows.size or whole[-windows.dimensions :]))
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        network, cut = self.network(), self.cut(volume.with_mask(mask))
+        score, infer = SCORES[self.params.score], self._inference()
+        found = self._over(cut, lambda batch, draw: score.compute(infer(network, batch, draw, progress)), cut.shape[1:], seed, progress)
+        scores = cut.stitched(found)
+        scores[~cut.slices.mask] = 0.0
+        return cut.slices.back(self._finish(scores, cut.slices))
+
+    def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
+        """See `BaseDetector.reconstruct`: the input as the network sees it, and its reconstruction."""
+        network, mask = self.network(), np.ones(volume.data.shape, np.bool_) if volume.mask is None else volume.mask
+        cut, infer, progress = self.cut(volume.with_mask(mask)), self._inference(), progress or Progress()
+
+        def first(images: torch.Tensor) -> torch.Tensor:
+            return images[:, self._windows().neighbours]
+
+        found = self._over(
+            cut, lambda batch, draw: first(infer(network, batch, draw, progress).reconstruction), cut.shape[1:], seed, progress
+        )
+        return {"input": cut.slices.back(cut.slices.data), "reconstruction": cut.back(found)}
+
+    def _over(
+        self, cut: Cut, work: Callable[[Batch, Draw], torch.Tensor], shape: tuple[int, ...], seed: int, progress: Progress
+    ) -> NDArray[np.float32]:
+        """What `work` gives for every sample, shape (N, *shape); see `inference.samples.over_samples`."""
+        from ..inference.samples import over_samples
+
+        return over_samples(cut, work, shape, device=self.device, seed=seed, progress=progress, what=self.SAMPLE)
 
     def _colour_limits(self) -> tuple[float, float] | None:
         return SCORES[self.params.score].limits
@@ -224,18 +227,13 @@ class ReconstructionDetector(BaseDetector):
                 why = f"{size} is not a multiple of {stride}, and the network halves the slices again and again"
                 raise InputError(f"{type(self.params).__name__}.{name}", why=why, fix=f"Give a multiple of {stride}")
 
-    def _check_network_state(self, state: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, ...]]) -> None:
-        what = f"Model of {self.INFO.id}"
-        if set(state) != set(expected):
-            missing, foreign = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-            why = f"it lacks {len(missing)} arrays {missing[:3]} and has {len(foreign)} others {foreign[:3]}"
-            raise ModelError(what, why=why, fix="Load a model trained with this method and these settings")
-        for name, shape in expected.items():
-            if state[name].shape != shape:
-                why = f"'{name}' has shape {state[name].shape}, not {shape}"
-                raise ModelError(what, why=why, fix="Use the settings it was trained with (size of slices, maps, latents)")
-            kinds = "iu" if name.endswith("num_batches_tracked") else "f"
-            if state[name].dtype.kind not in kinds:
-                raise ModelError(what, why=f"'{name}' holds {state[name].dtype}", fix="Train the model again")
-        if not state_is_finite(state):
-            raise ModelError(what, why="it holds NaN or infinite numbers", fix="Train the model again")
+
+def pool_of(volumes: Sequence[Volume], cut: Callable[[Volume], Cut], progress: Progress, shape: tuple[int, ...]) -> Pool:
+    """The training samples of scans."""
+
+    def cuts() -> Iterator[Cut]:
+        for number, volume in enumerate(volumes):
+            progress.update(number / len(volumes), f"Slicing scan {number + 1} of {len(volumes)}")
+            yield cut(volume)
+
+    return Pool(cuts(), shape)

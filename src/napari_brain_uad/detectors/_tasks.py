@@ -17,11 +17,13 @@ import torch
 from torch import nn
 
 from ..scoring.registry import Evidence
+from ..training.batch import Batch
 from ..training.draws import Draw
+from ..training.task import Losses, Task
 from ._nets.output import Output
 
 
-class AutoencoderTask:
+class AutoencoderTask(Task):
     """Absolute differences between slices and their reconstruction.
 
     Parameters
@@ -33,21 +35,24 @@ class AutoencoderTask:
     """
 
     def __init__(self, build: Callable[[], nn.Module], convention: str = "sum") -> None:
-        self.build = build
+        self._build = build
         self.convention = convention
 
-    def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
+    def build(self) -> nn.Module:
         """See `training.task.Task`."""
-        return {"loss": self._difference(network(batch), batch)}
+        return self._build()
+
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
+        """See `training.task.Task`."""
+        return {"loss": self._difference(network(batch.images), batch.images)}
 
     @torch.no_grad()
-    def pictures(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-        """Input, reconstruction and residual of the first channel; see `training.task.Task`."""
-        image, reconstruction = batch[:, 0], network(batch).reconstruction[:, 0].float()
-        return torch.stack([image, reconstruction, (image - reconstruction).abs()], dim=1)
+    def preview(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Input, reconstruction and difference of the first channel; see `training.task.Task`."""
+        return compared(batch.images, network(batch.images).reconstruction)
 
     def evidence(self, network: nn.Module, images: torch.Tensor) -> Evidence:
-        """What the scores of slices are made of; the latents are the means."""
+        """What the scores of samples are made of; the latents are the means."""
         with torch.no_grad():
             return Evidence(images, network(images).reconstruction)
 
@@ -72,10 +77,10 @@ class VariationalTask(AutoencoderTask):
         self.latent = latent
         self.kl_weight = kl_weight
 
-    def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""
-        output = network(batch, draw.normal((len(batch), self.latent)))
-        difference, divergence = self._difference(output, batch), self._divergence(output)
+        output = network(batch.images, draw.normal((len(batch), self.latent)))
+        difference, divergence = self._difference(output, batch.images), self._divergence(output)
         return {"loss": difference + self.kl_weight * divergence, "l1": difference, "kl": divergence}
 
     def evidence(self, network: nn.Module, images: torch.Tensor) -> Evidence:
@@ -111,17 +116,23 @@ class ContextTask(VariationalTask):
         super().__init__(build, convention, latent, kl_weight)
         self.context_weight = context_weight
 
-    def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""
-        noise = draw.normal((len(batch), self.latent))
-        both = network(torch.cat([batch, paint_squares(batch, draw)]), torch.cat([noise, torch.zeros_like(noise)]))
-        count = len(batch)
+        images, count = batch.images, len(batch)
+        noise = draw.normal((count, self.latent))
+        both = network(torch.cat([images, paint_squares(images, draw)]), torch.cat([noise, torch.zeros_like(noise)]))
         own = Output(both.reconstruction[:count], both.mean[:count], both.log_variance[:count])
-        difference, divergence = self._difference(own, batch), self._divergence(own)
-        context = self._difference(Output(both.reconstruction[count:]), batch)
+        difference, divergence = self._difference(own, images), self._divergence(own)
+        context = self._difference(Output(both.reconstruction[count:]), images)
         elbo = difference + self.kl_weight * divergence
         total = (1.0 - self.context_weight) * elbo + self.context_weight * context
         return {"loss": total, "l1": difference, "kl": divergence, "context": context}
+
+
+def compared(images: torch.Tensor, reconstruction: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Input, reconstruction and difference of the first channel, for `training.task.Task.preview`."""
+    image, made = images[:, 0], reconstruction[:, 0].float()
+    return {"input": image, "reconstruction": made, "difference": (image - made).abs()}
 
 
 def paint_squares(images: torch.Tensor, draw: Draw) -> torch.Tensor:

@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..preprocessing.slices import Slices
 from ..preprocessing.tissue_scale import WHITE
+from ..sampling.slices import Slices
 
 Floats = NDArray[np.float32]
 

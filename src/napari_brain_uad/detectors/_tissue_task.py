@@ -8,21 +8,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..preprocessing.tissue_scale import CSF, WHITE
+from ..preprocessing.tissue_scale import WHITE
 from ..scoring.registry import Evidence
+from ..training.batch import Batch
 from ..training.draws import Draw
-from ._finder_task import FinderTask
+from ..training.task import Losses
 from ._nets.output import Output
 from ._painting import as_scanned, paint_patches
-from ._tasks import VariationalTask
+from ._tasks import VariationalTask, compared
 
 
 class TissueTask(VariationalTask):
     """Context-encoding on tissues: restore a slice's tissues from a copy in which elliptic patches were painted over.
 
     The negative log likelihood of background, CSF, grey and white matter at every pixel (a categorical decoder), and the weighted KL
-    divergence. Batches hold the scale of `preprocessing.tissue_scale`, shape (B, 1, H, W). With a finder (`_nets.finder.TissueNetwork`)
-    they hold slices with their neighbours, and the loss has one part more.
+    divergence. Batches hold the scale of `preprocessing.tissue_scale`, shape (B, 1, H, W).
 
     Parameters
     ----------
@@ -30,36 +30,18 @@ class TissueTask(VariationalTask):
         Share of the slices that are painted on.
     mirror : bool
         At test time, the mean of the slice's and the mirrored slice's reconstruction.
-    finder : FinderTask, optional
-        What the finder minimises.
     """
 
-    def __init__(
-        self,
-        build: Callable[[], nn.Module],
-        latent: int,
-        kl_weight: float,
-        *,
-        painted: float,
-        mirror: bool,
-        finder: FinderTask | None = None,
-    ) -> None:
+    def __init__(self, build: Callable[[], nn.Module], latent: int, kl_weight: float, *, painted: float, mirror: bool) -> None:
         super().__init__(build, "sum", latent, kl_weight)
         self.painted = painted
         self.mirror = mirror
-        self.finder = finder
 
-    def loss(self, network: nn.Module, batch: torch.Tensor, draw: Draw) -> dict[str, torch.Tensor]:
-        """See `training.task.Task`; "nll" and "regions" are in nats a slice."""
-        scale = self._tissue(batch)
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
+        """See `training.task.Task`; "nll" is in nats a slice."""
+        scale = batch.images
         seen = _label_image(as_scanned(paint_patches(scale, self.painted, draw), draw))
-        noise = draw.normal((len(batch), self.latent))
-        if self.finder is None:
-            return self._restored(network(seen, noise), scale)
-        stack, where = self.finder.painted(batch, draw)
-        output, logits = network(seen, noise, stack)
-        parts, regions = self._restored(output, scale), self.finder.cross_entropy(logits, where, batch)
-        return parts | {"loss": parts["loss"] + regions, "regions": regions}
+        return self._restored(network(seen, draw.normal((len(batch), self.latent))), scale)
 
     def _restored(self, output: Output, scale: torch.Tensor) -> dict[str, torch.Tensor]:
         log_probabilities = functional.log_softmax(output.reconstruction.float(), dim=1)
@@ -67,19 +49,11 @@ class TissueTask(VariationalTask):
         divergence = self._divergence(output)
         return {"loss": likelihood + self.kl_weight * divergence, "nll": likelihood, "kl": divergence}
 
-    def _tissue(self, batch: torch.Tensor) -> torch.Tensor:
-        """Tissue of the slices that are restored, from 1 to 3, 0 outside the brain."""
-        if self.finder is None:
-            return batch
-        middle = self.finder.middle(batch)
-        return torch.where(middle > 0, middle.clamp(CSF, WHITE), middle)
-
     @torch.no_grad()
-    def pictures(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    def preview(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Tissue, expected tissue and their difference; see `training.task.Task`."""
-        image = _label_image(self._tissue(batch))
-        expected = expected_tissue(network(image).reconstruction.float().softmax(dim=1))
-        return torch.stack([image[:, 0], expected[:, 0], (image - expected).abs()[:, 0]], dim=1)
+        image = _label_image(batch.images)
+        return compared(image, expected_tissue(network(image).reconstruction.float().softmax(dim=1)))
 
     @torch.no_grad()
     def evidence(self, network: nn.Module, images: torch.Tensor) -> Evidence:

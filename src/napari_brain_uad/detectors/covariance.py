@@ -21,9 +21,8 @@ from ..core.params import Params, param
 from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Volume
-from ..training.params import TrainingParams
-from ..training.session import TrainingSession
 from ._base import BaseDetector
+from ._stages import EstimateStage, Fitting, Stage
 
 _STATE = {"mean": (3, "f"), "deviation": (3, "f"), "support": (3, "b"), "components": (2, "f"), "affine": (2, "f")}
 
@@ -94,15 +93,11 @@ class Covariance(BaseDetector):
         super().__init__(params)
         self._state: State = {}
 
-    def fit(
-        self,
-        volumes: Sequence[Volume],
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-        training: TrainingParams | None = None,
-        session: TrainingSession | None = None,
-    ) -> None:
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`."""
+        return (EstimateStage("", self._estimate),)
+
+    def _estimate(self, volumes: Sequence[Volume], how: Fitting) -> State:
         """Mean, standard deviation and principal components of the healthy scans.
 
         Raises
@@ -110,18 +105,17 @@ class Covariance(BaseDetector):
         InputError
             With fewer than 3 scans, or scans on different grids.
         """
-        progress = progress or Progress()
-        stack, support, grid = self._standardised(volumes, progress)
+        stack, support, grid = self._standardised(volumes, how.progress)
         if not support.any():
             raise InputError("covariance", why="no voxel lies inside the brain of every scan", fix="Register the scans to one template")
         mean = stack.mean(axis=0)
         stack -= mean
-        components = self._principal_components(stack[:, support], progress)
+        components = self._principal_components(stack[:, support], how.progress)
         residual = stack[:, support] - (stack[:, support] @ components.T) @ components
         deviation = np.ones(grid.shape, np.float32)
         deviation[support] = residual.std(axis=0, ddof=1)
-        progress.update(1.0, "Fitted")
-        self._state = {"mean": mean, "deviation": deviation, "support": support, "components": components, "affine": grid.affine.copy()}
+        how.progress.update(1.0, "Fitted")
+        return {"mean": mean, "deviation": deviation, "support": support, "components": components, "affine": grid.affine.copy()}
 
     def _standardised(self, volumes: Sequence[Volume], progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_], Grid]:
         """All scans, shape (n, i, j, k), where all of them are brain, and their grid."""

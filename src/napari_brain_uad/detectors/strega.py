@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.detector import MethodInfo, State
+from ..core.detector import MethodInfo
 from ..core.errors import InputError, ModelError
 from ..core.progress import Progress
 from ..core.volume import Volume
-from ..preprocessing.slices import Slices, to_slices
 from ..preprocessing.tissue_scale import BRIGHTEST, CSF, DARKEST, WHITE, fit_tissue_scale
+from ..sampling.pool import Pool
+from ..sampling.slices import Slices, to_slices
+from ..sampling.windows import Cut, Windows
 from ..scoring.registry import SCORES, Evidence
-from ..training.stacks import Stacks
 from ._baur import THRESHOLD
 from ._context import ContextDetector
-from ._reconstruction import ReconstructionParams, enough_brain
+from ._reconstruction import ReconstructionParams, pool_of
+from ._stages import GradientStage, Stage, of_stage
 from ._tissue_scan import SHIFTED, TissueScan, smoothed
 from .cce_vae import build_cce_vae
 
 if TYPE_CHECKING:
-    from ..training.sources import Samples
+    import torch
+
+    from ..training.batch import Batch
+    from ..training.draws import Draw
     from ._finder_task import FinderTask
     from ._nets.context import ContextVAE
-    from ._nets.finder import TissueNetwork
     from ._tasks import VariationalTask
 
 from ._strega_params import TISSUE, StregaParams, StregaTraining
 
-RESTORER, FINDER = "restorer.", "finder."
-"""How the names of the two networks' arrays in the state begin; a model with the first alone has them without."""
+RESTORER, FINDER = "restorer", "finder"
+"""The stages; a model with the first alone calls it by no name."""
 _NEIGHBOURS = 2
-_BATCH = 16
 
 
 class Strega(ContextDetector):
@@ -83,21 +86,31 @@ class Strega(ContextDetector):
         if self.params.regions and self.params.decoder != "tissues":
             raise InputError("StregaParams.regions", why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions")
 
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`: the network that restores tissues; with `regions` a second one, which finds what was painted over."""
+        if not self.params.regions:
+            return super().stages()
+        windows, shape = Windows(neighbours=_NEIGHBOURS), (2 * _NEIGHBOURS + 1, self.params.height, self.params.width)
+
+        def whole(volume: Volume) -> Cut:
+            slices, scale, _ = self._tissues(volume)
+            return Cut([slices.with_data(_whole_scale(slices, scale))], windows)
+
+        def stacks(volumes: Sequence[Volume], progress: Progress) -> Pool:
+            return pool_of(volumes, whole, progress, shape)
+
+        return (GradientStage(RESTORER, lambda _: self._task(), self._pool), GradientStage(FINDER, lambda _: self._finder_task(), stacks))
+
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a trained model, float32 or float16; without its finder where `regions` is off. See `core.detector.Detector`."""
-        restorer = {name.removeprefix(RESTORER): array for name, array in state.items() if name.startswith(RESTORER)}
+        restorer = of_stage(RESTORER, state)
         if state and self.params.regions and not restorer:
             why = "it has no network that finds painted-over regions"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Train it again, or switch the setting regions off")
         super().load_state(state if self.params.regions or not restorer else restorer)
 
-    def _build(self) -> ContextVAE | TissueNetwork:  # type: ignore[override]
-        restorer = build_cce_vae(self.params, self.CHANNELS, 4 if self.params.decoder == "tissues" else None)
-        if not self.params.regions:
-            return restorer
-        from ._nets.finder import TissueNetwork
-
-        return TissueNetwork(restorer, self.finder_task().build())
+    def _build(self) -> ContextVAE:
+        return build_cce_vae(self.params, self.CHANNELS, 4 if self.params.decoder == "tissues" else None)
 
     def _task(self) -> VariationalTask:  # type: ignore[override]
         if self.params.decoder == "label-image":
@@ -105,77 +118,59 @@ class Strega(ContextDetector):
         from ._tissue_task import TissueTask
 
         p = self.params
-        finder = self.finder_task() if p.regions else None
-        return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror, finder=finder)
+        return TissueTask(self._build, p.latent, p.kl_weight, painted=p.painted, mirror=p.mirror)
 
-    def finder_task(self, start: State | None = None) -> FinderTask:
-        """What the second network minimises when it is trained by itself, on `stacks`, from `start` on if that is given."""
+    def _finder_task(self) -> FinderTask:
         from ._finder_task import FinderTask
 
-        return FinderTask(_NEIGHBOURS, self.params.finder_counts, self.params.roughness, start)
+        return FinderTask(_NEIGHBOURS, self.params.finder_counts, self.params.roughness)
 
-    def stacks(self, volumes: Sequence[Volume], progress: Progress | None = None) -> Stacks:
-        """Slices of tissue with their neighbours, of those that show enough brain: what both networks are trained on."""
-        progress, blocks, chosen = progress or Progress(), [], []
-        for number, volume in enumerate(volumes):
-            progress.update(number / len(volumes), f"Slicing scan {number + 1} of {len(volumes)}")
-            slices, scale, _ = self._tissues(volume)
-            blocks.append(_whole_scale(slices, scale).astype(np.float16))
-            chosen.append(enough_brain(slices))
-        if not blocks:
-            blocks.append(np.zeros((0, self.params.height, self.params.width), np.float16))
-        scans = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
-        rows = np.flatnonzero(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
-        return Stacks(np.concatenate(blocks), scans, rows, _NEIGHBOURS)
-
-    def _samples(self, volumes: Sequence[Volume], progress: Progress) -> Samples:
-        return self.stacks(volumes, progress) if self.params.regions else super()._samples(volumes, progress)
+    def network(self, stage: str = "") -> torch.nn.Module:
+        """See `NetworkDetector.network`; the one that restores, by default."""
+        return super().network(stage or (RESTORER if self.params.regions else ""))
 
     @property
     def _pixels_mm(self) -> tuple[float, float, float]:
         return self.params.step_mm, self.params.pixel_mm, self.params.pixel_mm
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
-        if self._network is None or self.params.decoder == "label-image":
+        if self.params.decoder == "label-image":
             return super()._score(volume, mask, seed=seed, progress=progress)
+        self.network()  # before work that is for nothing without it
         passes = (SHIFTED if self.params.shift_pixels else 1) * (1 + self.params.healing)
-        scan = self._scan(volume.with_mask(mask), passes, progress)
+        first, last = progress.part(0.0, 0.9), progress.part(0.9, 1.0)
+        scan = self._scan(volume.with_mask(mask), passes, seed, first if self.params.regions else progress)
         scores = self._compared(volume.with_mask(mask), scan, scan.healed(self.params.healing))
         if not self.params.regions:
             return scores
-        found = scan.slices.back(self._found(_whole_scale(scan.slices, scan.scale), progress))
+        whole = scan.slices.with_data(_whole_scale(scan.slices, scan.scale))
+        found = scan.slices.back(self._found(whole, seed, last))
         width = self.params.finder_smoothing_mm
         found = smoothed(found, mask, volume.grid.spacing, width) if width > 0 else found
         on_t1 = self._sequence(volume) in ("T1", "T1c")
         missing = np.float32(self.params.deficit_weight_t1 if on_t1 else self.params.deficit_weight) * scores
         return np.asarray(missing + (1.0 - missing.clip(0.0, 1.0)) * found, np.float32)
 
-    def _found(self, scale: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
+    def _found(self, slices: Slices, seed: int, progress: Progress) -> NDArray[np.float32]:
         """How probably a pixel was painted over, shape (S, H, W): from the mean log odds of the slices and of their mirror images."""
         import torch
 
-        from ..training.memory import in_batches
-        from ..training.precision import to_layout
+        network, cut = self.network(FINDER), Cut([slices], Windows(neighbours=_NEIGHBOURS))
 
-        network = cast("TissueNetwork", self._network).finder
-        stacks, found = Stacks(scale, np.zeros(len(scale), np.int64), np.arange(len(scale)), _NEIGHBOURS), np.empty_like(scale)
+        def probability(batch: Batch, draw: Draw) -> torch.Tensor:
+            with torch.no_grad():
+                logits = (network(batch.images) + network(batch.images.flip(-1)).flip(-1)) / 2.0
+            found: torch.Tensor = logits.float().sigmoid()
+            return found
 
-        def work(start: int, stop: int) -> None:
-            progress.check()
-            stack = to_layout(torch.from_numpy(stacks[np.arange(start, stop)]).to(self.device))
-            with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                logits = (network(stack) + network(stack.flip(-1)).flip(-1)) / 2.0
-            found[start:stop] = logits.float().sigmoid().cpu().numpy()
+        return self._over(cut, probability, cut.shape[1:], seed, progress)
 
-        in_batches(len(scale), _BATCH, self.device, work)
-        return found
-
-    def _scan(self, volume: Volume, passes: int, progress: Progress) -> TissueScan:
+    def _scan(self, volume: Volume, passes: int, seed: int, progress: Progress) -> TissueScan:
         """A scan that tells how many of so many passes through the network are done."""
         parts = (progress.part(number / passes, (number + 1) / passes) for number in range(passes))
         slices, scale, tissue = self._tissues(volume)
         return TissueScan(
-            slices, scale, tissue, self._pixels_mm, lambda seen: self._expected(seen, next(parts)), shift=self.params.shift_pixels
+            slices, scale, tissue, self._pixels_mm, lambda seen: self._expected(seen, seed, next(parts)), shift=self.params.shift_pixels
         )
 
     def _compared(self, volume: Volume, scan: TissueScan, expected: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -197,26 +192,16 @@ class Strega(ContextDetector):
         width = self.params.smoothing_mm
         return smoothed(scores, brain, volume.grid.spacing, width) if width > 0 else scores
 
-    def _expected(self, slices: Slices, progress: Progress) -> NDArray[np.float32]:
+    def _expected(self, slices: Slices, seed: int, progress: Progress) -> NDArray[np.float32]:
         """Probabilities of CSF, grey and white matter, shape (S, 3, H, W), each pixel's adding up to 1."""
-        import torch
+        network, cut, infer = self.network(), Cut([slices]), self._inference()
 
-        from ..training.memory import in_batches
-        from ..training.precision import to_layout
+        def tissues(batch: Batch, draw: Draw) -> torch.Tensor:
+            probabilities = infer(network, batch, draw, progress).probabilities
+            assert probabilities is not None
+            return probabilities[:, 1:]
 
-        assert self._network is not None
-        network, inputs = self._network.to(self.device), self._channels(slices)
-        found = np.empty((len(inputs), 3, *inputs.shape[2:]), np.float32)
-
-        def work(start: int, stop: int) -> None:
-            progress.update(start / len(inputs), f"Slice {start + 1} of {len(inputs)}")
-            images = to_layout(torch.from_numpy(inputs[start:stop]).to(self.device))
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                tissues = self._evidence(network, images, progress).probabilities
-            assert tissues is not None
-            found[start:stop] = tissues[:, 1:].float().cpu().numpy()
-
-        in_batches(len(inputs), _BATCH, self.device, work)
+        found = self._over(cut, tissues, (3, *cut.shape[1:]), seed, progress)
         found /= found.sum(axis=1, keepdims=True).clip(min=1e-3)
         return found
 

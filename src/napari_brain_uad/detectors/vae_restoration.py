@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..core.detector import MethodInfo
 from ..core.params import Scalar, param
-from ..core.progress import Progress
-from ..scoring.registry import Evidence
 from ._baur import NEEDS, THRESHOLD, TINY, UNIT
 from ._reconstruction import RESIDUAL_SCORES
 from .vae import VAE, VAEParams
 
 if TYPE_CHECKING:
-    import torch
+    from ..inference.reconstruction import Inference
 
 
 @dataclass(frozen=True)
@@ -70,24 +68,8 @@ class VAERestoration(VAE):
     )
     params: VAERestorationParams
 
-    def _evidence(self, network: torch.nn.Module, images: torch.Tensor, progress: Progress) -> Evidence:
-        import torch
+    def _inference(self) -> Inference:
+        from ..inference.reconstruction import Restoration
 
-        from ..training.precision import choose_precision
-
-        p, task, restored = self.params, self._task(), images.clone()
-        half = choose_precision("auto", self.device)[0] == "bf16"
-        for _ in range(p.restoration_steps):
-            progress.check()
-            # Only the direction of many small steps comes from the network, so its rounding does not show.
-            with torch.enable_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=half):
-                leaf = restored.detach().requires_grad_(True)
-                energy = task.elbo(network, leaf).sum() + p.tv_weight * total_variation(images - leaf)
-                (slope,) = torch.autograd.grad(energy, leaf)
-            restored = restored - p.step_size * slope
-        return Evidence(images, restored.detach())
-
-
-def total_variation(images: torch.Tensor) -> torch.Tensor:
-    """Sum of absolute differences between neighbouring pixels (anisotropic total variation) of (B, C, H, W)."""
-    return images.diff(dim=-1).abs().sum() + images.diff(dim=-2).abs().sum()
+        p = self.params
+        return Restoration(self._task().elbo, p.restoration_steps, p.step_size, p.tv_weight)

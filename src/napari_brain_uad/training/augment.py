@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from ..core.errors import InputError
+from .batch import Batch
 from .draws import AUGMENTATION, seed_of
 
 _NUMBERS = 32
@@ -73,34 +74,34 @@ class RandomChanges:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
 
-    def __call__(self, batch: torch.Tensor, seed: int, step: int, first: int) -> torch.Tensor:
-        """Change slices.
+    def __call__(self, batch: Batch, seed: int, step: int, first: int) -> Batch:
+        """Change slices; where they show brain moves with them.
 
         Parameters
         ----------
-        batch : tensor of float32, shape (rows, channels, H, W)
-            Rows `first` and on of the whole batch; left as they are.
+        batch : Batch
+            Slices, rows `first` and on of the whole batch; left as they are.
         seed, step, first : int
             What the changes depend on.
 
         Returns
         -------
-        tensor of float32, of the same shape
+        Batch
 
         Raises
         ------
         InputError
             If these are no slices.
         """
-        if batch.ndim != 4:
+        if batch.images.ndim != 4:
             raise InputError("Augmentation", why="it is for slices, and this method trains on volumes", fix="Set augmentation to none")
         recipe = self._recipe
         generators = [np.random.default_rng(seed_of(seed, AUGMENTATION, step, first + row)) for row in range(len(batch))]
         numbers = torch.from_numpy(np.stack([generator.random(_NUMBERS, np.float32) for generator in generators]))
-        images = batch.clone()
+        images, brain = batch.images.clone(), batch.brain.clone()
         rows = _rows(numbers[:, 0] < recipe.flip)
-        images[rows] = images[rows].flip(-1)
-        self._turn(images, numbers[:, 1], numbers[:, 2:5])
+        images[rows], brain[rows] = images[rows].flip(-1), brain[rows].flip(-1)
+        self._turn(images, brain, numbers[:, 1], numbers[:, 2:5])
         often = numbers[:, 5:9] < recipe.often
         signed = 2 * numbers - 1
         # Only the slices that are changed are worked on: most are not.
@@ -116,9 +117,9 @@ class RandomChanges:
             for row in _rows(often[:, 3]).tolist():
                 noise = generators[row].standard_normal(tuple(images.shape[1:]), np.float32)
                 images[row] += recipe.noise * float(numbers[row, 13]) * torch.from_numpy(noise)
-        return images
+        return Batch(images, brain, batch.index)
 
-    def _turn(self, images: torch.Tensor, which: torch.Tensor, by: torch.Tensor) -> None:
+    def _turn(self, images: torch.Tensor, brain: torch.Tensor, which: torch.Tensor, by: torch.Tensor) -> None:
         turns = self._recipe.turns
         choice = (which * (len(turns) + 1)).long()
         rows = _rows(choice < len(turns))
@@ -128,6 +129,7 @@ class RandomChanges:
         signed = 2 * by[rows] - 1
         degrees, scales = signed[:, 0] * ranges[:, 0], 1 + signed[:, 1:] * ranges[:, 1:]
         images[rows] = affine(images[rows], degrees, scales, nearest=self._recipe.nearest)
+        brain[rows] = affine(brain[rows][:, None].float(), degrees, scales, nearest=True)[:, 0] > 0.5
 
     def _ghosts(self, images: torch.Tensor, rows: torch.Tensor, numbers: torch.Tensor) -> None:
         low, high = self._recipe.ghosts

@@ -36,8 +36,8 @@ class Snapshot:
         Steps done.
     network : dict of tensor
         Weights and running statistics.
-    optimizer : dict
-        ``state_dict()["state"]`` of the optimizer.
+    optimizers : dict
+        ``state_dict()["state"]`` of each optimizer by its name.
     average, best : dict of tensor
         Moving average of the weights, weights of the best validation; empty when there is none.
     counts : dict
@@ -46,7 +46,7 @@ class Snapshot:
 
     step: int
     network: Weights
-    optimizer: Mapping[int, Mapping[str, Any]]
+    optimizers: Mapping[str, Mapping[int, Mapping[str, Any]]]
     average: Weights = field(default_factory=dict)
     best: Weights = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
@@ -87,8 +87,10 @@ def save(folder: Path, snapshot: Snapshot, settings: Mapping[str, Any]) -> None:
     state: dict[str, NDArray[Any]] = {}
     for kind in ("network", "average", "best"):
         state |= {f"{kind}/{name}": as_array(value) for name, value in getattr(snapshot, kind).items()}
-    for number, entry in snapshot.optimizer.items():
-        state |= {f"optimizer/{number}/{key}": as_array(value) for key, value in entry.items() if isinstance(value, torch.Tensor)}
+    for name, entries in snapshot.optimizers.items():
+        for number, entry in entries.items():
+            place = f"optimizer/{name}/{number}" if name else f"optimizer/{number}"
+            state |= {f"{place}/{key}": as_array(value) for key, value in entry.items() if isinstance(value, torch.Tensor)}
     meta = {"step": snapshot.step, "counts": snapshot.counts}
     save_checkpoint(folder / NAME, method=_METHOD, params=dict(settings), state=state, meta=meta)
 
@@ -109,16 +111,16 @@ def load(folder: Path, settings: Mapping[str, Any]) -> Snapshot:
             why = f"'{name}' was {checkpoint.params.get(name)!r} and is now {value!r}"
             raise ModelError("The training cannot be resumed", why=why, fix=_OTHER)
     parts: dict[str, Weights] = {"network": {}, "average": {}, "best": {}}
-    optimizer: dict[int, dict[str, Any]] = {}
+    optimizers: dict[str, dict[int, dict[str, Any]]] = {}
     for name, array in checkpoint.state.items():
         kind, _, rest = name.partition("/")
         tensor = torch.from_numpy(np.array(array))
         if kind == "optimizer":
-            number, _, key = rest.partition("/")
-            optimizer.setdefault(int(number), {})[key] = tensor
+            *owner, number, key = rest.split("/")
+            optimizers.setdefault("".join(owner), {}).setdefault(int(number), {})[key] = tensor
         else:
             parts[kind][rest] = tensor
-    return Snapshot(checkpoint.meta["step"], parts["network"], optimizer, parts["average"], parts["best"], checkpoint.meta["counts"])
+    return Snapshot(checkpoint.meta["step"], parts["network"], optimizers, parts["average"], parts["best"], checkpoint.meta["counts"])
 
 
 def as_array(value: torch.Tensor) -> NDArray[Any]:

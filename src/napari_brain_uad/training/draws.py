@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-TRAINING, VALIDATION, ORDER, AUGMENTATION, WEIGHTS = range(5)
+TRAINING, VALIDATION, ORDER, AUGMENTATION, WEIGHTS, SCORING = range(6)
 """Streams: what the numbers are for. Different streams of one seed and step are independent."""
 
 
@@ -17,8 +18,28 @@ def seed_of(seed: int, *numbers: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
-class Draw:
-    """Random numbers for one batch.
+class Draw(ABC):
+    """Random numbers for the rows of a batch. The n-th call gives the same numbers for the same seed."""
+
+    def normal(self, shape: Sequence[int]) -> torch.Tensor:
+        """Standard normal numbers, float32, of this shape; its first axis is the rows."""
+        return self._drawn(shape, lambda size, generator: torch.randn(size, generator=generator))
+
+    def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """Numbers from `low` to below `high`, float32, of this shape; its first axis is the rows."""
+        return self._drawn(shape, lambda size, generator: torch.rand(size, generator=generator) * (high - low) + low)
+
+    def integers(self, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
+        """Whole numbers from `low` to below `high`, int64, of this shape; its first axis is the rows."""
+        return self._drawn(shape, lambda size, generator: torch.randint(low, high, size, generator=generator))
+
+    @abstractmethod
+    def _drawn(self, shape: Sequence[int], make: Callable[[tuple[int, ...], torch.Generator], torch.Tensor]) -> torch.Tensor:
+        """What `make` gives for these rows."""
+
+
+class BatchDraw(Draw):
+    """Random numbers for one batch of a training.
 
     They are drawn on the CPU for the whole batch, over all processes, and this process's rows are cut out: a training on several
     devices sees the same numbers as one on a single device.
@@ -36,7 +57,7 @@ class Draw:
 
     Notes
     -----
-    The n-th call gives the same numbers for the same seed. Every process has to make the same calls in the same order.
+    Every process has to make the same calls in the same order.
     """
 
     def __init__(self, seed: int, start: int, stop: int, total: int, device: torch.device | str = "cpu") -> None:
@@ -45,17 +66,26 @@ class Draw:
         self._total = total
         self._device = device
 
-    def normal(self, shape: Sequence[int]) -> torch.Tensor:
-        """Standard normal numbers, float32, of this shape; its first axis is the rows of this process."""
-        return self._own(torch.randn((self._total, *shape[1:]), generator=self._generator))
+    def _drawn(self, shape: Sequence[int], make: Callable[[tuple[int, ...], torch.Generator], torch.Tensor]) -> torch.Tensor:
+        return make((self._total, *shape[1:]), self._generator)[self._rows].to(self._device)
 
-    def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-        """Numbers from `low` to below `high`, float32, of this shape; its first axis is the rows of this process."""
-        return self._own(torch.rand((self._total, *shape[1:]), generator=self._generator) * (high - low) + low)
 
-    def integers(self, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
-        """Whole numbers from `low` to below `high`, int64, of this shape; its first axis is the rows of this process."""
-        return self._own(torch.randint(low, high, (self._total, *shape[1:]), generator=self._generator))
+class SampleDraw(Draw):
+    """Random numbers that belong to samples: a scan's map is the same however many samples are scored at once.
 
-    def _own(self, drawn: torch.Tensor) -> torch.Tensor:
-        return drawn[self._rows].to(self._device)
+    Parameters
+    ----------
+    seed : int
+        Of the map.
+    index : sequence of int
+        Which samples of the scan these are.
+    device : torch.device
+        Where the numbers go.
+    """
+
+    def __init__(self, seed: int, index: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self._generators = [torch.Generator().manual_seed(seed_of(seed, SCORING, number)) for number in index]
+        self._device = device
+
+    def _drawn(self, shape: Sequence[int], make: Callable[[tuple[int, ...], torch.Generator], torch.Tensor]) -> torch.Tensor:
+        return torch.stack([make(tuple(shape[1:]), generator) for generator in self._generators]).to(self._device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import pairwise
@@ -21,19 +22,20 @@ from ..core.errors import Cancelled, InputError, ModelError
 from ..core.progress import Progress
 from . import checkpoints
 from .ahead import Ahead
-from .draws import TRAINING, VALIDATION, WEIGHTS, Draw, seed_of
+from .batch import Batch
+from .draws import TRAINING, VALIDATION, WEIGHTS, BatchDraw, Draw, seed_of
 from .fabric import make_fabric
 from .log import TrainingLog
 from .losses import Losses
 from .memory import out_of_memory, too_little_memory
-from .optimization import MovingAverage, learning_rate, make_optimizer
+from .optimization import MovingAverage, learning_rate, set_learning_rate
 from .params import TrainingParams
-from .precision import channels_last, choose_precision, to_layout
+from .precision import channels_last, choose_precision
 from .session import TrainingSession, TrainingUpdate
 from .sources import ArraySource, BatchSource
-from .task import Task
+from .task import LossFunction, Step, Task
 
-__all__ = ["ArraySource", "BatchSource", "Draw", "Task", "run_training"]
+__all__ = ["ArraySource", "Batch", "BatchSource", "Draw", "Task", "run_training"]
 
 _PICTURES = 6
 _FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "precision"})
@@ -41,7 +43,14 @@ _FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "p
 
 
 def run_training(
-    task: Task, source: BatchSource, *, training: TrainingParams, seed: int, session: TrainingSession, progress: Progress
+    task: Task,
+    source: BatchSource,
+    *,
+    training: TrainingParams,
+    seed: int,
+    session: TrainingSession,
+    progress: Progress,
+    start: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Train a network.
 
@@ -59,6 +68,8 @@ def run_training(
         Where, and whom to tell.
     progress : Progress
         Told at every step; its cancelling stops the training after the step, with a checkpoint to resume from.
+    start : mapping of str to array, optional
+        State that the network begins with; new random weights when None.
 
     Returns
     -------
@@ -77,14 +88,21 @@ def run_training(
     if session.devices * session.nodes > 1 and training.batch_size % (session.devices * session.nodes):
         why = f"{training.batch_size} cannot be shared equally among {session.devices * session.nodes} devices"
         raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
-    return _Run(task, source, training, seed, session, progress).run()
+    return _Run(task, source, training, seed, session, progress, start).run()
 
 
 class _Run:
     """One training: what `run_training` keeps between its steps."""
 
     def __init__(
-        self, task: Task, source: BatchSource, training: TrainingParams, seed: int, session: TrainingSession, progress: Progress
+        self,
+        task: Task,
+        source: BatchSource,
+        training: TrainingParams,
+        seed: int,
+        session: TrainingSession,
+        progress: Progress,
+        start: Mapping[str, NDArray[Any]] | None,
     ) -> None:
         self.task, self.source, self.training, self.seed, self.session = task, source, training, seed, session
         self.asked = progress
@@ -104,10 +122,14 @@ class _Run:
             kept = {} if snapshot is None else snapshot.counts
         torch.manual_seed(seed_of(seed, WEIGHTS))
         network = task.build()
+        if start is not None:
+            network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in start.items()})
         channels_last(network)
         if self.fabric.world_size > 1 and session.device == "cuda":
             network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        self.network, self.optimizer = self.fabric.setup(network, make_optimizer(network, training))
+        optimizers = task.optimizers(network, training)
+        self.network, *wrapped = self.fabric.setup(network, *optimizers.values())
+        self.optimizers: dict[str, Any] = dict(zip(optimizers, wrapped, strict=True))
         self.bare = network
         self.average = MovingAverage(network, training.ema_decay) if training.ema_decay > 0 else None
         self.best: dict[str, torch.Tensor] = {}
@@ -132,10 +154,12 @@ class _Run:
         if self.step >= self.training.steps or self._waited_enough():
             return self._result()
         self.progress.update(self.step / self.training.steps, f"Training in {self.words}")
-        with Ahead(self.source, self.training, self.seed, self.rows) as ahead:
+        each = self.task.batches
+        with Ahead(self.source, self.training, self.training.steps * each, self.seed, self.rows) as ahead:
             while self.step < self.training.steps and not self._waited_enough():
                 try:
-                    self._one_step(ahead.take(self.step, self.progress))
+                    batches = [ahead.take(self.step * each + number, self.progress) for number in range(each)]
+                    self._one_step([batch.to(self.fabric.device) for batch in batches])
                     self.step += 1
                     self._after_step()
                     self._stop_together()
@@ -153,13 +177,18 @@ class _Run:
     def _waited_enough(self) -> bool:
         return self.training.patience > 0 and self.waited >= self.training.patience
 
-    def _one_step(self, batch: torch.Tensor) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.training)
-        batch = to_layout(batch.to(self.fabric.device, torch.float32, non_blocking=True))
+    def _one_step(self, batches: list[Batch]) -> None:
+        for optimizer in self.optimizers.values():
+            set_learning_rate(optimizer, learning_rate(self.step, self.training))
+        self.task.step(_OneStep(self, batches))
+        if self.average is not None:
+            self.average.update(self.bare, self.step)
+
+    def minimise(self, loss: LossFunction, name: str, batch: Batch, call: int) -> None:
+        """See `task.Step.minimise`; `call` counts the calls within the step."""
         while True:
             try:
-                self._gradients(batch)
+                self._gradients(loss, name, batch, call)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
@@ -169,33 +198,39 @@ class _Run:
             self._smaller_parts(len(batch))
         if self.losses.window == 1:
             self.losses.check()
+        optimizer = self.optimizers[name]
         if self.training.clip_norm > 0:
-            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.training.clip_norm, error_if_nonfinite=False)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update(self.bare, self.step)
+            self.fabric.clip_gradients(self.network, optimizer, max_norm=self.training.clip_norm, error_if_nonfinite=False)
+        optimizer.step()
 
-    def _gradients(self, batch: torch.Tensor) -> None:
+    def _gradients(self, loss: LossFunction, name: str, batch: Batch, call: int) -> None:
         """Gradients of the whole batch, one part of it after the other when memory is short."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         sums: dict[str, torch.Tensor] = {}
         edges = np.linspace(0, len(batch), self.parts + 1).round().astype(int)
+        more = (call,) if call else ()
         for low, high in pairwise(edges.tolist()):
             first, last = self.rows[0] + low, self.rows[0] + high
             # Dropout: each process and part has numbers of its own.
-            torch.manual_seed(seed_of(self.seed, TRAINING, self.step, first))
-            draw = Draw(seed_of(self.seed, TRAINING, self.step), first, last, self.training.batch_size, self.fabric.device)
+            torch.manual_seed(seed_of(self.seed, TRAINING, self.step, first, *more))
+            draw = BatchDraw(seed_of(self.seed, TRAINING, self.step, *more), first, last, self.training.batch_size, self.fabric.device)
             share = (high - low) / len(batch)
             with self.fabric.no_backward_sync(self.network, enabled=high < len(batch)):
-                losses = self.task.loss(self.network, batch[low:high], draw)
+                losses = loss(self.network, batch[low:high], draw)
                 self.fabric.backward(losses["loss"] * share if share < 1 else losses["loss"])
-            for name, value in losses.items():
-                part = value.detach().float() * share
-                sums[name] = sums[name] + part if name in sums else part
+            for part, value in losses.items():
+                shown = name if part == "loss" and name and name != next(iter(self.optimizers)) else part
+                mean = value.detach().float() * share
+                sums[shown] = sums[shown] + mean if shown in sums else mean
         self.losses.add(self.step, sums)
 
+    def _forget_gradients(self) -> None:
+        """Of all weights: those of another optimizer may have got some on the way."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
     def _smaller_parts(self, rows: int) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
         self.parts = min(2 * self.parts, rows)
@@ -218,7 +253,7 @@ class _Run:
         else:
             self.progress.update(self.step / self.training.steps)
 
-    def _tell(self, now: float, validation: float | None, pictures: NDArray[np.float32] | None) -> None:
+    def _tell(self, now: float, validation: float | None, pictures: Mapping[str, NDArray[np.float32]] | None) -> None:
         steps, means = self.losses.means()
         rate = steps * self.training.batch_size / max(now - self.told, 1e-9)
         update = TrainingUpdate(
@@ -239,7 +274,7 @@ class _Run:
         said = f"Step {self.step:,} of {self.training.steps:,}, loss {means['loss']:.4g}{healthy}, {rate:.0f} samples/s"
         self.progress.update(self.step / self.training.steps, said)
 
-    def _validate(self) -> tuple[float | None, NDArray[np.float32] | None]:
+    def _validate(self) -> tuple[float | None, Mapping[str, NDArray[np.float32]] | None]:
         """Mean loss on the held-out samples and some pictures, with the weights that would be saved; keeps the best."""
         self._share_statistics()
         if self.average is None:
@@ -256,7 +291,7 @@ class _Run:
         return loss, pictures
 
     @torch.no_grad()
-    def _loss_on_validation(self) -> tuple[float | None, NDArray[np.float32] | None]:
+    def _loss_on_validation(self) -> tuple[float | None, Mapping[str, NDArray[np.float32]] | None]:
         self.network.eval()
         # What fits into memory for training fits here.
         most = max(1, (self.rows[1] - self.rows[0]) // self.parts)
@@ -268,15 +303,15 @@ class _Run:
                 continue
             seed = seed_of(self.seed, VALIDATION, number)
             for low in range(0, len(batch), most):
-                part = to_layout(batch[low : low + most].to(self.fabric.device, torch.float32))
+                part = batch[low : low + most].to(self.fabric.device)
                 torch.manual_seed(seed)
-                draw = Draw(seed, low, low + len(part), len(batch), self.fabric.device)
+                draw = BatchDraw(seed, low, low + len(part), len(batch), self.fabric.device)
                 loss = float(self.task.loss(self.network, part, draw)["loss"])
                 total += torch.tensor([loss * len(part), len(part)], dtype=torch.float64)
             if number == 0:
                 some = np.linspace(0, len(batch) - 1, min(_PICTURES, most, len(batch))).round().astype(int)
-                shown = to_layout(batch[some.tolist()].to(self.fabric.device, torch.float32))
-                pictures = self.task.pictures(self.network, shown).float().cpu().numpy()
+                shown = self.task.preview(self.network, batch[some.tolist()].to(self.fabric.device))
+                pictures = {name: values.float().cpu().numpy() for name, values in shown.items()}
         self.network.train()
         if self.fabric.world_size > 1:
             total = self._all(total, "sum")
@@ -310,8 +345,8 @@ class _Run:
             "seconds": self.earlier + time.perf_counter() - self.start,
         }
         average = {} if self.average is None else self.average.weights
-        optimizer = self.optimizer.state_dict()["state"]
-        snapshot = checkpoints.Snapshot(self.step, self.bare.state_dict(), optimizer, average, self.best, counts)
+        optimizers = {name: optimizer.state_dict()["state"] for name, optimizer in self.optimizers.items()}
+        snapshot = checkpoints.Snapshot(self.step, self.bare.state_dict(), optimizers, average, self.best, counts)
         checkpoints.save(self.session.folder, snapshot, self.settings)
         self.saved = self.step
 
@@ -321,8 +356,9 @@ class _Run:
             self.bare.load_state_dict(snapshot.network)
         except RuntimeError as error:
             raise ModelError("The training cannot be resumed", why="its network has another shape", fix="Start a new training") from error
-        whole = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({**whole, "state": {number: dict(entry) for number, entry in snapshot.optimizer.items()}})
+        for name, optimizer in self.optimizers.items():
+            entries = snapshot.optimizers.get(name, {})
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": {number: dict(entry) for number, entry in entries.items()}})
         if self.average is not None:
             for name, value in snapshot.average.items():
                 self.average.weights[name].copy_(value)
@@ -331,6 +367,19 @@ class _Run:
     def _result(self) -> dict[str, NDArray[Any]]:
         self._share_statistics()
         return {name: checkpoints.as_array(value).copy() for name, value in (self.best or self._weights()).items()}
+
+
+class _OneStep(Step):
+    """A step of a run."""
+
+    def __init__(self, run: _Run, batches: list[Batch]) -> None:
+        self.number = run.step
+        self._run, self._batches, self._calls = run, batches, 0
+
+    def minimise(self, loss: LossFunction, optimizer: str = "", *, batch: int = 0) -> None:
+        """See `task.Step.minimise`."""
+        self._run.minimise(loss, optimizer, self._batches[batch], self._calls)
+        self._calls += 1
 
 
 def _telling_only(progress: Progress) -> Progress:

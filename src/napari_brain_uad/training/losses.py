@@ -22,10 +22,11 @@ class Losses:
         self.window = 1 if device.type == "cpu" else 20
         self._waiting: list[tuple[int, dict[str, torch.Tensor]]] = []
         self._sums: dict[str, float] = {}
-        self._steps = 0
+        self._counts: dict[str, int] = {}
+        self._steps: set[int] = set()
 
     def add(self, step: int, losses: dict[str, torch.Tensor]) -> None:
-        """Take the losses of a step."""
+        """Take losses of a step, which may have several of one name."""
         self._waiting.append((step, losses))
         if len(self._waiting) >= self.window > 1:
             self.check()
@@ -44,12 +45,13 @@ class Losses:
                     fix = "Lower the learning rate, limit the gradients (clip_norm), or compute in float32; resume from the checkpoint"
                     raise ModelError(f"The training broke down at step {step + 1:,}", why=f"'{name}' became {value}", fix=fix)
                 self._sums[name] = self._sums.get(name, 0.0) + value
-            self._steps += 1
+                self._counts[name] = self._counts.get(name, 0) + 1
+            self._steps.add(step)
         self._waiting = []
 
     def means(self) -> tuple[int, dict[str, float]]:
         """Steps since the last call, and the mean of each loss over them; this process's own share."""
         self.check()
-        steps, means = self._steps, {name: value / max(self._steps, 1) for name, value in self._sums.items()}
-        self._sums, self._steps = {}, 0
+        steps, means = len(self._steps), {name: value / self._counts[name] for name, value in self._sums.items()}
+        self._sums, self._counts, self._steps = {}, {}, set()
         return steps, means

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,15 +11,21 @@ import torch
 from .params import TrainingParams
 
 
-def make_optimizer(network: torch.nn.Module, training: TrainingParams) -> torch.optim.Optimizer:
-    """The optimizer of these settings; its learning rate is set anew at every step."""
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
+def make_optimizer(parameters: Iterable[torch.nn.Parameter], training: TrainingParams) -> torch.optim.Optimizer:
+    """The optimizer of these settings for weights; its learning rate is set anew at every step."""
+    weights = [weight for weight in parameters if weight.requires_grad]
     betas = (training.beta1, training.beta2)
     if training.optimizer == "sgd":
         return torch.optim.SGD(weights, training.learning_rate, momentum=training.beta1, weight_decay=training.weight_decay)
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
     amsgrad = training.optimizer == "adam-amsgrad"
     return kind(weights, training.learning_rate, betas=betas, weight_decay=training.weight_decay, amsgrad=amsgrad)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all groups, times the ``lr_factor`` that a group may have."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_factor", 1.0)
 
 
 def learning_rate(step: int, training: TrainingParams) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,10 @@ class TrainingUpdate:
         Of training so far, without the breaks between runs.
     samples_per_second : float
         Since the last update.
-    pictures : array of float32, shape (n, 3, height, width), or None
-        Input, reconstruction and residual of validation slices, with each validation.
+    pictures : dict of str to array of float32, or None
+        With each validation, some of its samples by what is shown ("input", "reconstruction", ...), each of shape (n, ...).
+    stage : str
+        Which of the detector's stages is trained; "" where there is one.
     """
 
     step: int
@@ -41,7 +43,8 @@ class TrainingUpdate:
     learning_rate: float
     seconds: float
     samples_per_second: float
-    pictures: NDArray[np.float32] | None = None
+    pictures: Mapping[str, NDArray[np.float32]] | None = None
+    stage: str = ""
 
 
 def _say_nothing(update: TrainingUpdate) -> None:

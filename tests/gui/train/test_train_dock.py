@@ -262,7 +262,9 @@ def test_a_free_name_is_suggested_until_one_is_typed(qtbot, dock):
 
 
 def test_what_the_process_says_is_shown(qtbot, running, process):
-    pictures = np.random.default_rng(0).random((6, 3, 20, 16), np.float32)
+    pictures = dict(
+        zip(("input", "reconstruction", "difference"), np.random.default_rng(0).random((3, 6, 20, 16), np.float32), strict=True)
+    )
     say(qtbot, running, process, TrainingEvent("message", fraction=0.25, message="Reading"), TrainingEvent("update", update=update(10)))
     say(qtbot, running, process, TrainingEvent("update", update=update(20, validation=6.0, pictures=pictures)))
     assert running.run_bar.step.text() == "Reading"
@@ -414,7 +416,7 @@ def test_nothing_is_cut_off_at_380_pixels(qtbot, dock, healthy, state):
     ready(qtbot, dock, healthy, "cce-vae" if "cce-vae" in TRAINABLE else "covariance", preset="code")
     dock.inputs.data.problems.setText("words " * 50)
     dock.cost.setText("words " * 50)
-    dock.panel.show_update(update(10, validation=1.0, pictures=np.zeros((6, 3, 20, 16), np.float32)))
+    dock.panel.show_update(update(10, validation=1.0, pictures={"input": np.zeros((6, 20, 16), np.float32)}))
     dock.messages.show_message("error", "Something " * 20, why="because " * 20, fix="do " * 20)
     dock._job = {"out": "x"}
     dock._enter(state)

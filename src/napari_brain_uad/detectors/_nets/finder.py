@@ -10,8 +10,6 @@ from torch import nn
 from torch.nn import functional
 
 from ...preprocessing.tissue_scale import GREY
-from .context import ContextVAE
-from .output import Output
 
 _SPREAD, _OUTSIDE = 1.5, -2.5
 
@@ -47,21 +45,6 @@ class Finder(nn.Module):
             seen = layers(torch.cat([wider(seen), beside], dim=1))
         logits: torch.Tensor = self.last(seen)[:, 0]
         return logits
-
-
-class TissueNetwork(nn.Module):
-    """A network that restores tissues, and a finder that is trained beside it; they share nothing else."""
-
-    def __init__(self, restorer: ContextVAE, finder: Finder) -> None:
-        super().__init__()
-        self.restorer, self.finder = restorer, finder
-
-    def forward(
-        self, images: torch.Tensor, noise: torch.Tensor | None = None, stack: torch.Tensor | None = None
-    ) -> Output | tuple[Output, torch.Tensor]:
-        """What is restored of images; with a stack of slices, the finder's log odds come second."""
-        output: Output = self.restorer(images, noise)
-        return output if stack is None else (output, self.finder(stack))
 
 
 def _two(before: int, count: int) -> nn.Sequential:

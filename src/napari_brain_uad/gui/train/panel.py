@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from ...training.session import TrainingUpdate
 
 _COLUMNS = 4
-_CAPTIONS = ("Healthy slices, not trained on", "Reconstruction", "Difference (largest = brightest)")
+DIFFERENCE = "difference"
+_CAPTIONS = {"input": "Healthy samples, not trained on", DIFFERENCE: "Difference (largest = brightest)"}
 
 
 class TrainPanel(QWidget):
@@ -28,8 +30,8 @@ class TrainPanel(QWidget):
         super().__init__(parent)
         self.figures = wrapping_label(rich=True)
         self.plot = LossPlot()
-        self.pictures = PictureStrip("Input, reconstruction, difference")
-        self.pictures.setToolTip("The same slices every time: the reconstruction should come to look like them, the difference to go dark")
+        self.pictures = PictureStrip("What the network makes of healthy samples")
+        self.pictures.setToolTip("The same samples every time: the reconstruction should come to look like them, the difference to go dark")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.plot, self.pictures):
@@ -56,15 +58,29 @@ class TrainPanel(QWidget):
         if update.pictures is not None:
             self.show_pictures(update.pictures)
 
-    def show_pictures(self, pictures: NDArray[np.float32]) -> None:
-        """Show input, reconstruction and difference of some slices, array of shape (n, 3, height, width), anterior last."""
+    def show_pictures(self, pictures: Mapping[str, NDArray[np.float32]]) -> None:
+        """Show what a task previews of some samples, by what it shows: each of shape (n, height, width), anterior last, or with more axes.
+
+        The first kind's range of grey holds for all but differences, which are shown by their size.
+        """
         turned = remembered("convention") != "neurological"
-        upright = pictures[-_COLUMNS:, :, ::-1, :: -1 if turned else 1]
-        low, high = float(upright[:, 0].min()), float(upright[:, 0].max())
-        grey = (upright[:, :2] - low) / max(high - low, 1e-12)
-        difference = np.abs(upright[:, 2]) / max(float(np.abs(upright[:, 2]).max()), 1e-12)
-        rows = [(_CAPTIONS[number], list(grey[:, number])) for number in range(2)]
-        self.pictures.show_rows([*rows, (_CAPTIONS[2], list(difference))], hot=2)
+        flat = {name: _flat(values)[-_COLUMNS:, ::-1, :: -1 if turned else 1] for name, values in pictures.items()}
+        low, high = ((float(next(iter(flat.values())).min()), float(next(iter(flat.values())).max()))) if flat else (0.0, 1.0)
+        rows, hot = [], None
+        for number, (name, values) in enumerate(flat.items()):
+            if name == DIFFERENCE:
+                hot = number
+            zero, span = (0.0, float(np.abs(values).max())) if number == hot else (low, high - low)
+            grey = (np.abs(values) if number == hot else values - zero) / max(span, 1e-12)
+            rows.append((_CAPTIONS.get(name, name.capitalize()), list(grey)))
+        self.pictures.show_rows(rows, hot=hot)
+
+
+def _flat(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of samples with more than two axes the middle along the others."""
+    while values.ndim > 3:
+        values = values[:, values.shape[1] // 2]
+    return values
 
 
 def _parts(losses: dict[str, float]) -> str:

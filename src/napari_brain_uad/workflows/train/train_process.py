@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.errors import BrainUADError, Cancelled, InputError
 from ...core.isolation import isolated
@@ -203,9 +204,16 @@ class _Voice(Voice):
         """What `train` reports."""
         pictures = None
         if update.pictures is not None:
-            data = base64.b64encode(update.pictures.astype("<f2").tobytes()).decode()
-            pictures = {"shape": update.pictures.shape, "data": data}
+            pictures = {name: _packed(values) for name, values in update.pictures.items()}
         self.say("update", update={**asdict(replace(update, pictures=None)), "pictures": pictures})
+
+
+def _packed(pictures: NDArray[np.float32]) -> dict[str, Any]:
+    return {"shape": pictures.shape, "data": base64.b64encode(pictures.astype("<f2").tobytes()).decode()}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(packed["data"]), "<f2").reshape(packed["shape"]).astype(np.float32)
 
 
 def _event(line: bytes) -> TrainingEvent:
@@ -214,8 +222,7 @@ def _event(line: bytes) -> TrainingEvent:
         values = dict(told["update"])
         pictures = values.pop("pictures")
         if pictures is not None:
-            array = np.frombuffer(base64.b64decode(pictures["data"]), "<f2").reshape(pictures["shape"])
-            pictures = array.astype(np.float32)
+            pictures = {name: _unpacked(packed) for name, packed in pictures.items()}
         return TrainingEvent("update", update=TrainingUpdate(**values, pictures=pictures))
     if told["kind"] == "done":
         return TrainingEvent("done", model=Path(told["model"]))

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.preprocessing.slices import SliceGrid, to_slices
+from napari_brain_uad.sampling.slices import SliceGrid, to_slices
 
 
 def ball(

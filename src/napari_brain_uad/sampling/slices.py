@@ -30,12 +30,15 @@ class SliceGrid:
         Pixels from posterior to anterior (rows) and from left to right (columns).
     pixel_mm, step_mm : float
         Size of a pixel, and distance between slices.
+    depth : int, optional
+        Number of slices; as many as the brain is high when None.
     """
 
     height: int = 128
     width: int = 128
     pixel_mm: float = 1.6
     step_mm: float = 2.0
+    depth: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +114,7 @@ def _positions(mask: NDArray[np.bool_], spacing: tuple[float, float, float], gri
     sides = [np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
     centres = [(side[0] + side[-1]) / 2.0 if side.size else (count - 1) / 2.0 for side, count in zip(sides, mask.shape, strict=True)]
     thick = (sides[2][-1] - sides[2][0] + 1) * spacing[2] if sides[2].size else spacing[2]
-    counts = (grid.width, grid.height, max(1, int(np.ceil(thick / grid.step_mm - 1e-6))))
+    counts = (grid.width, grid.height, grid.depth or max(1, int(np.ceil(thick / grid.step_mm - 1e-6))))
     steps = (grid.pixel_mm / spacing[0], grid.pixel_mm / spacing[1], grid.step_mm / spacing[2])
     axes = [centre + (np.arange(n) - (n - 1) / 2.0) * step for centre, n, step in zip(centres, counts, steps, strict=True)]
     return axes[0], axes[1], axes[2]

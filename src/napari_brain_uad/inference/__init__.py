@@ -1,0 +1,1 @@
+"""How a fitted network scores: in one pass, as the mean of several, by restoration, by denoising."""
