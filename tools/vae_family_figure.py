@@ -60,7 +60,7 @@ def seen(method: str, case: BenchCase) -> Seen:
     volume, truth = case.load(None)
     model = default_model(method, case.sequence)
     if model is None:
-        raise SystemExit(f"no model of {method}: train one (tools/train_weights.py) and set BRAIN_UAD_MODELS to its folder")
+        raise SystemExit(f"no model of {method}: train one (brain-uad train --recipe) and set BRAIN_UAD_MODELS to its folder")
     checkpoint = load_checkpoint(model.path)
     detector = create(method, method_class(method).Params.from_dict(checkpoint.params))
     assert isinstance(detector, ReconstructionDetector)

@@ -35,6 +35,12 @@ def add_train(commands: Any) -> None:
     parser.add_argument("method", metavar="METHOD", help="a trainable method, see `brain-uad methods`")
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of healthy scans, a data set's folder or CSV file, or label maps")
     _add_data(parser.add_argument_group("data"))
+    parser.add_argument(
+        "--recipe",
+        default="",
+        metavar="ID",
+        help="train as this model that comes with the package was trained; DATA is the folder of its label maps. --train changes it",
+    )
     parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like paper; --set and --train change it")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (`brain-uad methods --json` lists them)"
@@ -78,6 +84,8 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..workflows.train.training_data import describe
 
     found = method_class(arguments.method)
+    if arguments.recipe:
+        return _by_recipe(arguments, found.Training or TrainingParams)
     if arguments.preset:
         found.Params.preset(arguments.preset)
     params = _settings(found.Params, arguments.preset, arguments.set)
@@ -117,6 +125,32 @@ def _train(arguments: argparse.Namespace) -> int:
             complain(f"left out {name}: {error}")
         say(f"Model written to {readable(str(arguments.out))}")
     return next(iter(failed.values())).exit_code if failed else 0
+
+
+def _by_recipe(arguments: argparse.Namespace, kind: type[Params]) -> int:
+    from ..workflows.train.recipe import recipe, train_recipe
+
+    own = recipe(arguments.recipe)
+    if own["method"] != arguments.method:
+        raise InputError(f"The recipe {arguments.recipe}", why=f"it is one of {own['method']}", fix=f"Write: train {own['method']}")
+    given = ("set", "preset", "simulate", "layout", "sequence", "count", "prepare", "estimate")
+    others = [name for name in given if getattr(arguments, name)]
+    if others or arguments.seed or arguments.out is None:
+        why = f"it has its own {', '.join(others) or 'seed'}" if others or arguments.seed else "--out is missing"
+        raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --train, --device and --overwrite")
+    with progress_bar(arguments.quiet) as progress:
+        train_recipe(
+            own,
+            arguments.data,
+            arguments.out,
+            changes=_settings(kind, "", arguments.train),
+            overwrite=arguments.overwrite,
+            device=arguments.device,
+            report=_writing_checkpoints,
+            progress=progress,
+        )
+    say(f"Model written to {readable(str(arguments.out))}")
+    return 0
 
 
 def _writing_checkpoints(_update: TrainingUpdate) -> None:

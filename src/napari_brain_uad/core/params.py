@@ -16,6 +16,9 @@ from .errors import InputError
 
 Scalar = bool | int | float | str
 
+ROLES = ("network", "training", "inference")
+"""What a setting decides: what is trained, and stays as it was; how it is trained; how it scores, which a trained model leaves open."""
+
 
 @dataclass(frozen=True)
 class FieldInfo:
@@ -29,6 +32,7 @@ class FieldInfo:
     choices: tuple[str, ...] | tuple[int, ...] = ()
     advanced: bool = False
     label: str = ""
+    role: str = ""
 
 
 def param(
@@ -42,6 +46,7 @@ def param(
     step: float | None = None,
     choices: tuple[str, ...] | tuple[int, ...] = (),
     advanced: bool = False,
+    role: str = "",
 ) -> Any:
     """Declare one field of a `Params` class.
 
@@ -63,8 +68,10 @@ def param(
         The allowed values of a field of that type.
     advanced : bool
         Folded away in forms.
+    role : str
+        One of `ROLES`, for settings of methods; where it is empty that of the same field of a base class, or "inference".
     """
-    info = FieldInfo(help, unit, low, high, step, choices, advanced, label)
+    info = FieldInfo(help, unit, low, high, step, choices, advanced, label, role)
     return field(default=default, metadata={"info": info})
 
 
@@ -91,16 +98,19 @@ class Params:
     def describe(cls) -> list[tuple[str, type, FieldInfo]]:
         """Name, type and `FieldInfo` of every field, in order; each has a label."""
         hints = get_type_hints(cls)
-        return [(f.name, hints[f.name], dataclasses.replace(f.metadata["info"], label=cls._label(f.name))) for f in fields(cls)]
+        return [(f.name, hints[f.name], cls._inherited(f.name)) for f in fields(cls)]
 
     @classmethod
-    def _label(cls, name: str) -> str:
-        """What a field is called: its label, that of the same field of a base class, or its name as words without the unit."""
+    def _inherited(cls, name: str) -> FieldInfo:
+        """What is known of a field; label and role, where it has none, are those of the same field of a base class.
+
+        Without any it is called by its name as words without the unit, and is of use in inference.
+        """
         declared = (getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__)
         known: list[FieldInfo] = [own[name].metadata["info"] for own in declared if name in own]
-        given = next((info.label for info in known if info.label), "")
         words = name.removesuffix(f"_{known[0].unit}").replace("_", " ")
-        return given or words[:1].upper() + words[1:]
+        label = next((info.label for info in known if info.label), words[:1].upper() + words[1:])
+        return dataclasses.replace(known[0], label=label, role=next((info.role for info in known if info.role), "inference"))
 
     def as_dict(self) -> dict[str, Scalar]:
         """The values as plain JSON data."""

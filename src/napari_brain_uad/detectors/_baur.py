@@ -25,7 +25,14 @@ class BaurParams(ReconstructionParams):
     """Settings of the methods made of Baur's unified network."""
 
     dropout: float = param(
-        0.2, "Fraction of the bottleneck dropped while training", label="Bottleneck dropout", low=0.0, high=0.9, step=0.05, advanced=True
+        0.2,
+        "Fraction of the bottleneck dropped while training",
+        label="Bottleneck dropout",
+        low=0.0,
+        high=0.9,
+        step=0.05,
+        advanced=True,
+        role="training",
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": TINY}

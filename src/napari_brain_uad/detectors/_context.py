@@ -23,11 +23,19 @@ class ContextParams(ReconstructionParams):
     """Settings of the context-encoding VAEs."""
 
     score: str = param("l1", "How slice and reconstruction are compared, or which gradient is taken", choices=MODEL_SCORES)
-    maps: str = param("16-64-256-1024", "Feature maps of the stages; each halves the slice", label="Feature maps")
-    latent: int = param(512, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16)
-    kl_weight: float = param(0.01, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001)
+    maps: str = param("16-64-256-1024", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    latent: int = param(512, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16, role="network")
+    kl_weight: float = param(
+        0.01, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="network"
+    )
     context_weight: float = param(
-        0.5, "Share of the loss for restoring painted-over squares", label="Context-encoding weight", low=0.0, high=1.0, step=0.05
+        0.5,
+        "Share of the loss for restoring painted-over squares",
+        label="Context-encoding weight",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+        role="training",
     )
     convention: str = param(
         "mean",
@@ -35,6 +43,7 @@ class ContextParams(ReconstructionParams):
         label="Loss reduction",
         choices=CONVENTIONS,
         advanced=True,
+        role="network",
     )
 
     @property

@@ -48,15 +48,36 @@ class ReconstructionParams(AnyParams):
     """Settings of every method that reconstructs slices."""
 
     height: int = param(
-        128, "Rows of a slice, posterior to anterior; a multiple of 16", label="Slice height", unit="pixels", low=16, high=1024, step=16
+        128,
+        "Rows of a slice, posterior to anterior; a multiple of 16",
+        label="Slice height",
+        unit="pixels",
+        low=16,
+        high=1024,
+        step=16,
+        role="network",
     )
     width: int = param(
-        128, "Columns of a slice, left to right; a multiple of 16", label="Slice width", unit="pixels", low=16, high=1024, step=16
+        128,
+        "Columns of a slice, left to right; a multiple of 16",
+        label="Slice width",
+        unit="pixels",
+        low=16,
+        high=1024,
+        step=16,
+        role="network",
     )
     pixel_mm: float = param(
-        1.6, "Size of a pixel; height and width times it must hold the brain", label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1
+        1.6,
+        "Size of a pixel; height and width times it must hold the brain",
+        label="Pixel size",
+        unit="mm",
+        low=0.2,
+        high=10.0,
+        step=0.1,
+        role="network",
     )
-    step_mm: float = param(2.0, "Distance between slices", label="Slice distance", unit="mm", low=0.2, high=20.0, step=0.5)
+    step_mm: float = param(2.0, "Distance between slices", label="Slice distance", unit="mm", low=0.2, high=20.0, step=0.5, role="network")
     score: str = param("l1", "How slice and reconstruction are compared", label="Anomaly score", choices=RESIDUAL_SCORES)
 
     @property

@@ -53,13 +53,13 @@ class StregaParams(CceVAEParams):
     tissue: str = param(
         "scale", "scale: from 1 (CSF) to 3 (white matter) with partial volume. classes: whole numbers, by a hidden Markov random field",
         label="Tissue values",
-        choices=("scale", "classes"),
-    )  # fmt: skip
+        choices=("scale", "classes"), role="network")  # fmt: skip
     decoder: str = param(
         "tissues",
         "tissues: probabilities of the tissues, restored from painted-over slices. label-image: the labels, as in the paper",
         label="Decoder output",
         choices=("tissues", "label-image"),
+        role="network",
     )
     painted: float = param(
         0.9,
@@ -68,6 +68,7 @@ class StregaParams(CceVAEParams):
         low=0.0,
         high=1.0,
         step=0.05,
+        role="training",
     )
     mirror: bool = param(True, "Average with the reconstruction of the mirrored slice (decoder tissues)", label="Mirror averaging")
     smoothing_mm: float = param(
@@ -125,7 +126,11 @@ class StregaParams(CceVAEParams):
         step=0.5,
     )
     finder_maps: str = param(
-        "24-48-96-192-192", "Feature maps of that network's levels; each has half the size", label="Second network's maps", advanced=True
+        "24-48-96-192-192",
+        "Feature maps of that network's levels; each has half the size",
+        label="Second network's maps",
+        advanced=True,
+        role="network",
     )
     roughness: float = param(
         1.0,
@@ -135,6 +140,7 @@ class StregaParams(CceVAEParams):
         high=2.0,
         step=0.25,
         advanced=True,
+        role="training",
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {

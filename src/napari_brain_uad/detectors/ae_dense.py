@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class DenseAEParams(BaurParams):
     """Settings of `DenseAE`."""
 
-    latent: int = param(128, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16)
+    latent: int = param(128, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16, role="network")
 
 
 class DenseAE(ReconstructionDetector):

@@ -37,6 +37,7 @@ class CceVAEParams(ContextParams):
         "Stages with residual connections and batch normalisation, with batch-norm alone, or plain",
         label="Network blocks",
         choices=BLOCKS,
+        role="network",
     )
     narrow: int = param(
         0,
@@ -46,6 +47,7 @@ class CceVAEParams(ContextParams):
         high=4096,
         step=8,
         advanced=True,
+        role="network",
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {

@@ -39,6 +39,7 @@ class CovarianceParams(Params):
         low=0.0,
         high=20.0,
         step=0.5,
+        role="network",
     )
     components: int = param(
         0,
@@ -47,6 +48,7 @@ class CovarianceParams(Params):
         low=0,
         high=200,
         step=1,
+        role="network",
     )
     tail: str = param(
         "both", "Which departures count: both, brighter only, darker only", label="Departures counted", choices=("both", "bright", "dark")

@@ -1,5 +1,7 @@
 """The only list of methods. Adding one = a new file beside this one and one line here.
 
+Other packages add methods of their own by the entry-point group "napari_brain_uad.methods", an id and ``package.module:Class`` each.
+
 Classes are imported when they are asked for, so that listing methods stays cheap and a method's heavy imports (torch) are paid
 only by who uses it.
 """
@@ -8,10 +10,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from functools import cache, partial
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 
 from ..core.detector import Detector, MethodInfo
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.params import Params
 from ._base import BaseDetector
 
@@ -28,10 +33,12 @@ METHODS: dict[str, str] = {
     "vae-restoration": "vae_restoration:VAERestoration",
 }
 
+GROUP = "napari_brain_uad.methods"
+
 
 def method_ids() -> tuple[str, ...]:
-    """Ids of all methods, in the order of the list."""
-    return tuple(METHODS)
+    """Ids of all methods, in the order of the list; those of other packages come last."""
+    return (*METHODS, *_of_others())
 
 
 def method_class(method: str) -> type[BaseDetector]:
@@ -40,15 +47,18 @@ def method_class(method: str) -> type[BaseDetector]:
     Raises
     ------
     InputError
-        For an unknown id; the closest known ones are named.
+        For an unknown id, where the closest known ones are named; for a method of another package that cannot be loaded.
     """
-    if method not in METHODS:
-        close = difflib.get_close_matches(method, METHODS, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise InputError(f"There is no method '{method}'", fix=f"{hint}Methods: {', '.join(METHODS)}")
-    module, _, name = METHODS[method].partition(":")
-    found: type[BaseDetector] = getattr(import_module(f".{module}", __package__), name)
-    return found
+    if method in METHODS:
+        module, _, name = METHODS[method].partition(":")
+        found: type[BaseDetector] = getattr(import_module(f".{module}", __package__), name)
+        return found
+    if method in _of_others():
+        return _class_of(_of_others()[method])
+    known = method_ids()
+    close = difflib.get_close_matches(method, known, n=3, cutoff=0.4)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    raise InputError(f"There is no method '{method}'", fix=f"{hint}Methods: {', '.join(known)}")
 
 
 def create(method: str, params: Params | None = None) -> Detector:
@@ -57,5 +67,31 @@ def create(method: str, params: Params | None = None) -> Detector:
 
 
 def cards() -> Iterator[MethodInfo]:
-    """The card of every method, in the order of the list."""
-    return (method_class(method).INFO for method in METHODS)
+    """The card of every method that can be loaded, in the order of `method_ids`; see `broken_methods`."""
+    for method in method_ids():
+        found = isolated(partial(method_class, method)) if method in _of_others() else method_class(method)
+        if not isinstance(found, BrainUADError):
+            yield found.INFO
+
+
+def broken_methods() -> dict[str, BrainUADError]:
+    """Methods of other packages that cannot be loaded, and why."""
+    tried = {method: isolated(partial(method_class, method)) for method in _of_others()}
+    return {method: found for method, found in tried.items() if isinstance(found, BrainUADError)}
+
+
+@cache
+def _of_others() -> dict[str, EntryPoint]:
+    """Methods of installed packages by id; our own ids are not theirs to take."""
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in METHODS}
+
+
+def _class_of(entry: EntryPoint) -> type[BaseDetector]:
+    what = f"The method '{entry.name}' of {entry.dist.name if entry.dist is not None else entry.module}"
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(what, why=f"it cannot be loaded ({error})", fix="Install that package again, or tell its authors") from error
+    if not (isinstance(found, type) and issubclass(found, BaseDetector)) or found.INFO.id != entry.name:
+        raise InputError(what, why=f"{entry.value} is no detector of that id", fix="Tell the authors of that package")
+    return found

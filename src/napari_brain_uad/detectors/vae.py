@@ -20,14 +20,17 @@ class VAEParams(BaurParams):
     """Settings of `VAE`."""
 
     score: str = param("l1", "How slice and reconstruction are compared, or which gradient is taken", choices=MODEL_SCORES)
-    latent: int = param(128, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16)
-    kl_weight: float = param(1.0, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001)
+    latent: int = param(128, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16, role="network")
+    kl_weight: float = param(
+        1.0, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="network"
+    )
     convention: str = param(
         "sum",
         "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)",
         label="Loss reduction",
         choices=CONVENTIONS,
         advanced=True,
+        role="network",
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {

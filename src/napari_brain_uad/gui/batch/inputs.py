@@ -19,7 +19,7 @@ from ...workflows.models.models import no_model
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import ComboBox, Fold, ParamsForm
+from ..widgets.forms import ComboBox, Fold, ParamsForm, form_for_scoring
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
@@ -69,7 +69,7 @@ class BatchInputs(QWidget):
         self.method = MethodBox()
         self.model = ModelRow()
         self._device = DeviceChoice(self)
-        self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
+        self.form = form_for_scoring(self.method.info.id)
         self.clean_up = ParamsForm(PostParams, folded=False)
         self._found: Found | None = None
         self._looking: workers.Job | None = None
@@ -202,7 +202,7 @@ class BatchInputs(QWidget):
 
     def _method_changed(self) -> None:
         info = self.method.info
-        old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
+        old, self.form = self.form, form_for_scoring(info.id)
         self._advanced.replaceWidget(old, self.form)
         old.deleteLater()
         self._device.set_supported(info.devices)

@@ -17,7 +17,7 @@ from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
+from ..widgets.forms import Fold, IntBox, form_for_scoring, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
@@ -59,7 +59,7 @@ class DetectInputs(QWidget):
         self.device = self._device.box
         self.seed = IntBox()
         self.seed.setMinimum(0)
-        self.form = ParamsForm(method_class(self.method.info.id).Params, folded=False)
+        self.form = form_for_scoring(self.method.info.id)
         self._sequence: str | None = None
         self._lay_out()
         self._connect()
@@ -166,7 +166,7 @@ class DetectInputs(QWidget):
 
     def _method_changed(self) -> None:
         info = self.method.info
-        old, self.form = self.form, ParamsForm(method_class(info.id).Params, folded=False)
+        old, self.form = self.form, form_for_scoring(info.id)
         self._advanced.replaceWidget(old, self.form)
         old.deleteLater()
         self._show_models()

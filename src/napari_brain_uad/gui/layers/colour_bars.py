@@ -9,7 +9,7 @@ from weakref import ref
 from napari.components.overlays import TextOverlay
 from napari.layers import Image
 
-from ...detectors.registry import METHODS, method_class
+from ...detectors.registry import method_class, method_ids
 from .layers import is_map, map_of, record
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ class ColourBars:
 
 def bar_words(amap: AnomalyMap) -> str:
     """What a heatmap's colours mean: the method, and what its score measures, in short lines."""
-    name = method_class(amap.method).INFO.name if amap.method in METHODS else amap.method
+    name = method_class(amap.method).INFO.name if amap.method in method_ids() else amap.method
     return "\n".join((*textwrap.wrap(name, _LINE), *textwrap.wrap(amap.unit, _LINE)))

@@ -22,7 +22,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.params import FieldInfo, Params, Scalar
+from ...core.params import ROLES, FieldInfo, Params, Scalar
+from ...detectors.registry import method_class
 
 _DECIMALS = 323
 """A spin box rounds to its decimals; with Qt's most every float above 1e-305 comes back as it was given."""
@@ -121,6 +122,8 @@ class ParamsForm(QWidget):
         Whose fields to show, starting at their defaults.
     folded : bool
         Fold the advanced fields away; False where the whole form lies in a fold already.
+    roles : tuple of str
+        Which fields to show (`core.params.ROLES`); the values of the others count all the same.
     parent : QWidget, optional
         As in Qt.
 
@@ -132,7 +135,9 @@ class ParamsForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, params_class: type[Params], *, folded: bool = True, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, params_class: type[Params], *, folded: bool = True, roles: tuple[str, ...] = ROLES, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._class = params_class
         self._fields = {name: _Field(kind, info, name, self._edited) for name, kind, info in params_class.describe()}
@@ -144,6 +149,9 @@ class ParamsForm(QWidget):
             layout.addWidget(self._rows(plain))
         if advanced:
             layout.addWidget(Fold("Advanced", self._rows(advanced)))
+        for name, field in self._fields.items():
+            if field.info.role not in roles:
+                self.hide_row(name)
         self._silent = False
         self.set_value(params_class())
 
@@ -209,6 +217,12 @@ class ParamsForm(QWidget):
             field = self._fields[name]
             form.addRow(row_label(field.info.label, field.editor), field.editor)
         return rows
+
+
+def form_for_scoring(method: str) -> ParamsForm:
+    """The settings of a method that matter when a scan is scored: what its model was trained with cannot be changed any more."""
+    found = method_class(method)
+    return ParamsForm(found.Params, folded=False, roles=("inference",) if found.INFO.trainable else ROLES)
 
 
 class _Field:

@@ -13,7 +13,7 @@ from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE
 from ...core.volume import Volume
-from ...detectors.registry import METHODS
+from ...detectors.registry import method_ids
 from ...evaluation.figure import detection_figure
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_map, write_mask
@@ -188,7 +188,7 @@ def _without_folder(word: str) -> str:
         return word
     # A model's file comes behind its method, as in vae:folder/model.safetensors.
     method = re.match(r"([\w-]+)(@[^/]*)?[:=]", head)
-    prefix = method.group() if method is not None and method.group(1) in METHODS else ""
+    prefix = method.group() if method is not None and method.group(1) in method_ids() else ""
     name = Path(word.removeprefix(prefix)).name
     return prefix + name if prefix else shell.file_word(name)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import BrainUADError, InputError, ModelError
-from ...detectors.registry import METHODS, create, method_class
+from ...detectors.registry import create, method_class, method_ids
 from ...io.atomic import atomic_path, not_written
 from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
 from ...io.folders import data_home
@@ -314,7 +314,7 @@ def _read_all(folder: Path, *, shipped: bool) -> Iterator[Model | BrainUADError]
 
 def _model(tensors: Path, *, shipped: bool) -> Model:
     record = read_record(tensors)
-    if record.method not in METHODS:
+    if record.method not in method_ids():
         raise ModelError(
             tensors.name, why=f"it is a model of '{record.method[:40]}', which this version does not have", fix="Update the package"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.checks import Finding
 from ...core.optional import install_command, missing, not_installed
-from ...detectors.registry import METHODS, method_class
+from ...detectors.registry import cards, method_class, method_ids
 from .models import default_model, list_models, no_model
 
 _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
@@ -47,14 +47,14 @@ def recommend(sequence: str | None) -> tuple[str, str]:
         A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
     """
     for method, why in _BY_SEQUENCE.get(sequence, _UNKNOWN):
-        if method in METHODS and not any(cannot_score(method, sequence)):
+        if method in method_ids() and not any(cannot_score(method, sequence)):
             return method, why
     return _UNKNOWN[0]
 
 
 def recommend_learned(sequence: str | None) -> str | None:
     """The trained method to set beside the one without training: StRegA where it has a model, else the first that has one; or None."""
-    trainable = [method for method in METHODS if method_class(method).INFO.trainable]
+    trainable = [info.id for info in cards() if info.trainable]
     known = [method for method in sorted(trainable, key=lambda method: method != "strega") if not any(cannot_score(method, sequence))]
     return known[0] if known else None
 
@@ -71,7 +71,7 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
 
 def unfit(method: str, sequence: str | None) -> Finding | None:
     """What to know when a method without a model is not made for a scan's sequence; a trained one is made for what its model is."""
-    info = method_class(method).INFO if method in METHODS else None
+    info = method_class(method).INFO if method in method_ids() else None
     if info is None or info.trainable or sequence is None or not info.sequences or sequence in info.sequences:
         return None
     message = f"the method '{method}' is made for {', '.join(info.sequences)}; this scan is {sequence}"

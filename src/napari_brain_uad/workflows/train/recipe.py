@@ -1,0 +1,217 @@
+"""The recipes of the models that come with the package, and training by them: each stage on its own scans, in one or several trainings."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.detector import State
+from ...core.errors import InputError
+from ...core.memory import told_as_error
+from ...core.optional import require
+from ...core.progress import Progress
+from ...core.provenance import versions
+from ...detectors._base import BaseDetector
+from ...detectors._stages import Fitting, GradientStage, Stage, of_stage, prefixed
+from ...detectors.registry import method_class
+from ...io.atomic import write_json
+from ...io.checkpoint import checkpoint_files, save_checkpoint
+from ...io.json_files import read_json
+from ...io.results import check_output
+from ...training.params import TrainingParams
+from ...training.session import TrainingSession, TrainingUpdate
+from ..execution.devices import resolve_device
+from .recipe_scans import spacing_of, training_scans, validation_scans
+
+RECIPES = Path(__file__).with_name("recipes.json")
+TRAINED, VALIDATED = 12, 13
+"""Heads 1 to 12 are trained on, head 13 tells how training goes, those after are for the synthetic benchmark."""
+
+Recipe = dict[str, Any]
+Report = Callable[[TrainingUpdate], None]
+
+_DATA = "Simulated {contrasts} brains at {spacing:g} mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
+_LICENCES = "Label maps: Apache-2.0. Weights: BSD-3-Clause"
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by the id of their model."""
+    found: dict[str, Recipe] = read_json(RECIPES, fix="Install again")
+    return found
+
+
+def recipe(name: str) -> Recipe:
+    """One recipe.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    known = recipes()
+    if name not in known:
+        raise InputError(f"There is no recipe '{name}'", fix=f"Recipes: {', '.join(known)}")
+    return known[name]
+
+
+@told_as_error()
+def train_recipe(
+    own: Recipe,
+    label_maps: str | Path,
+    out: str | Path,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> BaseDetector:
+    """Train a model as a recipe says, on subjects simulated from label maps, and write it with its card.
+
+    Parameters
+    ----------
+    own : dict
+        The recipe, like those of `recipes`.
+    label_maps : str or Path
+        Folder of at least 13 FreeSurfer- or SynthSeg-style label maps; the first 12 by name are trained on, the next one is for watching.
+    out : str or Path
+        NAME of the model; the folder ``NAME`` takes checkpoints, from which an interrupted training goes on.
+    changes : mapping, optional
+        Settings of the trainings that differ from the recipe's, like fewer steps.
+    overwrite : bool
+        A model of that name may be replaced.
+    device, report, progress
+        As in `workflows.train.train.train`.
+
+    Returns
+    -------
+    BaseDetector
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        As `workflows.train.train.train`.
+    """
+    found = method_class(own["method"])
+    maps = sorted(Path(label_maps).glob("*.nii.gz"))
+    if len(maps) < VALIDATED:
+        why = f"it holds {len(maps)} label maps (*.nii.gz), not {VALIDATED} or more"
+        raise InputError(f"The folder {label_maps}", why=why, fix="Give the folder of label maps that the recipe's subjects come from")
+    files = checkpoint_files(Path(out))
+    check_output(files[0].parent)
+    if any(file.exists() for file in files) and not overwrite:
+        raise InputError(f"There is a model {files[0].stem} already", fix="Choose another name, or have it replaced (--overwrite)")
+    if found.Training is not None:
+        require("torch", "lightning_fabric", what_for=f"{found.INFO.id} cannot be trained here")
+    detector = found(found.Params.from_dict(own["params"]))
+    detector.device = resolve_device(device, found.INFO.devices).name
+    start = time.perf_counter()
+    run = _RecipeRun(own, maps, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
+    state, meta = run.all_stages(detector.stages(), found.Training, progress or Progress())
+    detector.load_state(state)
+    meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
+    meta["seconds"] = meta.get("seconds") or round(time.perf_counter() - start, 1)
+    save_checkpoint(files[0], method=found.INFO.id, params=detector.params.as_dict(), state=detector.shipped_state(), meta=meta)
+    write_json(files[0].with_suffix(".card.json"), card(own, meta, detector.device))
+    return detector
+
+
+@dataclass(frozen=True)
+class _RecipeRun:
+    """One training by a recipe."""
+
+    own: Recipe
+    maps: Sequence[Path]
+    folder: Path
+    device: str
+    changes: dict[str, Any]
+    report: Report
+
+    def all_stages(self, stages: Sequence[Stage], kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
+        """What all stages learn, and how each did."""
+        state: State = {}
+        done: dict[str, Any] = {}
+        for number, stage in enumerate(stages):
+            part = progress.part(number / len(stages), (number + 1) / len(stages))
+            found, done[stage.name] = self._stage(stage, state, kind, part)
+            state |= prefixed(stage.name, found)
+        seconds = round(sum(one.get("seconds", 0.0) for one in done.values()), 1)
+        return state, done[""] if set(done) == {""} else {"stages": done, "seconds": seconds}
+
+    def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
+        own = self.own.get("stages", {}).get(stage.name, self.own)
+        subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"])
+        others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else ()
+        trainings = own.get("trainings", [{}])
+        found: State = {}
+        done = []
+        for number, settings in enumerate(trainings):
+            training = (kind or TrainingParams).from_dict(settings | self.changes)
+            folder = self.folder / stage.name / (str(number + 1) if len(trainings) > 1 else "")
+            if kind is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            session = TrainingSession(folder if kind is not None else None, True, self.device, validation=others, report=self.report)
+            part = progress.part(number / len(trainings), (number + 1) / len(trainings))
+            # A further training begins with the weights as they would be written.
+            start = _shipped(stage, before, found) if number else None
+            found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
+            if kind is not None:
+                done.append({"seed": own["seed"] + number, "training": training.as_dict(), "seconds": _seconds(folder)})
+        meta: dict[str, Any] = {"scans": subjects.seen()}
+        if done:
+            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["training"]["steps"] for one in done)}
+            meta |= {"trainings": done}
+        return found, meta
+
+
+def _shipped(stage: Stage, before: State, found: State) -> State:
+    from ...detectors._network_state import half_precision
+
+    assert isinstance(stage, GradientStage)
+    return of_stage("", half_precision(stage.task(before).build, found))
+
+
+def _seconds(folder: Path) -> float:
+    """How long a training took, without its breaks: the last row of its log."""
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as log:
+        return round(float(list(csv.DictReader(log))[-1]["seconds"]), 1)
+
+
+def card(own: Recipe, meta: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """What is said of a model before it is measured."""
+    data = _data(own["scans"])
+    for name, stage in own.get("stages", {}).items():
+        data += f"; for the stage {name}: {_data(stage['scans'])}"
+    told = meta.get("stages", {"": meta}).values()
+    steps = sum(one.get("steps", 0) for one in told)
+    return {
+        "title": own["title"],
+        "sequences": own["sequences"],
+        "data": data,
+        "licences": _LICENCES,
+        "seed": own["seed"],
+        **({"steps": steps} if steps else {}),
+        "seconds": meta["seconds"],
+        "machine": _machine(device),
+        "notes": "Trained by `brain-uad train --recipe`.",
+    }
+
+
+def _data(scans: Mapping[str, Any]) -> str:
+    counts = {contrast: count * len(scans["kinds"]) for contrast, count in scans["contrasts"].items()}
+    return _DATA.format(contrasts=", ".join(f"{count} {contrast}" for contrast, count in counts.items()), spacing=spacing_of(scans))
+
+
+def _machine(device: str) -> str:
+    import platform
+
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    return "Apple GPU" if device == "mps" else f"{os.cpu_count()} cores of a CPU ({platform.machine()})"

@@ -1,0 +1,134 @@
+"""The recipes behind the models: what they say fits the methods, training by them, and subjects that lie as registered scans do."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.detectors.registry import method_class
+from napari_brain_uad.detectors.strega import Strega
+from napari_brain_uad.detectors.vae import VAE
+from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.preprocessing.template import MNI_GRID, template
+from napari_brain_uad.workflows.models.models import shipped_models
+from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, recipe, recipes, train_recipe
+from napari_brain_uad.workflows.train.recipe_scans import corners, on_template, training_scans, validation_scans
+
+SHORT = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
+
+
+def test_recipes_are_settings_of_their_methods() -> None:
+    for own in recipes().values():
+        found = method_class(own["method"])
+        detector = found(found.Params.from_dict(own["params"]))
+        assert (found.Training is None) == ("trainings" not in own)
+        assert set(own.get("stages", {})) <= {stage.name for stage in detector.stages()}
+        for stage in (own, *own.get("stages", {}).values()):
+            for settings in stage.get("trainings", ()):
+                assert found.Training is not None
+                found.Training.from_dict(settings)
+
+
+def test_shipped_models_have_the_settings_of_their_recipes() -> None:
+    for model in shipped_models():
+        made, own = load_checkpoint(model.path), recipe(model.id)
+        found = method_class(made.method)
+        assert found.Params.from_dict(made.params) == found.Params.from_dict(own["params"]), model.id
+        assert made.meta["steps"] == own["trainings"][0]["steps"], model.id
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As many label maps as a recipe asks for, of one small head."""
+    where = Path(__file__).parents[2] / "simulation" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("small_head_of_recipes", where)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("maps")
+    for number in range(VALIDATED):
+        nib.Nifti1Image(module.head_labels(), np.eye(4)).to_filename(folder / f"{number:02d}.nii.gz")
+    return folder
+
+
+def own_recipe(method: str, params: dict[str, Any], **more: Any) -> dict[str, Any]:
+    scans = {"contrasts": {"T1": 1}, "kinds": [{"pose": "template", "rims_mm": [1.0]}]}
+    return {"method": method, "title": "t", "sequences": ["T1"], "seed": 3, "params": params, "scans": scans, "trainings": [SHORT], **more}
+
+
+def test_a_model_of_one_network_is_what_fitting_it_gives(maps: Path, tmp_path: Path) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]))
+    train_recipe(own, maps, tmp_path / "m")
+    by_hand = VAE(VAE.Params.preset("tiny"))
+    paths = sorted(maps.glob("*.nii.gz"))
+    by_hand.fit(training_scans(own["scans"], paths[:TRAINED], 3), seed=3, training=VAE.Training.from_dict(SHORT))
+    written = load_checkpoint(tmp_path / "m").state
+    assert all(np.array_equal(written[name], array) for name, array in by_hand.shipped_state().items())
+    assert (tmp_path / "m.card.json").is_file()
+
+
+def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path) -> None:
+    """The second training of a network begins with the weights of the first; another first stage does not change the second."""
+    params = dict(Strega.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
+    kinds = [{"pose": "template", "rims_mm": [1.0]}, {"pose": "scanner", "rims_mm": [0.0], "spacing_mm": 3.0}]
+    finder = {"seed": 5, "scans": {"contrasts": {"T1": 1}, "kinds": kinds}}
+    settings = SHORT | {"schedule": "constant"}
+    twice = own_recipe("strega", params, stages={"finder": {**finder, "trainings": [settings, settings]}})
+    once = own_recipe("strega", params, seed=4, stages={"finder": {**finder, "trainings": [settings]}})
+    both, first = (train_recipe(one, maps, tmp_path / name).state() for name, one in (("twice", twice), ("once", once)))
+    again = train_recipe(twice, maps, tmp_path / "twice", overwrite=True).state()
+    last = "finder.last.weight"
+    np.testing.assert_array_equal(again[last], both[last])
+    assert 0 < np.abs(both[last] - first[last]).max() < 0.01
+    meta = load_checkpoint(tmp_path / "twice").meta
+    assert [one["seed"] for one in meta["stages"]["finder"]["trainings"]] == [5, 6]
+    assert len(meta["stages"]["finder"]["scans"]) == 2
+    assert meta["stages"]["restorer"]["steps"] == 2
+
+
+def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]))
+    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.recipes", lambda: {"small": own})
+    out = str(tmp_path / "m")
+    words = ["train", "vae", str(maps), "--recipe", "small", "--out", out, "--quiet"]
+    assert main([*words, "--train", "steps=1"]) == 0
+    assert load_checkpoint(out).meta["steps"] == 1
+    assert main(words) != 0
+    assert "already" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--set", "latent=3"]) != 0
+    assert "own set" in capsys.readouterr().err
+    assert main(["train", "ce-vae", *words[2:]]) != 0
+    assert "train vae" in capsys.readouterr().err
+    with pytest.raises(InputError, match="13 or more"):
+        train_recipe(own, tmp_path, tmp_path / "other")
+
+
+def test_subjects_of_an_atlas_fill_the_template(maps: Path) -> None:
+    scans = {"contrasts": {"T1": 1}, "kinds": [{"pose": "template", "rims_mm": [0.0], "spacing_mm": 1.0, "scaling": 0.0}]}
+    subjects = training_scans(scans, [next(maps.glob("*.nii.gz"))], 3)
+    volume, brain = on_template(partial(subjects.__getitem__, 0)), template()
+    assert not volume.grid.compare(MNI_GRID, "template")
+    assert volume.mask is not None
+    assert brain.mask is not None
+    assert np.abs(corners(volume.mask) - corners(brain.mask)).max() <= 2.0
+    assert subjects[0].grid.shape != MNI_GRID.shape
+    assert not training_scans({**scans, "registered": True}, [next(maps.glob("*.nii.gz"))], 3)[0].grid.compare(MNI_GRID, "template")
+
+
+def test_validation_has_kinds_and_counts_of_its_own(maps: Path) -> None:
+    scans = {"contrasts": {"T1": 3, "T2": 4}, "kinds": [{"pose": "template", "rims_mm": [0.0]}] * 2}
+    paths = [next(maps.glob("*.nii.gz"))]
+    assert len(training_scans(scans, paths, 0)) == 14
+    assert len(validation_scans(scans, paths, 0)) == 4
+    assert len(validation_scans({**scans, "validation": {"count": 2, "kinds": scans["kinds"][:1]}}, paths, 0)) == 4
