@@ -1,11 +1,18 @@
-"""The contract every registered method keeps. A new method is picked up by its line in the registry, without a change here."""
+"""The contract every registered method keeps. A new method is picked up by its line in the registry, without a change here.
+
+Five trial methods of another package keep it too (tests/support/trial): each is of a kind that the framework has to carry.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +22,30 @@ from napari_brain_uad.core.detector import Detector
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.detectors.registry import METHODS, cards, create, method_class, method_ids
+from napari_brain_uad.detectors import registry
+from napari_brain_uad.detectors._reconstruction import ReconstructionDetector
+from napari_brain_uad.detectors.registry import GROUP, METHODS, cards, create, method_class, method_ids
+from napari_brain_uad.inference import samples
 
 SHAPE = (24, 28, 20)
 GRID = Grid(SHAPE, np.diag([1.5, 1.0, 2.0, 1.0]))
 LESION = (slice(9, 13), slice(11, 15), slice(8, 12))
-methods = pytest.mark.parametrize("method", method_ids())
+TRIAL = Path(__file__).parents[1] / "support" / "trial"
+TRIALS = tuple(
+    entry.name for found in importlib.metadata.distributions(path=[str(TRIAL)]) for entry in found.entry_points if entry.group == GROUP
+)
+ALL = (*method_ids(), *TRIALS)
+methods = pytest.mark.parametrize("method", ALL)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _trial_package() -> Iterator[None]:
+    """The package with the trial methods is installed for this file alone."""
+    sys.path.insert(0, str(TRIAL))
+    registry._of_others.cache_clear()
+    yield
+    sys.path.remove(str(TRIAL))
+    registry._of_others.cache_clear()
 
 
 def brain() -> np.ndarray:
@@ -44,7 +69,7 @@ def with_lesion(seed: int = 99) -> Volume:
     return replace(volume, data=data, name="patient")
 
 
-@pytest.fixture(scope="module", params=method_ids())
+@pytest.fixture(scope="module", params=ALL)
 def trained(request: pytest.FixtureRequest) -> Detector:
     detector = small(request.param)
     if detector.INFO.trainable:
@@ -94,6 +119,58 @@ def test_nothing_outside_the_brain_ranks_above_the_brain(trained: Detector) -> N
 def test_same_seed_same_map(trained: Detector) -> None:
     first, second = score(trained, with_lesion()), score(trained, with_lesion())
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_map_does_not_depend_on_how_many_samples_are_scored_at_once(
+    trained: Detector, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = score(trained, with_lesion())
+    monkeypatch.setattr(samples, "BATCH", size)
+    # Steps in half precision round a little differently with more samples; random numbers by batch would change it by half its range.
+    np.testing.assert_allclose(score(trained, with_lesion()), whole, atol=0.01 * float(np.abs(whole).max()))
+
+
+def test_a_lesion_on_one_side_is_found_on_that_side(trained: Detector) -> None:
+    """Phantoms that are alike on both sides hide a map that was not flipped back."""
+    volume, place = healthy(5), (slice(4, 8), slice(14, 18), slice(8, 12))
+    data = volume.data.copy()
+    data[place] += 120
+    gained = score(trained, replace(volume, data=data)) - score(trained, volume)
+    assert gained[place].mean() > 1.2 * np.abs(gained[::-1][place]).mean()
+    assert gained[place].mean() > 1.2 * np.abs(gained[:, ::-1][place]).mean()
+
+
+def test_a_reconstruction_lies_on_the_scans_grid(trained: Detector) -> None:
+    if not isinstance(trained, ReconstructionDetector):
+        with pytest.raises(InputError, match="reconstructs nothing"):
+            trained.reconstruct(with_lesion())  # type: ignore[attr-defined]
+        return
+    found = trained.reconstruct(with_lesion())
+    assert set(found) == {"input", "reconstruction"}
+    assert all(picture.shape == SHAPE and np.isfinite(picture).all() for picture in found.values())
+
+
+def test_the_shipped_state_gives_nearly_the_same_map(trained: Detector) -> None:
+    other = create(trained.INFO.id, trained.params)
+    shipped = trained.shipped_state()  # type: ignore[attr-defined]
+    other.load_state(shipped)
+    one, two = score(other, with_lesion())[brain()], score(trained, with_lesion())[brain()]
+    assert np.corrcoef(one, two)[0, 1] > 0.99
+    assert {name: array.dtype for name, array in shipped.items() if array.dtype.kind in "iu"} == {
+        name: array.dtype for name, array in trained.state().items() if array.dtype.kind in "iu"
+    }
+
+
+def test_cancelling_a_second_training_keeps_the_first(trained: Detector) -> None:
+    if not trained.INFO.trainable:
+        pytest.skip("the method learns nothing")
+    detector = create(trained.INFO.id, trained.params)
+    detector.load_state(trained.state())
+    progress = Progress(lambda fraction, message: progress.cancel() if fraction > 0.3 else None)
+    with pytest.raises(Cancelled):
+        fit(detector, progress)
+    assert np.array_equal(score(detector, with_lesion()), score(trained, with_lesion()))
 
 
 def test_input_is_left_alone(trained: Detector) -> None:
@@ -247,4 +324,4 @@ def test_unknown_method_names_the_closest() -> None:
 
 
 def test_cards_come_in_the_order_of_the_list() -> None:
-    assert [card.id for card in cards()] == list(METHODS)
+    assert [card.id for card in cards()] == [*METHODS, *TRIALS]

@@ -88,10 +88,9 @@ def _of_others() -> dict[str, EntryPoint]:
 
 def _class_of(entry: EntryPoint) -> type[BaseDetector]:
     what = f"The method '{entry.name}' of {entry.dist.name if entry.dist is not None else entry.module}"
-    try:
-        found = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(what, why=f"it cannot be loaded ({error})", fix="Install that package again, or tell its authors") from error
+    found = isolated(entry.load)
+    if isinstance(found, BrainUADError):
+        raise InputError(what, why=f"it cannot be loaded ({found.why})", fix="Install that package again, or tell its authors") from found
     if not (isinstance(found, type) and issubclass(found, BaseDetector)) or found.INFO.id != entry.name:
         raise InputError(what, why=f"{entry.value} is no detector of that id", fix="Tell the authors of that package")
     return found

@@ -27,7 +27,7 @@ def over_samples(
     seed: int,
     progress: Progress,
     what: str = "Slice",
-    size: int = BATCH,
+    size: int | None = None,
 ) -> NDArray[np.float32]:
     """What `work` gives for every sample of a scan.
 
@@ -49,7 +49,7 @@ def over_samples(
     what : str
         What a sample is, in words.
     size : int
-        Samples at once, to begin with.
+        Samples at once, to begin with; `BATCH` when None.
 
     Returns
     -------
@@ -73,5 +73,5 @@ def over_samples(
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
 
-    in_batches(len(cut), size, device, some)
+    in_batches(len(cut), size or BATCH, device, some)
     return found
