@@ -32,8 +32,8 @@ def _seed(text: str) -> int:
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Whether results of another input may be replaced."""
-    text = "replace results of another input of the same name (those of the same input always are)"
+    """Whether results of another input or of another kind may be replaced."""
+    text = "replace results of the same name of another input or command (those of the same input and command always are)"
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 

@@ -59,7 +59,8 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
     }
     table = table_text([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)], delimiter="\t")
     texts = {"tsv": table, "json": json_text({**about, "scans": rows}), "html": _page(outcomes, rows, about)}
-    run = Run("batch", r"batch\.(tsv|json|html)", "a set of scans", cases_sha256([outcome.case for outcome in outcomes]))
+    sha256 = cases_sha256([outcome.case for outcome in outcomes])
+    run = Run("batch", r"batch\.(tsv|json|html)", "a set of scans", sha256, kind="batch")
     with written_whole(out, [run], overwrite=True) as folder:
         for kind, text in texts.items():
             write_text(folder / f"batch.{kind}", text)

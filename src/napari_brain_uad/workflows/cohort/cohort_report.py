@@ -47,7 +47,7 @@ _FILES = {
 
 
 def _run_of(sha256: str) -> Run:
-    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256)
+    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256, kind="evaluate")
 
 
 def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:

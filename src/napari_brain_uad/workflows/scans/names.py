@@ -55,8 +55,8 @@ def output_folder(out: str | Path) -> Path:
     return folder
 
 
-def run_of(volume: Volume, name: str, files: Iterable[str], record: str = "") -> Run:
-    """A run that was made from one scan; for `name` and `record` see `io.results.Run`.
+def run_of(kind: str, volume: Volume, name: str, files: Iterable[str], record: str = "") -> Run:
+    """A run that was made from one scan; for `kind`, `name` and `record` see `io.results.Run`.
 
     Parameters
     ----------
@@ -65,4 +65,4 @@ def run_of(volume: Volume, name: str, files: Iterable[str], record: str = "") ->
     """
     source = volume.source
     sha256 = source.sha256 if source is not None and source.sha256 else array_sha256(volume.data)
-    return Run(name, "|".join(map(re.escape, files)), volume.name, sha256, record)
+    return Run(name, "|".join(map(re.escape, files)), volume.name, sha256, record, kind)

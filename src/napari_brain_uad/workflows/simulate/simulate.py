@@ -151,7 +151,7 @@ def _run_of(tasks: Sequence[_Task]) -> Run:
     """The files of a cohort; the label maps it comes from are told by their names and sizes."""
     maps = [[path.name, path.stat().st_size] for path in tasks[0].label_maps]
     sha256 = hashlib.sha256(json.dumps(maps).encode()).hexdigest()
-    return Run("simulation", r"simulation\.json|sub-\d{3,}_[\w-]+\.(json|nii\.gz)", f"{len(maps)} label maps", sha256)
+    return Run("simulation", r"simulation\.json|sub-\d{3,}_[\w-]+\.(json|nii\.gz)", f"{len(maps)} label maps", sha256, kind="simulate")
 
 
 def _tasks(
