@@ -73,7 +73,7 @@ class Model:
 
 def shipped_dir() -> Path:
     """The folder of the models that come with the package; it may be missing."""
-    return Path(__file__).resolve().parent.parent / "weights"
+    return Path(__file__).resolve().parents[2] / "weights"
 
 
 def user_dir() -> Path:

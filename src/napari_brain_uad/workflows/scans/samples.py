@@ -30,7 +30,7 @@ class Sample:
 
 def sample_dir() -> Path:
     """The folder of the samples, in a source checkout and in an installed wheel alike."""
-    folder = Path(__file__).resolve().parent.parent / "sample_data"
+    folder = Path(__file__).resolve().parents[2] / "sample_data"
     if not (folder / "samples.json").is_file():
         raise InputError("The sample scans are missing", why=f"there is no {folder.name}/samples.json in the package", fix="Install again")
     return folder
