@@ -14,6 +14,8 @@ from ..core.text import readable
 from .options import add_overwrite
 from .terminal import complain, progress_bar, say
 
+_IMAGES = (".nii", ".nii.gz", ".mgz")
+
 
 def add_prepare(commands: Any) -> None:
     """Add the command to the parser's sub-commands."""
@@ -131,12 +133,14 @@ def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
 
 def _scans(folder: Path, said: Mapping[str, str]) -> dict[str, Path]:
     """Sequence to file; masks, labels and what is of no known sequence are left out, a sequence given twice is refused."""
+    from ..core.file_role import file_roles
+
     scans: dict[str, Path] = {}
     # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")):
-            continue
-        if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):
+    images = [one for one in sorted(folder.iterdir()) if one.name.lower().endswith(_IMAGES) and not one.name.startswith(".")]
+    roles = file_roles(_stem(path) for path in images)
+    for path in images:
+        if path.name not in said and roles[_stem(path)].role != "scan":
             continue
         sequence = _sequence(path, said)
         if sequence is None:

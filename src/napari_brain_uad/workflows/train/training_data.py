@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...core.errors import InputError
 from ...core.extremes import robust_range
 from ...core.progress import Progress
+from ...core.sequence import spelled
 from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, Subject, missed_files
 from ...datasets.registry import find_layout, layout
@@ -71,6 +72,7 @@ class TrainingData:
     preset: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sequence", spelled(self.sequence))
         if self.source not in SOURCES:
             raise InputError("Training data", why=f"there is no source '{self.source}'", fix=f"Sources: {', '.join(SOURCES)}")
         if not 0.0 <= self.validation < 1.0 or self.count < 0 or self.seed < 0:
