@@ -36,7 +36,9 @@ _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 _TOLD = ("prepared", "dicom-series", "dicom-no-image")
 """Findings that are no warnings and are told all the same."""
 
-_EXIT_CODES = "Exit codes: 0 done, 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
+_EXIT_CODES = (
+    "Exit codes: 0 done (also when a scan has no region, which is said), 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.seed import LARGEST_SEED, check_seed
 from ..core.sequence import SEQUENCES
 
-_LARGEST_SEED = 2**63 - 1
 _LONGEST_SEED = 40
 
 
@@ -26,9 +26,10 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
-    if len(text) > _LONGEST_SEED or not text.strip().isdecimal() or int(text) > _LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {_LARGEST_SEED}")
-    return int(text)
+    try:
+        return check_seed(int(text) if len(text) <= _LONGEST_SEED and text.strip().isdecimal() else -1)
+    except InputError:
+        raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {LARGEST_SEED}") from None
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

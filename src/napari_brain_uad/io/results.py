@@ -206,18 +206,18 @@ def _check_names(runs: Sequence[Run]) -> None:
 def _check_earlier(folder: Path, runs: Sequence[Run]) -> None:
     """Refuse to replace what another input gave, or another kind of work: nobody asked for that to go."""
     for run in runs:
-        # Versions that noted no kind took all for one.
-        kind = _json(folder / run.manifest).get("kind") or run.kind
-        if run.kind and kind != run.kind:
-            why = f"they were written by '{kind}', and '{run.kind}' would replace all of them, also what it does not write itself"
-            fix = "Choose another folder, or have them replaced (--overwrite)"
-            raise InputError(f"{folder} holds results {run.name} of another kind", why=why, fix=fix)
         there = _input_there(folder, run)
         if there is not None and (not there[1] or there[1] != run.input_sha256):
             made = f"those there were made from {there[0]} ({_short(there[1])})"
             why = f"{made}, the new ones would be from {run.input_name} ({_short(run.input_sha256)})"
             fix = "Choose another folder, or have them replaced (--overwrite)"
             raise InputError(f"{folder} holds results {run.name} of another input", why=why, fix=fix)
+        # Versions that noted no kind took all for one.
+        kind = _json(folder / run.manifest).get("kind") or run.kind
+        if run.kind and kind != run.kind:
+            why = f"they were written by '{kind}', and '{run.kind}' would replace all of them, also what it does not write itself"
+            fix = "Choose another folder, or have them replaced (--overwrite)"
+            raise InputError(f"{folder} holds results {run.name} of another kind", why=why, fix=fix)
 
 
 def _short(sha256: str) -> str:

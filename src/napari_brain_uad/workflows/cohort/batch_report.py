@@ -84,6 +84,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
         "dice": outcome.dice,
         "strongest": (outcome.regions[0]["region_name"] or None) if outcome.regions else None,
         "seconds": round(outcome.seconds, 2) if ended else None,
+        "sequence_words": outcome.sequence or None,
+        "warnings": list(outcome.warnings),
         "folder": outcome.files["map"].parent.name if ended else None,
         "error": outcome.error or None,
     }
@@ -98,6 +100,7 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
     parts.append(_table(COLUMNS[:7], [[_cell(row[name]) for name in COLUMNS[:7]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
+        ("To be looked at", [f"{row['scan']}: {line}" for row in rows for line in row["warnings"]]),
         ("Left out", about["left_out"]),
     ):
         if said:

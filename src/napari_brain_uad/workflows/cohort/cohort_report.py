@@ -131,6 +131,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
         "warnings": list(cohort.warnings),
+        "sequences": list(cohort.sequences),
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),

@@ -17,6 +17,7 @@ from ...core.optional import require
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import versions
+from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors._base import BaseDetector
 from ...detectors.registry import method_class
@@ -100,7 +101,7 @@ def train(
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
     detector, settings, used = prepared_detector(method, params, training, device)
-    order = _Order(method, data, seed, out, resume, overwrite, devices, nodes)
+    order = _Order(method, data, check_seed(seed), out, resume, overwrite, devices, nodes)
     return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
 
 
