@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,6 +73,38 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_traceback_on_demand(
     assert Path(__file__).name in err
     assert cli.main(words) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+_AT_AN_IMPORT = """
+import atexit, os, signal, sys
+kind, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            os.kill(os.getpid(), kind)
+sys.meta_path.insert(0, Sender())
+if moment == "end":
+    atexit.register(os.kill, os.getpid(), kind)
+if moment == "ignored":
+    signal.signal(kind, signal.SIG_IGN)
+    moment = "numpy"
+from napari_brain_uad.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "moment", ["napari_brain_uad.cli.commands", "argparse", "numpy", "napari_brain_uad.detectors.registry", "end", "ignored"]
+)
+def test_a_signal_while_python_imports_or_ends_is_no_traceback(moment: str, kind: signal.Signals) -> None:
+    words = [sys.executable, "-c", _AT_AN_IMPORT, str(int(kind)), moment, "methods"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    if moment in ("end", "ignored"):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "threshold" in done.stdout
+    else:
+        assert (done.returncode, done.stderr) == (CODES[kind], "brain-uad: Cancelled.\n")
 
 
 def test_signals_are_as_they_were_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
