@@ -226,6 +226,9 @@ def test_a_map_that_is_the_same_everywhere_is_no_result(case: Any) -> None:
     scan = brain_uad.load(case.scan)
     with pytest.raises(InputError, match=r"map of sub-01_FLAIR by thresh-raw.*score 0\.25.*nothing can stand out"):
         score_with(Flat(), scan.with_mask(brain_uad.load_mask(case.mask, scan)))  # type: ignore[arg-type]
+    flat = Flat().score(scan, seed=0, progress=Progress())
+    with pytest.raises(InputError, match="nothing can stand out"):
+        brain_uad.evaluate(flat, case.truth)
 
 
 def test_no_region_is_told_by_every_command(case: Any, capsys: pytest.CaptureFixture[str]) -> None:

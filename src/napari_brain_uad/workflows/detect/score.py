@@ -72,12 +72,18 @@ def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed
     used = resolve_device(device, detector.INFO.devices)
     detector.device = used.name
     amap = detector.score(volume, seed=seed, progress=progress or Progress())
-    _check_not_flat(amap)
+    check_not_flat(amap)
     return replace(amap, provenance={**amap.provenance, "device": used.words})
 
 
-def _check_not_flat(amap: AnomalyMap) -> None:
-    """A map that is the same everywhere tells nothing, and is no healthy brain: no threshold, figure or mask may be made of it."""
+def check_not_flat(amap: AnomalyMap) -> None:
+    """A map that is the same everywhere tells nothing, and is no healthy brain: no threshold, figure or mask may be made of it.
+
+    Raises
+    ------
+    InputError
+        If all voxels of the brain have one score.
+    """
     scores = amap.brain_scores()
     if scores.size and scores.min() == scores.max():
         why = f"every voxel of the brain has the score {scores[0]:.4g}, so that nothing can stand out"
