@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,9 @@ from interrupted import interrupted
 from small_heads import head, save
 
 from napari_brain_uad import cli
+from napari_brain_uad.cli.interruption import interruption
+from napari_brain_uad.core.errors import Cancelled
+from napari_brain_uad.core.progress import Progress
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
@@ -105,6 +110,29 @@ def test_a_signal_while_python_imports_or_ends_is_no_traceback(moment: str, kind
         assert "threshold" in done.stdout
     else:
         assert (done.returncode, done.stderr) == (CODES[kind], "brain-uad: Cancelled.\n")
+
+
+def test_a_signal_within_a_callback_is_not_lost_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python drops what is raised in one of a weak reference, as its imports have them, and prints a traceback."""
+
+    class Thing:
+        pass
+
+    def gone(_reference: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(1000))
+
+    hook = sys.unraisablehook
+    with interruption.listening():
+        thing = Thing()
+        reference = weakref.ref(thing, gone)
+        del thing
+        assert reference() is None
+        assert interruption.received == signal.SIGINT
+        with pytest.raises(Cancelled), interruption.cancelling(Progress()):
+            pass
+    assert capsys.readouterr().err == ""
+    assert sys.unraisablehook is hook
 
 
 def test_signals_are_as_they_were_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
