@@ -11,9 +11,10 @@ The Python API, imported on first use so that ``import napari_brain_uad`` stays 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
-from .core.provenance import package_version
+TYPE_CHECKING = False  # `typing` alone takes longer to import than all of this: signals during it would find no handler
+if TYPE_CHECKING:
+    from typing import Any
 
 _API = {
     "load": "workflows.scans.load",
@@ -24,11 +25,13 @@ _API = {
     "train": "workflows.train.train",
 }
 
-__version__ = package_version()
+__version__: str
 __all__ = ["__version__", *_API]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module(".core.provenance", __name__).package_version()
     if name in _API:
         return getattr(import_module(f".{_API[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,9 @@ from interrupted import interrupted
 from small_heads import head, save
 
 from napari_brain_uad import cli
+from napari_brain_uad.cli.interruption import interruption
+from napari_brain_uad.core.errors import Cancelled
+from napari_brain_uad.core.progress import Progress
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
@@ -72,6 +78,61 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_traceback_on_demand(
     assert Path(__file__).name in err
     assert cli.main(words) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+_AT_AN_IMPORT = """
+import atexit, os, signal, sys
+kind, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            os.kill(os.getpid(), kind)
+sys.meta_path.insert(0, Sender())
+if moment == "end":
+    atexit.register(os.kill, os.getpid(), kind)
+if moment == "ignored":
+    signal.signal(kind, signal.SIG_IGN)
+    moment = "numpy"
+from napari_brain_uad.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "moment", ["napari_brain_uad.cli.commands", "argparse", "numpy", "napari_brain_uad.detectors.registry", "end", "ignored"]
+)
+def test_a_signal_while_python_imports_or_ends_is_no_traceback(moment: str, kind: signal.Signals) -> None:
+    words = [sys.executable, "-c", _AT_AN_IMPORT, str(int(kind)), moment, "methods"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    if moment in ("end", "ignored"):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "threshold" in done.stdout
+    else:
+        assert (done.returncode, done.stderr) == (CODES[kind], "brain-uad: Cancelled.\n")
+
+
+def test_a_signal_within_a_callback_is_not_lost_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python drops what is raised in one of a weak reference, as its imports have them, and prints a traceback."""
+
+    class Thing:
+        pass
+
+    def gone(_reference: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(1000))
+
+    hook = sys.unraisablehook
+    with interruption.listening():
+        thing = Thing()
+        reference = weakref.ref(thing, gone)
+        del thing
+        assert reference() is None
+        assert interruption.received == signal.SIGINT
+        with pytest.raises(Cancelled), interruption.cancelling(Progress()):
+            pass
+    assert capsys.readouterr().err == ""
+    assert sys.unraisablehook is hook
 
 
 def test_signals_are_as_they_were_afterwards(capsys: pytest.CaptureFixture[str]) -> None:

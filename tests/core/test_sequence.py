@@ -105,3 +105,23 @@ def test_sequences_that_a_user_gives() -> None:
     assert [check_sequence(name.lower()) for name in SEQUENCES] == list(SEQUENCES)
     with pytest.raises(InputError, match="'T3'"):
         check_sequence("T3")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "spellings"),
+    [
+        ("T1", "T1 t1 T1w T1W t1n MPRAGE mprage"),
+        ("T1c", "T1c T1C t1ce T1CE T1Gd t1gd T1+C t1+c T1-post CE-T1w"),
+        ("T2", "T2 T2w t2w"),
+        ("FLAIR", "FLAIR Flair fl FL T2-FLAIR t2_flair t2f"),
+        ("PD", "PD pd PDw pdw"),
+    ],
+)
+def test_the_usual_spellings_of_a_user(sequence: str, spellings: str) -> None:
+    assert {check_sequence(one) for one in spellings.split()} == {sequence}
+
+
+@pytest.mark.parametrize("given", ["", "T", "T1 FLAIR", "T1T2", "T3", "T2*", "dwi", "contrast", "T1w T2w"])
+def test_what_is_not_clear_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="FLAIR, T1, T1c, T2, PD"):
+        check_sequence(given)

@@ -295,6 +295,48 @@ def test_a_subject_folder_alone_is_no_other_data_set(layout_id: str, tmp_path: P
     assert claiming == {layout_id}
 
 
+def test_truths_of_bids_by_any_usual_name_in_any_usual_place(tmp_path: Path) -> None:
+    people = [f"sub-{number:02d}" for number in range(1, 8)]
+    truths = {
+        "sub-01": "derivatives/manual/sub-01/sub-01_lesions.nii.gz",
+        "sub-02": "derivatives/lesions/sub-02/anat/sub-02_label-lesion_mask.nii.gz",
+        "sub-03": "sub-03/anat/sub-03_lesions.nii.gz",
+        "sub-04": "derivatives/sub-04/lesion/sub-04_FLAIR_lesion_mask.nii.gz",
+        "sub-05": "derivatives/raters/sub-05_label-tumor_dseg.nii.gz",
+    }
+    no_truths = [
+        "derivatives/fmriprep/sub-06/anat/sub-06_dseg.nii.gz",
+        "derivatives/fmriprep/sub-06/anat/sub-06_label-GM_probseg.nii.gz",
+        "derivatives/fmriprep/sub-06/func/sub-06_label-lesion_mask.nii.gz",
+        "derivatives/manual/sub-06/sub-06_space-MNI152NLin6Asym_label-lesion_mask.nii.gz",
+        "derivatives/uad/sub-07/sub-07_FLAIR_vae_anomalymap.nii.gz",
+        "derivatives/uad/sub-07/sub-07_FLAIR_vae_mask.nii.gz",
+        "derivatives/uad/sub-07/sub-07_FLAIR_vae_truth.nii.gz",
+        "derivatives/seen/sub-07/sub-07_FLAIR_net_mask.nii.gz",
+    ]
+    scans = [f"{one}/anat/{one}_FLAIR.nii.gz" for one in people]
+    result = found(grow(tmp_path, [*scans, *truths.values(), *no_truths]), "bids")
+    roles = {key[0]: {role: name for role, name in files.items() if role != "FLAIR"} for key, files in result.items()}
+    assert roles == {one: {"truth": truths[one]} if one in truths else {} for one in people}
+
+
+def test_a_disease_in_a_plain_name_is_no_truth(tmp_path: Path) -> None:
+    names = ["tumour-t1c.nii.gz", "tumour-t1c_brainmask.nii.gz", "tumour-t1c_truth.nii.gz", "p1_T2.nii.gz", "p1_lesions_T2.nii.gz"]
+    assert found(grow(tmp_path, names), "plain") == {
+        ("p1", None, None): {"T2": names[3], "truth": names[4]},
+        ("tumour", None, None): {"T1c": names[0], "brain_mask": names[1], "truth": names[2]},
+    }
+
+
+def test_what_programs_made_beside_a_scan_is_no_scan(tmp_path: Path) -> None:
+    made = ["y_T1.nii", "c1T1.nii", "c2T1.nii", "T1_vae_anomalymap.nii.gz", "T1_vae_mask.nii.gz", "aseg.mgz", "T1_pve_0.nii.gz"]
+    root = grow(tmp_path, [f"p1/{name}" for name in ["T1.nii", "T1_lesion_mask.nii.gz", *made]])
+    result = found(root, "plain")
+    assert {key: {role: name for role, name in files.items() if role != "extra"} for key, files in result.items()} == {
+        ("p1", None, None): {"T1": "p1/T1.nii", "truth": "p1/T1_lesion_mask.nii.gz"}
+    }
+
+
 def test_every_layout_has_a_tree() -> None:
     assert {one.id for one in LAYOUTS} == {*TREES, "csv"}
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,27 @@ def test_results_of_another_input_are_refused_before_and_after(tmp_path: Path) -
     assert set(seen(tmp_path).values()) == {"new"}
     with pytest.raises(InputError, match="another input"):
         check_output(tmp_path, [run()])
+
+
+def test_results_of_another_kind_are_refused_before_and_after(tmp_path: Path) -> None:
+    cut, sewn = (replace(run(), kind=kind) for kind in ("cut", "sew"))
+    write(tmp_path, "old", of=cut)
+    for attempt in (lambda: check_output(tmp_path, [sewn]), lambda: write(tmp_path, "new", of=sewn)):
+        with pytest.raises(InputError, match=r"another kind.*'cut'.*'sew'.*--overwrite"):
+            attempt()
+        assert set(seen(tmp_path).values()) == {"old"}
+    check_output(tmp_path, [cut])
+    check_output(tmp_path, [sewn], overwrite=True)
+    write(tmp_path, "new", "map", of=sewn, overwrite=True)
+    assert seen(tmp_path) == {"scan_vae_map.txt": "new"}
+    with pytest.raises(InputError, match="another kind"):
+        check_output(tmp_path, [cut])
+
+
+def test_results_of_versions_that_noted_no_kind_are_replaced_by_the_same_input(tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    write(tmp_path, "new", "map", of=replace(run(), kind="cut"))
+    assert seen(tmp_path) == {"scan_vae_map.txt": "new"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.text import readable
 from .options import add_overwrite, add_post_options, add_seed, assignments, post_params
 from .terminal import complain, progress_bar, say
 
@@ -64,6 +65,10 @@ def _batch(arguments: argparse.Namespace) -> int:
     for outcome in outcomes:
         if outcome.error:
             complain(f"{outcome.case.name}: {outcome.error}")
+        for line in outcome.warnings:
+            complain(f"{outcome.case.name}: warning: {line}")
+        if outcome.sequence:
+            say(f"Sequence of {readable(outcome.case.name)}: {readable(outcome.sequence)}")
     for line in left_out:
         say(f"Left out: {line}")
     say(f"{batch_words(outcomes)}. Written to {arguments.out}: {', '.join(path.name for path in files.values())}, and a folder a scan")

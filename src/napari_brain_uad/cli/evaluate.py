@@ -79,6 +79,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(cohort_record(cohort, command=command, left_out=left_out))
         return 0
+    for line in cohort.sequences:
+        say(f"Sequence of {readable(line)}")
     say(cohort_text(cohort))
     for line in left_out:
         say(f"Left out: {readable(line)}")

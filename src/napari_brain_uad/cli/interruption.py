@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..core.errors import Cancelled
@@ -26,6 +26,16 @@ class Interrupted(KeyboardInterrupt):
     A type of its own: CPython takes note of a plain KeyboardInterrupt that passes through `exec` (of a dataclass, say, while a module is
     imported), and then ends with SIGINT's code whatever `main` returns.
     """
+
+
+def _quiet(complaining: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], object]:
+    """A signal in the middle of a callback (of a weak reference, say, within an import) is noted all the same: no traceback of it."""
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, Interrupted):
+            complaining(unraisable)
+
+    return hook
 
 
 class Interruption:
@@ -81,6 +91,7 @@ class Interruption:
         # A signal that is ignored stays ignored: nohup and shells start what goes on in the background like that.
         taken = [kind for kind in _KINDS if signal.getsignal(kind) is not signal.SIG_IGN]
         handlers = {kind: signal.signal(kind, self._take) for kind in taken}
+        complaining, sys.unraisablehook = sys.unraisablehook, _quiet(sys.unraisablehook)
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
@@ -92,6 +103,7 @@ class Interruption:
             signal.set_wakeup_fd(wakeup)
             for kind, handler in handlers.items():
                 signal.signal(kind, handler)
+            sys.unraisablehook = complaining
             theirs.close()
 
     def _take(self, number: int, _: object) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.seed import LARGEST_SEED, check_seed
 from ..core.sequence import SEQUENCES
 
-_LARGEST_SEED = 2**63 - 1
 _LONGEST_SEED = 40
 
 
@@ -26,14 +26,15 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
-    if len(text) > _LONGEST_SEED or not text.strip().isdecimal() or int(text) > _LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {_LARGEST_SEED}")
-    return int(text)
+    try:
+        return check_seed(int(text) if len(text) <= _LONGEST_SEED and text.strip().isdecimal() else -1)
+    except InputError:
+        raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {LARGEST_SEED}") from None
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Whether results of another input may be replaced."""
-    text = "replace results of another input of the same name (those of the same input always are)"
+    """Whether results of another input or of another kind may be replaced."""
+    text = "replace results of the same name of another input or command (those of the same input and command always are)"
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 

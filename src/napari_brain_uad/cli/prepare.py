@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
+from ..core.errors import BrainUADError, InputError
+from ..core.isolation import isolated
 from ..core.provenance import NOTICE
 from ..core.sequence import SEQUENCES, check_sequence
 from ..core.text import readable
 from .options import add_overwrite
 from .terminal import complain, progress_bar, say
+
+if TYPE_CHECKING:
+    from ..workflows.scans.prepare import Patient
+
+_IMAGES = (".nii", ".nii.gz", ".mgz")
 
 
 def add_prepare(commands: Any) -> None:
@@ -57,7 +64,11 @@ def add_prepare(commands: Any) -> None:
 def _prepare(arguments: argparse.Namespace) -> int:
     from ..workflows.scans.prepare import prepare_many
 
-    patients = _patients(arguments.scans, _sequences(arguments.sequence))
+    patients, failed = _patients(arguments.scans, _sequences(arguments.sequence))
+    if not patients:
+        raise failed[0]
+    for one in failed:
+        complain(str(one))
     with progress_bar(arguments.quiet) as progress:
         outcomes = prepare_many(
             patients,
@@ -80,8 +91,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
         for path in outcome.files:
             say(readable(str(path)))
     whole = sum(not outcome.errors for outcome in outcomes)
-    say(f"{whole} of {len(outcomes)} prepared. {NOTICE}")
-    return InputError.exit_code if whole < len(outcomes) else 0
+    asked = len(outcomes) + len(failed)
+    say(f"{whole} of {asked} prepared. {NOTICE}")
+    return InputError.exit_code if whole < asked else 0
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:
@@ -99,44 +111,63 @@ def _sequences(given: Sequence[str]) -> dict[str, str]:
     return {file: check_sequence(name) for file, _, name in (text.rpartition("=") for text in given)}
 
 
-def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
-    """Patients from files (one each) and folders: scans in one folder are one patient's."""
+def _patients(given: Sequence[Path], said: Mapping[str, str]) -> tuple[list[Patient], list[BrainUADError]]:
+    """Patients from files (one each) and folders, where scans in one folder are one patient's; and why others are none."""
+    found: list[Patient] = []
+    failed: list[BrainUADError] = []
+    for path in given:
+        for one in _of_folder(path, said) if path.is_dir() else (isolated(partial(_of_file, path, said)),):
+            if isinstance(one, BrainUADError):
+                failed.append(one)
+            else:
+                found.append(one)
+    return found, failed
+
+
+def _of_file(path: Path, said: Mapping[str, str]) -> Patient:
     from ..io.streams import GET_LINKED, leads_nowhere
+    from ..workflows.scans.prepare import Patient
+
+    if leads_nowhere(path):
+        raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
+    if not path.exists():
+        raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
+    return Patient(_stem(path), {_sequence(path, said) or "scan": path})
+
+
+def _of_folder(root: Path, said: Mapping[str, str]) -> list[Patient | BrainUADError]:
+    from ..io.streams import GET_LINKED
     from ..io.walk import Missed, walk_folders
     from ..workflows.scans.prepare import Patient
 
-    found = []
-    for path in given:
-        if leads_nowhere(path):
-            raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
-        if not path.exists():
-            raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
-        if path.is_file():
-            found.append(Patient(_stem(path), {_sequence(path, said) or "scan": path}))
-            continue
-        missed = Missed()
-        folders = list(walk_folders(path, missed))
-        # A folder inside is called by its way there: every subject of a study may have an "anat".
-        names = [folder.name if folder == path else "_".join(folder.relative_to(path).parts) for folder in folders]
-        patients = [Patient(name, scans) for name, folder in zip(names, folders, strict=True) if (scans := _scans(folder, said))]
-        lines = missed.words(path)
-        if not patients:
-            why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
-            raise InputError(f"No scan in {path}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")
-        for line in lines:
-            complain(f"warning: {path.name}: {line}. {GET_LINKED}.")
-        found += patients
+    missed = Missed()
+    found: list[Patient | BrainUADError] = []
+    for folder in walk_folders(root, missed):
+        scans = isolated(partial(_scans, folder, said))
+        if isinstance(scans, BrainUADError):
+            found.append(scans)
+        elif scans:
+            # A folder inside is called by its way there: every subject of a study may have an "anat".
+            found.append(Patient(folder.name if folder == root else "_".join(folder.relative_to(root).parts), scans))
+    lines = missed.words(root)
+    if not found:
+        why = "; ".join(("there is no .nii, .nii.gz or .mgz file in it", *lines))
+        return [InputError(f"No scan in {root}", why=why, fix=f"{GET_LINKED}; or give another folder" if lines else "Give another folder")]
+    for line in lines:
+        complain(f"warning: {root.name}: {line}. {GET_LINKED}.")
     return found
 
 
 def _scans(folder: Path, said: Mapping[str, str]) -> dict[str, Path]:
     """Sequence to file; masks, labels and what is of no known sequence are left out, a sequence given twice is refused."""
+    from ..core.file_role import file_roles
+
     scans: dict[str, Path] = {}
     # A link to nothing stays in: its patient fails with that reason instead of going on without the sequence.
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        if not path.name.lower().endswith((".nii", ".nii.gz", ".mgz")):
-            continue
-        if any(word in path.name.lower() for word in ("mask", "seg", "label", "lesion", "tumour", "tumor")):
+    images = [one for one in sorted(folder.iterdir()) if one.name.lower().endswith(_IMAGES) and not one.name.startswith(".")]
+    roles = file_roles(_stem(path) for path in images)
+    for path in images:
+        if path.name not in said and roles[_stem(path)].role != "scan":
             continue
         sequence = _sequence(path, said)
         if sequence is None:

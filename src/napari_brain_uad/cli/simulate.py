@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.provenance import NOTICE
+from ..core.sequence import spelled
 from ..core.text import readable
 from .options import add_overwrite, add_seed, assignments
 from .terminal import complain, progress_bar, say
@@ -31,7 +32,13 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the cohort")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="how many people (default: one from each label map)")
     parser.add_argument(
-        "--sequence", nargs="+", default=["T1"], choices=SEQUENCES, metavar="NAME", help=f"{', '.join(SEQUENCES)}; several for each person"
+        "--sequence",
+        nargs="+",
+        default=["T1"],
+        type=spelled,
+        choices=SEQUENCES,
+        metavar="NAME",
+        help=f"{', '.join(SEQUENCES)}; several for each person",
     )
     parser.add_argument("--lesions", default="none", choices=LESIONS, metavar="KIND", help=f"{', '.join(LESIONS)} (default: none)")
     parser.add_argument("--lesion-masks", type=Path, metavar="DIR", help="masks of real lesions whose shapes MS-like ones take")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +104,7 @@ def _train(arguments: argparse.Namespace) -> int:
             complain(f"note: {line}.")
     # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    failed: dict[str, BrainUADError] = {}
-    with progress_bar(arguments.quiet) as progress:
+    with _left_out(arguments) as failed, progress_bar(arguments.quiet) as progress:
         train(
             arguments.method,
             data,
@@ -121,8 +122,6 @@ def _train(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if is_first_process(arguments.devices * arguments.nodes):
-        for name, error in failed.items():
-            complain(f"left out {name}: {error}")
         say(f"Model written to {readable(str(arguments.out))}")
     return next(iter(failed.values())).exit_code if failed else 0
 
@@ -151,6 +150,20 @@ def _by_recipe(arguments: argparse.Namespace, kind: type[Params]) -> int:
         )
     say(f"Model written to {readable(str(arguments.out))}")
     return 0
+
+
+@contextmanager
+def _left_out(arguments: argparse.Namespace) -> Iterator[dict[str, BrainUADError]]:
+    """Names at the end the scans that were left out, also when too few remained."""
+    from ..workflows.train.train import is_first_process
+
+    failed: dict[str, BrainUADError] = {}
+    try:
+        yield failed
+    finally:
+        if is_first_process(arguments.devices * arguments.nodes):
+            for name, error in failed.items():
+                complain(f"left out {name}: {error}")
 
 
 def _writing_checkpoints(_update: TrainingUpdate) -> None:

@@ -5,7 +5,8 @@
 3. Words: the file's name, then SeriesDescription and ProtocolName.
 4. The folder's name, for files whose own name says nothing.
 
-A name that speaks of a mask, a map or another contrast (diffusion, T2*, ...) ends the search: the sequence is unknown.
+Letters that SPM puts before a scan's name are passed over. A name that says it is no scan (a deformation, a tissue map), or speaks of a
+mask, a map or another contrast (diffusion, T2*, ...), ends the search: the sequence is unknown.
 """
 
 from __future__ import annotations
@@ -15,12 +16,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .derived_names import derived_as, without_prefix
 from .errors import InputError
 from .sequence_names import NameReading, read_name
 from .sequence_tags import read_tags, says_contrast
 
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "PD")
 """T1c is T1 after a contrast agent."""
+
+_SPELLINGS = {
+    spelling: sequence
+    for sequence, spellings in {
+        "FLAIR": "flair fl t2flair t2f flairw",
+        "T1": "t1 t1w t1wi t1n t1pre mprage mp2rage t1mprage",
+        "T1c": "t1c t1ce t1gd t1gad t1+c t1c+ t1+ t1+gd t1wc t1wce t1wgd t1w+c t1km t1wks t1post t1contrast t1postcontrast"
+        " ct1 ct1w cet1 cet1w",
+        "T2": "t2 t2w t2wi",
+        "PD": "pd pdw pdwi",
+    }.items()
+    for spelling in spellings.split()
+}
+"""How people write a sequence, in small letters and without what stands between."""
 
 _SUFFIXES: dict[str, str | None] = {
     "t1w": "T1",
@@ -154,17 +170,23 @@ class SequenceReading:
 
 
 def check_sequence(given: str) -> str:
-    """One of `SEQUENCES`, as a user wrote it (small letters too).
+    """One of `SEQUENCES`, as a user wrote it: in the usual spellings (T1w, t1ce, T1+C, PDw), capital letters or not.
 
     Raises
     ------
     InputError
         If it is none of them.
     """
-    known = {name.lower(): name for name in SEQUENCES}
-    if given.lower() not in known:
-        raise InputError(f"The sequence '{given}'", why="it is not one of those that are known", fix=f"Give one of {', '.join(SEQUENCES)}")
-    return known[given.lower()]
+    known = spelled(given)
+    if known not in SEQUENCES:
+        fix = f"Give one of {', '.join(SEQUENCES)}; usual spellings like T1w or t1ce will do"
+        raise InputError(f"The sequence '{given}'", why="it is not one of those that are known", fix=fix)
+    return known
+
+
+def spelled(given: str) -> str:
+    """One of `SEQUENCES` in any of the usual spellings, as they have it; anything else as it was given."""
+    return _SPELLINGS.get(re.sub(r"[-_ .]", "", given).lower(), given)
 
 
 def sequence_of_name(name: str) -> str | None:
@@ -200,6 +222,10 @@ def read_sequence(
     SequenceReading
     """
     fields = fields or {}
+    words, what = derived_as(stem)
+    if what:
+        return SequenceReading(None, f"name '{words.strip('_')}': {what}, no scan")
+    stem = without_prefix(stem)
     bids = _read_bids(stem, fields, fields_are)
     if bids is not None:
         return bids

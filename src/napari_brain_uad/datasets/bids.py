@@ -2,21 +2,26 @@
 
 Anatomical images ``sub-01[/ses-02]/anat/sub-01[_ses-02][_acq-..][_ce-..][_rec-..][_run-..]_{T1w,T2w,FLAIR,PDw}.nii[.gz]``; with
 ``ce-`` (contrast agent) T1w is "T1c". Brain masks (``desc-brain_mask``) and lesions (``label-lesion_roi``, ``label-L_mask``,
-``desc-T1lesion_mask``, ...) are taken from beside the images and from ``derivatives/``, when they lie in the images' own space.
+``desc-T1lesion_mask``, ``sub-01_lesions``, ...; see `core.file_role`) are taken from beside the images and from any folder of
+``derivatives/``, when they lie in the images' own space.
 Where a session has several images of one sequence, the plainest name with the lowest run is used; the others are in `extra`.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.file_role import FileRole, file_roles
+from ..io.nifti import image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
 _SUFFIX_OF = {"t1w": "T1", "t2w": "T2", "flair": "FLAIR", "pdw": "PD"}
 _OWN_SPACES = {"", "orig", "native", "T1w", "T2w", "FLAIR", "PDw"}
 _ENDINGS = (".nii", ".nii.gz")
+_OTHER_DATA = {"beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr", "motion", "mrs", "nirs", "perf", "pet"}
+"""Folders of what is no anatomy: masks there lie on those images."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +34,36 @@ class BIDS:
 
     def detect(self, root: Path) -> bool:
         """Whether there is an anatomical image in a subject's folder."""
-        return any(_kind(path) not in (None, BRAIN_MASK, TRUTH) for path in _raw(root))
+        return any(kind not in (None, BRAIN_MASK, TRUTH) for _, kind in _raw(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and session."""
         found: dict[tuple[str, str], dict[str, list[Path]]] = {}
-        for path in [*_raw(root), *_derived(root)]:
-            kind, entities = _kind(path), _entities(path)
-            if kind is None or (kind not in (BRAIN_MASK, TRUTH) and path.is_relative_to(root / "derivatives")):
+        derived = [(path, kind) for path, kind in _files(root / "derivatives") if kind in (BRAIN_MASK, TRUTH)]
+        for path, kind in [*_raw(root), *derived]:
+            if kind is None:
                 continue
+            entities = _entities(path)
             group = found.setdefault((entities.get("sub", ""), entities.get("ses", "")), {})
             group.setdefault(kind, []).append(path)
         subjects = [_subject(key, group) for key, group in sorted(found.items())]
         return some_subjects(tuple(subject for subject in subjects if subject.sequences), root, self.name)
 
 
-def _raw(root: Path) -> list[Path]:
-    return [path for folder in sorted(root.glob("sub-*")) for path in _anatomical(folder)]
+def _raw(root: Path) -> list[tuple[Path, str | None]]:
+    found = [one for folder in sorted(root.glob("sub-*")) for one in _files(folder)]
+    return [(path, kind) for path, kind in found if kind in (BRAIN_MASK, TRUTH) or path.parent.name == "anat"]
 
 
-def _derived(root: Path) -> list[Path]:
-    return _anatomical(root / "derivatives")
-
-
-def _anatomical(folder: Path) -> list[Path]:
-    return [path for path in files(folder, _ENDINGS) if path.parent.name == "anat"] if folder.is_dir() else []
+def _files(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """The images under a folder, but for those that are no anatomy, and what each is."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in files(folder, _ENDINGS) if folder.is_dir() else ():
+        if path.parent.name not in _OTHER_DATA:
+            by_folder.setdefault(path.parent, []).append(path)
+    for paths in by_folder.values():
+        roles = file_roles(image_stem(path) for path in paths)
+        yield from ((path, _kind(path, roles[image_stem(path)])) for path in paths)
 
 
 def _entities(path: Path) -> dict[str, str]:
@@ -62,17 +72,17 @@ def _entities(path: Path) -> dict[str, str]:
     return {**{key: value for key, _, value in (part.partition("-") for part in parts)}, "": suffix}
 
 
-def _kind(path: Path) -> str | None:
+def _kind(path: Path, found: FileRole) -> str | None:
     """The sequence, `BRAIN_MASK` or `TRUTH`; None for what is not used (phase images, other suffixes, other spaces)."""
     entities = _entities(path)
     suffix = entities[""]
     if "sub" not in entities or entities.get("space", "") not in _OWN_SPACES or entities.get("part", "mag") != "mag":
         return None
-    if suffix == "mask" and entities.get("desc") == "brain":
-        return BRAIN_MASK
-    if suffix in ("mask", "roi", "dseg"):
-        said = f"{entities.get('desc', '')} {entities.get('label', '')}"
-        return TRUTH if re.search(r"lesion|tumou?r|(^|\s)L$", said, re.IGNORECASE) else None
+    role = found.role
+    if role != "scan":
+        # Of a mask that its name says nothing of, only the standard's own way of naming tells that it is no result of some program.
+        standard = all("-" in part for part in path.name.split(".", 1)[0].split("_")[:-1]) or "brain" in path.name.lower()
+        return role if role == TRUTH or (role == BRAIN_MASK and standard) else None
     sequence = _SUFFIX_OF.get(suffix.lower())
     return "T1c" if sequence == "T1" and "ce" in entities else sequence
 

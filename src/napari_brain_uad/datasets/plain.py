@@ -11,14 +11,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.file_role import SEQUENCE_WORDS, FileRole, file_role, file_roles
 from ..core.sequence import sequence_of_name
 from ..io.nifti import image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
-_SEQUENCE = r"t2[-_ ]?flair|flair|t1[-_]?w?[-_]?(?:ce|c|gd|post|km|contrast)|mprage|mp2rage|t[12](?:wks|w|f|n)?|pdw?"
-_TRUTH = r"ground[-_]?truth|truth|consensus_gt|gt|lesions?|tumou?r|seg(?:mentation)?|anomal(?:y|ies)"
-_BRAIN = r"(?:hd-?bet|brain)?[-_]?mask"
-_TISSUES = "tissues?"
+_USED = ("scan", BRAIN_MASK, TRUTH)
 _VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
@@ -33,7 +31,7 @@ class Plain:
 
     def detect(self, root: Path) -> bool:
         """Whether there is any scan."""
-        return any(_split_name(path)[1] not in (BRAIN_MASK, TRUTH, "tissue") for path in files(root))
+        return any(file_role(image_stem(path)).role == "scan" for path in files(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and visit."""
@@ -41,36 +39,30 @@ class Plain:
         for path in files(root):
             if not path.name.lower().endswith((".img", ".img.gz")):
                 by_folder.setdefault(path.parent, []).append(path)
-        found: dict[tuple[str, str], list[Path]] = {}
+        found: dict[tuple[str, str], dict[Path, FileRole]] = {}
         for folder, paths in by_folder.items():
+            roles = file_roles(image_stem(path) for path in paths)
+            used = {path: role for path in paths if (role := roles[image_stem(path)]).role in _USED}
+            rests = {_name_of(role) for role in used.values()}
+            for path, role in used.items():
+                found.setdefault(_key(role, folder, root, rests), {})[path] = role
             for path in paths:
-                found.setdefault(_key(path, folder, root, paths), []).append(path)
+                # Tissue maps and the like belong to their scan's subject as what is not used, where their names say whose they are.
+                if path not in used and (key := _key(roles[image_stem(path)], folder, root, rests)) in found:
+                    found[key][path] = roles[image_stem(path)]
         subjects = [_subject(key, paths) for key, paths in sorted(found.items())]
         return some_subjects(tuple(subject for subject in subjects if subject.sequences), root, self.name)
 
 
-def _split_name(path: Path) -> tuple[str, str]:
-    """What is left of a name without its kind, and the kind: a sequence, `BRAIN_MASK`, `TRUTH`, "tissue" or "unknown"."""
-    rest, kind = _split_role(image_stem(path))
-    if kind == "unknown":
-        kind = sequence_of_name(rest) or "unknown"
-    rest = re.sub(rf"(?<![a-z0-9])(?:{_SEQUENCE})(?![a-z0-9])", "", rest, flags=re.IGNORECASE)
-    return re.sub(r"[-_ .]{2,}", "_", rest).strip("-_ ."), kind
+def _name_of(role: FileRole) -> str:
+    """What is left of a name without its kind and its sequence."""
+    rest = re.sub(rf"(?<![a-z0-9])(?:{SEQUENCE_WORDS})(?![a-z0-9])", "", role.rest, flags=re.IGNORECASE)
+    return re.sub(r"[-_ .]{2,}", "_", rest).strip("-_ .")
 
 
-def _split_role(stem: str) -> tuple[str, str]:
-    """A stem without the word that makes it a mask, and what it is then; "unknown" when there is no such word."""
-    for role, pattern in ((BRAIN_MASK, _BRAIN), (TRUTH, _TRUTH), ("tissue", _TISSUES)):
-        cut, count = re.subn(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", "", stem, flags=re.IGNORECASE)
-        if count:
-            return cut, role
-    return stem, "unknown"
-
-
-def _key(path: Path, folder: Path, root: Path, siblings: list[Path]) -> tuple[str, str]:
+def _key(role: FileRole, folder: Path, root: Path, rests: set[str]) -> tuple[str, str]:
     """Subject and session of a file: its folder is a subject's if its files are named after sequences or visits alone."""
-    rest, _ = _split_name(path)
-    rests = {_split_name(other)[0] for other in siblings}
+    rest = _name_of(role)
     own = folder.name
     if folder != root and all(one in ("", own) or _VISIT.fullmatch(one.removeprefix(own).strip("-_ ")) for one in rests):
         return folder.relative_to(root).as_posix(), rest.removeprefix(own).strip("-_ ")
@@ -79,17 +71,18 @@ def _key(path: Path, folder: Path, root: Path, siblings: list[Path]) -> tuple[st
     prefix = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
     visit = _VISIT.search(rest)
     subject = rest if visit is None else (rest[: visit.start()] + rest[visit.end() :]).strip("-_ ")
-    return prefix + (subject or rest or path.name), visit.group() if visit and subject else ""
+    return prefix + (subject or rest or role.rest), visit.group() if visit and subject else ""
 
 
-def _subject(key: tuple[str, str], paths: list[Path]) -> Subject:
+def _subject(key: tuple[str, str], paths: dict[Path, FileRole]) -> Subject:
     kinds: dict[str, list[Path]] = {}
-    for path in paths:
-        kinds.setdefault(_split_name(path)[1], []).append(path)
+    for path, role in paths.items():
+        kind = (sequence_of_name(role.rest) or "unknown") if role.role == "scan" else role.role
+        kinds.setdefault(kind, []).append(path)
     sequences = {kind: kinds[kind][0] for kind in _ORDER if kind in kinds}
     first = next(iter(sequences), "")
     masks = kinds.get(BRAIN_MASK, [])
-    brain = next((mask for mask in masks if sequence_of_name(_split_role(image_stem(mask))[0]) == first), masks[0] if masks else None)
+    brain = next((mask for mask in masks if sequence_of_name(paths[mask].rest) == first), masks[0] if masks else None)
     truth = kinds.get(TRUTH, [None])[0]
     used = {*sequences.values(), brain, truth}
     return Subject(key[0], key[1] or None, sequences, brain, truth, extra=tuple(path for path in paths if path not in used))

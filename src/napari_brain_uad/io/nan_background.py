@@ -1,4 +1,7 @@
-"""NaN around the image, which some tools write for "nothing here", as background; NaN inside it stays an error."""
+"""NaN around the image, which some tools write for "nothing here", as background; a few inside it as their neighbours are.
+
+Many NaN inside the image stay an error: what would be filled in there is nothing that was measured.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..core.checks import Finding
 from ..core.errors import InputError
@@ -19,8 +23,12 @@ _SIGNED = 0.25
 lie lower."""
 
 
+_MOST_HOLES = 0.01
+"""More of the image than this is not filled from its neighbours. The image is what is brighter than the mean, about the brain or head."""
+
+
 def fill_background(name: str, data: NDArray[np.float32], stored: NDArray[Any]) -> tuple[Finding, ...]:
-    """Fill, in place, the NaN that surround an image.
+    """Fill, in place, the NaN that surround an image, and few that it encloses.
 
     Parameters
     ----------
@@ -34,12 +42,12 @@ def fill_background(name: str, data: NDArray[np.float32], stored: NDArray[Any]) 
     Returns
     -------
     tuple of Finding
-        What was filled, and with which value; empty when all is finite.
+        What was filled, and with what; empty when all is finite.
 
     Raises
     ------
     InputError
-        If voxels are infinite or too large for float32, NaN are enclosed by the image, or there is no image.
+        If voxels are infinite or too large for float32, the image encloses many NaN, or there is no image.
     """
     bad = ~np.isfinite(data)
     lost = int(np.count_nonzero(bad))
@@ -48,15 +56,40 @@ def fill_background(name: str, data: NDArray[np.float32], stored: NDArray[Any]) 
     empty = np.isnan(stored)
     if not np.array_equal(empty, bad) or lost == data.size:
         raise _not_finite(name, stored, lost)
-    enclosed = lost - int(np.count_nonzero(_at_border(empty)))
-    if enclosed:
-        around = f" ({lost - enclosed:,} more lie around it and would count as background)" if lost > enclosed else ""
-        raise InputError(name, why=f"{enclosed:,} of {data.size:,} voxels are NaN inside the image{around}", fix=_FIX)
+    around = _at_border(empty)
+    return (*_fill_around(data, around, bad), *_fill_holes(name, data, empty & ~around, int(np.count_nonzero(around))))
+
+
+def _fill_around(data: NDArray[np.float32], around: NDArray[np.bool_], bad: NDArray[np.bool_]) -> tuple[Finding, ...]:
+    lost = int(np.count_nonzero(around))
+    if not lost:
+        return ()
     low, high = robust_range(data[~bad])
     value = 0.0 if low >= -_SIGNED * abs(high) else low - 0.05 * (high - low)
-    data[bad] = value
+    data[around] = value
     said = f"{lost:,} of {data.size:,} voxels, all around the image, are NaN: they are taken as background, with the value {value:.4g}"
     return (Finding("nan-background", "warning", said),)
+
+
+def _fill_holes(name: str, data: NDArray[np.float32], holes: NDArray[np.bool_], around: int) -> tuple[Finding, ...]:
+    """Give enclosed NaN the value of the nearest voxel that has one."""
+    count = int(np.count_nonzero(holes))
+    if not count:
+        return ()
+    image = int(np.count_nonzero(data >= data[~holes].mean(dtype=np.float64)))
+    share = count / max(count + image, 1)
+    if share > _MOST_HOLES:
+        also = f" ({around:,} more lie around it and would count as background)" if around else ""
+        much = f"{100 * share:.2g} % of it, and no more than 1 % is filled in"
+        why = f"{count:,} of {data.size:,} voxels are NaN inside the image{also}: {much}"
+        raise InputError(name, why=why, fix="Set them to the values they should have, or to the background's, and load the scan again")
+    box = tuple(slice(max(0, int(at.min()) - 1), int(at.max()) + 2) for at in np.nonzero(holes))
+    nearest = ndimage.distance_transform_edt(holes[box], return_distances=False, return_indices=True)
+    data[box][holes[box]] = data[box][tuple(nearest)][holes[box]]
+    largest = int(np.bincount(cc3d.connected_components(holes[box], connectivity=26).ravel())[1:].max())
+    said = f"{count:,} voxels inside the image are NaN ({100 * share:.2g} % of it, at most {largest:,} together)"
+    told = "They have the values of their nearest neighbours: nothing unusual can be seen there"
+    return (Finding("nan-holes", "warning", said, told),)
 
 
 def _at_border(empty: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -138,7 +138,8 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     stored, header, _, _ = _read_stored(path, None)
     turned, grid = canonical(stored, Grid(header.grid_shape, header.affine()))
     raise_errors(path.name, like.grid.compare(grid, label))
-    values, _ = _intensities(turned, header, path.name)
+    values, found = _intensities(turned, header, path.name)
+    _refuse_holes(path.name, found)
     # Scaled integers hold probabilities as often as labels: they count as floating point.
     whole = header.dtype.kind in "iu" and (header.scale == (1.0, 0.0))
     return np.asarray(values > (0.0 if whole else 0.5))
@@ -167,6 +168,7 @@ def read_map(path: Path | str) -> AnomalyMap:
     record_path, brain = path.with_name(f"{name}_provenance.json"), path.with_name(f"{name}_brainmask.nii.gz")
     check_whole(path, name, (record_path, brain))
     volume = read_volume(path)
+    _refuse_holes(path.name, volume.findings)
     provenance = _read_provenance(record_path)
     record = provenance["map"]
     background = float(record.get("background", min(0.0, float(volume.data.min()))))
@@ -299,6 +301,13 @@ def _intensities(stored: NDArray[Any], header: ImageHeader, name: str) -> tuple[
                 data[:, :, k] = stored[:, :, k].astype(np.float64) * slope + inter
     filled = fill_background(name, data, stored)
     return data, filled + _check_rounding(stored, slope)
+
+
+def _refuse_holes(name: str, findings: tuple[Finding, ...]) -> None:
+    """What is filled in from neighbours does for intensities; what is flagged or how a score is must not be made up."""
+    holes = next((finding for finding in findings if finding.code == "nan-holes"), None)
+    if holes is not None:
+        raise InputError(name, why=holes.message.partition(" (")[0], fix="Set them to 0, or to what they should be, and save it again")
 
 
 def _check_rounding(stored: NDArray[Any], slope: float) -> tuple[Finding, ...]:

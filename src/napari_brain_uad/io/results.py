@@ -53,6 +53,8 @@ class Run:
         SHA-256 of that.
     record : str
         Name of the file in which versions without manifests noted the input's SHA-256; empty for none.
+    kind : str
+        The work that wrote it, in a word ("detect", "compare"): two kinds may write files of one name, but not the same set of them.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Run:
     input_name: str
     input_sha256: str
     record: str = ""
+    kind: str = ""
 
     @property
     def manifest(self) -> str:
@@ -81,15 +84,15 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
     runs : sequence of Run
         What will be written.
     overwrite : bool
-        Results of another input may be replaced.
+        Results of another input or of another kind may be replaced.
     need_bytes : int
         Room they need at least, as far as that is known.
 
     Raises
     ------
     InputError
-        If the folder cannot be made or written or its disk has too little room, two runs have one name, or results of another input lie
-        there.
+        If the folder cannot be made or written or its disk has too little room, two runs have one name, or results of another input or of
+        another kind lie there.
     """
     folder = Path(folder)
     _check_names(runs)
@@ -98,7 +101,7 @@ def check_output(folder: Path | str, runs: Sequence[Run] = (), *, overwrite: boo
         probe(folder)
         room = shutil.disk_usage(folder).free
         if not overwrite:
-            _check_inputs(folder, runs)
+            _check_earlier(folder, runs)
     except OSError as error:
         raise _not_written(folder, error) from error
     finally:
@@ -121,7 +124,7 @@ def written_whole(folder: Path | str, runs: Sequence[Run], *, overwrite: bool = 
     runs : sequence of Run
         What is written, together. Their earlier files in the folder are replaced, those that are not written again too.
     overwrite : bool
-        Results of another input may be replaced.
+        Results of another input or of another kind may be replaced.
 
     Yields
     ------
@@ -131,7 +134,7 @@ def written_whole(folder: Path | str, runs: Sequence[Run], *, overwrite: bool = 
     Raises
     ------
     InputError
-        If the folder cannot be made or written, or results of another input lie there.
+        If the folder cannot be made or written, or results of another input or of another kind lie there.
     """
     folder = Path(folder)
     _check_names(runs)
@@ -200,7 +203,8 @@ def _check_names(runs: Sequence[Run]) -> None:
         raise InputError(f"Two of the results would be called {twice}", why=why, fix="Give the files of scans and models different names")
 
 
-def _check_inputs(folder: Path, runs: Sequence[Run]) -> None:
+def _check_earlier(folder: Path, runs: Sequence[Run]) -> None:
+    """Refuse to replace what another input gave, or another kind of work: nobody asked for that to go."""
     for run in runs:
         there = _input_there(folder, run)
         if there is not None and (not there[1] or there[1] != run.input_sha256):
@@ -208,6 +212,12 @@ def _check_inputs(folder: Path, runs: Sequence[Run]) -> None:
             why = f"{made}, the new ones would be from {run.input_name} ({_short(run.input_sha256)})"
             fix = "Choose another folder, or have them replaced (--overwrite)"
             raise InputError(f"{folder} holds results {run.name} of another input", why=why, fix=fix)
+        # Versions that noted no kind took all for one.
+        kind = _json(folder / run.manifest).get("kind") or run.kind
+        if run.kind and kind != run.kind:
+            why = f"they were written by '{kind}', and '{run.kind}' would replace all of them, also what it does not write itself"
+            fix = "Choose another folder, or have them replaced (--overwrite)"
+            raise InputError(f"{folder} holds results {run.name} of another kind", why=why, fix=fix)
 
 
 def _short(sha256: str) -> str:
@@ -246,7 +256,8 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
     for run in runs:
         files = {name: _sha256(stage / name) for name in names if run.owns(name)}
         about = {"name": run.input_name, "sha256": run.input_sha256}
-        write_json(stage / run.manifest, {"format": FORMAT, "run": run.name, "input": about, "files": files})
+        kind = {"kind": run.kind} if run.kind else {}
+        write_json(stage / run.manifest, {"format": FORMAT, "run": run.name, **kind, "input": about, "files": files})
     unknown = [name for name in names if not any(run.owns(name) for run in runs)]
     if unknown:
         raise ValueError(f"no run is said to write {unknown}")
@@ -254,7 +265,7 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
         for other in _hidden(folder, _READY):
             _complete(other)
         if not overwrite:
-            _check_inputs(folder, runs)
+            _check_earlier(folder, runs)
         manifests = [run.manifest for run in runs]
         earlier = {name for run in runs for name in _earlier(folder, run, names)}
         remove = sorted(earlier, key=lambda name: (name not in manifests, name))

@@ -252,11 +252,28 @@ def test_two_methods_that_would_share_files_are_refused_before_they_run(case: Ca
     check_comparison_output(volume, ["vae:one/m", "vae:two/m"], case.folder / "out", maps=False)
 
 
+def test_a_comparison_and_a_detection_do_not_replace_each_other_unasked(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    detect_it = ["detect", str(case.scan), "--mask", str(case.mask), "--truth", str(case.truth), "--quiet", "--out"]
+    compare_it = ["compare", str(case.scan), "--methods", "threshold", "--mask", str(case.mask), "--quiet", "--out"]
+    for first, second, gone in ((detect_it, compare_it, "metrics.json"), (compare_it, detect_it, "")):
+        out = case.folder / first[0]
+        assert cli.main([*first, str(out)]) == 0
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        assert cli.main([*second, str(out)]) == 2
+        assert f"'{first[0]}'" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+        assert cli.main([*second, str(out), "--overwrite"]) == 0
+        assert gone not in {path.name.removeprefix("sub-01_FLAIR_threshold_") for path in out.iterdir()} or not gone
+
+
 def test_a_method_s_files_are_one_run_s_whichever_command_wrote_them(case: Case) -> None:
     """What `detect` wrote besides the map is not left beside the map of a comparison."""
     out = case.folder / "out"
     save_detection(detect(case.scan, "threshold", mask=case.mask, truth=case.truth), out)
-    save_comparison(compare(case.scan, METHODS[:1], mask=case.mask, post=POST), out)
+    found = compare(case.scan, METHODS[:1], mask=case.mask, post=POST)
+    with pytest.raises(InputError, match=r"another kind.*'detect'.*'compare'.*--overwrite"):
+        save_comparison(found, out)
+    save_comparison(found, out, overwrite=True)
     assert sorted(path.name.removeprefix("sub-01_FLAIR_threshold_") for path in out.glob("*_threshold_*")) == [
         "anomalymap.nii.gz",
         "brainmask.nii.gz",

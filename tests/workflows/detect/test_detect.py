@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import napari_brain_uad as brain_uad
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
+from napari_brain_uad.workflows.detect.score import score_with
 from napari_brain_uad.workflows.train.train import train
 
 
@@ -191,3 +194,58 @@ def test_the_folder_is_tried_before_anything_is_computed(
     for out in (file, file / "below", Path("/proc/nowhere")):
         assert cli.main(["detect", str(case.scan), "--out", str(out), "--quiet"]) == 2
         assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_scan_that_is_the_same_everywhere_is_no_result(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A brain of one intensity but for a hot voxel, which counts as the largest of the others."""
+    image = nib.load(case.scan)
+    data = np.where(np.asarray(image.dataobj) != 0, np.float32(100), np.float32(0))
+    data[20, 20, 18] = 3000
+    nib.Nifti1Image(data, image.affine, image.header).to_filename(case.folder / "flat_FLAIR.nii.gz")
+    out = case.folder / "out"
+    words = [str(case.folder / "flat_FLAIR.nii.gz"), "--mask", str(case.mask), "--quiet", "--out", str(out)]
+    for command in (["detect", "--method", "thresh-raw"], ["compare", "--methods", "threshold,thresh-raw"]):
+        assert cli.main([command[0], *words, *command[1:]]) == 2
+        assert "every voxel has the value 100" in capsys.readouterr().err
+        assert not out.exists()
+
+
+class Flat:
+    """A method that sees nothing in any scan."""
+
+    def __init__(self) -> None:
+        self._detector = create("thresh-raw")
+        self.INFO, self.device = self._detector.INFO, "cpu"
+
+    def score(self, volume: Any, *, seed: int, progress: Progress) -> Any:
+        amap = self._detector.score(volume, seed=seed, progress=progress)
+        return replace(amap, score=np.where(amap.mask, np.float32(0.25), np.float32(amap.background)))
+
+
+def test_a_map_that_is_the_same_everywhere_is_no_result(case: Any) -> None:
+    scan = brain_uad.load(case.scan)
+    with pytest.raises(InputError, match=r"map of sub-01_FLAIR by thresh-raw.*score 0\.25.*nothing can stand out"):
+        score_with(Flat(), scan.with_mask(brain_uad.load_mask(case.mask, scan)))  # type: ignore[arg-type]
+    flat = Flat().score(scan, seed=0, progress=Progress())
+    with pytest.raises(InputError, match="nothing can stand out"):
+        brain_uad.evaluate(flat, case.truth)
+
+
+def test_no_region_is_told_by_every_command(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (case.folder / "study").mkdir()
+    for given, name in ((case.scan, "sub-01_FLAIR.nii.gz"), (case.truth, "sub-01_truth.nii.gz")):
+        (case.folder / "study" / name).write_bytes(given.read_bytes())
+    folder = str(case.folder / "study")
+    for number, words in enumerate(
+        (
+            ["detect", str(case.scan), "--method", "thresh-raw"],
+            ["compare", str(case.scan), "--methods", "thresh-raw"],
+            ["batch", folder, "--method", "thresh-raw"],
+            ["evaluate", folder, "--methods", "thresh-raw"],
+        )
+    ):
+        assert cli.main([*words, "--threshold", "1e6", "--quiet", "--out", str(case.folder / f"out{number}")]) == 0
+        said = capsys.readouterr()
+        assert "no voxel lies above the threshold" in said.err.lower(), words
+        assert "FLAIR (" in said.out
+        assert "Sequence" in said.out

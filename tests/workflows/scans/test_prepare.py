@@ -145,6 +145,31 @@ def test_command_line_takes_folders_and_reports_failures(scan, tmp_path, capsys)
     assert main(["prepare", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
 
 
+def test_inputs_that_cannot_be_used_do_not_stop_the_others(scan, tmp_path, capsys):
+    study, out = tmp_path / "study", tmp_path / "out"
+    for place in ("whole/T1.nii.gz", "two/T1_a.nii.gz", "two/T1_b.nii.gz", "tumour/tumour-t1c.nii.gz"):
+        (study / place).parent.mkdir(parents=True, exist_ok=True)
+        (study / place).write_bytes(scan.read_bytes())
+    for beside in ("whole/T1_lesions.nii.gz", "whole/c1T1.nii.gz", "whole/y_T1.nii.gz", "whole/T1_hdbet_mask.nii.gz"):
+        (study / beside).write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    words = [study, tmp_path / "nowhere.nii.gz", tmp_path / "empty", scan]
+    assert main(["prepare", *map(str, words), "--preset", "native", "--no-figures", "--no-cache", "--quiet", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert {path.name for path in out.iterdir()} == {"whole", "tumour", "sub-01_T1w"}
+    for line in (
+        "Folder two: T1_a.nii.gz and T1_b.nii.gz are both T1",
+        "nowhere.nii.gz does not exist",
+        f"No scan in {tmp_path / 'empty'}",
+    ):
+        assert line in said.err
+    assert "3 of 6 prepared" in said.out
+    assert [path.name for path in (out / "tumour").glob("*_prepared.nii.gz")] == ["tumour-t1c_native_prepared.nii.gz"]
+    assert main(["prepare", str(study / "two"), "--preset", "native", "--quiet", "--out", str(tmp_path / "none")]) == 2
+    assert "are both T1" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_patients_of_one_name_are_refused_and_folders_inside_get_their_own(scan, tmp_path):
     for subject in ("sub-01", "sub-02"):
         folder = tmp_path / "study" / subject / "anat"
@@ -152,10 +177,10 @@ def test_patients_of_one_name_are_refused_and_folders_inside_get_their_own(scan,
         (folder / "T1.nii.gz").write_bytes(scan.read_bytes())
     (tmp_path / "study" / ".brain-uad-x.partial").mkdir()
     (tmp_path / "study" / ".brain-uad-x.partial" / "T1.nii.gz").write_bytes(b"")
-    assert [one.name for one in _patients([tmp_path / "study"], {})] == ["sub-01_anat", "sub-02_anat"]
+    assert [one.name for one in _patients([tmp_path / "study"], {})[0]] == ["sub-01_anat", "sub-02_anat"]
     scans = [tmp_path / "study" / subject / "anat" / "T1.nii.gz" for subject in ("sub-01", "sub-02")]
     with pytest.raises(InputError, match=r"Two patients are called T1: .*sub-01.anat.*sub-02.anat"):
-        prepare_many(_patients(scans, {}), "clinical", tmp_path / "out")
+        prepare_many(_patients(scans, {})[0], "clinical", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

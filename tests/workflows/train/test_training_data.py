@@ -19,7 +19,9 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.workflows.scans.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.scans.load import load
 from napari_brain_uad.workflows.train import training_data
+from napari_brain_uad.workflows.train.train import train
 from napari_brain_uad.workflows.train.training_data import TrainingData, describe, first_scan, open_data, open_scans, thumbnails
 
 
@@ -187,6 +189,62 @@ def test_a_scan_that_cannot_be_read_is_left_out_and_named(healthy_folder: Path, 
     one, other = load_checkpoint(tmp_path / "m"), load_checkpoint(straight)
     assert all(np.array_equal(one.state[name], other.state[name]) for name in other.state)
     assert one.meta["left_out"] == ["sub-02"]
+
+
+def _on_another_grid(path: Path) -> None:
+    image = nib.load(path)
+    nib.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine).to_filename(path)
+
+
+def test_a_scan_that_the_method_cannot_use_is_left_out_and_named(
+    healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unlike one that cannot be read, it fails within the method's own preparation."""
+    for name in ("sub-03", "sub-04"):
+        _on_another_grid(healthy_folder / f"{name}_FLAIR.nii.gz")
+    (healthy_folder / "sub-02_FLAIR.nii.gz").write_bytes(b"damaged")
+    save(head(9, lesion=False)[0], healthy_folder / "sub-09_FLAIR.nii.gz")
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert sorted(line.split(":")[1].strip() for line in err.splitlines()) == ["left out sub-02", "left out sub-03", "left out sub-04"]
+    assert "Model written" in out
+    for name in ("sub-02", "sub-03", "sub-04"):
+        (healthy_folder / f"{name}_FLAIR.nii.gz").unlink()
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "straight"), "--quiet"]) == 0
+    one, other = load_checkpoint(tmp_path / "m"), load_checkpoint(tmp_path / "straight")
+    assert all(np.array_equal(one.state[name], other.state[name]) for name in other.state)
+    assert sorted(one.meta["left_out"]) == ["sub-02", "sub-03", "sub-04"]
+    assert one.meta["scans"] == other.meta["scans"]
+
+
+def test_a_training_of_which_too_few_scans_remain_fails_and_names_them(
+    healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("sub-02", "sub-03", "sub-04"):
+        _on_another_grid(healthy_folder / f"{name}_FLAIR.nii.gz")
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert [f"left out {name}" in said for name in ("sub-02", "sub-03", "sub-04")] == [True] * 3
+    assert "at least 3" in said.splitlines()[-1]
+    assert not list(tmp_path.glob("m.*"))
+
+
+def test_a_scan_that_a_network_cannot_be_shown_is_left_out(healthy_folder: Path, tmp_path: Path) -> None:
+    scans = [load(path) for path in sorted(healthy_folder.iterdir())]
+    brain = scans[0].data != 0
+    flat = scans[2].with_data(np.where(brain, scans[2].data, 0).astype(np.float32))
+    inside = brain.copy()
+    inside[:, :, ::2] = False
+    flat.data[inside] = 100
+    scans[2] = flat.with_mask(inside)
+    failed: dict[str, Any] = {}
+    small = {"height": 32, "width": 32}
+    training = {"steps": 2, "batch_size": 4, "precision": "32"}
+    out = tmp_path / "vae"
+    train("vae", scans, params=small, training=training, out=out, device="cpu", on_failure=failed.__setitem__)
+    assert list(failed) == ["Scan 3"]
+    assert "constant" in str(failed["Scan 3"])
+    assert load_checkpoint(out).meta["left_out"] == ["Scan 3"]
 
 
 def test_scans_none_of_which_can_be_read_are_an_error(healthy_folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ...core import shell
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
+from ...core.seed import check_seed
 from ...io.results import check_output
 from ...postprocessing.params import PostParams
 from ...postprocessing.regions import as_rows
@@ -34,6 +35,9 @@ class BatchRun:
     device: str = "auto"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
 
 @dataclass(frozen=True)
 class BatchOutcome:
@@ -53,6 +57,10 @@ class BatchOutcome:
         Of the mask, where there is a ground truth.
     seconds : float
         Of scoring and post-processing.
+    sequence : str
+        The scan's, and what says so.
+    warnings : tuple of str
+        What there is to know about scan, ground truth and result: also why there is no region.
     error : str
         Why there is nothing, in a sentence; empty when there is something.
     """
@@ -63,6 +71,8 @@ class BatchOutcome:
     volume_ml: float = 0.0
     dice: float | None = None
     seconds: float = 0.0
+    sequence: str = ""
+    warnings: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -194,4 +204,6 @@ def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> Bat
     result = detection.result
     dice = None if detection.evaluation is None else detection.evaluation["dice"].value
     volume = sum(region.volume_ml for region in result.regions)
-    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds)
+    said = tuple(finding.sentence for finding in detection.warnings)
+    sequence = detection.volume.sequence_words
+    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds, sequence, said)

@@ -59,7 +59,8 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
     }
     table = table_text([COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)], delimiter="\t")
     texts = {"tsv": table, "json": json_text({**about, "scans": rows}), "html": _page(outcomes, rows, about)}
-    run = Run("batch", r"batch\.(tsv|json|html)", "a set of scans", cases_sha256([outcome.case for outcome in outcomes]))
+    sha256 = cases_sha256([outcome.case for outcome in outcomes])
+    run = Run("batch", r"batch\.(tsv|json|html)", "a set of scans", sha256, kind="batch")
     with written_whole(out, [run], overwrite=True) as folder:
         for kind, text in texts.items():
             write_text(folder / f"batch.{kind}", text)
@@ -83,6 +84,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
         "dice": outcome.dice,
         "strongest": (outcome.regions[0]["region_name"] or None) if outcome.regions else None,
         "seconds": round(outcome.seconds, 2) if ended else None,
+        "sequence_words": outcome.sequence or None,
+        "warnings": list(outcome.warnings),
         "folder": outcome.files["map"].parent.name if ended else None,
         "error": outcome.error or None,
     }
@@ -97,6 +100,7 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
     parts.append(_table(COLUMNS[:7], [[_cell(row[name]) for name in COLUMNS[:7]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
+        ("To be looked at", [f"{row['scan']}: {line}" for row in rows for line in row["warnings"]]),
         ("Left out", about["left_out"]),
     ):
         if said:

@@ -105,7 +105,9 @@ class Cohort:
     cases_sha256 : str
         See `cases_sha256`.
     warnings : tuple of str
-        What was found about scans and ground truths, in words.
+        What was found about scans, ground truths and results, in words.
+    sequences : tuple of str
+        Name, sequence and what says so, of every scan.
     """
 
     methods: tuple[str, ...]
@@ -115,6 +117,7 @@ class Cohort:
     threshold: str
     cases_sha256: str = ""
     warnings: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -291,6 +294,7 @@ class _Gathered:
         self._titles: dict[str, None] = {}
         self._threshold = ""
         self._warnings: list[str] = []
+        self._sequences: list[str] = []
 
     def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
@@ -306,6 +310,7 @@ class _Gathered:
         self._threshold = comparison.mode.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
         self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
+        self._sequences.append(f"{case.name}: {comparison.volume.sequence_words}")
         self._rows += rows
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
 
@@ -318,7 +323,13 @@ class _Gathered:
             raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
         pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
         return Cohort(
-            tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold, warnings=tuple(self._warnings)
+            tuple(self._titles),
+            tuple(self._rows),
+            pooled,
+            tuple(self._failures),
+            self._threshold,
+            warnings=tuple(self._warnings),
+            sequences=tuple(self._sequences),
         )
 
 

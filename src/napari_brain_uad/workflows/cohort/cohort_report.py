@@ -47,7 +47,7 @@ _FILES = {
 
 
 def _run_of(sha256: str) -> Run:
-    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256)
+    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256, kind="evaluate")
 
 
 def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:
@@ -131,6 +131,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
         "warnings": list(cohort.warnings),
+        "sequences": list(cohort.sequences),
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),

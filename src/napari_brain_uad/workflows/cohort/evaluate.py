@@ -10,6 +10,7 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...evaluation.report import Evaluation, evaluate_map
 from ...io.nifti import read_map
+from ..detect.score import check_not_flat
 from ..scans.load import MaskInput, as_mask
 from ..scans.names import given_file
 
@@ -32,9 +33,10 @@ def evaluate(
     Raises
     ------
     InputError
-        If a file cannot be read or lies on another grid.
+        If a file cannot be read or lies on another grid, or the map is the same everywhere.
     """
     amap = map if isinstance(map, AnomalyMap) else read_map(Path(given_file(map, "anomaly map")))
+    check_not_flat(amap)
     like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
     inside = None if mask is None else as_mask(mask, like, label="mask")
     lesions = as_mask(truth, like, label="ground truth")

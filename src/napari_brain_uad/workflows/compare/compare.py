@@ -16,6 +16,7 @@ from ...core.errors import BrainUADError
 from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
+from ...core.seed import check_seed
 from ...core.threshold import Threshold
 from ...core.volume import Volume
 from ...detectors.registry import method_class
@@ -113,8 +114,9 @@ class Comparison:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What the user has to know about scan and ground truth, each once."""
+        """What the user has to know about scan, ground truth and results, each once."""
         found = [*self.volume.findings, *(one for run in self.runs if run.evaluation is not None for one in run.evaluation.findings)]
+        found += [replace(one, message=f"{run.title}: {one.message}") for run in self.runs for one in run.result.findings]
         return tuple(dict.fromkeys(finding for finding in found if finding.level != "info"))
 
     def table(self) -> tuple[Row, ...]:
@@ -237,7 +239,7 @@ def compare(
         The first failure, when every method fails.
     """
     rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
-    given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
+    given = _Settings(rule, post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
     specs = specs_of(methods, models)
     others = tuple(healthy) if rule.needs_healthy else ()
     return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())

@@ -22,6 +22,7 @@ from ..scans.names import output_stem, run_of
 from .compare import Comparison, MethodRun, specs_of
 from .compare_table import COLUMNS, rows_csv
 
+KIND = "compare"
 _TABLE = {"csv": "comparison.csv", "table": "comparison.json", "montage": "montage.png", "agreement": "agreement.nii.gz"}
 _MAPS = ("map", "mask", "brainmask", "provenance")
 
@@ -41,16 +42,16 @@ def check_comparison_output(
     ------
     InputError
         If the folder cannot be made or written, its disk is full, two methods would go into the same files, or there are results on
-        another scan of the same name.
+        another scan of the same name, or those of `detect`.
     """
     runs = _runs(volume, specs_of(methods, models), maps)
     check_output(out, runs, overwrite=overwrite, need_bytes=volume.data.size * (len(runs) - 1))
 
 
 def _runs(volume: Volume, specs: Sequence[MethodSpec], maps: bool) -> list[Run]:
-    """The table's run first, then one for each method's maps: those files are the ones that ``brain-uad detect`` writes."""
-    runs = [run_of(volume, output_stem(volume.name, "comparison"), [output_stem(volume.name, ending) for ending in _TABLE.values()])]
-    return [*runs, *(detection_run(volume, spec.stem) for spec in specs)] if maps else runs
+    """The table's run first, then one for each method's maps: some of the files that ``brain-uad detect`` writes, under their names."""
+    runs = [run_of(KIND, volume, output_stem(volume.name, "comparison"), [output_stem(volume.name, ending) for ending in _TABLE.values()])]
+    return [*runs, *(detection_run(volume, spec.stem, KIND) for spec in specs)] if maps else runs
 
 
 @told_as_error()
@@ -79,7 +80,7 @@ def save_comparison(
     maps : bool
         Write the images too, not only table and montage.
     overwrite : bool
-        Results on another scan of the same name may be replaced too.
+        Results on another scan of the same name, and those of `detect`, may be replaced too.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def save_comparison(
     Raises
     ------
     InputError
-        If the folder cannot be made or written or holds results on another scan of the same name, or slices or scale do not fit.
+        If the folder cannot be made or written or holds results on another scan of the same name or of `detect`, or slices do not fit.
     """
     progress = progress or Progress()
     runs = _runs(comparison.volume, [run.spec for run in comparison.runs], maps)

@@ -16,6 +16,7 @@ from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
+from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
@@ -129,7 +130,7 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         Each saying what failed, why, and what to do.
     """
-    progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
+    progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
     progress.update(0.0, "Reading the scan")
     volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))

@@ -42,10 +42,10 @@ ENDINGS = {
 """What a detection gives, and how the names of its files end."""
 
 
-def detection_run(volume: Volume, method: str) -> Run:
-    """What the files of a method on a scan are called; `method` is an id, or another text for file names."""
+def detection_run(volume: Volume, method: str, kind: str = "detect") -> Run:
+    """What the files of a method on a scan are called; `method` is an id, or another text for file names, `kind` who writes them."""
     stem = output_stem(volume.name, method)
-    return run_of(volume, stem, [f"{stem}_{ending}" for ending in ENDINGS.values()], f"{stem}_{ENDINGS['provenance']}")
+    return run_of(kind, volume, stem, [f"{stem}_{ending}" for ending in ENDINGS.values()], f"{stem}_{ENDINGS['provenance']}")
 
 
 def check_detection_output(volume: Volume, method: str, out: str | Path, *, overwrite: bool = False) -> None:
@@ -54,7 +54,8 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
     Raises
     ------
     InputError
-        If the folder cannot be made or written, its disk is full, or it holds this method's results on another scan of the same name.
+        If the folder cannot be made or written, its disk is full, or it holds this method's results on another scan of the same name,
+        or those of a comparison.
     """
     # A compressed map takes about a byte a voxel.
     check_output(out, [detection_run(volume, method)], overwrite=overwrite, need_bytes=volume.data.size)
@@ -71,7 +72,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     out : str or Path
         The folder; made when missing. The method's earlier results on this scan are replaced.
     overwrite : bool
-        Results on another scan of the same name may be replaced too.
+        Results on another scan of the same name, and those of a comparison, may be replaced too.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     Raises
     ------
     InputError
-        If the folder cannot be made or written, or holds results on another scan of the same name.
+        If the folder cannot be made or written, or holds results on another scan of the same name, or a comparison's of this method.
     """
     progress = progress or Progress()
     check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")

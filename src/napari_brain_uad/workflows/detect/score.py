@@ -13,6 +13,7 @@ from ...core.errors import InputError, ModelError
 from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
+from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors.registry import create, method_class
 from ...io.checkpoint import load_checkpoint
@@ -60,11 +61,34 @@ def _on(device: str, detector: Detector) -> Detector:
 
 @told_as_error()
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
-    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`."""
+    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        As `detect`; and when the map is the same everywhere in the brain.
+    """
+    seed = check_seed(seed)
     used = resolve_device(device, detector.INFO.devices)
     detector.device = used.name
     amap = detector.score(volume, seed=seed, progress=progress or Progress())
+    check_not_flat(amap)
     return replace(amap, provenance={**amap.provenance, "device": used.words})
+
+
+def check_not_flat(amap: AnomalyMap) -> None:
+    """A map that is the same everywhere tells nothing, and is no healthy brain: no threshold, figure or mask may be made of it.
+
+    Raises
+    ------
+    InputError
+        If all voxels of the brain have one score.
+    """
+    scores = amap.brain_scores()
+    if scores.size and scores.min() == scores.max():
+        why = f"every voxel of the brain has the score {scores[0]:.4g}, so that nothing can stand out"
+        fix = "Look at the scan and its brain mask: intensities that hardly differ give this; or choose another method or model"
+        raise InputError(f"The anomaly map of {amap.name} by {amap.method}", why=why, fix=fix)
 
 
 def with_model(amap: AnomalyMap, used: Model | None) -> AnomalyMap:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
+from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ..execution.place import goes_apart
@@ -45,6 +46,7 @@ def scored_volume(
     InputError, ModelError, DeviceError, Cancelled
         As `detect`.
     """
+    seed = check_seed(seed)
     info = method_class(method).INFO
     check_memory(volume.name, int(info.bytes_per_voxel * volume.data.size), f"scoring it with {info.name}")
     if goes_apart(method):

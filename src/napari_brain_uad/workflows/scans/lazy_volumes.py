@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import overload
 
@@ -26,7 +26,10 @@ class LazyVolumes(Sequence[Volume]):
     Attributes
     ----------
     failures : dict of str to BrainUADError
-        The volumes that could not be made, by name. Going through all leaves them out; asking for one raises.
+        The volumes that could not be made or used, by name. Going through all leaves them out; asking for one raises.
+    at_work : int or None
+        While all are gone through, the number of the one that was given last, until the next is asked for: when work ends with an error,
+        the one that it could not use.
     """
 
     def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = ()) -> None:
@@ -34,6 +37,7 @@ class LazyVolumes(Sequence[Volume]):
         self._names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
         self._seen: dict[int, dict[str, str]] = {}
         self.failures: dict[str, BrainUADError] = {}
+        self.at_work: int | None = None
 
     def __len__(self) -> int:
         return len(self._makers)
@@ -53,7 +57,9 @@ class LazyVolumes(Sequence[Volume]):
                 self.failures[name] = volume
             else:
                 given += 1
+                self.at_work = number
                 yield volume
+                self.at_work = None
         if self.failures and not given:
             raise next(iter(self.failures.values()))
 
@@ -70,6 +76,13 @@ class LazyVolumes(Sequence[Volume]):
         if number not in self._seen:
             self._seen[number] = {"name": volume.name, "voxels_sha256": array_sha256(volume.data)}
         return volume
+
+    def without(self, number: int, error: BrainUADError) -> LazyVolumes:
+        """All but one, which failed."""
+        kept = [other for other in range(len(self)) if other != number]
+        rest = LazyVolumes([self._makers[other] for other in kept], [self._names[other] for other in kept])
+        rest.failures = {**self.failures, self._names[number]: error}
+        return rest
 
     def seen(self) -> list[dict[str, str]]:
         """Name and SHA-256 of every volume that was asked for."""
@@ -97,5 +110,13 @@ class OpenedData:
 
     @property
     def failures(self) -> dict[str, BrainUADError]:
-        """The scans that could not be read so far, by name."""
+        """The scans that could not be read or used so far, by name."""
         return {**self.train.failures, **self.validation.failures}
+
+    def without_failed(self, error: BrainUADError) -> OpenedData | None:
+        """The same without the scan that work ended at with an error; None when it was at none."""
+        if self.train.at_work is not None:
+            return replace(self, train=self.train.without(self.train.at_work, error))
+        if self.validation.at_work is not None:
+            return replace(self, validation=self.validation.without(self.validation.at_work, error))
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -16,14 +17,20 @@ from ...io.results import Run
 def output_stem(name: str, what: str) -> str:
     """First part of all file names of a run: scan, and method or preset, with what file systems dislike replaced.
 
-    Letters of any language stay, and bytes that the system's encoding does not know (they come as lone surrogates).
+    Two names give two stems. Letters of any language stay, and bytes that the system's encoding does not know (they come as lone
+    surrogates).
     """
     return f"{folder_name(name)}_{what}"
 
 
 def folder_name(name: str) -> str:
-    """A name without what file systems dislike."""
-    return re.sub(r"[^\w.\udc80-\udcff-]+", "-", unicodedata.normalize("NFC", name)).strip("-.") or "scan"
+    """A name without what file systems and shells dislike; where that loses something, with six digits that two names do not share."""
+    whole = unicodedata.normalize("NFC", name)
+    kept = re.sub(r"[^\w.+\udc80-\udcff-]+", "-", whole).strip("-.")
+    if kept == whole:
+        return kept
+    told_apart = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{kept or 'scan'}-{told_apart}"
 
 
 def given_file(given: str | Path, what: str) -> str | Path:
@@ -55,8 +62,8 @@ def output_folder(out: str | Path) -> Path:
     return folder
 
 
-def run_of(volume: Volume, name: str, files: Iterable[str], record: str = "") -> Run:
-    """A run that was made from one scan; for `name` and `record` see `io.results.Run`.
+def run_of(kind: str, volume: Volume, name: str, files: Iterable[str], record: str = "") -> Run:
+    """A run that was made from one scan; for `kind`, `name` and `record` see `io.results.Run`.
 
     Parameters
     ----------
@@ -65,4 +72,4 @@ def run_of(volume: Volume, name: str, files: Iterable[str], record: str = "") ->
     """
     source = volume.source
     sha256 = source.sha256 if source is not None and source.sha256 else array_sha256(volume.data)
-    return Run(name, "|".join(map(re.escape, files)), volume.name, sha256, record)
+    return Run(name, "|".join(map(re.escape, files)), volume.name, sha256, record, kind)

@@ -174,8 +174,8 @@ def _run_of(native: Volume, name: str, *, figure_alone: bool = False) -> Run:
     stem = output_stem(native.name, name)
     names = {kind: f"{stem}_{ending}" for kind, ending in _ENDINGS.items()}
     if figure_alone:
-        return run_of(native, f"{stem}_preparation_figure", [names["figure"]])
-    return run_of(native, f"{stem}_preparation", names.values(), names["record"])
+        return run_of("prepare", native, f"{stem}_preparation_figure", [names["figure"]])
+    return run_of("prepare", native, f"{stem}_preparation", names.values(), names["record"])
 
 
 @told_as_error()

@@ -7,16 +7,19 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...core.detector import Detector
-from ...core.errors import BrainUADError, InputError
+from ...core.errors import BrainUADError, DeviceError, InputError
+from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.optional import require
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import versions
+from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors._base import BaseDetector
 from ...detectors.registry import method_class
@@ -88,7 +91,8 @@ def train(
     report, progress : callable and Progress, optional
         Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
     on_failure : callable, optional
-        Told at the end which scans of `data` could not be read, and why: they are left out, and the model's record names them.
+        Told at the end which scans of `data` could not be read or used by the method, and why: they are left out, and the model's record
+        names them. The training fails when too few remain.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def train(
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
     detector, settings, used = prepared_detector(method, params, training, device)
-    order = _Order(method, data, seed, out, resume, overwrite, devices, nodes)
+    order = _Order(method, data, check_seed(seed), out, resume, overwrite, devices, nodes)
     return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
 
 
@@ -139,14 +143,39 @@ def _trained(
     elif place.model is not None and first:
         output_folder(place.model.parent)
     session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told := _Told(report))
-    detector.fit(opened.train, seed=order.seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    opened, failure = _fitted(detector, opened, order.seed, settings, session, progress.part(0.02, 0.98))
     for name, error in opened.failures.items():
         if on_failure is not None:
             on_failure(name, error)
+    if failure is not None:
+        raise failure
     if place.model is not None and first:
         _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": _machine(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
+
+
+def _fitted(
+    detector: BaseDetector,
+    opened: OpenedData,
+    seed: int,
+    settings: TrainingParams | None,
+    session: TrainingSession,
+    progress: Progress,
+) -> tuple[OpenedData, BrainUADError | None]:
+    """Train on all scans that the method can use: the data without the others, and why there is no training, if there is none.
+
+    A scan at which the method's own preparation fails is left out, and what was prepared before is prepared again: that is seldom, and the
+    result is the same as without that scan.
+    """
+    while True:
+        own = replace(session, validation=opened.validation)
+        error = isolated(partial(detector.fit, opened.train, seed=seed, progress=progress, training=settings, session=own))
+        # A lack of memory is no scan's fault.
+        fewer = None if error is None or isinstance(error, DeviceError) else opened.without_failed(error)
+        if fewer is None:
+            return opened, error
+        opened = fewer
 
 
 class _Told:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ...core.errors import InputError
 from ...core.extremes import robust_range
 from ...core.progress import Progress
+from ...core.seed import check_seed
+from ...core.sequence import spelled
 from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, Subject, missed_files
 from ...datasets.registry import find_layout, layout
@@ -71,11 +73,13 @@ class TrainingData:
     preset: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sequence", spelled(self.sequence))
         if self.source not in SOURCES:
             raise InputError("Training data", why=f"there is no source '{self.source}'", fix=f"Sources: {', '.join(SOURCES)}")
-        if not 0.0 <= self.validation < 1.0 or self.count < 0 or self.seed < 0:
-            fix = "Give a validation of 0 to below 1, and a count and seed of at least 0"
-            raise InputError("Training data", why="validation, count or seed is out of range", fix=fix)
+        check_seed(self.seed)
+        if not 0.0 <= self.validation < 1.0 or self.count < 0:
+            fix = "Give a validation of 0 to below 1, and a count of at least 0"
+            raise InputError("Training data", why="validation or count is out of range", fix=fix)
         if self.source == "simulation" and self.preset:
             raise InputError("Training data", why="simulated brains are not prepared", fix="Leave the preset empty")
         if self.source == "simulation" and (self.sequence or "T1") not in SEQUENCES:
