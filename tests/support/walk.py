@@ -53,11 +53,17 @@ class QtMouse:
 
     def click(self, at: QPoint, *, held: bool = False) -> None:
         """See `Mouse.click`."""
-        seen = QApplication.widgetAt(at)
-        assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
         keys = Qt.KeyboardModifier.ControlModifier if held else Qt.KeyboardModifier.NoModifier
-        QTest.mouseMove(seen, seen.mapFromGlobal(at))
-        QTest.mouseClick(seen, _LEFT, keys, seen.mapFromGlobal(at))
+        QTest.mouseMove(*_seen_at(at))  # lets the window work: what was here may have moved away
+        widget, place = _seen_at(at)
+        QTest.mouseClick(widget, _LEFT, keys, place)
+
+
+def _seen_at(at: QPoint) -> tuple[QWidget, QPoint]:
+    """What Qt shows at a place on the screen, and where in it that is."""
+    seen = QApplication.widgetAt(at)
+    assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
+    return seen, seen.mapFromGlobal(at)
 
 
 class Walk:
@@ -110,11 +116,12 @@ class Walk:
         """Click on a widget, or on a place in it, where the screen shows it."""
         place = widget.rect().center() if place is None else place
         end = time.monotonic() + _PATIENCE
-        # What was just shown may still be moving to its place.
-        while (wrong := _in_the_way(widget, place)) and time.monotonic() < end:
+        before, at = None, widget.mapToGlobal(place)
+        # What was just shown, or lies below a text that was just set, may still be moving to its place.
+        while ((wrong := _in_the_way(widget, place)) or before != at) and time.monotonic() < end:
             pause(50)
+            before, at = at, widget.mapToGlobal(place)
         assert not wrong, wrong
-        at = widget.mapToGlobal(place)
         self._mouse.click(at, held=held)
         self.clicked.append(_called(widget))
         QApplication.processEvents()
@@ -233,6 +240,8 @@ def _in_the_way(widget: QWidget, place: QPoint) -> str:
         return f"{_called(widget)} lies off the screen, at {at.x()}, {at.y()}"
     if seen is None or not widget.isVisible():
         return f"nothing is seen where {_called(widget)} should be"
+    if not widget.isEnabled():
+        return f"{_called(widget)} is greyed out"
     covered = widget is not seen and not widget.isAncestorOf(seen) and not seen.isAncestorOf(widget)
     if covered or not widget.visibleRegion().contains(place):
         return f"{_called(widget)} is covered by {_called(seen)}"
