@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks.methods import FLOOR
 from napari_brain_uad.core.provenance import state_sha256
 from napari_brain_uad.io.atomic import write_json
-from napari_brain_uad.workflows.models import shipped_dir, shipped_models
-from napari_brain_uad.workflows.score import load_detector
+from napari_brain_uad.workflows.detect.score import load_detector
+from napari_brain_uad.workflows.models.models import shipped_dir, shipped_models
 
 METRICS = {"best_dice": "⌈Dice⌉", "auprc": "AUPRC"}
 

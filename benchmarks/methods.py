@@ -27,10 +27,10 @@ from napari_brain_uad.detectors.registry import method_class, method_ids
 from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.template import MNI_GRID
-from napari_brain_uad.workflows.compare import MethodRun, compare
-from napari_brain_uad.workflows.compare_table import COLUMNS, Row
-from napari_brain_uad.workflows.method_spec import parse_specs
-from napari_brain_uad.workflows.ready import AUTO
+from napari_brain_uad.workflows.compare.compare import MethodRun, compare
+from napari_brain_uad.workflows.compare.compare_table import COLUMNS, Row
+from napari_brain_uad.workflows.models.method_spec import parse_specs
+from napari_brain_uad.workflows.scans.ready import AUTO
 
 FLOOR = "thresh-raw"
 """The method that the others are related to."""

@@ -29,7 +29,7 @@ from napari_brain_uad.preprocessing.presets import preset
 from napari_brain_uad.preprocessing.registration import dice
 from napari_brain_uad.preprocessing.step import Context
 from napari_brain_uad.preprocessing.steps.tissue_classes import TissueClasses
-from napari_brain_uad.workflows.prepare import prepare, prepare_patient, save_prepared
+from napari_brain_uad.workflows.scans.prepare import prepare, prepare_patient, save_prepared
 
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
 

@@ -33,7 +33,7 @@ from napari_brain_uad.gui.layers.tuning import Figures
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import REST_MS, TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 SHAPE = (182, 218, 182)
 

@@ -19,7 +19,7 @@ from napari_brain_uad.training import loop
 from napari_brain_uad.training.augment import RECIPES, RandomChanges
 from napari_brain_uad.training.params import TrainingParams
 from napari_brain_uad.training.session import TrainingSession
-from napari_brain_uad.workflows.devices import resolve_device
+from napari_brain_uad.workflows.execution.devices import resolve_device
 
 METHODS = ("vae", "ce-vae")
 ROUNDS, WARM_UP = 2, 1

@@ -17,7 +17,7 @@ from napari_brain_uad.io.atomic import atomic_path
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
-from napari_brain_uad.workflows.samples import sample
+from napari_brain_uad.workflows.scans.samples import sample
 
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "simulation.png"
 _SEED = 11

@@ -16,7 +16,7 @@ from benchmarks._cases import BenchCase, real_cases, synthetic_cases
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path
-from napari_brain_uad.workflows.score import load_detector, score_with
+from napari_brain_uad.workflows.detect.score import load_detector, score_with
 
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "strega_limits.png"
 _CASES = (

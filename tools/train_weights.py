@@ -38,7 +38,7 @@ from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
 from napari_brain_uad.training.session import TrainingSession, TrainingUpdate
-from napari_brain_uad.workflows.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.scans.lazy_volumes import LazyVolumes
 
 TRAINED, VALIDATED = 12, 13
 """People 1 to 12 are trained on, person 13 tells how training goes, those after are for the synthetic benchmark."""

@@ -22,7 +22,7 @@ from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.preprocessing.slices import to_slices
-from napari_brain_uad.workflows.models import default_model
+from napari_brain_uad.workflows.models.models import default_model
 
 _OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "vae_family.png"
 _WHO, _SEQUENCE = "patient19", "T1"

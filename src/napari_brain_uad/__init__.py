@@ -16,12 +16,12 @@ from typing import Any
 from .core.provenance import package_version
 
 _API = {
-    "load": "workflows.load",
-    "load_mask": "workflows.load",
-    "detect": "workflows.detect",
-    "save_detection": "workflows.save",
-    "evaluate": "workflows.evaluate",
-    "train": "workflows.train",
+    "load": "workflows.scans.load",
+    "load_mask": "workflows.scans.load",
+    "detect": "workflows.detect.detect",
+    "save_detection": "workflows.detect.save",
+    "evaluate": "workflows.cohort.evaluate",
+    "train": "workflows.train.train",
 }
 
 __version__ = package_version()

@@ -60,7 +60,7 @@ def _label_maps(folder: Path) -> Path:
 def test_what_nobody_foresaw_is_one_sentence_and_a_traceback_on_demand(
     scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("napari_brain_uad.workflows.detect.postprocess", lambda *_, **__: [][0])
+    monkeypatch.setattr("napari_brain_uad.workflows.detect.detect.postprocess", lambda *_, **__: [][0])
     words = ["detect", str(scan), "--out", str(tmp_path / "out"), "--quiet"]
     assert cli.main(words) == 1
     sentence = "Internal error: IndexError: list index out of range. Please report it; brain-uad --debug shows the traceback."

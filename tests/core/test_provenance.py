@@ -55,7 +55,14 @@ def test_all_code_that_decides_a_result_is_in_its_hash(tmp_path: Path) -> None:
     """Of a copy of the package, in which one file after the other is changed."""
     source = Path(provenance.__file__)
     copy = tmp_path / "package" / "core" / "provenance.py"
-    for name in ("core/provenance.py", "workflows/score.py", "inference/new.py", "cli/show.py", "gui/deep/show.py", "x/templates/a.nii.gz"):
+    for name in (
+        "core/provenance.py",
+        "workflows/detect/score.py",
+        "inference/new.py",
+        "cli/show.py",
+        "gui/deep/show.py",
+        "x/templates/a.nii.gz",
+    ):
         file = tmp_path / "package" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(source.read_bytes() if file == copy else b"1")
@@ -71,7 +78,7 @@ def test_all_code_that_decides_a_result_is_in_its_hash(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes() + b"2" if file.exists() else b"3")
         return bool(copied.code_sha256.__wrapped__() != before)
 
-    deciding = ("workflows/score.py", "inference/new.py", "core/provenance.py", "x/templates/a.nii.gz", "x/more.py")
+    deciding = ("workflows/detect/score.py", "inference/new.py", "core/provenance.py", "x/templates/a.nii.gz", "x/more.py")
     assert [name for name in deciding if not changes(name)] == []
     assert [name for name in ("cli/show.py", "gui/deep/show.py", "gui/more.py", "x/notes.txt") if changes(name)] == []
 

@@ -14,8 +14,8 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.datasets.registry import find_layout
 from napari_brain_uad.io.nifti import write_volume
-from napari_brain_uad.workflows.cohort import cases_of
-from napari_brain_uad.workflows.training_data import TrainingData, describe
+from napari_brain_uad.workflows.cohort.cohort import cases_of
+from napari_brain_uad.workflows.train.training_data import TrainingData, describe
 
 LAYOUTS = {
     "bids": ("sub-{n}/anat/sub-{n}_FLAIR.nii.gz", "sub-{n}/ses-1/anat/sub-{n}_ses-1_T1w.nii.gz"),

@@ -12,7 +12,7 @@ import pytest
 
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.io.nifti import read_map, write_volume
-from napari_brain_uad.workflows.detect import detect
+from napari_brain_uad.workflows.detect.detect import detect
 
 MEGABYTE = 1 << 20
 LIMITS = (200, 400, 620, 720, 780, 860, 940, 1050, 1300, 4000)

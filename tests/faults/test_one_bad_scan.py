@@ -15,7 +15,7 @@ from small_heads import AFFINE, SHAPE, brain, head, save
 
 from napari_brain_uad import cli
 from napari_brain_uad.detectors.threshold import HistogramThreshold
-from napari_brain_uad.workflows import compare
+from napari_brain_uad.workflows.compare import compare
 
 GOOD = 4
 

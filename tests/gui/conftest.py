@@ -9,8 +9,8 @@ import pytest
 
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.detect import Detection, detect
-from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.detect.detect import Detection, detect
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 

@@ -69,7 +69,7 @@ def test_only_a_full_disk_is_blamed_on_the_place_for_temporary_files() -> None:
 
 SCRIPT = """
 import sys
-from napari_brain_uad.workflows import names
+from napari_brain_uad.workflows.scans import names
 import matplotlib
 from matplotlib.figure import Figure
 Figure().text(0, 0, "x")

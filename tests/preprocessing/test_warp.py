@@ -22,8 +22,8 @@ from napari_brain_uad.preprocessing.registration import Alignment
 from napari_brain_uad.preprocessing.steps import register_mni
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.preprocessing.warp import STEP_MM, DisplacementField, Route, Warp, invert
-from napari_brain_uad.workflows.load import load
-from napari_brain_uad.workflows.prepare import prepare, prepare_patient, save_prepared
+from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.scans.prepare import prepare, prepare_patient, save_prepared
 
 GRID = Grid((46, 55, 46), np.array([[4.0, 0, 0, -90], [0, 4.0, 0, -126], [0, 0, 4.0, -72], [0, 0, 0, 1]]))
 

@@ -1,4 +1,4 @@
-"""Work for the tests of `workflows.parallel`: child processes must find it by name."""
+"""Work for the tests of `workflows.execution.parallel`: child processes must find it by name."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def _there(file: Path) -> Iterator[None]:
 
 
 def run_or_die(job: Any, progress: Progress) -> Any:
-    """As `workflows.compare` runs a method, but for one, on one scan, which the system ends."""
-    from napari_brain_uad.workflows.compare import _run_one
+    """As `workflows.compare.compare` runs a method, but for one, on one scan, which the system ends."""
+    from napari_brain_uad.workflows.compare.compare import _run_one
 
     if job.ready.scan.name.startswith("killed") and job.spec.method == "thresh-raw":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -13,7 +13,7 @@ import pytest
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
-from napari_brain_uad.workflows.models import shipped_models
+from napari_brain_uad.workflows.models.models import shipped_models
 from tools import train_weights
 
 

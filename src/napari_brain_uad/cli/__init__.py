@@ -187,7 +187,7 @@ def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> No
 
 def _methods(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import cards, method_class
-    from ..workflows.models import list_models
+    from ..workflows.models.models import list_models
 
     if arguments.json:
         say_json([_method_record(method_class(card.id)) for card in cards()])
@@ -226,9 +226,9 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 def _detect(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
-    from ..workflows.detect import detect
-    from ..workflows.load import load
-    from ..workflows.save import check_detection_output, save_detection
+    from ..workflows.detect.detect import detect
+    from ..workflows.detect.save import check_detection_output, save_detection
+    from ..workflows.scans.load import load
 
     params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
     post = post_params(arguments, arguments.threshold)
@@ -291,8 +291,8 @@ def _require_window() -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from ..io.folders import let_napari_write
-    from ..workflows.demo import demo_methods, demo_sample
-    from ..workflows.samples import sample, samples
+    from ..workflows.detect.demo import demo_methods, demo_sample
+    from ..workflows.scans.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
     if arguments.window or arguments.screenshot:

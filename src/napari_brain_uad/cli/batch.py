@@ -41,9 +41,9 @@ def add_batch(commands: Any) -> None:
 
 def _batch(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
-    from ..workflows.batch import BatchRun, run_batch
-    from ..workflows.batch_report import batch_words, save_batch
-    from ..workflows.cohort import cases_of
+    from ..workflows.cohort.batch import BatchRun, run_batch
+    from ..workflows.cohort.batch_report import batch_words, save_batch
+    from ..workflows.cohort.cohort import cases_of
 
     given = assignments(arguments.set)
     params = method_class(arguments.method).Params.from_strings(given).as_dict()

@@ -71,7 +71,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) 
 
 
 def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The keyword arguments of `workflows.compare.compare` that `add_method_list` and `add_run_options` give."""
+    """The keyword arguments of `workflows.compare.compare.compare` that `add_method_list` and `add_run_options` give."""
     return {
         "methods": method_list(arguments.methods),
         "models": assignments(arguments.model, option="--model", example="vae=my-model"),
@@ -92,10 +92,10 @@ def method_list(given: Sequence[str]) -> list[str]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from ..workflows.compare import compare
-    from ..workflows.compare_save import check_comparison_output, save_comparison
-    from ..workflows.compare_table import rows_text
-    from ..workflows.load import load
+    from ..workflows.compare.compare import compare
+    from ..workflows.compare.compare_save import check_comparison_output, save_comparison
+    from ..workflows.compare.compare_table import rows_text
+    from ..workflows.scans.load import load
 
     slices, options = _millimetres(arguments.slices), run_options(arguments)
     with progress_bar(arguments.quiet) as progress:

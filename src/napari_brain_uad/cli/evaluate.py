@@ -42,7 +42,7 @@ def add_evaluate(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
-    from ..workflows.evaluate import evaluate
+    from ..workflows.cohort.evaluate import evaluate
 
     if arguments.truth is None:
         raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
@@ -57,8 +57,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate_folder(arguments: argparse.Namespace) -> int:
-    from ..workflows.cohort import cases_of, evaluate_cohort
-    from ..workflows.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
+    from ..workflows.cohort.cohort import cases_of, evaluate_cohort
+    from ..workflows.cohort.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
 
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
         if not given:

@@ -42,7 +42,7 @@ def add_models(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from ..workflows.models import list_models, model_problems
+    from ..workflows.models.models import list_models, model_problems
 
     models = list_models(arguments.method)
     for problem in model_problems():
@@ -61,8 +61,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from ..io.checkpoint import load_checkpoint
-    from ..workflows.model_card import card_lines
-    from ..workflows.models import find_model
+    from ..workflows.models.model_card import card_lines
+    from ..workflows.models.models import find_model
 
     model = find_model(arguments.model)
     parameters = sum(array.size for array in load_checkpoint(model.path).state.values())
@@ -82,7 +82,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from ..workflows.models import import_model
+    from ..workflows.models.models import import_model
 
     model = import_model(arguments.file, name=arguments.name)
     say(f"Imported {model.id} ({model.method}), SHA-256 {model.sha256}")
@@ -90,7 +90,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from ..workflows.models import export_model, find_model
+    from ..workflows.models.models import export_model, find_model
 
     model = find_model(arguments.model)
     files = export_model(model, arguments.folder)
@@ -99,7 +99,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from ..workflows.models import find_model, remove_model
+    from ..workflows.models.models import find_model, remove_model
 
     model = find_model(arguments.model)
     remove_model(model)

@@ -55,7 +55,7 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from ..workflows.prepare import prepare_many
+    from ..workflows.scans.prepare import prepare_many
 
     patients = _patients(arguments.scans, _sequences(arguments.sequence))
     with progress_bar(arguments.quiet) as progress:
@@ -103,7 +103,7 @@ def _patients(given: Sequence[Path], said: Mapping[str, str]) -> list[Any]:
     """Patients from files (one each) and folders: scans in one folder are one patient's."""
     from ..io.streams import GET_LINKED, leads_nowhere
     from ..io.walk import Missed, walk_folders
-    from ..workflows.prepare import Patient
+    from ..workflows.scans.prepare import Patient
 
     found = []
     for path in given:

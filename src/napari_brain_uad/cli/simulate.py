@@ -48,7 +48,7 @@ def add_simulate(commands: Any) -> None:
 
 def _simulate(arguments: argparse.Namespace) -> int:
     from ..simulation.params import SimulationParams
-    from ..workflows.simulate import simulate
+    from ..workflows.simulate.simulate import simulate
 
     own = {
         "lesions": arguments.lesions,

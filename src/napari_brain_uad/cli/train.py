@@ -17,7 +17,7 @@ from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from ..training.session import TrainingUpdate
-    from ..workflows.training_data import TrainingData
+    from ..workflows.train.training_data import TrainingData
 
 _PATIENCE = 30.0
 """Seconds that a cancelled training has for its last checkpoint."""
@@ -74,8 +74,8 @@ def _add_devices(parser: Any) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
-    from ..workflows.train import is_first_process, train
-    from ..workflows.training_data import describe
+    from ..workflows.train.train import is_first_process, train
+    from ..workflows.train.training_data import describe
 
     found = method_class(arguments.method)
     if arguments.preset:
@@ -132,7 +132,7 @@ def _settings(kind: type[Params], preset: str, given: list[str]) -> dict[str, An
 
 
 def _data(arguments: argparse.Namespace) -> TrainingData:
-    from ..workflows.training_data import TrainingData
+    from ..workflows.train.training_data import TrainingData
 
     source = "simulation" if arguments.simulate else "dataset" if arguments.layout else "folder"
     return TrainingData(
@@ -148,7 +148,7 @@ def _data(arguments: argparse.Namespace) -> TrainingData:
 
 
 def _estimate(arguments: argparse.Namespace, data: TrainingData, params: Any, training: Any) -> int:
-    from ..workflows.train_estimate import estimate_training
+    from ..workflows.train.train_estimate import estimate_training
 
     with progress_bar(arguments.quiet) as progress:
         found = estimate_training(arguments.method, data, params=params, training=training, device=arguments.device, progress=progress)

@@ -109,3 +109,10 @@ def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     largest = cc3d.largest_k(mask, k=1, connectivity=6) > 0
     return np.stack([binary_fill_holes(largest[:, :, k]) for k in range(largest.shape[2])], axis=2)
+
+
+def solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part without holes."""
+    if not mask.any():
+        return mask
+    return np.asfortranarray(binary_fill_holes(cc3d.largest_k(mask, k=1, connectivity=6) > 0))

@@ -16,7 +16,7 @@ from ..core.progress import Progress
 from ..core.volume import Grid, Volume
 from .field_of_view import field_of_view
 from .geometry import resample_array
-from .steps._itk import steady
+from .itk import steady
 
 _LEVELS = ((4.0, 0.5), (2.0, 0.25))
 """Voxel size in mm and share of the voxels looked at, coarse to fine."""

@@ -28,10 +28,10 @@ from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, record
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
-from napari_brain_uad.workflows.compare import Comparison, compare
-from napari_brain_uad.workflows.detect import detect
-from napari_brain_uad.workflows.load import load
-from napari_brain_uad.workflows.method_spec import MethodSpec
+from napari_brain_uad.workflows.compare.compare import Comparison, compare
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 METHODS = ["threshold", "threshold@bins=8", "thresh-raw"]

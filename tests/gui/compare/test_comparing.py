@@ -11,8 +11,8 @@ from napari_brain_uad.core.errors import Cancelled
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.gui.compare.comparing import AT_REST, Ready, live_figures, make_ready, recoloured, settle
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.compare import compare
-from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.compare.compare import compare
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 METHODS = ["threshold", "thresh-raw"]

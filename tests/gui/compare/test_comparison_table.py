@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_brain_uad.gui.compare.comparison_table import WITH_TRUTH, WITHOUT_TRUTH, ComparisonTable
-from napari_brain_uad.workflows.compare_table import COLUMNS, Row
+from napari_brain_uad.workflows.compare.compare_table import COLUMNS, Row
 
 
 def _row(method: str, dice: float | None, **more: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from npe2 import PluginManifest
 
-from napari_brain_uad.workflows.samples import samples
+from napari_brain_uad.workflows.scans.samples import samples
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from napari_brain_uad.gui.layers.layers import map_of, mask_of, record, volume_o
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.widgets.layer_box import is_mask, is_scan
 from napari_brain_uad.io.nifti import read_mask
-from napari_brain_uad.workflows.detect import Detection
-from napari_brain_uad.workflows.save import save_detection
+from napari_brain_uad.workflows.detect.detect import Detection
+from napari_brain_uad.workflows.detect.save import save_detection
 from tests.gui.scans import LPS, head, rotated, write
 
 

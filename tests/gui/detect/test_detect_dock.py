@@ -33,9 +33,9 @@ from napari_brain_uad.gui.widgets.method_box import GREY, NO_MODEL
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.steps import brain_extraction
-from napari_brain_uad.workflows.detect import detect
-from napari_brain_uad.workflows.recommend import cannot_score, recommend
-from napari_brain_uad.workflows.train import train
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.models.recommend import cannot_score, recommend
+from napari_brain_uad.workflows.train.train import train
 
 SHAPE = (24, 28, 20)
 

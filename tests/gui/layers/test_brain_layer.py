@@ -13,7 +13,7 @@ from napari_brain_uad.gui.layers.colour_bars import WORDS
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, mask_of
 from napari_brain_uad.gui.layers.view import add_volume, detach
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 def test_the_mask_used_is_a_hidden_outline_above_the_scan(scan: Volume) -> None:

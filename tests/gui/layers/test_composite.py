@@ -14,7 +14,7 @@ from napari_brain_uad.gui.layers.composite import Composite, can_be_shown
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import region_colormap
 from napari_brain_uad.gui.layers.view import add_volume
-from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection
 
 RNG = np.random.default_rng(5)
 DATA = RNG.random((6, 7, 8)).astype(np.float32)

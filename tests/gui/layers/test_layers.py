@@ -29,8 +29,8 @@ from napari_brain_uad.gui.layers.layers import (
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.export import scan_for
-from napari_brain_uad.workflows.detect import Detection
-from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.detect.detect import Detection
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import LPS, head, rotated, write
 
 

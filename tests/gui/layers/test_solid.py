@@ -13,7 +13,7 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map
 from napari_brain_uad.gui.layers.view import add_volume, detach
-from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection
 
 LOOK = ("visible", "opacity", "blending", "rendering")
 

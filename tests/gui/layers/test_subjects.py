@@ -15,7 +15,7 @@ from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, record
 from napari_brain_uad.gui.layers.subjects import layers_of, scan_of, scans, show_only, show_subject
 from napari_brain_uad.gui.layers.view import add_volume
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 class _Two:

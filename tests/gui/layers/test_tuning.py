@@ -13,7 +13,7 @@ from napari_brain_uad.gui.layers.tuning import Tuning, neighbour, settle
 from napari_brain_uad.gui.tune.histogram import curve_points
 from napari_brain_uad.postprocessing.edits import Mark, RegionEdits
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 SETTINGS = [
     PostParams(),

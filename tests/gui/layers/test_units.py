@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.view import add_volume, attach
-from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection
 
 
 def _units(layer: Any) -> list[str]:

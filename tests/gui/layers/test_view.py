@@ -19,8 +19,8 @@ from napari_brain_uad.gui.app.settings import remembered
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels
 from napari_brain_uad.gui.layers.view import PLANES, ViewOverlay, add_volume, attach, attached, detach, go_to, read_at, show_plane
-from napari_brain_uad.workflows.detect import Detection
-from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.detect.detect import Detection
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import LPS, head, rotated, write
 
 ENDS = {"S": (0, 1), "I": (0, -1), "A": (1, 1), "P": (1, -1), "R": (2, 1), "L": (2, -1)}

@@ -17,8 +17,8 @@ from napari_brain_uad.gui.app import settings
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
-from napari_brain_uad.workflows import models
-from napari_brain_uad.workflows.models import list_models, user_dir
+from napari_brain_uad.workflows.models import models
+from napari_brain_uad.workflows.models.models import list_models, user_dir
 
 SHAPE = (12, 14, 10)
 GRID = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -251,7 +251,8 @@ def test_a_model_from_the_list_is_used_and_the_command_names_it(qtbot, viewer, d
     click(qtbot, detect.button)
     wait(qtbot, detect)
     # Two per cent of so small a brain are less than the smallest region that is kept, and the dock says that alone.
-    assert detect.messages.text.startswith("Check: The clean-up removed all") and detect.messages.text.count("Check: ") == 1
+    assert detect.messages.text.startswith("Check: The clean-up removed all")
+    assert detect.messages.text.count("Check: ") == 1
     assert detect.detection.map.provenance["model"]["name"] == "for-t1"
     assert "--model for-t1" in detect.detection.command
 

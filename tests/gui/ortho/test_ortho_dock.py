@@ -19,8 +19,8 @@ from napari_brain_uad.gui.layers.layers import add_labels, add_map, contrast_lim
 from napari_brain_uad.gui.layers.view import PLANES, add_volume, attach
 from napari_brain_uad.gui.layers.windowing import WINDOWS
 from napari_brain_uad.gui.tune.dock import TuneDock
-from napari_brain_uad.workflows.detect import Detection
-from napari_brain_uad.workflows.load import load
+from napari_brain_uad.workflows.detect.detect import Detection
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.ortho_bench import OrthoBench
 from tests.gui.scans import LPS, rotated, write
 

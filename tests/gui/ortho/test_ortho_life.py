@@ -17,7 +17,7 @@ from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.view import PLANES, add_volume, attach
 from napari_brain_uad.gui.ortho.canvas import OrthoCanvas
-from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection
 from tests.gui.ortho_bench import OrthoBench
 
 

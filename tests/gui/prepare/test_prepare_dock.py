@@ -23,7 +23,7 @@ from napari_brain_uad.io.nifti import read_volume
 from napari_brain_uad.preprocessing import presets
 from napari_brain_uad.preprocessing.presets import Preset
 from napari_brain_uad.preprocessing.steps import deepbet_child
-from napari_brain_uad.workflows.prepare import prepare
+from napari_brain_uad.workflows.scans.prepare import prepare
 from tests.gui.scans import head, write
 
 QUICK = Preset(

@@ -25,10 +25,10 @@ from napari_brain_uad.gui.train.dock import TrainDock
 from napari_brain_uad.gui.train.loss_plot import ticks
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
-from napari_brain_uad.workflows import models
-from napari_brain_uad.workflows.load import load
-from napari_brain_uad.workflows.models import list_models, user_dir
-from napari_brain_uad.workflows.train_process import TrainingEvent
+from napari_brain_uad.workflows.models import models
+from napari_brain_uad.workflows.models.models import list_models, user_dir
+from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.train.train_process import TrainingEvent
 
 TRAINABLE = [card.id for card in cards() if card.trainable]
 

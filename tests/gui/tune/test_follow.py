@@ -15,7 +15,7 @@ from napari_brain_uad.gui.layers.layers import is_map
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.follow import SubjectFollower
 from napari_brain_uad.gui.widgets.layer_box import LayerBox
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 class _Bench:

@@ -20,7 +20,7 @@ from napari_brain_uad.gui.layers.layers import record
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.gui.widgets.region_table import NO_NAMES
-from napari_brain_uad.workflows.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -29,7 +29,7 @@ from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.io.json_files import read_json
 from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.detect import Detection, detect
+from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 class _Bench:

@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from napari_brain_uad.detectors.registry import cards, method_ids
 from napari_brain_uad.gui.widgets.method_box import NO_MODEL
 from napari_brain_uad.gui.widgets.method_list import MethodList
-from napari_brain_uad.workflows.method_spec import MethodSpec
-from napari_brain_uad.workflows.recommend import cannot_score
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
+from napari_brain_uad.workflows.models.recommend import cannot_score
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from napari_brain_uad.gui.app import settings
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.layers import volume_of
 from napari_brain_uad.gui.layers.view import add_volume
-from napari_brain_uad.workflows.detect import detect
-from napari_brain_uad.workflows.recommend import recommend
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.models.recommend import recommend
 
 
 @pytest.fixture(autouse=True)

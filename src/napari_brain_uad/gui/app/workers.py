@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...core.errors import Cancelled
 from ...core.progress import Progress
-from ...workflows.place import learned_methods_apart
+from ...workflows.execution.place import learned_methods_apart
 
 T = TypeVar("T")
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from ...workflows.batch import BatchOutcome, BatchRun
-    from ...workflows.cohort import Case
-    from ...workflows.detect import Detection
+    from ...workflows.cohort.batch import BatchOutcome, BatchRun
+    from ...workflows.cohort.cohort import Case
+    from ...workflows.detect.detect import Detection
 
 _PURPOSE = "Runs one method on every scan of a folder. Research use only."
 
@@ -111,7 +111,7 @@ class BatchDock(SideDock):
             self.results.working(scans[done].name)
 
     def _done(self, outcomes: tuple[BatchOutcome, ...]) -> None:
-        from ...workflows.batch_report import batch_words
+        from ...workflows.cohort.batch_report import batch_words
 
         if self._lifetime.over:
             return
@@ -150,7 +150,7 @@ class BatchDock(SideDock):
         self.copy.setEnabled(count > 0)
 
     def _command(self, run: BatchRun) -> str:
-        from ...workflows.batch import batch_command
+        from ...workflows.cohort.batch import batch_command
 
         return batch_command(self.inputs.root, run, self.inputs.results, sequence=self.inputs.wanted_sequence)
 
@@ -252,8 +252,8 @@ def _work(
     progress: Progress,
     tell: Callable[[object], None],
 ) -> tuple[BatchOutcome, ...]:
-    from ...workflows.batch import run_batch
-    from ...workflows.batch_report import save_batch
+    from ...workflows.cohort.batch import run_batch
+    from ...workflows.cohort.batch_report import save_batch
 
     outcomes = run_batch(scans, run, out, tell=tell, progress=progress.part(0.0, 0.99))
     save_batch(outcomes, out, command=command, left_out=left_out)
@@ -263,9 +263,9 @@ def _work(
 def _opened(outcome: BatchOutcome, run: BatchRun, progress: Progress) -> tuple[Detection, LiveMask]:
     """A result as the batch wrote it, read again with its scan."""
     from ...io.nifti import read_map
-    from ...workflows.cohort import case_volume
-    from ...workflows.detect import finish_detection
-    from ...workflows.load import as_mask
+    from ...workflows.cohort.cohort import case_volume
+    from ...workflows.detect.detect import finish_detection
+    from ...workflows.scans.load import as_mask
 
     volume, amap = case_volume(outcome.case), read_map(outcome.files["map"])
     progress.check()

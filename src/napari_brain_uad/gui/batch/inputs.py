@@ -15,7 +15,7 @@ from ...core.progress import Progress
 from ...core.text import readable
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams
-from ...workflows.models import no_model
+from ...workflows.models.models import no_model
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
@@ -25,8 +25,8 @@ from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
 
 if TYPE_CHECKING:
-    from ...workflows.batch import BatchRun
-    from ...workflows.cohort import Case
+    from ...workflows.cohort.batch import BatchRun
+    from ...workflows.cohort.cohort import Case
 
 _WAIT_MS = 400
 """After the last letter, before a folder is looked at."""
@@ -113,8 +113,8 @@ class BatchInputs(QWidget):
         BrainUADError
             If the method needs a model and has none, a setting is wrong, or a folder is missing.
         """
-        from ...workflows.batch import BatchRun
-        from ...workflows.models import name_of
+        from ...workflows.cohort.batch import BatchRun
+        from ...workflows.models.models import name_of
 
         if not self.out.text().strip():
             raise InputError("There is no folder for the results", fix="Choose one below the method")
@@ -211,7 +211,7 @@ class BatchInputs(QWidget):
         self.changed.emit()
 
     def _model_chosen(self) -> None:
-        from ...workflows.models import settings_for
+        from ...workflows.models.models import settings_for
 
         model, method = self.model.model, self.method.info.id
         if self.method.info.trainable and model is not None:
@@ -276,7 +276,7 @@ class BatchInputs(QWidget):
 def _look(root: Path, progress: Progress) -> Found:
     """Find the scans of every sequence; the workflow's readers are imported here, in the job's thread."""
     from ...datasets.registry import find_layout
-    from ...workflows.cohort import cases_of
+    from ...workflows.cohort.cohort import cases_of
 
     layout = find_layout(root)
     progress.check()

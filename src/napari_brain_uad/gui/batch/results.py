@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 if TYPE_CHECKING:
-    from ...workflows.batch import BatchOutcome
-    from ...workflows.cohort import Case
+    from ...workflows.cohort.batch import BatchOutcome
+    from ...workflows.cohort.cohort import Case
 
 _COLUMNS = ("Scan", "State", "Regions", "ml", "Dice")
 _STATE = 1

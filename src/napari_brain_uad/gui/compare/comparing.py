@@ -16,7 +16,7 @@ from ..layers.tuning import Prepared, prepare
 if TYPE_CHECKING:
     from ...evaluation.montage import ColourScale
     from ...evaluation.operating import HealthyLevels
-    from ...workflows.compare import Comparison, MethodRun
+    from ...workflows.compare.compare import Comparison, MethodRun
 
 HEALTHY_ML = "healthy-ml"
 """As in `evaluation.operating`, which brings scipy: a dock opens without it."""
@@ -72,7 +72,7 @@ class Ready:
     Parameters
     ----------
     comparison : Comparison
-        From `workflows.compare.compare`.
+        From `workflows.compare.compare.compare`.
     cells : tuple of Cell
         One a run.
     scale, colours : ColourScale, tuple of array of float32

@@ -28,7 +28,7 @@ WITH_TRUTH = (
     "seconds",
     "memory_mb",
 )
-"""Columns of `workflows.compare_table.COLUMNS`, in reading order."""
+"""Columns of `workflows.compare.compare_table.COLUMNS`, in reading order."""
 
 WITHOUT_TRUTH = ("method", "flagged_ml", "regions", "largest_region_ml", "mutual_dice", "threshold", "seconds", "memory_mb")
 """What is known without a ground truth."""
@@ -70,7 +70,7 @@ class ComparisonModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
             return None
         # In a function: the table's module brings the evaluation with it.
-        from ...workflows.compare_table import COLUMNS
+        from ...workflows.compare.compare_table import COLUMNS
 
         column = COLUMNS[self.columns[section]]
         if role == Qt.ItemDataRole.DisplayRole:
@@ -95,13 +95,13 @@ class ComparisonModel(QAbstractTableModel):
             return self._tip(row, name)
         if role != Qt.ItemDataRole.DisplayRole:
             return None
-        from ...workflows.compare_table import cell
+        from ...workflows.compare.compare_table import cell
 
         return cell(name, value)
 
     def _font(self, column: int, value: Any) -> QFont | None:
         """The best value of a column in bold, where one can be said to be."""
-        from ...workflows.compare_table import COLUMNS
+        from ...workflows.compare.compare_table import COLUMNS
 
         name = self.columns[column]
         known = [row[name] for row in self.rows if row[name] is not None]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...postprocessing.regions import Region
-    from ...workflows.compare import Comparison
+    from ...workflows.compare.compare import Comparison
 
 REST_MS = 120
 """The hand rests when the threshold has not moved for this long."""

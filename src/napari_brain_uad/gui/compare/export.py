@@ -15,7 +15,7 @@ from ..app.settings import last_folder, remember
 from ..app.workers import run
 
 if TYPE_CHECKING:
-    from ...workflows.compare import Comparison
+    from ...workflows.compare.compare import Comparison
     from .layout import CompareLayout
 
 
@@ -43,7 +43,7 @@ class CompareExporter:
         comparison, clipboard = self._comparison(), QGuiApplication.clipboard()
         if comparison is not None and clipboard is not None:
             clipboard.setText(comparison.command)
-            from ...workflows.command import missing_words
+            from ...workflows.detect.command import missing_words
 
             self._dock.messages.show_message("info", "The command is on the clipboard", fix=missing_words(comparison.command))
 
@@ -57,7 +57,7 @@ class CompareExporter:
 
         def job(comparison: Comparison, _progress: Progress) -> list[Path]:
             from ...io.atomic import write_text
-            from ...workflows.compare_table import rows_csv
+            from ...workflows.compare.compare_table import rows_csv
 
             write_text(path, rows_csv(comparison.table()))
             return [path]
@@ -71,7 +71,7 @@ class CompareExporter:
             return
 
         def job(comparison: Comparison, _progress: Progress) -> list[Path]:
-            from ...workflows.compare_save import save_montage
+            from ...workflows.compare.compare_save import save_montage
 
             save_montage(comparison, path, slices_mm=slices, scale=scale)
             return [path]
@@ -85,7 +85,7 @@ class CompareExporter:
             return
 
         def job(comparison: Comparison, progress: Progress) -> list[Path]:
-            from ...workflows.compare_save import save_comparison
+            from ...workflows.compare.compare_save import save_comparison
 
             return list(save_comparison(comparison, folder, slices_mm=slices, scale=scale, progress=progress).values())
 

@@ -13,7 +13,7 @@ from ...core.errors import InputError
 from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
-from ...workflows.estimate import Parts, comparison_parts, estimate, told
+from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from ...workflows.method_spec import MethodSpec
+    from ...workflows.models.method_spec import MethodSpec
     from .shared_threshold import SharedThreshold
 
 

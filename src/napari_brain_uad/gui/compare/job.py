@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
-from ...workflows.method_spec import MethodSpec
+from ...workflows.models.method_spec import MethodSpec
 from ..layers.scan_facts import beside, saved_as
 from .comparing import Ready, make_ready, rows_of, settle
 
 if TYPE_CHECKING:
-    from ...workflows.compare import Comparison
+    from ...workflows.compare.compare import Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class CompareRequest:
     specs : tuple of MethodSpec
         The methods.
     mode, healthy, post, device, seed, prepare_with
-        As in `workflows.compare.compare`.
+        As in `workflows.compare.compare.compare`.
     """
 
     volume: Volume
@@ -80,9 +80,9 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
     Raises
     ------
     BrainUADError
-        As `workflows.compare.compare`.
+        As `workflows.compare.compare.compare`.
     """
-    from ...workflows.compare import compare
+    from ...workflows.compare.compare import compare
 
     comparison = compare(
         request.volume,
@@ -109,7 +109,7 @@ def settled(ready: Ready, request: CompareRequest, mode: str, progress: Progress
 
 def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison:
     """The comparison with the command line that gives it under its threshold rule now."""
-    from ...workflows.compare_command import compare_command
+    from ...workflows.compare.compare_command import compare_command
 
     command = compare_command(
         request.specs,

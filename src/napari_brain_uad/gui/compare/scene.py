@@ -24,7 +24,7 @@ from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bound
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from ...workflows.compare import Comparison
+    from ...workflows.compare.compare import Comparison
 
 COMPARED = "compared"
 """The kind of a comparison's layers: no scans to detect in, no maps to tune."""

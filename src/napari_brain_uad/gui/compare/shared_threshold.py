@@ -40,7 +40,7 @@ class SharedThreshold(QWidget):
     moved : Signal(float)
         While a number moves, by the slider, the arrows or the keys.
     rule_chosen : Signal(str)
-        A rule was chosen, spelled as `workflows.compare.compare` wants it.
+        A rule was chosen, spelled as `workflows.compare.compare.compare` wants it.
     """
 
     moved = Signal(float)

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from ...core.errors import InputError
 from ...io.atomic import atomic_path
-from ...workflows.samples import sample
+from ...workflows.scans.samples import sample
 from ..app.docks import PLUGIN, open_dock
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def open_demo(sample_id: str = "ms-flair-simulated", *, methods: Sequence[str] =
     Parameters
     ----------
     sample_id : str
-        One of `workflows.samples.samples`.
+        One of `workflows.scans.samples.samples`.
     methods : sequence of str
         Run one after the other; they need no model, or have one that came with the package.
     screenshot : Path, optional

@@ -10,8 +10,8 @@ from napari import current_viewer
 from napari.utils.notifications import show_error
 
 from ...core.errors import BrainUADError
-from ...workflows.load import load, load_mask
-from ...workflows.samples import sample
+from ...workflows.scans.load import load, load_mask
+from ...workflows.scans.samples import sample
 from ..layers.brain_layer import brain_layer
 from ..layers.layers import labels_layer, volume_layer
 from ..layers.view import attach

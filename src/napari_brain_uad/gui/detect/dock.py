@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QPushButton
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.presets import preset
-from ...workflows.estimate import estimate, parts, preparation_words
+from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
 from ..app.home import unwrapped
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from ...workflows.detect import Detection
-    from ...workflows.models import Model
+    from ...workflows.detect.detect import Detection
+    from ...workflows.models.models import Model
 
 _DETECT = "Detect anomalies"
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
@@ -290,7 +290,7 @@ class DetectDock(FileDrop):
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if self.detection is not None and clipboard is not None:
-            from ...workflows.command import missing_words
+            from ...workflows.detect.command import missing_words
 
             clipboard.setText(self.detection.command)
             missing = missing_words(self.detection.command)

@@ -13,7 +13,7 @@ from ...core.progress import Progress
 from ...core.text import html_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
-from ...workflows.models import Model, find_model, no_model, settings_for
+from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
@@ -127,7 +127,7 @@ class DetectInputs(QWidget):
         method = self.method.info.id
 
         def read(progress: Progress) -> Model:
-            from ...workflows.scoring_process import load_apart
+            from ...workflows.detect.scoring_process import load_apart
 
             load_apart(method, path, progress)
             return find_model(path)

@@ -25,7 +25,7 @@ from ...postprocessing.params import PostParams
 from ..layers.scan_facts import beside, found_without_mask, saved_as
 
 if TYPE_CHECKING:
-    from ...workflows.detect import Detection
+    from ...workflows.detect.detect import Detection
 
 _KEPT_MAPS = 6
 """A map at 1 mm takes some 60 MB with its scan."""
@@ -44,7 +44,7 @@ class Request:
     mask_file, truth_file : Path, optional
         The files their layers came from, for the command line.
     method, params, model, device, seed, prepare_with
-        As in `workflows.detect.detect`.
+        As in `workflows.detect.detect.detect`.
     """
 
     volume: Volume
@@ -101,9 +101,9 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
     Raises
     ------
     BrainUADError
-        As `workflows.detect.detect`.
+        As `workflows.detect.detect.detect`.
     """
-    from ...workflows.detect import detect, finish_detection
+    from ...workflows.detect.detect import detect, finish_detection
 
     progress.update(0.0, "Looking for an earlier run")
     # A model file that is missing is the workflow's to complain about.
@@ -133,9 +133,9 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
 
 def _command(request: Request, amap: AnomalyMap) -> str:
 
-    from ...workflows.command import detect_command
-    from ...workflows.models import name_of
-    from ...workflows.ready import AUTO, NEVER
+    from ...workflows.detect.command import detect_command
+    from ...workflows.models.models import name_of
+    from ...workflows.scans.ready import AUTO, NEVER
 
     # A scan may have brought its mask along (a sample): the command line has to be given the file.
     brain = request.volume.mask if request.mask is None else request.mask

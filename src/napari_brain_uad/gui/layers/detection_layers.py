@@ -20,7 +20,7 @@ from .view import attach, go_to
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from ...workflows.detect import Detection
+    from ...workflows.detect.detect import Detection
 
 
 def add_detection(

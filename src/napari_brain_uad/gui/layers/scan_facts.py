@@ -43,7 +43,7 @@ def found_without_mask(volume: Volume, mask: NDArray[np.bool_]) -> bool:
 
 def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
     """The file in place of the array, if it still holds the same mask: a layer may have been painted since it was opened."""
-    from ...workflows.load import load_mask
+    from ...workflows.scans.load import load_mask
 
     if mask is None or file is None:
         return mask

@@ -19,7 +19,7 @@ from .region_colours import region_labels
 
 if TYPE_CHECKING:
     from ...postprocessing.pipeline import PostResult
-    from ...workflows.region_names import MniRelation
+    from ...workflows.detect.region_names import MniRelation
 
 Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -210,7 +210,7 @@ def _settled(
     amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, prepared: Prepared, found: PostResult, edits: RegionEdits
 ) -> Settled:
     from ...postprocessing.region_edits import edited
-    from ...workflows.region_names import mni_relation, with_names
+    from ...workflows.detect.region_names import mni_relation, with_names
 
     result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
     mask = np.ascontiguousarray(result.reviewed_mask.T)

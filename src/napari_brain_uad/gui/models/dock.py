@@ -24,8 +24,8 @@ from ...core.errors import BrainUADError
 from ...core.progress import Progress
 from ...core.text import html_text
 from ...detectors.registry import method_class
-from ...workflows.model_card import card_lines
-from ...workflows.models import Model, export_model, import_model, list_models, model_problems, remove_model
+from ...workflows.models.model_card import card_lines
+from ...workflows.models.models import Model, export_model, import_model, list_models, model_problems, remove_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
 from ..app.home import unwrapped

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...preprocessing.step import patient_order
-from ...workflows.estimate import preparation_words
+from ...workflows.detect.estimate import preparation_words
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
 from ..app.home import unwrapped
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...preprocessing.step import Step
-    from ...workflows.detect import Detection
+    from ...workflows.detect.detect import Detection
 
 _PURPOSE = "Brings raw scans to what the methods need: brain, bias field, MNI space, intensities. Research use only."
 
@@ -301,7 +301,7 @@ class PrepareDock(FileDrop):
             self.save_to(Path(folder), everything=everything)
 
     def _copy_command(self) -> None:
-        from ...workflows.prepare_session import prepare_command
+        from ...workflows.scans.prepare_session import prepare_command
 
         clipboard = QGuiApplication.clipboard()
         if self.answer is not None and clipboard is not None:
@@ -362,7 +362,7 @@ class PrepareDock(FileDrop):
 
 
 def _save(answer: Answer, folder: Path, everything: bool, progress: Progress) -> list[Path]:
-    from ...workflows.prepare import save_figure, save_patient
+    from ...workflows.scans.prepare import save_figure, save_patient
 
     runs, preset_id = list(answer.session.sequences.values()), answer.request.preset
     progress.update(0.0, f"Saving {', '.join(run.native.name for run in runs)}")

@@ -18,7 +18,7 @@ from .preview_picture import Picture, result_picture, step_picture
 if TYPE_CHECKING:
     from ...preprocessing.pipeline import StepRun
     from ...preprocessing.step import Reference, Step
-    from ...workflows.prepare_session import Session
+    from ...workflows.scans.prepare_session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,9 @@ def run_request(request: Request, progress: Progress, tell: Callable[[object], N
     Raises
     ------
     BrainUADError
-        As `workflows.prepare_session.run_session`.
+        As `workflows.scans.prepare_session.run_session`.
     """
-    from ...workflows.prepare_session import run_session
+    from ...workflows.scans.prepare_session import run_session
 
     def on_step(name: str, number: int, run: StepRun, before: Volume, reference: Reference | None) -> None:
         progress.check()

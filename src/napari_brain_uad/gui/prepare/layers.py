@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ...preprocessing.prepared import Prepared
-    from ...workflows.detect import Detection
-    from ...workflows.prepare_session import SequenceRun
+    from ...workflows.detect.detect import Detection
+    from ...workflows.scans.prepare_session import SequenceRun
 
 PREPARED, NATIVE = "prepared", "native"
 """Keys of a prepared scan's record: its `Prepared` (the way back to the scan), and the scan as loaded."""
@@ -128,7 +128,7 @@ class BackJob:
 
     def run(self, progress: Progress) -> Detection:
         """Resample the map to the scan's own grid and find its regions there, with the threshold that was found on the prepared scan."""
-        from ...workflows.detect import finish_detection
+        from ...workflows.detect.detect import finish_detection
 
         progress.update(0.0, "Bringing the map back")
         amap = replace(self._prepared.map_to_native(self._amap), name=self._native.name)

@@ -22,7 +22,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.picture_strip import PictureStrip
 
 if TYPE_CHECKING:
-    from ...workflows.training_data import DataSummary
+    from ...workflows.train.training_data import DataSummary
 
 SOURCES = {"folder": "Folder of scans", "dataset": "Data set", "simulation": "Simulated from label maps"}
 _SIMULATED = ("T1", "T1c", "T2", "FLAIR", "PD", "random")
@@ -39,7 +39,7 @@ class _Seen:
 
 
 class DataBox(QWidget):
-    """The form of a `workflows.training_data.TrainingData`.
+    """The form of a `workflows.train.training_data.TrainingData`.
 
     Attributes
     ----------
@@ -250,13 +250,13 @@ def _layouts() -> list[tuple[str, str]]:
 
 def _described(data: dict[str, Any]) -> _Seen:
     # Here, in the job's thread: these workflows bring readers and image libraries.
-    from ...workflows.training_data import TrainingData, describe
+    from ...workflows.train.training_data import TrainingData, describe
 
     return _Seen(data, describe(TrainingData.from_dict(data)))
 
 
 def _pictures(data: dict[str, Any], progress: Progress) -> list[NDArray[np.float32]]:
-    from ...workflows.training_data import TrainingData, thumbnails
+    from ...workflows.train.training_data import TrainingData, thumbnails
 
     found = thumbnails(TrainingData.from_dict(data), _PICTURES)
     progress.check()

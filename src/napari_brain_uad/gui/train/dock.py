@@ -11,7 +11,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled, ModelError
-from ...workflows.models import find_model
+from ...workflows.models.models import find_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
 from ..app.home import unwrapped
@@ -28,8 +28,8 @@ from .unfinished_row import UnfinishedRow
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from ...workflows.train_process import TrainingEvent, TrainingProcess
-    from ...workflows.unfinished import Unfinished
+    from ...workflows.train.train_process import TrainingEvent, TrainingProcess
+    from ...workflows.train.unfinished import Unfinished
 
 _PURPOSE = "Teaches a method what healthy brains look like. Runs in a process of its own. Research use only."
 _PAUSE = "Stop after the next step and keep a checkpoint; going on gives the same model as without the break"
@@ -249,7 +249,7 @@ class TrainDock(SideDock):
         open_dock(self.viewer, "Detect anomalies").use_model(model)
 
     def _copy_command(self) -> None:
-        from ...workflows.train_command import train_command
+        from ...workflows.train.train_command import train_command
 
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None and self._job:

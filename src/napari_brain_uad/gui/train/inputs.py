@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 from ...core.errors import InputError
 from ...core.params import Params, Scalar
 from ...detectors.registry import method_class
-from ...workflows.models import check_id, free_id, user_dir
+from ...workflows.models.models import check_id, free_id, user_dir
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.forms import ComboBox, Fold, IntBox, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
@@ -55,7 +55,7 @@ class TrainInputs(QWidget):
         self._method_changed()
 
     def job(self) -> Mapping[str, Any]:
-        """Everything as it stands, as `workflows.train_process.TrainingJob` takes it.
+        """Everything as it stands, as `workflows.train.train_process.TrainingJob` takes it.
 
         Raises
         ------

@@ -14,7 +14,7 @@ from ...core.errors import BrainUADError
 from ...core.progress import Progress
 
 if TYPE_CHECKING:
-    from ...workflows.train_process import TrainingProcess
+    from ...workflows.train.train_process import TrainingProcess
 
 _POLL_SECONDS = 0.1
 
@@ -32,7 +32,7 @@ def estimated(job: Mapping[str, Any], progress: Progress) -> str:
     Cancelled
         The child was stopped.
     """
-    from ...workflows.train_command import train_words
+    from ...workflows.train.train_command import train_words
 
     words = [sys.executable, "-m", "napari_brain_uad.cli", *train_words(job)[1:], "--estimate", "--quiet"]
     # Names that are not ASCII come as they were given, whatever encoding the system's pipes have.
@@ -71,9 +71,9 @@ def started(job: Mapping[str, Any], *, resume: bool) -> tuple[TrainingProcess, H
     """
     from ...detectors.registry import method_class
     from ...training.log import read_log
-    from ...workflows.names import output_folder
-    from ...workflows.train_process import TrainingJob, TrainingProcess
-    from ...workflows.unfinished import remember_job
+    from ...workflows.scans.names import output_folder
+    from ...workflows.train.train_process import TrainingJob, TrainingProcess
+    from ...workflows.train.unfinished import remember_job
 
     folder = Path(job["out"])
     history = _history(read_log(folder / "log.csv")) if resume else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 if TYPE_CHECKING:
-    from ...workflows.train_process import TrainingProcess
+    from ...workflows.train.train_process import TrainingProcess
 
 _POLL_MS = 100
 

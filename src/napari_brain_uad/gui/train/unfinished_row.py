@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ...core.errors import BrainUADError
-from ...workflows.unfinished import Unfinished, discard, unfinished_trainings
+from ...workflows.train.unfinished import Unfinished, discard, unfinished_trainings
 from ..widgets.forms import ComboBox
 
 _DELETE, _REALLY = "Delete", "Really"

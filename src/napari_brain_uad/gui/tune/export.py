@@ -47,7 +47,7 @@ class Exporter:
         clipboard, tuning, scan = QGuiApplication.clipboard(), self._tuning(), self._scan("Writing the command")
         if clipboard is None or scan is None or tuning is None:
             return
-        from ...workflows.command import missing_words
+        from ...workflows.detect.command import missing_words
 
         files, dock = self._files(), self._dock
 
@@ -125,8 +125,8 @@ def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
     InputError
         If the map does not say how it was made.
     """
-    from ...workflows.command import detect_command
-    from ...workflows.models import name_of_record
+    from ...workflows.detect.command import detect_command
+    from ...workflows.models.models import name_of_record
 
     amap, made = tuning.amap, tuning.amap.provenance
     if "params" not in made.get("method", {}) or "seed" not in made:
@@ -146,8 +146,8 @@ def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> C
 
     def job(progress: Progress) -> dict[str, Path]:
         # Here, because matplotlib takes longer to import than a dock may take to open.
-        from ...workflows.detect import finish_detection
-        from ...workflows.save import save_detection
+        from ...workflows.detect.detect import finish_detection
+        from ...workflows.detect.save import save_detection
 
         volume = scan.with_mask(amap.mask)
         command = command_of(tuning, scan, masks) if "params" in amap.provenance.get("method", {}) else ""

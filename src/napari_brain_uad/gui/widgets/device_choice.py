@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject, Signal
 
-from ...workflows.devices import Device, resolve_device, why_not_told
+from ...workflows.execution.devices import Device, resolve_device, why_not_told
 from ..app import workers
 from ..app.settings import remembered
 from .forms import ComboBox

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError
-from ...workflows.samples import samples
+from ...workflows.scans.samples import samples
 from ..app.docks import PLUGIN
 from ..app.settings import last_folder
 from .messages import wrapping_label

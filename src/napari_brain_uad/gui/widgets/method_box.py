@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidge
 
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
-from ...workflows.recommend import cannot_score, recommend
+from ...workflows.models.recommend import cannot_score, recommend
 from .forms import ComboBox
 from .messages import wrapping_label
 from .method_card import LINK, MethodCard

@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QTreeWidget, Q
 
 from ...core.errors import BrainUADError
 from ...detectors.registry import cards, method_class
-from ...workflows.method_spec import MethodSpec
-from ...workflows.models import list_models
-from ...workflows.recommend import cannot_score, recommend, recommend_learned
+from ...workflows.models.method_spec import MethodSpec
+from ...workflows.models.models import list_models
+from ...workflows.models.recommend import cannot_score, recommend, recommend_learned
 from .forms import ComboBox
 from .method_box import NO_MODEL
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ...core.text import html_text
-from ...workflows.models import Model, default_model, list_models
+from ...workflows.models.models import Model, default_model, list_models
 from .forms import ComboBox
 from .messages import wrapping_label
 from .method_card import LINK

@@ -118,7 +118,7 @@ def _inverted(data: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np
     """Bright fluid dark, as on T1, with the air still at 0."""
     from skimage.filters import threshold_otsu
 
-    from .extractors import solid
+    from ..brain_mask import solid
 
     if not brain.any():
         return np.array(data, order="C")

@@ -7,10 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes
 
 from ...core.errors import InputError
 from ...core.progress import Progress
@@ -18,7 +16,7 @@ from ...core.volume import Volume
 from ...io.folders import temporary_folder
 from ...io.nifti import read_volume, write_volume
 from ...io.processes import guarded
-from ..brain_mask import stripped_brain
+from ..brain_mask import solid, stripped_brain
 from .deepbet_child import brain_probability
 
 # {scan} and {brain} are files; each program writes the stripped scan to {brain}.
@@ -57,13 +55,6 @@ def extract(backend: str, volume: Volume, progress: Progress) -> NDArray[np.bool
     mask = solid(brain_probability(volume, progress) > 0.5) if backend == "deepbet" else _program(backend, volume, progress)
     progress.check()
     return mask
-
-
-def solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part without holes."""
-    if not mask.any():
-        return mask
-    return np.asfortranarray(binary_fill_holes(cc3d.largest_k(mask, k=1, connectivity=6) > 0))
 
 
 def _program(backend: str, volume: Volume, progress: Progress) -> NDArray[np.bool_]:

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from ...core.errors import InputError
 from ...core.params import param
 from ...core.volume import Volume
+from ..itk import image_of, steady
 from ..step import Context, Step, StepResult
-from ._itk import image_of, steady
 
 
 @dataclass(frozen=True)

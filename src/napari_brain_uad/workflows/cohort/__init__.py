@@ -1,0 +1,1 @@
+"""Many scans: metrics, tables, reports."""

@@ -1,0 +1,197 @@
+"""One method over a folder of scans, each as `detect` does it: what the window's Batch dock and ``brain-uad batch`` both call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core import shell
+from ...core.errors import BrainUADError, Cancelled
+from ...core.progress import Progress
+from ...io.results import check_output
+from ...postprocessing.params import PostParams
+from ...postprocessing.regions import as_rows
+from ..detect.command import post_words
+from ..detect.detect import Detection, detect
+from ..detect.save import check_detection_output, save_detection
+from ..execution.parallel import in_processes
+from ..scans.names import folder_name
+from ..scans.ready import AUTO
+from .cohort import Case, case_volume
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """What is done to every scan; as in `detect.detect`."""
+
+    method: str = "threshold"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    post: PostParams = field(default_factory=PostParams)
+    prepare_with: str = AUTO
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What became of one scan.
+
+    Parameters
+    ----------
+    case : Case
+        The scan.
+    files : mapping of str to Path
+        What was written; see `save.save_detection`.
+    regions : tuple of dict
+        The regions as in ``*_regions.json``.
+    volume_ml : float
+        Volume flagged.
+    dice : float or None
+        Of the mask, where there is a ground truth.
+    seconds : float
+        Of scoring and post-processing.
+    error : str
+        Why there is nothing, in a sentence; empty when there is something.
+    """
+
+    case: Case
+    files: Mapping[str, Path] = field(default_factory=dict)
+    regions: tuple[dict[str, Any], ...] = ()
+    volume_ml: float = 0.0
+    dice: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Task:
+    case: Case
+    run: BatchRun
+    out: Path
+    overwrite: bool
+
+
+def run_batch(
+    cases: Sequence[Case],
+    run: BatchRun,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    tell: Callable[[BatchOutcome], None] | None = None,
+    progress: Progress | None = None,
+) -> tuple[BatchOutcome, ...]:
+    """Detect anomalies in every scan and write each one's results into a folder of its own.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        From `cohort.cases_of`; a ground truth is not needed.
+    run : BatchRun
+        What is done to each.
+    out : str or Path
+        The folder; made when missing.
+    jobs : int
+        How many scans at a time, each in a process of its own.
+    overwrite : bool
+        As in `save.save_detection`.
+    tell : callable, optional
+        Gets every outcome; with one job, as soon as it is there.
+
+    Returns
+    -------
+    tuple of BatchOutcome
+        In the order of the scans. One that fails is among them, with the reason, and does not stop the others.
+
+    Raises
+    ------
+    InputError, Cancelled
+        If the folder cannot be made or written; if `progress` was cancelled, when what is written stays.
+    """
+    folder = Path(out)
+    check_output(folder)
+    tell = tell or _nothing
+    tasks = [_Task(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
+
+    def work(task: _Task, progress: Progress) -> BatchOutcome:
+        outcome = _run_one(task, progress)
+        tell(outcome)
+        return outcome
+
+    # Only a function of a module is found by other processes.
+    alone = jobs <= 1 or len(tasks) <= 1
+    done: Sequence[BatchOutcome | BrainUADError] = in_processes(work if alone else _run_one, tasks, jobs, progress)
+    outcomes = tuple(
+        one if isinstance(one, BatchOutcome) else BatchOutcome(task.case, error=str(one)) for task, one in zip(tasks, done, strict=True)
+    )
+    for outcome in () if alone else outcomes:
+        tell(outcome)
+    return outcomes
+
+
+def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> str:
+    """The ``brain-uad batch`` command that gives the same files."""
+    words = ["brain-uad", "batch", shell.file_word(root), "--method", run.method]
+    for option, given in (("--layout", layout_id), ("--sequence", sequence), ("--model", run.model)):
+        words += [option, given] if given else []
+    for name, value in run.params.items():
+        words += ["--set", f"{name}={value}"]
+    words += post_words(run.post)
+    words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
+    words += ["--seed", str(run.seed)] if run.seed else []
+    words += ["--device", run.device] if run.device != "auto" else []
+    return shell.join([*words, "--out", shell.file_word(out)])
+
+
+def _nothing(_outcome: BatchOutcome) -> None:
+    """Nobody listens."""
+
+
+def _places(cases: Sequence[Case]) -> list[str]:
+    """A folder name for each scan; two that come out alike get a number."""
+    names: list[str] = []
+    for case in cases:
+        safe, number = folder_name(case.name), 1
+        name = safe
+        while name.casefold() in {other.casefold() for other in names}:
+            number += 1
+            name = f"{safe}-{number}"
+        names.append(name)
+    return names
+
+
+def _run_one(task: _Task, progress: Progress) -> BatchOutcome:
+    case, run = task.case, task.run
+    progress.update(0.0, f"{case.name}: reading")
+    try:
+        volume = case_volume(case)
+        check_detection_output(volume, run.method, task.out, overwrite=task.overwrite)
+        detection = detect(
+            volume,
+            run.method,
+            params=run.params,
+            mask=case.mask,
+            truth=case.truth,
+            model=run.model,
+            post=run.post,
+            prepare_with=run.prepare_with,
+            device=run.device,
+            seed=run.seed,
+            progress=progress.part(0.0, 0.8),
+        )
+        files = save_detection(detection, task.out, overwrite=task.overwrite, progress=progress.part(0.8, 1.0))
+    except Cancelled:
+        raise
+    except BrainUADError as error:
+        return BatchOutcome(case, error=str(error))
+    return _outcome(case, detection, files)
+
+
+def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> BatchOutcome:
+    result = detection.result
+    dice = None if detection.evaluation is None else detection.evaluation["dice"].value
+    volume = sum(region.volume_ml for region in result.regions)
+    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds)

@@ -1,0 +1,373 @@
+"""Methods over a folder of scans with ground truths: one table, per volume, mean and pooled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import BrainUADError, InputError
+from ...core.isolation import isolated
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.sequence import USER, check_sequence
+from ...core.volume import Volume
+from ...datasets.layout import LAYOUT, missed_files, unused_files
+from ...datasets.registry import find_layout, layout
+from ...evaluation.metrics import count
+from ...evaluation.pooled import BrainScores, Pooled, pool
+from ...evaluation.significance import Interval, bootstrap_mean, permutation_test
+from ...io.folders import temporary_folder
+from ...io.streams import is_file
+from ...postprocessing.ranking import Counts
+from ..compare.compare import Comparison, compare
+from ..compare.compare_table import Row
+from ..models.method_spec import MethodSpec, parse_specs
+from ..scans.load import MaskInput, load
+
+_LOG = logging.getLogger(__name__)
+
+SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions")
+"""The columns whose means are given."""
+
+TESTED = ("best_dice", "auprc")
+"""The columns by which methods are tested against each other."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a cohort with its ground truth, which `evaluate_cohort` needs."""
+
+    name: str
+    scan: Path | Volume
+    truth: MaskInput | None
+    mask: MaskInput | None = None
+    sequence: str | None = None
+    origin: str = LAYOUT
+
+
+@dataclass(frozen=True)
+class CohortRow:
+    """One method on one scan."""
+
+    case: str
+    sequence: str | None
+    figures: Row
+    counts: Counts
+    lesions: int
+    lesions_found: int
+
+
+@dataclass(frozen=True)
+class CaseFailure:
+    """A method (or all: empty) that gave nothing on a scan, and why."""
+
+    case: str
+    method: str
+    why: str
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """Permutation test between two methods over the scans that both have."""
+
+    first: str
+    second: str
+    column: str
+    difference: float
+    p: float
+    scans: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """What methods did on a cohort.
+
+    Parameters
+    ----------
+    methods : tuple of str
+        In the order asked for.
+    rows : tuple of CohortRow
+        Scan by scan.
+    pooled : dict of str to Pooled
+        Over all voxels of all scans, by method; empty when not asked for.
+    failures : tuple of CaseFailure
+    threshold : str
+        The rule that all masks follow, in words.
+    cases_sha256 : str
+        See `cases_sha256`.
+    warnings : tuple of str
+        What was found about scans and ground truths, in words.
+    """
+
+    methods: tuple[str, ...]
+    rows: tuple[CohortRow, ...]
+    pooled: dict[str, Pooled]
+    failures: tuple[CaseFailure, ...]
+    threshold: str
+    cases_sha256: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def values(self, method: str, column: str) -> dict[str, float]:
+        """A column of one method by scan; undefined figures are left out."""
+        own = {_key(row): getattr(row.figures, column) for row in self.rows if row.figures.method == method}
+        return {case: float(value) for case, value in own.items() if value is not None}
+
+    def mean(self, method: str, column: str) -> Interval | None:
+        """Mean over scans with its 95 % bootstrap interval."""
+        return bootstrap_mean(list(self.values(method, column).values()))
+
+    def pooled_dice(self, method: str) -> float | None:
+        """Dice of all masks together: 2 sum TP / (2 sum TP + sum FP + sum FN)."""
+        own = [row.counts for row in self.rows if row.figures.method == method]
+        return Counts(sum(c.tp for c in own), sum(c.fp for c in own), sum(c.fn for c in own), sum(c.tn for c in own)).dice
+
+    def pooled_lesion_recall(self, method: str) -> float | None:
+        """Lesions of all scans that a mask touches / all lesions."""
+        own = [row for row in self.rows if row.figures.method == method]
+        total = sum(row.lesions for row in own)
+        return sum(row.lesions_found for row in own) / total if total else None
+
+    def tests(self) -> tuple[PairTest, ...]:
+        """Every pair of methods, by every column of `TESTED`; p-values are not corrected for their number."""
+        found = []
+        for column in TESTED:
+            for first, second in combinations(self.methods, 2):
+                a, b = self.values(first, column), self.values(second, column)
+                both = [case for case in a if case in b]
+                if len(both) > 1:
+                    x, y = np.array([a[case] for case in both]), np.array([b[case] for case in both])
+                    found.append(PairTest(first, second, column, float((x - y).mean()), permutation_test(x, y), len(both)))
+        return tuple(found)
+
+
+def _key(row: CohortRow) -> str:
+    return f"{row.case} {row.sequence or ''}".strip()
+
+
+def cases_sha256(cases: Sequence[Case]) -> str:
+    """What tells one set of scans from another: names, and names and sizes of the files; they are not read for it."""
+    told = [[case.name, case.sequence, *(_file(one) for one in (case.scan, case.truth) if one is not None)] for case in cases]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _file(given: MaskInput | Volume) -> list[str | int]:
+    if not isinstance(given, str | Path):
+        return []
+    path = Path(given)
+    return [path.name, path.stat().st_size if is_file(path) else 0]
+
+
+def cases_of(
+    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The scans of a data set, by default those that have a ground truth.
+
+    Parameters
+    ----------
+    root : str or Path
+        Its folder, or a CSV file; see `datasets`.
+    layout_id : str, optional
+        Its layout; found by its file names when None.
+    sequence : str, optional
+        Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
+        be this one.
+    need_truth : bool
+        Leave out subjects without a ground truth.
+
+    Returns
+    -------
+    cases, left_out
+        `left_out` says in words which subjects have no such scan or no truth, which files belong to none, and what could not be
+        looked at.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
+    root, sequence = Path(root), None if sequence is None else check_sequence(sequence)
+    found = find_layout(root) if layout_id is None else layout(layout_id)
+    cases, left_out = [], []
+    subjects = found.subjects(root)
+    for subject in subjects:
+        name = f"{subject.id}_{subject.session}" if subject.session else subject.id
+        alone = list(subject.sequences) == ["unknown"]
+        wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
+        if need_truth and subject.truth is None:
+            left_out.append(f"{name}: no ground truth")
+        elif wanted not in subject.sequences:
+            left_out.append(f"{name}: no {wanted}")
+        else:
+            said = sequence if alone else None if wanted == "unknown" else wanted
+            origin = USER if alone else LAYOUT
+            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
+    unknown = unused_files(subjects, root)
+    if unknown:
+        left_out.append(f"image files of no subject: {len(unknown)}, like {unknown[0].relative_to(root)}")
+    left_out += missed_files(root)
+    if not cases:
+        fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
+        raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
+    return tuple(cases), tuple(left_out)
+
+
+@told_as_error()
+def evaluate_cohort(
+    cases: Sequence[Case],
+    methods: Iterable[str | MethodSpec],
+    *,
+    with_pooled: bool = True,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Cohort:
+    """Run methods on every scan and measure them alike.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        The scans.
+    methods : iterable of str or MethodSpec
+        See `workflows.compare.compare.compare`.
+    with_pooled : bool
+        Give the figures over all voxels too. Scores wait for them on disk: some 10 MB a scan of 1 mm and method.
+    **options
+        What `compare` takes besides: models, threshold_mode, healthy, post, prepare_with, device, seed, jobs, use_cache.
+
+    Returns
+    -------
+    Cohort
+        Scans and methods that fail are in its `failures` and do not stop the others.
+
+    Raises
+    ------
+    InputError, Cancelled
+        If a method or an option cannot be used, or two cases have the same name and sequence.
+    BrainUADError
+        The first failure, when nothing succeeds.
+    """
+    progress = progress or Progress()
+    specs = parse_specs(methods)
+    _check_names(cases)
+    with temporary_folder() as folder:
+        gathered = _Gathered(_Waiting(folder) if with_pooled else None)
+        for number, case in enumerate(cases):
+            part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
+            error = isolated(partial(gathered.add, case, specs, part, options))
+            if error is not None:
+                gathered.fail(case, error)
+        progress.update(0.95, "Pooling")
+        cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
+    progress.update(1.0, "Evaluated")
+    return cohort
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Of two scans of one name, the figures of one would replace those of the other."""
+    seen: dict[tuple[str, str | None], Case] = {}
+    for case in cases:
+        other = seen.setdefault((case.name, case.sequence), case)
+        if other is not case:
+            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
+            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
+
+
+class _Gathered:
+    """What the scans gave so far."""
+
+    def __init__(self, waiting: _Waiting | None) -> None:
+        self._waiting = waiting
+        self._rows: list[CohortRow] = []
+        self._failures: list[CaseFailure] = []
+        self._error: BrainUADError | None = None
+        self._titles: dict[str, None] = {}
+        self._threshold = ""
+        self._warnings: list[str] = []
+
+    def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
+        """What the methods do on one scan, all of it or, when it fails, nothing."""
+        comparison = _compared(case, specs, progress, options)
+        rows = _rows(case, comparison)
+        try:
+            if self._waiting is not None:
+                self._waiting.add(comparison)
+        except OSError as error:
+            self._waiting = None
+            why = error.strerror or str(error)
+            _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
+        self._threshold = comparison.mode.words
+        self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
+        self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
+        self._rows += rows
+        self._titles |= dict.fromkeys(run.title for run in comparison.runs)
+
+    def fail(self, case: Case, error: BrainUADError) -> None:
+        self._error = self._error or error
+        self._failures.append(CaseFailure(case.name, "", str(error)))
+
+    def cohort(self) -> Cohort:
+        if not self._rows:
+            raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
+        pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
+        return Cohort(
+            tuple(self._titles), tuple(self._rows), pooled, tuple(self._failures), self._threshold, warnings=tuple(self._warnings)
+        )
+
+
+def case_volume(case: Case) -> Volume:
+    """The scan of a case, with the sequence that its data set says.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
+    return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)
+
+
+def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
+    return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
+
+
+def _rows(case: Case, comparison: Comparison) -> list[CohortRow]:
+    rows = []
+    for run, row in zip(comparison.runs, comparison.table(), strict=True):
+        if run.evaluation is None or comparison.truth is None:
+            continue
+        lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
+        counts = count(run.result.mask, comparison.truth)
+        found = 0 if recall is None else round(recall * lesions)
+        rows.append(CohortRow(case.name, comparison.volume.sequence, row, counts, lesions, found))
+    return rows
+
+
+class _Waiting:
+    """Brain scores of every scan and method, on disk until they are pooled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, list[Path]] = {}
+
+    def add(self, comparison: Comparison) -> None:
+        assert comparison.truth is not None
+        scores = [BrainScores.of(run.result.score, comparison.truth, run.result.brain) for run in comparison.runs]
+        for run, own in zip(comparison.runs, scores, strict=True):
+            files = self._files.setdefault(run.title, [])
+            files.append(self._folder / f"{list(self._files).index(run.title)}-{len(files)}.npz")
+            np.savez(files[-1], score=own.score, truth=own.truth, missed=own.missed)
+
+    def scans(self, title: str) -> list[BrainScores]:
+        found = []
+        for file in self._files[title]:
+            with np.load(file) as kept:
+                found.append(BrainScores(kept["score"], kept["truth"], int(kept["missed"])))
+        return found

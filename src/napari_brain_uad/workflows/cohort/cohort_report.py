@@ -1,0 +1,241 @@
+"""Write what methods did on a cohort: CSV, JSON, figures, and one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.provenance import NOTICE, versions
+from ...core.text import html_text
+from ...evaluation.cohort_figures import curves_figure, violin_figure
+from ...evaluation.significance import DRAWS, Interval
+from ...io.atomic import json_text, write_bytes
+from ...io.results import Run, check_output, written_whole
+from ...io.tables import table_text
+from ..compare.compare_table import COLUMNS, cell
+from ..detect.save import without_folders
+from .cohort import SUMMARISED, Case, Cohort, cases_sha256
+
+_SPREAD = ("best_dice", "dice", "auprc", "pro")
+_PER_SCAN = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions", "flagged_ml")
+_DPI = 200
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1b1b1b}
+table{border-collapse:collapse;margin:1em 0;font-size:13px}th,td{padding:.25em .7em;text-align:right;border-bottom:1px solid #ddd}
+th{border-bottom:2px solid #888}td:first-child,th:first-child,td.t{text-align:left}img{max-width:100%}
+.notice{font-weight:bold;padding:.5em .8em;background:#fff3cd;border:1px solid #e0c060}dt{font-weight:600}dd{margin:0 0 .3em 1.5em}
+code{font-size:12px;word-break:break-all}
+"""
+
+
+_FILES = {
+    "csv": "cohort.csv",
+    "json": "cohort.json",
+    "violins": "cohort_violins.png",
+    "curves": "cohort_curves.png",
+    "html": "cohort.html",
+}
+
+
+def _run_of(sha256: str) -> Run:
+    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256)
+
+
+def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:
+    """See whether `save_cohort` will be able to write, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, or holds results on other scans.
+    """
+    check_output(out, [_run_of(cases_sha256(cases))], overwrite=overwrite)
+
+
+@told_as_error()
+def save_cohort(
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    command: str = "",
+    left_out: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Write table, figures and page into a folder: all files or none.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        What `evaluate_cohort` gave.
+    out : str or Path
+        The folder; made when missing.
+    command : str
+        The command line that gives the same; folders are left out of it.
+    left_out : sequence of str
+        Subjects that were not evaluated, with the reason.
+    overwrite : bool
+        Results on other scans may be replaced; those on the same scans always are.
+
+    Returns
+    -------
+    dict of str to Path
+        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, or holds results on other scans.
+    """
+    progress = progress or Progress()
+    record = cohort_record(cohort, command=command, left_out=left_out)
+    progress.update(0.0, "Drawing the figures")
+    spread = {COLUMNS[name].title: {method: list(cohort.values(method, name).values()) for method in cohort.methods} for name in _SPREAD}
+    pictures = {"violins": _png(violin_figure(spread))}
+    if cohort.pooled:
+        pictures["curves"] = _png(curves_figure(cohort.pooled))
+    texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
+    contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
+    run = _run_of(cohort.cases_sha256)
+    with written_whole(out, [run], overwrite=overwrite) as folder:
+        for kind, content in contents.items():
+            write_bytes(folder / _FILES[kind], content)
+    progress.update(1.0, "Saved")
+    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents} | {"manifest": Path(out) / run.manifest}
+
+
+def cohort_csv(cohort: Cohort) -> str:
+    """One line a scan and method, all columns."""
+    rows = [[row.case, row.sequence, *row.figures.as_dict().values()] for row in cohort.rows]
+    return table_text([["scan", "sequence", *COLUMNS], *rows])
+
+
+def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything as JSON data, with the meaning of every column."""
+    return {
+        "notice": NOTICE,
+        "threshold": cohort.threshold,
+        "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
+        "scans": [{"scan": row.case, "sequence": row.sequence, **row.figures.as_dict()} for row in cohort.rows],
+        "mean": {method: {name: _interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
+        "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
+        "tests": [vars(test) for test in cohort.tests()],
+        "failures": [vars(failure) for failure in cohort.failures],
+        "warnings": list(cohort.warnings),
+        "left_out": list(left_out),
+        "command": without_folders(command),
+        "versions": versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def pooled_figures(cohort: Cohort, method: str) -> dict[str, float | None]:
+    """The figures of one method over all scans together."""
+    found = cohort.pooled[method]
+    return {
+        "best_dice_voxels": found.best_dice_voxels,
+        "dice": cohort.pooled_dice(method),
+        "auprc": found.auprc,
+        "auroc": found.auroc,
+        "lesion_recall": cohort.pooled_lesion_recall(method),
+    }
+
+
+def cohort_text(cohort: Cohort) -> str:
+    """Means and pooled figures for a terminal."""
+    head, lines = _mean_table(cohort)
+    cells = [head, *lines]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(head))]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def _interval(found: Interval | None) -> dict[str, float | int | None] | None:
+    return None if found is None else {"mean": found.mean, "low": found.low, "high": found.high, "scans": found.count}
+
+
+def _mean_table(cohort: Cohort) -> tuple[list[str], list[list[str]]]:
+    lines = []
+    for method in cohort.methods:
+        means = [cohort.mean(method, name) for name in SUMMARISED]
+        lines.append([method, *(_said(found) for found in means)])
+    return ["Mean over scans", *(COLUMNS[name].title for name in SUMMARISED)], lines
+
+
+def _said(found: Interval | None) -> str:
+    if found is None:
+        return "undefined"
+    return f"{found.mean:.3f}" if found.low is None else f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "napari-brain-uad"})
+    return buffer.getvalue()
+
+
+def failure_lines(cohort: Cohort) -> list[str]:
+    """What gave nothing and why, each reason once with the scans it holds for."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for failure in cohort.failures:
+        by_reason.setdefault((failure.method, failure.why), []).append(failure.case)
+    return [f"{', '.join(filter(None, (method, *cases)))}: {why}" for (method, why), cases in by_reason.items()]
+
+
+def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
+    scans = len({(row.case, row.sequence) for row in cohort.rows})
+    parts = [f"<h1>{len(cohort.methods)} methods on {scans} scans</h1>", f'<p class="notice">{NOTICE}</p>']
+    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
+    parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
+    if cohort.pooled:
+        names = list(next(iter(record["pooled"].values())))
+        lines = [[method, *(cell(name, figures[name]) for name in names)] for method, figures in record["pooled"].items()]
+        parts += ["<h2>Pooled</h2>", "<p>Over the brain voxels of all scans together; truth outside a brain mask counts as missed.</p>"]
+        parts += [_table(["Method", *(COLUMNS[name].title for name in names)], lines), _image(pictures["curves"], "Pooled curves")]
+    parts += ["<h2>Spread over scans</h2>", _image(pictures["violins"], "Violin plots of the figures over scans")]
+    parts += _tests(record["tests"])
+    head = ["Scan", "Sequence", "Method", *(COLUMNS[name].title for name in _PER_SCAN)]
+    lines = [
+        [row.case, row.sequence or "", row.figures.method, *(cell(name, row.figures.as_dict()[name]) for name in _PER_SCAN)]
+        for row in cohort.rows
+    ]
+    parts += ["<h2>Every scan</h2>", _table(head, lines)]
+    for title, lines_said in (("To be looked at", cohort.warnings), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
+        if lines_said:
+            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
+    parts.append("<h2>What the columns mean</h2><dl>")
+    parts += [f"<dt>{html_text(column.title)}</dt><dd>{html_text(column.definition)}</dd>" for column in COLUMNS.values()]
+    made = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    parts += ["</dl>", f"<p>Made {record['created']} with {html_text(made)}.<br><code>{html_text(record['command'])}</code></p>"]
+    head_html = f'<meta charset="utf-8"><title>Evaluation of a cohort</title><style>{_STYLE}</style>'
+    return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
+
+
+def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
+    if not tests:
+        return []
+    words = f"Two-sided paired permutation test over scans, {DRAWS:,} sign flips (all if there are fewer); not corrected for multiplicity."
+    lines = [
+        [f"{t['first']} against {t['second']}", COLUMNS[t["column"]].title, f"{t['difference']:+.3f}", f"{t['p']:.4f}", str(t["scans"])]
+        for t in tests
+    ]
+    table = _table(["Pair", "Figure", "Mean difference", "p", "Scans"], lines)
+    return ["<h2>Differences between methods</h2>", f"<p>{words}</p>", table]
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = ["<tr>" + "".join(f"<th>{html_text(one)}</th>" for one in head) + "</tr>"]
+    rows += ["<tr>" + "".join(f"<td>{html_text(one)}</td>" for one in line) + "</tr>" for line in lines]
+    return "<table>\n" + "\n".join(rows) + "\n</table>"
+
+
+def _image(picture: bytes, text: str) -> str:
+    return f'<img alt="{html_text(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'

@@ -1,0 +1,41 @@
+"""Score an anomaly map against a ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...evaluation.report import Evaluation, evaluate_map
+from ...io.nifti import read_map
+from ..scans.load import MaskInput, as_mask
+from ..scans.names import given_file
+
+
+@told_as_error()
+def evaluate(
+    map: AnomalyMap | str | Path, truth: MaskInput, *, mask: MaskInput | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """All metrics of one anomaly map, each with its definition.
+
+    Parameters
+    ----------
+    map : AnomalyMap, str or Path
+        The map, or its ``*_anomalymap.nii.gz``.
+    truth : array of bool, str or Path
+        The ground truth on the map's grid (an array in RAS+ axes, or a file).
+    mask : array of bool, str or Path, optional
+        Count voxels inside this mask only. Without it the whole volume counts, as in the threshold baseline's protocol.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or lies on another grid.
+    """
+    amap = map if isinstance(map, AnomalyMap) else read_map(Path(given_file(map, "anomaly map")))
+    like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
+    inside = None if mask is None else as_mask(mask, like, label="mask")
+    lesions = as_mask(truth, like, label="ground truth")
+    return evaluate_map(amap.score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())

@@ -1,0 +1,386 @@
+"""Compare methods over one scan: what the window, the command line and scripts all call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.checks import Finding
+from ...core.errors import BrainUADError
+from ...core.isolation import isolated
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.threshold import Threshold
+from ...core.volume import Volume
+from ...detectors.registry import method_class
+from ...evaluation.agreement import agreement, difference, mutual_dice
+from ...evaluation.operating import AUTO as AUTO_THRESHOLD
+from ...evaluation.operating import HealthyScores, ThresholdMode, fixed, shared_threshold
+from ...evaluation.report import Evaluation, evaluate_map
+from ...postprocessing.params import PostParams
+from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
+from ..detect.map_cache import try_out
+from ..detect.score_volume import scored_volume
+from ..detect.scored_map import ScoredMap
+from ..execution.parallel import in_processes
+from ..models.method_spec import MethodSpec, parse_specs
+from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
+from ..scans.ready import AUTO, Ready, make_ready
+from .compare_command import compare_command
+from .compare_table import Row, table_row
+
+Scan = Volume | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """One method's part of a comparison.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+        The method with its preset, settings and model.
+    map : AnomalyMap
+        Its raw map on the scan's grid.
+    result : PostResult
+        Threshold, mask and regions.
+    evaluation : Evaluation or None
+        Figures against the ground truth.
+    seconds, peak_bytes, cached
+        What scoring took; see `map_cache.ScoredMap`.
+    healthy : HealthyScores or None
+        Its scores of the healthy scans.
+    """
+
+    spec: MethodSpec
+    map: AnomalyMap
+    result: PostResult
+    evaluation: Evaluation | None
+    seconds: float
+    peak_bytes: int | None
+    cached: bool
+    healthy: HealthyScores | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it in figures and tables."""
+        return str(replace(self.spec, model=Path(self.spec.model).stem))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A method that gave no map, and why."""
+
+    spec: MethodSpec
+    error: BrainUADError
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several methods over one scan.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, with the brain mask that was used.
+    truth : array of bool or None
+        The ground truth, on the scan's grid.
+    runs : tuple of MethodRun
+        In the order asked for.
+    failures : tuple of Failure
+        The methods that gave no map.
+    post : PostParams
+        Filters and clean-up, the same for all; its `threshold` is replaced by `mode`.
+    mode : ThresholdMode
+        The threshold rule that all follow.
+    command : str
+        The command line that gives the same.
+    """
+
+    volume: Volume
+    truth: NDArray[np.bool_] | None
+    runs: tuple[MethodRun, ...]
+    failures: tuple[Failure, ...]
+    post: PostParams
+    mode: ThresholdMode
+    command: str = ""
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user has to know about scan and ground truth, each once."""
+        found = [*self.volume.findings, *(one for run in self.runs if run.evaluation is not None for one in run.evaluation.findings)]
+        return tuple(dict.fromkeys(finding for finding in found if finding.level != "info"))
+
+    def table(self) -> tuple[Row, ...]:
+        """One row a method that gave a map; see `compare_table.Row`."""
+        mutual = mutual_dice([run.result.mask for run in self.runs])
+        return tuple(
+            table_row(
+                run.title,
+                run.result,
+                run.evaluation,
+                run.map.grid,
+                mutual=dice,
+                seconds=run.seconds,
+                peak_bytes=run.peak_bytes,
+                cached=run.cached,
+            )
+            for run, dice in zip(self.runs, mutual, strict=True)
+        )
+
+    def agreement(self) -> NDArray[np.uint8]:
+        """How many methods flag a voxel, shape (i, j, k)."""
+        return agreement([run.result.mask for run in self.runs])
+
+    def difference(self, first: int, second: int, scale: str = "percentile") -> NDArray[np.float32]:
+        """Map of one run minus that of another; see `evaluation.agreement.difference`."""
+        return difference(self.runs[first].map, self.runs[second].map, scale)
+
+    def with_threshold(self, mode: str | ThresholdMode) -> Comparison:
+        """The same maps under another threshold rule; ⌈Dice⌉, AUPRC, AUROC and PRO do not depend on it and are kept.
+
+        Raises
+        ------
+        InputError
+            If the rule is not understood, or needs a ground truth or healthy scans and has none.
+        """
+        rule = mode if isinstance(mode, ThresholdMode) else ThresholdMode(mode)
+        runs = []
+        for run in self.runs:
+            result = _thresholded(run.map, self.post, rule, self.truth, run.healthy)
+            evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
+            runs.append(replace(run, result=result, evaluation=evaluation))
+        return replace(self, runs=tuple(runs), mode=rule)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is the same for all methods."""
+
+    mode: ThresholdMode
+    post: PostParams
+    prepare_with: str
+    device: str
+    seed: int
+    use_cache: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One method's work, as it is sent to a process."""
+
+    spec: MethodSpec
+    ready: Ready
+    truth: NDArray[np.bool_] | None
+    healthy: tuple[Ready, ...]
+    given: _Settings
+
+
+@told_as_error()
+def compare(
+    scan: Scan,
+    methods: Iterable[str | MethodSpec],
+    *,
+    truth: MaskInput | None = None,
+    mask: MaskInput | None = None,
+    sequence: str | None = None,
+    models: Mapping[str, str | Path] | None = None,
+    threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
+    healthy: Sequence[Scan] = (),
+    post: PostParams | None = None,
+    prepare_with: str = AUTO,
+    device: str = "auto",
+    seed: int = 0,
+    jobs: int = 1,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run several methods on one scan and measure them alike.
+
+    Parameters
+    ----------
+    scan : Volume, str or Path
+        The scan, or its file.
+    methods : iterable of str or MethodSpec
+        Like ``["threshold", "vae@code", "vae:my-model"]``.
+    truth, mask, sequence : optional
+        Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
+    models : mapping, optional
+        Method id to model (id or file), for specs that name none.
+    threshold_mode : str or ThresholdMode
+        The rule all follow: "auto", a score, "percentile:98", "healthy-ml:2", ...
+    healthy : sequence of Volume or path
+        Healthy scans, for the rules that need them; every method scores them too.
+    post : PostParams, optional
+        Filters and clean-up for all.
+    prepare_with, device, seed
+        As in `detect`.
+    jobs, use_cache : int, bool
+        How many methods at a time, each in a process of its own. Take maps that were made before, and keep new ones.
+
+    Returns
+    -------
+    Comparison
+        A method that fails is in its `failures` and does not stop the others.
+
+    Raises
+    ------
+    InputError, Cancelled
+        If the scan, a mask or a spec cannot be used.
+    BrainUADError
+        The first failure, when every method fails.
+    """
+    rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
+    given = _Settings(rule, post or PostParams(), prepare_with, device, seed, use_cache)
+    specs = specs_of(methods, models)
+    others = tuple(healthy) if rule.needs_healthy else ()
+    return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
+
+
+def _compare(
+    scan: Scan,
+    sequence: str | None,
+    specs: Sequence[MethodSpec],
+    truth: MaskInput | None,
+    mask: MaskInput | None,
+    healthy: Sequence[Scan],
+    given: _Settings,
+    jobs: int,
+    progress: Progress,
+) -> Comparison:
+    progress.update(0.0, "Reading the scan")
+    volume = as_volume(scan, sequence)
+    truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
+    prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
+    others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
+    work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
+    if given.use_cache and jobs > 1:
+        try_out()
+    outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
+    runs = tuple(one for one in outcomes if isinstance(one, MethodRun))
+    failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
+    if not runs:
+        raise failures[0].error
+    command = compare_command(
+        specs,
+        given.mode,
+        given.post,
+        scan=scan,
+        sequence=given_sequence(volume),
+        mask=mask,
+        truth=truth,
+        healthy=healthy,
+        prepare_with=given.prepare_with,
+        device=given.device,
+        seed=given.seed,
+    )
+    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, given.mode, command)
+
+
+def _healthy_ready(
+    specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
+) -> dict[MethodSpec, tuple[Ready, ...]]:
+    """The healthy scans as each method is given them."""
+    scans = [as_volume(one) for one in healthy]
+    kept: dict[str, tuple[Ready, ...]] = {}
+    for preset_id in {_preset_id(spec) for spec in specs}:
+        kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
+    return {spec: kept[_preset_id(spec)] for spec in specs}
+
+
+def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
+    """The methods with their models; for the parameters see `compare`."""
+    return tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
+
+
+def _with_model(spec: MethodSpec, models: Mapping[str, str | Path]) -> MethodSpec:
+    given = models.get(spec.method)
+    return spec if spec.model or given is None else replace(spec, model=str(given))
+
+
+def _preset_id(spec: MethodSpec) -> str:
+    return method_class(spec.method).INFO.preset
+
+
+def _make_ready(
+    specs: Sequence[MethodSpec], volume: Volume, mask: MaskInput | None, prepare_with: str, progress: Progress
+) -> tuple[dict[MethodSpec, Ready], list[Failure]]:
+    """What each method is given: the same thing, except where methods prepare a raw head differently."""
+    by_preset: dict[str, Ready | BrainUADError] = {}
+    found: dict[MethodSpec, Ready] = {}
+    failures = []
+    same: Ready | None = None
+    for spec in specs:
+        preset_id = _preset_id(spec)
+        if same is None and preset_id not in by_preset:
+            ready = isolated(partial(make_ready, volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress))
+            by_preset[preset_id] = ready
+            same = ready if isinstance(ready, Ready) and ready.prepared is None else None
+        one = same or by_preset[preset_id]
+        if isinstance(one, Ready):
+            found[spec] = one
+        else:
+            failures.append(Failure(spec, one))
+    if not found:
+        raise failures[0].error
+    return found, failures
+
+
+def _run_one(job: _Job, progress: Progress) -> MethodRun:
+    """Score, threshold and evaluate one method."""
+    scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
+    healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
+    amap = job.ready.bring_back(scored.map)
+    result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
+    evaluation = None
+    if job.truth is not None:
+        part = progress.part(0.7, 1.0)
+        evaluation = evaluate_map(
+            result.score, job.truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part
+        )
+    return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy)
+
+
+def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
+    spec, given = job.spec, job.given
+    return scored_volume(
+        volume,
+        spec.method,
+        params=spec.params(),
+        model=spec.model or None,
+        device=given.device,
+        seed=given.seed,
+        use_cache=given.use_cache,
+        progress=progress,
+    )
+
+
+def _healthy(job: _Job, progress: Progress) -> HealthyScores:
+    """The method's scores of the healthy scans, on their own grids, filtered as the scan's."""
+    scores, volumes = [], []
+    for number, ready in enumerate(job.healthy):
+        part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
+        amap = ready.bring_back(_scored(job, ready.scored, part).map)
+        score, brain = filtered_score(amap, job.given.post)
+        scores.append(score[brain])
+        volumes.append(amap.grid.voxel_volume_mm3 / 1000.0)
+    return HealthyScores(tuple(scores), tuple(volumes))
+
+
+def _thresholded(
+    amap: AnomalyMap, post: PostParams, mode: ThresholdMode, truth: NDArray[np.bool_] | None, healthy: HealthyScores | None
+) -> PostResult:
+    """Post-processing under the shared rule, saying in words where the threshold came from."""
+    filtered = filtered_score(amap, post)
+    threshold: Threshold = shared_threshold(mode, amap, post, filtered, truth=truth, healthy=healthy)
+    if threshold.per_slice is not None:
+        own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
+        return postprocess(amap, own, truth=truth, filtered=filtered)
+    result = postprocess(amap, fixed(post, threshold), truth=truth, filtered=filtered)
+    return replace(result, threshold=threshold)

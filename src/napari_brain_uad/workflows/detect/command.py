@@ -1,0 +1,94 @@
+"""The command line that gives the same result: what the window's "Copy as command" copies and every provenance holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core import shell
+from ...core.anomaly_map import AnomalyMap
+from ...core.volume import Volume
+from ...detectors.registry import method_class
+from ...postprocessing.params import PostParams, post_option
+from ..scans.load import MaskInput, given_sequence
+from ..scans.ready import AUTO
+
+
+def detect_command(
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    scan: Volume | str | Path,
+    sequence: str | None = None,
+    mask: MaskInput | None = None,
+    truth: MaskInput | None = None,
+    model: str | Path | None = None,
+    healthy: Sequence[object] | None = None,
+    prepare_with: str = AUTO,
+    device: str = "auto",
+) -> str:
+    """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
+    words = ["brain-uad", "detect", *scan_words(scan), "--method", amap.method]
+    sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
+    words += ["--sequence", sequence] if sequence else []
+    words += mask_words(scan, mask, truth)
+    if model is not None:
+        words += ["--model", str(model)]
+    # A model carries its own settings; without one only what differs from the defaults needs saying.
+    known = {} if model is not None else method_class(amap.method).Params().as_dict()
+    for name, value in amap.provenance["method"]["params"].items():
+        if name not in known or value != known[name]:
+            words += ["--set", f"{name}={value}"]
+    words += post_words(post)
+    if healthy:
+        words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
+    words += ["--prepare", prepare_with] if prepare_with != AUTO else []
+    seed = amap.provenance["seed"]
+    words += ["--seed", str(seed)] if seed else []
+    words += ["--device", device] if device != "auto" else []
+    return shell.join([*words, "--out", "OUT"])
+
+
+def missing_words(command: str) -> str:
+    """What has to be done about the words in capitals of a command; empty when it has none."""
+    words = shell.split(command)
+    unnamed = [word for word in ("SCAN", "MASK", "TRUTH", "HEALTHY") if word in words]
+    if not unnamed:
+        return ""
+    named = {"SCAN": "the scan", "MASK": "the brain mask", "TRUTH": "the ground truth", "HEALTHY": "the healthy scans"}
+    them = " and ".join(named[word] for word in unnamed)
+    return f"It has {', '.join(unnamed)} where {them} came from no file: export first (or save the layer), or write your own file there"
+
+
+def scan_words(scan: Volume | str | Path) -> list[str]:
+    """A scan as an argument, and which volume of its file it is."""
+    if not isinstance(scan, Volume):
+        return [shell.file_word(scan)]
+    if scan.source is None or scan.source.path is None:
+        return ["SCAN"]
+    index = scan.source.volume_index
+    return [shell.file_word(scan.source.path), *([] if index is None else ["--volume", str(index)])]
+
+
+def mask_words(scan: Volume | str | Path, mask: MaskInput | None, truth: MaskInput | None) -> list[str]:
+    """The options of brain mask and ground truth; a mask that the volume in memory brings along counts as given."""
+    brought = scan.mask if mask is None and isinstance(scan, Volume) else mask
+    words: list[str] = []
+    for option, given in (("--mask", brought), ("--truth", truth)):
+        if given is not None:
+            words += [option, shell.file_word(given) if isinstance(given, str | Path) else option[2:].upper()]
+    return words
+
+
+def post_words(post: PostParams) -> list[str]:
+    """The options of everything that is not as by default."""
+    words: list[str] = []
+    defaults = PostParams().as_dict()
+    for name, value in post.as_dict().items():
+        if value == defaults[name]:
+            continue
+        if isinstance(value, bool):
+            words.append(post_option(name) if value else post_option(name).replace("--", "--no-", 1))
+        else:
+            words += [post_option(name), str(value)]
+    return words

@@ -1,0 +1,214 @@
+"""Detect anomalies in one scan: what the window, the command line and scripts all call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.checks import Finding
+from ...core.errors import InputError
+from ...core.memory import check_memory, told_as_error
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...detectors.registry import method_class
+from ...evaluation.report import Evaluation, evaluate_map
+from ...io.nifti import read_map
+from ...postprocessing.edits import RegionEdits
+from ...postprocessing.params import PostParams
+from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
+from ...postprocessing.region_edits import edited
+from ..models.models import name_of
+from ..models.recommend import unfit
+from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
+from ..scans.ready import AUTO, Ready, make_ready
+from .command import detect_command
+from .estimate import parts
+from .region_names import with_names
+from .score import ParamsInput
+from .score_volume import scored_volume
+
+_READY = 0.4
+"""Part of a run that the preparation of a whole head takes."""
+
+HealthyInput = Sequence[AnomalyMap | str | Path]
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Everything one run gave.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, with the brain mask that was used.
+    map : AnomalyMap
+        The raw score.
+    post : PostParams
+        The post-processing asked for.
+    result : PostResult
+        Threshold, mask and regions.
+    truth : array of bool or None
+        The ground truth, on the scan's grid.
+    evaluation : Evaluation or None
+        Metrics against it.
+    seconds : float
+        Wall time of scoring and post-processing.
+    command : str
+        The command line that does the same.
+    edits : RegionEdits or None
+        What a person did to the regions; it is in `result` already, and not in `evaluation`.
+    """
+
+    volume: Volume
+    map: AnomalyMap
+    post: PostParams
+    result: PostResult
+    truth: NDArray[np.bool_] | None
+    evaluation: Evaluation | None
+    seconds: float
+    command: str
+    edits: RegionEdits | None = None
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user has to know about scan, method, result and ground truth."""
+        of_method = unfit(self.map.method, self.volume.sequence)
+        found = (*self.volume.findings, of_method, *self.result.findings, *(() if self.evaluation is None else self.evaluation.findings))
+        return tuple(finding for finding in found if finding is not None and finding.level != "info")
+
+
+@told_as_error()
+def detect(
+    scan: Volume | str | Path,
+    method: str = "threshold",
+    *,
+    params: ParamsInput = None,
+    mask: MaskInput | None = None,
+    truth: MaskInput | None = None,
+    sequence: str | None = None,
+    model: str | Path | None = None,
+    post: PostParams | None = None,
+    healthy: HealthyInput | None = None,
+    prepare_with: str = AUTO,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Detection:
+    """Detect anomalies in one scan.
+
+    Parameters
+    ----------
+    scan : Volume, str or Path
+        The scan, or its file.
+    method, params
+        A method's id (``brain-uad methods`` lists them), and its settings; its defaults otherwise.
+    mask, truth : array of bool, str or Path, optional
+        The brain; without it, it is found (see `workflows.scans.ready.make_ready`). The ground truth adds metrics, and allows the rule
+        "best-dice".
+    sequence, model : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
+        default one for the scan's sequence.
+    post : PostParams, optional
+        Post-processing; the defaults otherwise.
+    healthy : sequence of AnomalyMap or path, optional
+        Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
+    prepare_with : str
+        "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
+    device, seed : str, int
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        Each saying what failed, why, and what to do.
+    """
+    progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
+    progress.update(0.0, "Reading the scan")
+    volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
+    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
+    truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
+    healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
+    half, rest = _halves(method, ready, truth is not None, progress)
+    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
+    amap = ready.bring_back(scored.map)
+    used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
+    given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
+    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
+    return finish_detection(
+        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
+    )
+
+
+def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
+    """What is left of a run's progress for scoring and for what follows, as the time they take."""
+    # Only a preparation has said anything so far.
+    begun = _READY if ready.prepared is not None else 0.02
+    took = parts(method, ready.scored, truth=truth)
+    middle = begun + (1.0 - begun) * took.score / (took.score + took.finish)
+    return progress.part(begun, middle), progress.part(middle, 1.0)
+
+
+@told_as_error()
+def finish_detection(
+    volume: Volume,
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    truth: NDArray[np.bool_] | None,
+    command: str,
+    healthy: Sequence[NDArray[np.float32]] | None = None,
+    edits: RegionEdits | None = None,
+    started: float | None = None,
+    progress: Progress | None = None,
+) -> Detection:
+    """The quick half of `detect`: post-processing and metrics of a map that exists (a cached one, say).
+
+    Parameters
+    ----------
+    healthy : sequence of arrays of float32, optional
+        What `read_healthy` gave.
+    edits : RegionEdits, optional
+        What a person did to regions of this map. The metrics are those of the method, without it.
+    started : float, optional
+        ``time.perf_counter()`` when the run began; now when None.
+    """
+    start = time.perf_counter() if started is None else started
+    progress = progress or Progress()
+    progress.update(0.0, "Post-processing")
+    check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
+    result = postprocess(amap, post, truth=truth, healthy=healthy)
+    seconds = time.perf_counter() - start
+    evaluation = None
+    if truth is not None:
+        progress.update(0.3, "Evaluating")
+        part = progress.part(0.3, 1.0)
+        evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
+    result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
+    progress.update(1.0, "Done")
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
+
+
+@told_as_error()
+def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
+    """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
+
+    Raises
+    ------
+    InputError
+        If a map cannot be read, or is another method's.
+    """
+    scores = []
+    for given in maps:
+        amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
+        if amap.method != method:
+            raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
+        score, brain = filtered_score(amap, post)
+        scores.append(score[brain])
+    return scores

@@ -1,0 +1,77 @@
+"""Names of brain regions for what was found, where the scan's relation to MNI152 is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...postprocessing.atlas import region_names
+from ...postprocessing.pipeline import PostResult
+
+
+@dataclass(frozen=True, eq=False)
+class MniRelation:
+    """How a scan lies to MNI152.
+
+    Parameters
+    ----------
+    to_mni : array, shape (4, 4), or None
+        World mm of the scan to world mm of MNI152; None when that is not known.
+    words : str
+        How it is known, or why not.
+    """
+
+    to_mni: NDArray[np.float64] | None
+    words: str
+
+
+_KNOWN: WeakKeyDictionary[AnomalyMap, MniRelation] = WeakKeyDictionary()
+
+
+def mni_relation(amap: AnomalyMap) -> MniRelation:
+    """How the scan of a map lies to MNI152: by a registration that its provenance records, or because it lies there already.
+
+    A scan without orientation codes has no left and right, and so no names. Looked up once for a map.
+    """
+    if amap not in _KNOWN:
+        _KNOWN[amap] = _relation(amap)
+    return _KNOWN[amap]
+
+
+def with_names(result: PostResult, amap: AnomalyMap) -> PostResult:
+    """The result with a name for every region; as it is where the relation to MNI is not known."""
+    relation = mni_relation(amap)
+    if relation.to_mni is None or not result.regions:
+        return result
+    names = region_names(result.labels, [region.number for region in result.regions], amap.grid, relation.to_mni)
+    regions = tuple(replace(region, name=name) for region, name in zip(result.regions, names, strict=True))
+    return replace(result, regions=regions)
+
+
+def _relation(amap: AnomalyMap) -> MniRelation:
+    from ...preprocessing.steps.register_mni import POOR_DICE, lies_in_mni
+
+    if amap.source is not None and not amap.source.orientation_known:
+        return MniRelation(None, "no MNI coordinates: the file does not say which side is left")
+    steps: Sequence[Mapping[str, Any]] = amap.provenance.get("preprocessing", ())
+    registered = next((step for step in steps if step["step"] == "register_mni"), None)
+    if registered is None:
+        if lies_in_mni(amap.mask, amap.grid):
+            return MniRelation(np.eye(4), "the scan lies in MNI152")
+        return MniRelation(None, "no MNI coordinates: the scan was not registered to MNI152")
+    outcome = registered["outcome"]
+    if outcome.get("dice_shown", outcome.get("dice", 0.0)) < POOR_DICE:
+        return MniRelation(None, "no MNI coordinates: the registration to MNI152 is poor")
+    # Every step that moves the patient records its matrix, from the world it gives to the world it was given.
+    to_scan = np.eye(4)
+    for step in steps:
+        to_scan = to_scan @ np.array(step["outcome"].get("matrix", np.eye(4)), dtype=np.float64)
+    deformed = "warp_sha256" in outcome
+    to_mni = np.asarray(np.linalg.inv(to_scan), dtype=np.float64)
+    return MniRelation(to_mni, f"by the recorded registration to MNI152{', its affine part' if deformed else ''}")

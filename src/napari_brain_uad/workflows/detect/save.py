@@ -1,0 +1,212 @@
+"""Write a detection: map, masks, regions, provenance and figure, all or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ...core import shell
+from ...core.memory import check_memory, told_as_error
+from ...core.progress import Progress
+from ...core.provenance import NOTICE
+from ...core.volume import Volume
+from ...detectors.registry import METHODS
+from ...evaluation.figure import detection_figure
+from ...io.atomic import atomic_path, write_json, write_text
+from ...io.nifti import write_map, write_mask
+from ...io.results import Run, check_output, written_whole
+from ...io.tables import table_text
+from ...postprocessing.atlas import ATLAS_TITLE
+from ...postprocessing.edits import REJECTED
+from ...postprocessing.region_edits import review_record
+from ...postprocessing.regions import REGION_COLUMNS, as_rows
+from ..scans.names import output_stem, run_of
+from .detect import Detection
+from .region_names import mni_relation
+
+ENDINGS = {
+    "map": "anomalymap.nii.gz",
+    "mask": "mask.nii.gz",
+    "reviewed_mask": "reviewed_mask.nii.gz",
+    "brainmask": "brainmask.nii.gz",
+    "regions": "regions.json",
+    "regions_tsv": "regions.tsv",
+    "provenance": "provenance.json",
+    "figure": "figure.png",
+    "metrics": "metrics.json",
+    "truth": "truth.nii.gz",
+}
+"""What a detection gives, and how the names of its files end."""
+
+
+def detection_run(volume: Volume, method: str) -> Run:
+    """What the files of a method on a scan are called; `method` is an id, or another text for file names."""
+    stem = output_stem(volume.name, method)
+    return run_of(volume, stem, [f"{stem}_{ending}" for ending in ENDINGS.values()], f"{stem}_{ENDINGS['provenance']}")
+
+
+def check_detection_output(volume: Volume, method: str, out: str | Path, *, overwrite: bool = False) -> None:
+    """See whether `save_detection` will be able to write, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, its disk is full, or it holds this method's results on another scan of the same name.
+    """
+    # A compressed map takes about a byte a voxel.
+    check_output(out, [detection_run(volume, method)], overwrite=overwrite, need_bytes=volume.data.size)
+
+
+@told_as_error()
+def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> dict[str, Path]:
+    """Write everything a detection gave into a folder, in the scan's own space: all files or none.
+
+    Parameters
+    ----------
+    detection : Detection
+        What `detect` returned.
+    out : str or Path
+        The folder; made when missing. The method's earlier results on this scan are replaced.
+    overwrite : bool
+        Results on another scan of the same name may be replaced too.
+
+    Returns
+    -------
+    dict of str to Path
+        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
+        regions that a person rejected, when there are some.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written, or holds results on another scan of the same name.
+    """
+    progress = progress or Progress()
+    check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
+    run = detection_run(detection.volume, detection.map.method)
+    optional = {
+        "metrics": detection.evaluation is not None,
+        "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
+        "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
+    }
+    kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
+    with written_whole(out, [run], overwrite=overwrite) as folder:
+        files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
+        _write(detection, files, progress)
+    progress.update(1.0, "Saved")
+    return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
+
+
+def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:
+    progress.update(0.0, "Writing the anomaly map")
+    write_maps(detection, files)
+    progress.update(0.6, "Writing the regions")
+    write_json(files["regions"], regions_record(detection))
+    write_text(files["regions_tsv"], regions_tsv(detection))
+    if detection.evaluation is not None:
+        write_json(files["metrics"], detection.evaluation.as_dict())
+    progress.update(0.7, "Drawing the figure")
+    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth)
+    with atomic_path(files["figure"]) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
+
+
+def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
+    """Write the map, the masks and the provenance."""
+    write_map(files["map"], detection.map)
+    write_mask(files["mask"], detection.result.mask, detection.map)
+    if "reviewed_mask" in files:
+        write_mask(files["reviewed_mask"], detection.result.reviewed_mask, detection.map)
+    write_mask(files["brainmask"], detection.map.mask, detection.map)
+    if "truth" in files and detection.truth is not None:
+        write_mask(files["truth"], detection.truth, detection.map)
+    write_json(files["provenance"], provenance_record(detection, files))
+
+
+def regions_record(detection: Detection) -> dict[str, Any]:
+    """The regions as JSON data, with the units of every column and the threshold that gave them."""
+    rows = as_rows(detection.result.regions)
+    return {
+        "notice": NOTICE,
+        "scan": detection.map.name,
+        "method": detection.map.method,
+        "threshold": detection.result.threshold.as_dict(),
+        "units": {
+            "volume_ml": "ml",
+            "centroid, peak position": "mm, RAS+",
+            "peak": detection.map.unit,
+            "strength": "unit of the peak x ml",
+            "index, box": "voxels, RAS+ axes",
+        },
+        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
+        "edited_by_hand": review_record(detection.result.regions),
+        "regions": rows,
+    }
+
+
+def regions_tsv(detection: Detection) -> str:
+    """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
+    rows = as_rows(detection.result.regions)
+    return table_text([REGION_COLUMNS, *([_cell(row[name]) for name in REGION_COLUMNS] for row in rows)], delimiter="\t")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(_cell(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "n/a" if value is None else str(value)
+
+
+def is_unnamed(command: str, option: str) -> bool:
+    """Whether a command has a word in capitals where a file belongs: a mask that came from no file."""
+    words = shell.split(command)
+    return option in words[:-1] and words[words.index(option) + 1] == option[2:].upper()
+
+
+def recorded_command(command: str, files: Mapping[str, Path]) -> str:
+    """A command as outputs hold it: without folders, and with the masks that were saved where they came from no file."""
+    words = shell.split(command)
+    for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
+        if key in files and is_unnamed(command, option):
+            words[words.index(option) + 1] = shell.file_word(files[key].name)
+    return without_folders(shell.join(words))
+
+
+def without_folders(command: str) -> str:
+    """Folder names may tell who the patient is; outputs name files only: the command is to be run where they lie."""
+    return shell.join(_without_folder(word) for word in shell.split(command))
+
+
+def _without_folder(word: str) -> str:
+    head, slash, _ = word.partition("/")
+    if not slash:
+        return word
+    # A model's file comes behind its method, as in vae:folder/model.safetensors.
+    method = re.match(r"([\w-]+)(@[^/]*)?[:=]", head)
+    prefix = method.group() if method is not None and method.group(1) in METHODS else ""
+    name = Path(word.removeprefix(prefix)).name
+    return prefix + name if prefix else shell.file_word(name)
+
+
+def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[str, Any]:
+    """How the outputs were made. Only `created` and `seconds` differ between two runs of the same command."""
+    return {
+        "notice": NOTICE,
+        **detection.map.provenance,
+        "map": {
+            "unit": detection.map.unit,
+            "background": detection.map.background,
+            "default_threshold": str(detection.map.default_threshold),
+        },
+        "postprocessing": detection.post.as_dict(),
+        "threshold": detection.result.threshold.as_dict(),
+        "regions_edited_by_hand": review_record(detection.result.regions),
+        "command": recorded_command(detection.command, files),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(detection.seconds, 3),
+    }

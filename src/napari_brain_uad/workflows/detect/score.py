@@ -1,0 +1,94 @@
+"""Scoring a prepared volume: the detector loaded with its model, the device chosen, the map's record completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.detector import Detector
+from ...core.errors import InputError, ModelError
+from ...core.memory import told_as_error
+from ...core.params import Params
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...detectors.registry import create, method_class
+from ...io.checkpoint import load_checkpoint
+from ..execution.devices import resolve_device
+from ..models.models import Model, default_model, find_model, no_model, settings_for
+
+ParamsInput = Params | Mapping[str, Any] | None
+
+
+@told_as_error()
+def load_detector(
+    method: str, *, params: ParamsInput = None, model: str | Path | None = None, sequence: str | None = None, device: str = "cpu"
+) -> Detector:
+    """A detector ready to score: created from its id, with its trained state when it needs one.
+
+    Parameters
+    ----------
+    model : str or Path, optional
+        A model's id or file; without it the default model for `sequence` is taken (`workflows.models.models.default_model`).
+    device : str
+        "cpu", "cuda" or "mps", as `workflows.execution.devices.resolve_device` gives it.
+
+    Raises
+    ------
+    InputError
+        For an unknown method or setting, or a model for a method that takes none.
+    ModelError
+        If the method needs a model and there is none, or the file is damaged or another method's.
+    """
+    found, used = method_class(method), model_for(method, model, sequence)
+    if used is None:
+        return _on(device, create(method, _as_params(found.Params, params)))
+    checkpoint = load_checkpoint(used.path)
+    own = settings_for(method, checkpoint.method, checkpoint.params)
+    changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
+    detector = _on(device, create(method, found.Params.from_dict(own | changed)))
+    detector.load_state(checkpoint.state)
+    return detector
+
+
+def _on(device: str, detector: Detector) -> Detector:
+    detector.device = device
+    return detector
+
+
+@told_as_error()
+def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
+    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`."""
+    used = resolve_device(device, detector.INFO.devices)
+    detector.device = used.name
+    amap = detector.score(volume, seed=seed, progress=progress or Progress())
+    return replace(amap, provenance={**amap.provenance, "device": used.words})
+
+
+def with_model(amap: AnomalyMap, used: Model | None) -> AnomalyMap:
+    """The map with the model in its provenance."""
+    record = {} if used is None else {"model": {"name": used.id, "sha256": used.sha256}}
+    return replace(amap, provenance={**amap.provenance, **record})
+
+
+def model_for(method: str, given: str | Path | None, sequence: str | None) -> Model | None:
+    """The model a run uses; None for a method that needs none."""
+    if not method_class(method).INFO.trainable:
+        if given is not None:
+            raise InputError(f"{method} takes no model", why="it learns nothing from data", fix="Leave --model out")
+        return None
+    if given is None:
+        default = default_model(method, sequence)
+        if default is None:
+            raise no_model(method, sequence)
+        return default
+    found = find_model(given)
+    if found.method not in (method, *method_class(method).INFO.models_of):
+        raise ModelError(f"{found.path.name} is a model of {found.method}, not of {method}", fix=f"Use --method {found.method}")
+    return found
+
+
+def _as_params(kind: type[Params], given: ParamsInput) -> Params:
+    return given if isinstance(given, Params) else kind.from_dict(given or {})

@@ -1,0 +1,80 @@
+"""Which method to start with on a scan, by its sequence, and why."""
+
+from __future__ import annotations
+
+from ...core.checks import Finding
+from ...core.optional import install_command, missing, not_installed
+from ...detectors.registry import METHODS, method_class
+from .models import default_model, list_models, no_model
+
+_BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
+    "FLAIR": (("threshold", "lesions are bright on FLAIR; no trained model came near it on the six scans measured here"),),
+    "T2": (
+        (
+            "strega",
+            "on T2 fluid is as bright as lesions; knowing healthy anatomy gave three times the best Dice of brightness on two scans",
+        ),
+        ("thresh-raw", "many lesions are bright on T2; fluid is too, so look at what it flags with care"),
+    ),
+    "T1": (
+        (
+            "strega",
+            "on T1 lesions are not bright; knowing healthy anatomy gave four times the best Dice of brightness on two scans",
+        ),
+        ("threshold", "no trained model is there; on T1 brightness says little, so look at what it flags with care"),
+    ),
+    "T1c": (
+        ("strega", "it also finds what takes up no contrast agent; twice the best Dice of brightness on the four scans measured"),
+        ("threshold", "tissue that takes up contrast agent is bright; vessels are too, so look at what it flags with care"),
+    ),
+}
+"""In the order of preference; a method that is not there, or has no model for the sequence, is passed over."""
+
+_UNKNOWN = (("threshold", "the sequence is unknown, and this needs no training and shows what is bright"),)
+
+
+def recommend(sequence: str | None) -> tuple[str, str]:
+    """The method to start with.
+
+    Parameters
+    ----------
+    sequence : str or None
+        "FLAIR", "T1", "T1c", "T2", "PD"; None when unknown.
+
+    Returns
+    -------
+    method, why : str
+        A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
+    """
+    for method, why in _BY_SEQUENCE.get(sequence, _UNKNOWN):
+        if method in METHODS and not any(cannot_score(method, sequence)):
+            return method, why
+    return _UNKNOWN[0]
+
+
+def recommend_learned(sequence: str | None) -> str | None:
+    """The trained method to set beside the one without training: StRegA where it has a model, else the first that has one; or None."""
+    trainable = [method for method in METHODS if method_class(method).INFO.trainable]
+    known = [method for method in sorted(trainable, key=lambda method: method != "strega") if not any(cannot_score(method, sequence))]
+    return known[0] if known else None
+
+
+def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
+    """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can."""
+    absent = missing(*method_class(method).REQUIRES)
+    if absent:
+        return f"needs {' and '.join(absent)}", f"{method}: {not_installed(*absent)}. Install it: {install_command(*absent)}."
+    if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
+        return "", ""
+    return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))
+
+
+def unfit(method: str, sequence: str | None) -> Finding | None:
+    """What to know when a method without a model is not made for a scan's sequence; a trained one is made for what its model is."""
+    info = method_class(method).INFO if method in METHODS else None
+    if info is None or info.trainable or sequence is None or not info.sequences or sequence in info.sequences:
+        return None
+    message = f"the method '{method}' is made for {', '.join(info.sequences)}; this scan is {sequence}"
+    better, why = recommend(sequence)
+    fix = "Look at what it flags with care" if better == method else f"Recommended is the method '{better}': {why}"
+    return Finding("unfit-sequence", "warning", message, fix)

@@ -1,0 +1,1 @@
+"""Scans in: loaded, prepared, ready to be scored."""

@@ -1,0 +1,109 @@
+"""A scan made ready for a method: with its brain mask, and prepared first when it shows the whole head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.checks import Finding, check_not_constant, raise_errors
+from ...core.extremes import without_extremes
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...preprocessing.brain_mask import estimate_brain_mask
+from ...preprocessing.prepared import Prepared
+from ...preprocessing.presets import preset
+from ...preprocessing.sequence_check import check_against_image
+from .load import MaskInput, as_mask, as_volume
+from .prepare import prepare
+
+AUTO, NEVER = "auto", "never"
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A scan and what the method is given of it.
+
+    Parameters
+    ----------
+    scan : Volume
+        On its own grid, with the brain mask that was used; its findings say how it was found.
+    scored : Volume
+        What the method sees: the scan itself, or the prepared one on the preset's grid.
+    prepared : Prepared or None
+        The way back from `scored` to `scan`.
+    """
+
+    scan: Volume
+    scored: Volume
+    prepared: Prepared | None = None
+
+    def bring_back(self, amap: AnomalyMap) -> AnomalyMap:
+        """The map of `scored`, on the scan's own grid."""
+        return amap if self.prepared is None else self.prepared.map_to_native(amap)
+
+
+@told_as_error()
+def make_ready(
+    scan: Volume | str | Path,
+    mask: MaskInput | None = None,
+    *,
+    preset_id: str,
+    prepare_with: str = AUTO,
+    progress: Progress | None = None,
+) -> Ready:
+    """Give a scan its brain mask, and prepare it where that is needed.
+
+    Parameters
+    ----------
+    scan : Volume, str or Path
+        The scan.
+    mask : array of bool, str or Path, optional
+        Its brain. A scan with a mask counts as ready.
+    preset_id : str
+        The method's own preset, for "auto".
+    prepare_with : str
+        "auto": run `preset_id` when the scan shows the whole head. "never": score it as it is, skull and all. Or a preset's id: run
+        that one whatever the scan is.
+
+    Raises
+    ------
+    InputError
+        If the scan, its mask or the preset cannot be used, or brain extraction is needed and not installed.
+    """
+    progress = progress or Progress()
+    volume = as_volume(scan)
+    raise_errors(volume.name, (check_not_constant(volume.data),))
+    volume = without_extremes(volume)
+    if mask is not None:
+        volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
+    if prepare_with not in (AUTO, NEVER):
+        return _prepared(volume, prepare_with, progress)
+    if volume.mask is not None:
+        return _looked_at(Ready(volume, volume))
+    found = estimate_brain_mask(volume)
+    if found.stripped or prepare_with == NEVER:
+        masked = replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
+        return _looked_at(Ready(masked, masked), head=not found.stripped)
+    return _prepared(volume, preset_id, progress, found.why)
+
+
+def _prepared(volume: Volume, preset_id: str, progress: Progress, why: str = "") -> Ready:
+    chosen = preset(preset_id)
+    prepared = prepare(volume, preset_id, progress=progress)
+    because = f", since it shows the whole head ({why})" if why else ""
+    said = Finding("prepared", "info", f"the scan was prepared first, with the preset {chosen.id} ({chosen.title}){because}")
+    findings = (*prepared.volume.findings, said)
+    native = replace(volume, mask=prepared.native_mask, findings=findings)
+    return _looked_at(Ready(native, replace(prepared.volume, findings=findings), prepared))
+
+
+def _looked_at(ready: Ready, head: bool = False) -> Ready:
+    """With a finding when the scan does not look like its sequence."""
+    mask = ready.scan.mask
+    seen = None if mask is None else check_against_image(ready.scan, mask, head=head)
+    if seen is None:
+        return ready
+    scan, scored = (replace(one, findings=(*one.findings, seen)) for one in (ready.scan, ready.scored))
+    return replace(ready, scan=scan, scored=scored)

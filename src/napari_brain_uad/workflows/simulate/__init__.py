@@ -1,0 +1,1 @@
+"""Synthetic subjects with exact truth."""

@@ -1,0 +1,267 @@
+"""Train a method on healthy scans and save the model."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...core.detector import Detector
+from ...core.errors import BrainUADError, InputError
+from ...core.memory import told_as_error
+from ...core.optional import require
+from ...core.params import Params
+from ...core.progress import Progress
+from ...core.provenance import versions
+from ...core.volume import Volume
+from ...detectors._base import BaseDetector
+from ...detectors.registry import method_class
+from ...io.checkpoint import checkpoint_files, save_checkpoint
+from ...io.results import check_output
+from ...training.params import TrainingParams
+from ...training.session import TrainingSession, TrainingUpdate
+from ..detect.score import ParamsInput
+from ..execution.devices import Device, resolve_device
+from ..scans.lazy_volumes import OpenedData
+from ..scans.names import output_folder
+from .training_data import TrainingData, open_data, open_scans
+from .training_record import claim, record_of
+
+TrainingInput = TrainingParams | Mapping[str, Any] | None
+DataInput = TrainingData | Sequence[Volume | str | Path] | str | Path
+
+_SHARE = 0.1
+"""Of scans given one by one, for validation."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the model goes, and the folder of checkpoints and log; both None when nothing is kept."""
+
+    model: Path | None
+    folder: Path | None
+
+
+@told_as_error()
+def train(
+    method: str,
+    data: DataInput,
+    *,
+    params: ParamsInput = None,
+    training: TrainingInput = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    report: Callable[[TrainingUpdate], None] | None = None,
+    on_failure: Callable[[str, BrainUADError], None] | None = None,
+    progress: Progress | None = None,
+) -> Detector:
+    """Train a method on healthy scans.
+
+    Parameters
+    ----------
+    method : str
+        A trainable method's id.
+    data : TrainingData, a folder, or a sequence of Volume or path
+        Healthy scans. Brains are found as in `detect`.
+    params, training : Params or mapping, optional
+        Settings of the method, and of its network's training.
+    seed : int
+        Fixes everything random.
+    out : str or Path, optional
+        NAME of the model: it is saved as ``NAME.safetensors`` with ``NAME.json`` beside it. The folder ``NAME`` takes checkpoints and
+        the log (``log.csv``) of a network's training.
+    resume : bool
+        Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
+    overwrite : bool
+        A model of that name, and a training in the folder ``NAME``, may be replaced.
+    device, devices, nodes
+        "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
+    report, progress : callable and Progress, optional
+        Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
+    on_failure : callable, optional
+        Told at the end which scans of `data` could not be read, and why: they are left out, and the model's record names them.
+
+    Returns
+    -------
+    Detector
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError
+        If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
+    """
+    detector, settings, used = prepared_detector(method, params, training, device)
+    order = _Order(method, data, seed, out, resume, overwrite, devices, nodes)
+    return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    method: str
+    data: DataInput
+    seed: int
+    out: str | Path | None
+    resume: bool
+    overwrite: bool
+    devices: int
+    nodes: int
+
+
+def _trained(
+    order: _Order,
+    detector: BaseDetector,
+    settings: TrainingParams | None,
+    used: Device,
+    report: Callable[[TrainingUpdate], None] | None,
+    on_failure: Callable[[str, BrainUADError], None] | None,
+    progress: Progress,
+) -> Detector:
+    machines = order.devices * order.nodes
+    place, first = _place(order.out, learns_in_steps=settings is not None), is_first_process(machines)
+    if place.model is not None and first:
+        check_output(place.model.parent)
+        _check_free(place.model, order.resume or order.overwrite)
+    opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
+    if place.folder is not None:
+        record = record_of(order.method, detector.params, order.data, order.seed)
+        claim(place.folder, record, resume=order.resume, overwrite=order.overwrite, first=first)
+    elif place.model is not None and first:
+        output_folder(place.model.parent)
+    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told := _Told(report))
+    detector.fit(opened.train, seed=order.seed, progress=progress.part(0.02, 0.98), training=settings, session=session)
+    for name, error in opened.failures.items():
+        if on_failure is not None:
+            on_failure(name, error)
+    if place.model is not None and first:
+        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": _machine(used.words, machines)})
+    progress.update(1.0, "Trained")
+    return detector
+
+
+class _Told:
+    """Passes updates on, and remembers how far the training came."""
+
+    def __init__(self, report: Callable[[TrainingUpdate], None] | None) -> None:
+        self._report = report
+        self._start = time.perf_counter()
+        self._last: TrainingUpdate | None = None
+
+    def __call__(self, update: TrainingUpdate) -> None:
+        self._last = update
+        if self._report is not None:
+            self._report(update)
+
+    @property
+    def steps(self) -> int:
+        return 0 if self._last is None else self._last.step
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start if self._last is None else self._last.seconds
+
+
+def training_params(method: str, training: TrainingInput) -> TrainingParams | None:
+    """How a method's network is trained, checked; None for methods that train in one go.
+
+    Raises
+    ------
+    InputError
+        For a setting it does not have, or settings for a method that has none.
+    """
+    kind = method_class(method).Training
+    given = training.as_dict() if isinstance(training, Params) else dict(training or {})
+    if kind is None:
+        if given:
+            raise InputError(f"{method} has no training settings", why="it is trained in one go", fix="Leave them out")
+        return None
+    return kind.from_dict(given)
+
+
+def prepared_detector(
+    method: str, params: ParamsInput, training: TrainingInput, device: str
+) -> tuple[BaseDetector, TrainingParams | None, Device]:
+    """An untrained detector on its device, and how its network is trained; all settings checked.
+
+    Raises
+    ------
+    InputError
+        If the method learns nothing, a setting cannot be used, or what training needs is not installed.
+    DeviceError
+        If the device is not there.
+    """
+    found = method_class(method)
+    if not found.INFO.trainable:
+        raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
+    settings = training_params(method, training)
+    if settings is not None:
+        require("torch", "lightning_fabric", what_for=f"{method} cannot be trained here")
+    given = params.as_dict() if isinstance(params, Params) else dict(params or {})
+    detector = found(found.Params.from_dict(given))
+    used = resolve_device(device, found.INFO.devices)
+    detector.device = used.name
+    return detector, settings, used
+
+
+def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
+    if out is None:
+        return _Place(None, None)
+    tensors = checkpoint_files(Path(out))[0]
+    return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
+
+
+def _check_free(model: Path, replace: bool) -> None:
+    there = next((file for file in checkpoint_files(model) if file.exists()), None)
+    if there is not None and not replace:
+        fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
+        raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
+
+
+def _open(data: DataInput, method: str, share: float, seed: int, progress: Progress) -> OpenedData:
+    if isinstance(data, str | Path):
+        data = TrainingData("folder", str(data), seed=seed)
+    if isinstance(data, TrainingData):
+        # A method that is trained in one go has no use for scans that are kept apart.
+        return open_data(data if share else replace(data, validation=0.0), method, progress=progress)
+    return open_scans(data, method, validation=share, seed=seed)
+
+
+def is_first_process(processes: int) -> bool:
+    """Whether this is the process that writes: torchrun, SLURM and Fabric tell each its number."""
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+    return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
+
+
+def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, told: _Told) -> dict[str, Any]:
+    """How the model came about, for its record: no paths and no names of machines."""
+    return {
+        "seed": seed,
+        "versions": versions(),
+        "data": opened.words,
+        "sequences": list(opened.sequences),
+        "scans": opened.train.seen(),
+        "validation_scans": opened.validation.seen(),
+        "left_out": list(opened.failures),
+        "training": {} if settings is None else settings.as_dict(),
+        "steps": told.steps,
+        "seconds": round(told.seconds, 1),
+    }
+
+
+def _save(path: Path, detector: BaseDetector, meta: dict[str, Any]) -> None:
+    save_checkpoint(path, method=detector.INFO.id, params=detector.params.as_dict(), state=detector.state(), meta=meta)
+
+
+def _machine(words: str, devices: int) -> str:
+    several = f"{devices} x " if devices > 1 else ""
+    return f"{several}{words}; {os.cpu_count()} cores, {platform.machine()}"

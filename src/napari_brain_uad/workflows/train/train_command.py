@@ -1,0 +1,35 @@
+"""The ``brain-uad train`` command that does what the window does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...core import shell
+from ...core.params import Params
+from ...detectors.registry import method_class
+
+
+def train_words(job: Mapping[str, Any]) -> list[str]:
+    """The command as a list of words, from what `workflows.train.train_process.TrainingJob` holds."""
+    kind, data = method_class(job["method"]), job["data"]
+    words = ["brain-uad", "train", job["method"], data["path"]]
+    words += ["--simulate"] if data["source"] == "simulation" else []
+    for option, name in (("--layout", "dataset"), ("--sequence", "sequence"), ("--count", "count"), ("--prepare", "preset")):
+        words += [option, str(data[name])] if data.get(name) else []
+    words += ["--validation", f"{data['validation']:g}"] if data.get("validation", 0.1) != 0.1 else []
+    words += _changed("--set", kind.Params(), job["params"])
+    words += [] if kind.Training is None else _changed("--train", kind.Training(), job["training"])
+    words += ["--seed", str(job["seed"])] if job["seed"] else []
+    words += ["--device", job["device"]] if job["device"] != "auto" else []
+    return [*words, "--out", str(job["out"])]
+
+
+def train_command(job: Mapping[str, Any]) -> str:
+    """The command as one line for a shell."""
+    return shell.join(train_words(job))
+
+
+def _changed(option: str, defaults: Params, given: Mapping[str, Any]) -> list[str]:
+    own = defaults.as_dict()
+    return [word for name, value in given.items() if value != own[name] for word in (option, f"{name}={value}")]

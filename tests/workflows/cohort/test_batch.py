@@ -1,0 +1,122 @@
+"""A method over a folder: what `detect` gives for each scan, and a scan that fails costs itself alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.io.nifti import read_map
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.cohort.batch import BatchOutcome, BatchRun, batch_command, run_batch
+from napari_brain_uad.workflows.cohort.batch_report import save_batch
+from napari_brain_uad.workflows.cohort.cohort import cases_of
+from napari_brain_uad.workflows.detect.detect import detect
+from tests.gui.scans import head, write
+
+RUN = BatchRun("thresh-raw", post=PostParams(threshold="150.0", min_voxels=5))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three patients in BIDS: one with a truth, one damaged, one whole."""
+    root = tmp_path / "study"
+    for name in ("sub-01", "sub-02", "sub-03"):
+        (root / name / "anat").mkdir(parents=True)
+        write(root / name / "anat" / f"{name}_FLAIR.nii.gz", head()[0])
+    broken = root / "sub-02" / "anat" / "sub-02_FLAIR.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:-400])
+    (root / "sub-01" / "anat" / "sub-01_T1w.nii.gz").write_bytes((root / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz").read_bytes())
+    return root
+
+
+def test_each_scan_gives_what_detect_gives_and_the_damaged_one_is_named(folder: Path, tmp_path: Path) -> None:
+    scans, left_out = cases_of(folder, need_truth=False, sequence="FLAIR")
+    assert [scan.name for scan in scans] == ["sub-01", "sub-02", "sub-03"]
+    assert not left_out
+    told: list[BatchOutcome] = []
+    outcomes = run_batch(scans, RUN, tmp_path / "out", tell=told.append)
+    assert tuple(told) == outcomes
+    assert [bool(outcome.error) for outcome in outcomes] == [False, True, False]
+    assert "sub-02_FLAIR.nii.gz" in outcomes[1].error
+    alone = detect(scans[2].scan, "thresh-raw", post=RUN.post)
+    written = read_map(outcomes[2].files["map"])
+    np.testing.assert_array_equal(written.score, alone.map.score)
+    assert len(outcomes[2].regions) == len(alone.result.regions) > 0
+    assert outcomes[0].files["map"].parent != outcomes[2].files["map"].parent
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sub-01", "sub-03"]
+
+
+def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None:
+    scans, left_out = cases_of(folder, need_truth=False, sequence="T1")
+    assert [scan.name for scan in scans] == ["sub-01"]
+    assert left_out == ("sub-02: no T1", "sub-03: no T1")
+    with pytest.raises(InputError, match="no PD"):
+        cases_of(folder, need_truth=False, sequence="PD")
+
+
+def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
+    """A scan whose name reads as a mask must not go missing without a word."""
+    (folder / "sub-04").mkdir()
+    write(folder / "sub-04" / "lesion_study_part.nii.gz", head()[0])
+    scans, left_out = cases_of(folder, need_truth=False, sequence="FLAIR")
+    assert len(scans) == 3
+    assert left_out == (f"image files of no subject: 1, like {Path('sub-04', 'lesion_study_part.nii.gz')}",)
+
+
+def test_scans_of_one_name_do_not_share_a_folder(tmp_path: Path) -> None:
+    for patient in ("a b", "a-b", "A-B"):
+        (tmp_path / "in" / patient).mkdir(parents=True)
+        write(tmp_path / "in" / patient / "FLAIR.nii.gz", head()[0])
+    scans, _ = cases_of(tmp_path / "in", need_truth=False)
+    outcomes = run_batch(scans, RUN, tmp_path / "out")
+    places = {outcome.files["map"].parent.name.casefold() for outcome in outcomes}
+    assert len(places) == 3
+
+
+def test_cancelling_ends_the_batch_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    progress = Progress()
+    with pytest.raises(Cancelled):
+        run_batch(scans, RUN, tmp_path / "out", tell=lambda _outcome: progress.cancel(), progress=progress)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["sub-01"]
+
+
+def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> None:
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    out = tmp_path / "out"
+    outcomes = run_batch(scans, RUN, out)
+    files = save_batch(outcomes, out, command="brain-uad batch /secret/place/study --out /secret/out", left_out=("sub-09: no <FLAIR>",))
+    with files["tsv"].open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    assert [row["scan"] for row in rows] == ["sub-01", "sub-02", "sub-03"]
+    assert int(rows[0]["regions"]) == len(outcomes[0].regions)
+    assert rows[1]["regions"] == "n/a"
+    assert "sub-02_FLAIR.nii.gz" in rows[1]["error"]
+    page = files["html"].read_text()
+    assert "no MNI coordinates" in page
+    assert "sub-09: no &lt;FLAIR&gt;" in page
+    assert "/secret" not in page
+    assert "not for diagnosis" in page
+    assert json.loads(files["json"].read_text())["scans"][2]["volume_ml"] == pytest.approx(outcomes[2].volume_ml, abs=1e-4)
+
+
+def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = BatchRun("threshold", {"bins": 64}, post=PostParams(threshold="percentile:97.0", min_voxels=3))
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    outcomes = run_batch(scans, run, tmp_path / "one")
+    words = shlex.split(batch_command(folder, run, tmp_path / "two", sequence="FLAIR"))
+    assert main([*words[1:], "--quiet"]) == 2
+    assert "sub-02" in capsys.readouterr().err
+    for outcome in (outcomes[0], outcomes[2]):
+        again = tmp_path / "two" / outcome.files["map"].relative_to(tmp_path / "one")
+        np.testing.assert_array_equal(read_map(again).score, read_map(outcome.files["map"]).score)
+        mask = again.with_name(again.name.replace("anomalymap", "mask"))
+        assert mask.read_bytes() == outcome.files["mask"].read_bytes()

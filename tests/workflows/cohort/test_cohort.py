@@ -1,0 +1,228 @@
+"""A cohort's table, and what is written about it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from sklearn.metrics import average_precision_score, roc_auc_score
+from small_heads import brain, head, save
+
+from napari_brain_uad import cli
+from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.evaluation.significance import permutation_test
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.cohort.cohort import Case, Cohort, cases_of, cases_sha256, evaluate_cohort
+from napari_brain_uad.workflows.cohort.cohort_report import save_cohort
+from napari_brain_uad.workflows.compare.compare import compare
+
+METHODS = ["threshold", "thresh-raw"]
+POST = PostParams(opening=0, threshold="auto")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cohort")
+    for number in range(4):
+        data, truth = head(number, lesion=True)
+        noise = ndimage.gaussian_filter(np.random.default_rng(number).normal(size=data.shape), 1) * (150 + 80 * number)
+        subject = root / f"pat{number}"
+        subject.mkdir()
+        save(np.where(brain(), data + noise, 0).astype(np.float32), subject / "FLAIR.nii.gz")
+        save(brain().astype(np.uint8), subject / "brainmask.nii.gz")
+        if number < 3:
+            save(truth.astype(np.uint8), subject / "truth.nii.gz")
+    return root
+
+
+@pytest.fixture(scope="module")
+def cohort(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAIN_UAD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        cases, left_out = cases_of(folder)
+        assert [case.name for case in cases] == ["pat0", "pat1", "pat2"]
+        assert left_out == ("pat3: no ground truth",)
+        return evaluate_cohort(cases, METHODS, post=POST)
+
+
+def test_a_row_is_the_comparison_of_its_scan(cohort: Cohort, folder: Path) -> None:
+    assert [(row.case, row.figures.method) for row in cohort.rows] == [(f"pat{n}", method) for n in range(3) for method in METHODS]
+    one = folder / "pat1"
+    alone = compare(one / "FLAIR.nii.gz", METHODS, truth=one / "truth.nii.gz", mask=one / "brainmask.nii.gz", post=POST, use_cache=False)
+    for row, own in zip(cohort.rows[2:4], alone.table(), strict=True):
+        for name in ("best_dice", "auprc", "dice", "flagged_ml", "threshold"):
+            assert getattr(row.figures, name) == getattr(own, name)
+
+
+def test_mean_and_pooled_by_hand(cohort: Cohort, folder: Path) -> None:
+    runs = []
+    for number in range(3):
+        one = folder / f"pat{number}"
+        given = {"truth": one / "truth.nii.gz", "mask": one / "brainmask.nii.gz", "post": POST}
+        found = compare(one / "FLAIR.nii.gz", METHODS[:1], use_cache=False, **given)
+        runs.append((found.runs[0], found.truth))
+    y = np.concatenate([truth[run.map.mask] for run, truth in runs])
+    s = np.concatenate([run.map.score[run.map.mask] for run, _ in runs])
+    pooled = cohort.pooled["threshold"]
+    assert pooled.auprc == pytest.approx(average_precision_score(y, s), abs=1e-9)
+    assert pooled.auroc == pytest.approx(roc_auc_score(y, s), abs=1e-9)
+    tp = sum((run.result.mask & truth).sum() for run, truth in runs)
+    size = sum(run.result.mask.sum() + truth.sum() for run, truth in runs)
+    assert cohort.pooled_dice("threshold") == pytest.approx(2 * tp / size)
+    hit = sum(ndimage.label(truth, np.ones((3, 3, 3)))[0][truth & run.result.mask].any() for run, truth in runs)
+    assert cohort.pooled_lesion_recall("threshold") == hit / 3
+    mean = cohort.mean("threshold", "auprc")
+    assert mean is not None
+    assert mean.mean == pytest.approx(np.mean([row.figures.auprc for row in cohort.rows if row.figures.method == "threshold"]))
+    assert mean.low is not None
+    assert mean.low <= mean.mean
+    assert mean.count == 3
+
+
+def test_methods_are_tested_on_the_scans_both_have(cohort: Cohort) -> None:
+    tests = cohort.tests()
+    assert [(test.first, test.second, test.column, test.scans) for test in tests] == [
+        ("threshold", "thresh-raw", "best_dice", 3),
+        ("threshold", "thresh-raw", "auprc", 3),
+    ]
+    a, b = (list(cohort.values(method, "auprc").values()) for method in METHODS)
+    assert tests[1].p == permutation_test(a, b)
+    assert tests[1].difference == pytest.approx(np.mean(a) - np.mean(b))
+
+
+def test_what_is_written_says_all_and_needs_no_other_file(cohort: Cohort, tmp_path: Path) -> None:
+    files = save_cohort(
+        cohort, tmp_path, command=f"brain-uad evaluate {tmp_path}/secret/folder --out x", left_out=["pat3: no ground truth"]
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files.values())
+    record = json.loads(files["json"].read_text())
+    assert record["mean"]["threshold"]["auprc"]["mean"] == cohort.mean("threshold", "auprc").mean  # type: ignore[union-attr]
+    assert record["pooled"]["thresh-raw"]["auprc"] == cohort.pooled["thresh-raw"].auprc
+    with files["csv"].open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert (lines[0]["scan"], lines[0]["sequence"], lines[0]["method"]) == ("pat0", "FLAIR", "threshold")
+    assert [float(line["auprc"]) for line in lines] == [row.figures.auprc for row in cohort.rows]
+    page = files["html"].read_text(encoding="utf-8")
+    assert page.count("Research use only, not for diagnosis.") == 1
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page)  # one file, nothing is fetched
+    assert page.count("data:image/png;base64,") == 2
+    for words in ("pat2", "no ground truth", "permutation test", "Pooled", "Mean over scans", f"{cohort.rows[0].figures.auprc:.3f}"):
+        assert words in page
+    assert str(tmp_path) not in page
+
+
+def test_one_bad_scan_and_one_bad_method_do_not_stop_the_rest(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    listed = tmp_path / "scans.csv"
+    (tmp_path / "broken.nii.gz").write_bytes(b"no image")
+    listed.write_text(
+        f"id,FLAIR,truth\ngood <b>,{folder}/pat0/FLAIR.nii.gz,{folder}/pat0/truth.nii.gz\nbad,broken.nii.gz,{folder}/pat0/truth.nii.gz\n"
+    )
+    cases, _ = cases_of(listed)
+    found = evaluate_cohort(cases, ["threshold", "covariance:nowhere.safetensors"], with_pooled=False)
+    assert [(row.case, row.figures.method) for row in found.rows] == [("good <b>", "threshold")]
+    assert [(failure.case, failure.method) for failure in found.failures] == [("good <b>", "covariance:nowhere.safetensors"), ("bad", "")]
+    page = save_cohort(found, tmp_path / "out")["html"].read_text()
+    assert "<b>" not in page
+    assert "good &lt;b&gt;" in page
+    with pytest.raises(InputError, match="broken"):
+        evaluate_cohort([case for case in cases if case.name == "bad"], ["threshold"])
+    progress = Progress(lambda fraction, _: progress.cancel() if fraction > 0.2 else None)
+    with pytest.raises(Cancelled):
+        evaluate_cohort(cases, ["threshold"], progress=progress)
+
+
+def test_nothing_to_evaluate(folder: Path) -> None:
+    with pytest.raises(InputError, match="no T2"):
+        cases_of(folder, sequence="T2")
+
+
+def test_the_command_line_gives_the_same(
+    cohort: Cohort, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    words = ["evaluate", str(folder), "--methods", "threshold,thresh-raw", "--opening", "0", "--out", str(tmp_path / "out"), "--quiet"]
+    assert cli.main(words) == 0
+    printed = capsys.readouterr().out
+    assert "Left out: pat3: no ground truth" in printed
+    record = json.loads((tmp_path / "out" / "cohort.json").read_text())
+    assert [scan["auprc"] for scan in record["scans"]] == [row.figures.auprc for row in cohort.rows]
+    assert record["pooled"]["threshold"]["best_dice_voxels"] == cohort.pooled["threshold"].best_dice_voxels
+    assert str(folder.parent) not in record["command"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "FOLDER", "--out", "o"], "needs --methods"),
+        (["evaluate", "FOLDER", "--methods", "threshold"], "needs --out"),
+        (["evaluate", "FOLDER", "truth.nii", "--methods", "threshold", "--out", "o"], "no TRUTH"),
+        (["evaluate", "FOLDER/pat0/FLAIR.nii.gz"], "no ground truth"),
+        (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "treshold", "--out", "o"], "Did you mean threshold"),
+        (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--slices", "top", "--out", "o"], "heights in mm"),
+        (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--model", "x", "--out", "o"], "NAME=VALUE"),
+        (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--threshold", "healthy-ml:1", "--out", "o"], "healthy scans"),
+    ],
+)
+def test_wrong_words_are_one_sentence(
+    words: list[str], message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    assert cli.main([word.replace("FOLDER", str(folder)) for word in words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("brain-uad: ")
+    assert not (tmp_path / "o").exists()
+
+
+def test_results_on_other_scans_are_not_replaced_silently(cohort: Cohort, tmp_path: Path) -> None:
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    save_cohort(replace(cohort, pooled={}), tmp_path)
+    with pytest.raises(InputError, match="another input"):
+        save_cohort(replace(cohort, pooled={}, cases_sha256="0" * 64), tmp_path)
+
+
+def test_a_set_of_scans_is_told_by_names_and_files(tmp_path: Path) -> None:
+    for folder, size in (("a", 10), ("b", 11)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "FLAIR.nii.gz").write_bytes(b"x" * size)
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz") for folder in "ab")
+    assert cases_sha256([one]) == cases_sha256([replace(one)])
+    assert len({cases_sha256(given) for given in ([one], [other], [one, other], [replace(one, name="pat1")])}) == 4
+
+
+def test_two_scans_of_one_name_are_refused(tmp_path: Path) -> None:
+    one, other = (Case("pat0", tmp_path / folder / "FLAIR.nii.gz", tmp_path / "truth.nii.gz", None, "FLAIR") for folder in "ab")
+    with pytest.raises(InputError, match=r"Two scans are called pat0: .*a.FLAIR.*b.FLAIR"):
+        evaluate_cohort([one, other], METHODS)
+
+
+def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a full disk: the second scan's scores have no place."""
+    from napari_brain_uad.workflows.cohort import cohort as module
+
+    written: list[Path] = []
+    real = module.np.savez
+
+    def savez(path: Path, **arrays: object) -> None:
+        written.append(path)
+        if len(written) > 1:
+            raise OSError(28, "No space left on device")
+        real(path, **arrays)
+
+    monkeypatch.setattr(module.np, "savez", savez)
+    found = evaluate_cohort(cases_of(folder)[0][:2], METHODS[:1], post=POST, use_cache=False)
+    assert [row.case for row in found.rows] == ["pat0", "pat1"]
+    assert not found.pooled
+    assert not found.failures
+    assert caplog.text.count("left out") == 1

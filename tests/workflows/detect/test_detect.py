@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import napari_brain_uad as brain_uad
+from napari_brain_uad import cli
+from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.save import save_detection
+from napari_brain_uad.workflows.train.train import train
+
+
+def test_finds_the_lesion(case: Any) -> None:
+    detection = detect(case.scan, truth=case.truth, post=PostParams(opening=0, threshold="percentile:99"))
+    assert detection.result.regions[0].hit
+    assert detection.evaluation is not None
+    stored = detection.volume.to_native(detection.result.mask)[0]
+    assert (stored & case.lesion).sum() / case.lesion.sum() > 0.95
+
+
+def test_results_lie_where_the_scan_lies(case: Any) -> None:
+    """Read back with nibabel and SimpleITK, which know nothing of our code: same grid, and the lesion at the same millimetres."""
+    files = save_detection(detect(case.scan, mask=case.mask), case.folder / "out")
+    for key in ("map", "mask", "brainmask"):
+        image = nib.load(files[key])
+        assert image.shape == case.lesion.shape
+        assert np.abs(image.affine - case.affine).max() <= 1e-5
+        other, scan = sitk.ReadImage(str(files[key])), sitk.ReadImage(str(case.scan))
+        index = (12, 20, 10)
+        ours, theirs = (np.array(i.TransformIndexToPhysicalPoint(index)) for i in (other, scan))
+        assert np.abs(ours - theirs).max() < 1e-3
+    score = nib.load(files["map"]).get_fdata()
+    assert score[case.lesion].min() > np.median(score[score > 0])
+
+
+def test_regions_are_in_the_scans_millimetres(case: Any) -> None:
+    files = save_detection(detect(case.scan, mask=case.mask), case.folder / "out")
+    record = json.loads(files["regions"].read_text())
+    centre = nib.affines.apply_affine(case.affine, np.argwhere(case.lesion).mean(axis=0))
+    assert np.linalg.norm(np.array([record["regions"][0][f"centroid_{axis}_mm"] for axis in "xyz"]) - centre) < 2.5
+    lines = files["regions_tsv"].read_text().splitlines()
+    assert len(lines) == len(record["regions"]) + 1
+    assert record["notice"].startswith("Research use only")
+
+
+def test_same_seed_same_files(case: Any) -> None:
+    first = save_detection(detect(case.scan, truth=case.truth, seed=3), case.folder / "a")
+    second = save_detection(detect(case.scan, truth=case.truth, seed=3), case.folder / "b")
+    for key in first:
+        if key == "provenance":
+            one, two = (json.loads(files[key].read_text()) for files in (first, second))
+            assert {k for k in one if one[k] != two[k]} <= {"created", "seconds"}
+        elif key == "manifest":
+            one, two = (json.loads(files[key].read_text())["files"] for files in (first, second))
+            assert {k for k in one if one[k] != two[k]} <= {first["provenance"].name}
+        else:
+            assert first[key].read_bytes() == second[key].read_bytes(), key
+
+
+def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = PostParams(threshold="percentile:97", median=3, min_ml=0.05, fill_holes=True)
+    detection = detect(case.scan, "threshold", params={"bins": 128}, mask=case.mask, truth=case.truth, post=post, seed=5)
+    first = save_detection(detection, case.folder / "api")
+    words = shlex.split(detection.command)
+    assert words[0] == "brain-uad"
+    words[words.index("OUT")] = str(case.folder / "cli")
+    assert cli.main([*words[1:], "--quiet"]) == 0
+    for key, path in first.items():
+        again = case.folder / "cli" / path.name
+        if key not in ("provenance", "manifest"):
+            assert again.read_bytes() == path.read_bytes(), key
+
+
+def test_provenance_names_no_folder(case: Any) -> None:
+    detection = detect(brain_uad.load(case.scan), mask=case.mask)
+    files = save_detection(detection, case.folder / "out")
+    assert str(case.scan) in detection.command
+    for path in files.values():
+        assert case.folder.name.encode() not in path.read_bytes(), path.name
+    record = json.loads(files["provenance"].read_text())
+    assert record["method"]["id"] == "threshold"
+    assert record["input"]["file_sha256"]
+    assert record["input"]["name"] == "sub-01_FLAIR"
+
+
+def test_mask_on_another_grid_is_refused(case: Any) -> None:
+    other = case.folder / "other.nii.gz"
+    nib.Nifti1Image(np.ones(case.lesion.shape, np.uint8), case.affine @ np.diag([1, 1, 1.1, 1])).to_filename(other)
+    with pytest.raises(InputError, match="mm"):
+        detect(case.scan, mask=other)
+
+
+def test_cancel_writes_nothing(case: Any) -> None:
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        detect(case.scan, progress=progress)
+
+
+def test_train_then_detect_with_the_model(case: Any, healthy_folder: Path) -> None:
+    model = case.folder / "model.safetensors"
+    trained = train("covariance", healthy_folder, params={"smoothing_mm": 3.0}, out=model)
+    with pytest.raises(ModelError, match="needs a trained model"):
+        detect(case.scan, "covariance")
+    detection = detect(case.scan, "covariance", model=model, truth=case.truth)
+    assert detection.map.provenance["method"]["params"]["smoothing_mm"] == 3.0
+    assert detection.result.regions[0].hit
+    direct = trained.score(detection.volume, seed=0, progress=Progress()).score
+    assert np.array_equal(direct, detection.map.score)
+
+
+def test_model_of_another_method_is_refused(case: Any, healthy_folder: Path) -> None:
+    model = case.folder / "model.safetensors"
+    train("covariance", healthy_folder, out=model)
+    with pytest.raises(InputError, match="takes no model"):
+        detect(case.scan, "threshold", model=model)
+
+
+def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
+    """Against numpy: the share of healthy brain above the threshold is the rate asked for."""
+    maps = []
+    for scan in sorted(healthy_folder.iterdir()):
+        maps.append(save_detection(detect(scan, "thresh-raw"), case.folder / "healthy-maps")["map"])
+    detection = detect(case.scan, "thresh-raw", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+    scores = np.concatenate([detect(scan, "thresh-raw").map.brain_scores() for scan in sorted(healthy_folder.iterdir())])
+    assert (scores > detection.result.threshold.value).mean() == pytest.approx(0.01, abs=0.001)
+    assert "5 healthy scans" in detection.result.threshold.origin
+    assert detection.result.regions[0].peak > detection.result.threshold.value
+    with pytest.raises(InputError, match="made with thresh-raw"):
+        detect(case.scan, "threshold", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+
+
+def test_constant_scan_is_named_as_such(case: Any) -> None:
+    path = case.folder / "flat.nii.gz"
+    nib.Nifti1Image(np.full(case.lesion.shape, 7, np.int16), case.affine).to_filename(path)
+    with pytest.raises(InputError, match="every voxel has the value 7"):
+        detect(path)
+
+
+def test_another_scan_of_the_same_name_is_not_replaced_silently(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    out, folder = case.folder / "out", case.folder / "other"
+    folder.mkdir()
+    image = nib.load(case.scan)
+    nib.save(nib.Nifti1Image(image.get_fdata().astype(np.float32) + 1.0, image.affine), folder / case.scan.name)
+    words = ["--mask", str(case.mask), "--quiet", "--out", str(out)]
+    assert cli.main(["detect", str(case.scan), "--truth", str(case.truth), *words]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    for command in (["detect"], ["compare", "--methods", "threshold"]):
+        assert cli.main([command[0], str(folder / case.scan.name), *command[1:], *words]) == 2
+        said = capsys.readouterr().err
+        assert "--overwrite" in said
+        assert json.loads((out / f"{case.scan.name.split('.')[0]}_threshold_manifest.json").read_text())["input"]["sha256"][:12] in said
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert cli.main(["detect", str(folder / case.scan.name), *words, "--overwrite"]) == 0
+    # Of the first run nothing is left, its metrics neither.
+    assert len(list(out.iterdir())) == len(before) - 1
+    assert cli.main(["detect", str(folder / case.scan.name), *words]) == 0
+
+
+def test_a_map_beside_another_run_s_mask_is_refused(case: Any) -> None:
+    first = save_detection(detect(case.scan, mask=case.mask), case.folder / "a")
+    other = save_detection(detect(case.scan), case.folder / "b")
+    brain_uad.evaluate(first["map"], case.truth)
+    first["provenance"].write_bytes(other["provenance"].read_bytes())
+    with pytest.raises(InputError, match=r"provenance\.json.*another run"):
+        brain_uad.evaluate(first["map"], case.truth)
+
+
+def test_the_folder_is_tried_before_anything_is_computed(
+    case: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_brain_uad.workflows.detect import detect as module
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was scored")
+
+    monkeypatch.setattr(module, "scored_volume", never)
+    file = case.folder / "file"
+    file.write_text("x")
+    for out in (file, file / "below", Path("/proc/nowhere")):
+        assert cli.main(["detect", str(case.scan), "--out", str(out), "--quiet"]) == 2
+        assert "cannot be written" in capsys.readouterr().err

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.registry import create, method_class
+from napari_brain_uad.workflows.detect import map_cache
+from napari_brain_uad.workflows.detect.map_cache import map_key, scored_map
+from napari_brain_uad.workflows.detect.measure import Measured
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def volume() -> Volume:
+    rng = np.random.default_rng(0)
+    data = np.asfortranarray(rng.random((12, 10, 8), dtype=np.float32))
+    return Volume(data, Grid(data.shape, np.eye(4)), "first", data > 0.3, "FLAIR")
+
+
+def test_the_second_map_is_the_first_one(volume: Volume, tmp_path: Path) -> None:
+    first = scored_map(create("threshold"), volume)
+    second = scored_map(create("threshold"), replace(volume, name="second"))
+    assert (first.cached, second.cached) == (False, True)
+    assert (second.seconds, second.peak_bytes) == (first.seconds, first.peak_bytes)
+    np.testing.assert_array_equal(second.map.score, first.map.score)
+    np.testing.assert_array_equal(second.map.mask, first.map.mask)
+    for name in ("unit", "method", "default_threshold", "background", "grid"):
+        assert getattr(second.map, name) == getattr(first.map, name)
+    assert second.map.name == second.map.provenance["input"]["name"] == "second"
+    assert {**second.map.provenance, "input": 0} == {**first.map.provenance, "input": 0}
+    assert [path.parent.name for path in tmp_path.rglob("*.entry")] == ["maps"]
+
+
+def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(given: Volume = volume, method: str = "threshold", seed: int = 0, **settings: object) -> str:
+        return map_key(create(method, method_class(method).Params.from_dict(settings)), given, seed=seed)
+
+    data = volume.data.copy()
+    data[0, 0, 0] += 1
+    keys = [
+        key(),
+        key(volume.with_data(data)),
+        key(volume.with_mask(volume.data > 0.5)),
+        key(replace(volume, grid=Grid(volume.grid.shape, np.diag([1.0, 1, 2, 1])))),
+        key(replace(volume, sequence="T2")),
+        key(method="thresh-raw"),
+        key(seed=1),
+        key(bins=16),
+    ]
+    fitted = create("covariance")
+    fitted.fit([volume, replace(volume, data=data), replace(volume, data=data * data)], seed=0, progress=Progress())
+    keys += [map_key(create("covariance"), volume), map_key(fitted, volume)]
+    monkeypatch.setattr(map_cache, "code_sha256", lambda: "another version of the code")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    monkeypatch.undo()
+    assert key(replace(volume, name="other name")) == keys[0]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
+def test_a_damaged_entry_is_made_anew(volume: Volume, tmp_path: Path, damage: str) -> None:
+    first = scored_map(create("threshold"), volume)
+    (entry,) = tmp_path.rglob("*.entry")
+    content = entry.read_bytes()
+    entry.write_bytes({"truncated": content[: len(content) // 2], "garbage": b"x" * 999, "empty": b""}[damage])
+    again = scored_map(create("threshold"), volume)
+    assert not again.cached
+    np.testing.assert_array_equal(again.map.score, first.map.score)
+    assert scored_map(create("threshold"), volume).cached
+
+
+def test_without_the_cache_nothing_is_kept(volume: Volume, tmp_path: Path) -> None:
+    assert not scored_map(create("threshold"), volume, use_cache=False).cached
+    assert not list(tmp_path.rglob("*.entry"))
+
+
+def test_time_and_memory_are_measured() -> None:
+    with Measured() as measured:
+        block = np.ones(40_000_000, np.uint8)
+        block[::4096] += 1
+    assert measured.seconds > 0
+    if measured.peak_bytes is not None:
+        assert 35e6 < measured.peak_bytes < 80e6

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from parallel_work import at_work, sleep, square, until_cancelled
+
+from napari_brain_uad.core.errors import Cancelled, DeviceError, InternalError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.workflows.execution.parallel import in_processes
+
+_SUPPORT = Path(__file__).parents[2] / "support"
+
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+
+def test_results_come_in_order_from_other_processes() -> None:
+    here = in_processes(square, [3, 1, 2], 1)
+    assert here == [(9, os.getpid()), (1, os.getpid()), (4, os.getpid())]
+    assert in_processes(square, [], 4) == []
+    there = in_processes(square, [3, 1, 2], 2)
+    assert [value for value, _ in there] == [9, 1, 4]
+    assert os.getpid() not in {process for _, process in there}
+
+
+def test_cancelling_ends_processes_that_work_and_look_at_nothing() -> None:
+    told: list[float] = []
+
+    def listen(fraction: float, _: str) -> None:
+        told.append(time.monotonic())
+        if len(told) == 2:
+            progress.cancel()
+
+    progress = Progress(listen)
+    with pytest.raises(Cancelled):
+        in_processes(sleep, [60.0, 60.0], 2, progress)
+    assert time.monotonic() - told[1] < 5
+
+
+def test_cancelling_lets_processes_clean_up(tmp_path: Path) -> None:
+    progress = Progress()
+    with pytest.raises(Cancelled):
+        # Two at work, which tell their numbers in files; a third that waits for its turn.
+        in_processes(until_cancelled, [tmp_path] * 3, 2, _cancelled_when(progress, lambda: len(list(tmp_path.iterdir())) == 2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _cancelled_when(progress: Progress, what: Callable[[], bool]) -> Progress:
+    def look() -> None:
+        while not what():
+            time.sleep(0.02)
+        progress.cancel()
+
+    threading.Thread(target=look, daemon=True).start()
+    return progress
+
+
+@needs_signals
+def test_what_kills_its_process_costs_one_job_and_is_tried_twice(tmp_path: Path) -> None:
+    given = [
+        "fine",
+        "dies",
+        "dies once",
+        "crashes",
+        "leaves",
+        "fine",
+        "raises",
+        "cannot be sent",
+        "cannot be read",
+        "asks for too much",
+        "fine",
+    ]
+    start = time.monotonic()
+    outcomes = dict(zip(given, in_processes(at_work, [(what, tmp_path) for what in given], 3), strict=False))
+    assert time.monotonic() - start < 30
+    assert outcomes["fine"] == "fine"
+    assert outcomes["dies once"] == "dies once"
+    for what, why in {"dies": "memory ran out", "crashes": "SIGSEGV", "leaves": "code 7"}.items():
+        assert isinstance(outcomes[what], DeviceError), what
+        assert why in str(outcomes[what])
+    assert isinstance(outcomes["asks for too much"], DeviceError)
+    for what, why in {"raises": "IndexError", "cannot be sent": "at_work", "cannot be read": "no number"}.items():
+        error = outcomes[what]
+        assert isinstance(error, InternalError), what
+        assert why in str(error)
+        assert "Traceback" in error.details
+        assert "Traceback" not in str(error)
+
+
+@needs_signals
+def test_in_one_process_what_fails_costs_one_job_too(tmp_path: Path) -> None:
+    outcomes = in_processes(at_work, [("raises", tmp_path), ("asks for too much", tmp_path), ("fine", tmp_path)], 1)
+    assert [type(one) for one in outcomes] == [InternalError, DeviceError, str]
+
+
+def test_processes_that_cannot_start_are_an_error(tmp_path: Path) -> None:
+    """As with a script that does its work outside of ``if __name__ == "__main__"``: its processes would start others."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from napari_brain_uad.workflows.execution.parallel import in_processes\n"
+        "from parallel_work import square\nin_processes(square, [1, 2], 2)\n"
+    )
+    done = subprocess.run([sys.executable, script], env=_environment(), capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "DeviceError: Processes for --jobs cannot be started" in last
+    assert "__main__" in last
+
+
+@needs_signals
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_end_with_their_parent(tmp_path: Path, kind: signal.Signals) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom napari_brain_uad.workflows.execution.parallel import in_processes\n"
+        "from parallel_work import until_cancelled\n"
+        "if __name__ == '__main__':\n    in_processes(until_cancelled, [Path(sys.argv[1])] * 2, 2)\n"
+    )
+    (tmp_path / "files").mkdir()
+    program = tmp_path / "program.py"
+    program.write_text(script)
+    parent = subprocess.Popen([sys.executable, program, tmp_path / "files"], env=_environment())
+    _wait_until(lambda: len(list((tmp_path / "files").iterdir())) == 2, 60)
+    children = [int(file.name) for file in (tmp_path / "files").iterdir()]
+    parent.send_signal(kind)
+    parent.wait()
+    # Each has cleaned up before it went.
+    _wait_until(lambda: not list((tmp_path / "files").iterdir()), 5)
+    _wait_until(lambda: not any(map(_runs, children)), 5)
+
+
+def _environment() -> dict[str, str]:
+    """In which children find the jobs."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_SUPPORT), os.environ.get("PYTHONPATH"))))}
+
+
+def _wait_until(what: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/status")
+    return not status.is_file() or "State:\tZ" not in status.read_text()

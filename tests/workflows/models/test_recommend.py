@@ -1,0 +1,47 @@
+"""What is recommended is what was measured best (benchmarks/results)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_brain_uad.workflows.models.recommend import recommend, unfit
+
+NEARLY = 0.03
+"""On FLAIR the equalised score is this close to the raw one, and has a threshold that holds from scan to scan."""
+
+
+def measured(repository: Path) -> list[dict[str, Any]]:
+    """Means over the real scans, by data set, sequence and method."""
+    means: list[dict[str, Any]] = json.loads((repository / "benchmarks" / "results" / "methods.json").read_text(encoding="utf-8"))["means"]
+    return [mean for mean in means if not mean["data"].startswith("Synthetic")]
+
+
+@pytest.mark.parametrize("sequence", ["FLAIR", "T1", "T2", "T1c"])
+def test_no_method_was_measured_clearly_better(repository: Path, sequence: str) -> None:
+    method, why = recommend(sequence)
+    assert why
+    means = [mean for mean in measured(repository) if mean["sequence"] == sequence]
+    for data in {mean["data"] for mean in means}:
+        best_dice = {mean["method"]: mean["best_dice"] for mean in means if mean["data"] == data}
+        assert best_dice[method] >= max(best_dice.values()) - NEARLY, (data, best_dice)
+
+
+@pytest.mark.parametrize(("method", "sequence"), [("threshold", "T1"), ("threshold", "PD"), ("thresh-raw", "T1")])
+def test_a_method_that_is_not_made_for_the_sequence_is_told(method: str, sequence: str) -> None:
+    finding = unfit(method, sequence)
+    assert finding is not None
+    assert finding.level == "warning"
+    assert f"this scan is {sequence}" in finding.message
+    assert (f"'{recommend(sequence)[0]}'" in finding.fix) == (recommend(sequence)[0] != method)
+
+
+@pytest.mark.parametrize(
+    ("method", "sequence"),
+    [("threshold", "FLAIR"), ("threshold", None), ("covariance", "T1"), ("strega", "PD"), ("a-map-from-elsewhere", "T1")],
+)
+def test_nothing_is_told_where_the_method_fits_or_its_model_decides(method: str, sequence: str | None) -> None:
+    assert unfit(method, sequence) is None
