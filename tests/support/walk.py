@@ -208,7 +208,7 @@ _OPENING_MS = 500
 """A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
 
-def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def wait(ready: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     """Let the window work until something is so."""
     end = time.monotonic() + seconds
     while not ready():

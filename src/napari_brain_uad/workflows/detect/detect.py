@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class Detection:
         The command line that does the same.
     edits : RegionEdits or None
         What a person did to the regions; it is in `result` already, and not in `evaluation`.
+    cached : bool
+        Whether the map is one that was kept from an earlier run with the same inputs.
     """
 
     volume: Volume
@@ -75,6 +77,7 @@ class Detection:
     seconds: float
     command: str
     edits: RegionEdits | None = None
+    cached: bool = False
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -99,6 +102,7 @@ def detect(
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
+    use_cache: bool = False,
     progress: Progress | None = None,
 ) -> Detection:
     """Detect anomalies in one scan.
@@ -123,6 +127,8 @@ def detect(
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed : str, int
         "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map.
+    use_cache : bool
+        Take a map that was made before with the same inputs, by a comparison for one, and keep a new one, as the window does.
 
     Raises
     ------
@@ -136,14 +142,15 @@ def detect(
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     half, rest = _halves(method, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
+    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=use_cache, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    return finish_detection(
+    detection = finish_detection(
         ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
     )
+    return replace(detection, cached=scored.cached)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
