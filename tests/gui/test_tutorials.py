@@ -22,8 +22,8 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     window.resize(*LAPTOP)
     QApplication.processEvents()
     yield made
-    for widget in list(made.window.dock_widgets.values()):
-        made.window.remove_dock_widget(widget)
+    while docks := list(made.window.dock_widgets.values()):  # a dock may take another along
+        made.window.remove_dock_widget(docks[0])
 
 
 @pytest.fixture

@@ -43,18 +43,27 @@ def steps(readme: str, title: str) -> list[list[str]]:
 class Mouse(Protocol):
     """What clicks on the screen."""
 
+    def move(self, at: QPoint) -> None:
+        """Point at a place on the screen, and let the window answer."""
+        ...
+
     def click(self, at: QPoint, *, held: bool = False) -> None:
-        """Click at a place on the screen, with Ctrl when `held`."""
+        """Click where it points, which is `at`, with Ctrl when `held`."""
         ...
 
 
 class QtMouse:
     """Clicks through Qt, on whatever it shows at a place."""
 
+    def move(self, at: QPoint) -> None:
+        """See `Mouse.move`."""
+        widget, place = _seen_at(at)
+        QTest.mouseMove(widget, place)
+        QApplication.processEvents()
+
     def click(self, at: QPoint, *, held: bool = False) -> None:
         """See `Mouse.click`."""
         keys = Qt.KeyboardModifier.ControlModifier if held else Qt.KeyboardModifier.NoModifier
-        QTest.mouseMove(*_seen_at(at))  # lets the window work: what was here may have moved away
         widget, place = _seen_at(at)
         QTest.mouseClick(widget, _LEFT, keys, place)
 
@@ -116,12 +125,15 @@ class Walk:
         """Click on a widget, or on a place in it, where the screen shows it."""
         place = widget.rect().center() if place is None else place
         end = time.monotonic() + _PATIENCE
-        before, at = None, widget.mapToGlobal(place)
-        # What was just shown, or lies below a text that was just set, may still be moving to its place.
-        while ((wrong := _in_the_way(widget, place)) or before != at) and time.monotonic() < end:
-            pause(50)
-            before, at = at, widget.mapToGlobal(place)
+        # What was just shown, or lies below what was just shown, may still be moving to its place, also from under the pointer.
+        at = None
+        while ((wrong := _in_the_way(widget, place)) or at != widget.mapToGlobal(place)) and time.monotonic() < end:
+            pause(_REST_MS)
+            at = widget.mapToGlobal(place)
+            if not wrong:
+                self._mouse.move(at)
         assert not wrong, wrong
+        assert at is not None
         self._mouse.click(at, held=held)
         self.clicked.append(_called(widget))
         QApplication.processEvents()
@@ -149,6 +161,7 @@ class Walk:
             assert action is not None, f"the menu has no '{word}': {[one.text() for one in bar.actions()]}"
             at = bar.mapToGlobal(bar.actionGeometry(action).center())
             assert _screen().contains(at), f"'{word}' lies off the screen"
+            self._mouse.move(at)
             self._mouse.click(at)
             QApplication.processEvents()
             if number + 1 < len(words):
@@ -203,7 +216,8 @@ def pause(ms: int) -> None:
     loop.exec()
 
 
-_PATIENCE = 5.0
+_PATIENCE = 20.0
+_REST_MS = 50
 _OPENING_MS = 500
 """A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
