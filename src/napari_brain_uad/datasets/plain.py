@@ -8,11 +8,12 @@ with files named after subject and sequence (``pat01_FLAIR.nii.gz``, ``pat01_mas
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.sequence import sequence_of_name
-from ..io.nifti import image_stem
+from ..io.nifti import SUFFIXES, image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
 _SEQUENCE = r"t2[-_ ]?flair|flair|t1[-_]?w?[-_]?(?:ce|c|gd|post|km|contrast)|mprage|mp2rage|t[12](?:wks|w|f|n)?|pdw?"
@@ -20,6 +21,8 @@ _TRUTH = r"ground[-_]?truth|truth|consensus_gt|gt|lesions?|tumou?r|seg(?:mentati
 _BRAIN = r"(?:hd-?bet|brain)?[-_]?mask"
 _TISSUES = "tissues?"
 _VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+_SCANS = tuple(suffix for suffix in SUFFIXES if not suffix.startswith(".img"))  # a pair is opened by its header
+_ROLES = (BRAIN_MASK, TRUTH, "tissue")
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
 
@@ -33,7 +36,7 @@ class Plain:
 
     def detect(self, root: Path) -> bool:
         """Whether there is any scan."""
-        return any(_split_name(path)[1] not in (BRAIN_MASK, TRUTH, "tissue") for path in files(root))
+        return any(_split_name(path)[1] not in _ROLES for path in files(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and visit."""
@@ -47,6 +50,32 @@ class Plain:
                 found.setdefault(_key(path, folder, root, paths), []).append(path)
         subjects = [_subject(key, paths) for key, paths in sorted(found.items())]
         return some_subjects(tuple(subject for subject in subjects if subject.sequences), root, self.name)
+
+
+def with_masks_beside(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, each scan followed by the brain mask and the truth of the same name that lie in its folder.
+
+    Where several lie there, the one named after the scan is taken, or none. What is no scan, and folders, stay alone.
+    """
+    given = tuple(paths)
+    known = {path.resolve() for path in given}
+    found: list[Path] = []
+    for path in given:
+        found.append(path)
+        for role in (BRAIN_MASK, TRUTH) if path.is_file() and _split_name(path)[1] not in _ROLES else ():
+            beside = _beside(path, role)
+            if beside is not None and beside.resolve() not in known:
+                known.add(beside.resolve())
+                found.append(beside)
+    return tuple(found)
+
+
+def _beside(scan: Path, role: str) -> Path | None:
+    rest, stem = _split_name(scan)[0], image_stem(scan)
+    others = (path for path in sorted(scan.parent.iterdir()) if path.name.lower().endswith(_SCANS) and path.is_file())
+    masks = [path for path in others if _split_name(path) == (rest, role)]
+    named = [path for path in masks if _split_role(image_stem(path))[0].strip("-_ .") == stem]
+    return next((few[0] for few in (named, masks) if len(few) == 1), None)
 
 
 def _split_name(path: Path) -> tuple[str, str]:

@@ -78,10 +78,14 @@ class Strega(ContextDetector):
         super().__init__(params)
         if SCORES[self.params.score].tissues and self.params.decoder != "tissues":
             raise InputError(
-                "StregaParams.score", why=f"{self.params.score} needs the decoder 'tissues'", fix="Choose that decoder, or another score"
+                self.params.called("score"),
+                why=f"{self.params.score} needs the decoder 'tissues'",
+                fix="Choose that decoder, or another score",
             )
         if self.params.regions and self.params.decoder != "tissues":
-            raise InputError("StregaParams.regions", why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions")
+            raise InputError(
+                self.params.called("regions"), why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions"
+            )
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a trained model, float32 or float16; without its finder where `regions` is off. See `core.detector.Detector`."""

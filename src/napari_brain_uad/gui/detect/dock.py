@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
+from ...core.text import counted
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
@@ -339,7 +340,7 @@ def outcome_words(detection: Detection) -> str:
     count = len(result.regions)
     volume = sum(region.volume_ml for region in result.regions)
     above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
-    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, {above}"
+    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
     how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
     return f"{said}{found}. {how}"

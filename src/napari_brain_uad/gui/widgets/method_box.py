@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidge
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
 from ...workflows.models.recommend import cannot_score, recommend
-from .forms import ComboBox
+from .forms import SHORT_FORM, ComboBox
 from .messages import wrapping_label
 from .method_card import LINK, MethodCard
 
@@ -163,6 +163,7 @@ class MethodBox(QWidget):
     def _item(self, info: MethodInfo) -> QStandardItem:
         item = QStandardItem(info.name)
         item.setData(info.id, Qt.ItemDataRole.UserRole)
+        item.setData(info.name, SHORT_FORM)  # below the box it says what is recommended
         item.setToolTip(info.summary)
         if self._missing.get(info.id):
             # Grey, but it can be chosen: what it needs is then said below.
