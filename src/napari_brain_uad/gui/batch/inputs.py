@@ -251,7 +251,7 @@ class BatchInputs(QWidget):
         form.addRow("Scans", self._with_browse(self.folder, "Folder of scans"))
         form.addRow(self.words)
         form.addRow("Sequence", self.sequence)
-        form.addRow("Method", self.method)
+        form.addRow(self.method)
         form.addRow(self.method.fit)
         form.addRow(self.method.card)
         form.addRow(self.model)

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QStyledItemDelegate, QToolButton, QWidget
 
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
@@ -77,6 +77,10 @@ class MethodBox(QWidget):
         self.box.currentIndexChanged.connect(self._chosen)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        # In one row with its label: the names of methods need more room than the second column of a form has.
+        label = QLabel("Method")
+        label.setBuddy(self.box)
+        row.addWidget(label)
         row.addWidget(self.box, 1)
         row.addWidget(self.ask)
         self.box.setCurrentIndex(self.box.findData(next(iter(self._cards))))
