@@ -588,6 +588,7 @@ def test_the_colour_bars_say_percentile_where_they_count_in_percentiles(bench: _
     words = bench.viewer.canvas.overlays[WORDS]
     assert not words.visible  # one unit: the bars count in scores
     bench.dock.scale.setCurrentIndex(bench.dock.scale.findData("percentile"))
+    bench.dock.scale.activated.emit(bench.dock.scale.currentIndex())
     bench.qtbot.waitUntil(lambda: words.visible, timeout=30_000)
     assert (words.text, words.gridded) == ("percentile", True)
     bench.leave()
