@@ -119,21 +119,17 @@ def detect(
     sequence, model : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
         default one for the scan's sequence.
-    post : PostParams, optional
-        Post-processing; the defaults otherwise.
-    healthy : sequence of AnomalyMap or path, optional
-        Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
+    post, healthy : PostParams and sequence of AnomalyMap or path, optional
+        Post-processing. Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device, seed : str, int
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map.
-    use_cache : bool
-        Take a map that was made before with the same inputs, by a comparison for one, and keep a new one, as the window does.
+    device, seed, use_cache : str, int, bool
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Take a map that was made before
+        with the same inputs, by a comparison for one, and keep a new one, as the window does.
 
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        Each saying what failed, why, and what to do.
     """
     progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
     progress.update(0.0, "Reading the scan")
@@ -147,10 +143,10 @@ def detect(
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    detection = finish_detection(
+    done = finish_detection(
         ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
     )
-    return replace(detection, cached=scored.cached)
+    return replace(done, cached=scored.cached)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
