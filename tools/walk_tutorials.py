@@ -34,13 +34,19 @@ from walk import Walk, pause  # type: ignore[import-not-found]  # noqa: E402  # 
 class XMouse:
     """Moves the pointer of the screen and presses its button."""
 
+    def move(self, at: QPoint) -> None:
+        """Point at a place on the screen."""
+        self._do("mousemove", str(at.x()), str(at.y()))
+
     def click(self, at: QPoint, *, held: bool = False) -> None:
-        """Click at a place on the screen, with Ctrl when `held`."""
-        words = ["mousemove", str(at.x()), str(at.y()), *(["keydown", "ctrl"] if held else []), "click", "1"]
-        with subprocess.Popen(["xdotool", *words, *(["keyup", "ctrl"] if held else [])]) as clicked:
-            while clicked.poll() is None:
-                pause(10)
+        """Click where it points, with Ctrl when `held`."""
+        self._do(*(["keydown", "ctrl"] if held else []), "click", "1", *(["keyup", "ctrl"] if held else []))
         pause(150)
+
+    def _do(self, *words: str) -> None:
+        with subprocess.Popen(["xdotool", *words]) as doing:
+            while doing.poll() is None:
+                pause(10)
 
 
 def main() -> int:

@@ -34,5 +34,5 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
 
 
 def test_a_preset_is_checked_like_any_setting() -> None:
-    with pytest.raises(InputError, match="size"):
+    with pytest.raises(InputError, match="Size: 9"):
         Settings.preset("broken")

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.core.text import html_text, readable, readable_lines, table_cell
+from napari_brain_uad.core.text import counted, html_text, readable, readable_lines, table_cell
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,18 @@ def test_html_closes_neither_element_nor_attribute() -> None:
 def test_an_error_is_one_line_whatever_it_quotes() -> None:
     error = InputError("scan\x1b[31m", why="there is no\nsuch file", fix="Give\radvice")
     assert str(error) == r"scan\x1b[31m: there is no\nsuch file. Give\radvice."
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (0, ("session",), "0 sessions"),
+        (1, ("session",), "1 session"),
+        (2, ("label map",), "2 label maps"),
+        (12345, ("voxel",), "12,345 voxels"),
+        (1, ("person", "people"), "1 person"),
+        (3, ("person", "people"), "3 people"),
+    ],
+)
+def test_one_of_them_has_no_s(number: int, words: tuple[str, ...], said: str) -> None:
+    assert counted(number, *words) == said

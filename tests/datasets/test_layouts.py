@@ -405,7 +405,7 @@ def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.Captur
     printed = capsys.readouterr().out
     assert "MSLUB (mslub): 2 subjects, 4 sessions" in printed
     assert "Brain masks: 3; truths: 1" in printed
-    assert "Not part of this layout: 1 image files, like longitudinal/coregistered/patient02/gt.nii.gz" in printed.replace("\\", "/")
+    assert "Not part of this layout: 1 image file, like longitudinal/coregistered/patient02/gt.nii.gz" in printed.replace("\\", "/")
     assert main(["datasets", str(root), "--json"]) == 0
     record: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert [subject["id"] for subject in record["subjects"]] == ["patient01", "patient01", "patient02", "patient02"]

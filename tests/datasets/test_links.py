@@ -133,7 +133,7 @@ def test_prepare_takes_linked_patients_and_names_links_to_nothing(tmp_path: Path
     (tmp_path / "patients" / "berta").symlink_to(tmp_path / "elsewhere")
     _scan(tmp_path / "disk" / "carla" / "FLAIR.nii.gz")
     (tmp_path / "patients" / "carla").symlink_to(tmp_path / "disk" / "carla")
-    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"], {})] == [("anna", ["T1"]), ("carla", ["FLAIR"])]
+    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"], {})[0]] == [("anna", ["T1"]), ("carla", ["FLAIR"])]
     assert "patients: 1 link leads nowhere, like berta" in capsys.readouterr().err
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "T1.nii.gz").symlink_to("gone")

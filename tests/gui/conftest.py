@@ -14,6 +14,12 @@ from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test takes what another computed."""
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def scan_file(tmp_path: Path) -> Path:
     return write(tmp_path / "sub-01_FLAIR.nii.gz", head()[0])

@@ -43,21 +43,36 @@ def steps(readme: str, title: str) -> list[list[str]]:
 class Mouse(Protocol):
     """What clicks on the screen."""
 
+    def move(self, at: QPoint) -> None:
+        """Point at a place on the screen, and let the window answer."""
+        ...
+
     def click(self, at: QPoint, *, held: bool = False) -> None:
-        """Click at a place on the screen, with Ctrl when `held`."""
+        """Click where it points, which is `at`, with Ctrl when `held`."""
         ...
 
 
 class QtMouse:
     """Clicks through Qt, on whatever it shows at a place."""
 
+    def move(self, at: QPoint) -> None:
+        """See `Mouse.move`."""
+        widget, place = _seen_at(at)
+        QTest.mouseMove(widget, place)
+        QApplication.processEvents()
+
     def click(self, at: QPoint, *, held: bool = False) -> None:
         """See `Mouse.click`."""
-        seen = QApplication.widgetAt(at)
-        assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
         keys = Qt.KeyboardModifier.ControlModifier if held else Qt.KeyboardModifier.NoModifier
-        QTest.mouseMove(seen, seen.mapFromGlobal(at))
-        QTest.mouseClick(seen, _LEFT, keys, seen.mapFromGlobal(at))
+        widget, place = _seen_at(at)
+        QTest.mouseClick(widget, _LEFT, keys, place)
+
+
+def _seen_at(at: QPoint) -> tuple[QWidget, QPoint]:
+    """What Qt shows at a place on the screen, and where in it that is."""
+    seen = QApplication.widgetAt(at)
+    assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
+    return seen, seen.mapFromGlobal(at)
 
 
 class Walk:
@@ -110,11 +125,15 @@ class Walk:
         """Click on a widget, or on a place in it, where the screen shows it."""
         place = widget.rect().center() if place is None else place
         end = time.monotonic() + _PATIENCE
-        # What was just shown may still be moving to its place.
-        while (wrong := _in_the_way(widget, place)) and time.monotonic() < end:
-            pause(50)
+        # What was just shown, or lies below what was just shown, may still be moving to its place, also from under the pointer.
+        at = None
+        while ((wrong := _in_the_way(widget, place)) or at != widget.mapToGlobal(place)) and time.monotonic() < end:
+            pause(_REST_MS)
+            at = widget.mapToGlobal(place)
+            if not wrong:
+                self._mouse.move(at)
         assert not wrong, wrong
-        at = widget.mapToGlobal(place)
+        assert at is not None
         self._mouse.click(at, held=held)
         self.clicked.append(_called(widget))
         QApplication.processEvents()
@@ -142,6 +161,7 @@ class Walk:
             assert action is not None, f"the menu has no '{word}': {[one.text() for one in bar.actions()]}"
             at = bar.mapToGlobal(bar.actionGeometry(action).center())
             assert _screen().contains(at), f"'{word}' lies off the screen"
+            self._mouse.move(at)
             self._mouse.click(at)
             QApplication.processEvents()
             if number + 1 < len(words):
@@ -196,12 +216,13 @@ def pause(ms: int) -> None:
     loop.exec()
 
 
-_PATIENCE = 5.0
+_PATIENCE = 20.0
+_REST_MS = 50
 _OPENING_MS = 500
 """A list that has just opened takes no click: it may be the second half of the one that opened it."""
 
 
-def wait(ready: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def wait(ready: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     """Let the window work until something is so."""
     end = time.monotonic() + seconds
     while not ready():
@@ -233,6 +254,8 @@ def _in_the_way(widget: QWidget, place: QPoint) -> str:
         return f"{_called(widget)} lies off the screen, at {at.x()}, {at.y()}"
     if seen is None or not widget.isVisible():
         return f"nothing is seen where {_called(widget)} should be"
+    if not widget.isEnabled():
+        return f"{_called(widget)} is greyed out"
     covered = widget is not seen and not widget.isAncestorOf(seen) and not seen.isAncestorOf(widget)
     if covered or not widget.visibleRegion().contains(place):
         return f"{_called(widget)} is covered by {_called(seen)}"

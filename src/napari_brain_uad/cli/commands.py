@@ -14,10 +14,10 @@ from typing import Any
 
 from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
-from ..core.memory import check_start, told_as_error
+from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
-from ..core.text import readable
+from ..core.text import counted, readable
 from .batch import add_batch
 from .compare import add_compare
 from .datasets import add_datasets
@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
         check_start()
-        with notices(), told_as_error():
+        with notices():
             code = handler(arguments)
         # What is still in the buffer meets a closed pipe here, where it can be caught, and not while Python ends.
         sys.stdout.flush()
@@ -266,7 +266,7 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     result = detection.result
     volume = sum(region.volume_ml for region in result.regions)
     count = len(result.regions)
-    found = f"{count} region{'' if count == 1 else 's'}, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
     say(f"Sequence: {readable(detection.volume.sequence_words)}")
     say(written(files["map"].parent, files.values()))

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..core.text import readable
+from ..core.text import counted, readable
 from .terminal import say, say_json
 
 
@@ -38,7 +38,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
         about = {"layout": found.id, "name": found.name, "note": found.note, "missed": missed_files(root)}
         say_json({**about, "subjects": [one.as_dict(folder) for one in subjects]})
         return 0
-    lines = [f"{found.name} ({found.id}): {len({one.id for one in subjects})} subjects, {len(subjects)} sessions"]
+    lines = [f"{found.name} ({found.id}): {counted(len({one.id for one in subjects}), 'subject')}, {counted(len(subjects), 'session')}"]
     sequences = Counter(sequence for one in subjects for sequence in one.sequences)
     lines.append("Sequences: " + ", ".join(f"{name} {count}" for name, count in sequences.most_common()))
     lines.append(
@@ -49,10 +49,10 @@ def _datasets(arguments: argparse.Namespace) -> int:
         lines.append("Splits: " + ", ".join(f"{name} {count}" for name, count in sorted(splits.items())))
     extra = sum(len(one.extra) for one in subjects)
     if extra:
-        lines.append(f"Not used: {extra} further files of the same kind (--json names them)")
+        lines.append(f"Not used: {counted(extra, 'further file')} of the same kind (--json lists what)")
     unknown = unused_files(subjects, root)
     if unknown:
-        lines.append(f"Not part of this layout: {len(unknown)} image files, like {unknown[0].relative_to(root)}")
+        lines.append(f"Not part of this layout: {counted(len(unknown), 'image file')}, like {unknown[0].relative_to(root)}")
     lines += [f"Missed: {line}" for line in missed_files(root)]
     if found.note:
         lines.append(f"Note: {found.note}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.sequence import spelled
-from ..core.text import readable
+from ..core.text import counted, readable
 from .options import add_overwrite, add_seed, assignments
 from .terminal import complain, progress_bar, say
 
@@ -80,6 +80,6 @@ def _simulate(arguments: argparse.Namespace) -> int:
     for name, error in cohort.failures.items():
         complain(f"{name}: {error}")
     scans = cohort.scans
-    say(f"{len(scans)} simulated scans written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
+    say(f"{counted(len(scans), 'simulated scan')} written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)
     return next(iter(cohort.failures.values())).exit_code if cohort.failures else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, cast, get_type_hints
 
@@ -18,6 +19,7 @@ Scalar = bool | int | float | str
 
 ROLES = ("network", "training", "inference")
 """What a setting decides: what is trained, and stays as it was; how it is trained; how it scores, which a trained model leaves open."""
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class Params:
 
     def __post_init__(self) -> None:
         for name, kind, info in self.describe():
-            value = _coerce(type(self).__name__, name, getattr(self, name), kind)
+            value = _coerce(self.called(name), getattr(self, name), kind)
             object.__setattr__(self, name, value)
-            _check(type(self).__name__, name, value, info)
+            _check(self.called(name), value, info)
 
     @classmethod
     def describe(cls) -> list[tuple[str, type, FieldInfo]]:
@@ -112,6 +114,12 @@ class Params:
         label = next((info.label for info in known if info.label), words[:1].upper() + words[1:])
         return dataclasses.replace(known[0], label=label, role=next((info.role for info in known if info.role), "inference"))
 
+    @classmethod
+    def called(cls, name: str) -> str:
+        """What messages call a field: its label as forms show it, and its name where one could not be told from the other."""
+        label = cls._inherited(name).label
+        return label if label.lower() == name else f"{label} ({name})"
+
     def as_dict(self) -> dict[str, Scalar]:
         """The values as plain JSON data."""
         return dataclasses.asdict(self)
@@ -122,55 +130,56 @@ class Params:
         known = {f.name for f in fields(cls)}
         for name in values:
             if name not in known:
-                raise InputError(f"{cls.__qualname__} has no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}")
+                raise InputError(f"There is no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}")
         return cls(**values)
 
     @classmethod
     def preset(cls, name: str) -> Self:
         """The settings called `name`, one of `PRESETS`."""
         if name not in cls.PRESETS:
-            raise InputError(f"{cls.__qualname__} has no preset '{name}'", fix=f"Presets: {', '.join(cls.PRESETS) or 'none'}")
+            raise InputError(f"There is no preset '{name}'", fix=f"Presets: {', '.join(cls.PRESETS) or 'none'}")
         return cls.from_dict(cls.PRESETS[name])
 
     @classmethod
     def from_strings(cls, assignments: Mapping[str, str]) -> Self:
         """Parse text values (``name -> text``) as the command line gives them."""
         kinds = {name: kind for name, kind, _ in cls.describe()}
-        return cls.from_dict({name: _parse(cls.__qualname__, name, text, kinds.get(name, str)) for name, text in assignments.items()})
+        # What is no setting is for `from_dict` to refuse.
+        return cls.from_dict(
+            {name: _parse(cls.called(name), text, kinds[name]) if name in kinds else text for name, text in assignments.items()}
+        )
 
 
-def _parse(owner: str, name: str, text: str, kind: type) -> Scalar:
+def _parse(setting: str, text: str, kind: type) -> Scalar:
     if kind is bool:
         if text.lower() in ("true", "yes", "on", "1"):
             return True
         if text.lower() in ("false", "no", "off", "0"):
             return False
-        raise InputError(f"{owner}.{name}", why=f"'{text}' is neither true nor false", fix="Write true or false")
-    if kind is int or kind is float:
-        try:
+    elif kind is str:
+        return text
+    else:
+        with suppress(ValueError):
             return int(text) if kind is int else float(text)
-        except ValueError:
-            word = "whole number" if kind is int else "number"
-            raise InputError(f"{owner}.{name}", why=f"'{text}' is not a {word}", fix=f"Write a {word}") from None
-    return text
+    raise InputError(setting, why=f"'{text}' is not {_WORDS[kind]}", fix=f"Write {_WORDS[kind]}")
 
 
-def _coerce(owner: str, name: str, value: Any, kind: type) -> Scalar:
+def _coerce(setting: str, value: Any, kind: type) -> Scalar:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise InputError(f"{owner}.{name}", why=f"{value!r} is not of type {kind.__name__}", fix=f"Give a value of type {kind.__name__}")
+        raise InputError(setting, why=f"{value!r} is not {_WORDS[kind]}", fix=f"Give {_WORDS[kind]}")
     return cast(Scalar, value)
 
 
-def _check(owner: str, name: str, value: Scalar, info: FieldInfo) -> None:
+def _check(setting: str, value: Scalar, info: FieldInfo) -> None:
     if info.choices and value not in info.choices:
-        raise InputError(f"{owner}.{name}", why=f"'{value}' is not one of {', '.join(map(str, info.choices))}", fix="Choose one of these")
+        raise InputError(setting, why=f"'{value}' is not one of {', '.join(map(str, info.choices))}", fix="Choose one of these")
     if isinstance(value, str):
         return
     if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{owner}.{name}", why=f"{value} is not a finite number", fix="Give a finite number")
+        raise InputError(setting, why=f"{value} is not a finite number", fix="Give a finite number")
     if (info.low is not None and value < info.low) or (info.high is not None and value > info.high):
         unit = f" {info.unit}" if info.unit else ""
         span = f"{'-inf' if info.low is None else info.low} to {'inf' if info.high is None else info.high}{unit}"
-        raise InputError(f"{owner}.{name}", why=f"{value} is outside its range", fix=f"Give a value from {span}")
+        raise InputError(setting, why=f"{value} is outside its range", fix=f"Give a value from {span}")

@@ -34,6 +34,21 @@ def readable_lines(text: str) -> str:
     return "\n".join(readable(line) for line in text.split("\n"))
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts: "1 scan", "0 scans", "12,000 voxels".
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    noun : str
+        One of them; words may stand before the noun.
+    plural : str
+        Several; `noun` and an "s" otherwise.
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def table_cell(text: str) -> str:
     """`readable`, and never a formula: what spreadsheets would compute gets an apostrophe in front. Numbers stay numbers."""
     text = readable(text)

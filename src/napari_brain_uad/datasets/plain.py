@@ -8,16 +8,18 @@ with files named after subject and sequence (``pat01_FLAIR.nii.gz``, ``pat01_mas
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.file_role import SEQUENCE_WORDS, FileRole, file_role, file_roles
 from ..core.sequence import sequence_of_name
-from ..io.nifti import image_stem
+from ..io.nifti import SUFFIXES, image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
 _USED = ("scan", BRAIN_MASK, TRUTH)
 _VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+_SCANS = tuple(suffix for suffix in SUFFIXES if not suffix.startswith(".img"))  # a pair is opened by its header
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
 
@@ -58,6 +60,33 @@ def _name_of(role: FileRole) -> str:
     """What is left of a name without its kind and its sequence."""
     rest = re.sub(rf"(?<![a-z0-9])(?:{SEQUENCE_WORDS})(?![a-z0-9])", "", role.rest, flags=re.IGNORECASE)
     return re.sub(r"[-_ .]{2,}", "_", rest).strip("-_ .")
+
+
+def with_masks_beside(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, each scan followed by the brain mask and the truth of the same name that lie in its folder.
+
+    Where several lie there, the one named after the scan is taken, or none. What is no scan, and folders, stay alone.
+    """
+    given = tuple(paths)
+    known = {path.resolve() for path in given}
+    found: list[Path] = []
+    for path in given:
+        found.append(path)
+        for role in (BRAIN_MASK, TRUTH) if path.is_file() and file_role(image_stem(path)).role == "scan" else ():
+            beside = _beside(path, role)
+            if beside is not None and beside.resolve() not in known:
+                known.add(beside.resolve())
+                found.append(beside)
+    return tuple(found)
+
+
+def _beside(scan: Path, role: str) -> Path | None:
+    others = [path for path in sorted(scan.parent.iterdir()) if path.name.lower().endswith(_SCANS) and path.is_file()]
+    stem, roles = image_stem(scan), file_roles(image_stem(path) for path in (*others, scan))
+    same = {path: roles[image_stem(path)] for path in others if _name_of(roles[image_stem(path)]) == _name_of(roles[stem])}
+    masks = [path for path, own in same.items() if own.role == role]
+    named = [path for path in masks if same[path].rest.strip("-_ .") == stem]
+    return next((few[0] for few in (named, masks) if len(few) == 1), None)
 
 
 def _key(role: FileRole, folder: Path, root: Path, rests: set[str]) -> tuple[str, str]:

@@ -197,7 +197,9 @@ class Covariance(BaseDetector):
             return np.zeros((0, centred.shape[1]), np.float32)
         if count > len(centred) - 2:
             raise InputError(
-                "covariance.components", why=f"{count} of {len(centred)} scans leave no variance", fix=f"At most {len(centred) - 2}"
+                self.params.called("components"),
+                why=f"{count} of {len(centred)} scans leave no variance",
+                fix=f"At most {len(centred) - 2}",
             )
         progress.update(0.7, "Principal components")
         values, vectors = np.linalg.eigh(centred @ centred.T)

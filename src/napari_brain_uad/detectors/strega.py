@@ -81,10 +81,14 @@ class Strega(ContextDetector):
         super().__init__(params)
         if SCORES[self.params.score].tissues and self.params.decoder != "tissues":
             raise InputError(
-                "StregaParams.score", why=f"{self.params.score} needs the decoder 'tissues'", fix="Choose that decoder, or another score"
+                self.params.called("score"),
+                why=f"{self.params.score} needs the decoder 'tissues'",
+                fix="Choose that decoder, or another score",
             )
         if self.params.regions and self.params.decoder != "tissues":
-            raise InputError("StregaParams.regions", why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions")
+            raise InputError(
+                self.params.called("regions"), why="regions need the decoder 'tissues'", fix="Choose that decoder, or no regions"
+            )
 
     def stages(self) -> tuple[Stage, ...]:
         """See `BaseDetector.stages`: the network that restores tissues; with `regions` a second one, which finds what was painted over."""

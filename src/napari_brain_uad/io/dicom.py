@@ -17,6 +17,7 @@ import numpy as np
 from ..core.checks import Finding, Level
 from ..core.errors import InputError
 from ..core.sequence import SequenceReading, read_sequence
+from ..core.text import counted
 from ..core.volume import Grid, Source, Volume, canonical
 from .dicom_folder import Contents, LeftOut, look_through, volumes_of
 from .dicom_frames import Frame, is_dicom, read_file
@@ -101,7 +102,7 @@ def find_study(folder: Path | str) -> Study:
     found = look_through(folder)
     if not found.volumes and not found.faults:
         beside = "; ".join(f"{one.what} ({one.why})" if one.why else one.what for one in found.left_out)
-        why = f"of its {found.files} files none is one{f': {beside}' if beside else ''}"
+        why = f"of its {counted(found.files, 'file')} none is one{f': {beside}' if beside else ''}"
         raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix="Give a folder of DICOM files, or one image file")
     return _study(found)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_mask_not_empty, check_same_shape, raise_errors
+from ..core.text import counted
 from ..core.threshold import Threshold, ThresholdRule
 from .components import fill_holes, label_large, opening
 from .edits import REJECTED
@@ -53,7 +54,7 @@ class PostResult:
             return ()
         above = int(np.count_nonzero(self.score[self.brain] > self.threshold.value))
         if above:
-            message = f"the clean-up removed all of the {above} voxels above the threshold"
+            message = f"the clean-up removed all of the {counted(above, 'voxel')} above the threshold"
             return (Finding("all-removed", "warning", message, "Use less opening, or a smaller smallest region, to see them"),)
         highest = float(self.score[self.brain].max())
         message = f"no voxel lies above the threshold {self.threshold.value:.4g}: the highest score in the brain is {highest:.4g}"

@@ -11,6 +11,7 @@ from skimage.filters import threshold_otsu
 from ..core.checks import check_mask_not_empty, raise_errors
 from ..core.errors import InputError
 from ..core.extremes import FAR_SCORES, robust_range
+from ..core.text import counted
 from ..core.threshold import Threshold, ThresholdRule
 from .ranking import RankedScores
 
@@ -94,7 +95,7 @@ def _healthy(rate: float, healthy: Sequence[NDArray[np.float32]] | None) -> tupl
     pooled = np.sort(np.concatenate([scan.ravel() for scan in healthy]))
     # The small number absorbs the rounding of rate * n, as in 0.07 * 100 = 7.000000000000001.
     allowed = min(int(rate * pooled.size + 1e-9), pooled.size - 1)
-    scans = "1 healthy scan" if len(healthy) == 1 else f"{len(healthy)} healthy scans"
+    scans = counted(len(healthy), "healthy scan")
     return float(pooled[pooled.size - 1 - allowed]), f"flags {100 * rate:g} % of {scans}"
 
 

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError, InternalError
 from napari_brain_uad.gui.app import workers
 
 
@@ -71,8 +71,15 @@ def test_the_result_arrives_once_in_the_main_thread(qtbot, parent):
     assert not started.running
 
 
-@pytest.mark.parametrize("error", [InputError("scan", why="it is odd"), ZeroDivisionError("1/0"), MemoryError()])
-def test_errors_of_both_kinds_reach_on_error(qtbot, parent, error):
+@pytest.mark.parametrize(
+    ("error", "kind", "why"),
+    [
+        (InputError("scan", why="it is odd"), InputError, "it is odd"),
+        (ZeroDivisionError("1/0"), InternalError, "ZeroDivisionError: 1/0"),
+        (MemoryError(), DeviceError, "memory"),
+    ],
+)
+def test_errors_of_every_kind_reach_on_error_as_ours(qtbot, parent, error, kind, why):
     heard = _Heard()
 
     def job(progress):
@@ -80,7 +87,10 @@ def test_errors_of_both_kinds_reach_on_error(qtbot, parent, error):
 
     workers.run(job, parent=parent, **heard.callbacks())
     qtbot.waitUntil(lambda: heard.ended)
-    assert heard.errors == [error]
+    (told,) = heard.errors
+    assert type(told) is kind
+    assert why in str(told)
+    assert error in (told, told.__cause__)
     assert heard.done == []
 
 

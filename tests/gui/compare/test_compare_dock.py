@@ -24,6 +24,7 @@ from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.compare.dock import CompareDock
 from napari_brain_uad.gui.compare.layers import CROSS, MASK, TRUTH
+from napari_brain_uad.gui.layers.colour_bars import WORDS
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, record
 from napari_brain_uad.gui.layers.view import add_volume
@@ -579,6 +580,20 @@ def test_keys(bench: _Bench) -> None:
     assert not bench.dock.truth.isChecked()
     press("Ctrl+2")
     assert bench.viewer.dims.order == (1, 0, 2)
+
+
+def test_the_colour_bars_say_percentile_where_they_count_in_percentiles(bench: _Bench) -> None:
+    bench.dock.inputs.methods.choose(METHODS[:2])
+    bench.compare()
+    words = bench.viewer.canvas.overlays[WORDS]
+    assert not words.visible  # one unit: the bars count in scores
+    bench.dock.scale.setCurrentIndex(bench.dock.scale.findData("percentile"))
+    bench.dock.scale.activated.emit(bench.dock.scale.currentIndex())
+    bench.qtbot.waitUntil(lambda: words.visible, timeout=30_000)
+    assert (words.text, words.gridded) == ("percentile", True)
+    bench.leave()
+    assert not words.visible
+    assert not words.gridded
 
 
 def test_maps_of_an_earlier_run_are_reused_and_said_so(bench: _Bench) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.gui.app import workers
-from napari_brain_uad.gui.app.docks import PLUGIN
+from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
 from napari_brain_uad.gui.contrib.workspace import Workspace, open_window
 from tests.gui.scans import head, write
 from tests.gui.window import dock_tabs, docks_in_front
@@ -50,7 +51,7 @@ def test_the_command_opens_scans_with_the_docks_around_them(make_napari_viewer: 
         seen.update(
             layers=[layer.name for layer in viewer.layers], docks={type(dock).__name__ for dock in viewer.window.dock_widgets.values()}
         )
-        napari._qt.qt_event_loop.get_qapp().quit()
+        napari._qt.qt_event_loop.get_qapp().exit()  # quit() would close the window, which is the fixture's
 
     def run() -> None:
         QTimer.singleShot(100, look)
@@ -60,3 +61,34 @@ def test_the_command_opens_scans_with_the_docks_around_them(make_napari_viewer: 
     assert open_window([scan]) == 0
     assert seen["layers"] == ["sub-01_FLAIR"]
     assert seen["docks"] == {"PrepareDock", "DetectDock", "BatchDock", "TuneDock", "CompareDock", "TrainDock", "ModelsDock"}
+
+
+def test_masks_beside_a_scan_come_along_and_have_their_role(make_napari_viewer: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    viewer, seen = make_napari_viewer(), {}
+    data, truth = head()
+    scan = write(tmp_path / "pat7_T2.nii.gz", data)
+    for name, values in (("pat7_mask", data > 0), ("pat7_seg", truth), ("pat8_mask", data > 0), ("pat7_T2_threshold_mask", truth)):
+        write(tmp_path / f"{name}.nii.gz", values.astype(np.uint8))
+    monkeypatch.setattr(napari, "Viewer", lambda: viewer)
+
+    def look() -> None:
+        if len(viewer.layers) < 3 or workers._RUNNING:
+            QTimer.singleShot(100, look)
+            return
+        for title in ("Detect anomalies", "Compare"):
+            inputs = open_dock(viewer, title).inputs
+            scans = inputs._scans if title == "Detect anomalies" else inputs.scans
+            seen[title] = [box.layer and box.layer.name for box in (scans.scan, scans.brain, scans.truth)]
+        seen["layers"] = {layer.name for layer in viewer.layers}
+        seen["maximised"] = viewer.window._qt_window.isMaximized()
+        napari._qt.qt_event_loop.get_qapp().exit()  # quit() would close the window, which is the fixture's
+
+    def run() -> None:
+        QTimer.singleShot(100, look)
+        napari._qt.qt_event_loop.get_qapp().exec()
+
+    monkeypatch.setattr(napari, "run", run)
+    assert open_window([scan]) == 0
+    assert seen["layers"] == {"pat7_T2", "pat7_mask", "pat7_seg"}
+    assert seen["Detect anomalies"] == seen["Compare"] == ["pat7_T2", "pat7_mask", "pat7_seg"]
+    assert seen["maximised"]

@@ -366,6 +366,15 @@ def test_a_failure_says_what_why_and_what_to_do(qtbot, running, process):
     assert running.start.isEnabled()
 
 
+def test_scans_that_were_left_out_are_listed_at_the_end_with_why(qtbot, running, process):
+    missed = [TrainingEvent("left_out", message=f"sub-0{number}_FLAIR: its file is {why}") for number, why in ((2, "cut"), (4, "empty"))]
+    say(qtbot, running, process, *missed, TrainingEvent("done", model=user_dir() / "vae-flair.safetensors"))
+    assert running.state == "done"
+    assert running.messages.level == "warning"
+    for words in ("without 2 scans", "sub-02_FLAIR: its file is cut", "sub-04_FLAIR: its file is empty"):
+        assert words in running.messages.text
+
+
 def test_deleting_an_unfinished_training_takes_two_clicks(qtbot, dock):
     checkpoint("one")
     dock.unfinished.refresh()

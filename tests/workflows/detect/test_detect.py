@@ -17,6 +17,7 @@ from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.detect.score import score_with
@@ -68,6 +69,22 @@ def test_same_seed_same_files(case: Any) -> None:
             assert {k for k in one if one[k] != two[k]} <= {first["provenance"].name}
         else:
             assert first[key].read_bytes() == second[key].read_bytes(), key
+
+
+def test_a_map_that_was_kept_is_taken_with_the_record_of_this_scan(case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    compare(case.scan, ["threshold"], mask=case.mask)
+    same_voxels = tmp_path / "T2_other.nii.gz"
+    image = nib.load(case.scan)
+    nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header).to_filename(same_voxels)
+    fresh, kept = (detect(same_voxels, mask=case.mask, sequence="FLAIR", use_cache=use) for use in (False, True))
+    assert (fresh.cached, kept.cached) == (False, True)
+    assert kept.map.provenance == fresh.map.provenance
+    assert kept.map.provenance["input"]["name"] == "T2_other"
+    assert kept.command == fresh.command
+    np.testing.assert_array_equal(kept.result.mask, fresh.result.mask)
+    assert not detect(case.scan, mask=case.mask, seed=5, use_cache=True).cached
+    assert compare(case.scan, ["threshold"], mask=case.mask, seed=5).runs[0].cached
 
 
 def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:

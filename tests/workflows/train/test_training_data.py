@@ -88,10 +88,24 @@ def test_masks_are_not_taken_for_scans(healthy_folder: Path) -> None:
 def test_who_has_lesions_is_left_out_and_said(bids: Path) -> None:
     summary = describe(data(bids, sequence="FLAIR"))
     assert summary.count == 8
-    assert summary.problems == ("2 subjects left out: they have lesions (a mask of them lies beside the scan)",)
+    assert summary.problems == (
+        "2 sessions with lesions (a mask of them lies beside the scan) left out: sub-05 session 1, sub-05 session 2",
+    )
     opened = open_data(data(bids, sequence="FLAIR", validation=0.0), "covariance")
     assert not any("sub-05" in volume.name for volume in opened.train)
     assert all(volume.sequence == "FLAIR" for volume in opened.train)
+
+
+def test_those_left_out_are_named_up_to_a_number(tmp_path: Path) -> None:
+    for number in range(11):
+        for ending in ("FLAIR", "lesions") if number < 9 else ("FLAIR",):
+            (tmp_path / f"p{number:02d}_{ending}.nii.gz").touch()
+    (problem,) = describe(data(tmp_path)).problems
+    assert problem.startswith("9 subjects with lesions")
+    assert problem.endswith("left out: p00, p01, p02, p03, p04, p05, p06, p07 and 1 more")
+    (tmp_path / "p00_lesions.nii.gz").unlink()
+    (problem,) = describe(data(tmp_path)).problems
+    assert problem.endswith("p07, p08")
 
 
 def test_visits_of_one_person_stay_together(bids: Path) -> None:

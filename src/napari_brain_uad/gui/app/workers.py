@@ -6,11 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ...core.errors import Cancelled
+from ...core.errors import BrainUADError, Cancelled
+from ...core.isolation import isolated
 from ...core.progress import Progress
 from ...workflows.execution.place import learned_methods_apart
 
@@ -42,7 +44,7 @@ class Job(QObject):
     on_done : callable
         Gets what the job returned.
     on_error : callable
-        Gets the exception: a `BrainUADError`, `Cancelled` included, or an unexpected one.
+        Gets the `BrainUADError`: `Cancelled`, or an `InternalError` for what nobody foresaw, included.
     on_progress : callable, optional
         Gets the fraction done and a message.
     on_news : callable, optional
@@ -106,15 +108,16 @@ class Job(QObject):
             self._progressed.emit(fraction, message)
 
     def _work(self, job: Callable[[Progress], Any]) -> None:
-        result, error = None, None
+        result: Any = None
         try:
             with learned_methods_apart():
-                result = job(self._progress)
+                result = isolated(partial(job, self._progress))
             # A job that finished after the user cancelled has still been cancelled.
             self._progress.check()
-        except Exception as caught:  # noqa: BLE001  # the thread's outermost frame: everything is handed to `on_error`
-            error = caught
-        self._ended.emit(result, error)
+        except Cancelled as cancelled:
+            result = cancelled
+        error = result if isinstance(result, BrainUADError) else None
+        self._ended.emit(None if error else result, error)
 
     def _deliver_progress(self, fraction: float, message: str) -> None:
         if self._on_progress is not None and not self._progress.cancelled:

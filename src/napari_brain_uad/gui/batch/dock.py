@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
+from ...core.text import counted
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
 from ..app.lifetime import Lifetime
@@ -123,7 +124,7 @@ class BatchDock(SideDock):
         if failed:
             why = "; ".join(f"{outcome.case.name}: {outcome.error}" for outcome in failed[:3])
             more = f", and {len(failed) - 3} more" if len(failed) > 3 else ""
-            self.messages.show_message("warning", f"{len(failed)} of {len(outcomes)} scans failed", why=why + more)
+            self.messages.show_message("warning", f"{len(failed)} of {counted(len(outcomes), 'scan')} failed", why=why + more)
 
     def _failed(self, error: Exception) -> None:
         if self._lifetime.over:
@@ -145,7 +146,7 @@ class BatchDock(SideDock):
 
     def _inputs_changed(self) -> None:
         count = len(self.inputs.scans)
-        self.button.setText(f"Run on {count} scan{'' if count == 1 else 's'}" if count else "Run")
+        self.button.setText(f"Run on {counted(count, 'scan')}" if count else "Run")
         self.button.setEnabled(count > 0 and not self.running)
         self.copy.setEnabled(count > 0)
 

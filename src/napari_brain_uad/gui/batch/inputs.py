@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPu
 
 from ...core.errors import Cancelled, InputError
 from ...core.progress import Progress
-from ...core.text import readable
+from ...core.text import counted, readable
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams
 from ...workflows.models.models import no_model
@@ -189,7 +189,7 @@ class BatchInputs(QWidget):
             truths = sum(scan.truth is not None for scan in scans)
             left = "; ".join(self.left_out[:_NAMED]) + ("; ..." if len(self.left_out) > _NAMED else "")
             left = f" Left out: {left}." if left else ""
-            count = f"{len(scans)} scan{'' if len(scans) == 1 else 's'}"
+            count = f"{counted(len(scans), 'scan')}"
             self.words.setText(readable(f"{self._found.layout}: {count}, {truths} with ground truth.{left}"))
         self.changed.emit()
 
@@ -251,7 +251,7 @@ class BatchInputs(QWidget):
         form.addRow("Scans", self._with_browse(self.folder, "Folder of scans"))
         form.addRow(self.words)
         form.addRow("Sequence", self.sequence)
-        form.addRow("Method", self.method)
+        form.addRow(self.method)
         form.addRow(self.method.fit)
         form.addRow(self.method.card)
         form.addRow(self.model)

@@ -94,13 +94,18 @@ class Ready:
 
     def colour_limits(self, thresholds: Sequence[float]) -> tuple[float, float]:
         """Where the colours of all cells begin and end under other thresholds, one a method; see `montage.colour_scale`."""
-        if self.colours[0] is self.cells[0].run.map.score:
+        if not self.bar:
             start = min(thresholds)
         else:
             pairs = zip(self.cells, thresholds, strict=True)
             start = 100.0 * min(cell.ranked.searchsorted(value, side="right") / cell.ranked.size for cell, value in pairs)
         low, high = self.scale.low, self.scale.high
         return min(start, high - _LEAST_SPAN * abs(high - low)), high
+
+    @property
+    def bar(self) -> str:
+        """What stands above the colour bars; nothing where colours are the scores."""
+        return "" if self.colours[0] is self.cells[0].run.map.score else "percentile"
 
     @property
     def one_unit(self) -> bool:

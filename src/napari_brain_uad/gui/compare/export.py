@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
+from ...core.text import counted
 from ..app.settings import last_folder, remember
 from ..app.workers import run
 
@@ -101,7 +102,7 @@ class CompareExporter:
             dock.run_bar.stop()
             remember("last_folder", str(files[0].parent))
             names = ", ".join(file.name for file in files)
-            dock.messages.show_message("info", f"Saved {len(files)} file{'' if len(files) == 1 else 's'} in {files[0].parent}", why=names)
+            dock.messages.show_message("info", f"Saved {counted(len(files), 'file')} in {files[0].parent}", why=names)
 
         def failed(error: Exception) -> None:
             dock.run_bar.stop()

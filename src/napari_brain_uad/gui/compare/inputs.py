@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import InputError
+from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
@@ -176,7 +177,7 @@ class CompareInputs(QWidget):
         total = self.parts().total
         memory = max(estimate(spec.method, volume).bytes for spec in specs)
         words = told(total, memory).words
-        self.cost.setText(f"{len(specs)} method{'' if len(specs) == 1 else 's'}. {words}; maps compared before are taken from the cache.")
+        self.cost.setText(f"{counted(len(specs), 'method')}. {words}; maps compared before are taken from the cache.")
 
     def _lay_out(self) -> None:
         self.last.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.progress import Progress
+from ...core.text import counted
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.models.method_spec import MethodSpec
@@ -132,14 +133,14 @@ def outcome_words(comparison: Comparison) -> str:
     made = [run for run in comparison.runs if not run.cached]
     parts = []
     if made:
-        parts.append(f"{len(made)} map{'' if len(made) == 1 else 's'} made in {sum(run.seconds for run in made):.1f} s")
+        parts.append(f"{counted(len(made), 'map')} made in {sum(run.seconds for run in made):.1f} s")
     if kept:
         parts.append(f"{len(kept)} taken from the cache ({', '.join(run.title for run in kept)})")
-    return f"{len(comparison.runs)} methods on {comparison.volume.name}: {', '.join(parts)}."
+    return f"{counted(len(comparison.runs), 'method')} on {comparison.volume.name}: {', '.join(parts)}."
 
 
 def failure_words(comparison: Comparison) -> tuple[str, str]:
     """How many methods gave no map, and why."""
     count = len(comparison.failures)
     why = "; ".join(f"{failure.spec}: {failure.error}" for failure in comparison.failures)
-    return f"{count} method{'' if count == 1 else 's'} gave no map", why
+    return f"{counted(count, 'method')} gave no map", why

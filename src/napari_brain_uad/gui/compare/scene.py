@@ -235,6 +235,8 @@ class CompareScene:
             heat.data = values.T
             heat.contrast_limits_range = limits
             heat.contrast_limits = limits
+            heat.metadata[KEY]["bar"] = ready.bar
+        attach(self._viewer).dress()
 
     def show_heat(self, seen: bool) -> None:
         """Heatmaps on or off."""
@@ -361,7 +363,7 @@ class CompareScene:
             colormap=heat_colormap(),
             contrast_limits=(scale.low, scale.high),
             blending="translucent",
-            metadata=self._noted(map=run.map),
+            metadata=self._noted(map=run.map, bar=self.ready.bar),
             **self._place,
         )
         dress(heat)

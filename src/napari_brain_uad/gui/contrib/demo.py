@@ -52,7 +52,10 @@ def open_demo(sample_id: str = "ms-flair-simulated", *, methods: Sequence[str] =
     """
     sample(sample_id)
     viewer = napari.Viewer()
-    viewer.window.resize(*_SIZE)
+    if screenshot is None:
+        viewer.window._qt_window.showMaximized()
+    else:
+        viewer.window.resize(*_SIZE)
     dock = open_dock(viewer, "Detect anomalies")
     viewer.open_sample(PLUGIN, sample_id)
     runs = _Runs(dock, methods)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ...core.errors import InputError
+from ...datasets.plain import with_masks_beside
 from ..app.docks import opening_workspace
 from ..app.home import unwrapped
 from ..app.steps import Steps
@@ -54,7 +55,8 @@ def open_window(files: Sequence[Path] = ()) -> int:
     Parameters
     ----------
     files : sequence of Path
-        Scans, masks, maps saved earlier, or folders of DICOM files.
+        Scans, masks, maps saved earlier, or folders of DICOM files. The brain mask and the ground truth that lie beside a scan and say so
+        by their names are opened with it.
 
     Returns
     -------
@@ -71,9 +73,10 @@ def open_window(files: Sequence[Path] = ()) -> int:
             raise InputError(f"There is no file {file}", fix="Check the path")
     viewer = napari.Viewer()
     window = viewer.window._qt_window
+    window.showMaximized()
 
     def opened() -> None:
-        open_files(viewer, files)
+        open_files(viewer, with_masks_beside(files))
 
     # They end with the window.
     Steps(opening_workspace(viewer), parent=window, on_done=opened, on_broken=opened)

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
+from ...core.text import counted
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
@@ -134,19 +135,19 @@ class DetectDock(FileDrop):
         self.inputs.method.choose(model.method)
         self.inputs.model.choose(model)
 
-    def _done(self, answer: tuple[Detection, bool, LiveMask]) -> None:
+    def _done(self, answer: tuple[Detection, LiveMask]) -> None:
         if self._lifetime.over:
             return
-        detection, cached, live = answer
+        detection, live = answer
         if self._scanned not in self.viewer.layers:
             self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
         before, self.detection = self.detection, detection
         self._showing = Steps(
-            self._show(detection, live, self._shown(detection, before) if cached else None),
+            self._show(detection, live, self._shown(detection, before)),
             parent=self,
-            on_done=partial(self._all_shown, detection, cached),
+            on_done=partial(self._all_shown, detection),
             on_broken=self._stop_showing,
             on_step=lambda done: self.run_bar.report(self._scored_at + (1.0 - self._scored_at) * done, "Showing the result"),
         )
@@ -170,10 +171,10 @@ class DetectDock(FileDrop):
                         tune.maps.choose(heat)
                     yield 0.9
 
-    def _all_shown(self, detection: Detection, cached: bool) -> None:
+    def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()
         self.copy.show()
-        self.outcome.setText(outcome_words(detection, cached))
+        self.outcome.setText(outcome_words(detection))
         self.outcome.show()
         for finding in detection.warnings:
             self.messages.show_finding(finding)
@@ -333,22 +334,22 @@ class DetectDock(FileDrop):
         )
 
 
-def outcome_words(detection: Detection, cached: bool) -> str:
+def outcome_words(detection: Detection) -> str:
     """One or two sentences on what a run found."""
     result = detection.result
     count = len(result.regions)
     volume = sum(region.volume_ml for region in result.regions)
     above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
-    found = f"{count} region{'' if count == 1 else 's'}, {volume:.1f} ml, {above}"
-    how = "Took the map of an earlier run with the same inputs." if cached else f"Done in {detection.seconds:.1f} s."
+    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
+    how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
     return f"{said}{found}. {how}"
 
 
-def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, bool, LiveMask]:
+def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, LiveMask]:
     """The job: what `run_request` gives, and the mask as its layer will hold it."""
-    detection, cached = run_request(request, cache, progress)
-    return detection, cached, finished_mask(detection.map, detection.result, detection.truth)
+    detection = run_request(request, cache, progress)
+    return detection, finished_mask(detection.map, detection.result, detection.truth)
 
 
 def _same(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> bool:

@@ -207,7 +207,7 @@ class DetectInputs(QWidget):
             self.checks,
             ("Brain mask", self.brain),
             ("Ground truth", self.truth),
-            ("Method", self.method),
+            self.method,
             self.method.fit,
             self.method.card,
             self.model,

@@ -73,7 +73,7 @@ class Request:
 
 
 class MapCache:
-    """The latest maps, with the volumes (brain mask included) they were made from."""
+    """The latest maps, with the volumes (brain mask included) they were made from: what is on show is not shown twice."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[Volume, AnomalyMap]] = OrderedDict()
@@ -91,12 +91,8 @@ class MapCache:
             self._kept.popitem(last=False)
 
 
-def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, bool]:
-    """Run, or take the cached map and do only the quick half.
-
-    Returns
-    -------
-    detection, cached
+def run_request(request: Request, cache: MapCache, progress: Progress) -> Detection:
+    """Run, or take the map of an earlier run, this dock's or one kept on disk, and do only the quick half.
 
     Raises
     ------
@@ -120,6 +116,7 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
             device=request.device,
             seed=request.seed,
             prepare_with=request.prepare_with,
+            use_cache=True,
             progress=progress,
         )
         cache.put(key, detection.volume, detection.map)
@@ -128,7 +125,8 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> tuple[
         if amap.name != request.volume.name:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
-    return replace(detection, command=_command(request, detection.map)), kept is not None
+        detection = replace(detection, cached=True)
+    return replace(detection, command=_command(request, detection.map))
 
 
 def _command(request: Request, amap: AnomalyMap) -> str:

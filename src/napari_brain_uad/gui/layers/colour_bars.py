@@ -23,7 +23,7 @@ _LINE = 20
 
 
 class ColourBars:
-    """Keeps the colour bars of a viewer's heatmaps; side by side, each cell has its own and says its method.
+    """Keeps the colour bars of a viewer's heatmaps; side by side, each cell has its own, and what they count stands above them.
 
     Parameters
     ----------
@@ -73,8 +73,10 @@ class ColourBars:
         if viewer is None:
             return
         overlay = viewer.canvas.overlays[WORDS]
+        overlay.gridded = viewer.canvas.grid.enabled
         if viewer.canvas.grid.enabled:
-            overlay.visible = False
+            overlay.text = next((words for layer in viewer.layers if (words := record(layer).get("bar"))), "")
+            overlay.visible = bool(overlay.text)
             return
         heats = [layer for layer in viewer.layers if isinstance(layer, Image) and is_map(layer) and record(layer).get("kind") == "map"]
         seen = [layer for layer in heats if layer.visible and not record(layer).get("bare")]

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
+from ...core.text import counted
 from ...preprocessing.step import patient_order
 from ...workflows.detect.estimate import preparation_words
 from ..app import workers
@@ -206,7 +207,7 @@ class PrepareDock(FileDrop):
             return
         self._show_running(False)
         remember("last_folder", str(folder))
-        count = f"{len(files)} file{'s' * (len(files) != 1)}"
+        count = counted(len(files), "file")
         self.messages.show_message("info", f"Saved {count} in {folder.name}", why=", ".join(file.name for file in files))
 
     def _brought_back(self, detection: Detection, heat: Layer) -> None:

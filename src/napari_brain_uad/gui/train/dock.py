@@ -11,6 +11,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ...core.errors import BrainUADError, Cancelled, ModelError
+from ...core.text import counted
 from ...workflows.models.models import find_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
@@ -59,6 +60,7 @@ class TrainDock(SideDock):
         self._run: TrainRun | None = None
         self._work: workers.Job | None = None
         self._pausing = False
+        self._left_out: list[str] = []
         self.inputs = TrainInputs()
         self.unfinished = UnfinishedRow()
         self.panel = TrainPanel()
@@ -116,6 +118,7 @@ class TrainDock(SideDock):
 
     def _begin(self, job: Mapping[str, Any], *, resume: bool) -> None:
         self._job, self._pausing = job, False
+        self._left_out.clear()
         self.panel.start(f"{job['method']}, to be called {Path(job['out']).name}", job["training"].get("steps", 0))
         self._enter("running")
         self._work = workers.run(
@@ -142,6 +145,8 @@ class TrainDock(SideDock):
             # Once the panel shows the figures, the bar need not repeat them.
             words = "Training" if self.panel.plot.training else event.message or self.run_bar.step.text()
             self.run_bar.report(event.fraction, words)
+        elif event.kind == "left_out":
+            self._left_out.append(event.message)
         elif event.kind == "done" and event.model is not None:
             self._finish()
             self._done(event.model)
@@ -161,6 +166,9 @@ class TrainDock(SideDock):
     def _done(self, path: Path) -> None:
         self.outcome.setText(f"{path.name.removesuffix('.safetensors')} is in your models.")
         self._enter("done")
+        if self._left_out:
+            what = f"Trained without {counted(len(self._left_out), 'scan')} that could not be read"
+            self.messages.show_message("warning", what, why="; ".join(self._left_out), fix="Mend or remove them, and train again")
         tell_models_changed(self.viewer)
 
     def _stopped(self) -> None:

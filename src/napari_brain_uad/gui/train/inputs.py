@@ -193,7 +193,7 @@ class TrainInputs(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 4, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(row_label("Method", self.method.box), self.method)
+        form.addRow(self.method)
         form.addRow(self.method.fit)
         form.addRow(self.method.card)
         form.addRow(self._preset_label, self.preset)

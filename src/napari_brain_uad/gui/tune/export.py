@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
+from ...core.text import counted
 from ...core.volume import Grid, Volume
 from ..app.settings import last_folder, remember
 from ..app.workers import run
@@ -83,7 +84,7 @@ class Exporter:
             ended()
             self._exported = [files["brainmask"], *([files["truth"]] if "truth" in files else [])]
             remember("last_folder", str(folder))
-            dock.messages.show_message("info", f"Saved {len(files)} files in {folder.name}", why=_called(files))
+            dock.messages.show_message("info", f"Saved {counted(len(files), 'file')} in {folder.name}", why=_called(files))
 
         def failed(error: Exception) -> None:
             ended()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from qtpy.QtCore import QLocale, QSize, Qt, Signal
-from qtpy.QtGui import QValidator, QWheelEvent
+from qtpy.QtGui import QPaintEvent, QPalette, QValidator, QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -18,6 +18,9 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +30,9 @@ from ...detectors.registry import method_class
 
 _DECIMALS = 323
 """A spin box rounds to its decimals; with Qt's most every float above 1e-305 comes back as it was given."""
+
+SHORT_FORM = Qt.ItemDataRole.UserRole + 1
+"""Role of what stands for an entry of a `ComboBox` while its list is closed, where there is no room for more."""
 
 _ARROWS = {False: "\u25b8", True: "\u25be"}
 _INT_LIMIT = 2**31 - 1
@@ -55,6 +61,19 @@ class ComboBox(_NoStrayWheel, QComboBox):
         self.setMinimumContentsLength(6)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def paintEvent(self, e: QPaintEvent | None) -> None:
+        """Paint what is chosen by its short form, if it has one, and with an ellipsis where even that is cut off."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        painter.setPen(self.palette().color(QPalette.ColorRole.Text))
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        room = painter.style().subControlRect(  # type: ignore[union-attr]  # a widget has a style
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        text = str(self.currentData(SHORT_FORM) or option.currentText)
+        option.currentText = option.fontMetrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 class IntBox(_NoStrayWheel, QSpinBox):

@@ -9,7 +9,7 @@ from napari.layers import Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
-from ...core.text import html_text
+from ...core.text import counted, html_text
 from ...core.volume import Volume
 from ..app.settings import last_folder, remember
 from ..layers.layers import volume_of
@@ -98,6 +98,6 @@ class HealthyChoice(QWidget):
 
     def _show(self) -> None:
         names = [layer.name for layer in self._layers] + [file.name for file in self._files]
-        count = f"{len(names)} healthy scan{'' if len(names) == 1 else 's'}"
+        count = f"{counted(len(names), 'healthy scan')}"
         self.words.setText(count if names else "Choose scans without lesions")
         self.words.setToolTip(f"<qt>{'<br>'.join(map(html_text, names))}</qt>" if names else "")

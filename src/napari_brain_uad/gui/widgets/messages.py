@@ -10,7 +10,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from ...core.checks import Finding, Level
-from ...core.errors import BrainUADError
+from ...core.errors import BrainUADError, InternalError
 from ...core.provenance import versions
 from ...core.text import html_text, readable
 
@@ -110,15 +110,17 @@ class MessageArea(QFrame):
         doing : str
             What was going on, for unexpected errors: "Detecting anomalies".
         """
-        trace = "".join(traceback.format_exception(error))
-        if isinstance(error, BrainUADError):
+        trace, why = "".join(traceback.format_exception(error)), f"{type(error).__name__}: {error}"
+        if isinstance(error, InternalError):
+            trace, why = error.details or trace, error.why
+        elif isinstance(error, BrainUADError):
             self.show_message("error", error.what, why=error.why[:1].upper() + error.why[1:], fix=error.fix, details=_report(trace))
             return
         _LOG.error("%s failed unexpectedly", doing, exc_info=error)
         self.show_message(
             "error",
             f"{doing} failed unexpectedly",
-            why=f"{type(error).__name__}: {error}",
+            why=why,
             fix="Copy the details and report them to the developers",
             details=_report(trace),
         )

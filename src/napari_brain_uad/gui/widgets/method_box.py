@@ -7,12 +7,12 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QHBoxLayout, QStyledItemDelegate, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QStyledItemDelegate, QToolButton, QWidget
 
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
 from ...workflows.models.recommend import cannot_score, recommend
-from .forms import ComboBox
+from .forms import SHORT_FORM, ComboBox
 from .messages import wrapping_label
 from .method_card import LINK, MethodCard
 
@@ -77,6 +77,10 @@ class MethodBox(QWidget):
         self.box.currentIndexChanged.connect(self._chosen)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        # In one row with its label: the names of methods need more room than the second column of a form has.
+        label = QLabel("Method")
+        label.setBuddy(self.box)
+        row.addWidget(label)
         row.addWidget(self.box, 1)
         row.addWidget(self.ask)
         self.box.setCurrentIndex(self.box.findData(next(iter(self._cards))))
@@ -163,6 +167,7 @@ class MethodBox(QWidget):
     def _item(self, info: MethodInfo) -> QStandardItem:
         item = QStandardItem(info.name)
         item.setData(info.id, Qt.ItemDataRole.UserRole)
+        item.setData(info.name, SHORT_FORM)  # below the box it says what is recommended
         item.setToolTip(info.summary)
         if self._missing.get(info.id):
             # Grey, but it can be chosen: what it needs is then said below.

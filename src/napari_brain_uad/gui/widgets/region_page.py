@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from ...core.text import counted
 from ..layers.tuning import neighbour
 from .messages import wrapping_label
 from .region_table import RegionTable
@@ -45,7 +46,7 @@ class RegionPage(QWidget):
     def show_regions(self, title: str, regions: tuple[Region, ...]) -> None:
         """List a method's regions."""
         self.table.show_regions(regions)
-        self.words.setText(f"{title}: {len(regions)} region{'' if len(regions) == 1 else 's'}")
+        self.words.setText(f"{title}: {counted(len(regions), 'region')}")
         self.worst.setEnabled(any(region.hit is False for region in regions))
 
     def set_truth(self, there: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Labels, Layer
 from numpy import bool_
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _TRUTH = re.compile(r"truth|lesion|tumou?r|segmentation|wmh|(^|[ ._-])(gt|d?seg)($|[ ._-])", re.IGNORECASE)
+_MASK = re.compile(r"(^|[ ._-])mask$", re.IGNORECASE)
+_BRAIN_PART = 0.1
+"""Part of the image that a brain takes at least; lesions, and what a method flags, stay below it."""
 _BRAIN = re.compile(r"brain[ _-]?mask|hdbet", re.IGNORECASE)
 
 
@@ -137,18 +141,30 @@ class ScanInputs(QObject):
             volume = self.volume()
         except InputError:
             return
-        for box, says_so in ((self.truth, says_truth), (self.brain, says_brain)):
+        for box, says_so in ((self.truth, _is_truth), (self.brain, _is_brain)):
             if volume is None or (box.layer is not None and not fits(box.layer, volume.grid)):
                 box.choose(None)
             if volume is None or box.layer is not None or box in self._declined:
                 continue
             labels = (layer for layer in box.layers() if isinstance(layer, Labels))
-            found = [layer for layer in labels if says_so(layer.name) and fits(layer, volume.grid)]
+            found = [layer for layer in labels if says_so(layer) and fits(layer, volume.grid)]
             scan = self.scan.layer
             own = [layer for layer in found if scan is not None and belongs(layer, scan)]
             free = [layer for layer in found if scan is not None and not belongs_elsewhere(layer, scan)]
             if own or len(free) == 1:
                 box.choose(own[-1] if own else free[0])
+
+
+def _is_truth(layer: Labels) -> bool:
+    return says_truth(layer.name)
+
+
+def _is_brain(layer: Labels) -> bool:
+    """By its name; a mask that says no more than that is a brain where it is too large for anything else."""
+    if says_brain(layer.name):
+        return True
+    plain = _MASK.search(layer.name.rpartition(" | ")[2]) is not None and not says_truth(layer.name)
+    return plain and np.count_nonzero(layer.data) >= _BRAIN_PART * layer.data.size
 
 
 def says_brain(name: str) -> bool:

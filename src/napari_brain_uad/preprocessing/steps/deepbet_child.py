@@ -85,10 +85,10 @@ def _answer(child: subprocess.Popen[bytes], given: bytes, progress: Progress) ->
             while not talk.done():
                 progress.check()
                 wait((talk,), timeout=_LOOK_SECONDS)
-        except BaseException:
-            # Ends the talk too; the pool waits for it.
-            child.kill()
-            raise
+        finally:
+            if not talk.done():
+                # Ends the talk too; the pool waits for it.
+                child.kill()
     return talk.result()
 
 

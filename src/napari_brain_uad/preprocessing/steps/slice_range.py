@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ...core.errors import InputError
 from ...core.params import param
+from ...core.text import counted
 from ...core.volume import Volume
 from ..geometry import shifted_grid
 from ..step import Context, Step, StepResult
@@ -35,9 +36,11 @@ class SliceRange(Step):
         stop = (self.last + count if self.last < 0 else self.last) + 1
         if not 0 <= self.first < stop <= count:
             raise InputError(
-                f"Slices {self.first} to {self.last} of {volume.name}", why=f"the image has {count} slices", fix="Choose others, or none"
+                f"Slices {self.first} to {self.last} of {volume.name}",
+                why=f"the image has {counted(count, 'slice')}",
+                fix="Choose others, or none",
             )
         grid = shifted_grid(volume.grid, (0, 0, self.first), (*volume.grid.shape[:2], stop - self.first))
         mask = None if volume.mask is None else volume.mask[:, :, self.first : stop]
         moved = replace(volume, data=volume.data[:, :, self.first : stop], mask=mask, grid=grid)
-        return StepResult(moved, said=f"{stop - self.first} of {count} slices")
+        return StepResult(moved, said=f"{stop - self.first} of {counted(count, 'slice')}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.provenance import NOTICE, versions
-from ...core.text import html_text
+from ...core.text import counted, html_text
 from ...io.atomic import json_text, write_text
 from ...io.results import Run, written_whole
 from ...io.tables import table_text
@@ -71,7 +71,7 @@ def batch_words(outcomes: Sequence[BatchOutcome]) -> str:
     """How many scans gave something and how many failed, in a sentence."""
     failed = sum(bool(outcome.error) for outcome in outcomes)
     done = len(outcomes) - failed
-    return f"{done} scan{'' if done == 1 else 's'} done{f', {failed} failed' if failed else ''}"
+    return f"{counted(done, 'scan')} done{f', {failed} failed' if failed else ''}"
 
 
 def _row(outcome: BatchOutcome) -> dict[str, Any]:
@@ -96,7 +96,11 @@ def _cell(value: Any) -> str:
 
 
 def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
-    parts = [f"<h1>Anomalies in {len(outcomes)} scans</h1>", f'<p class="notice">{NOTICE}</p>', f"<p>{batch_words(outcomes)}.</p>"]
+    parts = [
+        f"<h1>Anomalies in {counted(len(outcomes), 'scan')}</h1>",
+        f'<p class="notice">{NOTICE}</p>',
+        f"<p>{batch_words(outcomes)}.</p>",
+    ]
     parts.append(_table(COLUMNS[:7], [[_cell(row[name]) for name in COLUMNS[:7]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
-from ...core.text import html_text
+from ...core.text import counted, html_text
 from ...evaluation.cohort_figures import curves_figure, violin_figure
 from ...evaluation.significance import DRAWS, Interval
 from ...io.atomic import json_text, write_bytes
@@ -193,7 +193,7 @@ def failure_lines(cohort: Cohort) -> list[str]:
 
 def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
     scans = len({(row.case, row.sequence) for row in cohort.rows})
-    parts = [f"<h1>{len(cohort.methods)} methods on {scans} scans</h1>", f'<p class="notice">{NOTICE}</p>']
+    parts = [f"<h1>{counted(len(cohort.methods), 'method')} on {counted(scans, 'scan')}</h1>", f'<p class="notice">{NOTICE}</p>']
     parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
     parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
     if cohort.pooled:

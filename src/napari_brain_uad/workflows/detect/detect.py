@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class Detection:
         The command line that does the same.
     edits : RegionEdits or None
         What a person did to the regions; it is in `result` already, and not in `evaluation`.
+    cached : bool
+        Whether the map is one that was kept from an earlier run with the same inputs.
     """
 
     volume: Volume
@@ -76,6 +78,7 @@ class Detection:
     seconds: float
     command: str
     edits: RegionEdits | None = None
+    cached: bool = False
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -100,6 +103,7 @@ def detect(
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
+    use_cache: bool = False,
     progress: Progress | None = None,
 ) -> Detection:
     """Detect anomalies in one scan.
@@ -116,19 +120,17 @@ def detect(
     sequence, model : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
         default one for the scan's sequence.
-    post : PostParams, optional
-        Post-processing; the defaults otherwise.
-    healthy : sequence of AnomalyMap or path, optional
-        Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
+    post, healthy : PostParams and sequence of AnomalyMap or path, optional
+        Post-processing. Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device, seed : str, int
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map.
+    device, seed, use_cache : str, int, bool
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Take a map that was made before
+        with the same inputs, by a comparison for one, and keep a new one, as the window does.
 
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
-        Each saying what failed, why, and what to do.
     """
     progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
     progress.update(0.0, "Reading the scan")
@@ -137,14 +139,15 @@ def detect(
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
     half, rest = _halves(method, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
+    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=use_cache, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    return finish_detection(
+    done = finish_detection(
         ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
     )
+    return replace(done, cached=scored.cached)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:

@@ -27,7 +27,6 @@ import numpy as np
 from ...core.checks import Finding
 from ...core.errors import Cancelled, DeviceError
 from ...core.isolation import isolated
-from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.volume import Grid, Source, Volume
@@ -263,7 +262,6 @@ def main() -> int:
             voice.failed(error)
 
 
-@told_as_error()
 def _work(told: dict[str, Any], progress: Progress) -> None:
     job = ScoringJob(**told["job"])
     progress.update(0.0, "Loading the model")

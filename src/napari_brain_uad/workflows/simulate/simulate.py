@@ -14,6 +14,7 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.seed import check_seed
+from ...core.text import counted
 from ...io.atomic import write_json
 from ...io.nifti import SUFFIXES, write_labels, write_mask, write_volume
 from ...io.results import Run, check_output, written_whole
@@ -152,7 +153,9 @@ def _run_of(tasks: Sequence[_Task]) -> Run:
     """The files of a cohort; the label maps it comes from are told by their names and sizes."""
     maps = [[path.name, path.stat().st_size] for path in tasks[0].label_maps]
     sha256 = hashlib.sha256(json.dumps(maps).encode()).hexdigest()
-    return Run("simulation", r"simulation\.json|sub-\d{3,}_[\w-]+\.(json|nii\.gz)", f"{len(maps)} label maps", sha256, kind="simulate")
+    return Run(
+        "simulation", r"simulation\.json|sub-\d{3,}_[\w-]+\.(json|nii\.gz)", counted(len(maps), "label map"), sha256, kind="simulate"
+    )
 
 
 def _tasks(

@@ -99,13 +99,13 @@ class TrainingEvent:
     Parameters
     ----------
     kind : str
-        "update", "message", and as the last one of "done", "failed", "cancelled".
+        "update", "message", "left_out", and as the last one of "done", "failed", "cancelled".
     update : TrainingUpdate or None
         For "update".
     fraction : float
         Of the whole job, for "message".
     message : str
-        For "message"; may be empty, when only the fraction changed.
+        For "message"; may be empty, when only the fraction changed. For "left_out", a scan that could not be read, and why.
     model : Path or None
         The model's ``.safetensors`` file, for "done".
     what, why, fix, details : str
@@ -256,6 +256,7 @@ def main(job_text: str) -> int:
                 nodes=job.nodes,
                 report=voice.update,
                 progress=progress,
+                on_failure=lambda name, error: voice.say("left_out", message=f"{name}: {error}"),
             )
         )
     except Cancelled as error:

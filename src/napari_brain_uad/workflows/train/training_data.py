@@ -16,6 +16,7 @@ from ...core.extremes import robust_range
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...core.sequence import spelled
+from ...core.text import counted
 from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, Subject, missed_files
 from ...datasets.registry import find_layout, layout
@@ -32,6 +33,8 @@ from ..scans.ready import AUTO, make_ready
 SOURCES = ("folder", "dataset", "simulation")
 
 _PICTURE = 128
+_NAMED = 8
+"""So many of those who are left out are named."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def describe(data: TrainingData) -> DataSummary:
         if data.source == "simulation":
             maps = _label_maps(data)
             count = data.count or len(maps)
-            return DataSummary(count, {data.sequence or "T1": count}, f"{_people(count)} simulated from {len(maps)} label maps")
+            words = f"{counted(count, 'subject')} simulated from {counted(len(maps), 'label map')}"
+            return DataSummary(count, {data.sequence or "T1": count}, words)
         subjects, left_out = _healthy(data)
     except InputError as error:
         return DataSummary(0, {}, "No scans", (str(error),))
@@ -142,8 +146,8 @@ def describe(data: TrainingData) -> DataSummary:
     try:
         chosen = _chosen(data, subjects)
     except InputError as error:
-        return DataSummary(0, sequences, f"{_people(len(subjects))}", (*problems, str(error)))
-    return DataSummary(len(chosen), sequences, f"{_people(len(chosen))} of {_name(data.path)}", tuple(problems))
+        return DataSummary(0, sequences, counted(len(subjects), "subject"), (*problems, str(error)))
+    return DataSummary(len(chosen), sequences, f"{counted(len(chosen), 'subject')} of {_name(data.path)}", tuple(problems))
 
 
 def thumbnails(data: TrainingData, n: int = 6) -> list[NDArray[np.float32]]:
@@ -213,7 +217,7 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
         LazyVolumes([maker(one) for one in group], [f"{one.id} {one.session or ''}".strip() for one in group])
         for group in ([one for one in chosen if (one.id in apart) == held_out] for held_out in (False, True))
     )
-    words = f"{len(train)} scans of {_name(data.path)}, {len(validation)} more for validation"
+    words = f"{counted(len(train), 'scan')} of {_name(data.path)}, {len(validation)} more for validation"
     return OpenedData(train, validation, words, () if sequence == "unknown" else (sequence,))
 
 
@@ -225,7 +229,7 @@ def open_scans(scans: Sequence[Volume | str | Path], method: str, *, validation:
     train = LazyVolumes([maker for number, maker in enumerate(makers) if str(number) not in apart])
     held_out = LazyVolumes([maker for number, maker in enumerate(makers) if str(number) in apart])
     sequences = {scan.sequence for scan in scans if isinstance(scan, Volume) and scan.sequence}
-    return OpenedData(train, held_out, f"{len(train)} scans, {len(held_out)} more for validation", tuple(sorted(sequences)))
+    return OpenedData(train, held_out, f"{counted(len(train), 'scan')}, {len(held_out)} more for validation", tuple(sorted(sequences)))
 
 
 def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
@@ -238,10 +242,10 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     except InputError as error:
         raise InputError(f"{_name(data.path)} holds no scan", why=error.why or str(error), fix="Give a folder of healthy scans") from error
     healthy = tuple(one for one in found if one.truth is None and one.split != "test")
-    test = sum(one.split == "test" and one.truth is None for one in found)
-    ill = len(found) - len(healthy) - test
-    left_out = [f"{_people(ill)} left out: they have lesions (a mask of them lies beside the scan)"] if ill else []
-    left_out += [f"{_people(test)} left out: they are the data set's test set"] if test else []
+    ill = [one for one in found if one.truth is not None]
+    test = [one for one in found if one.split == "test" and one.truth is None]
+    left_out = [_without(ill, "with lesions (a mask of them lies beside the scan)")] if ill else []
+    left_out += [_without(test, "of the data set's test set")] if test else []
     left_out += missed_files(root)
     if not healthy:
         raise InputError(f"{_name(data.path)} holds no healthy scan", why="; ".join(left_out), fix="Give a folder of healthy scans")
@@ -315,7 +319,8 @@ def _open_simulation(data: TrainingData) -> OpenedData:
         makers = [] if people is None else [lambda people=people, number=number: people[number].volume for number in range(count)]
         opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))]))
     sequence = data.sequence or "T1"
-    words = f"{len(opened[0])} simulated {sequence} scans from {len(groups[0])} label maps, {len(opened[1])} more for validation"
+    scans = counted(len(opened[0]), f"simulated {sequence} scan")
+    words = f"{scans} from {counted(len(groups[0]), 'label map')}, {len(opened[1])} more for validation"
     return OpenedData(opened[0], opened[1], words, () if sequence == "random" else (sequence,))
 
 
@@ -330,8 +335,12 @@ def _picture(volume: Volume) -> NDArray[np.float32]:
     return np.asarray(np.clip((image - low) / max(high - low, 1e-12), 0.0, 1.0), dtype=np.float32)
 
 
-def _people(count: int) -> str:
-    return "1 subject" if count == 1 else f"{count} subjects"
+def _without(left_out: Sequence[Subject], why: str) -> str:
+    """Who is left out, and why."""
+    names = [f"{one.id} session {one.session}" if one.session else one.id for one in left_out]
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    noun = "session" if any(one.session for one in left_out) else "subject"
+    return f"{counted(len(names), noun)} {why} left out: {', '.join(names[:_NAMED])}{more}"
 
 
 def _name(path: str) -> str:
