@@ -127,8 +127,11 @@ def test_the_map_does_not_depend_on_how_many_samples_are_scored_at_once(
 ) -> None:
     whole = score(trained, with_lesion())
     monkeypatch.setattr(samples, "BATCH", size)
-    # Steps in half precision round a little differently with more samples; random numbers by batch would change it by half its range.
-    np.testing.assert_allclose(score(trained, with_lesion()), whole, atol=0.01 * float(np.abs(whole).max()))
+    # Gradient steps in half precision round a little differently with more samples: a few voxels differ. Random numbers by batch would
+    # change the map by half its range.
+    difference, most = np.abs(score(trained, with_lesion()) - whole), float(np.abs(whole).max())
+    assert difference.mean() < 1e-4 * most
+    assert difference.max() < 0.05 * most
 
 
 def test_a_lesion_on_one_side_is_found_on_that_side(trained: Detector) -> None:
