@@ -41,6 +41,7 @@ class TrainPanel(QWidget):
 
     def start(self, title: str, steps: int) -> None:
         """Show a training of which nothing is known yet."""
+        self._stage = ""
         self.figures.setText(title)
         self.plot.clear_losses()
         self.plot.setVisible(steps > 0)
@@ -48,11 +49,16 @@ class TrainPanel(QWidget):
 
     def show_update(self, update: TrainingUpdate) -> None:
         """Show what the training says."""
+        if update.stage != self._stage:
+            self._stage = update.stage
+            self.plot.clear_losses()
         self.plot.add(update.step, update.losses["loss"], update.validation)
         healthy = self.plot.validation[-1][1] if self.plot.validation else None
         kept_apart = "" if healthy is None else f", <span style='color: {VALIDATION_COLOUR}'>kept apart {healthy:.4g}</span>"
+        stage = f"Stage {update.stage}: " if update.stage else ""
         self.figures.setText(
-            f"Step {update.step:,} of {update.steps:,} after {time_words(update.seconds)}, {update.samples_per_second:.0f} slices/s<br>"
+            f"{stage}Step {update.step:,} of {update.steps:,} after {time_words(update.seconds)}, "
+            f"{update.samples_per_second:.0f} samples/s<br>"
             f"Loss {update.losses['loss']:.4g}{kept_apart}{_parts(update.losses)}"
         )
         if update.pictures is not None:

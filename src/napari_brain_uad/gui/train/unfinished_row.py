@@ -52,7 +52,9 @@ class UnfinishedRow(QWidget):
         self.box.clear()
         for one in self._found:
             steps = one.job.get("training", {}).get("steps", 0)
-            self.box.addItem(f"{one.name}: step {one.step:,} of {steps:,}")
+            # Of several stages each has so many: how many there are in all is not known here.
+            of = f" of {steps:,}" if one.step <= steps else ""
+            self.box.addItem(f"{one.name}: step {one.step:,}{of}")
         self.setVisible(bool(self._found))
 
     def _chosen(self) -> Unfinished | None:

@@ -33,16 +33,23 @@ def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, An
     return {"method": method, "seed": seed, "params": params.as_dict(), "data": told}
 
 
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a training, of each stage that has one; `io.checkpoint.checkpoint_files` gives their files."""
+    stages = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [place / _CHECKPOINT for place in (folder, *stages) if is_file(checkpoint_files(place / _CHECKPOINT)[1])]
+
+
 def claim(folder: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool = False, first: bool) -> None:
     """Make `folder` the place of a training, after `check_resumable`; of several processes the first one writes."""
     if resume or not overwrite:
         check_resumable(folder, record, resume=resume)
     if first and overwrite and not resume:
         # Or a new training that is killed early would be resumed from the earlier one.
-        tensors, sidecar = checkpoint_files(folder / _CHECKPOINT)
         try:
-            sidecar.unlink(missing_ok=True)
-            tensors.unlink(missing_ok=True)
+            for checkpoint in checkpoints_in(folder):
+                tensors, sidecar = checkpoint_files(checkpoint)
+                sidecar.unlink(missing_ok=True)
+                tensors.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{folder.name} cannot be replaced", why=error.strerror or str(error), fix="Choose another name") from error
     if first:
@@ -59,7 +66,7 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
     ModelError
         If another training is there; what differs is named.
     """
-    if not is_file(checkpoint_files(folder / _CHECKPOINT)[1]):
+    if not checkpoints_in(folder):
         return
     if not resume:
         raise InputError(

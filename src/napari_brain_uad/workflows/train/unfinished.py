@@ -14,9 +14,10 @@ from ...io.json_files import read_json
 from ...io.streams import is_file
 from ..models.models import training_folders
 from ..scans.names import output_folder
+from .training_record import checkpoints_in
 
-_JOB, _CHECKPOINT = "job.json", "checkpoint"
-_FILES = (_JOB, "training.json", "log.csv")
+_JOB, _LOG = "job.json", "log.csv"
+_FILES = (_JOB, "training.json", _LOG)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Unfinished:
     folder : Path
         With checkpoint and log.
     step : int
-        Steps done.
+        Steps done, in all its stages.
     job : dict
         What it was started with, as `workflows.train.train_process.TrainingJob.from_json` takes it.
     """
@@ -49,7 +50,7 @@ def remember_job(out: Path, job: Mapping[str, Any]) -> None:
 def unfinished_trainings() -> tuple[Unfinished, ...]:
     """All that have a checkpoint and no model yet, the latest first."""
     found = [one for one in map(_read, training_folders()) if one is not None]
-    return tuple(sorted(found, key=lambda one: checkpoint_files(one.folder / _CHECKPOINT)[1].stat().st_mtime, reverse=True))
+    return tuple(sorted(found, key=lambda one: checkpoint_files(checkpoints_in(one.folder)[-1])[1].stat().st_mtime, reverse=True))
 
 
 def discard(training: Unfinished) -> None:
@@ -60,12 +61,17 @@ def discard(training: Unfinished) -> None:
     InputError
         If a file cannot be deleted.
     """
-    tensors, sidecar = checkpoint_files(training.folder / _CHECKPOINT)
+    checkpoints = checkpoints_in(training.folder)
+    places = {training.folder, *(checkpoint.parent for checkpoint in checkpoints)}
     try:
-        for file in (sidecar, tensors, *(training.folder / name for name in _FILES)):
+        for file in (
+            *(file for checkpoint in checkpoints for file in reversed(checkpoint_files(checkpoint))),
+            *(place / name for place in places for name in _FILES),
+        ):
             file.unlink(missing_ok=True)
-        if not any(training.folder.iterdir()):
-            training.folder.rmdir()
+        for place in sorted(places, key=lambda place: len(place.parts), reverse=True):
+            if not any(place.iterdir()):
+                place.rmdir()
     except OSError as error:
         raise InputError(f"{training.name} cannot be deleted", why=error.strerror or str(error), fix=f"Check {training.folder}") from error
 
@@ -75,10 +81,10 @@ def _read(folder: Path) -> Unfinished | None:
         return None
     try:
         job = read_json(folder / _JOB)
-        step = read_record(folder / _CHECKPOINT).meta["step"]
-    except (OSError, KeyError, BrainUADError):
+        step = sum(read_record(checkpoint).meta["step"] for checkpoint in checkpoints_in(folder))
+    except (OSError, KeyError, TypeError, BrainUADError):
         return None
-    whole = isinstance(job, dict) and isinstance(step, int)
+    whole = isinstance(job, dict) and isinstance(step, int) and step > 0
     kinds = {"method": str, "out": str, "data": dict, "params": dict, "training": dict, "seed": int, "device": str}
     if not whole or not all(isinstance(job.get(name), kind) for name, kind in kinds.items()):
         return None
