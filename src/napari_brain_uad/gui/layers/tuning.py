@@ -18,6 +18,7 @@ from .mask_layer import scored
 from .region_colours import region_labels
 
 if TYPE_CHECKING:
+    from ...calibration.verdict import Verdict
     from ...postprocessing.pipeline import PostResult
     from ...workflows.detect.region_names import MniRelation
 
@@ -84,6 +85,8 @@ class Settled:
         Labels of its regions, which have none where there is a ground truth.
     relation : MniRelation
         Why the regions have names, or have none.
+    verdict : Verdict
+        What of `found` lies beyond healthy variation.
     """
 
     post: PostParams
@@ -95,6 +98,7 @@ class Settled:
     mask: NDArray[np.bool_]
     regions: NDArray[np.uint8] | None
     relation: MniRelation
+    verdict: Verdict
 
 
 @dataclass(eq=False)
@@ -191,32 +195,38 @@ def settle(
         If the settings do not fit the map (a rule that needs a truth, say).
     """
     # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
-    from ...postprocessing.pipeline import postprocess
+    from ...workflows.detect.detect import judged
 
     if prepared is None or prepared.key != key:
         prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
-    found = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
+    found, verdict = judged(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
-    return _settled(amap, truth, post, prepared, found, edits or RegionEdits())
+    return _settled(amap, truth, post, prepared, (found, verdict), edits or RegionEdits())
 
 
 def settled_with(settled: Settled, amap: AnomalyMap, truth: NDArray[np.bool_] | None, edits: RegionEdits) -> Settled:
     """The same state with other edits; without a merge that is quick enough for the main thread."""
-    return _settled(amap, truth, settled.post, settled.prepared, settled.found, edits)
+    return _settled(amap, truth, settled.post, settled.prepared, (settled.found, settled.verdict), edits)
 
 
 def _settled(
-    amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, prepared: Prepared, found: PostResult, edits: RegionEdits
+    amap: AnomalyMap,
+    truth: NDArray[np.bool_] | None,
+    post: PostParams,
+    prepared: Prepared,
+    judged: tuple[PostResult, Verdict],
+    edits: RegionEdits,
 ) -> Settled:
     from ...postprocessing.region_edits import edited
     from ...workflows.detect.region_names import mni_relation, with_names
 
+    found, verdict = judged
     result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
     mask = np.ascontiguousarray(result.reviewed_mask.T)
     regions = region_labels(result.labels) if truth is None else None
     figures = replace(figures_of(amap, found, truth), regions=len(result.regions))
-    return Settled(post, edits, prepared, found, result, figures, mask, regions, mni_relation(amap))
+    return Settled(post, edits, prepared, found, result, figures, mask, regions, mni_relation(amap), verdict)
 
 
 def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:
