@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from napari_brain_uad.core.anomaly_map import AnomalyMap
-from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.io.nifti import read_mask, read_volume
-from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_volume
+from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import default_model
 from napari_brain_uad.workflows.scans.ready import make_ready
+from napari_brain_uad.workflows.scans.samples import sample as package_sample
+from napari_brain_uad.workflows.scans.samples import samples as package_samples
 
 from ._cases import data_folder
 
@@ -43,7 +46,7 @@ class Subject:
     role : str
         "calibrate", "check" (healthy, held back) or "patient".
     kind : str
-        "real", "lesion-free parts" or "simulated".
+        "real" or "simulated".
     recipe : tuple of str
         How it is read, see `read`.
     """
@@ -53,6 +56,11 @@ class Subject:
     role: str
     kind: str
     recipe: tuple[str, ...]
+
+    @property
+    def person(self) -> str:
+        """Whose scan it is: the same at every voxel size."""
+        return self.id.removesuffix("-1mm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +93,9 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
     for role in ("calibrate", "check"):
         for place in split()["real"].get(sequence, {}).get(role, ()):
             name = place.split("/")[-1]
-            if place.startswith("ixi"):
+            if place.startswith(("ixi", "nichart")):
                 yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
-            kind = "lesion-free parts" if place.startswith(("tcga", "nichart")) else "real"
-            yield Subject(name, sequence, role, kind, ("file", place))
+            yield Subject(name, sequence, role, "real", ("file", place))
         simulated = split()["simulated"]
         for number in range(simulated["scans"][role]):
             label_map = simulated["label_maps"][role][number % len(simulated["label_maps"][role])]
@@ -106,14 +113,19 @@ _PATIENTS = (
 
 
 def patients(sequence: str) -> Iterator[Subject]:
-    """All patients with a truth of a sequence; of TCGA-LGG those that no reference is made of."""
+    """All patients with a truth of a sequence."""
     for _, folder, people, sequences, truth, brain in _PATIENTS:
         if sequence in sequences:
             for person in people:
                 yield Subject(f"{folder}-{person}-{sequence}", sequence, "patient", "real", ("patient", folder, person, truth, brain))
-    if sequence == "FLAIR":
-        for person in split()["patients"]["FLAIR"]:
-            yield Subject(f"{person}-patient", sequence, "patient", "real", ("tcga", person))
+
+
+def samples(sequence: str) -> Iterator[Subject]:
+    """The real samples of the package: nothing was tuned on them."""
+    for one in package_samples():
+        if one.sequence == sequence and one.kind == "real":
+            role = "patient" if one.truth else "check"
+            yield Subject(f"sample-{one.id}", sequence, role, "real", ("sample", one.id))
 
 
 def read(subject: Subject) -> Case:
@@ -126,24 +138,43 @@ def read(subject: Subject) -> Case:
         made = Population([root / "labelmaps" / f"{rest[0]}.nii.gz"], SimulationParams(sequence=subject.sequence), int(rest[1]))[0]
         assert made.volume.mask is not None
         return Case(replace(made.volume, name=subject.id), made.volume.mask, None)
+    if how == "sample":
+        return _sample(subject, rest[0])
     if how == "patient":
         return _patient(root, subject, *rest)
-    if how == "tcga":
-        return _tcga(root, subject, rest[0], patient=True)
-    if rest[0].startswith("tcga"):
-        return _tcga(root, subject, rest[0].split("/")[1], patient=False)
     volume = _named(read_volume(root / f"{rest[0]}.nii.gz"), subject)
-    if len(rest) > 1:
-        volume = resample_volume(volume, grid_with_spacing(volume.grid, (float(rest[1]),) * 3))
     ready = make_ready(volume, preset_id="native").scan
     assert ready.mask is not None
-    counted = ready.mask
-    if rest[0].startswith("nichart"):
-        from scipy.ndimage import binary_dilation
+    case = Case(ready, ready.mask & ~_spots(root, rest[0], volume), None)
+    return case if len(rest) == 1 else _resampled(case, float(rest[1]))
 
-        spots = read_mask(root / f"{rest[0]}_DLWMLS.nii.gz", volume, label="hyperintensities")
-        counted = counted & ~binary_dilation(spots, iterations=1)
-    return Case(ready, counted, None)
+
+def _spots(root: Path, place: str, volume: Volume) -> Mask:
+    """Hyperintensities of the elderly, outlined by an automatic tool, and a voxel around them: no healthy tissue."""
+    if not place.startswith("nichart"):
+        return np.zeros(volume.data.shape, bool)
+    return np.asarray(binary_dilation(read_mask(root / f"{place}_DLWMLS.nii.gz", volume, label="hyperintensities")))
+
+
+def _resampled(case: Case, spacing_mm: float) -> Case:
+    """The scan as a skull-stripped one with other voxels, whose brain is found as that of any such scan."""
+    grid, brain = case.volume.grid, case.volume.mask
+    assert brain is not None
+    target = grid_with_spacing(grid, (spacing_mm,) * 3)
+    stripped = case.volume.with_data(np.where(brain, case.volume.data, np.float32(0.0)))
+    ready = make_ready(resample_volume(replace(stripped, mask=None), target), preset_id="native").scan
+    assert ready.mask is not None
+    ill = resample_mask(brain & ~case.counted, grid, target)
+    return Case(ready, ready.mask & ~ill, None)
+
+
+def _sample(subject: Subject, name: str) -> Case:
+    files = package_sample(name)
+    volume = _named(read_volume(files.scan), subject)
+    assert files.mask is not None
+    brain = read_mask(files.mask, volume)
+    truth = None if files.truth is None else read_mask(files.truth, volume, label="ground truth")
+    return Case(volume.with_mask(brain), brain if truth is None else brain & ~truth, truth)
 
 
 def _named(volume: Volume, subject: Subject) -> Volume:
@@ -166,24 +197,20 @@ def _patient(root: Path, subject: Subject, folder: str, person: str, truth: str,
     return Case(volume, volume.mask & ~lesions, lesions)
 
 
-def _tcga(root: Path, subject: Subject, person: str, *, patient: bool) -> Case:
-    volume = _named(read_volume(root / "tcga_lgg" / f"{person}_FLAIR.nii.gz"), subject)
-    lesions = read_mask(root / "tcga_lgg" / f"{person}_tumour.nii.gz", volume, label="ground truth")
-    ready = make_ready(volume, preset_id="native").scan
-    assert ready.mask is not None
-    if patient:
-        return Case(ready, ready.mask & ~lesions, lesions)
-    # Slices at least two away from the tumour.
-    ill = np.flatnonzero(lesions.any(axis=(0, 1)))
-    far = np.array([ill.size == 0 or np.abs(ill - k).min() >= 2 for k in range(lesions.shape[2])])
-    return Case(ready, ready.mask & far[None, None, :], None)
+def _place(method: str, sequence: str, store: Path) -> Path:
+    model = default_model(method, sequence) if method_class(method).INFO.trainable else None
+    return store / f"{method}-{model.sha256[:12] if model else 'untrained'}"
+
+
+def is_kept(subject: Subject, method: str, store: Path) -> bool:
+    """Whether the raw map of a scan was made before."""
+    return (_place(method, subject.sequence, store) / f"{subject.id}.npz").is_file()
 
 
 def map_of(subject: Subject, method: str, store: Path) -> tuple[AnomalyMap, Case]:
     """The raw map of a scan: kept under `store` by method, weights and scan."""
     info = method_class(method).INFO
-    model = default_model(method, subject.sequence) if info.trainable else None
-    place = store / f"{method}-{model.sha256[:12] if model else 'untrained'}"
+    place = _place(method, subject.sequence, store)
     place.mkdir(parents=True, exist_ok=True)
     case = _kept_case(subject, store)
     brain = case.volume.mask
@@ -215,8 +242,6 @@ def map_of(subject: Subject, method: str, store: Path) -> tuple[AnomalyMap, Case
 
 def _kept_case(subject: Subject, store: Path) -> Case:
     """The scan as it was read before: brain extraction takes longer than most methods."""
-    from napari_brain_uad.core.volume import Grid
-
     key = hashlib.sha256(json.dumps([subject.id, subject.recipe]).encode()).hexdigest()[:16]
     file = store / "scans" / f"{subject.id}-{key}.npz"
     if file.is_file():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.threshold import DEFAULT_ML, ThresholdRule
+from .measure import PROBABILITIES
 
 KINDS = ("real", "part", "simulated")
 """part: the lesion-free parts of a real scan; it counts for volumes, and not for the largest region of a brain."""
@@ -19,8 +20,8 @@ KINDS = ("real", "part", "simulated")
 FEWEST_REAL = 8
 """From so many real brains on, simulated ones have no say in thresholds."""
 
-_FACTOR = 4.0
-"""Voxels of a healthy scan and of the scan judged may differ in volume by this factor."""
+_FACTOR = 9.0
+"""Voxels of a healthy scan and of the scan judged may differ in volume by this factor: 1 mm stands in for 2 mm (docs/calibration.md)."""
 
 _AGES, _FEWEST_OF_AGE = 10.0, 10
 """Similar is an age within so many years; fewer healthy brains of similar age are not enough to compare with."""
@@ -174,6 +175,11 @@ class HealthyReference:
         total = self.curves["flagged_ml"].sum(axis=0, dtype=np.float64)
         share = sum(1.0 if scan.kind != "part" else scan.brain_ml / size for scan in self.scans)
         return np.asarray(total / share)
+
+    def expected(self, edges: NDArray[np.float64], voxels: int) -> NDArray[np.float64]:
+        """How many voxels an average healthy brain of this many would have between each pair of scores, shape (len(edges) - 1,)."""
+        shares = np.mean([np.interp(edges, own, PROBABILITIES, left=0.0, right=1.0) for own in self.quantiles], axis=0)
+        return np.asarray(np.diff(shares) * voxels)
 
     def strongest(self, threshold: float) -> NDArray[np.float32]:
         """Strength of the strongest region of every whole real brain at a threshold, shape (n,).

@@ -30,9 +30,7 @@ def add_calibrate(commands: Any) -> None:
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write it into this folder (default: that of your models, where it is found)"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write it into (default: that of your models)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_calibrate)
 

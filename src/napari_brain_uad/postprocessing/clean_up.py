@@ -64,7 +64,7 @@ def best_dice(
     def dice(rank: int) -> float:
         if rank not in tried:
             mask = cleaned((score > below(inside[rank])) & brain, post, grid) > 0
-            tried[rank] = 2.0 * np.count_nonzero(mask & truth) / (total + np.count_nonzero(mask))
+            tried[rank] = 2.0 * int(np.count_nonzero(mask & truth)) / (total + int(np.count_nonzero(mask)))
         return tried[rank]
 
     ranks = np.unique((np.arange(_COARSE + 1) / _COARSE * (inside.size - 1)).round().astype(int))

@@ -18,8 +18,8 @@ from .mask_layer import scored
 from .region_colours import region_labels
 
 if TYPE_CHECKING:
-    from ...calibration.verdict import Verdict
     from ...postprocessing.pipeline import PostResult
+    from ...workflows.detect.detect import Judged
     from ...workflows.detect.region_names import MniRelation
 
 Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -75,8 +75,6 @@ class Settled:
         What it is a state of.
     prepared : Prepared
         Serves the next state, too.
-    found : PostResult
-        What the command line gives; `figures` are its figures.
     result : PostResult
         The same with `edits` and the regions' names.
     mask : array of bool, shape (k, j, i)
@@ -85,20 +83,24 @@ class Settled:
         Labels of its regions, which have none where there is a ground truth.
     relation : MniRelation
         Why the regions have names, or have none.
-    verdict : Verdict
-        What of `found` lies beyond healthy variation.
+    judged : Judged
+        What the command line gives, and what lies beyond healthy variation; `figures` are its figures.
     """
 
     post: PostParams
     edits: RegionEdits
     prepared: Prepared
-    found: PostResult
     result: PostResult
     figures: Figures
     mask: NDArray[np.bool_]
     regions: NDArray[np.uint8] | None
     relation: MniRelation
-    verdict: Verdict
+    judged: Judged
+
+    @property
+    def found(self) -> PostResult:
+        """What the command line gives."""
+        return self.judged.result
 
 
 @dataclass(eq=False)
@@ -200,14 +202,14 @@ def settle(
     if prepared is None or prepared.key != key:
         prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
-    found, verdict = judged(amap, post, truth=truth, filtered=prepared.filtered)
+    found = judged(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
-    return _settled(amap, truth, post, prepared, (found, verdict), edits or RegionEdits())
+    return _settled(amap, truth, post, prepared, found, edits or RegionEdits())
 
 
 def settled_with(settled: Settled, amap: AnomalyMap, truth: NDArray[np.bool_] | None, edits: RegionEdits) -> Settled:
     """The same state with other edits; without a merge that is quick enough for the main thread."""
-    return _settled(amap, truth, settled.post, settled.prepared, (settled.found, settled.verdict), edits)
+    return _settled(amap, truth, settled.post, settled.prepared, settled.judged, edits)
 
 
 def _settled(
@@ -215,18 +217,18 @@ def _settled(
     truth: NDArray[np.bool_] | None,
     post: PostParams,
     prepared: Prepared,
-    judged: tuple[PostResult, Verdict],
+    judged: Judged,
     edits: RegionEdits,
 ) -> Settled:
     from ...postprocessing.region_edits import edited
     from ...workflows.detect.region_names import mni_relation, with_names
 
-    found, verdict = judged
+    found = judged.result
     result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
     mask = np.ascontiguousarray(result.reviewed_mask.T)
     regions = region_labels(result.labels) if truth is None else None
     figures = replace(figures_of(amap, found, truth), regions=len(result.regions))
-    return Settled(post, edits, prepared, found, result, figures, mask, regions, mni_relation(amap), verdict)
+    return Settled(post, edits, prepared, result, figures, mask, regions, mni_relation(amap), judged)
 
 
 def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:

@@ -383,4 +383,5 @@ def _thresholded(
 ) -> tuple[PostResult, Verdict]:
     """Post-processing under the shared rule."""
     own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
-    return judged(amap, own, truth=truth, healthy=healthy)
+    found = judged(amap, own, truth=truth, healthy=healthy)
+    return found.result, found.verdict

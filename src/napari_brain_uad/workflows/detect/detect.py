@@ -196,7 +196,8 @@ def finish_detection(
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
     check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
-    result, verdict = judged(amap, post, truth=truth, healthy=healthy, age=age)
+    found = judged(amap, post, truth=truth, healthy=healthy, age=age)
+    result = found.result
     seconds = time.perf_counter() - start
     evaluation = None
     if truth is not None:
@@ -205,7 +206,26 @@ def finish_detection(
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
     result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, verdict)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, found.verdict)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What was found in a map, and what is said of it.
+
+    Parameters
+    ----------
+    result : PostResult
+        With the regions' p-values.
+    verdict : Verdict
+        Of the scan.
+    reference : HealthyReference or None
+        The healthy brains that it was compared with.
+    """
+
+    result: PostResult
+    verdict: Verdict
+    reference: HealthyReference | None
 
 
 def judged(
@@ -216,7 +236,7 @@ def judged(
     healthy: HealthyReference | None = None,
     age: float | None = None,
     filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
-) -> tuple[PostResult, Verdict]:
+) -> Judged:
     """Post-process a map and compare what was found with healthy brains: the one road of window, command line and scripts.
 
     Parameters
@@ -230,7 +250,7 @@ def judged(
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
     result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
-    return with_p_values(result, verdict), verdict
+    return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 
 @told_as_error()

@@ -242,9 +242,8 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     # Checked where nobody else changes it any more: what is listed is what was checked.
     with _incoming(folder, stem) as staging:
         staged = staging / tensors.name
-        for file in (tensors, sidecar, _card_file(tensors), *_references(tensors)):
-            if is_file(file):
-                _copy(file, staging / file.name)
+        for file in filter(is_file, (tensors, sidecar, *_beside(tensors))):
+            _copy(file, staging / file.name)
         checkpoint = _checked(staged)
         _model(staged, shipped=False)
         taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
@@ -267,7 +266,7 @@ def export_model(model: Model, folder: str | Path) -> list[Path]:
     """
     load_checkpoint(model.path)
     target = _made(Path(folder))
-    files = [file for file in (*checkpoint_files(model.path), _card_file(model.path), *_references(model.path)) if is_file(file)]
+    files = [file for file in (*checkpoint_files(model.path), *_beside(model.path)) if is_file(file)]
     for file in files:
         there = target / file.name
         if there.exists() and not (is_file(there) and there.read_bytes() == file.read_bytes()):
@@ -292,7 +291,7 @@ def remove_model(model: Model) -> None:
     tensors, sidecar = checkpoint_files(model.path)
     try:
         # The JSON is what makes it a model: without it nothing is listed, whatever happens next.
-        for file in (sidecar, tensors, _card_file(tensors), *_references(tensors)):
+        for file in (sidecar, tensors, *_beside(tensors)):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{model.id} cannot be removed", why=error.strerror or str(error), fix=f"Check {user_dir()}") from error
@@ -341,11 +340,7 @@ def _checked(tensors: Path) -> Checkpoint:
 
 def _put_in_place(staged: Path, target: Path) -> Model:
     """Move a checked model to its place; the JSON last, because it is what makes it a model."""
-    pairs = zip(
-        (*checkpoint_files(staged), _card_file(staged), *_references(staged)),
-        (*checkpoint_files(target), _card_file(target), *_references(target)),
-        strict=True,
-    )
+    pairs = zip((*checkpoint_files(staged), *_beside(staged)), (*checkpoint_files(target), *_beside(target)), strict=True)
     tensors, sidecar, *others = pairs
     for source, goal in (tensors, *others, sidecar):
         if is_file(source):
@@ -374,9 +369,9 @@ def _copy(source: Path, target: Path) -> None:
         ) from error
 
 
-def _references(tensors: Path) -> tuple[Path, ...]:
-    """The files of its healthy references, which may be missing; a damaged one is refused when it is used."""
-    return reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
+def _beside(tensors: Path) -> tuple[Path, ...]:
+    """What may lie beside a model: its card, and its healthy references, each checked when it is used."""
+    return _card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
 
 
 def _card_file(tensors: Path) -> Path:
