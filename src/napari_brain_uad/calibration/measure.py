@@ -88,6 +88,7 @@ def measured(amap: AnomalyMap, post: PostParams, levels: NDArray[np.float32], co
     judged = brain if counted is None else brain & counted
     ml = amap.grid.voxel_volume_mm3 / 1000.0
     quantiles = np.quantile(score[judged], PROBABILITIES).astype(np.float32)
+    brain_ml = float(np.count_nonzero(judged)) * ml
     values = {name: np.zeros(levels.size, np.float32) for name in CURVES}
     above = brain & (score > levels[0])
     if above.any():
@@ -97,7 +98,7 @@ def measured(amap: AnomalyMap, post: PostParams, levels: NDArray[np.float32], co
             labels = np.where(judged, cleaned((score > level) & brain, post, amap.grid), np.uint32(0))
             for name, value in _figures(labels, score, float(level), ml).items():
                 values[name][number] = value
-    return Curves(values, quantiles, float(np.count_nonzero(brain if counted is None else judged)) * ml)
+    return Curves(values, quantiles, brain_ml)
 
 
 def _figures(labels: NDArray[np.uint32], score: NDArray[np.float32], level: float, ml: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ from ..core.volume import Grid
 from .components import fill_holes, label_large, opening
 from .filters import bounding_box
 from .params import PostParams
+from .ranking import RankedScores
 
 _COARSE, _FINE = 24, 12
 
@@ -37,8 +38,8 @@ def best_dice(
 ) -> tuple[float, float] | None:
     """Highest Dice of the cleaned-up mask, and the threshold that gives it: what is searched is what is reported.
 
-    The clean-up is not monotone, so that no sorting gives the best threshold. Tried are those that flag 1/24, 2/24, ... of the truth, and
-    then others between the neighbours of the best.
+    Without a clean-up sorting gives the best of all thresholds. With one it does not, since a cleaned-up mask need not grow as the
+    threshold falls: tried are then the thresholds that flag 1/24, 2/24, ... of the truth, and others between the neighbours of the best.
 
     Parameters
     ----------
@@ -55,6 +56,8 @@ def best_dice(
     inside = np.sort(score[truth & brain])
     if not inside.size:
         return None
+    if not post.opening and not post.fill_holes and post.smallest(grid.voxel_volume_mm3) <= 1:
+        return RankedScores.of_brain(score, truth, brain).best_dice()
     total = int(np.count_nonzero(truth))
     # The lowest threshold flags most: all others live in its box.
     box = bounding_box(brain & (score >= inside[0]))

@@ -51,6 +51,10 @@ class PostResult:
         if self.regions or not self.brain.any():
             return ()
         above = int(np.count_nonzero(self.score[self.brain] > self.threshold.value))
+        if above and self.threshold.rule.kind == "fdr":
+            message = f"no region differs from healthy brains at a false discovery rate of {self.threshold.rule.number:g}"
+            fix = "Few healthy brains allow no small p-values, and many regions need them: ask for a higher rate, or add healthy scans"
+            return (Finding("none-discovered", "warning", message, fix),)
         if above:
             message = f"the clean-up removed all of the {above} voxels above the threshold"
             return (Finding("all-removed", "warning", message, "Use less opening, or a smaller smallest region, to see them"),)
