@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_brain_uad.core.provenance import versions
 from napari_brain_uad.evaluation.curves import Curves
+from napari_brain_uad.evaluation.significance import scan_auroc
 from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.postprocessing.clean_up import best_dice
 from napari_brain_uad.postprocessing.params import PostParams
@@ -31,7 +31,6 @@ from ._healthy import Subject, healthy_subjects, is_kept, map_of, patients, samp
 RESULTS = Path(__file__).parent / "results"
 METHODS = ("strega", "robust-intensity", "vae", "ce-vae")
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
-DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -114,21 +113,6 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
     return Figures(**{**asdict(known), "dice": dice, "best_dice": None if best is None else best[0], "auprc": auprc})
 
 
-def scan_auroc(healthy: Sequence[float], ill: Sequence[float]) -> tuple[float, float, float] | None:
-    """AUROC of the verdict's score with its 95 % bootstrap interval over scans; ties count half."""
-    if not healthy or not ill:
-        return None
-    h, i = np.array(healthy), np.array(ill)
-
-    def area(h: NDArray[np.float64], i: NDArray[np.float64]) -> float:
-        return float(np.mean((i[:, None] > h[None]) + 0.5 * (i[:, None] == h[None])))
-
-    rng = np.random.default_rng(0)
-    draws = [area(rng.choice(h, h.size), rng.choice(i, i.size)) for _ in range(DRAWS)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return area(h, i), float(low), float(high)
-
-
 def markdown(found: Sequence[Figures]) -> str:
     """The tables."""
     lines = [
@@ -151,9 +135,9 @@ def _patients(found: Sequence[Figures], sequence: str) -> list[str]:
         healthy = [one for one in own if one.role == "check" and one.kind != "part"]
         if not ill:
             continue
-        area = scan_auroc([one.strength for one in healthy], [one.strength for one in ill])
+        area = scan_auroc(*([one.strength for one in group if one.applies] for group in (healthy, ill)))
         ratio = np.mean([one.dice / one.best_dice for one in ill if one.dice is not None and one.best_dice])
-        told = "-" if area is None else f"{area[0]:.2f} ({area[1]:.2f} to {area[2]:.2f}; {len(healthy)} healthy)"
+        told = "-" if area is None else area.words
         means = [_mean(ill, lambda one: one.best_dice), _mean(ill, lambda one: one.dice), f"{ratio:.2f}", _mean(ill, lambda one: one.auprc)]
         unusual = sum(one.p is not None and one.p <= 0.05 for one in ill)
         head.append(f"| {method} | {len(ill)} | {' | '.join(means)} | {told} | {unusual} of {len(ill)} |")

@@ -19,7 +19,7 @@ from napari_brain_uad.workflows.models.models import default_model, shipped_dir
 
 SHIPPED = {
     "strega": ("T1", "T1c", "T2", "FLAIR"),
-    "robust-intensity": ("FLAIR", "T2", "T1c"),
+    "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
 }

@@ -20,7 +20,7 @@ that differ from healthy brains at this false discovery rate."""
 FROM_HEALTHY = ("healthy-ml", "healthy-fpr", "fdr")
 """The rules that need healthy brains: a method's reference, or maps of healthy scans."""
 
-DEFAULT_ML = 1.0
+DEFAULT_ML = 3.0
 """What an average healthy brain may show, in ml, at the default threshold of every method that has a healthy reference. One number for all:
 it is where large tumours keep their extent and most healthy brains show nothing (docs/calibration.md has the figures)."""
 

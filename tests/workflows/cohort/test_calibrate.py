@@ -152,7 +152,7 @@ def test_ill_scans_and_single_ones_are_left_out(case: Any, tmp_path: Path) -> No
         calibrate(METHOD, folder)
 
 
-def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path, own_models: Path, case: Any) -> None:
+def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path, own_models: Path) -> None:
     own_models.mkdir()
     train("covariance", healthy_folder, out=own_models / "mine.safetensors")
     others = tmp_path / "others"
@@ -160,7 +160,8 @@ def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path
     for seed in range(11, 15):
         save(head(seed, lesion=False)[0], others / f"sub-{seed:02d}_FLAIR.nii.gz")
     (made,), _ = calibrate("covariance:mine", others)
-    assert detect(case.scan, "covariance", model="mine").verdict.applies
+    scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
+    assert detect(scan, "covariance", model="mine").verdict.applies
     models = {model.id: model for model in list_models()}
     assert "mine.FLAIR.reference" not in models  # a reference is no model
     files = export_model(models["mine"], tmp_path / "given")
@@ -168,7 +169,7 @@ def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path
     remove_model(models["mine"])
     assert not any(path.exists() for path in made.files)
     import_model(tmp_path / "given" / "mine.safetensors", name="again")
-    assert detect(case.scan, "covariance", model="again").verdict.applies
+    assert detect(scan, "covariance", model="again").verdict.applies
 
 
 def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_folder: Path) -> None:

@@ -135,7 +135,7 @@ def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
     again = PostParams(threshold=repr(detection.result.threshold.value))
     found = [detect(scan, "thresh-raw", post=again) for scan in sorted(healthy_folder.iterdir())]
     flagged, brains = sum(int(one.result.mask.sum()) for one in found), sum(int(one.map.mask.sum()) for one in found)
-    assert flagged / brains == pytest.approx(0.01, abs=0.001)
+    assert flagged / brains == pytest.approx(0.01, abs=0.002)
     assert "5 healthy brains" in detection.result.threshold.origin
     assert detection.result.regions[0].peak > detection.result.threshold.value
     with pytest.raises(InputError, match="made with thresh-raw"):

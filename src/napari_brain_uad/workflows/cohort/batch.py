@@ -53,6 +53,10 @@ class BatchOutcome:
         Of the mask, where there is a ground truth.
     seconds : float
         Of scoring and post-processing.
+    verdict : str
+        What of it lies beyond healthy variation, in a sentence.
+    scan_p : float or None
+        p-value of the strongest region against healthy brains.
     error : str
         Why there is nothing, in a sentence; empty when there is something.
     """
@@ -63,6 +67,8 @@ class BatchOutcome:
     volume_ml: float = 0.0
     dice: float | None = None
     seconds: float = 0.0
+    verdict: str = ""
+    scan_p: float | None = None
     error: str = ""
 
 
@@ -194,4 +200,5 @@ def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> Bat
     result = detection.result
     dice = None if detection.evaluation is None else detection.evaluation["dice"].value
     volume = sum(region.volume_ml for region in result.regions)
-    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds)
+    verdict = detection.verdict
+    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds, verdict.line, verdict.p)

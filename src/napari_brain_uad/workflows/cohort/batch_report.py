@@ -18,8 +18,8 @@ from .batch import BatchOutcome
 from .cohort import cases_sha256
 from .cohort_report import _STYLE, _table
 
-COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "folder", "error")
-"""Of the table; `strongest` is the name of the strongest region."""
+COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "verdict", "folder", "error")
+"""Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains."""
 
 _LISTED = 10
 """So many regions of a scan are on the page, the strongest first."""
@@ -83,6 +83,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
         "dice": outcome.dice,
         "strongest": (outcome.regions[0]["region_name"] or None) if outcome.regions else None,
         "seconds": round(outcome.seconds, 2) if ended else None,
+        "scan_p": outcome.scan_p,
+        "verdict": outcome.verdict or None,
         "folder": outcome.files["map"].parent.name if ended else None,
         "error": outcome.error or None,
     }
@@ -94,7 +96,7 @@ def _cell(value: Any) -> str:
 
 def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
     parts = [f"<h1>Anomalies in {len(outcomes)} scans</h1>", f'<p class="notice">{NOTICE}</p>', f"<p>{batch_words(outcomes)}.</p>"]
-    parts.append(_table(COLUMNS[:7], [[_cell(row[name]) for name in COLUMNS[:7]] for row in rows if row["error"] is None]))
+    parts.append(_table(COLUMNS[:9], [[_cell(row[name]) for name in COLUMNS[:9]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
         ("Left out", about["left_out"]),
