@@ -22,7 +22,7 @@ FROM_HEALTHY = ("healthy-ml", "healthy-fpr", "fdr")
 
 DEFAULT_ML = 3.0
 """What an average healthy brain may show, in ml, at the default threshold of every method that has a healthy reference. One number for all:
-it is where large tumours keep their extent and most healthy brains show nothing (docs/calibration.md has the figures)."""
+most brains then show less than 1 ml and a few much more, and tumours keep their extent (docs/calibration.md has the figures)."""
 
 _NEEDS_NUMBER = {
     "value": (-np.inf, np.inf),
