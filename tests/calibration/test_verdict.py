@@ -56,7 +56,10 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     simulated = replace(reference, scans=tuple(replace(scan, kind="simulated") for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=simulated), simulated)
     assert verdict.p is None
-    assert "simulated brains only" in verdict.line
+    assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain to give a p-value"
+    within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)
+    assert within.line.startswith("No region beyond all 24 simulated brains")
+    assert within.beyond == within.beyond_simulated == 0
     assert verdict.region_p[0] is None
     mixed = replace(reference, scans=(*simulated.scans[:4], *reference.scans[4:]))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=mixed), mixed)
@@ -121,10 +124,12 @@ def test_thresholds_that_the_reference_says_nothing_of(
 
 
 def test_false_discovery_rate_keeps_the_regions_that_differ(
-    make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams
+    make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # These brains are small: 3 ml of them are dozens of regions, of which no single one could pass.
+    monkeypatch.setattr("napari_brain_uad.calibration.reference.DEFAULT_ML", 0.3)
     amap = make_map(50, 5.0)
-    everything = postprocess(amap, replace(post, threshold="healthy-ml:1"), healthy=reference)
+    everything = postprocess(amap, replace(post, threshold=str(reference.default)), healthy=reference)
     kept = postprocess(amap, replace(post, threshold="fdr:0.6"), healthy=reference)
     p = np.array(judge(everything, reference).region_p, float)
     order = np.sort(p)

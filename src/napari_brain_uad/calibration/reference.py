@@ -181,8 +181,8 @@ class HealthyReference:
         shares = np.mean([np.interp(edges, own, PROBABILITIES, left=0.0, right=1.0) for own in self.quantiles], axis=0)
         return np.asarray(np.diff(shares) * voxels)
 
-    def strongest(self, threshold: float) -> NDArray[np.float32]:
-        """Strength of the strongest region of every whole real brain at a threshold, shape (n,).
+    def strongest(self, threshold: float, kind: str = "real") -> NDArray[np.float32]:
+        """Strength of the strongest region of every brain of a kind at a threshold, shape (n,).
 
         Between two thresholds of the grid those at the lower one are taken: regions are stronger there, and p-values no smaller than they
         should be.
@@ -197,8 +197,8 @@ class HealthyReference:
             raise InputError(
                 "Healthy reference", why=f"it says nothing of thresholds below {self.levels[0]:.4g}", fix="Raise the threshold"
             )
-        real = [scan.kind == "real" for scan in self.scans]
-        return np.asarray(self.curves["strength"][real, place])
+        wanted = [scan.kind == kind for scan in self.scans]
+        return np.asarray(self.curves["strength"][wanted, place])
 
     def p_values(self, strengths: Sequence[float], threshold: float) -> NDArray[np.float64] | None:
         """Conformal p-value of each region against the strongest region of every healthy brain; None without a real brain.

@@ -42,6 +42,10 @@ class Verdict:
         Of each region, in the order of the regions.
     strength : float
         Of the strongest region: what scans are ranked by.
+    simulated : int
+        Simulated brains compared with, where there is no real one.
+    beyond_simulated : int
+        Regions stronger than any in them; no p-value follows from that.
     notes : tuple of str
         What else has to be known: ages, clean-up, simulated brains.
     sha256 : str
@@ -55,6 +59,8 @@ class Verdict:
     smallest_p: float | None = None
     region_p: tuple[float | None, ...] = ()
     strength: float = 0.0
+    simulated: int = 0
+    beyond_simulated: int = 0
     notes: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -78,7 +84,7 @@ class Verdict:
         if self.why_not:
             return f"No verdict: {self.why_not}"
         if self.p is None or self.smallest_p is None:
-            return "No verdict: the healthy reference holds simulated brains only, which set the threshold and give no p-value"
+            return self._simulated_line
         if not self.beyond:
             stronger = round(self.p * (self.healthy + 1)) - 1
             if not self.region_p:
@@ -91,6 +97,12 @@ class Verdict:
         few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
         least = ", the smallest that so many allow" if round(self.p * (self.healthy + 1)) == 1 else ""
         return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
+
+    @property
+    def _simulated_line(self) -> str:
+        count = self.beyond_simulated
+        found = f"{count} region{'' if count == 1 else 's'}" if count else "No region"
+        return f"{found} beyond all {self.simulated} simulated brains; there is no real healthy brain to give a p-value"
 
     @property
     def details(self) -> str:
@@ -116,6 +128,8 @@ class Verdict:
             "healthy_brains": self.healthy,
             "regions_beyond": self.beyond if self.applies else None,
             "strength": self.strength,
+            "simulated_brains": self.simulated,
+            "regions_beyond_simulated": self.beyond_simulated,
             "reference": self.reference,
             "reference_sha256": self.sha256,
             "notes": list(self.notes),
@@ -159,7 +173,9 @@ def judge(
     except InputError as error:
         return replace(base, why_not=error.why)
     if p is None:
-        return replace(base, region_p=(None,) * len(strengths))
+        others = chosen.strongest(result.threshold.value, "simulated")
+        beyond = sum(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
+        return replace(base, region_p=(None,) * len(strengths), simulated=others.size, beyond_simulated=beyond)
     scan = float(p.min()) if p.size else 1.0
     return replace(base, healthy=chosen.real, p=scan, smallest_p=chosen.smallest_p, region_p=tuple(float(one) for one in p))
 
@@ -207,11 +223,11 @@ def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
 
 
 def _looks_alike(reference: HealthyReference, scores: NDArray[np.float32]) -> bool:
-    """Whether the bulk of the scores lies where it does in healthy brains, with their spread again on either side."""
+    """Whether the bulk of the scores lies where it does in healthy brains, with twice their spread on either side."""
     places: Sequence[int] = [int(np.flatnonzero(np.isclose(PROBABILITIES, p))[0]) for p in _BULK]
     own = np.quantile(scores, _BULK)
     healthy = reference.quantiles[:, list(places)]
     low, high = healthy.min(axis=0), healthy.max(axis=0)
     # One scan has no spread: then that of its own bulk.
-    room = np.maximum(high - low, 0.5 * (healthy[:, -1] - healthy[:, 0]).max())
+    room = np.maximum(2.0 * (high - low), 0.5 * (healthy[:, -1] - healthy[:, 0]).max())
     return bool(((own >= low - room) & (own <= high + room)).all())
