@@ -35,6 +35,8 @@ METHOD = "robust-intensity"
 def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
     monkeypatch.setenv("BRAIN_UAD_MODELS", str(folder))
+    # The references that come with the package have their own tests.
+    monkeypatch.setattr("napari_brain_uad.workflows.models.references.shipped_dir", lambda: tmp_path / "nothing")
     return folder
 
 
