@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -223,11 +223,15 @@ def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
 
 
 def _looks_alike(reference: HealthyReference, scores: NDArray[np.float32]) -> bool:
-    """Whether the bulk of the scores lies where it does in healthy brains, with twice their spread on either side."""
-    places: Sequence[int] = [int(np.flatnonzero(np.isclose(PROBABILITIES, p))[0]) for p in _BULK]
+    """Whether the bulk of the scores lies where it does in healthy brains.
+
+    Room on either side: twice the spread of the healthy brains, or a quarter of the way from their median to the default threshold. A bulk
+    that is that far from what is flagged does not change what the tail means.
+    """
+    places = [int(np.flatnonzero(np.isclose(PROBABILITIES, p))[0]) for p in _BULK]
     own = np.quantile(scores, _BULK)
-    healthy = reference.quantiles[:, list(places)]
+    healthy = reference.quantiles[:, places]
     low, high = healthy.min(axis=0), healthy.max(axis=0)
-    # One scan has no spread: then that of its own bulk.
-    room = np.maximum(2.0 * (high - low), 0.5 * (healthy[:, -1] - healthy[:, 0]).max())
+    threshold, _ = reference.threshold(reference.default)
+    room = np.maximum(2.0 * (high - low), 0.25 * max(threshold - float(np.median(healthy)), 0.0))
     return bool(((own >= low - room) & (own <= high + room)).all())
