@@ -75,7 +75,7 @@ def calibrate(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[Calibration, ...], tuple[str, ...]]:
-    """Score healthy scans, keep how they score beside the model, and check it by leaving one out at a time.
+    """One calibration a sequence, kept beside the model and checked by leaving one scan out at a time; which scans are not in it, and why.
 
     Parameters
     ----------
@@ -85,34 +85,21 @@ def calibrate(
         A folder of healthy scans in any layout (see `datasets`), or the scans. Ages are read from a ``participants.tsv`` in it.
     sequence : str, optional
         Which sequence of each subject.
-    title : str
-        Who they are, in words: what verdicts name. No person's name.
-    kind : str
-        "real" or "simulated": simulated ones count for no p-value.
-    post : PostParams, optional
-        The clean-up that patients' maps will go through; the defaults otherwise.
-    prepare_with, device, seed
+    title, kind : str
+        Who they are, as verdicts name them (no person's name); "real" or "simulated": these count for no p-value.
+    post, prepare_with, device, seed
         As in `detect`.
     out : str or Path, optional
         The folder to write into; that of the user's models when None, where the method finds it.
-
-    Returns
-    -------
-    made, left_out
-        One calibration a sequence; which scans are not in it, and why.
 
     Raises
     ------
     InputError
         If the method's scores cannot be compared between brains, or fewer than two scans can be used.
-    ModelError, Cancelled
-        As `detect`.
     """
     progress = progress or Progress()
     spec = method if isinstance(method, MethodSpec) else parse_specs([method])[0]
-    if spec.method in NOT_COMPARABLE:
-        why = NOT_COMPARABLE[spec.method]
-        raise InputError(f"{spec.method} can have no healthy reference", why=why, fix="Use robust-intensity, or a trained method")
+    _check_comparable(spec.method)
     ages: dict[str, float] = {}
     if isinstance(healthy, str | Path):
         cases, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
@@ -120,8 +107,38 @@ def calibrate(
     else:
         cases, left_out = tuple(healthy), ()
     settings = (post or PostParams(), prepare_with, device, seed)
+    maps, missed = _all_scored(cases, spec, settings, kind, ages, progress)
+    missed = [*left_out, *missed]
+    made = []
+    for of, scored in sorted(maps.items()):
+        if len(scored) < FEWEST:
+            missed.append(f"{of}: one scan only")
+        else:
+            made.append(_made(of, scored, settings[0], title, out, progress.part(0.9, 1.0)))
+    if not made:
+        why = "; ".join(missed[:3]) or "no scan was given"
+        raise InputError("No healthy reference was made", why=why, fix=f"Give at least {FEWEST} healthy scans of one sequence")
+    progress.update(1.0, "Calibrated")
+    return tuple(made), tuple(missed)
+
+
+def _check_comparable(method: str) -> None:
+    if method in NOT_COMPARABLE:
+        fix = "Use robust-intensity, or a trained method"
+        raise InputError(f"{method} can have no healthy reference", why=NOT_COMPARABLE[method], fix=fix)
+
+
+def _all_scored(
+    cases: Sequence[Case],
+    spec: MethodSpec,
+    settings: tuple[PostParams, str, str, int],
+    kind: str,
+    ages: Mapping[str, float],
+    progress: Progress,
+) -> tuple[dict[str, list[tuple[HealthyMap, Model | None]]], list[str]]:
+    """The maps by sequence, and which scans have none and why."""
     maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
-    missed = list(left_out)
+    missed = []
     for number, case in enumerate(cases):
         part = progress.part(0.9 * number / len(cases), 0.9 * (number + 1) / len(cases))
         found = isolated(partial(_scored, case, spec, settings, len(cases), part))
@@ -131,18 +148,7 @@ def calibrate(
         one, model, of = found
         known = replace(one, kind=kind, person=number + 1, age=ages.get(case.name.removeprefix("sub-")))
         maps.setdefault(of, []).append((known, model))
-    made = []
-    for of, scored in sorted(maps.items()):
-        if len(scored) < FEWEST:
-            missed.append(f"{of}: one scan only")
-            continue
-        words = title or f"{len(scored)} healthy {of} scans of your own"
-        made.append(_made(of, scored, settings[0], words, out, progress.part(0.9, 1.0)))
-    if not made:
-        why = "; ".join(missed[:3]) or "no scan was given"
-        raise InputError("No healthy reference was made", why=why, fix=f"Give at least {FEWEST} healthy scans of one sequence")
-    progress.update(1.0, "Calibrated")
-    return tuple(made), tuple(missed)
+    return maps, missed
 
 
 def _scored(
@@ -169,6 +175,7 @@ def _made(
     out: str | Path | None,
     progress: Progress,
 ) -> Calibration:
+    title = title or f"{len(scored)} healthy {sequence} scans of your own"
     model = scored[0][1]
     method = scored[0][0].map.method
     sha256 = "" if model is None else model.sha256

@@ -56,16 +56,10 @@ class Case:
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One method on one scan.
+    """One method on one scan; `counts` against its ground truth.
 
-    Parameters
-    ----------
-    counts : Counts or None
-        Against the ground truth; None without one.
-    strength : float or None
-        Of the strongest region: what the verdict ranks scans by; None where no healthy reference applies.
-    ill : bool or None
-        Whether the ground truth has a lesion; without one False where such scans are said to be healthy, else None.
+    `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
+    whether the ground truth has a lesion; without one it is False where such scans are said to be healthy, else None.
     """
 
     case: str

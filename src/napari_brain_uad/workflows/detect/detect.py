@@ -125,10 +125,8 @@ def detect(
         default one for the scan's sequence.
     post : PostParams, optional
         Post-processing; the defaults otherwise.
-    healthy : sequence of AnomalyMap or path, optional
-        Maps of healthy scans made with the same method and settings; instead of the healthy reference that the method has.
-    age : float, optional
-        Of the person scanned, in years: the verdict compares with similar ages where the reference knows them.
+    healthy, age : optional
+        Maps of healthy scans made alike, in place of the method's healthy reference; age in years, for the verdict.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed : str, int
@@ -144,16 +142,15 @@ def detect(
     volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
-    given_healthy = read_healthy(healthy, method, post) if healthy else None
+    own_healthy = read_healthy(healthy, method, post) if healthy else None
     half, rest = _halves(method, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=False, progress=half)
-    amap = ready.bring_back(scored.map)
+    how: dict[str, Any] = {"params": params, "model": model, "device": device, "seed": seed, "progress": half, "use_cache": False}
+    amap = ready.bring_back(scored_volume(ready.scored, method, **how).map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    return finish_detection(
-        ready.scan, amap, post, truth=truth_array, healthy=given_healthy, age=age, command=command, started=start, progress=rest
-    )
+    known: dict[str, Any] = {"truth": truth_array, "healthy": own_healthy, "age": age, "started": start, "progress": rest}
+    return finish_detection(ready.scan, amap, post, command=command, **known)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:

@@ -370,7 +370,6 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _beside(tensors: Path) -> tuple[Path, ...]:
-    """What may lie beside a model: its card, and its healthy references, each checked when it is used."""
     return _card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
 
 
