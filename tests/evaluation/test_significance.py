@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.evaluation.significance import bootstrap_mean, permutation_test
+from napari_brain_uad.evaluation.significance import bootstrap_mean, permutation_test, scan_auroc
 
 
 @pytest.mark.parametrize("count", [4, 9, 25])
@@ -49,3 +49,18 @@ def test_random_p_is_close_to_the_exact_one_and_never_zero() -> None:
 def test_unpaired_figures_are_refused() -> None:
     with pytest.raises(InputError, match="2 and 3 figures"):
         permutation_test([0.1, 0.2], [0.1, 0.2, 0.3])
+
+
+def test_scans_told_apart_against_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(4)
+    healthy, ill = np.round(rng.gamma(1, 1, 30), 1), np.round(rng.gamma(2, 1, 20), 1)  # rounded: with ties
+    found = scan_auroc(healthy, ill)
+    assert found is not None
+    assert found.area == pytest.approx(roc_auc_score([0] * 30 + [1] * 20, [*healthy, *ill]))
+    draws = [np.random.default_rng(seed) for seed in range(500)]
+    areas = [roc_auc_score([0] * 30 + [1] * 20, [*one.choice(healthy, 30), *one.choice(ill, 20)]) for one in draws]
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(areas, (2.5, 97.5))), abs=0.03)
+    assert (found.healthy, found.ill) == (30, 20)
+    assert scan_auroc([], ill) is None

@@ -71,3 +71,18 @@ def test_opening_spares_lesions_in_thick_slices() -> None:
     expected = np.stack([ndimage.binary_opening(mask[:, :, k], cross, iterations=2) for k in range(6)], axis=2)
     assert expected.any()
     np.testing.assert_array_equal(opening(mask, 2, (1.0, 1.2, 5.0)), expected)
+
+
+@pytest.mark.parametrize("connectivity", [6, 18, 26])
+def test_thin_masks_have_components_too(connectivity: int) -> None:
+    """Against scipy: what is one voxel thin along an axis, in either order in memory."""
+    rng = np.random.default_rng(connectivity)
+    rank = {6: 1, 18: 2, 26: 3}[connectivity]
+    for trial in range(600):
+        mask = np.zeros((6, 6, 6), bool, order="F" if trial % 2 else "C")
+        part = tuple(slice(start, start + side) for start, side in zip(rng.integers(0, 3, 3), rng.integers(1, 4, 3), strict=True))
+        mask[part] = rng.random(mask[part].shape) < 0.5
+        theirs, count = ndimage.label(mask, ndimage.generate_binary_structure(3, rank))
+        ours = label(mask, connectivity)
+        assert len(np.unique(ours[mask])) == count
+        assert len({(int(a), int(b)) for a, b in zip(ours[mask], theirs[mask], strict=True)}) == count

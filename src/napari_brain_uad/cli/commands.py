@@ -19,6 +19,7 @@ from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
 from .batch import add_batch
+from .calibrate import add_calibrate
 from .compare import add_compare
 from .datasets import add_datasets
 from .evaluate import add_evaluate
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
-    for add in (_add_methods, *scans, add_train, add_models, add_datasets, add_simulate, _add_demo, _add_window):
+    for add in (_add_methods, *scans, add_train, add_calibrate, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", help="with an internal error, show its traceback too")
@@ -139,9 +140,13 @@ def _add_detect(commands: Any) -> None:
         "--threshold",
         default="auto",
         metavar="RULE",
-        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-fpr:RATE (default: auto)",
+        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE, fdr:RATE "
+        "(default: auto)",
     )
-    parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, for healthy-fpr")
+    parser.add_argument(
+        "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
+    )
+    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
     add_post_options(parser)
     parser.add_argument(
         "--prepare",
@@ -251,6 +256,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             model=arguments.model,
             post=post,
             healthy=arguments.healthy,
+            age=arguments.age,
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
@@ -273,6 +279,9 @@ def _report(detection: Any, files: dict[str, Path]) -> None:
     count = len(result.regions)
     found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(f"Verdict: {detection.verdict.line}")
+    if detection.verdict.details:
+        say(readable(f"{detection.verdict.details}."))
     say(f"Sequence: {readable(detection.volume.sequence_words)}")
     say(written(files["map"].parent, files.values()))
     if detection.evaluation is not None:

@@ -15,7 +15,7 @@ from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
     "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
-    "scans), healthy-fpr:RATE, otsu, otsu-slice, best-dice (default: auto)"
+    "scans), healthy-fpr:RATE, fdr:RATE, otsu, otsu-slice, best-dice (default: auto)"
 )
 
 
@@ -58,7 +58,9 @@ def add_method_list(parser: Any, *, required: bool = True) -> None:
 def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) -> None:
     """What a comparison of one scan and of a cohort share."""
     parser.add_argument("--threshold", default="auto", metavar="RULE", help=THRESHOLD_HELP)
-    parser.add_argument("--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, for the rules that need them")
+    parser.add_argument(
+        "--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, in place of the methods' healthy references"
+    )
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")

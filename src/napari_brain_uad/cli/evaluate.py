@@ -20,7 +20,7 @@ def add_evaluate(commands: Any) -> None:
         "evaluate",
         help="score an anomaly map against a ground truth, or methods over a folder of scans",
         description="MAP TRUTH prints every metric of one anomaly map with its definition. DIR --methods A,B,C --out DIR runs methods over "
-        f"all scans of a data set that have a ground truth and writes a table, curves, violin plots and an HTML page. {NOTICE}",
+        f"all scans of a data set, those without a ground truth too, and writes a table, curves, violin plots and an HTML page. {NOTICE}",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -34,6 +34,11 @@ def add_evaluate(commands: Any) -> None:
     group.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
     group.add_argument(
         "--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has); what scans of unknown sequence are"
+    )
+    group.add_argument(
+        "--rest-healthy",
+        action="store_true",
+        help="scans without a ground truth are healthy: they count where the verdict tells scans apart (scan-level AUROC)",
     )
     add_run_options(parser, needs_out=False)
     parser.set_defaults(handler=_evaluate)
@@ -67,11 +72,12 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         raise InputError(
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
-    cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence)
+    cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
-        cohort = evaluate_cohort(cases, progress=progress.part(0.0, 0.95), **run_options(arguments))
+        part = progress.part(0.0, 0.95)
+        cohort = evaluate_cohort(cases, rest_healthy=arguments.rest_healthy, progress=part, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
     for line in (*cohort.warnings, *failure_lines(cohort)):

@@ -63,6 +63,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from ..io.checkpoint import load_checkpoint
     from ..workflows.models.model_card import card_lines
     from ..workflows.models.models import find_model
+    from ..workflows.models.reference_titles import reference_titles
 
     model = find_model(arguments.model)
     parameters = sum(array.size for array in load_checkpoint(model.path).state.values())
@@ -70,6 +71,7 @@ def _show(arguments: argparse.Namespace) -> int:
     rows = [
         ("Method", model.method),
         *card_lines(model.card),
+        *((f"Healthy {sequence}", title) for sequence, title in reference_titles(model.id).items()),
         ("Settings", settings or "none"),
         ("Numbers", f"{parameters:,}"),
         ("SHA-256", model.sha256),

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
 
-RULES = ("value", "otsu", "otsu-slice", "percentile", "best-dice", "healthy-fpr")
+RULES = ("value", "otsu", "otsu-slice", "percentile", "best-dice", "healthy-ml", "healthy-fpr", "fdr")
 """value: a number. otsu / otsu-slice: Otsu inside the brain, per volume / per axial slice. percentile: of the brain's scores.
-best-dice: the one with the highest Dice against a ground truth. healthy-fpr: the one that flags this fraction of healthy brain."""
+best-dice: the one whose cleaned-up mask has the highest Dice against a ground truth. healthy-ml, healthy-fpr: the one at which an average
+healthy brain shows this many ml, or this fraction of itself, after the clean-up. fdr: that of the default, and of its regions only those
+that differ from healthy brains at this false discovery rate."""
 
-_NEEDS_NUMBER = {"value": (-np.inf, np.inf), "percentile": (0.0, 100.0), "healthy-fpr": (0.0, 1.0)}
+FROM_HEALTHY = ("healthy-ml", "healthy-fpr", "fdr")
+"""The rules that need healthy brains: a method's reference, or maps of healthy scans."""
+
+DEFAULT_ML = 3.0
+"""What an average healthy brain may show, in ml, at the default threshold of every method that has a healthy reference. One number for all:
+most brains then show less than 1 ml and a few much more, and tumours keep their extent (docs/calibration.md has the figures)."""
+
+_NEEDS_NUMBER = {
+    "value": (-np.inf, np.inf),
+    "percentile": (0.0, 100.0),
+    "healthy-ml": (0.0, 1000.0),
+    "healthy-fpr": (0.0, 1.0),
+    "fdr": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class ThresholdRule:
     kind : str
         One of `RULES`.
     number : float, optional
-        The score (value), the percentile (0-100) or the rate (0-1); None for the other rules.
+        The score (value), the percentile (0-100), the volume in ml (healthy-ml) or the rate (0-1); None for the other rules.
 
     Raises
     ------
@@ -46,12 +62,12 @@ class ThresholdRule:
         if self.number is None or not np.isfinite(self.number) or not low <= self.number <= high:
             wanted = "a finite number" if np.isinf(high) else f"a number from {low:g} to {high:g}"
             why = "it has no number" if self.number is None else f"{self.number} is not {wanted}"
-            fix = f"Give {wanted}, as in 0.9, percentile:98 or healthy-fpr:0.01"
+            fix = f"Give {wanted}, as in 0.9, percentile:98, healthy-ml:1 or fdr:0.05"
             raise InputError(f"Threshold rule '{self.kind}'", why=why, fix=fix)
 
     @classmethod
     def parse(cls, text: str) -> ThresholdRule:
-        """Read ``0.9``, ``otsu``, ``otsu-slice``, ``best-dice``, ``percentile:98`` or ``healthy-fpr:0.01``."""
+        """Read 0.9, ``otsu``, ``otsu-slice``, ``best-dice``, ``percentile:98``, ``healthy-ml:1``, ``healthy-fpr:0.01``, ``fdr:0.05``."""
         kind, _, number = text.partition(":")
         if kind in RULES and not number:
             return cls(kind)
@@ -60,7 +76,7 @@ class ThresholdRule:
         except ValueError:
             raise InputError(
                 f"Threshold '{text}' is not understood",
-                fix="Give a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE",
+                fix="Give a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE or fdr:RATE",
             ) from None
 
     def __str__(self) -> str:
@@ -69,6 +85,26 @@ class ThresholdRule:
         # Six digits read well; where they would change the number, all of them are written, so that `parse` gives it back.
         number = f"{self.number:g}" if float(f"{self.number:g}") == self.number else repr(float(self.number))
         return number if self.kind == "value" else f"{self.kind}:{number}"
+
+
+class Healthy(Protocol):
+    """What thresholds are set by, and regions judged by: how healthy brains score after the same clean-up.
+
+    Implemented by `calibration.reference.HealthyReference`.
+    """
+
+    @property
+    def default(self) -> ThresholdRule:
+        """The rule of a method that has this reference."""
+        ...
+
+    def threshold(self, rule: ThresholdRule) -> tuple[float, str]:
+        """The score that a rule of `FROM_HEALTHY` asks for, and where it came from in words."""
+        ...
+
+    def discoveries(self, strengths: Sequence[float], threshold: float, rate: float) -> NDArray[np.bool_]:
+        """Which regions of these strengths (score above the threshold x ml) differ from healthy ones at a false discovery rate."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

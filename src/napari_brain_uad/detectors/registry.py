@@ -23,6 +23,7 @@ from ._base import BaseDetector
 METHODS: dict[str, str] = {
     "threshold": "threshold:HistogramThreshold",
     "thresh-raw": "thresh_raw:RawThreshold",
+    "robust-intensity": "robust_intensity:RobustIntensity",
     "covariance": "covariance:Covariance",
     "ae-dense": "ae_dense:DenseAE",
     "ae-spatial": "ae_spatial:SpatialAE",

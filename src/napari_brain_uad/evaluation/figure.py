@@ -39,7 +39,9 @@ _LEFT, _RIGHT, _GAP = 0.02, 0.655, 0.006
 _ROWS = ((0.51, 0.365), (0.115, 0.365))
 
 
-def detection_figure(volume: Volume, amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None) -> Figure:
+def detection_figure(
+    volume: Volume, amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None, *, verdict: str = ""
+) -> Figure:
     """Draw a detection on one page; nothing is shown on a screen and no global state of matplotlib is touched.
 
     Parameters
@@ -52,6 +54,9 @@ def detection_figure(volume: Volume, amap: AnomalyMap, result: PostResult, truth
         What post-processing found in it.
     truth : array of bool, shape (i, j, k), optional
         Ground truth: adds its outline, hits and false alarms, the precision-recall curve and the figures at the threshold.
+
+    verdict : str
+        What is said of the scan beside healthy brains, in one line.
 
     Returns
     -------
@@ -78,6 +83,7 @@ def detection_figure(volume: Volume, amap: AnomalyMap, result: PostResult, truth
     _draw_colour_bar(figure, norm, amap.unit, result.threshold.value)
     _draw_plot(figure, amap, result, truth, {metric.name: metric for metric in metrics})
     _write(figure, volume, amap, result, metrics)
+    figure.text(_LEFT, 0.9, figure_text(verdict), fontsize=9.5, weight="bold", va="center", color="0.1")
     _legend(figure, result, truth is not None)
     return figure
 

@@ -51,6 +51,48 @@ def bootstrap_mean(values: ArrayLike, *, level: float = 0.95, draws: int = DRAWS
     return Interval(mean, low, high, int(given.size))
 
 
+@dataclass(frozen=True)
+class Auroc:
+    """Area under the ROC curve of scans, with its 95 % bootstrap interval and how many scans of either kind there are."""
+
+    area: float
+    low: float
+    high: float
+    healthy: int
+    ill: int
+
+    @property
+    def words(self) -> str:
+        """The area in words."""
+        return f"{self.area:.2f} [{self.low:.2f}, {self.high:.2f}] ({self.healthy} healthy, {self.ill} ill)"
+
+
+def scan_auroc(healthy: ArrayLike, ill: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Auroc | None:
+    """How well a score tells ill scans from healthy ones: the share of pairs in which the ill scan scores higher, ties counted half.
+
+    Parameters
+    ----------
+    healthy, ill : array of float, shape (n,)
+        One score a scan.
+    draws : int
+        Of the bootstrap; healthy and ill scans are drawn anew apart from each other.
+
+    Returns
+    -------
+    Auroc or None
+        None without scans of both kinds.
+    """
+    negative, positive = np.asarray(healthy, np.float64), np.asarray(ill, np.float64)
+    if not negative.size or not positive.size:
+        return None
+    wins = (positive[:, None] > negative[None]) + 0.5 * (positive[:, None] == negative[None])
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(positive.size, size=(draws, positive.size)), rng.integers(negative.size, size=(draws, negative.size))
+    areas = [wins[np.ix_(row, column)].mean() for row, column in zip(rows, columns, strict=True)]
+    low, high = (float(bound) for bound in np.percentile(areas, (2.5, 97.5)))
+    return Auroc(float(wins.mean()), low, high, int(negative.size), int(positive.size))
+
+
 def permutation_test(first: ArrayLike, second: ArrayLike, *, permutations: int = DRAWS, seed: int = 0) -> float:
     """Two-sided p-value of "both methods are equally good" from paired figures: signs of the differences are flipped at random.
 

@@ -23,7 +23,7 @@ class PostParams(Params):
     erode: int = param(
         0, "Layers taken off the brain mask before thresholding", label="Brain mask erosion", unit="voxels", low=0, high=20, step=1
     )
-    threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P or healthy-fpr:RATE")
+    threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE or fdr:RATE")
     opening: int = param(
         1,
         "Opening of the mask: layers eroded, then dilated (not across thick slices)",

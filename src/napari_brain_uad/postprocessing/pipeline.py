@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_mask_not_empty, check_same_shape, raise_errors
 from ..core.text import counted
-from ..core.threshold import Threshold, ThresholdRule
-from .components import fill_holes, label_large, opening
+from ..core.threshold import Healthy, Threshold, ThresholdRule
+from .clean_up import cleaned
 from .edits import REJECTED
 from .filters import erode, gaussian, median
 from .params import PostParams
@@ -53,6 +52,10 @@ class PostResult:
         if self.regions or not self.brain.any():
             return ()
         above = int(np.count_nonzero(self.score[self.brain] > self.threshold.value))
+        if above and self.threshold.rule.kind == "fdr":
+            message = f"no region differs from healthy brains at a false discovery rate of {self.threshold.rule.number:g}"
+            fix = "Few healthy brains allow no small p-values, and many regions need them: ask for a higher rate, or add healthy scans"
+            return (Finding("none-discovered", "warning", message, fix),)
         if above:
             message = f"the clean-up removed all of the {counted(above, 'voxel')} above the threshold"
             return (Finding("all-removed", "warning", message, "Use less opening, or a smaller smallest region, to see them"),)
@@ -100,13 +103,17 @@ def find_threshold(
     filtered: tuple[NDArray[np.float32], NDArray[np.bool_]],
     *,
     truth: NDArray[np.bool_] | None = None,
-    healthy: Sequence[NDArray[np.float32]] | None = None,
+    healthy: Healthy | None = None,
 ) -> Threshold:
-    """The threshold that `post` asks for; "auto" is the method's own rule, and the origin says so."""
-    if post.threshold != "auto":
-        return resolve(ThresholdRule.parse(post.threshold), *filtered, truth=truth, healthy=healthy)
-    prefix = f"default of the method '{amap.method}': "
-    return resolve(amap.default_threshold, *filtered, truth=truth, healthy=healthy, origin_prefix=prefix)
+    """The threshold that `post` asks for; "auto" is the method's own rule, and the origin says so.
+
+    A method with a healthy reference has that one's rule, others keep what stands on their card.
+    """
+    auto = post.threshold == "auto"
+    own = amap.default_threshold if healthy is None else healthy.default
+    rule = own if auto else ThresholdRule.parse(post.threshold)
+    prefix = f"default of the method '{amap.method}': " if auto else ""
+    return resolve(rule, *filtered, post=post, grid=amap.grid, truth=truth, healthy=healthy, origin_prefix=prefix)
 
 
 def postprocess(
@@ -114,7 +121,7 @@ def postprocess(
     post: PostParams,
     *,
     truth: NDArray[np.bool_] | None = None,
-    healthy: Sequence[NDArray[np.float32]] | None = None,
+    healthy: Healthy | None = None,
     filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
 ) -> PostResult:
     """Filter, threshold, clean up and measure an anomaly map; the map itself is left as it is.
@@ -127,8 +134,8 @@ def postprocess(
         The settings.
     truth : array of bool, shape (i, j, k), optional
         Ground truth: for the rule "best-dice" and for hits and false alarms.
-    healthy : sequence of arrays of float32, optional
-        Brain scores of healthy scans, for the rule "healthy-fpr".
+    healthy : Healthy, optional
+        How healthy brains score by this method: for the default of methods that have it, and for the rules that need it.
     filtered : tuple of array, optional
         What `filtered_score` gave for the same map and filters, to save its time.
 
@@ -141,10 +148,10 @@ def postprocess(
         raise_errors(amap.name, (check_same_shape(amap.grid.shape, truth.shape, "ground truth"),))
     score, brain = filtered_score(amap, post) if filtered is None else filtered
     threshold = find_threshold(amap, post, (score, brain), truth=truth, healthy=healthy)
-    mask = opening(threshold.flag(score) & brain, post.opening, amap.grid.spacing)
-    if post.fill_holes:
-        mask = fill_holes(mask)
-    connectivity = int(post.connectivity)
-    large = label_large(mask, post.smallest(amap.grid.voxel_volume_mm3), connectivity)
+    large = cleaned(threshold.flag(score) & brain, post, amap.grid)
     labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value)
+    if threshold.rule.kind == "fdr" and healthy is not None and regions:
+        kept = healthy.discoveries([region.strength for region in regions], threshold.value, float(threshold.rule.number or 0.0))
+        large = np.where(np.append(False, kept)[labels], large, np.uint32(0))
+        labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value)
     return PostResult(labels > 0, threshold, score, brain, regions, labels)

@@ -50,6 +50,8 @@ class Region:
         What a person wrote about it.
     parts : int
         How many separate regions a person merged into it; 1 as it was found.
+    p_value : float or None
+        Against the strongest region of each healthy brain (`calibration.verdict`); None where the method has no reference that applies.
     """
 
     number: int
@@ -66,6 +68,7 @@ class Region:
     review: str = ""
     note: str = ""
     parts: int = 1
+    p_value: float | None = None
 
     @property
     def slices(self) -> Box:
@@ -192,6 +195,7 @@ REGION_COLUMNS = (
     "review",
     "note",
     "parts",
+    "p_value",
 )
 """The keys of every row of `as_rows`, in reading order: a table without regions has a header too."""
 
@@ -214,6 +218,7 @@ def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "review": region.review,
             "note": region.note,
             "parts": region.parts,
+            "p_value": region.p_value,
         }
         for region in regions
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
@@ -11,9 +9,10 @@ from skimage.filters import threshold_otsu
 from ..core.checks import check_mask_not_empty, raise_errors
 from ..core.errors import InputError
 from ..core.extremes import FAR_SCORES, robust_range
-from ..core.text import counted
-from ..core.threshold import Threshold, ThresholdRule
-from .ranking import RankedScores
+from ..core.threshold import FROM_HEALTHY, Healthy, Threshold, ThresholdRule
+from ..core.volume import Grid
+from .clean_up import best_dice
+from .params import PostParams
 
 
 def resolve(
@@ -21,8 +20,10 @@ def resolve(
     score: NDArray[np.float32],
     mask: NDArray[np.bool_],
     *,
+    post: PostParams,
+    grid: Grid,
     truth: NDArray[np.bool_] | None = None,
-    healthy: Sequence[NDArray[np.float32]] | None = None,
+    healthy: Healthy | None = None,
     origin_prefix: str = "",
 ) -> Threshold:
     """Find the threshold that a rule asks for.
@@ -35,10 +36,13 @@ def resolve(
         The map that will be flagged (after filters).
     mask : array of bool, shape (i, j, k)
         The brain: all rules look at its voxels only.
+    post, grid : PostParams, Grid
+        The clean-up that the mask will go through: a rule that asks for something of the mask asks for it after that. Otsu and percentile
+        look at scores, which the filters have changed already.
     truth : array of bool, shape (i, j, k), optional
         The ground truth; "best-dice" needs it.
-    healthy : sequence of arrays of float32, optional
-        Brain scores of healthy scans, of any shape; "healthy-fpr" needs them.
+    healthy : Healthy, optional
+        How healthy brains score; "healthy-ml", "healthy-fpr" and "fdr" need it.
     origin_prefix : str
         Put in front of the origin, like "threshold's default: ".
 
@@ -52,9 +56,9 @@ def resolve(
         value, per_slice, origin = _otsu_slices(score, mask)
         return Threshold(value, rule, origin_prefix + origin, per_slice)
     if rule.kind == "best-dice":
-        value, origin = _best_dice(score, mask, truth)
-    elif rule.kind == "healthy-fpr":
-        value, origin = _healthy(float(rule.number or 0.0), healthy)
+        value, origin = _best_dice(score, mask, truth, post, grid)
+    elif rule.kind in FROM_HEALTHY:
+        value, origin = _healthy(rule, healthy)
     elif rule.kind == "percentile":
         percentile = float(rule.number or 0.0)
         value, origin = float(np.percentile(score[mask], percentile)), f"{_ordinal(percentile)} percentile of this brain's scores"
@@ -79,24 +83,25 @@ def _otsu_slices(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[f
     return float(np.median(per_slice[used])), per_slice, "Otsu on each axial slice (median shown)"
 
 
-def _best_dice(score: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_] | None) -> tuple[float, str]:
+def _best_dice(
+    score: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_] | None, post: PostParams, grid: Grid
+) -> tuple[float, str]:
     if truth is None:
         raise InputError("Threshold 'best-dice'", why="it needs a ground truth and none was given", fix="Give one, or choose another rule")
-    best = RankedScores.of_brain(score, truth, mask).best_dice()
+    best = best_dice(score, mask, truth, post, grid)
     if best is None:
         raise InputError("Threshold 'best-dice'", why="no voxel of the ground truth lies in the brain", fix="Choose another rule")
     return best[1], "best Dice on this scan (uses the truth)"
 
 
-def _healthy(rate: float, healthy: Sequence[NDArray[np.float32]] | None) -> tuple[float, str]:
-    """Lowest score of the pooled healthy voxels above which at most a fraction `rate` of them lies."""
-    if not healthy or not any(scan.size for scan in healthy):
-        raise InputError("Threshold 'healthy-fpr'", why="it needs healthy scans, none were given", fix="Give some or choose another rule")
-    pooled = np.sort(np.concatenate([scan.ravel() for scan in healthy]))
-    # The small number absorbs the rounding of rate * n, as in 0.07 * 100 = 7.000000000000001.
-    allowed = min(int(rate * pooled.size + 1e-9), pooled.size - 1)
-    scans = counted(len(healthy), "healthy scan")
-    return float(pooled[pooled.size - 1 - allowed]), f"flags {100 * rate:g} % of {scans}"
+def _healthy(rule: ThresholdRule, healthy: Healthy | None) -> tuple[float, str]:
+    if healthy is None:
+        raise InputError(
+            f"Threshold '{rule}'",
+            why="it needs healthy brains: the method has no healthy reference for this scan, and no healthy scans were given",
+            fix="Make a reference (brain-uad calibrate), give healthy scans (--healthy), or choose another rule",
+        )
+    return healthy.threshold(rule)
 
 
 def _ordinal(number: float) -> str:

@@ -19,8 +19,9 @@ from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.cohort.cohort import Case, Cohort, cases_of, cases_sha256, evaluate_cohort
-from napari_brain_uad.workflows.cohort.cohort_report import save_cohort
+from napari_brain_uad.workflows.cohort.cohort_report import cohort_text, save_cohort
 from napari_brain_uad.workflows.compare.compare import compare
 
 METHODS = ["threshold", "thresh-raw"]
@@ -151,9 +152,13 @@ def test_the_command_line_gives_the_same(
     words = ["evaluate", str(folder), "--methods", "threshold,thresh-raw", "--opening", "0", "--out", str(tmp_path / "out"), "--quiet"]
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
-    assert "Left out: pat3: no ground truth" in printed
+    assert "Left out: pat3: no ground truth" not in printed
     record = json.loads((tmp_path / "out" / "cohort.json").read_text())
-    assert [scan["auprc"] for scan in record["scans"]] == [row.figures.auprc for row in cohort.rows]
+    # A scan without a ground truth is measured too, as far as that goes.
+    own = [scan for scan in record["scans"] if scan["scan"] == "pat3"]
+    assert [scan["auprc"] for scan in own] == [None, None]
+    assert all(scan["flagged_ml"] > 0 for scan in own)
+    assert [scan["auprc"] for scan in record["scans"] if scan not in own] == [row.figures.auprc for row in cohort.rows]
     assert record["pooled"]["threshold"]["best_dice_voxels"] == cohort.pooled["threshold"].best_dice_voxels
     assert str(folder.parent) not in record["command"]
 
@@ -226,3 +231,26 @@ def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
     assert not found.pooled
     assert not found.failures
     assert caplog.text.count("left out") == 1
+
+
+def test_verdicts_tell_scans_apart(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Healthy scans without a ground truth count as such only where they are said to be healthy."""
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
+    healthy = tmp_path / "healthy"
+    healthy.mkdir()
+    for seed in range(20, 28):
+        save(head(seed, lesion=False)[0], healthy / f"sub-{seed}_FLAIR.nii.gz")
+    calibrate("robust-intensity", [Case(path.name, path, None) for path in sorted(healthy.iterdir())[:5]])
+    cases = [*cases_of(folder)[0], *(Case(path.name, path, None) for path in sorted(healthy.iterdir())[5:])]
+    known = evaluate_cohort(cases, ["robust-intensity", "threshold"], with_pooled=False, rest_healthy=True, use_cache=False)
+    area = known.scan_auroc("robust-intensity")
+    assert area is not None
+    assert (area.healthy, area.ill) == (3, len(cases) - 3)
+    assert area.area > 0.9
+    assert known.scan_auroc("threshold") is None
+    assert known.scan_auroc("robust-intensity").words in cohort_text(known)  # type: ignore[union-attr]  # it is there
+    files = save_cohort(known, tmp_path / "out")
+    assert json.loads(files["json"].read_text())["scan_auroc"]["robust-intensity"]["healthy"] == 3
+    unknown = evaluate_cohort(cases[-2:], ["robust-intensity"], use_cache=False)
+    assert unknown.scan_auroc("robust-intensity") is None
+    assert save_cohort(unknown, tmp_path / "none")["html"].is_file()

@@ -180,10 +180,11 @@ def test_the_same_false_alarm_on_healthy_scans(case: Case, healthy_folder: Path)
     for run in found.runs:
         volumes = []
         for path in healthy:
-            alone = detect(path, run.map.method, post=replace(post, threshold=repr(run.result.threshold.value), min_voxels=0))
+            alone = detect(path, run.map.method, post=replace(post, threshold=repr(run.result.threshold.value)))
             volumes.append(alone.result.mask.sum() * alone.map.grid.voxel_volume_mm3 / 1000)
-        assert np.mean(volumes) == pytest.approx(0.5, abs=0.05)
-        assert "each of 5 healthy scans" in run.result.threshold.origin
+        # Between two thresholds of the grid the volume is interpolated; equalised scores have few levels.
+        assert np.mean(volumes) == pytest.approx(0.5, abs=0.1)
+        assert "an average brain of 5 healthy brains" in run.result.threshold.origin
     assert "--healthy" in found.command
     assert figures(found.with_threshold("healthy-ml:0.5")) == figures(found)
 

@@ -17,6 +17,7 @@ from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
+from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
 EXPECTED = {"ce-vae", "strega", "vae"}
@@ -81,3 +82,35 @@ def test_strega_beats_raw_intensity_on_real_lesions(shared_data, people, sequenc
             assert dice is not None
             found.append(dice[0])
     assert np.mean(best["strega"]) >= least * np.mean(best["thresh-raw"])
+
+
+REFERENCES = {
+    "strega": {"T1", "T1c", "T2"},
+    "robust-intensity": {"FLAIR"},
+    "vae": {"T1"},
+    "ce-vae": {"T1"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_references_are_those_of_the_models_they_lie_beside(name):
+    sha256 = {model.id: model.sha256 for model in shipped_models()}.get(name, "")
+    found = {sequence: load_for(file, sha256) for sequence, file in references_of(name).items()}
+    assert set(found) == REFERENCES[name]
+    for sequence, reference in found.items():
+        assert reference.sequence == sequence
+        # Nobody real stands behind a simulated sequence.
+        assert (reference.real > 0) == (sequence in ("T1", "FLAIR"))
+        assert ("simulated" in reference.title) == (reference.real < len(reference.scans))
+
+
+def test_references_are_small():
+    assert sum(file.stat().st_size for file in shipped_dir().glob("*.reference.*")) < 300_000
+
+
+def test_the_healthy_sample_is_called_healthy():
+    head = sample("healthy-t1")
+    found = detect(head.scan, "strega", mask=head.mask)
+    assert found.verdict.line.startswith("Nothing beyond healthy variation")
+    assert str(found.result.threshold.rule) == "healthy-ml:3"
+    assert sum(region.volume_ml for region in found.result.regions) < 1.0

@@ -14,8 +14,8 @@ from ...core.threshold import Threshold, ThresholdRule
 from ..layers.tuning import Prepared, prepare
 
 if TYPE_CHECKING:
+    from ...calibration.reference import HealthyReference
     from ...evaluation.montage import ColourScale
-    from ...evaluation.operating import HealthyLevels
     from ...workflows.compare.compare import Comparison, MethodRun
 
 HEALTHY_ML = "healthy-ml"
@@ -43,19 +43,20 @@ class Cell:
         Filtered and sorted, see `tuning`.
     ranked : array of float32, shape (n,)
         The brain's filtered scores, ascending.
-    levels : HealthyLevels or None
-        Its healthy scans' scores, sorted.
+    levels : HealthyReference or None
+        How it scores the healthy scans that were given.
     """
 
     run: MethodRun
     prepared: Prepared
     ranked: NDArray[np.float32]
-    levels: HealthyLevels | None
+    levels: HealthyReference | None
 
     def at(self, kind: str, number: float) -> Threshold:
         """The threshold of this method under a rule of `LIVE`; the exact one, to rounding, follows at rest."""
         if kind == HEALTHY_ML and self.levels is not None:
-            return self.levels.threshold(number)
+            rule = ThresholdRule(HEALTHY_ML, number)
+            return Threshold(self.levels.threshold(rule)[0], rule, "")
         value = number
         if kind == "percentile":
             place = np.clip(number, 0.0, 100.0) / 100.0 * (self.ranked.size - 1)
@@ -115,15 +116,12 @@ class Ready:
 
 def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
     """Filter and sort every map of a comparison, and find its colours; in the background."""
-    from ...evaluation.operating import HealthyLevels
-
     cells = []
     for number, run in enumerate(comparison.runs):
         progress.update(number / len(comparison.runs), f"Sorting the scores of {run.title}")
         prepared = prepare(run.map, comparison.truth, comparison.post, (), Progress())
         score, brain = prepared.filtered
-        levels = None if run.healthy is None else HealthyLevels(run.healthy)
-        cells.append(Cell(run, prepared, np.sort(score[brain]), levels))
+        cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
     progress.update(1.0, "Colours")
     return Ready(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
 

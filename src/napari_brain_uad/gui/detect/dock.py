@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ...workflows.models.models import Model
 
 _DETECT = "Detect anomalies"
+EMPHASIS = "font-weight: bold; font-size: 13px;"
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
 
 
@@ -80,6 +81,7 @@ class DetectDock(FileDrop):
         self.cost = wrapping_label()
         self.button = QPushButton(_DETECT)
         self.copy = QPushButton("Copy as command")
+        self.verdict = wrapping_label()
         self.outcome = wrapping_label()
         self._lay_out()
         self._connect()
@@ -174,6 +176,9 @@ class DetectDock(FileDrop):
     def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()
         self.copy.show()
+        self.verdict.setText(detection.verdict.line)
+        self.verdict.setToolTip(detection.verdict.details)
+        self.verdict.show()
         self.outcome.setText(outcome_words(detection))
         self.outcome.show()
         for finding in detection.warnings:
@@ -251,6 +256,7 @@ class DetectDock(FileDrop):
     def _clear_outcome(self) -> None:
         """What the last run said does not hold for another scan or method."""
         self.messages.clear()
+        self.verdict.hide()
         self.outcome.clear()
         self.outcome.hide()
         self.copy.hide()
@@ -326,11 +332,14 @@ class DetectDock(FileDrop):
         self.button.setStyleSheet(PRIMARY)
         self.copy.hide()
         self.copy.setToolTip("Copy the command line that gives the same result")
+        self.verdict.hide()
+        self.verdict.setStyleSheet(EMPHASIS)
+        self.verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.arrange(
             [wrapping_label(_PURPOSE), self.empty, self.inputs],
             [self.cost, self.button, self.run_bar],
-            [self.outcome, self.copy, self.messages],
+            [self.verdict, self.outcome, self.copy, self.messages],
         )
 
 
@@ -343,7 +352,8 @@ def outcome_words(detection: Detection) -> str:
     found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
     how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
     said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
-    return f"{said}{found}. {how}"
+    compared = f" {detection.verdict.details}." if detection.verdict.applies else ""
+    return f"{said}{found}.{compared} {how}"
 
 
 def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, LiveMask]:

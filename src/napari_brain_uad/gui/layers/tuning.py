@@ -19,6 +19,7 @@ from .region_colours import region_labels
 
 if TYPE_CHECKING:
     from ...postprocessing.pipeline import PostResult
+    from ...workflows.detect.detect import Judged
     from ...workflows.detect.region_names import MniRelation
 
 Filtered = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -74,8 +75,6 @@ class Settled:
         What it is a state of.
     prepared : Prepared
         Serves the next state, too.
-    found : PostResult
-        What the command line gives; `figures` are its figures.
     result : PostResult
         The same with `edits` and the regions' names.
     mask : array of bool, shape (k, j, i)
@@ -84,17 +83,24 @@ class Settled:
         Labels of its regions, which have none where there is a ground truth.
     relation : MniRelation
         Why the regions have names, or have none.
+    judged : Judged
+        What the command line gives, and what lies beyond healthy variation; `figures` are its figures.
     """
 
     post: PostParams
     edits: RegionEdits
     prepared: Prepared
-    found: PostResult
     result: PostResult
     figures: Figures
     mask: NDArray[np.bool_]
     regions: NDArray[np.uint8] | None
     relation: MniRelation
+    judged: Judged
+
+    @property
+    def found(self) -> PostResult:
+        """What the command line gives."""
+        return self.judged.result
 
 
 @dataclass(eq=False)
@@ -191,32 +197,38 @@ def settle(
         If the settings do not fit the map (a rule that needs a truth, say).
     """
     # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
-    from ...postprocessing.pipeline import postprocess
+    from ...workflows.detect.detect import judged
 
     if prepared is None or prepared.key != key:
         prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
-    found = postprocess(amap, post, truth=truth, filtered=prepared.filtered)
+    found = judged(amap, post, truth=truth, filtered=prepared.filtered)
     progress.check()
     return _settled(amap, truth, post, prepared, found, edits or RegionEdits())
 
 
 def settled_with(settled: Settled, amap: AnomalyMap, truth: NDArray[np.bool_] | None, edits: RegionEdits) -> Settled:
     """The same state with other edits; without a merge that is quick enough for the main thread."""
-    return _settled(amap, truth, settled.post, settled.prepared, settled.found, edits)
+    return _settled(amap, truth, settled.post, settled.prepared, settled.judged, edits)
 
 
 def _settled(
-    amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, prepared: Prepared, found: PostResult, edits: RegionEdits
+    amap: AnomalyMap,
+    truth: NDArray[np.bool_] | None,
+    post: PostParams,
+    prepared: Prepared,
+    judged: Judged,
+    edits: RegionEdits,
 ) -> Settled:
     from ...postprocessing.region_edits import edited
     from ...workflows.detect.region_names import mni_relation, with_names
 
+    found = judged.result
     result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
     mask = np.ascontiguousarray(result.reviewed_mask.T)
     regions = region_labels(result.labels) if truth is None else None
     figures = replace(figures_of(amap, found, truth), regions=len(result.regions))
-    return Settled(post, edits, prepared, found, result, figures, mask, regions, mni_relation(amap))
+    return Settled(post, edits, prepared, result, figures, mask, regions, mni_relation(amap), judged)
 
 
 def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:

@@ -24,18 +24,30 @@ from ...core.errors import BrainUADError
 from ...core.progress import Progress
 from ...core.text import html_text
 from ...detectors.registry import method_class
+from ...workflows.models.method_spec import MethodSpec
 from ...workflows.models.model_card import card_lines
-from ...workflows.models.models import Model, export_model, import_model, list_models, model_problems, remove_model
+from ...workflows.models.models import (
+    Model,
+    export_model,
+    import_model,
+    list_models,
+    model_problems,
+    remove_model,
+)
+from ...workflows.models.reference_titles import reference_titles
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
 from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember
 from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from ...workflows.cohort.calibrate import Calibration
 
 _PURPOSE = "Trained models: those that come with the package, and your own. Research use only."
 _EMPTY = "No models yet. Train one in the Train dock, or import a file; a model is NAME.safetensors with NAME.json beside it."
@@ -68,6 +80,8 @@ class ModelsDock(SideDock):
         self.bring = QPushButton("Import")
         self.give = QPushButton("Export")
         self.remove = QPushButton(_REMOVE)
+        self.calibrate = QPushButton("Calibrate")
+        self.run_bar = RunBar()
         self.messages = MessageArea()
         self._lay_out()
         self._connect()
@@ -118,6 +132,21 @@ class ModelsDock(SideDock):
         if model is not None:
             self._start(lambda _progress: export_model(model, folder), lambda files: self._exported(folder, files), "Exporting the model")
 
+    def calibrate_on(self, folder: Path) -> None:
+        """Make the chosen model's healthy reference from a folder of healthy scans, in the background."""
+        model = self.model
+        if model is None:
+            return
+
+        def job(progress: Progress) -> Any:
+            # In the job's thread: it brings readers and the methods' packages.
+            from ...workflows.cohort.calibrate import calibrate
+
+            return calibrate(MethodSpec(model.method, model=model.id), folder, progress=progress)
+
+        self._start(job, lambda answer: self._calibrated(folder, *answer), "Calibrating on healthy scans")
+        self.run_bar.start()
+
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept files."""
         data = None if a0 is None else a0.mimeData()
@@ -142,7 +171,9 @@ class ModelsDock(SideDock):
             return
         self.messages.clear()
         self._show_running(True)
-        self._job = workers.run(job, parent=self, on_done=done, on_error=lambda error: self._failed(error, doing))
+        self._job = workers.run(
+            job, parent=self, on_done=done, on_error=lambda error: self._failed(error, doing), on_progress=self.run_bar.report
+        )
 
     def _imported(self, path: Path, model: Model) -> None:
         if self._lifetime.over:
@@ -153,6 +184,19 @@ class ModelsDock(SideDock):
         self.refresh_models()
         self.choose(model.id)
         self.messages.show_message("info", f"{model.id} is in your models", why="Its SHA-256 stands below its card")
+
+    def _calibrated(self, folder: Path, made: tuple[Calibration, ...], left_out: tuple[str, ...]) -> None:
+        if self._lifetime.over:
+            return
+        self._show_running(False)
+        remember("last_folder", str(folder))
+        for one in made:
+            value, origin = one.reference.threshold(one.reference.default)
+            checked = "" if one.left_out is None else f"{one.left_out.words}"
+            said = f"{one.reference.sequence}: the default threshold is now {value:.4g} ({origin})"
+            self.messages.show_message("info", said, why=checked)
+        if left_out:
+            self.messages.show_message("warning", f"Left out: {len(left_out)} scans or files", why="; ".join(left_out[:5]))
 
     def _exported(self, folder: Path, files: list[Path]) -> None:
         if self._lifetime.over:
@@ -198,15 +242,16 @@ class ModelsDock(SideDock):
         self.card.setText("" if model is None else card_html(model))
         self.hash.setText("" if model is None else model.sha256)
         self.hash.setCursorPosition(0)
-        for button in (self.use, self.give):
+        for button in (self.use, self.give, self.calibrate):
             button.setEnabled(model is not None)
         self.remove.setEnabled(model is not None and not model.shipped)
         self.remove.setToolTip("It came with the package" if model is not None and model.shipped else "Delete this model's files")
 
     def _show_running(self, running: bool) -> None:
-        for widget in (self.list, self.bring, self.give, self.remove, self.use):
+        for widget in (self.list, self.bring, self.give, self.remove, self.use, self.calibrate):
             widget.setEnabled(not running)
         if not running:
+            self.run_bar.stop()
             self._show()
 
     def _disarm(self) -> None:
@@ -223,6 +268,15 @@ class ModelsDock(SideDock):
         if name:
             self.export_to(Path(name))
 
+    def _ask_healthy(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Choose a folder of healthy scans", str(last_folder()))
+        if name:
+            self.calibrate_on(Path(name))
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+
     def _end(self) -> None:
         if self._job is not None:
             self._job.abandon()
@@ -238,12 +292,15 @@ class ModelsDock(SideDock):
         self.use.clicked.connect(self._use)
         self.bring.clicked.connect(self._ask_file)
         self.give.clicked.connect(self._ask_folder)
+        self.calibrate.clicked.connect(self._ask_healthy)
+        self.run_bar.cancelled.connect(self._cancel)
         self.remove.clicked.connect(self._remove_clicked)
 
     def _lay_out(self) -> None:
         self.use.setStyleSheet(PRIMARY)
         self.bring.setToolTip("Check a model file (.safetensors, with its .json beside it) and add it to your models")
         self.give.setToolTip("Copy this model's files into a folder, to pass them on")
+        self.calibrate.setToolTip("Score a folder of healthy scans with this model: thresholds and verdicts then compare with them")
         self.hash.setReadOnly(True)
         self.hash.setToolTip("SHA-256 of the model's .safetensors file: who has the same one has the same model")
         self.hash.setAccessibleName("SHA-256")
@@ -262,11 +319,11 @@ class ModelsDock(SideDock):
         buttons = QWidget()
         row = QHBoxLayout(buttons)
         row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.bring, self.give, self.remove):
+        for button in (self.calibrate, self.bring, self.give, self.remove):
             row.addWidget(button, 1)
         self.arrange(
             [wrapping_label(_PURPOSE), self.empty, self.list, self.card, self._hash_row],
-            [self.use, buttons],
+            [self.use, buttons, self.run_bar],
             [self.messages],
             filling=self.list,
         )
@@ -275,7 +332,8 @@ class ModelsDock(SideDock):
 def card_html(model: Model) -> str:
     """A model's card as rich text; what its files say is shown as text, never as markup."""
     settings = ", ".join(f"{name} {value}" for name, value in model.params.items()) or "none"
-    rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), ("Settings", settings)]
+    healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in reference_titles(model.id).items()]
+    rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), *healthy, ("Settings", settings)]
     body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)
     return f"<b>{html_text(model.title)}</b> ({html_text(model.id)}){body}"
 

@@ -305,6 +305,8 @@ class TuneDock(TuneLayout):
             self.curve.show_curve(prepared.live)
             span = float(prepared.live.edges[-1] - prepared.live.edges[0])
             self.threshold.set_step(10.0 ** np.floor(np.log10(span / 50)))
+        self.histogram.show_healthy(prepared.live, settled.judged.reference)
+        self.threshold.set_healthy(settled.judged.reference is not None, settled.judged.verdict.why_not)
         self.histogram.set_threshold(result.threshold.value)
         self.threshold.show_threshold(result.threshold, settled.post.threshold)
         live = self._tuning.live_figures(prepared.live.at(result.threshold.value))

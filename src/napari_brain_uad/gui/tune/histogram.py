@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -12,13 +14,19 @@ from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR
 from ...evaluation.curves import LiveHistogram
 from ..widgets.plots import Plot
 
+if TYPE_CHECKING:
+    from ...calibration.reference import HealthyReference
+
 _BARS = 200
 """Bars drawn: as many as a dock is pixels wide makes no difference to see and a large one to paint."""
 
 _PLAIN = "#9A9A9A"
 """Bars without a ground truth: seen on dark and on light."""
 
-_TIP = "Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside"
+_TIP = (
+    "Drag the line. Bars: voxels of the brain at each score; with a ground truth, green lies inside it, orange outside. "
+    "Dotted: an average healthy brain, where the method has a healthy reference"
+)
 
 
 class HistogramPlot(Plot):
@@ -41,6 +49,7 @@ class HistogramPlot(Plot):
         self.setToolTip(_TIP)
         self._others = self._bars(FALSE_ALARM_COLOUR)
         self._truth = self._bars(HIT_COLOUR)
+        self._healthy = self.plot([], [])
         self.line = pg.InfiniteLine(movable=True, angle=90, name="threshold")
         self.line.setCursor(Qt.CursorShape.SplitHCursor)
         self.addItem(self.line)
@@ -50,6 +59,7 @@ class HistogramPlot(Plot):
 
     def colour_ink(self) -> None:
         """See `Plot`."""
+        self._healthy.setPen(pg.mkPen(self.ink, width=1.5, style=Qt.PenStyle.DotLine))
         self.line.setPen(pg.mkPen(self.ink, width=2))
         self.line.setHoverPen(pg.mkPen(self.ink, width=4))
 
@@ -70,6 +80,15 @@ class HistogramPlot(Plot):
         # Room for the label of the power of ten above, where that is shown.
         self.setYRange(0, 1.08 * (above if above < 1.08 * highest else highest), padding=0)
         self.line.setBounds((edges[0] - margin, edges[-1] + margin))
+
+    def show_healthy(self, live: LiveHistogram, healthy: HealthyReference | None) -> None:
+        """Draw what an average healthy brain of this size would have, dotted; nothing without a reference that applies."""
+        if healthy is None:
+            self._healthy.setData([], [])
+            return
+        edges, others, truth = _thinned(live)
+        expected = healthy.expected(edges, int(others.sum() + truth.sum()))
+        self._healthy.setData((edges[:-1] + edges[1:]) / 2, np.log10(expected + 1.0))
 
     def set_threshold(self, value: float) -> None:
         """Put the line at a value (drawn at the plot's edge when it lies outside)."""

@@ -74,6 +74,8 @@ def _rule_words(rule: ThresholdRule) -> str:
         "percentile": f"percentile {number} of the brain's scores",
         "best-dice": "best Dice against the ground truth",
         "healthy-fpr": f"flags the fraction {number} of healthy brain",
+        "healthy-ml": f"shows {number} ml in an average healthy brain",
+        "fdr": f"regions beyond healthy ones at a false discovery rate of {number}",
     }
     return words[rule.kind]
 

@@ -110,7 +110,8 @@ def _short(name: str) -> str:
 def _words(region: Region) -> str:
     """What a row holds that its columns have no room for."""
     merged = f"merged from {region.parts}" if region.parts > 1 else ""
-    return "\n".join(filter(None, (region.name, ", ".join(filter(None, (region.review, merged))), region.note)))
+    compared = "" if region.p_value is None else f"p = {region.p_value:.2g} against the strongest region of each healthy brain"
+    return "\n".join(filter(None, (region.name, compared, ", ".join(filter(None, (region.review, merged))), region.note)))
 
 
 class RegionTable(QTableView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from ...core.threshold import Threshold, ThresholdRule
+from ...core.threshold import DEFAULT_ML, Threshold, ThresholdRule
 from .forms import ComboBox, FloatBox
 from .messages import wrapping_label
 from .numbers import number_text
@@ -16,9 +16,16 @@ _RULES = {
     "otsu-slice": "Otsu per slice",
     "percentile": "percentile",
     "best-dice": "best Dice",
+    "healthy-ml": "healthy ml",
+    "fdr": "false discoveries",
     "value": "by hand",
 }
-_PERCENTILE = 98.0
+_NUMBERS = {
+    "percentile": (0.0, 100.0, 0.5, 98.0, "Percentile of the brain's scores (0 to 100)"),
+    "healthy-ml": (0.0, 1000.0, 0.5, DEFAULT_ML, "What an average healthy brain shows, in ml"),
+    "fdr": (0.001, 1.0, 0.01, 0.05, "False discovery rate of the regions, against healthy brains"),
+}
+"""Range, step, default and meaning of the numbers of rules that have one."""
 
 
 class ShortBox(FloatBox):
@@ -51,18 +58,15 @@ class ThresholdRow(QWidget):
         self.rule.setToolTip("How the threshold is found")
         for key, title in _RULES.items():
             self.rule.addItem(title, key)
-        self.percentile = FloatBox()
-        self.percentile.setRange(0.0, 100.0)
-        self.percentile.setSingleStep(0.5)
-        self.percentile.setValue(_PERCENTILE)
-        self.percentile.setToolTip("Percentile of the brain's scores (0 to 100)")
-        self.percentile.hide()
+        self.numbers = {kind: _box(*about) for kind, about in _NUMBERS.items()}
+        self.percentile = self.numbers["percentile"]
         self.origin = wrapping_label()
         row = QHBoxLayout()
         row.addWidget(QLabel("Threshold"))
         row.addWidget(self.number)
         row.addWidget(self.rule, 1)
-        row.addWidget(self.percentile)
+        for box in self.numbers.values():
+            row.addWidget(box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -70,22 +74,36 @@ class ThresholdRow(QWidget):
         layout.addWidget(self.origin)
         self.number.valueChanged.connect(self.typed)
         self.rule.activated.connect(self._chosen)
-        self.percentile.valueChanged.connect(self._chosen)
+        for box in self.numbers.values():
+            box.valueChanged.connect(self._chosen)
+        self.set_healthy(False, "")
 
     def set_truth(self, there: bool) -> None:
         """Offer the rules that need a ground truth only when there is one."""
-        item = self.rule.model().item(self.rule.findData("best-dice"))  # type: ignore[union-attr]  # a combo box's own model has items
+        self._offer("best-dice", there, "Needs a ground truth")
+
+    def set_healthy(self, there: bool, why_not: str) -> None:
+        """Offer the rules that need healthy brains only when the method has some that apply to the scan."""
+        for kind in ("healthy-ml", "fdr"):
+            self._offer(kind, there, why_not)
+
+    def _offer(self, kind: str, there: bool, why_not: str) -> None:
+        item = self.rule.model().item(self.rule.findData(kind))  # type: ignore[union-attr]  # a combo box's own model has items
         item.setEnabled(there)
-        item.setToolTip("" if there else "Needs a ground truth")
+        item.setToolTip("" if there else why_not)
+
+    def _show_number(self, kind: str) -> None:
+        for name, box in self.numbers.items():
+            box.setVisible(name == kind)
 
     def show_threshold(self, threshold: Threshold, rule: str) -> None:
         """Show a threshold, the rule as `PostParams.threshold` spells it, and its origin."""
         self.show_value(threshold.value)
         kind = rule if rule == "auto" else ThresholdRule.parse(rule).kind
         self.rule.setCurrentIndex(max(self.rule.findData(kind), 0))
-        self.percentile.setVisible(kind == "percentile")
-        if kind == "percentile":
-            self._quietly(self.percentile, ThresholdRule.parse(rule).number or 0.0)
+        self._show_number(kind)
+        if kind in self.numbers:
+            self._quietly(self.numbers[kind], ThresholdRule.parse(rule).number or 0.0)
         self.show_origin(threshold.origin)
 
     def show_value(self, value: float) -> None:
@@ -96,7 +114,7 @@ class ThresholdRow(QWidget):
         """Show a number that the user is setting."""
         self.show_value(value)
         self.rule.setCurrentIndex(self.rule.findData("value"))
-        self.percentile.hide()
+        self._show_number("value")
         self.show_origin("set by hand")
 
     def show_origin(self, text: str) -> None:
@@ -110,14 +128,24 @@ class ThresholdRow(QWidget):
 
     def _chosen(self, _value: object = None) -> None:
         kind = self.rule.currentData()
-        self.percentile.setVisible(kind == "percentile")
+        self._show_number(kind)
         if kind == "value":
             self.rule_chosen.emit(repr(self.number.value()))
         else:
-            self.rule_chosen.emit(f"percentile:{self.percentile.value():g}" if kind == "percentile" else kind)
+            self.rule_chosen.emit(f"{kind}:{self.numbers[kind].value():g}" if kind in self.numbers else kind)
 
     @staticmethod
     def _quietly(box: FloatBox, value: float) -> None:
         box.blockSignals(True)
         box.setValue(value)
         box.blockSignals(False)
+
+
+def _box(low: float, high: float, step: float, value: float, tip: str) -> FloatBox:
+    box = FloatBox()
+    box.setRange(low, high)
+    box.setSingleStep(step)
+    box.setValue(value)
+    box.setToolTip(tip)
+    box.hide()
+    return box

@@ -61,6 +61,10 @@ class BatchOutcome:
         The scan's, and what says so.
     warnings : tuple of str
         What there is to know about scan, ground truth and result: also why there is no region.
+    verdict : str
+        What of it lies beyond healthy variation, in a sentence.
+    scan_p : float or None
+        p-value of the strongest region against healthy brains.
     error : str
         Why there is nothing, in a sentence; empty when there is something.
     """
@@ -73,6 +77,8 @@ class BatchOutcome:
     seconds: float = 0.0
     sequence: str = ""
     warnings: tuple[str, ...] = ()
+    verdict: str = ""
+    scan_p: float | None = None
     error: str = ""
 
 
@@ -204,6 +210,16 @@ def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> Bat
     result = detection.result
     dice = None if detection.evaluation is None else detection.evaluation["dice"].value
     volume = sum(region.volume_ml for region in result.regions)
-    said = tuple(finding.sentence for finding in detection.warnings)
-    sequence = detection.volume.sequence_words
-    return BatchOutcome(case, files, tuple(as_rows(result.regions)), volume, dice, detection.seconds, sequence, said)
+    verdict = detection.verdict
+    return BatchOutcome(
+        case,
+        files,
+        tuple(as_rows(result.regions)),
+        volume,
+        dice,
+        detection.seconds,
+        sequence=detection.volume.sequence_words,
+        warnings=tuple(finding.sentence for finding in detection.warnings),
+        verdict=verdict.line,
+        scan_p=verdict.p,
+    )

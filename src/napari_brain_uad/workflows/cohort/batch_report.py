@@ -18,8 +18,8 @@ from .batch import BatchOutcome
 from .cohort import cases_sha256
 from .cohort_report import _STYLE, _table
 
-COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "folder", "error")
-"""Of the table; `strongest` is the name of the strongest region."""
+COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "verdict", "folder", "error")
+"""Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains."""
 
 _LISTED = 10
 """So many regions of a scan are on the page, the strongest first."""
@@ -86,6 +86,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 2) if ended else None,
         "sequence_words": outcome.sequence or None,
         "warnings": list(outcome.warnings),
+        "scan_p": outcome.scan_p,
+        "verdict": outcome.verdict or None,
         "folder": outcome.files["map"].parent.name if ended else None,
         "error": outcome.error or None,
     }
@@ -101,7 +103,7 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
         f'<p class="notice">{NOTICE}</p>',
         f"<p>{batch_words(outcomes)}.</p>",
     ]
-    parts.append(_table(COLUMNS[:7], [[_cell(row[name]) for name in COLUMNS[:7]] for row in rows if row["error"] is None]))
+    parts.append(_table(COLUMNS[:9], [[_cell(row[name]) for name in COLUMNS[:9]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
         ("To be looked at", [f"{row['scan']}: {line}" for row in rows for line in row["warnings"]]),

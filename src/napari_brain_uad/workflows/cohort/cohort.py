@@ -24,7 +24,7 @@ from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
 from ...evaluation.metrics import count
 from ...evaluation.pooled import BrainScores, Pooled, pool
-from ...evaluation.significance import Interval, bootstrap_mean, permutation_test
+from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
 from ...postprocessing.ranking import Counts
@@ -56,14 +56,20 @@ class Case:
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One method on one scan."""
+    """One method on one scan; `counts` against its ground truth.
+
+    `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
+    whether the ground truth has a lesion; without one it is False where such scans are said to be healthy, else None.
+    """
 
     case: str
     sequence: str | None
     figures: Row
-    counts: Counts
+    counts: Counts | None
     lesions: int
     lesions_found: int
+    strength: float | None = None
+    ill: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ class Cohort:
 
     def pooled_dice(self, method: str) -> float | None:
         """Dice of all masks together: 2 sum TP / (2 sum TP + sum FP + sum FN)."""
-        own = [row.counts for row in self.rows if row.figures.method == method]
+        own = [row.counts for row in self.rows if row.figures.method == method and row.counts is not None]
         return Counts(sum(c.tp for c in own), sum(c.fp for c in own), sum(c.fn for c in own), sum(c.tn for c in own)).dice
 
     def pooled_lesion_recall(self, method: str) -> float | None:
@@ -138,6 +144,12 @@ class Cohort:
         own = [row for row in self.rows if row.figures.method == method]
         total = sum(row.lesions for row in own)
         return sum(row.lesions_found for row in own) / total if total else None
+
+    def scan_auroc(self, method: str) -> Auroc | None:
+        """How well the verdict's score tells scans with lesions from healthy ones; None without both."""
+        own = [(row.ill, row.strength) for row in self.rows if row.figures.method == method]
+        healthy, sick = ([strength for ill, strength in own if ill is kind and strength is not None] for kind in (False, True))
+        return scan_auroc(healthy, sick)
 
     def tests(self) -> tuple[PairTest, ...]:
         """Every pair of methods, by every column of `TESTED`; p-values are not corrected for their number."""
@@ -172,7 +184,7 @@ def _file(given: MaskInput | Volume) -> list[str | int]:
 def cases_of(
     root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
 ) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The scans of a data set, by default those that have a ground truth.
+    """The scans of a data set.
 
     Parameters
     ----------
@@ -229,6 +241,7 @@ def evaluate_cohort(
     methods: Iterable[str | MethodSpec],
     *,
     with_pooled: bool = True,
+    rest_healthy: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Cohort:
@@ -242,6 +255,8 @@ def evaluate_cohort(
         See `workflows.compare.compare.compare`.
     with_pooled : bool
         Give the figures over all voxels too. Scores wait for them on disk: some 10 MB a scan of 1 mm and method.
+    rest_healthy : bool
+        Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
     **options
         What `compare` takes besides: models, threshold_mode, healthy, post, prepare_with, device, seed, jobs, use_cache.
 
@@ -261,7 +276,7 @@ def evaluate_cohort(
     specs = parse_specs(methods)
     _check_names(cases)
     with temporary_folder() as folder:
-        gathered = _Gathered(_Waiting(folder) if with_pooled else None)
+        gathered = _Gathered(_Waiting(folder) if with_pooled else None, rest_healthy)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
             error = isolated(partial(gathered.add, case, specs, part, options))
@@ -286,8 +301,8 @@ def _check_names(cases: Sequence[Case]) -> None:
 class _Gathered:
     """What the scans gave so far."""
 
-    def __init__(self, waiting: _Waiting | None) -> None:
-        self._waiting = waiting
+    def __init__(self, waiting: _Waiting | None, rest_healthy: bool) -> None:
+        self._waiting, self._rest_healthy = waiting, rest_healthy
         self._rows: list[CohortRow] = []
         self._failures: list[CaseFailure] = []
         self._error: BrainUADError | None = None
@@ -299,9 +314,9 @@ class _Gathered:
     def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
         comparison = _compared(case, specs, progress, options)
-        rows = _rows(case, comparison)
+        rows = _rows(case, comparison, self._rest_healthy)
         try:
-            if self._waiting is not None:
+            if self._waiting is not None and comparison.truth is not None:
                 self._waiting.add(comparison)
         except OSError as error:
             self._waiting = None
@@ -321,7 +336,9 @@ class _Gathered:
     def cohort(self) -> Cohort:
         if not self._rows:
             raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
-        pooled = {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles}
+        pooled = (
+            {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles if self._waiting.has(title)}
+        )
         return Cohort(
             tuple(self._titles),
             tuple(self._rows),
@@ -349,15 +366,19 @@ def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, optio
     return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
 
 
-def _rows(case: Case, comparison: Comparison) -> list[CohortRow]:
+def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[CohortRow]:
     rows = []
+    truth = comparison.truth
+    ill = bool(truth.any()) if truth is not None else False if rest_healthy else None
     for run, row in zip(comparison.runs, comparison.table(), strict=True):
-        if run.evaluation is None or comparison.truth is None:
-            continue
-        lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
-        counts = count(run.result.mask, comparison.truth)
-        found = 0 if recall is None else round(recall * lesions)
-        rows.append(CohortRow(case.name, comparison.volume.sequence, row, counts, lesions, found))
+        found = CohortRow(
+            case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill
+        )
+        if run.evaluation is not None and truth is not None:
+            lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
+            hit = 0 if recall is None else round(recall * lesions)
+            found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit)
+        rows.append(found)
     return rows
 
 
@@ -375,6 +396,10 @@ class _Waiting:
             files = self._files.setdefault(run.title, [])
             files.append(self._folder / f"{list(self._files).index(run.title)}-{len(files)}.npz")
             np.savez(files[-1], score=own.score, truth=own.truth, missed=own.missed)
+
+    def has(self, title: str) -> bool:
+        """Whether a method scored a scan that has a ground truth."""
+        return title in self._files
 
     def scans(self, title: str) -> list[BrainScores]:
         found = []

@@ -26,7 +26,19 @@ from ..detect.save import without_folders
 from .cohort import SUMMARISED, Case, Cohort, cases_sha256
 
 _SPREAD = ("best_dice", "dice", "auprc", "pro")
-_PER_SCAN = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions", "flagged_ml")
+_PER_SCAN = (
+    "best_dice",
+    "best_dice_voxels",
+    "dice",
+    "auprc",
+    "auroc",
+    "pro",
+    "lesion_recall",
+    "false_positive_regions",
+    "flagged_ml",
+    "regions_beyond",
+    "scan_p",
+)
 _DPI = 200
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1b1b1b}
@@ -128,6 +140,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "scans": [{"scan": row.case, "sequence": row.sequence, **row.figures.as_dict()} for row in cohort.rows],
         "mean": {method: {name: _interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
+        "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
         "warnings": list(cohort.warnings),
@@ -156,7 +169,14 @@ def cohort_text(cohort: Cohort) -> str:
     head, lines = _mean_table(cohort)
     cells = [head, *lines]
     widths = [max(len(line[number]) for line in cells) for number in range(len(head))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    table = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    return "\n".join([*table, *_scan_level(cohort)])
+
+
+def _scan_level(cohort: Cohort) -> list[str]:
+    """How well each method's verdict tells scans with lesions from healthy ones."""
+    areas = {method: cohort.scan_auroc(method) for method in cohort.methods}
+    return [f"Scan-level AUROC of {method}: {area.words}" for method, area in areas.items() if area is not None]
 
 
 def _interval(found: Interval | None) -> dict[str, float | int | None] | None:
@@ -196,6 +216,7 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
     parts = [f"<h1>{counted(len(cohort.methods), 'method')} on {counted(scans, 'scan')}</h1>", f'<p class="notice">{NOTICE}</p>']
     parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
     parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
+    parts += [f"<p>{html_text(line)}</p>" for line in _scan_level(cohort)]
     if cohort.pooled:
         names = list(next(iter(record["pooled"].values())))
         lines = [[method, *(cell(name, figures[name]) for name in names)] for method, figures in record["pooled"].items()]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibration.build import HealthyMap, build_reference
+from ...calibration.reference import HealthyReference
+from ...calibration.verdict import Verdict
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import BrainUADError
@@ -17,15 +20,15 @@ from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
-from ...core.threshold import Threshold
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.agreement import agreement, difference, mutual_dice
 from ...evaluation.operating import AUTO as AUTO_THRESHOLD
-from ...evaluation.operating import HealthyScores, ThresholdMode, fixed, shared_threshold
+from ...evaluation.operating import ThresholdMode
 from ...evaluation.report import Evaluation, evaluate_map
 from ...postprocessing.params import PostParams
-from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
+from ...postprocessing.pipeline import PostResult
+from ..detect.detect import judged
 from ..detect.map_cache import try_out
 from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
@@ -55,8 +58,10 @@ class MethodRun:
         Figures against the ground truth.
     seconds, peak_bytes, cached
         What scoring took; see `map_cache.ScoredMap`.
-    healthy : HealthyScores or None
-        Its scores of the healthy scans.
+    healthy : HealthyReference or None
+        How it scores the healthy scans that were given.
+    verdict : Verdict
+        What of it lies beyond healthy variation.
     """
 
     spec: MethodSpec
@@ -66,7 +71,8 @@ class MethodRun:
     seconds: float
     peak_bytes: int | None
     cached: bool
-    healthy: HealthyScores | None = None
+    healthy: HealthyReference | None = None
+    verdict: Verdict = field(default_factory=Verdict)
 
     @property
     def title(self) -> str:
@@ -132,6 +138,7 @@ class Comparison:
                 seconds=run.seconds,
                 peak_bytes=run.peak_bytes,
                 cached=run.cached,
+                verdict=run.verdict,
             )
             for run, dice in zip(self.runs, mutual, strict=True)
         )
@@ -155,9 +162,9 @@ class Comparison:
         rule = mode if isinstance(mode, ThresholdMode) else ThresholdMode(mode)
         runs = []
         for run in self.runs:
-            result = _thresholded(run.map, self.post, rule, self.truth, run.healthy)
+            result, verdict = _thresholded(run.map, self.post, rule, self.truth, run.healthy)
             evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
-            runs.append(replace(run, result=result, evaluation=evaluation))
+            runs.append(replace(run, result=result, evaluation=evaluation, verdict=verdict))
         return replace(self, runs=tuple(runs), mode=rule)
 
 
@@ -218,7 +225,7 @@ def compare(
     threshold_mode : str or ThresholdMode
         The rule all follow: "auto", a score, "percentile:98", "healthy-ml:2", ...
     healthy : sequence of Volume or path
-        Healthy scans, for the rules that need them; every method scores them too.
+        Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
     post : PostParams, optional
         Filters and clean-up for all.
     prepare_with, device, seed
@@ -339,14 +346,14 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
     healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
     amap = job.ready.bring_back(scored.map)
-    result = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
+    result, verdict = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
     evaluation = None
     if job.truth is not None:
         part = progress.part(0.7, 1.0)
         evaluation = evaluate_map(
             result.score, job.truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part
         )
-    return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy)
+    return MethodRun(job.spec, amap, result, evaluation, scored.seconds, scored.peak_bytes, scored.cached, healthy, verdict)
 
 
 def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
@@ -363,26 +370,20 @@ def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
     )
 
 
-def _healthy(job: _Job, progress: Progress) -> HealthyScores:
-    """The method's scores of the healthy scans, on their own grids, filtered as the scan's."""
-    scores, volumes = [], []
+def _healthy(job: _Job, progress: Progress) -> HealthyReference:
+    """How the method scores the healthy scans, on their own grids, with the clean-up of the scan's."""
+    maps = []
     for number, ready in enumerate(job.healthy):
         part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
-        amap = ready.bring_back(_scored(job, ready.scored, part).map)
-        score, brain = filtered_score(amap, job.given.post)
-        scores.append(score[brain])
-        volumes.append(amap.grid.voxel_volume_mm3 / 1000.0)
-    return HealthyScores(tuple(scores), tuple(volumes))
+        maps.append(HealthyMap(ready.bring_back(_scored(job, ready.scored, part).map)))
+    scans = "1 healthy scan" if len(maps) == 1 else f"{len(maps)} healthy scans"
+    return build_reference(maps, job.given.post, title=f"{scans} given", sequence=str(job.ready.scan.sequence))
 
 
 def _thresholded(
-    amap: AnomalyMap, post: PostParams, mode: ThresholdMode, truth: NDArray[np.bool_] | None, healthy: HealthyScores | None
-) -> PostResult:
-    """Post-processing under the shared rule, saying in words where the threshold came from."""
-    filtered = filtered_score(amap, post)
-    threshold: Threshold = shared_threshold(mode, amap, post, filtered, truth=truth, healthy=healthy)
-    if threshold.per_slice is not None:
-        own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
-        return postprocess(amap, own, truth=truth, filtered=filtered)
-    result = postprocess(amap, fixed(post, threshold), truth=truth, filtered=filtered)
-    return replace(result, threshold=threshold)
+    amap: AnomalyMap, post: PostParams, mode: ThresholdMode, truth: NDArray[np.bool_] | None, healthy: HealthyReference | None
+) -> tuple[PostResult, Verdict]:
+    """Post-processing under the shared rule."""
+    own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
+    found = judged(amap, own, truth=truth, healthy=healthy)
+    return found.result, found.verdict

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...calibration.verdict import Verdict
 from ...core.volume import Grid
 from ...evaluation.report import Evaluation
 from ...io.tables import table_text
@@ -37,6 +38,8 @@ class Row:
     seconds: float
     memory_mb: float | None
     cached: bool
+    scan_p: float | None = None
+    regions_beyond: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The row as plain JSON data."""
@@ -71,6 +74,8 @@ COLUMNS: dict[str, Column] = {
     "seconds": Column("Seconds", "wall time of scoring, preparation not counted; of the run that made it when the map was cached", "low"),
     "memory_mb": Column("Memory (MB)", "how far the process's memory rose while scoring (MB = 1e6 bytes)", "low"),
     "cached": Column("Cached", "whether the map was made before"),
+    "scan_p": Column("Scan p", "p-value of the strongest region against healthy brains; none where no healthy reference applies"),
+    "regions_beyond": Column("Beyond healthy", "regions beyond healthy variation"),
 }
 
 PRINTED = ("best_dice", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions", "flagged_ml", "seconds", "memory_mb")
@@ -88,6 +93,7 @@ def table_row(
     seconds: float,
     peak_bytes: int | None,
     cached: bool,
+    verdict: Verdict | None = None,
 ) -> Row:
     """The row of one run; with a ground truth every figure is the evaluation's own."""
 
@@ -114,6 +120,8 @@ def table_row(
         seconds=seconds,
         memory_mb=None if peak_bytes is None else peak_bytes / 1e6,
         cached=cached,
+        scan_p=None if verdict is None else verdict.p,
+        regions_beyond=None if verdict is None or verdict.p is None else verdict.beyond,
     )
 
 

@@ -24,6 +24,7 @@ def detect_command(
     truth: MaskInput | None = None,
     model: str | Path | None = None,
     healthy: Sequence[object] | None = None,
+    age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
 ) -> str:
@@ -42,6 +43,7 @@ def detect_command(
     words += post_words(post)
     if healthy:
         words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
+    words += [] if age is None else ["--age", f"{age:g}"]
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibration.build import HealthyMap, build_reference
+from ...calibration.reference import HealthyReference
+from ...calibration.verdict import Verdict, judge, with_p_values
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import InputError
@@ -27,6 +30,7 @@ from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
 from ..models.models import name_of
 from ..models.recommend import unfit
+from ..models.references import Compared, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, Ready, make_ready
 from .command import detect_command
@@ -67,6 +71,8 @@ class Detection:
         What a person did to the regions; it is in `result` already, and not in `evaluation`.
     cached : bool
         Whether the map is one that was kept from an earlier run with the same inputs.
+    verdict : Verdict
+        What of it lies beyond healthy variation, as the method found it.
     """
 
     volume: Volume
@@ -79,6 +85,7 @@ class Detection:
     command: str
     edits: RegionEdits | None = None
     cached: bool = False
+    verdict: Verdict = field(default_factory=Verdict)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -100,6 +107,7 @@ def detect(
     model: str | Path | None = None,
     post: PostParams | None = None,
     healthy: HealthyInput | None = None,
+    age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
@@ -120,8 +128,10 @@ def detect(
     sequence, model : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
         default one for the scan's sequence.
-    post, healthy : PostParams and sequence of AnomalyMap or path, optional
-        Post-processing. Maps of healthy scans made with the same method, for the threshold rule "healthy-fpr".
+    post : PostParams, optional
+        Post-processing; the defaults otherwise.
+    healthy, age : optional
+        Maps of healthy scans made alike, in place of the method's healthy reference; age in years, for the verdict.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed, use_cache : str, int, bool
@@ -137,17 +147,15 @@ def detect(
     volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
-    healthy_scores = None if healthy is None else read_healthy(healthy, method, post)
+    own_healthy = read_healthy(healthy, method, post) if healthy else None
     half, rest = _halves(method, ready, truth is not None, progress)
     scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=use_cache, progress=half)
     amap = ready.bring_back(scored.map)
     used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
-    given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device}
+    given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    done = finish_detection(
-        ready.scan, amap, post, truth=truth_array, healthy=healthy_scores, command=command, started=start, progress=rest
-    )
-    return replace(done, cached=scored.cached)
+    known: dict[str, Any] = {"truth": truth_array, "healthy": own_healthy, "age": age, "started": start, "progress": rest}
+    return replace(finish_detection(ready.scan, amap, post, command=command, **known), cached=scored.cached)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
@@ -167,7 +175,8 @@ def finish_detection(
     *,
     truth: NDArray[np.bool_] | None,
     command: str,
-    healthy: Sequence[NDArray[np.float32]] | None = None,
+    healthy: HealthyReference | None = None,
+    age: float | None = None,
     edits: RegionEdits | None = None,
     started: float | None = None,
     progress: Progress | None = None,
@@ -176,8 +185,10 @@ def finish_detection(
 
     Parameters
     ----------
-    healthy : sequence of arrays of float32, optional
-        What `read_healthy` gave.
+    healthy : HealthyReference, optional
+        What `read_healthy` gave; the method's own reference when None.
+    age : float, optional
+        See `detect`.
     edits : RegionEdits, optional
         What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
@@ -187,7 +198,8 @@ def finish_detection(
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
     check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
-    result = postprocess(amap, post, truth=truth, healthy=healthy)
+    found = judged(amap, post, truth=truth, healthy=healthy, age=age)
+    result = found.result
     seconds = time.perf_counter() - start
     evaluation = None
     if truth is not None:
@@ -196,23 +208,68 @@ def finish_detection(
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
     result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, found.verdict)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What was found in a map, and what is said of it.
+
+    Parameters
+    ----------
+    result : PostResult
+        With the regions' p-values.
+    verdict : Verdict
+        Of the scan.
+    reference : HealthyReference or None
+        The healthy brains that it was compared with.
+    """
+
+    result: PostResult
+    verdict: Verdict
+    reference: HealthyReference | None
+
+
+def judged(
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    healthy: HealthyReference | None = None,
+    age: float | None = None,
+    filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
+) -> Judged:
+    """Post-process a map and compare what was found with healthy brains: the one road of window, command line and scripts.
+
+    Parameters
+    ----------
+    truth, filtered
+        See `postprocessing.pipeline.postprocess`.
+    healthy, age
+        See `finish_detection`.
+    """
+    filtered = filtered_score(amap, post) if filtered is None else filtered
+    compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
+    result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
+    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
+    return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 
 @told_as_error()
-def read_healthy(maps: HealthyInput, method: str, post: PostParams) -> list[NDArray[np.float32]]:
-    """Brain scores of healthy maps, filtered as the scan's own map will be: what the rule "healthy-fpr" compares with.
+def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Progress | None = None) -> HealthyReference:
+    """A healthy reference of maps of healthy scans, with the clean-up that the scan's own map will have.
 
     Raises
     ------
     InputError
-        If a map cannot be read, or is another method's.
+        If a map cannot be read, or is another method's, or they were not made alike.
     """
-    scores = []
+    read = []
     for given in maps:
         amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
         if amap.method != method:
             raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
-        score, brain = filtered_score(amap, post)
-        scores.append(score[brain])
-    return scores
+        read.append(HealthyMap(amap))
+    sequence = str(read[0].map.provenance.get("input", {}).get("sequence")) if read else ""
+    title = f"{len(read)} healthy map{'' if len(read) == 1 else 's'} given"
+    return build_reference(read, post, title=title, sequence=sequence, progress=progress)

@@ -111,7 +111,7 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
-    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth)
+    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth, verdict=detection.verdict.line)
     with atomic_path(files["figure"]) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
 
@@ -136,6 +136,7 @@ def regions_record(detection: Detection) -> dict[str, Any]:
         "scan": detection.map.name,
         "method": detection.map.method,
         "threshold": detection.result.threshold.as_dict(),
+        "verdict": detection.verdict.as_dict(),
         "units": {
             "volume_ml": "ml",
             "centroid, peak position": "mm, RAS+",
@@ -206,6 +207,7 @@ def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[s
         },
         "postprocessing": detection.post.as_dict(),
         "threshold": detection.result.threshold.as_dict(),
+        "verdict": detection.verdict.as_dict(),
         "regions_edited_by_hand": review_record(detection.result.regions),
         "command": recorded_command(detection.command, files),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

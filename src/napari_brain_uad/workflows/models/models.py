@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ...calibration.names import is_reference, reference_files
 from ...core.errors import BrainUADError, InputError, ModelError
 from ...detectors.registry import create, method_class, method_ids
 from ...io.atomic import atomic_path, not_written
@@ -241,9 +242,8 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     # Checked where nobody else changes it any more: what is listed is what was checked.
     with _incoming(folder, stem) as staging:
         staged = staging / tensors.name
-        for file in (tensors, sidecar, _card_file(tensors)):
-            if is_file(file):
-                _copy(file, staging / file.name)
+        for file in filter(is_file, (tensors, sidecar, *_beside(tensors))):
+            _copy(file, staging / file.name)
         checkpoint = _checked(staged)
         _model(staged, shipped=False)
         taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
@@ -266,7 +266,7 @@ def export_model(model: Model, folder: str | Path) -> list[Path]:
     """
     load_checkpoint(model.path)
     target = _made(Path(folder))
-    files = [file for file in (*checkpoint_files(model.path), _card_file(model.path)) if is_file(file)]
+    files = [file for file in (*checkpoint_files(model.path), *_beside(model.path)) if is_file(file)]
     for file in files:
         there = target / file.name
         if there.exists() and not (is_file(there) and there.read_bytes() == file.read_bytes()):
@@ -291,7 +291,7 @@ def remove_model(model: Model) -> None:
     tensors, sidecar = checkpoint_files(model.path)
     try:
         # The JSON is what makes it a model: without it nothing is listed, whatever happens next.
-        for file in (sidecar, tensors, _card_file(tensors)):
+        for file in (sidecar, tensors, *_beside(tensors)):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{model.id} cannot be removed", why=error.strerror or str(error), fix=f"Check {user_dir()}") from error
@@ -304,7 +304,7 @@ def _read_all(folder: Path, *, shipped: bool) -> Iterator[Model | BrainUADError]
         yield InputError(f"The models in {folder} cannot be listed", why=error.strerror or str(error), fix="Check your right to read it")
         return
     for file in files:
-        if file.name.startswith("."):
+        if file.name.startswith(".") or is_reference(file):
             continue
         try:
             yield _model(file, shipped=shipped)
@@ -340,9 +340,9 @@ def _checked(tensors: Path) -> Checkpoint:
 
 def _put_in_place(staged: Path, target: Path) -> Model:
     """Move a checked model to its place; the JSON last, because it is what makes it a model."""
-    pairs = zip((*checkpoint_files(staged), _card_file(staged)), (*checkpoint_files(target), _card_file(target)), strict=True)
-    tensors, sidecar, card = pairs
-    for source, goal in (tensors, card, sidecar):
+    pairs = zip((*checkpoint_files(staged), *_beside(staged)), (*checkpoint_files(target), *_beside(target)), strict=True)
+    tensors, sidecar, *others = pairs
+    for source, goal in (tensors, *others, sidecar):
         if is_file(source):
             source.replace(goal)
     return _model(target, shipped=False)
@@ -367,6 +367,10 @@ def _copy(source: Path, target: Path) -> None:
         raise InputError(
             f"{source.name} cannot be read", why=error.strerror or str(error), fix="Check the file and your right to it"
         ) from error
+
+
+def _beside(tensors: Path) -> tuple[Path, ...]:
+    return _card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
 
 
 def _card_file(tensors: Path) -> Path:

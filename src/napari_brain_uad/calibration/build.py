@@ -1,0 +1,136 @@
+"""Make a healthy reference from the raw maps of healthy scans, and check it by leaving one out at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.errors import InputError
+from ..core.progress import Progress
+from ..postprocessing.params import PostParams
+from ..postprocessing.pipeline import filtered_score
+from .measure import CURVES, levels_of, measured
+from .reference import HealthyReference, HealthyScan
+
+
+@dataclass(frozen=True, eq=False)
+class HealthyMap:
+    """The map of a healthy scan, and what is known of it.
+
+    Parameters
+    ----------
+    map : AnomalyMap
+        Raw, on the scan's own grid.
+    kind : str
+        One of `reference.KINDS`.
+    person : int
+        The same for scans of the same person.
+    age : float, optional
+        In years.
+    counted : array of bool, optional
+        Where its tissue is healthy; the whole brain when None.
+    """
+
+    map: AnomalyMap
+    kind: str = "real"
+    person: int = 0
+    age: float | None = None
+    counted: NDArray[np.bool_] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Each real brain judged by a reference made without it.
+
+    Parameters
+    ----------
+    nominal_ml : float
+        What an average brain should show at the default threshold.
+    flagged_ml : tuple of float
+        What each shows.
+    p : tuple of float
+        Of each brain's strongest region.
+    """
+
+    nominal_ml: float
+    flagged_ml: tuple[float, ...]
+    p: tuple[float, ...]
+
+    @property
+    def words(self) -> str:
+        """The check in one sentence."""
+        ml, unusual = np.array(self.flagged_ml), sum(p <= 0.05 for p in self.p)
+        return (
+            f"Left out one at a time, {ml.size} brains show {ml.mean():.2f} ml on average (median {np.median(ml):.2f}, "
+            f"nominal {self.nominal_ml:g}); {unusual} would be called unusual at p = 0.05"
+        )
+
+
+def build_reference(
+    maps: Sequence[HealthyMap], post: PostParams, *, title: str, sequence: str, model_sha256: str = "", progress: Progress | None = None
+) -> HealthyReference:
+    """Measure healthy maps of one method, after the clean-up that patients' maps will go through.
+
+    Raises
+    ------
+    InputError
+        If there is no map, or they are not of one method with one set of settings and weights.
+    """
+    progress = progress or Progress()
+    if not maps:
+        raise InputError("Healthy reference", why="there is no healthy scan", fix="Give some")
+    made = [_made_by(one.map) for one in maps]
+    if any(one != made[0] for one in made):
+        why = "the healthy maps were not all made by one method with the same settings and weights"
+        raise InputError("Healthy reference", why=why, fix="Score them all alike")
+    levels = levels_of(score[brain] for score, brain in (filtered_score(one.map, post) for one in maps))
+    curves, scans, quantiles = [], [], []
+    for number, one in enumerate(maps):
+        progress.update(number / len(maps), f"Measuring healthy scan {number + 1} of {len(maps)}")
+        found = measured(one.map, post, levels, one.counted)
+        curves.append(found.values)
+        quantiles.append(found.quantiles)
+        scans.append(HealthyScan(one.person or number + 1, one.kind, one.map.grid.voxel_volume_mm3, found.brain_ml, one.age))
+    method, params, weights = made[0]
+    progress.update(1.0, "Measured")
+    return HealthyReference(
+        title=title,
+        method=method,
+        sequence=sequence,
+        params=params,
+        weights_sha256=weights,
+        model_sha256=model_sha256,
+        post={name: value for name, value in post.as_dict().items() if name != "threshold"},
+        scans=tuple(scans),
+        levels=levels,
+        curves={name: np.stack([one[name] for one in curves]) for name in CURVES},
+        quantiles=np.stack(quantiles),
+    )
+
+
+def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
+    record = amap.provenance.get("method", {})
+    return amap.method, dict(record.get("params", {})), str(record.get("weights_sha256", ""))
+
+
+def leave_one_out(reference: HealthyReference) -> LeftOut | None:
+    """Judge each real brain by the others; None with fewer than two."""
+    real = np.array([scan.kind == "real" for scan in reference.scans])
+    people = np.array([scan.person for scan in reference.scans])
+    if np.unique(people[real]).size < 2:
+        return None
+    flagged, p = [], []
+    for number in np.flatnonzero(real):
+        others = reference.of((people != people[number]).tolist()).like(reference.scans[number].voxel_mm3)
+        if others is None or not others.real:
+            continue
+        value, _ = others.threshold(others.default)
+        flagged.append(float(np.interp(value, reference.levels, reference.curves["flagged_ml"][number])))
+        place = max(int(np.searchsorted(reference.levels, np.float32(value), side="right")) - 1, 0)
+        found = others.p_values([float(reference.curves["strength"][number, place])], float(reference.levels[place]))
+        p.append(1.0 if found is None else float(found[0]))
+    return LeftOut(float(reference.default.number or 0.0), tuple(flagged), tuple(p)) if flagged else None

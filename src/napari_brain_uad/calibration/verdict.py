@@ -1,0 +1,237 @@
+"""The verdict on a scan: what in it lies beyond healthy variation, or why nothing can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.anomaly_map import AnomalyMap
+from ..core.errors import InputError
+from ..postprocessing.pipeline import PostResult
+from .measure import PROBABILITIES
+from .reference import HealthyReference
+
+ALPHA = 0.05
+"""A region is beyond healthy variation from this p-value down."""
+
+_FILTERS = ("median", "gaussian_mm", "erode")
+_BULK = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of a scan beside healthy brains.
+
+    Parameters
+    ----------
+    reference : str
+        Whom it was compared with, in words; empty without a reference.
+    why_not : str
+        Why nothing can be said; empty where something can.
+    healthy : int
+        Whole real brains compared with.
+    p : float or None
+        Of the scan: that of its strongest region; 1 without a region. None where there is none to give.
+    smallest_p : float or None
+        The smallest p-value that so many brains allow.
+    region_p : tuple of float or None
+        Of each region, in the order of the regions.
+    strength : float
+        Of the strongest region: what scans are ranked by.
+    simulated : int
+        Simulated brains compared with, where there is no real one.
+    beyond_simulated : int
+        Regions stronger than any in them; no p-value follows from that.
+    notes : tuple of str
+        What else has to be known: ages, clean-up, simulated brains.
+    sha256 : str
+        Of the reference.
+    """
+
+    reference: str = ""
+    why_not: str = ""
+    healthy: int = 0
+    p: float | None = None
+    smallest_p: float | None = None
+    region_p: tuple[float | None, ...] = ()
+    strength: float = 0.0
+    simulated: int = 0
+    beyond_simulated: int = 0
+    notes: tuple[str, ...] = ()
+    sha256: str = ""
+
+    @property
+    def applies(self) -> bool:
+        """Whether there is something to say."""
+        return not self.why_not
+
+    @property
+    def beyond(self) -> int:
+        """How many regions lie beyond healthy variation: as far as so many brains can tell."""
+        return len(self._unusual)
+
+    @property
+    def _unusual(self) -> list[float]:
+        return [p for p in self.region_p if p is not None and p <= max(ALPHA, self.smallest_p or 0.0)]
+
+    @property
+    def line(self) -> str:
+        """The verdict in one sentence."""
+        if self.why_not:
+            return f"No verdict: {self.why_not}"
+        if self.p is None or self.smallest_p is None:
+            return self._simulated_line
+        if not self.beyond:
+            stronger = round(self.p * (self.healthy + 1)) - 1
+            if not self.region_p:
+                return f"Nothing beyond healthy variation: no region is left at a threshold that {self.healthy} healthy brains set"
+            told = f"{stronger} of {self.healthy} healthy brains have a stronger region than its strongest"
+            return f"Nothing beyond healthy variation: {told} (p = {self.p:.2g})"
+        regions = f"{self.beyond} region{'' if self.beyond == 1 else 's'}"
+        stronger = round(max(self._unusual) * (self.healthy + 1)) - 1
+        beyond = f"all {self.healthy}" if not stronger else f"at least {self.healthy - stronger} of {self.healthy}"
+        few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
+        least = ", the smallest that so many allow" if round(self.p * (self.healthy + 1)) == 1 else ""
+        return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
+
+    @property
+    def _simulated_line(self) -> str:
+        count = self.beyond_simulated
+        found = f"{count} region{'' if count == 1 else 's'}" if count else "No region"
+        return f"{found} beyond all {self.simulated} simulated brains; there is no real healthy brain to give a p-value"
+
+    @property
+    def details(self) -> str:
+        """The reference, and what else has to be known; empty without a reference."""
+        told = [f"Compared with {self.reference}"] if self.reference else []
+        return ". ".join([*told, *(note[:1].upper() + note[1:] for note in self.notes)])
+
+    def region_words(self, number: int) -> str:
+        """What is said of region `number`, from 1."""
+        p = self.region_p[number - 1] if number <= len(self.region_p) else None
+        if p is None:
+            return ""
+        weaker = self.healthy + 1 - round(p * (self.healthy + 1))
+        return f"larger and stronger than anything in {weaker} of {self.healthy} healthy brains (p = {p:.2g})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as plain JSON data."""
+        return {
+            "verdict": self.line,
+            "applies": self.applies,
+            "p": self.p,
+            "smallest_p": self.smallest_p,
+            "healthy_brains": self.healthy,
+            "regions_beyond": self.beyond if self.applies else None,
+            "strength": self.strength,
+            "simulated_brains": self.simulated,
+            "regions_beyond_simulated": self.beyond_simulated,
+            "reference": self.reference,
+            "reference_sha256": self.sha256,
+            "notes": list(self.notes),
+        }
+
+
+def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
+    """The result with its regions' p-values."""
+    pairs = zip(result.regions, verdict.region_p or (None,) * len(result.regions), strict=True)
+    return replace(result, regions=tuple(replace(region, p_value=p) for region, p in pairs))
+
+
+def judge(
+    result: PostResult, reference: HealthyReference | None, *, why_none: str = "", note: str = "", age: float | None = None
+) -> Verdict:
+    """Compare what was found in a scan with what the same method finds in healthy brains.
+
+    Parameters
+    ----------
+    result : PostResult
+        What was found, at any threshold.
+    reference : HealthyReference or None
+        Of the same method, model and sequence, as `fitting` gave it.
+    why_none, note : str
+        Why there is none; what has to be known with it.
+    age : float, optional
+        Of the person scanned, in years.
+    """
+    if reference is None:
+        return Verdict(why_not=why_none or "there is no healthy reference")
+    chosen, told = reference.of_age(age)
+    strengths = [region.strength for region in result.regions]
+    notes = [note for note in (told, note) if note]
+    if chosen.real and chosen.real < len(chosen.scans):
+        notes.append("simulated brains and parts of brains count for no p-value")
+    base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
+    if result.threshold.per_slice is not None:
+        return replace(base, why_not="the threshold differs from slice to slice")
+    try:
+        p = chosen.p_values(strengths, result.threshold.value)
+    except InputError as error:
+        return replace(base, why_not=error.why)
+    if p is None:
+        others = chosen.strongest(result.threshold.value, "simulated")
+        beyond = sum(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
+        return replace(base, region_p=(None,) * len(strengths), simulated=others.size, beyond_simulated=beyond)
+    scan = float(p.min()) if p.size else 1.0
+    return replace(base, healthy=chosen.real, p=scan, smallest_p=chosen.smallest_p, region_p=tuple(float(one) for one in p))
+
+
+def fitting(
+    reference: HealthyReference, amap: AnomalyMap, score: NDArray[np.float32], brain: NDArray[np.bool_], post: Mapping[str, Any]
+) -> tuple[HealthyReference | None, str]:
+    """The part of a reference that applies to a scan, or why none does.
+
+    Parameters
+    ----------
+    score, brain : array, shape (i, j, k)
+        Filtered score and brain of the scan.
+    post : mapping
+        The clean-up that is asked for.
+    """
+    sequence = amap.provenance.get("input", {}).get("sequence")
+    if sequence != reference.sequence:
+        return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
+    params = amap.provenance.get("method", {}).get("params", {})
+    other = [name for name, value in reference.params.items() if params.get(name) != value]
+    if other:
+        return None, f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
+    changed = [name for name in _FILTERS if post[name] != reference.post[name]]
+    if changed:
+        return None, f"the healthy reference was made with another {changed[0]} ({reference.post[changed[0]]})"
+    near = reference.like(amap.grid.voxel_volume_mm3)
+    if near is None:
+        sizes = [scan.voxel_mm3 for scan in reference.scans]
+        own = f"{amap.grid.voxel_volume_mm3:.3g} mm\u00b3"
+        return (
+            None,
+            f"the healthy reference does not apply: its voxels have {min(sizes):.3g} to {max(sizes):.3g} mm\u00b3, this scan's {own}",
+        )
+    if not _looks_alike(near, score[brain]):
+        return None, "the healthy reference does not apply: most of this brain scores unlike any healthy brain in it"
+    return near, ""
+
+
+def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
+    """What of the clean-up is not as in the reference."""
+    changed = [name for name, value in reference.post.items() if name not in _FILTERS and post[name] != value]
+    told = ", ".join(f"{name} {reference.post[name]}" for name in changed)
+    return f"the reference was made with another clean-up ({told})" if changed else ""
+
+
+def _looks_alike(reference: HealthyReference, scores: NDArray[np.float32]) -> bool:
+    """Whether the bulk of the scores lies where it does in healthy brains.
+
+    Room on either side: twice the spread of the healthy brains, or a quarter of the way from their median to the default threshold. A bulk
+    that is that far from what is flagged does not change what the tail means.
+    """
+    places = [int(np.flatnonzero(np.isclose(PROBABILITIES, p))[0]) for p in _BULK]
+    own = np.quantile(scores, _BULK)
+    healthy = reference.quantiles[:, places]
+    low, high = healthy.min(axis=0), healthy.max(axis=0)
+    threshold, _ = reference.threshold(reference.default)
+    room = np.maximum(2.0 * (high - low), 0.25 * max(threshold - float(np.median(healthy)), 0.0))
+    return bool(((own >= low - room) & (own <= high + room)).all())

@@ -1,0 +1,67 @@
+"""``brain-uad calibrate``: a healthy reference from the user's own healthy scans."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..core.provenance import NOTICE
+from ..core.text import readable
+from .options import add_post_options, add_seed, add_sequence, post_params
+from .terminal import progress_bar, say, written
+
+
+def add_calibrate(commands: Any) -> None:
+    """Add the command to the parser's list of commands."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="make a method's healthy reference from healthy scans",
+        description="Scores healthy scans and keeps how they score beside the model: thresholds then have a meaning (healthy-ml, "
+        f"healthy-fpr, fdr) and every detection gets a verdict. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("method", metavar="METHOD[:MODEL]", help="a method, with a model of it where it is not the default one")
+    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder (or CSV file) of healthy scans, in any layout")
+    add_sequence(parser)
+    parser.add_argument("--title", default="", metavar="TEXT", help="who they are, as verdicts name them; no person's name")
+    parser.add_argument("--simulated", action="store_true", help="the scans are simulated: they set thresholds and give no p-value")
+    add_post_options(parser)
+    parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    add_seed(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write it into (default: that of your models)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(handler=_calibrate)
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from ..workflows.cohort.calibrate import calibrate
+
+    with progress_bar(arguments.quiet) as progress:
+        made, left_out = calibrate(
+            arguments.method,
+            arguments.healthy,
+            sequence=arguments.sequence,
+            title=arguments.title,
+            kind="simulated" if arguments.simulated else "real",
+            post=post_params(arguments, "auto"),
+            prepare_with=arguments.prepare,
+            device=arguments.device,
+            seed=arguments.seed,
+            out=arguments.out,
+            progress=progress,
+        )
+    for line in left_out:
+        say(f"Left out: {readable(line)}")
+    for one in made:
+        reference = one.reference
+        value, origin = reference.threshold(reference.default)
+        say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
+        say(f"Default threshold: {value:.4g} ({origin})")
+        smallest = reference.smallest_p
+        say("No p-values: no real brain" if smallest is None else f"Smallest p-value that {reference.real} brains allow: {smallest:.2g}")
+        say("One scan only: nothing to check it by" if one.left_out is None else f"{one.left_out.words}.")
+        say(written(one.files[0].parent, one.files))
+    say(NOTICE)
+    return 0

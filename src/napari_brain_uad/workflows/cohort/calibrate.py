@@ -1,0 +1,210 @@
+"""Make a healthy reference from a folder of healthy scans: what ``brain-uad calibrate`` and the Models dock call."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...calibration.build import HealthyMap, LeftOut, build_reference, leave_one_out
+from ...calibration.files import save_reference
+from ...calibration.names import reference_file
+from ...calibration.reference import HealthyReference
+from ...core.errors import BrainUADError, InputError
+from ...core.isolation import isolated
+from ...core.memory import check_memory, told_as_error
+from ...core.progress import Progress
+from ...detectors.registry import method_class
+from ...io.checkpoint import checkpoint_files
+from ...postprocessing.params import PostParams
+from ..detect.score import model_for
+from ..detect.score_volume import scored_volume
+from ..models.method_spec import MethodSpec, parse_specs
+from ..models.models import Model, user_dir
+from ..models.references import stem_of
+from ..scans.load import as_mask
+from ..scans.ready import AUTO, make_ready
+from .cohort import Case, case_volume, cases_of
+
+NOT_COMPARABLE: Mapping[str, str] = {
+    "threshold": "its score is a rank within the brain: it flags as much of a healthy one as of an ill one",
+    "thresh-raw": "its score is the scan's intensity, whose unit changes from scan to scan",
+}
+"""Methods whose scores cannot be compared between brains; `robust-intensity` is the one of their kind that can."""
+
+FEWEST = 2
+_BYTES = 5
+"""A voxel of a map and its mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """One reference that was made.
+
+    Parameters
+    ----------
+    reference : HealthyReference
+        Of one sequence.
+    left_out : LeftOut or None
+        The check; None with one scan only.
+    files : tuple of Path
+        What was written.
+    """
+
+    reference: HealthyReference
+    left_out: LeftOut | None
+    files: tuple[Path, ...]
+
+
+@told_as_error()
+def calibrate(
+    method: str | MethodSpec,
+    healthy: str | Path | Sequence[Case],
+    *,
+    sequence: str | None = None,
+    title: str = "",
+    kind: str = "real",
+    post: PostParams | None = None,
+    prepare_with: str = AUTO,
+    device: str = "auto",
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[Calibration, ...], tuple[str, ...]]:
+    """One calibration a sequence, kept beside the model and checked by leaving one scan out at a time; which scans are not in it, and why.
+
+    Parameters
+    ----------
+    method : str or MethodSpec
+        ``METHOD``, ``METHOD:MODEL``, ``METHOD@PRESET``; see `workflows.models.method_spec`.
+    healthy : str, Path or sequence of Case
+        A folder of healthy scans in any layout (see `datasets`), or the scans. Ages are read from a ``participants.tsv`` in it.
+    sequence : str, optional
+        Which sequence of each subject.
+    title, kind : str
+        Who they are, as verdicts name them (no person's name); "real" or "simulated": these count for no p-value.
+    post, prepare_with, device, seed
+        As in `detect`.
+    out : str or Path, optional
+        The folder to write into; that of the user's models when None, where the method finds it.
+
+    Raises
+    ------
+    InputError
+        If the method's scores cannot be compared between brains, or fewer than two scans can be used.
+    """
+    progress = progress or Progress()
+    spec = method if isinstance(method, MethodSpec) else parse_specs([method])[0]
+    _check_comparable(spec.method)
+    ages: dict[str, float] = {}
+    if isinstance(healthy, str | Path):
+        cases, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
+        ages = _ages(Path(healthy))
+    else:
+        cases, left_out = tuple(healthy), ()
+    settings = (post or PostParams(), prepare_with, device, seed)
+    maps, missed = _all_scored(cases, spec, settings, kind, ages, progress)
+    missed = [*left_out, *missed]
+    made = []
+    for of, scored in sorted(maps.items()):
+        if len(scored) < FEWEST:
+            missed.append(f"{of}: one scan only")
+        else:
+            made.append(_made(of, scored, settings[0], title, out, progress.part(0.9, 1.0)))
+    if not made:
+        why = "; ".join(missed[:3]) or "no scan was given"
+        raise InputError("No healthy reference was made", why=why, fix=f"Give at least {FEWEST} healthy scans of one sequence")
+    progress.update(1.0, "Calibrated")
+    return tuple(made), tuple(missed)
+
+
+def _check_comparable(method: str) -> None:
+    if method in NOT_COMPARABLE:
+        fix = "Use robust-intensity, or a trained method"
+        raise InputError(f"{method} can have no healthy reference", why=NOT_COMPARABLE[method], fix=fix)
+
+
+def _all_scored(
+    cases: Sequence[Case],
+    spec: MethodSpec,
+    settings: tuple[PostParams, str, str, int],
+    kind: str,
+    ages: Mapping[str, float],
+    progress: Progress,
+) -> tuple[dict[str, list[tuple[HealthyMap, Model | None]]], list[str]]:
+    """The maps by sequence, and which scans have none and why."""
+    maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
+    missed = []
+    for number, case in enumerate(cases):
+        part = progress.part(0.9 * number / len(cases), 0.9 * (number + 1) / len(cases))
+        found = isolated(partial(_scored, case, spec, settings, len(cases), part))
+        if isinstance(found, BrainUADError):
+            missed.append(f"{case.name}: {found}")
+            continue
+        one, model, of = found
+        known = replace(one, kind=kind, person=number + 1, age=ages.get(case.name.removeprefix("sub-")))
+        maps.setdefault(of, []).append((known, model))
+    return maps, missed
+
+
+def _scored(
+    case: Case, spec: MethodSpec, settings: tuple[PostParams, str, str, int], scans: int, progress: Progress
+) -> tuple[HealthyMap, Model | None, str]:
+    volume, (_, prepare_with, device, seed) = case_volume(case), settings
+    if volume.sequence is None:
+        raise InputError(volume.name, why="its sequence is not known", fix="Say it (--sequence)")
+    if case.truth is not None and as_mask(case.truth, volume, label="ground truth").any():
+        raise InputError(volume.name, why="its ground truth has lesions: it is not healthy")
+    check_memory(volume.name, _BYTES * scans * volume.data.size, f"keeping the maps of {scans} healthy scans")
+    ready = make_ready(volume, case.mask, preset_id=method_class(spec.method).INFO.preset, prepare_with=prepare_with)
+    model = model_for(spec.method, spec.model or None, volume.sequence)
+    path = None if model is None else model.path
+    scored = scored_volume(ready.scored, spec.method, params=spec.params(), model=path, device=device, seed=seed, progress=progress)
+    return HealthyMap(ready.bring_back(scored.map)), model, volume.sequence
+
+
+def _made(
+    sequence: str,
+    scored: Sequence[tuple[HealthyMap, Model | None]],
+    post: PostParams,
+    title: str,
+    out: str | Path | None,
+    progress: Progress,
+) -> Calibration:
+    title = title or f"{len(scored)} healthy {sequence} scans of your own"
+    model = scored[0][1]
+    method = scored[0][0].map.method
+    sha256 = "" if model is None else model.sha256
+    maps = [one for one, _ in scored]
+    reference = build_reference(maps, post, title=title, sequence=sequence, model_sha256=sha256, progress=progress)
+    folder = user_dir() if out is None else Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix="Choose another folder") from error
+    file = reference_file(folder, stem_of(method, model), sequence)
+    save_reference(file, reference)
+    return Calibration(reference, leave_one_out(reference), checkpoint_files(file))
+
+
+def _ages(root: Path) -> dict[str, float]:
+    """Ages in years by subject, from a BIDS ``participants.tsv``; those that are no number are left out."""
+    file = root / "participants.tsv"
+    if not file.is_file():
+        return {}
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    ages = {}
+    for row in rows:
+        text = (row.get("age") or "").rstrip("+")
+        try:
+            age = float(text)
+        except ValueError:
+            continue
+        if np.isfinite(age):
+            ages[(row.get("participant_id") or "").removeprefix("sub-")] = age
+    return ages

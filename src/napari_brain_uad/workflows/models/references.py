@@ -1,0 +1,118 @@
+"""The healthy reference of a method and its model: found, listed, refused when it is another model's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...calibration.files import load_reference
+from ...calibration.names import reference_file
+from ...calibration.reference import HealthyReference
+from ...calibration.verdict import clean_up_note, fitting
+from ...core.anomaly_map import AnomalyMap
+from ...core.errors import BrainUADError, ModelError
+from ...core.sequence import SEQUENCES
+from ...core.threshold import FROM_HEALTHY, ThresholdRule
+from ...io.checkpoint import checkpoint_files
+from ...io.streams import is_file
+from ...postprocessing.params import PostParams
+from .models import Model, shipped_dir, user_dir
+
+_KEPT = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Whom a map is compared with.
+
+    Parameters
+    ----------
+    reference : HealthyReference or None
+        The part that applies to the scan.
+    why_none : str
+        Why none does.
+    note : str
+        What has to be known with it.
+    """
+
+    reference: HealthyReference | None
+    why_none: str = ""
+    note: str = ""
+
+
+def stem_of(method: str, model: Model | None) -> str:
+    """What the files of a reference are called by: the model, or the method where it needs none."""
+    return method if model is None else model.id
+
+
+def references_of(stem: str) -> dict[str, Path]:
+    """The references of a model (or a method without one) by sequence, the user's own before those that come with the package."""
+    found: dict[str, Path] = {}
+    for folder in (user_dir(), shipped_dir()):
+        for sequence in SEQUENCES:
+            file = reference_file(folder, stem, sequence)
+            if sequence not in found and is_file(checkpoint_files(file)[1]):
+                found[sequence] = file
+    return found
+
+
+def load_for(file: Path, model_sha256: str) -> HealthyReference:
+    """Read a reference of the model with this SHA-256; kept until its file changes.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged or another model's.
+    """
+    try:
+        changed = tuple(path.stat().st_mtime_ns for path in checkpoint_files(file))
+    except OSError as error:
+        raise ModelError(file.name, why=error.strerror or str(error), fix="Make the reference again (brain-uad calibrate)") from error
+    return _loaded(file, model_sha256, changed)
+
+
+@lru_cache(maxsize=_KEPT)
+def _loaded(file: Path, model_sha256: str, _changed: tuple[int, ...]) -> HealthyReference:
+    return load_reference(file, model_sha256=model_sha256)
+
+
+def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams) -> Compared:
+    """The healthy brains that a map can be compared with: of the method, model and settings that made it.
+
+    Parameters
+    ----------
+    filtered : tuple of array
+        What `postprocessing.pipeline.filtered_score` gave.
+
+    Raises
+    ------
+    ModelError
+        If the rule asked for needs the reference, and it is damaged or another model's. Without such a rule that is said in `why_none`.
+    """
+    record: Mapping[str, Any] = amap.provenance.get("model", {})
+    stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
+    files = references_of(stem)
+    if not files:
+        return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
+    if sequence not in files:
+        return Compared(None, f"the healthy reference is for {', '.join(files)}, and this scan is {sequence or 'of unknown sequence'}")
+    try:
+        reference = load_for(files[sequence], str(record.get("sha256", "")))
+    except BrainUADError as error:
+        if post.threshold != "auto" and ThresholdRule.parse(post.threshold).kind in FROM_HEALTHY:
+            raise
+        return Compared(None, str(error).rstrip("."))
+    if reference.method != amap.method:
+        return Compared(None, f"the healthy reference is for the method '{reference.method}', not for '{amap.method}'")
+    fits, why = fitting(reference, amap, *filtered, post.as_dict())
+    return Compared(fits, why, "" if fits is None else clean_up_note(fits, post.as_dict()))
+
+
+def _with(record: Mapping[str, Any]) -> str:
+    return f" with the model '{record['name']}'" if record.get("name") else ""

@@ -1,0 +1,183 @@
+"""Healthy references of small heads, and what window, command line and scripts then say of a scan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_heads import head, save
+
+from napari_brain_uad import cli
+from napari_brain_uad.calibration.files import load_reference, save_reference
+from napari_brain_uad.calibration.names import reference_file
+from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.threshold import DEFAULT_ML
+from napari_brain_uad.gui.detect.job import MapCache, Request, run_request
+from napari_brain_uad.gui.layers.tuning import Tuning, settle
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.cohort.calibrate import calibrate
+from napari_brain_uad.workflows.compare.compare import compare
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.save import save_detection
+from napari_brain_uad.workflows.models.models import export_model, import_model, list_models, remove_model
+from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.train.train import train
+
+METHOD = "robust-intensity"
+
+
+@pytest.fixture(autouse=True)
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(folder))
+    # The references that come with the package have their own tests.
+    monkeypatch.setattr("napari_brain_uad.workflows.models.references.shipped_dir", lambda: tmp_path / "nothing")
+    return folder
+
+
+def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folder: Path, own_models: Path) -> None:
+    (made,), left_out = calibrate(METHOD, healthy_folder)
+    assert left_out == ()
+    assert made.reference.real == 5
+    assert made.left_out is not None
+    assert {path.parent for path in made.files} == {own_models}
+
+    found = detect(case.scan, METHOD, truth=case.truth)
+    assert found.result.threshold.rule == made.reference.default
+    assert found.result.threshold.value == made.reference.threshold(made.reference.default)[0]
+    assert f"shows {DEFAULT_ML:g} ml in an average brain of 5 healthy brains" in found.result.threshold.origin
+    assert found.verdict.beyond >= 1
+    assert "beyond all 5 healthy brains" in found.verdict.line
+    assert found.result.regions[0].p_value == found.verdict.region_p[0] == pytest.approx(1 / 6)
+
+    out = case.folder / "out"
+    assert cli.main(["detect", str(case.scan), "--method", METHOD, "--out", str(out), "--quiet"]) == 0
+    record = json.loads(next(out.glob("*_regions.json")).read_text())
+    assert record["verdict"] == found.verdict.as_dict() == json.loads(next(out.glob("*_provenance.json")).read_text())["verdict"]
+    assert record["regions"][0]["p_value"] == found.result.regions[0].p_value
+
+    volume = load(case.scan)
+    request = Request(volume, None, None, None, None, METHOD, found_params(), None, "auto", 0)
+    in_window, _ = run_request(request, MapCache(), Progress())
+    assert in_window.verdict == found.verdict
+    tuning = Tuning(found.map)
+    settled = settle(found.map, None, PostParams(), tuning.key(), None, Progress())
+    assert settled.judged.verdict == found.verdict
+    assert settled.judged.reference is not None
+
+    row = compare(case.scan, [METHOD, "threshold"]).table()
+    assert (row[0].scan_p, row[0].regions_beyond) == (found.verdict.p, found.verdict.beyond)
+    assert row[1].scan_p is None
+
+
+def found_params() -> Any:
+    from napari_brain_uad.detectors.robust_intensity import RobustIntensityParams
+
+    return RobustIntensityParams()
+
+
+def test_the_command_line_calibrates_and_prints_the_check(
+    case: Any, healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (healthy_folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t31\nsub-02\tn/a\nsub-03\t90+\n")
+    command = ["calibrate", METHOD, "--healthy", str(healthy_folder), "--title", "five toys", "--out", str(tmp_path / "o"), "--quiet"]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    assert "Left out one at a time, 5 brains show" in said
+    assert "Smallest p-value that 5 brains allow: 0.17" in said
+    reference = load_reference(reference_file(tmp_path / "o", METHOD, "FLAIR"), model_sha256="")
+    assert reference.title == "five toys"
+    assert sorted(scan.age or 0 for scan in reference.scans) == [0, 0, 0, 31, 90]
+    # Written elsewhere, it is not found.
+    assert "no healthy reference" in detect(case.scan, METHOD).verdict.why_not
+
+
+def test_without_a_reference_methods_keep_their_rule_and_say_so(case: Any) -> None:
+    found = detect(case.scan, METHOD)
+    assert str(found.result.threshold.rule) == "percentile:95"
+    assert "no healthy reference" in found.verdict.line
+    assert found.result.regions[0].p_value is None
+    with pytest.raises(InputError, match="no healthy reference for this scan"):
+        detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:1"))
+
+
+def test_another_sequence_is_outside(case: Any, healthy_folder: Path) -> None:
+    calibrate(METHOD, healthy_folder)
+    found = detect(case.scan, METHOD, sequence="T2")
+    assert "is for FLAIR, and this scan is T2" in found.verdict.why_not
+    assert str(found.result.threshold.rule) == "percentile:95"
+
+
+def test_another_models_reference_is_refused(case: Any, healthy_folder: Path, own_models: Path) -> None:
+    (made,), _ = calibrate(METHOD, healthy_folder)
+    save_reference(reference_file(own_models, METHOD, "FLAIR"), replace(made.reference, model_sha256="0" * 64))
+    found = detect(case.scan, METHOD)
+    assert "another model" in found.verdict.why_not
+    assert str(found.result.threshold.rule) == "percentile:95"
+    with pytest.raises(ModelError, match="refused"):
+        detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:1"))
+
+
+def test_maps_of_healthy_scans_take_the_place_of_the_reference(case: Any, healthy_folder: Path) -> None:
+    maps = [detect(scan, METHOD).map for scan in sorted(healthy_folder.iterdir())]
+    found = detect(case.scan, METHOD, healthy=maps)
+    assert found.verdict.reference == "5 healthy maps given"
+    calibrate(METHOD, healthy_folder)
+    assert detect(case.scan, METHOD).result.threshold.value == found.result.threshold.value
+
+
+@pytest.mark.parametrize("method", ["threshold", "thresh-raw"])
+def test_scores_that_mean_something_else_in_every_brain_are_refused(method: str, healthy_folder: Path) -> None:
+    with pytest.raises(InputError, match="can have no healthy reference"):
+        calibrate(method, healthy_folder)
+
+
+def test_ill_scans_and_single_ones_are_left_out(case: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for seed in (1, 2):
+        save(head(seed, lesion=False)[0], folder / f"sub-{seed:02d}_FLAIR.nii.gz")
+    data, lesion = head(3, lesion=True)
+    save(data, folder / "sub-03_FLAIR.nii.gz")
+    save(lesion.astype(np.uint8), folder / "sub-03_truth.nii.gz")
+    (made,), left_out = calibrate(METHOD, folder)
+    assert made.reference.real == 2
+    assert any("it is not healthy" in line for line in left_out)
+    for path in folder.glob("sub-0[23]*"):
+        path.unlink()
+    with pytest.raises(InputError, match="one scan only"):
+        calibrate(METHOD, folder)
+
+
+def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path, own_models: Path) -> None:
+    own_models.mkdir()
+    train("covariance", healthy_folder, out=own_models / "mine.safetensors")
+    others = tmp_path / "others"
+    others.mkdir()
+    for seed in range(11, 15):
+        save(head(seed, lesion=False)[0], others / f"sub-{seed:02d}_FLAIR.nii.gz")
+    (made,), _ = calibrate("covariance:mine", others)
+    scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
+    assert detect(scan, "covariance", model="mine").verdict.applies
+    models = {model.id: model for model in list_models()}
+    assert "mine.FLAIR.reference" not in models  # a reference is no model
+    files = export_model(models["mine"], tmp_path / "given")
+    assert {path.name for path in made.files} <= {path.name for path in files}
+    remove_model(models["mine"])
+    assert not any(path.exists() for path in made.files)
+    import_model(tmp_path / "given" / "mine.safetensors", name="again")
+    assert detect(scan, "covariance", model="again").verdict.applies
+
+
+def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_folder: Path) -> None:
+    calibrate(METHOD, healthy_folder)
+    detection = detect(case.scan, METHOD, age=44.0)
+    assert "--age 44" in detection.command
+    assert "Not compared by age: their ages are not known" in detection.verdict.details
+    files = save_detection(detection, case.folder / "saved")
+    assert "p_value" in files["regions_tsv"].read_text().splitlines()[0]

@@ -1,0 +1,80 @@
+"""Make the healthy references that come with the package: ``python -m tools.build_references``.
+
+Who calibrates and who is held back stands in ``benchmarks/healthy_split.json``. The scans are no part of the project (``BRAIN_UAD_DATA``
+names their folder); what is shipped are figures of them, see ``REFERENCES.md`` beside the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks._healthy import Subject, healthy_subjects, is_kept, map_of
+from napari_brain_uad.calibration.build import HealthyMap, build_reference, leave_one_out
+from napari_brain_uad.calibration.files import save_reference
+from napari_brain_uad.calibration.names import reference_file
+from napari_brain_uad.detectors.registry import method_class
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.models.models import default_model, shipped_dir
+
+SHIPPED = {
+    "strega": ("T1", "T1c", "T2", "FLAIR"),
+    "robust-intensity": ("FLAIR",),
+    "vae": ("T1",),
+    "ce-vae": ("T1",),
+}
+"""Methods whose scores can be compared between brains and that come with a model or need none, and the sequences there are brains of."""
+
+_REAL = {
+    "T1": "healthy adults of IXI, T1 at 1 and 2 mm (CC BY-SA 3.0)",
+    "FLAIR": "adults of NiChart's demo set and an open repository, FLAIR, without their automatically outlined hyperintensities",
+}
+
+
+def main() -> None:
+    """Make them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--maps", type=Path, required=True, metavar="DIR", help="where raw maps are kept: made when missing")
+    parser.add_argument("--methods", nargs="+", default=list(SHIPPED), metavar="ID")
+    parser.add_argument("--sequences", nargs="+", metavar="NAME")
+    parser.add_argument("--kept", action="store_true", help="only scans whose maps are kept already")
+    parser.add_argument("--out", type=Path, default=shipped_dir(), metavar="DIR")
+    given = parser.parse_args()
+    for method in given.methods:
+        for sequence in SHIPPED[method]:
+            if not given.sequences or sequence in given.sequences:
+                build(method, sequence, given.maps, given.out, kept=given.kept)
+
+
+def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = False) -> None:
+    """Make one reference and say what it is."""
+    subjects = [one for one in healthy_subjects(sequence) if one.role == "calibrate" and (not kept or is_kept(one, method, store))]
+    if not subjects:
+        print(f"{method} {sequence}: no scans")
+        return
+    people = {name: number + 1 for number, name in enumerate(dict.fromkeys(one.person for one in subjects))}
+    maps = []
+    for one in subjects:
+        amap, case = map_of(one, method, store)
+        maps.append(HealthyMap(amap, one.kind, people[one.person], counted=case.counted))
+    model = default_model(method, sequence) if method_class(method).INFO.trainable else None
+    reference = build_reference(
+        maps, PostParams(), title=title(sequence, subjects), sequence=sequence, model_sha256="" if model is None else model.sha256
+    )
+    save_reference(reference_file(out, model.id if model else method, sequence), reference)
+    value, origin = reference.threshold(reference.default)
+    check = leave_one_out(reference)
+    print(f"{method} {sequence}: {reference.title}. Default {value:.4g}: {origin}. {'' if check is None else check.words}", flush=True)
+
+
+def title(sequence: str, subjects: list[Subject]) -> str:
+    """Who they are, in words."""
+    real = {one.person for one in subjects if one.kind == "real"}
+    simulated = {one.person for one in subjects if one.kind == "simulated"}
+    told = [f"{len(real)} {_REAL[sequence]}"] if real else []
+    told += [f"{len(simulated)} simulated {sequence} brains"] if simulated else []
+    return ", and ".join(told)
+
+
+if __name__ == "__main__":
+    main()
