@@ -60,6 +60,9 @@ def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     cards = json.loads(out)
     assert [card["id"] for card in cards] == list(METHODS)
     assert all(setting["help"] for card in cards for setting in card["settings"])
+    # Of a preset, without its weights: 812 million of them are not made to be counted.
+    assert next(card for card in cards if card["id"] == "strega")["parameters"]["code"] == 812_295_576
+    assert {setting["role"] for card in cards for setting in card["settings"]} == {"network", "training", "inference"}
 
 
 def test_a_method_not_made_for_the_sequence_is_told(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,12 +189,14 @@ def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> No
 
 
 def _methods(arguments: argparse.Namespace) -> int:
-    from ..detectors.registry import cards, method_class
+    from ..detectors.registry import broken_methods, cards, method_class
     from ..workflows.models.models import list_models
 
     if arguments.json:
         say_json([_method_record(method_class(card.id)) for card in cards()])
         return 0
+    for method, error in broken_methods().items():
+        complain(f"{method}: {error}")
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
         say(f"{'':12} {card.summary}")
@@ -211,7 +213,10 @@ def _methods(arguments: argparse.Namespace) -> int:
 def _method_record(found: Any) -> dict[str, Any]:
     training = [] if found.Training is None else _settings_record(found.Training)
     absent = list(missing(*found.REQUIRES))
-    return {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training, "not_installed": absent}
+    presets = {"default": found.Params(), **{name: found.Params.preset(name) for name in found.Params.PRESETS}}
+    counts = {} if absent else {name: found(params).parameter_count() for name, params in presets.items()}
+    record = {**found.INFO.as_dict(), "settings": _settings_record(found.Params), "training": training, "not_installed": absent}
+    return record | {"parameters": counts}
 
 
 def _settings_record(kind: Any) -> list[dict[str, Any]]:

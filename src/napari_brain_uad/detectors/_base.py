@@ -119,6 +119,10 @@ class BaseDetector(ABC):
             background=background,
         )
 
+    def parameter_count(self) -> int:
+        """How many weights the networks of all its stages have, with these settings; trained or not."""
+        return 0
+
     def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
         """Pictures of how a scan is scored, by what they show, each on the scan's grid: what the method compares, and with what.
 

@@ -128,6 +128,14 @@ class NetworkDetector(BaseDetector):
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method and these settings")
         self._state, self._networks = taken, networks
 
+    def parameter_count(self) -> int:
+        """See `BaseDetector.parameter_count`; no weights are made for it."""
+        import torch
+
+        with torch.device("meta"):
+            networks = [stage.task({}).build() for stage in self.stages() if isinstance(stage, GradientStage)]
+        return sum(weights.numel() for network in networks for weights in network.parameters())
+
     def network(self, stage: str = "") -> torch.nn.Module:
         """The trained network of a stage, on the device.
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.params import Params, param
 from napari_brain_uad.detectors.registry import method_class, method_ids
-from napari_brain_uad.gui.widgets.forms import FloatBox, ParamsForm
+from napari_brain_uad.gui.widgets.forms import FloatBox, ParamsForm, form_for_scoring
 from napari_brain_uad.postprocessing.params import MEDIAN_SIZES, PostParams
 from napari_brain_uad.preprocessing.steps.registry import STEPS
 from napari_brain_uad.simulation.params import SimulationParams
@@ -215,3 +215,17 @@ def test_the_wheel_does_not_change_what_has_no_focus(qtbot):
         )  # fmt: skip
         QApplication.sendEvent(box, wheel)
     assert form.value() == before
+
+
+@pytest.mark.parametrize("method", method_ids())
+def test_a_form_for_scoring_shows_what_a_trained_model_leaves_open(qtbot, method):
+    """The others keep the model's values, unseen."""
+    form = form_for_scoring(method)
+    qtbot.addWidget(form)
+    form.show()
+    kind, info = method_class(method).Params, method_class(method).INFO
+    shown = {name for name, _, _ in kind.describe() if form.widget(name).isVisibleTo(form)}
+    assert shown == {name for name, _, field in kind.describe() if field.role == "inference" or not info.trainable}
+    preset = kind.preset(next(iter(kind.PRESETS))) if kind.PRESETS else kind()
+    form.set_value(preset)
+    assert form.value() == preset

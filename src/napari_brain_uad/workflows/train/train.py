@@ -184,20 +184,21 @@ class _Told:
     def __init__(self, report: Callable[[TrainingUpdate], None] | None) -> None:
         self._report = report
         self._start = time.perf_counter()
-        self._last: TrainingUpdate | None = None
+        self._last: dict[str, TrainingUpdate] = {}
+        """Of each stage."""
 
     def __call__(self, update: TrainingUpdate) -> None:
-        self._last = update
+        self._last[update.stage] = update
         if self._report is not None:
             self._report(update)
 
     @property
     def steps(self) -> int:
-        return 0 if self._last is None else self._last.step
+        return sum(update.step for update in self._last.values())
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self._start if self._last is None else self._last.seconds
+        return sum(update.seconds for update in self._last.values()) if self._last else time.perf_counter() - self._start
 
 
 def training_params(method: str, training: TrainingInput) -> TrainingParams | None:
