@@ -14,6 +14,7 @@ import pytest
 
 from napari_brain_uad.cli.commands import build_parser
 from napari_brain_uad.detectors.registry import cards, method_class
+from napari_brain_uad.detectors.vae import VAE
 from napari_brain_uad.workflows.models.models import shipped_models
 from tools.docs_pages import write_pages
 
@@ -95,13 +96,18 @@ def test_every_method_has_a_page_with_all_its_settings_and_presets(generated: Pa
             assert all(f"| `{preset}` |" in page for preset in kind.PRESETS)
 
 
-def test_a_setting_is_told_with_its_default_unit_and_range(generated: Path) -> None:
-    page = (generated / "methods" / "strega.md").read_text(encoding="utf-8")
-    assert "| `smoothing_mm` | Score smoothing | `1.0` | mm | from 0 to 20 |" in page
-    training = page.partition("## Settings of the optimization")[2]
-    assert "| `steps` | Training steps | `12000` |  | from 1 to 10,000,000 |" in training
-    scoring = page.partition("## Settings of the network")[0]
-    assert "`kl_weight`" not in scoring
+def test_a_setting_stands_under_its_role_with_default_unit_and_range(generated: Path) -> None:
+    page = (generated / "methods" / "vae.md").read_text(encoding="utf-8")
+    scoring, _, rest = page.partition("## Settings of the network")
+    network, _, rest = rest.partition("## Settings of the training")
+    training, _, rest = rest.partition("## Settings of the optimization")
+    optimization, _, presets = rest.partition("## Presets")
+    assert "| `score` | Anomaly score | `l1` | `l1`, `l2`," in scoring
+    assert "| `pixel_mm` | Pixel size | `1.6` | mm | from 0.2 to 10 |" in network
+    assert "| `dropout` | Bottleneck dropout | `0.2` | from 0 to 0.9 |" in training
+    assert "| `steps` | Training steps | `20000` |  | from 1 to 10,000,000 |" in optimization
+    weights = VAE(VAE.Params.preset("pddpm")).parameter_count()
+    assert f"| `pddpm` | {weights:,} | `height=96`, `width=96`" in presets
 
 
 def test_every_model_that_is_shipped_is_on_the_page_of_models_and_its_methods(generated: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from napari_brain_uad.cli.commands import build_parser
 from napari_brain_uad.core.detector import MethodInfo
-from napari_brain_uad.core.params import FieldInfo, Params
+from napari_brain_uad.core.params import FieldInfo, Params, Scalar
+from napari_brain_uad.detectors._base import BaseDetector
 from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.workflows.models.model_card import card_lines
 from napari_brain_uad.workflows.models.models import Model, shipped_models
@@ -80,10 +81,9 @@ def _method(card: MethodInfo, models: Iterable[Model]) -> str:
             "Command line: `--train NAME=VALUE` of `brain-uad train`.",
             _table(_COLUMNS, _fields(found.Training)),
         ]
-    kinds = {"--set": found.Params, **({} if found.Training is None else {"--train": found.Training})}
-    presets = [(f"`{name}`", option, _given(kind, name)) for option, kind in kinds.items() for name in kind.PRESETS]
-    if presets:
-        parts += ["## Presets", card.presets, _table(("Preset", "Option", "What differs from the defaults"), presets)]
+    presets = list(_presets(found))
+    if len(presets) > 1 or card.presets:
+        parts += ["## Presets", card.presets, _table(("Preset", "Weights", "`--set`", "`--train`"), presets)]
     return _page(*parts)
 
 
@@ -131,8 +131,22 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
-def _given(kind: type[Params], preset: str) -> str:
-    return ", ".join(f"`{name}={_value(value)}`" for name, value in kind.PRESETS[preset].items()) or "nothing"
+def _presets(found: type[BaseDetector]) -> Iterator[tuple[str, ...]]:
+    """A row for the defaults and one for each preset: its name, the size of its networks, and what differs from the defaults."""
+    yield "default", _size(found()), "", ""
+    training = {} if found.Training is None else found.Training.PRESETS
+    for name in dict.fromkeys((*found.Params.PRESETS, *training)):
+        size = _size(found(found.Params.preset(name))) if name in found.Params.PRESETS else ""
+        yield f"`{name}`", size, _assigned(found.Params.PRESETS.get(name, {})), _assigned(training.get(name, {}))
+
+
+def _size(detector: BaseDetector) -> str:
+    count = detector.parameter_count()
+    return f"{count:,}" if count else ""
+
+
+def _assigned(values: Mapping[str, Scalar]) -> str:
+    return ", ".join(f"`{name}={_value(value)}`" for name, value in values.items())
 
 
 # -- models ------------------------------------------------------------------------------------------------------------------
