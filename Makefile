@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-methods clean
+.PHONY: help demo test check docs bench bench-methods clean
 SHELL := /bin/bash
 
 BIN := .venv/bin
@@ -27,6 +27,10 @@ check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	    echo "== $$step"; $(BIN)/$$step || failed=1; \
 	done; test -z "$$failed"
 
+docs: .venv/.ready-docs ## Set up and build the documentation's site (docs/_build/html); a warning fails it
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 bench: .venv/.ready-dev ## Run the benchmarks, one after the other (not the methods' table, which takes long)
 	@set -e; for file in benchmarks/[a-z]*.py; do \
 	    name=$$(basename $$file .py); test $$name != methods || continue; echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
@@ -36,7 +40,7 @@ bench-methods: .venv/.ready-dev ## Make the table of all methods on the shared s
 	$(BIN)/python -m benchmarks.methods $(ARGS)
 
 clean: ## Remove everything that was made, .venv included
-	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv out dist build docs/_build docs/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are newer than what decides about the set-up, so a second run starts at once.
@@ -46,4 +50,8 @@ clean: ## Remove everything that was made, .venv included
 
 .venv/.ready-dev: $(SETUP)
 	tools/setup.sh all,dev
+	touch .venv/.ready-all $@
+
+.venv/.ready-docs: $(SETUP)
+	tools/setup.sh all,docs
 	touch .venv/.ready-all $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -10,6 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from napari_brain_uad.cli.commands import build_parser
+from napari_brain_uad.detectors.registry import cards, method_class
+from napari_brain_uad.detectors.vae import VAE
+from napari_brain_uad.workflows.models.models import shipped_models
+from tools.docs_pages import write_pages
 
 
 def _blocks(page: Path) -> list[str]:
@@ -61,3 +68,62 @@ def test_every_package_stands_in_the_architecture(repository: Path) -> None:
     package = repository / "src" / "napari_brain_uad"
     for module in [*package.glob("*/__init__.py")]:
         assert f"`{module.parent.name}/`" in text
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages that are made from the code, where a method that is no more had one."""
+    folder = tmp_path_factory.mktemp("generated")
+    (folder / "methods").mkdir()
+    (folder / "methods" / "gone.md").write_text("# Gone\n", encoding="utf-8")
+    write_pages(folder)
+    return folder
+
+
+def test_every_method_has_a_page_with_all_its_settings_and_presets(generated: Path) -> None:
+    assert {page.stem for page in (generated / "methods").iterdir()} == {card.id for card in cards()}
+    overview = (generated / "methods.md").read_text(encoding="utf-8")
+    for card in cards():
+        assert f"(methods/{card.id}.md)" in overview
+        page = (generated / "methods" / f"{card.id}.md").read_text(encoding="utf-8")
+        found = method_class(card.id)
+        for kind in (found.Params, *([found.Training] if found.Training else [])):
+            rows = [line for line in page.splitlines() if line.startswith("| `")]
+            for name, _, info in kind.describe():
+                assert any(f"`{name}`" in row and f" {info.label} " in row and " ".join(info.help.split())[:30] in row for row in rows), (
+                    name
+                )
+            assert all(f"| `{preset}` |" in page for preset in kind.PRESETS)
+
+
+def test_a_setting_stands_under_its_role_with_default_unit_and_range(generated: Path) -> None:
+    page = (generated / "methods" / "vae.md").read_text(encoding="utf-8")
+    scoring, _, rest = page.partition("## Settings of the network")
+    network, _, rest = rest.partition("## Settings of the training")
+    training, _, rest = rest.partition("## Settings of the optimization")
+    optimization, _, presets = rest.partition("## Presets")
+    assert "| `score` | Anomaly score | `l1` | `l1`, `l2`," in scoring
+    assert "| `pixel_mm` | Pixel size | `1.6` | mm | from 0.2 to 10 |" in network
+    assert "| `dropout` | Bottleneck dropout | `0.2` | from 0 to 0.9 |" in training
+    assert "| `steps` | Training steps | `20000` |  | from 1 to 10,000,000 |" in optimization
+    weights = VAE(VAE.Params.preset("pddpm")).parameter_count()
+    assert f"| `pddpm` | {weights:,} | `height=96`, `width=96`" in presets
+
+
+def test_every_model_that_is_shipped_is_on_the_page_of_models_and_its_methods(generated: Path) -> None:
+    text = (generated / "models.md").read_text(encoding="utf-8")
+    assert shipped_models()
+    for model in shipped_models():
+        assert model.sha256 in text
+        assert f"[{model.id}](../models.md" in (generated / "methods" / f"{model.method}.md").read_text(encoding="utf-8")
+    assert "[vae](../models.md#vae)" in (generated / "methods" / "vae-restoration.md").read_text(encoding="utf-8")
+
+
+def test_every_command_has_a_section_with_its_options(generated: Path) -> None:
+    sections = (generated / "command_line.md").read_text(encoding="utf-8").split("\n## brain-uad ")[1:]
+    (commands,) = (action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert [section.split("\n")[0] for section in sections] == list(commands)
+    for section, command in zip(sections, commands.values(), strict=True):
+        for option in (option for action in command._actions for option in action.option_strings):
+            assert option in section
+    assert "### brain-uad models import" in sections[list(commands).index("models")]

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from npe2 import PluginManifest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -127,6 +128,22 @@ def test_a_plain_install_has_what_the_command_line_needs(plain: Path, tmp_path: 
 def _in_fresh(python: Path, code: str, cwd: Path) -> object:
     """Run `code` in the fresh environment, away from the checkout; what it prints is JSON."""
     return json.loads(_run(python, "-c", code, cwd=cwd))
+
+
+def test_the_citation_is_that_of_the_package(repository: Path) -> None:
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["message"]  # the schema requires it, title and authors
+    for ours, theirs in (
+        ("title", "name"),
+        ("version", "version"),
+        ("license", "license"),
+        ("authors", "authors"),
+        ("keywords", "keywords"),
+    ):
+        assert citation[ours] == project[theirs], ours
+    assert citation["abstract"] == project["description"]
 
 
 # -- the archives ------------------------------------------------------------------------------------------------------------

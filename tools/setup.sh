@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up everything `make demo` and `make test` need: system libraries (Debian and its relatives), Python's venv, the packages.
+# Sets up everything the Makefile's targets need: system libraries (Debian and its relatives), Python's venv, the packages.
 # Usage: tools/setup.sh EXTRAS      EXTRAS as pip takes them: "all" or "all,dev"
 # Run again at will: what is there is left alone.
 set -euo pipefail
@@ -32,8 +32,8 @@ fi
 # A Python that fits and can make environments; Debian ships the latter apart.
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-        if "$candidate" -c "import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null; then
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$candidate" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
             echo "$candidate"
             return
         fi
@@ -79,7 +79,7 @@ if [ "$(uname)" = Linux ]; then
 fi
 
 if [ ! -x .venv/bin/pip ]; then
-    python=$(find_python) || die "no Python 3.11, 3.12 or 3.13 with venv was found. Install one, or set PYTHON=/path/to/python."
+    python=$(find_python) || die "no Python 3.11 or newer with venv was found. Install one, or set PYTHON=/path/to/python."
     say "creating .venv with $("$python" --version)"
     "$python" -m venv .venv
 fi

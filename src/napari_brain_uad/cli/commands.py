@@ -63,7 +63,7 @@ def _outcome(words: list[str]) -> int | BrainUADError:
         refuse_empty(words)
     except InputError as error:
         return error
-    arguments = _parser().parse_args(words)
+    arguments = build_parser().parse_args(words)
     arguments.words = words
     with _details(arguments.debug):
         return isolated(partial(_run, arguments))
@@ -99,7 +99,8 @@ def _details(wanted: bool) -> Iterator[None]:
         log.setLevel(before)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their options, for the program and for the documentation."""
     parser = Parser(
         prog="brain-uad", description=f"Unsupervised anomaly detection in brain MRI. {NOTICE}", epilog=_EXIT_CODES, allow_abbrev=False
     )
