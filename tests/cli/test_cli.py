@@ -112,7 +112,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["detect", "SCAN", "--method", "covariance", "--model", "SCAN", "--out", "out"], 3, "flair"),
         (["evaluate", "SCAN", "nowhere.nii", "--quiet"], 2, "nowhere.nii"),
         (["train", "threshold", ".", "--out", "m.safetensors"], 2, "learns nothing"),
-        (["train", "covariance", ".", "--out", "m.safetensors"], 2, "they have lesions"),
+        (["train", "covariance", ".", "--out", "m.safetensors"], 2, "with lesions"),
         (["demo", "--sample", "tumor"], 2, "Samples:"),
         (["window", "SCAN", "nowhere.nii"], 2, "nowhere.nii"),
     ],

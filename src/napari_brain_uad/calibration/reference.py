@@ -23,6 +23,9 @@ FEWEST_REAL = 8
 _FACTOR = 9.0
 """Voxels of a healthy scan and of the scan judged may differ in volume by this factor: 1 mm stands in for 2 mm (docs/calibration.md)."""
 
+_FEWEST_FOR_DEFAULT = 5
+"""Real brains without which a reference sets no default threshold."""
+
 _AGES, _FEWEST_OF_AGE = 10.0, 10
 """Similar is an age within so many years; fewer healthy brains of similar age are not enough to compare with."""
 
@@ -99,6 +102,11 @@ class HealthyReference:
     def default(self) -> ThresholdRule:
         """The rule of a method that has a reference: one volume for all."""
         return ThresholdRule("healthy-ml", DEFAULT_ML)
+
+    @property
+    def sets_default(self) -> bool:
+        """See `core.threshold.Healthy`: measured on tumours, a threshold from simulated brains alone was worse than the method's own."""
+        return self.real >= _FEWEST_FOR_DEFAULT
 
     @property
     def real(self) -> int:

@@ -98,6 +98,11 @@ class Healthy(Protocol):
         """The rule of a method that has this reference."""
         ...
 
+    @property
+    def sets_default(self) -> bool:
+        """Whether it holds enough real brains for its rule to be the method's default."""
+        ...
+
     def threshold(self, rule: ThresholdRule) -> tuple[float, str]:
         """The score that a rule of `FROM_HEALTHY` asks for, and where it came from in words."""
         ...

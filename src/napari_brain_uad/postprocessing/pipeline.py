@@ -107,10 +107,10 @@ def find_threshold(
 ) -> Threshold:
     """The threshold that `post` asks for; "auto" is the method's own rule, and the origin says so.
 
-    A method with a healthy reference has that one's rule, others keep what stands on their card.
+    A method with a healthy reference of enough real brains has that one's rule, others keep what stands on their card.
     """
     auto = post.threshold == "auto"
-    own = amap.default_threshold if healthy is None else healthy.default
+    own = healthy.default if healthy is not None and healthy.sets_default else amap.default_threshold
     rule = own if auto else ThresholdRule.parse(post.threshold)
     prefix = f"default of the method '{amap.method}': " if auto else ""
     return resolve(rule, *filtered, post=post, grid=amap.grid, truth=truth, healthy=healthy, origin_prefix=prefix)

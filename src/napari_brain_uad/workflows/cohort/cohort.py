@@ -23,7 +23,7 @@ from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
 from ...evaluation.metrics import count
-from ...evaluation.pooled import BrainScores, Pooled, pool
+from ...evaluation.pooled import Pooled, pool
 from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
@@ -32,6 +32,7 @@ from ..compare.compare import Comparison, compare
 from ..compare.compare_table import Row
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput, load
+from .kept_scores import KeptScores
 
 _LOG = logging.getLogger(__name__)
 
@@ -276,7 +277,7 @@ def evaluate_cohort(
     specs = parse_specs(methods)
     _check_names(cases)
     with temporary_folder() as folder:
-        gathered = _Gathered(_Waiting(folder) if with_pooled else None, rest_healthy)
+        gathered = _Gathered(KeptScores(folder) if with_pooled else None, rest_healthy)
         for number, case in enumerate(cases):
             part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
             error = isolated(partial(gathered.add, case, specs, part, options))
@@ -301,7 +302,7 @@ def _check_names(cases: Sequence[Case]) -> None:
 class _Gathered:
     """What the scans gave so far."""
 
-    def __init__(self, waiting: _Waiting | None, rest_healthy: bool) -> None:
+    def __init__(self, waiting: KeptScores | None, rest_healthy: bool) -> None:
         self._waiting, self._rest_healthy = waiting, rest_healthy
         self._rows: list[CohortRow] = []
         self._failures: list[CaseFailure] = []
@@ -380,30 +381,3 @@ def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[Cohort
             found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit)
         rows.append(found)
     return rows
-
-
-class _Waiting:
-    """Brain scores of every scan and method, on disk until they are pooled."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, list[Path]] = {}
-
-    def add(self, comparison: Comparison) -> None:
-        assert comparison.truth is not None
-        scores = [BrainScores.of(run.result.score, comparison.truth, run.result.brain) for run in comparison.runs]
-        for run, own in zip(comparison.runs, scores, strict=True):
-            files = self._files.setdefault(run.title, [])
-            files.append(self._folder / f"{list(self._files).index(run.title)}-{len(files)}.npz")
-            np.savez(files[-1], score=own.score, truth=own.truth, missed=own.missed)
-
-    def has(self, title: str) -> bool:
-        """Whether a method scored a scan that has a ground truth."""
-        return title in self._files
-
-    def scans(self, title: str) -> list[BrainScores]:
-        found = []
-        for file in self._files[title]:
-            with np.load(file) as kept:
-                found.append(BrainScores(kept["score"], kept["truth"], int(kept["missed"])))
-        return found

@@ -135,8 +135,7 @@ def detect(
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed, use_cache : str, int, bool
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Take a map that was made before
-        with the same inputs, by a comparison for one, and keep a new one, as the window does.
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Keep maps, as the window does.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def finish_detection(
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
     result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, found.verdict)
+    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, verdict=found.verdict)
 
 
 @dataclass(frozen=True, eq=False)
