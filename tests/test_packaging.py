@@ -289,8 +289,7 @@ def test_no_package_imports_torch_when_it_is_imported(repository: Path) -> None:
     modules = [
         path.relative_to(source).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
         for path in sorted(source.rglob("*.py"))
-        if path.name == "__init__.py"
-        or (path.name != "__main__.py" and path.parent.name not in ("detectors", "_nets", "inference", "training"))
+        if path.name == "__init__.py" or (path.name != "__main__.py" and path.parent.name not in later)
     ]
     modules += ["napari_brain_uad.training.params", "napari_brain_uad.training.session"]
     code = (
