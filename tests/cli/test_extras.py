@@ -77,7 +77,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Command]:
     series = folder / "dicom"
     write(truth(0), series, _as_jpeg_ls)
     out = ["--out", str(folder / "out"), "--quiet"]
-    both = ["--methods", "threshold,vae", "--no-cache", *out]
+    both = ["--methods", "threshold,vae", "--no-cache", "--out", str(folder / "compared"), "--quiet"]
     greedy = ["--preset", "clinical", "--no-figures", "--no-cache", "--set", "register_mni.backend=greedy"]
     networks = {"torch", "lightning_fabric"}
     return {

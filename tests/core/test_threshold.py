@@ -64,7 +64,7 @@ def test_values_survive_being_written(number: float) -> None:
 
 
 def test_every_rule_is_known() -> None:
-    numbers = {"value": 0.5, "percentile": 50.0, "healthy-fpr": 0.5}
+    numbers = {"value": 0.5, "percentile": 50.0, "healthy-ml": 3.0, "healthy-fpr": 0.5, "fdr": 0.1}
     assert [ThresholdRule(kind, numbers.get(kind)).kind for kind in RULES] == list(RULES)
     with pytest.raises(InputError, match="Known rules"):
         ThresholdRule("median")

@@ -272,7 +272,7 @@ def test_what_the_process_says_is_shown(qtbot, running, process):
     assert running.panel.plot.training == [(10, 10.0), (20, 5.0)]
     assert running.panel.plot.validation == [(20, 6.0)]
     assert "Step 20 of 100" in running.panel.figures.text()
-    assert "50 slices/s" in running.panel.figures.text()
+    assert "50 samples/s" in running.panel.figures.text()
     assert running.panel.pictures.count == 4
     assert running.inputs.isHidden()
     assert not running.pause.isHidden()
@@ -437,9 +437,10 @@ def test_nothing_is_cut_off_at_380_pixels(qtbot, dock, healthy, state):
 
 def test_ten_thousand_updates_do_not_hold_up_the_window(dock):
     dock.panel.plot.add_many([(step, 1.0 + 1 / step, 1.5 if step % 10 == 0 else None) for step in range(1, 10_000)])
+    pictures = {name: np.zeros((6, 128, 128), np.float32) for name in ("input", "reconstruction", "difference")}
     start = time.process_time()
     for step in range(10_000, 10_010):
-        dock.panel.show_update(TrainingUpdate(step, 20_000, {"loss": 1.0}, 1.5, 1e-4, 1.0, 50.0, np.zeros((6, 3, 128, 128), np.float32)))
+        dock.panel.show_update(TrainingUpdate(step, 20_000, {"loss": 1.0}, 1.5, 1e-4, 1.0, 50.0, pictures))
     assert (time.process_time() - start) / 10 < 0.1
 
 

@@ -393,7 +393,8 @@ def test_what_was_painted_is_exported_and_the_command_pasted_then_gives_the_same
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
     record = read_json(next((tmp_path / "first").glob("*provenance.json")))
     assert split(record["command"])[2] == scan.name
-    assert {"it-s-a-FLAIR_thresh-raw_brainmask.nii.gz", "it-s-a-FLAIR_thresh-raw_truth.nii.gz"} <= set(split(record["command"]))
+    stem = next((tmp_path / "first").glob("*_anomalymap.nii.gz")).name.removesuffix("_anomalymap.nii.gz")
+    assert {f"{stem}_brainmask.nii.gz", f"{stem}_truth.nii.gz"} <= set(split(record["command"]))
     shown.dock._leave()
 
 

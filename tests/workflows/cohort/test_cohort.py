@@ -233,7 +233,7 @@ def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
     assert caplog.text.count("left out") == 1
 
 
-def test_verdicts_tell_scans_apart(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_tell_scans_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Healthy scans without a ground truth count as such only where they are said to be healthy."""
     monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
     healthy = tmp_path / "healthy"
@@ -241,7 +241,13 @@ def test_verdicts_tell_scans_apart(folder: Path, tmp_path: Path, monkeypatch: py
     for seed in range(20, 28):
         save(head(seed, lesion=False)[0], healthy / f"sub-{seed}_FLAIR.nii.gz")
     calibrate("robust-intensity", [Case(path.name, path, None) for path in sorted(healthy.iterdir())[:5]])
-    cases = [*cases_of(folder)[0], *(Case(path.name, path, None) for path in sorted(healthy.iterdir())[5:])]
+    ill = tmp_path / "ill"
+    ill.mkdir()
+    for seed in range(3):
+        data, truth = head(seed, lesion=True)
+        save(data, ill / f"sub-{seed}_FLAIR.nii.gz")
+        save(truth.astype(np.uint8), ill / f"sub-{seed}_truth.nii.gz")
+    cases = [*cases_of(ill)[0], *(Case(path.name, path, None) for path in sorted(healthy.iterdir())[5:])]
     known = evaluate_cohort(cases, ["robust-intensity", "threshold"], with_pooled=False, rest_healthy=True, use_cache=False)
     area = known.scan_auroc("robust-intensity")
     assert area is not None

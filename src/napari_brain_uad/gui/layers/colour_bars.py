@@ -23,7 +23,7 @@ _LINE = 20
 
 
 class ColourBars:
-    """Keeps the colour bars of a viewer's heatmaps; side by side, each cell has its own, and what they count stands above them.
+    """Keeps the colour bars of a viewer's heatmaps; side by side, each cell has its own, and what they count is said once.
 
     Parameters
     ----------
@@ -73,7 +73,6 @@ class ColourBars:
         if viewer is None:
             return
         overlay = viewer.canvas.overlays[WORDS]
-        overlay.gridded = viewer.canvas.grid.enabled
         if viewer.canvas.grid.enabled:
             overlay.text = next((words for layer in viewer.layers if (words := record(layer).get("bar"))), "")
             overlay.visible = bool(overlay.text)
