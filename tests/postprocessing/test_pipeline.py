@@ -112,4 +112,4 @@ def test_no_region_has_its_reason(amap: AnomalyMap) -> None:
     assert f"{amap.score[amap.mask].max():.4g}" in above.findings[0].message
     removed = postprocess(amap, PostParams(threshold="4.5", opening=0, min_voxels=2))
     assert [finding.code for finding in removed.findings] == ["all-removed"]
-    assert "all of the 1 voxels" in removed.findings[0].message
+    assert "all of the 1 voxel above" in removed.findings[0].message

@@ -63,7 +63,7 @@ def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folde
 
     volume = load(case.scan)
     request = Request(volume, None, None, None, None, METHOD, found_params(), None, "auto", 0)
-    in_window, _ = run_request(request, MapCache(), Progress())
+    in_window = run_request(request, MapCache(), Progress())
     assert in_window.verdict == found.verdict
     tuning = Tuning(found.map)
     settled = settle(found.map, None, PostParams(), tuning.key(), None, Progress())

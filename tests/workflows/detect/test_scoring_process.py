@@ -168,7 +168,7 @@ def test_jobs_of_two_threads_take_turns(process: ScoringProcess, volume: Volume)
 
 def test_nothing_is_left_when_the_parent_ends(volume: Volume, tmp_path: Path) -> None:
     script = (
-        "from napari_brain_uad.workflows import scoring_process as apart\n"
+        "from napari_brain_uad.workflows.detect import scoring_process as apart\n"
         "from napari_brain_uad.core.progress import Progress\n"
         "apart._PROCESS.load(apart.ScoringJob('strega'), Progress())\n"
         "print(apart._PROCESS._child.pid)\n"
