@@ -20,7 +20,7 @@ else
 endif
 
 test: .venv/.ready-dev ## Set up and run the tests, two files at a time; ARGS="-k name" passes on to pytest
-	$(X) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(X) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \
