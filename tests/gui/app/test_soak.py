@@ -126,7 +126,7 @@ def _end(viewer, qtbot):
         for dock in _docks(viewer, kind):
             dock.cancel()
             viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: not workers._RUNNING, timeout=20_000)
+    qtbot.waitUntil(lambda: not workers._RUNNING, timeout=120_000)
     qtbot.wait(50)
     gc.collect()
 
@@ -159,7 +159,7 @@ def test_three_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, tm
         qtbot.wait(int(rng.integers(1, 40)))
         if rng.random() < 0.3:
             # Some runs may end, however busy the machine is; others are disturbed.
-            qtbot.waitUntil(lambda: not any(dock.running for dock in _docks(viewer, CompareDock)), timeout=20_000)
+            qtbot.waitUntil(lambda: not any(dock.running for dock in _docks(viewer, CompareDock)), timeout=120_000)
         compared += any(dock.comparing for dock in _docks(viewer, CompareDock))
     _end(viewer, qtbot)
     assert compared > 20
