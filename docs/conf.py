@@ -34,11 +34,11 @@ html_title = f"{project} {release}"
 html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 
-GUIDES = ("window", "sequences", "preprocessing", "comparing", "training", "simulation", "learned_methods")
+GUIDES = ("window", "sequences", "preprocessing", "calibration", "comparing", "training", "simulation", "learned_methods")
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
     "Guides": [f"docs/{name}" for name in GUIDES],
-    "Reference": [*(f"docs/generated/{name}" for name in GENERATED), "docs/api", "benchmarks/results/methods"],
+    "Reference": [*(f"docs/generated/{name}" for name in GENERATED), "docs/api", "benchmarks/results/methods", "benchmarks/results/answer"],
     "Development": ["docs/architecture", "docs/adding_a_method", "CONTRIBUTING", "CHANGELOG", "sample_data/README"],
 }
 
