@@ -62,9 +62,8 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
         maps, PostParams(), title=title(sequence, subjects), sequence=sequence, model_sha256="" if model is None else model.sha256
     )
     save_reference(reference_file(out, model.id if model else method, sequence), reference)
-    value, origin = reference.threshold(reference.default)
     check = leave_one_out(reference)
-    print(f"{method} {sequence}: {reference.title}. Default {value:.4g}: {origin}. {'' if check is None else check.words}", flush=True)
+    print(f"{method} {sequence}: {reference.title}. {reference.default_words}. {'' if check is None else check.words}", flush=True)
 
 
 def title(sequence: str, subjects: list[Subject]) -> str:

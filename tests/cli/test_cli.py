@@ -74,6 +74,20 @@ def test_a_method_not_made_for_the_sequence_is_told(scan: Path, capsys: pytest.C
     assert "this scan is" not in err
 
 
+def test_filters_count_alike_in_detect_and_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One road to a metric: what `detect` measures after a median is what `evaluate` measures of its map after the same."""
+    out = scan.parent / "filtered"
+    truth = scan.with_name("truth.nii.gz")
+    assert run("detect", scan, "--truth", truth, "--median", "3", "--quiet", "--out", out, capsys=capsys)[0] == 0
+    written = json.loads(next(out.glob("*_metrics.json")).read_text())["metrics"]["auprc"]
+    amap = next(out.glob("*_anomalymap.nii.gz"))
+    plain, filtered = (
+        json.loads(run("evaluate", amap, truth, "--json", *more, capsys=capsys)[1])["metrics"]["auprc"] for more in ((), ("--median", "3"))
+    )
+    assert written == filtered
+    assert written != plain
+
+
 def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out_dir = scan.parent / "out"
     truth = scan.with_name("truth.nii.gz")
@@ -111,6 +125,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["detect", "SCAN", "--method", "covariance", "--out", "out"], 3, "trained model"),
         (["detect", "SCAN", "--method", "covariance", "--model", "SCAN", "--out", "out"], 3, "flair"),
         (["evaluate", "SCAN", "nowhere.nii", "--quiet"], 2, "nowhere.nii"),
+        (["evaluate", "SCAN", "SCAN", "--opening", "2", "--quiet"], 2, "opening would change nothing"),
         (["train", "threshold", ".", "--out", "m.safetensors"], 2, "learns nothing"),
         (["train", "covariance", ".", "--out", "m.safetensors"], 2, "with lesions"),
         (["demo", "--sample", "tumor"], 2, "Samples:"),

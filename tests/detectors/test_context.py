@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_head import head_labels
 
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
@@ -23,13 +22,7 @@ from napari_brain_uad.training.session import TrainingSession, TrainingUpdate
 @pytest.fixture(scope="module")
 def slices() -> tuple[np.ndarray, np.ndarray, CeVAE]:
     """Slices of simulated people to train on, those of another, and the untrained method they were cut for."""
-    where = Path(__file__).parent.parent / "simulation" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("small_head_of_context", where)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    labels = module.head_labels()
+    labels = head_labels()
     head = Volume(labels.astype(np.float32), Grid(labels.shape, np.eye(4)), "head")
     detector = CeVAE(CeVAEParams(height=48, width=48, pixel_mm=2.0, step_mm=2.0, maps="16-32-64-64", latent=64))
     cut = []

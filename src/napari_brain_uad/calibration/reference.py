@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.text import counted
 from ..core.threshold import DEFAULT_ML, ThresholdRule
 from .measure import PROBABILITIES
 
@@ -22,9 +23,6 @@ FEWEST_REAL = 8
 
 _FACTOR = 9.0
 """Voxels of a healthy scan and of the scan judged may differ in volume by this factor: 1 mm stands in for 2 mm (docs/calibration.md)."""
-
-_FEWEST_FOR_DEFAULT = 5
-"""Real brains without which a reference sets no default threshold."""
 
 _AGES, _FEWEST_OF_AGE = 10.0, 10
 """Similar is an age within so many years; fewer healthy brains of similar age are not enough to compare with."""
@@ -105,8 +103,16 @@ class HealthyReference:
 
     @property
     def sets_default(self) -> bool:
-        """See `core.threshold.Healthy`: measured on tumours, a threshold from simulated brains alone was worse than the method's own."""
-        return self.real >= _FEWEST_FOR_DEFAULT
+        """See `core.threshold.Healthy`: measured on a tumour, a threshold from simulated brains was worse than the method's own."""
+        return all(scan.kind != "simulated" for scan in self._for_volumes().scans)
+
+    @property
+    def default_words(self) -> str:
+        """The default threshold and where it comes from, or why the method keeps its own rule."""
+        if not self.sets_default:
+            return f"No default threshold: simulated brains set none, and {counted(self.real, 'real brain')} are fewer than {FEWEST_REAL}"
+        value, origin = self.threshold(self.default)
+        return f"Default threshold: {value:.4g} ({origin})"
 
     @property
     def real(self) -> int:
@@ -118,7 +124,7 @@ class HealthyReference:
         """How many brains of which kind."""
         names = {"real": "healthy brain", "part": "lesion-free part", "simulated": "simulated brain"}
         counts = {kind: sum(scan.kind == kind for scan in self.scans) for kind in KINDS}
-        told = [f"{count} {names[kind]}{'' if count == 1 else 's'}" for kind, count in counts.items() if count]
+        told = [counted(count, names[kind]) for kind, count in counts.items() if count]
         return " and ".join(told)
 
     @property

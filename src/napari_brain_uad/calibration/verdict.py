@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.errors import InputError
+from ..core.text import counted
+from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
 from .reference import HealthyReference
@@ -18,7 +20,6 @@ from .reference import HealthyReference
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
 
-_FILTERS = ("median", "gaussian_mm", "erode")
 _BULK = (0.25, 0.5, 0.75)
 
 
@@ -91,7 +92,7 @@ class Verdict:
                 return f"Nothing beyond healthy variation: no region is left at a threshold that {self.healthy} healthy brains set"
             told = f"{stronger} of {self.healthy} healthy brains have a stronger region than its strongest"
             return f"Nothing beyond healthy variation: {told} (p = {self.p:.2g})"
-        regions = f"{self.beyond} region{'' if self.beyond == 1 else 's'}"
+        regions = counted(self.beyond, "region")
         stronger = round(max(self._unusual) * (self.healthy + 1)) - 1
         beyond = f"all {self.healthy}" if not stronger else f"at least {self.healthy - stronger} of {self.healthy}"
         few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
@@ -101,7 +102,7 @@ class Verdict:
     @property
     def _simulated_line(self) -> str:
         count = self.beyond_simulated
-        found = f"{count} region{'' if count == 1 else 's'}" if count else "No region"
+        found = counted(count, "region") if count else "No region"
         return f"{found} beyond all {self.simulated} simulated brains; there is no real healthy brain to give a p-value"
 
     @property
@@ -199,7 +200,7 @@ def fitting(
     other = [name for name, value in reference.params.items() if params.get(name) != value]
     if other:
         return None, f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
-    changed = [name for name in _FILTERS if post[name] != reference.post[name]]
+    changed = [name for name in FILTERS if post[name] != reference.post[name]]
     if changed:
         return None, f"the healthy reference was made with another {changed[0]} ({reference.post[changed[0]]})"
     near = reference.like(amap.grid.voxel_volume_mm3)
@@ -217,7 +218,7 @@ def fitting(
 
 def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
     """What of the clean-up is not as in the reference."""
-    changed = [name for name, value in reference.post.items() if name not in _FILTERS and post[name] != value]
+    changed = [name for name, value in reference.post.items() if name not in FILTERS and post[name] != value]
     told = ", ".join(f"{name} {reference.post[name]}" for name in changed)
     return f"the reference was made with another clean-up ({told})" if changed else ""
 

@@ -56,9 +56,8 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         say(f"Left out: {readable(line)}")
     for one in made:
         reference = one.reference
-        value, origin = reference.threshold(reference.default)
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
-        say(f"Default threshold: {value:.4g} ({origin})")
+        say(reference.default_words)
         smallest = reference.smallest_p
         say("No p-values: no real brain" if smallest is None else f"Smallest p-value that {reference.real} brains allow: {smallest:.2g}")
         say("One scan only: nothing to check it by" if one.left_out is None else f"{one.left_out.words}.")

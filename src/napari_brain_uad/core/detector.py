@@ -64,6 +64,8 @@ class MethodInfo:
         Where the paper and its authors' code disagree, and what each preset is, in words.
     models_of : tuple of str
         Further methods whose models it can score with.
+    incomparable : str
+        Why its scores cannot be compared between brains, where they cannot: it can have no healthy reference then.
     colour_limits : tuple of float, optional
         Fixed scale for heatmaps of the raw score, so that two scans can be compared by eye; None = each map's own range.
     """
@@ -87,6 +89,7 @@ class MethodInfo:
     presets: str = ""
     models_of: tuple[str, ...] = ()
     colour_limits: tuple[float, float] | None = None
+    incomparable: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON data."""

@@ -100,7 +100,7 @@ class Healthy(Protocol):
 
     @property
     def sets_default(self) -> bool:
-        """Whether it holds enough real brains for its rule to be the method's default."""
+        """Whether its thresholds rest on real brains alone: only then is its rule the method's default."""
         ...
 
     def threshold(self, rule: ThresholdRule) -> tuple[float, str]:

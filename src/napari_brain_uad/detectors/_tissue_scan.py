@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..preprocessing.tissue_scale import WHITE
 from ..sampling.slices import Slices
+from ._smoothing import smoothed
 
 Floats = NDArray[np.float32]
 
@@ -76,13 +77,3 @@ class TissueScan:
             seen = np.where(mask, tissue + share * ((expected * tissues).sum(axis=1) - tissue).clip(min=0.0), tissue)
             expected = self.averaged(self.slices.with_data(seen.astype(np.float32)))
         return expected
-
-
-def smoothed(scores: Floats, mask: NDArray[np.bool_], pixels_mm: tuple[float, float, float], width_mm: float) -> Floats:
-    """Scores smoothed within the brain with a Gaussian of this sigma; 0 outside."""
-    from scipy.ndimage import gaussian_filter
-
-    sigma = [width_mm / pixel for pixel in pixels_mm]
-    weight = gaussian_filter(mask.astype(np.float32), sigma)
-    smooth = gaussian_filter(np.where(mask, scores, np.float32(0.0)), sigma) / np.maximum(weight, 1e-6)
-    return np.where(mask, smooth, np.float32(0.0)).astype(np.float32)

@@ -22,6 +22,7 @@ from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Grid, Volume
 from ._base import BaseDetector
+from ._smoothing import smoothed
 from ._stages import EstimateStage, Fitting, Stage
 
 _STATE = {"mean": (3, "f"), "deviation": (3, "f"), "support": (3, "b"), "components": (2, "f"), "affine": (2, "f")}
@@ -175,9 +176,6 @@ class Covariance(BaseDetector):
 
     def _standardise(self, volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Zero mean and unit variance inside the brain, then smoothed within it: scanners scale intensities freely."""
-        # Here, not above: listing the methods (help, docks) must not load scipy.
-        from scipy.ndimage import gaussian_filter
-
         inside = volume.data[mask]
         spread = float(inside.std(dtype=np.float64))  # float32 squares overflow above 1e19
         if spread == 0:
@@ -185,10 +183,7 @@ class Covariance(BaseDetector):
         image = np.where(mask, (volume.data - inside.mean(dtype=np.float64)) / spread, 0.0).astype(np.float32)
         if self.params.smoothing_mm == 0:
             return image
-        sigma = [self.params.smoothing_mm / size for size in volume.grid.spacing]
-        # Normalised convolution: the zeros outside the brain must not bleed into its rim.
-        weight = gaussian_filter(mask.astype(np.float32), sigma)
-        return np.where(mask, gaussian_filter(image, sigma) / np.maximum(weight, 1e-6), 0.0).astype(np.float32)
+        return smoothed(image, mask, volume.grid.spacing, self.params.smoothing_mm)
 
     def _principal_components(self, centred: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
         """Leading right singular vectors of the scans, shape (k, voxels), from the small scans-by-scans Gram matrix."""

@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..core.threshold import ThresholdRule
 from ..core.volume import Volume
 from ._base import BaseDetector
+from ._smoothing import smoothed
 
 _BINS = 200
 _TAIL = 1.0
@@ -59,8 +60,6 @@ class RobustIntensity(BaseDetector):
     params: RobustIntensityParams
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from ._tissue_scan import smoothed
-
         inside = volume.data[mask]
         mode, spread = mode_and_spread(inside)
         if spread <= 0.0:

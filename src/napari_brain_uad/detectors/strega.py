@@ -20,8 +20,9 @@ from ..scoring.registry import SCORES, Evidence
 from ._baur import THRESHOLD
 from ._context import ContextDetector
 from ._reconstruction import ReconstructionParams, pool_of
+from ._smoothing import smoothed
 from ._stages import GradientStage, Stage, of_stage
-from ._tissue_scan import SHIFTED, TissueScan, smoothed
+from ._tissue_scan import SHIFTED, TissueScan
 from .cce_vae import build_cce_vae
 
 if TYPE_CHECKING:

@@ -49,6 +49,7 @@ class RawThreshold(BaseDetector):
             Measurement("AUPRC", 0.365, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
             Measurement("AUPRC", 0.734, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
         ),
+        incomparable="its score is the scan's intensity, whose unit changes from scan to scan",
     )
     params: RawThresholdParams
 

@@ -54,6 +54,7 @@ class HistogramThreshold(BaseDetector):
             Measurement("AUPRC", 0.365, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
             Measurement("AUPRC", 0.734, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),
         ),
+        incomparable="its score is a rank within the brain: it flags as much of a healthy one as of an ill one",
     )
     params: ThresholdParams
 

@@ -12,6 +12,10 @@ MEDIAN_SIZES = (0, 3, 5, 7)
 """Sizes of the median filter, in voxels; 0 = off."""
 
 
+FILTERS = ("median", "gaussian_mm", "erode")
+"""Settings that change the scores themselves; the others are the threshold and what is done to the mask behind it."""
+
+
 @dataclass(frozen=True)
 class PostParams(Params):
     """Settings of the post-processing, in the order in which they act."""

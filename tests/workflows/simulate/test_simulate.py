@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from small_head import head_labels
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, InputError
@@ -24,15 +24,9 @@ SETTINGS = SimulationParams(spacing_mm=2.0, lesions="tumour")
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = Path(__file__).parents[2] / "simulation" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("small_head", where)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("maps")
     for name in ("anna", "bert"):
-        nib.Nifti1Image(module.head_labels(), np.eye(4)).to_filename(folder / f"{name}.nii.gz")
+        nib.Nifti1Image(head_labels(), np.eye(4)).to_filename(folder / f"{name}.nii.gz")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from small_head import head_labels
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
@@ -48,15 +48,9 @@ def test_shipped_models_have_the_settings_of_their_recipes() -> None:
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As many label maps as a recipe asks for, of one small head."""
-    where = Path(__file__).parents[2] / "simulation" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("small_head_of_recipes", where)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("maps")
     for number in range(VALIDATED):
-        nib.Nifti1Image(module.head_labels(), np.eye(4)).to_filename(folder / f"{number:02d}.nii.gz")
+        nib.Nifti1Image(head_labels(), np.eye(4)).to_filename(folder / f"{number:02d}.nii.gz")
     return folder
 
 

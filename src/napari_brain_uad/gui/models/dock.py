@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from ...core.errors import BrainUADError
 from ...core.progress import Progress
-from ...core.text import html_text
+from ...core.text import counted, html_text
 from ...detectors.registry import method_class
 from ...workflows.models.method_spec import MethodSpec
 from ...workflows.models.model_card import card_lines
@@ -191,12 +191,11 @@ class ModelsDock(SideDock):
         self._show_running(False)
         remember("last_folder", str(folder))
         for one in made:
-            value, origin = one.reference.threshold(one.reference.default)
-            checked = "" if one.left_out is None else f"{one.left_out.words}"
-            said = f"{one.reference.sequence}: the default threshold is now {value:.4g} ({origin})"
-            self.messages.show_message("info", said, why=checked)
+            checked = "" if one.left_out is None else one.left_out.words
+            self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=checked)
         if left_out:
-            self.messages.show_message("warning", f"Left out: {len(left_out)} scans or files", why="; ".join(left_out[:5]))
+            what = f"Left out: {counted(len(left_out), 'scan or file', 'scans or files')}"
+            self.messages.show_message("warning", what, why="; ".join(left_out[:5]))
 
     def _exported(self, folder: Path, files: list[Path]) -> None:
         if self._lifetime.over:

@@ -71,7 +71,8 @@ class TrainPanel(QWidget):
         """
         turned = remembered("convention") != "neurological"
         flat = {name: _flat(values)[-_COLUMNS:, ::-1, :: -1 if turned else 1] for name, values in pictures.items()}
-        low, high = ((float(next(iter(flat.values())).min()), float(next(iter(flat.values())).max()))) if flat else (0.0, 1.0)
+        first = next(iter(flat.values()), np.zeros(1, np.float32))
+        low, high = float(first.min()), float(first.max())
         rows, hot = [], None
         for number, (name, values) in enumerate(flat.items()):
             if name == DIFFERENCE:

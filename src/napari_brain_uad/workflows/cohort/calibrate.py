@@ -30,12 +30,6 @@ from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .cohort import Case, case_volume, cases_of
 
-NOT_COMPARABLE: Mapping[str, str] = {
-    "threshold": "its score is a rank within the brain: it flags as much of a healthy one as of an ill one",
-    "thresh-raw": "its score is the scan's intensity, whose unit changes from scan to scan",
-}
-"""Methods whose scores cannot be compared between brains; `robust-intensity` is the one of their kind that can."""
-
 FEWEST = 2
 _BYTES = 5
 """A voxel of a map and its mask."""
@@ -123,9 +117,9 @@ def calibrate(
 
 
 def _check_comparable(method: str) -> None:
-    if method in NOT_COMPARABLE:
-        fix = "Use robust-intensity, or a trained method"
-        raise InputError(f"{method} can have no healthy reference", why=NOT_COMPARABLE[method], fix=fix)
+    why = method_class(method).INFO.incomparable
+    if why:
+        raise InputError(f"{method} can have no healthy reference", why=why, fix="Use robust-intensity, or a trained method")
 
 
 def _all_scored(

@@ -10,6 +10,8 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...evaluation.report import Evaluation, evaluate_map
 from ...io.nifti import read_map
+from ...postprocessing.params import PostParams
+from ...postprocessing.pipeline import filtered_score
 from ..detect.score import check_not_flat
 from ..scans.load import MaskInput, as_mask
 from ..scans.names import given_file
@@ -17,7 +19,12 @@ from ..scans.names import given_file
 
 @told_as_error()
 def evaluate(
-    map: AnomalyMap | str | Path, truth: MaskInput, *, mask: MaskInput | None = None, progress: Progress | None = None
+    map: AnomalyMap | str | Path,
+    truth: MaskInput,
+    *,
+    mask: MaskInput | None = None,
+    post: PostParams | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """All metrics of one anomaly map, each with its definition.
 
@@ -29,6 +36,8 @@ def evaluate(
         The ground truth on the map's grid (an array in RAS+ axes, or a file).
     mask : array of bool, str or Path, optional
         Count voxels inside this mask only. Without it the whole volume counts, as in the threshold baseline's protocol.
+    post : PostParams, optional
+        Its filters are applied first, as `detect` does before it measures; none by default.
 
     Raises
     ------
@@ -40,4 +49,5 @@ def evaluate(
     like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
     inside = None if mask is None else as_mask(mask, like, label="mask")
     lesions = as_mask(truth, like, label="ground truth")
-    return evaluate_map(amap.score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())
+    score, _ = filtered_score(amap, post or PostParams())
+    return evaluate_map(score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())

@@ -20,6 +20,7 @@ from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
+from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.agreement import agreement, difference, mutual_dice
@@ -376,8 +377,8 @@ def _healthy(job: _Job, progress: Progress) -> HealthyReference:
     for number, ready in enumerate(job.healthy):
         part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
         maps.append(HealthyMap(ready.bring_back(_scored(job, ready.scored, part).map)))
-    scans = "1 healthy scan" if len(maps) == 1 else f"{len(maps)} healthy scans"
-    return build_reference(maps, job.given.post, title=f"{scans} given", sequence=str(job.ready.scan.sequence))
+    title = f"{counted(len(maps), 'healthy scan')} given"
+    return build_reference(maps, job.given.post, title=title, sequence=str(job.ready.scan.sequence))
 
 
 def _thresholded(

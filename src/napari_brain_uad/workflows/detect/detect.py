@@ -20,6 +20,7 @@ from ...core.errors import InputError
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
+from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
@@ -270,5 +271,4 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Pr
             raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
         read.append(HealthyMap(amap))
     sequence = str(read[0].map.provenance.get("input", {}).get("sequence")) if read else ""
-    title = f"{len(read)} healthy map{'' if len(read) == 1 else 's'} given"
-    return build_reference(read, post, title=title, sequence=sequence, progress=progress)
+    return build_reference(read, post, title=f"{counted(len(read), 'healthy map')} given", sequence=sequence, progress=progress)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +11,19 @@ from typing import Any
 from ...core.detector import State
 from ...core.errors import InputError
 from ...core.memory import told_as_error
-from ...core.optional import require
 from ...core.progress import Progress
 from ...core.provenance import versions
 from ...detectors._base import BaseDetector
-from ...detectors._stages import Fitting, GradientStage, Stage, of_stage, prefixed
-from ...detectors.registry import method_class
+from ...detectors._stages import Fitting, GradientStage, Stage, prefixed
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.json_files import read_json
 from ...io.results import check_output
+from ...training.log import read_log
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
-from ..execution.devices import resolve_device
 from .recipe_scans import spacing_of, training_scans, validation_scans
+from .train import check_free, machine_words, prepared_detector
 
 RECIPES = Path(__file__).with_name("recipes.json")
 TRAINED, VALIDATED = 12, 13
@@ -97,27 +94,22 @@ def train_recipe(
     InputError, ModelError, DeviceError, Cancelled
         As `workflows.train.train.train`.
     """
-    found = method_class(own["method"])
     maps = sorted(Path(label_maps).glob("*.nii.gz"))
     if len(maps) < VALIDATED:
         why = f"it holds {len(maps)} label maps (*.nii.gz), not {VALIDATED} or more"
         raise InputError(f"The folder {label_maps}", why=why, fix="Give the folder of label maps that the recipe's subjects come from")
     files = checkpoint_files(Path(out))
     check_output(files[0].parent)
-    if any(file.exists() for file in files) and not overwrite:
-        raise InputError(f"There is a model {files[0].stem} already", fix="Choose another name, or have it replaced (--overwrite)")
-    if found.Training is not None:
-        require("torch", "lightning_fabric", what_for=f"{found.INFO.id} cannot be trained here")
-    detector = found(found.Params.from_dict(own["params"]))
-    detector.device = resolve_device(device, found.INFO.devices).name
+    check_free(files[0], overwrite)
+    detector, settings, used = prepared_detector(own["method"], own["params"], None, device)
     start = time.perf_counter()
     run = _RecipeRun(own, maps, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
-    state, meta = run.all_stages(detector.stages(), found.Training, progress or Progress())
+    state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
     meta["seconds"] = meta.get("seconds") or round(time.perf_counter() - start, 1)
-    save_checkpoint(files[0], method=found.INFO.id, params=detector.params.as_dict(), state=detector.shipped_state(), meta=meta)
-    write_json(files[0].with_suffix(".card.json"), card(own, meta, detector.device))
+    save_checkpoint(files[0], method=detector.INFO.id, params=detector.params.as_dict(), state=detector.shipped_state(), meta=meta)
+    write_json(files[0].with_suffix(".card.json"), card(own, meta, machine_words(used.words)))
     return detector
 
 
@@ -173,16 +165,15 @@ def _shipped(stage: Stage, before: State, found: State) -> State:
     from ...detectors._network_state import half_precision
 
     assert isinstance(stage, GradientStage)
-    return of_stage("", half_precision(stage.task(before).build, found))
+    return half_precision(stage.task(before).build, found)
 
 
 def _seconds(folder: Path) -> float:
     """How long a training took, without its breaks: the last row of its log."""
-    with (folder / "log.csv").open(encoding="utf-8", newline="") as log:
-        return round(float(list(csv.DictReader(log))[-1]["seconds"]), 1)
+    return round(float(read_log(folder / "log.csv")[-1]["seconds"]), 1)
 
 
-def card(own: Recipe, meta: Mapping[str, Any], device: str) -> dict[str, Any]:
+def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:
     """What is said of a model before it is measured."""
     data = _data(own["scans"])
     for name, stage in own.get("stages", {}).items():
@@ -197,7 +188,7 @@ def card(own: Recipe, meta: Mapping[str, Any], device: str) -> dict[str, Any]:
         "seed": own["seed"],
         **({"steps": steps} if steps else {}),
         "seconds": meta["seconds"],
-        "machine": _machine(device),
+        "machine": machine,
         "notes": "Trained by `brain-uad train --recipe`.",
     }
 
@@ -205,13 +196,3 @@ def card(own: Recipe, meta: Mapping[str, Any], device: str) -> dict[str, Any]:
 def _data(scans: Mapping[str, Any]) -> str:
     counts = {contrast: count * len(scans["kinds"]) for contrast, count in scans["contrasts"].items()}
     return _DATA.format(contrasts=", ".join(f"{count} {contrast}" for contrast, count in counts.items()), spacing=spacing_of(scans))
-
-
-def _machine(device: str) -> str:
-    import platform
-
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
-    return "Apple GPU" if device == "mps" else f"{os.cpu_count()} cores of a CPU ({platform.machine()})"

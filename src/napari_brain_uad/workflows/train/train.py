@@ -135,7 +135,7 @@ def _trained(
     place, first = _place(order.out, learns_in_steps=settings is not None), is_first_process(machines)
     if place.model is not None and first:
         check_output(place.model.parent)
-        _check_free(place.model, order.resume or order.overwrite)
+        check_free(place.model, order.resume or order.overwrite)
     opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
     if place.folder is not None:
         record = record_of(order.method, detector.params, order.data, order.seed)
@@ -150,7 +150,7 @@ def _trained(
     if failure is not None:
         raise failure
     if place.model is not None and first:
-        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": _machine(used.words, machines)})
+        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": machine_words(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
 
@@ -250,7 +250,8 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
     return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
 
 
-def _check_free(model: Path, replace: bool) -> None:
+def check_free(model: Path, replace: bool) -> None:
+    """Raise `InputError` where a model is that may not be replaced."""
     there = next((file for file in checkpoint_files(model) if file.exists()), None)
     if there is not None and not replace:
         fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
@@ -292,6 +293,7 @@ def _save(path: Path, detector: BaseDetector, meta: dict[str, Any]) -> None:
     save_checkpoint(path, method=detector.INFO.id, params=detector.params.as_dict(), state=detector.state(), meta=meta)
 
 
-def _machine(words: str, devices: int) -> str:
+def machine_words(words: str, devices: int = 1) -> str:
+    """What a record says of the machine: no name."""
     several = f"{devices} x " if devices > 1 else ""
     return f"{several}{words}; {os.cpu_count()} cores, {platform.machine()}"
