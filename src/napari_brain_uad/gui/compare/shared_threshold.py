@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from ..widgets.forms import ComboBox
+from ..widgets.editors import ComboBox
 from ..widgets.healthy_choice import HealthyChoice
 from ..widgets.messages import wrapping_label
 from ..widgets.threshold_row import ShortBox

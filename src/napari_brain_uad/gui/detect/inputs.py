@@ -17,7 +17,8 @@ from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import Fold, IntBox, form_for_scoring, row_label
+from ..widgets.editors import IntBox
+from ..widgets.forms import Fold, form_for_scoring, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow

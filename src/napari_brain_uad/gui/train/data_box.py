@@ -17,7 +17,8 @@ from ...core.progress import Progress
 from ...core.text import html_text
 from ..app import workers
 from ..app.settings import last_folder, remember, remembered
-from ..widgets.forms import ComboBox, IntBox, row_label
+from ..widgets.editors import ComboBox, IntBox
+from ..widgets.forms import row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.picture_strip import PictureStrip
 

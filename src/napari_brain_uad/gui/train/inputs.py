@@ -13,7 +13,8 @@ from ...core.params import Params, Scalar
 from ...detectors.registry import method_class
 from ...workflows.models.models import check_id, free_id, user_dir
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import ComboBox, Fold, IntBox, ParamsForm, row_label
+from ..widgets.editors import ComboBox, IntBox
+from ..widgets.forms import Fold, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from .data_box import DataBox
