@@ -275,22 +275,22 @@ def test_a_form_for_scoring_shows_what_a_trained_model_leaves_open(qtbot, method
 
 
 @pytest.fixture
-def fold(qtbot):
+def column(qtbot):
     column = QWidget()
     layout = QVBoxLayout(column)
     content = QWidget()
     QVBoxLayout(content).addWidget(ParamsForm(method_class("threshold").Params))
-    made = Fold("Advanced", content)
-    layout.addWidget(made)
+    layout.addWidget(Fold("Advanced", content))
     layout.addWidget(QLineEdit())
     layout.addStretch()
     qtbot.addWidget(column)
     column.resize(380, 900)
     column.show()
-    yield made
+    return column
 
 
-def test_a_fold_opens_and_closes_and_says_which(qtbot, fold):
+def test_a_fold_opens_and_closes_and_says_which(qtbot, column):
+    fold = column.findChild(Fold)
     box = fold.findChild(QSpinBox, "bins")
     assert box is None  # not even made
     low = fold.height()
@@ -304,7 +304,8 @@ def test_a_fold_opens_and_closes_and_says_which(qtbot, fold):
     qtbot.waitUntil(lambda: fold.height() == low)
 
 
-def test_the_tab_key_does_not_enter_what_is_folded_away(qtbot, fold):
+def test_the_tab_key_does_not_enter_what_is_folded_away(qtbot, column):
+    fold = column.findChild(Fold)
     fold.expand()
     fold.collapse()
     fold.window().activateWindow()
@@ -315,7 +316,8 @@ def test_the_tab_key_does_not_enter_what_is_folded_away(qtbot, fold):
     assert not fold.isAncestorOf(QApplication.focusWidget())
 
 
-def test_a_longer_form_in_an_open_fold_is_not_squashed(qtbot, fold):
+def test_a_longer_form_in_an_open_fold_is_not_squashed(qtbot, column):
+    fold = column.findChild(Fold)
     fold.expand()
     old = fold.findChild(ParamsForm)
     new = ParamsForm(method_class("strega").Params, folded=False)
