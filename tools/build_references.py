@@ -18,7 +18,7 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.models.models import default_model, shipped_dir
 
 SHIPPED = {
-    "strega": ("T1", "T1c", "T2", "FLAIR"),
+    "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
