@@ -47,7 +47,7 @@ class Model:
     method : str
         The method it belongs to.
     title : str
-        For people.
+        For the user.
     sequences : tuple of str
         MRI sequences it was trained for; empty = any.
     path : Path
