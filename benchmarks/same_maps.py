@@ -37,8 +37,10 @@ _SHIPPED: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
     ("ce-vae", None, {}),
     ("ce-vae", None, {"score": "l1"}),
     ("vae-restoration", "vae", {"restoration_steps": 3}),
+    ("tissue-ensemble", None, {}),
+    ("tissue-restoration", "tissue-ensemble", {"score": "l1"}),
+    ("anomaly-segmentation", "tissue-ensemble", {}),
     ("strega", None, {}),
-    ("strega", None, {"regions": False, "score": "l1"}),
 )
 
 
