@@ -16,6 +16,7 @@ from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
 from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
+from ..core.params import INTS
 from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
 from .batch import add_batch
@@ -229,7 +230,7 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": type_.__name__,
+            "type": type_.__name__ if type_ != INTS else str(type_),
             "default": defaults[name],
             **{key: value for key, value in vars(info).items() if value not in ("", None, ())},
         }

@@ -14,7 +14,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.core.params import Params, param
+from napari_brain_uad.core.params import INTS, Params, param
 from napari_brain_uad.detectors.registry import method_class, method_ids
 from napari_brain_uad.gui.app.home import WIDTH
 from napari_brain_uad.gui.widgets.editors import FloatBox
@@ -33,6 +33,7 @@ class _All(Params):
     keep: bool = param(True, "A switch")
     side: str = param("left", "A choice", choices=("left", "right"))
     size: int = param(3, "One of some numbers", unit="voxels", choices=(0, 3, 5, 7))
+    widths: tuple[int, ...] = param((4, 8), "Several numbers", low=1, high=64, most=4)
     note: str = param("", "A text", advanced=True)
 
 
@@ -49,6 +50,8 @@ CLASSES = [
 def _values(kind: type, info) -> st.SearchStrategy:  # type: ignore[no-untyped-def]
     if kind is bool:
         return st.booleans()
+    if kind == INTS:
+        return st.lists(st.integers(int(info.low), int(info.high)), min_size=1, max_size=info.most).map(tuple)
     if info.choices:
         return st.sampled_from(info.choices)
     if kind is int:
@@ -174,9 +177,24 @@ def test_every_click_on_an_arrow_gives_a_value_that_is_accepted(qtbot, params_cl
             elif isinstance(box, QComboBox):
                 qtbot.keyClick(box, Qt.Key.Key_Down)
             value = getattr(form.value(), name)
-            assert type(value) is kind
+            assert kind == INTS or type(value) is kind
             assert not info.choices or value in info.choices
         form.set_value(params_class())
+
+
+def test_several_numbers_are_typed_as_text_and_what_is_wrong_is_said(qtbot):
+    form = _seen(qtbot, ParamsForm(_All))
+    box = form.widget("widths")
+    assert box.text() == "4,8"
+    assert "1 to 64, at most 4 numbers" in box.toolTip()
+    box.selectAll()
+    qtbot.keyClicks(box, "8, 16,32")
+    assert form.value().widths == (8, 16, 32)
+    for text, said in (("8,", "whole numbers like"), ("8,65", "65 is outside"), ("1,2,3,4,5", "at most 4")):
+        box.selectAll()
+        qtbot.keyClicks(box, text)
+        with pytest.raises(InputError, match=f"Widths: .*{said}"):
+            form.value()
 
 
 def test_the_median_steps_over_the_sizes_there_are(qtbot):

@@ -58,8 +58,8 @@ class Strega(ContextDetector):
         devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=60.0,
-        presets="Paper and published code disagree. paper: maps 64-128-256, 256 latents, residual connections and batch normalisation, "
-        "input - reconstruction, Otsu on each slice. code: maps 16-64-256-1024, 1024 latents, plain (812 million parameters), "
+        presets="Paper and published code disagree. paper: maps 64,128,256; 256 latents, residual connections and batch normalisation, "
+        "input - reconstruction, Otsu on each slice. code: maps 16,64,256,1024; 1024 latents, plain (812 million parameters), "
         "reconstruction - input, Otsu on the volume. Both: 256 x 256 pixels, area opening of 256 pixels. The default is the paper's "
         "pipeline on slices of 128 x 128 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
         colour_limits=(0.0, 2.0),

@@ -15,6 +15,7 @@ from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
 from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
+from ...workflows.models.method_spec import split_specs
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
@@ -133,7 +134,7 @@ class CompareInputs(QWidget):
     def offer(self, compared: str) -> None:
         """Offer the methods of the last comparison, spelled with commas between them; they are ticked only by a click."""
         remember("compared", compared)
-        self._last = tuple(spec for spec in compared.split(",") if spec)
+        self._last = tuple(split_specs(compared))
         self._show_last()
 
     def _show_last(self) -> None:

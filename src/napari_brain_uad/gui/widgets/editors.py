@@ -11,7 +11,7 @@ from qtpy.QtCore import QLocale, QSize, Qt
 from qtpy.QtGui import QPaintEvent, QPalette, QValidator, QWheelEvent
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
-from ...core.params import FieldInfo
+from ...core.params import INTS, FieldInfo
 
 _DECIMALS = 323
 """A spin box rounds to its decimals; with Qt's most every float above 1e-305 comes back as it was given."""
@@ -159,7 +159,7 @@ def editor(name: str, kind: type, info: FieldInfo, tooltip: str) -> ValueWidget[
     name : str
         Of the field.
     kind : type
-        Of its values: bool, int, float or str.
+        Of its values: bool, int, float, str or tuple of int; several numbers are edited as text, which `Params` reads.
     info : FieldInfo
         Its range, step, choices and unit.
     tooltip : str
@@ -174,7 +174,7 @@ def editor(name: str, kind: type, info: FieldInfo, tooltip: str) -> ValueWidget[
         limit = _INT_LIMIT if kind is int else _FLOAT_LIMIT
         low, high = -limit if info.low is None else info.low, limit if info.high is None else info.high
         options |= {"widget_type": _IntEdit if kind is int else _FloatEdit, "min": low, "max": high, "step": info.step or 1}
-    made = cast("ValueWidget[Any]", create_widget(annotation=kind, name=name, options=options))
+    made = cast("ValueWidget[Any]", create_widget(annotation=str if kind == INTS else kind, name=name, options=options))
     made.native.setObjectName(name)
     if kind is bool:
         made.native.setText("")  # the row has a label

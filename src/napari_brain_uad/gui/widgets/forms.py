@@ -11,7 +11,7 @@ from qtpy.QtGui import QIcon, QShowEvent
 from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from ...core.params import ROLES, FieldInfo, Params
+from ...core.params import ROLES, FieldInfo, Params, value_text
 from ...detectors.registry import method_class
 from .editors import editor
 
@@ -110,7 +110,8 @@ class ParamsForm(QWidget):
     def _show_params(self) -> None:
         self._silent = True
         for name, edited in self._editors.items():
-            edited.value = getattr(self._params, name)
+            value = getattr(self._params, name)
+            edited.value = value_text(value) if isinstance(value, tuple) else value
         self._silent = False
 
     def _edited(self, _value: object) -> None:
@@ -192,6 +193,8 @@ def _span(info: FieldInfo) -> str:
     if info.low is None and info.high is None:
         return ""
     unit = f" {info.unit}" if info.unit else ""
+    if info.most is not None:
+        unit = f"{unit}, at most {info.most} numbers"
     if info.high is None:
         return f" At least {info.low:g}{unit}."
     if info.low is None:

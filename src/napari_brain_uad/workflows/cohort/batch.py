@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core import shell
 from ...core.errors import BrainUADError, Cancelled
+from ...core.params import value_text
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...io.results import check_output
@@ -154,7 +155,7 @@ def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id
     for option, given in (("--layout", layout_id), ("--sequence", sequence), ("--model", run.model)):
         words += [option, given] if given else []
     for name, value in run.params.items():
-        words += ["--set", f"{name}={value}"]
+        words += ["--set", f"{name}={value_text(value)}"]
     words += post_words(run.post)
     words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
     words += ["--seed", str(run.seed)] if run.seed else []

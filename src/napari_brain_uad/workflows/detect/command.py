@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core import shell
 from ...core.anomaly_map import AnomalyMap
+from ...core.params import same_value, value_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams, post_option
@@ -38,8 +39,8 @@ def detect_command(
     # A model carries its own settings; without one only what differs from the defaults needs saying.
     known = {} if model is not None else method_class(amap.method).Params().as_dict()
     for name, value in amap.provenance["method"]["params"].items():
-        if name not in known or value != known[name]:
-            words += ["--set", f"{name}={value}"]
+        if name not in known or not same_value(value, known[name]):
+            words += ["--set", f"{name}={value_text(value)}"]
     words += post_words(post)
     if healthy:
         words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]

@@ -87,6 +87,11 @@ class MethodSpec:
         return preset | {name: parsed[name] for name, _ in self.settings}
 
 
+def split_specs(text: str) -> list[str]:
+    """Specs written with commas between them: one that a method's name does not follow is part of a setting (``maps=8,16``)."""
+    return [spec for spec in re.split(r",(?=[A-Za-z]|$)", text) if spec]
+
+
 def parse_specs(given: Iterable[str | MethodSpec]) -> tuple[MethodSpec, ...]:
     """Several specs, each once, in their order.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import shell
-from ...core.params import Params
+from ...core.params import Params, same_value, value_text
 from ...detectors.registry import method_class
 
 
@@ -32,4 +32,5 @@ def train_command(job: Mapping[str, Any]) -> str:
 
 def _changed(option: str, defaults: Params, given: Mapping[str, Any]) -> list[str]:
     own = defaults.as_dict()
-    return [word for name, value in given.items() if value != own[name] for word in (option, f"{name}={value}")]
+    changed = {name: value for name, value in given.items() if not same_value(value, own[name])}
+    return [word for name, value in changed.items() for word in (option, f"{name}={value_text(value)}")]
