@@ -157,6 +157,11 @@ def _add_detect(commands: Any) -> None:
         help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
     )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--save-reconstruction",
+        action="store_true",
+        help="write what the method compares, too: the scan as it sees it, and what it expects",
+    )
     _add_out(parser)
     parser.set_defaults(handler=_detect)
 
@@ -262,6 +267,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
+            reconstruct=arguments.save_reconstruction,
             progress=progress.part(0.0, 0.8),
         )
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))

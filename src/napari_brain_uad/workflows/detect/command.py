@@ -28,6 +28,7 @@ def detect_command(
     age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
+    reconstruct: bool = False,
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
     words = ["brain-uad", "detect", *scan_words(scan), "--method", amap.method]
@@ -49,6 +50,7 @@ def detect_command(
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []
+    words += ["--save-reconstruction"] if reconstruct else []
     return shell.join([*words, "--out", "OUT"])
 
 

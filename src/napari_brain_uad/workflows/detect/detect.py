@@ -36,9 +36,11 @@ from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, Ready, make_ready
 from .command import detect_command
 from .estimate import parts
+from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
 from .score import ParamsInput
 from .score_volume import scored_volume
+from .scored_map import ScoredMap
 
 _READY = 0.4
 """Part of a run that the preparation of a whole head takes."""
@@ -74,6 +76,8 @@ class Detection:
         Whether the map is one that was kept from an earlier run with the same inputs.
     verdict : Verdict
         What of it lies beyond healthy variation, as the method found it.
+    pictures : mapping of str to array
+        What the method compared, on the scan's grid, where that was asked for: "input" and "reconstruction", say.
     """
 
     volume: Volume
@@ -87,6 +91,7 @@ class Detection:
     edits: RegionEdits | None = None
     cached: bool = False
     verdict: Verdict = field(default_factory=Verdict)
+    pictures: Pictures = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -113,6 +118,7 @@ def detect(
     device: str = "auto",
     seed: int = 0,
     use_cache: bool = False,
+    reconstruct: bool = False,
     progress: Progress | None = None,
 ) -> Detection:
     """Detect anomalies in one scan.
@@ -121,41 +127,49 @@ def detect(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    method, params
-        A method's id (``brain-uad methods`` lists them), and its settings; its defaults otherwise.
+    method, params, post
+        A method's id (``brain-uad methods`` lists them), its settings, and the post-processing; the defaults otherwise.
     mask, truth : array of bool, str or Path, optional
         The brain; without it, it is found (see `workflows.scans.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
     sequence, model : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
         default one for the scan's sequence.
-    post : PostParams, optional
-        Post-processing; the defaults otherwise.
     healthy, age : optional
         Maps of healthy scans made alike, in place of the method's healthy reference; age in years, for the verdict.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device, seed, use_cache : str, int, bool
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Keep maps, as the window does.
+    device, seed, use_cache, reconstruct : str, int, bool, bool
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random. Keep maps, as the window does; give what the method compares, too.
 
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
     """
     progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
+    check_pictures(method, reconstruct)
     progress.update(0.0, "Reading the scan")
     volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
-    truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
-    own_healthy = read_healthy(healthy, method, post) if healthy else None
+    known: dict[str, Any] = {"age": age, "started": start, "healthy": read_healthy(healthy, method, post) if healthy else None}
+    known["truth"] = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     half, rest = _halves(method, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=use_cache, progress=half)
-    amap = ready.bring_back(scored.map)
-    used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
-    given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with, "device": device}
-    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
-    known: dict[str, Any] = {"truth": truth_array, "healthy": own_healthy, "age": age, "started": start, "progress": rest}
-    return replace(finish_detection(ready.scan, amap, post, command=command, **known), cached=scored.cached)
+    how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
+    raw = scored_volume(ready.scored, method, params=params, model=model, seed=seed, use_cache=use_cache, progress=half, **how)
+    scored = _on_own_grid(ready, raw)
+    how |= {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
+    command = detect_command(scored.map, post, scan=scan, model=_name_of(model, scored.map), sequence=given_sequence(volume), **how)
+    found = finish_detection(ready.scan, scored.map, post, command=command, progress=rest, **known)
+    return replace(found, cached=scored.cached, pictures=scored.pictures)
+
+
+def _on_own_grid(ready: Ready, scored: ScoredMap) -> ScoredMap:
+    """A map and its pictures on the grid of the scan that was made ready."""
+    return replace(scored, map=ready.bring_back(scored.map), pictures=brought_back(scored.pictures, scored.map, ready.bring_back))
+
+
+def _name_of(model: str | Path | None, amap: AnomalyMap) -> str | None:
+    return amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
 
 
 def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:

@@ -15,6 +15,7 @@ from ...detectors.registry import method_class
 from ...io.entries import Store
 from ..execution.devices import resolve_device
 from .measure import Measured
+from .pictures import pictures_of
 from .score import ParamsInput, load_detector, model_for, score_with, with_model
 from .scored_map import ScoredMap, as_entry, from_entry
 
@@ -30,13 +31,19 @@ def scored_here(
     device: str = "auto",
     seed: int = 0,
     use_cache: bool = True,
+    reconstruct: bool = False,
     progress: Progress | None = None,
 ) -> ScoredMap:
     """As `score_volume.scored_volume`, in this process."""
+    progress = progress or Progress()
     used = model_for(method, model, volume.sequence)
     place = resolve_device(device, method_class(method).INFO.devices).name
     detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
-    scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=progress)
+    first = progress.part(0.0, 0.5) if reconstruct else progress
+    scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=first)
+    if reconstruct:
+        key, rest = map_key(detector, volume, device=device, seed=seed), progress.part(0.5, 1.0)
+        scored = replace(scored, pictures=pictures_of(detector, volume, key, seed=seed, use_cache=use_cache, progress=rest))
     return replace(scored, map=with_model(scored.map, used))
 
 

@@ -59,6 +59,7 @@ class ScoringJob:
     device: str = "auto"
     seed: int = 0
     use_cache: bool = False
+    reconstruct: bool = False
 
     @classmethod
     def of(cls, method: str, params: ParamsInput, model: str | Path | None, **more: Any) -> ScoringJob:
