@@ -26,6 +26,7 @@ from ..layers.scan_facts import beside, found_without_mask, saved_as
 
 if TYPE_CHECKING:
     from ...workflows.detect.detect import Detection
+    from ...workflows.detect.pictures import Pictures
 
 _KEPT_MAPS = 6
 """A map at 1 mm takes some 60 MB with its scan."""
@@ -43,7 +44,7 @@ class Request:
         On the scan's grid.
     mask_file, truth_file : Path, optional
         The files their layers came from, for the command line.
-    method, params, model, device, seed, prepare_with
+    method, params, model, device, seed, prepare_with, reconstruct
         As in `workflows.detect.detect.detect`.
     """
 
@@ -58,6 +59,7 @@ class Request:
     device: str
     seed: int
     prepare_with: str = "auto"
+    reconstruct: bool = False
 
     def key(self) -> str:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
@@ -73,20 +75,20 @@ class Request:
 
 
 class MapCache:
-    """The latest maps, with the volumes (brain mask included) they were made from: what is on show is not shown twice."""
+    """The latest maps, with the volumes (brain mask included) they were made from and what was compared: nothing is shown twice."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap, Pictures]] = OrderedDict()
 
-    def get(self, key: str) -> tuple[Volume, AnomalyMap] | None:
+    def get(self, key: str) -> tuple[Volume, AnomalyMap, Pictures] | None:
         """What was kept under `key`."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
-    def put(self, key: str, volume: Volume, amap: AnomalyMap) -> None:
+    def put(self, key: str, volume: Volume, amap: AnomalyMap, pictures: Pictures) -> None:
         """Keep a map; the one longest unused goes."""
-        self._kept[key] = (volume, amap)
+        self._kept[key] = (volume, amap, pictures)
         while len(self._kept) > _KEPT_MAPS:
             self._kept.popitem(last=False)
 
@@ -105,7 +107,7 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> Detect
     # A model file that is missing is the workflow's to complain about.
     key = request.key() if request.model is None or request.model.is_file() else ""
     kept = cache.get(key)
-    if kept is None:
+    if kept is None or (request.reconstruct and not kept[2]):
         detection = detect(
             request.volume,
             request.method,
@@ -117,15 +119,18 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> Detect
             seed=request.seed,
             prepare_with=request.prepare_with,
             use_cache=True,
+            reconstruct=request.reconstruct,
             progress=progress,
         )
-        cache.put(key, detection.volume, detection.map)
+        if kept is not None:  # only the pictures were missing: the map that is on show stays the same one
+            detection = replace(detection, volume=kept[0], map=kept[1])
+        cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
-        volume, amap = kept
+        volume, amap, pictures = kept
         if amap.name != request.volume.name:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
-        detection = replace(detection, cached=True)
+        detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
 
 
@@ -150,4 +155,5 @@ def _command(request: Request, amap: AnomalyMap) -> str:
         model=None if request.model is None else name_of(request.model),
         prepare_with=request.prepare_with,
         device=request.device,
+        reconstruct=request.reconstruct,
     )
