@@ -8,8 +8,9 @@ from qtpy.QtCore import Qt
 
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.gui.app.docks import open_dock
-from napari_brain_uad.gui.layers.layers import add_volume, is_map, record
+from napari_brain_uad.gui.layers.layers import is_map, record
 from napari_brain_uad.gui.layers.subjects import belongs, scans
+from napari_brain_uad.gui.layers.view import add_volume
 
 
 @pytest.fixture

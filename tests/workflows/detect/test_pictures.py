@@ -48,9 +48,8 @@ def test_it_is_refused_before_the_scan_is_read(tmp_path: Path) -> None:
     assert cli.main(words) == 2
 
 
-def test_pictures_are_those_of_the_detector_kept_and_written(
-    case: Any, tmp_path: Path, _own_cache: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_are_those_of_the_detector_kept_and_written(case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
     found = _run(case, use_cache=True)
     own = load_detector("vae", params={"step_mm": 8.0}, model="vae").reconstruct(found.volume)  # type: ignore[attr-defined]
     assert list(found.pictures) == list(own) == ["input", "reconstruction"]
