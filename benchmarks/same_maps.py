@@ -50,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("what", choices=("record", "check"))
     parser.add_argument("--quick", action="store_true", help="the short trainings alone")
     given = parser.parse_args(argv)
+    # What is trained differs in its last digits with the number of threads.
+    import torch
+
+    torch.set_num_threads(1)
     if given.what == "record":
         write_json(RECORD, {name: _kept(scores) for name, scores in _maps(quick=given.quick)})
         return

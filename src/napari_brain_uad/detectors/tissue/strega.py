@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo, State
-from ...core.errors import ModelError
+from ...core.detector import MethodInfo
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
+from ...sampling.pool import Pool
 from ...sampling.slices import Slices
-from ..autoencoder.cce_vae import build_cce_vae
 from ..autoencoder.common import THRESHOLD
 from ..autoencoder.context import ContextDetector
-from ..base.stages import EstimateStage, Fitting, GradientStage, Stage, of_stage
+from ..base.stages import GradientStage, Stage
 from .strega_params import StregaParams, StregaTraining
 from .tissues import classes_of
 
 if TYPE_CHECKING:
-    import torch
-
-    from ..nets.context import ContextVAE
-    from .strega_task import StregaTask
-
-_STATISTICS, _NETWORK = "statistics", "network"
+    from ..base.tasks import ContextTask
+    from ..nets.context import ContextVAE, LabelVAE
 
 
 class Strega(ContextDetector):
@@ -52,7 +47,7 @@ class Strega(ContextDetector):
         needs="A brain mask (or a skull-stripped scan), bias corrected, and a known sequence: T1, T1c, T2, PD or FLAIR",
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
-        score_unit="residual in standard deviations of the training labels",
+        score_unit="residual in tissue classes",
         default_threshold=ThresholdRule("value", 0.0),
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
@@ -61,64 +56,50 @@ class Strega(ContextDetector):
         presets="Paper and published code disagree. paper: maps 64,128,256; 256 latents, residual connections and batch normalisation, "
         "input - reconstruction, Otsu on each slice. code: maps 16,64,256,1024; 1024 latents, plain (812 million parameters), "
         "reconstruction - input, Otsu on the volume. Both: 256 x 256 pixels, area opening of 256 pixels. The default is the paper's "
-        "pipeline on slices of 128 x 128 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
-        colour_limits=(0.0, 2.0),
+        "pipeline on slices of 112 x 96 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
+        colour_limits=(0.0, 1.0),
     )
     params: StregaParams
 
     def stages(self) -> tuple[Stage, ...]:
-        """See `BaseDetector.stages`: mean and spread of the training labels, then the network."""
-        return EstimateStage(_STATISTICS, self._estimated), GradientStage(_NETWORK, self._task_after, self._pool)
+        """See `BaseDetector.stages`: mean and deviation of the training labels become the network's own."""
+        known: list[tuple[float, float]] = []
 
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a trained model, float32 or float16; see `core.detector.Detector`."""
-        own = of_stage(_STATISTICS, state)
-        if state and (set(own) != {"mean", "deviation"} or not all(one.shape == () for one in own.values()) or not own["deviation"] > 0):
-            raise ModelError(f"Model of {self.INFO.id}", why="it lacks the mean and spread of its training labels", fix="Train it again")
-        super().load_state(state)
+        def samples(volumes: Sequence[Volume], progress: Progress) -> Pool:
+            pool = self._pool(volumes, progress)
+            if not known:  # the first are those that are trained on, what is held out comes after them
+                known.append(_moments(pool))
+            return pool
 
-    def network(self, stage: str = _NETWORK) -> torch.nn.Module:
-        """See `NetworkDetector.network`."""
-        return super().network(stage)
+        return (GradientStage("", lambda _: self._task_with(*(known[0] if known else (0.0, 1.0))), samples),)
 
     def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
-        """See `BaseDetector.reconstruct`: the tissue classes, their reconstruction (1 CSF, 2 grey, 3 white matter), and the residual."""
+        """See `BaseDetector.reconstruct`: tissue classes and their reconstruction, 1 CSF, 2 grey, 3 white matter."""
         self.network()
         masked = volume if volume.mask is not None else volume.with_mask(np.ones(volume.data.shape, np.bool_))
-        held = masked.with_data(classes_of(masked, self.params.sequence, self.INFO.name))
-        found = super().reconstruct(held, seed=seed, progress=progress)
-        mean, deviation = self._statistics(self._state)
-        labels, made = held.data, found["reconstruction"] * np.float32(deviation) + np.float32(mean)
-        assert masked.mask is not None
-        return {"tissue classes": labels, "reconstruction": np.where(masked.mask, made, np.float32(0.0)).astype(np.float32)}
+        labels = self._prepare(masked)
+        found = super().reconstruct(labels, seed=seed, progress=progress)
+        return {"input": labels.data, "reconstruction": found["reconstruction"]}
 
-    def _build(self) -> ContextVAE:
-        return build_cce_vae(self.params, self.CHANNELS)
+    def _task(self) -> ContextTask:
+        return self._task_with(0.0, 1.0)
 
-    def _task(self) -> StregaTask:
-        return self._task_after(self._state)
-
-    def _task_after(self, before: State) -> StregaTask:
-        from .strega_task import StregaTask
+    def _task_with(self, mean: float, deviation: float) -> ContextTask:
+        from ..base.tasks import ContextTask
 
         p = self.params
-        return StregaTask(self._build, p.convention, p.latent, p.kl_weight, p.context_weight, *self._statistics(before))
+        # Residuals are in classes: a loss in them is the paper's, of normalised labels, times the deviation, and so is its KL weight.
+        return ContextTask(lambda: self._network(mean, deviation), p.convention, p.latent, p.kl_weight * deviation, p.context_weight)
 
-    def _statistics(self, state: State) -> tuple[float, float]:
-        """Mean and standard deviation of the training labels; 0 and 1 before there are any."""
-        own = of_stage(_STATISTICS, state)
-        return (float(own["mean"]), float(own["deviation"])) if own else (0.0, 1.0)
+    def _build(self) -> ContextVAE:
+        return self._network(0.0, 1.0)
 
-    def _estimated(self, volumes: Sequence[Volume], how: Fitting) -> State:
-        """Mean and standard deviation over all pixels of the slices that the network is trained on."""
-        pool = self._pool(volumes, how.progress)
-        total, squares, count = 0.0, 0.0, 0
-        for number in range(len(pool)):
-            image = pool.images([number]).astype(np.float64)
-            total, squares, count = total + image.sum(), squares + np.square(image).sum(), count + image.size
-        mean = total / max(count, 1)
-        deviation = float(np.sqrt(max(squares / max(count, 1) - mean**2, 1e-12)))
-        return {"mean": np.array(mean, np.float32), "deviation": np.array(deviation, np.float32)}
+    def _network(self, mean: float, deviation: float) -> LabelVAE:
+        from ..nets.context import LabelVAE
+
+        p = self.params
+        size = (p.height, p.width)
+        return LabelVAE(1, size, p.maps, p.latent, blocks=p.blocks, activation="prelu", narrow=p.narrow, mean=mean, deviation=deviation)
 
     def _prepare(self, volume: Volume) -> Volume:
         """The label image."""
@@ -144,6 +125,17 @@ class Strega(ContextDetector):
 
     def _colour_limits(self) -> tuple[float, float] | None:
         return self.INFO.colour_limits
+
+
+def _moments(pool: Pool) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels of the slices that the network is trained on."""
+    total = squares = 0.0
+    count = 1
+    for number in range(len(pool)):
+        image = pool.images([number]).astype(np.float64)
+        total, squares, count = total + image.sum(), squares + np.square(image).sum(), (number + 1) * image.size
+    mean = total / count
+    return mean, float(np.sqrt(max(squares / count - mean**2, 1e-6)))
 
 
 def _otsu(scores: NDArray[np.float32]) -> float:
