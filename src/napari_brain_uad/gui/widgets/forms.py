@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QIcon, QShowEvent
-from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from ...core.params import ROLES, FieldInfo, Params, value_text
@@ -169,6 +169,8 @@ class Fold(QCollapsible):
         # No icons: they keep the colour of the theme that they were made under.
         super().__init__(title, parent, QIcon(), QIcon())
         self._title = title
+        # Not "at most as high as now": rows are made once it is unfolded.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.setDuration(0)  # a dock that is laid out anew twenty times looks slow, not smooth
         self.toggleButton().setStyleSheet("text-align: left;")
         for layout in (self.layout(), self.content().layout()):
