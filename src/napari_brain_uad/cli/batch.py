@@ -10,7 +10,8 @@ from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, add_post_options, add_seed, assignments, post_params
+from ..io.streams import check_there
+from .options import DATA_SET, add_overwrite, add_post_options, add_seed, assignments, post_params
 from .terminal import complain, progress_bar, say
 
 
@@ -41,13 +42,15 @@ def add_batch(commands: Any) -> None:
 
 
 def _batch(arguments: argparse.Namespace) -> int:
+    check_there(arguments.dataset, fix=DATA_SET)
     from ..detectors.registry import method_class
+
+    given = assignments(arguments.set)
+    params = method_class(arguments.method).Params.from_strings(given).as_dict()
     from ..workflows.cohort.batch import BatchRun, run_batch
     from ..workflows.cohort.batch_report import batch_words, save_batch
     from ..workflows.cohort.cohort import cases_of
 
-    given = assignments(arguments.set)
-    params = method_class(arguments.method).Params.from_strings(given).as_dict()
     run = BatchRun(
         method=arguments.method,
         # Only what was given: a model may bring the others.

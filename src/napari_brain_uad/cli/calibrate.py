@@ -8,7 +8,8 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_post_options, add_seed, add_sequence, post_params
+from ..io.streams import check_there
+from .options import DATA_SET, add_post_options, add_seed, add_sequence, post_params
 from .terminal import progress_bar, say, written
 
 
@@ -36,6 +37,7 @@ def add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
+    check_there(arguments.healthy, fix=DATA_SET)
     from ..workflows.cohort.calibrate import calibrate
 
     with progress_bar(arguments.quiet) as progress:

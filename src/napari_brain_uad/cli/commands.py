@@ -18,6 +18,7 @@ from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
+from ..io.streams import check_there
 from .batch import add_batch
 from .calibrate import add_calibrate
 from .compare import add_compare
@@ -238,13 +239,15 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
+    check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before what takes long to import
     from ..detectors.registry import method_class
+
+    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
+    post = post_params(arguments, arguments.threshold)
     from ..workflows.detect.detect import detect
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.scans.load import load
 
-    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
-    post = post_params(arguments, arguments.threshold)
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
@@ -308,10 +311,11 @@ def _require_window() -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from ..io.folders import let_napari_write
-    from ..workflows.detect.demo import demo_methods, demo_sample
     from ..workflows.scans.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
+    from ..workflows.detect.demo import demo_methods, demo_sample
+
     if arguments.window or arguments.screenshot:
         _require_window()
         let_napari_write()

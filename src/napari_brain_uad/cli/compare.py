@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from ..io.streams import check_there
 from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
 
@@ -94,6 +95,7 @@ def method_list(given: Sequence[str]) -> list[str]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    check_there(arguments.scan, arguments.mask, arguments.truth, *arguments.healthy)
     from ..workflows.compare.compare import compare
     from ..workflows.compare.compare_save import check_comparison_output, save_comparison
     from ..workflows.compare.compare_table import rows_text

@@ -10,6 +10,7 @@ from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
 from .options import post_params
 from .terminal import complain, progress_bar, say, say_json, warn, written
@@ -46,6 +47,7 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    check_there(arguments.map, arguments.truth, arguments.mask, *arguments.healthy)
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
     from ..postprocessing.params import FILTERS

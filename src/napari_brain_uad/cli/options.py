@@ -12,6 +12,9 @@ from ..core.sequence import SEQUENCES
 
 _LONGEST_SEED = 40
 
+DATA_SET = "Give the folder of a data set, or a CSV file"
+"""What to do where a data set is missing."""
+
 
 def add_sequence(parser: argparse.ArgumentParser) -> None:
     """What the scan is, where it cannot be read or is read wrong."""

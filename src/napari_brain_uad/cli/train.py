@@ -13,8 +13,9 @@ from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from ..io.streams import check_there
 from .interruption import interruption
-from .options import add_seed, assignments
+from .options import DATA_SET, add_seed, assignments
 from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ def _add_devices(parser: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    check_there(arguments.data, fix=DATA_SET)
     from ..detectors.registry import method_class
+
+    found = method_class(arguments.method)
     from ..training.params import TrainingParams
     from ..workflows.train.train import is_first_process, train
     from ..workflows.train.training_data import describe
 
-    found = method_class(arguments.method)
     if arguments.recipe:
         return _by_recipe(arguments, found.Training or TrainingParams)
     if arguments.preset:

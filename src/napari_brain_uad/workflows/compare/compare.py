@@ -31,6 +31,7 @@ from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
 from ..detect.detect import judged
 from ..detect.map_cache import try_out
+from ..detect.score import check_model
 from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
@@ -327,6 +328,10 @@ def _make_ready(
     failures = []
     same: Ready | None = None
     for spec in specs:
+        wrong = isolated(partial(check_model, spec.method, spec.model or None))
+        if wrong is not None:
+            failures.append(Failure(spec, wrong))
+            continue
         preset_id = _preset_id(spec)
         if same is None and preset_id not in by_preset:
             ready = isolated(partial(make_ready, volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress))

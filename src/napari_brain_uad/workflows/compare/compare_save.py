@@ -11,7 +11,6 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.volume import Volume
-from ...evaluation.montage import DPI, montage_figure, slices_at
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_labels
 from ...io.results import Run, check_output, written_whole
@@ -115,6 +114,8 @@ def save_comparison(
 @told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
     """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
+    from ...evaluation.montage import DPI, montage_figure, slices_at  # it brings matplotlib, which only drawing needs
+
     volume = comparison.volume
     slices = slices_at(volume.grid, comparison.runs[0].map.mask, slices_mm)
     titles = [run.title for run in comparison.runs]

@@ -37,7 +37,7 @@ from ..scans.ready import AUTO, Ready, make_ready
 from .command import detect_command
 from .estimate import parts
 from .region_names import with_names
-from .score import ParamsInput
+from .score import ParamsInput, check_model
 from .score_volume import scored_volume
 
 _READY = 0.4
@@ -145,6 +145,7 @@ def detect(
     progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
     progress.update(0.0, "Reading the scan")
     volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
+    check_model(method, model)
     ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
     own_healthy = read_healthy(healthy, method, post) if healthy else None

@@ -18,7 +18,7 @@ from ...core.volume import Volume
 from ...detectors.registry import create, method_class
 from ...io.checkpoint import load_checkpoint
 from ..execution.devices import resolve_device
-from ..models.models import Model, default_model, find_model, no_model, settings_for
+from ..models.models import Model, default_model, find_model, list_models, no_model, settings_for
 
 ParamsInput = Params | Mapping[str, Any] | None
 
@@ -112,6 +112,18 @@ def model_for(method: str, given: str | Path | None, sequence: str | None) -> Mo
     if found.method not in (method, *method_class(method).INFO.models_of):
         raise ModelError(f"{found.path.name} is a model of {found.method}, not of {method}", fix=f"Use --method {found.method}")
     return found
+
+
+def check_model(method: str, given: str | Path | None) -> None:
+    """Refuse a model that cannot be used, or that is missing, before a scan is prepared for it, which may take minutes.
+
+    Raises
+    ------
+    InputError, ModelError
+        As `model_for` does whatever the scan's sequence is.
+    """
+    if given is not None or not list_models(method):
+        model_for(method, given, None)
 
 
 def _as_params(kind: type[Params], given: ParamsInput) -> Params:
