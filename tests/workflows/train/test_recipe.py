@@ -13,9 +13,9 @@ from small_head import head_labels
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.detectors.autoencoder.vae import VAE
 from napari_brain_uad.detectors.registry import method_class
-from napari_brain_uad.detectors.strega import Strega
-from napari_brain_uad.detectors.vae import VAE
+from napari_brain_uad.detectors.tissue.tissue_ensemble import Strega
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.workflows.models.models import shipped_models

@@ -10,7 +10,7 @@ import torch
 
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
-from napari_brain_uad.detectors.strega import Strega
+from napari_brain_uad.detectors.tissue.tissue_ensemble import Strega
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows.models import models
