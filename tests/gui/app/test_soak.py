@@ -137,7 +137,7 @@ def _kept(viewer, qtbot):
     viewer.layers.clear()
     qtbot.wait(200)
     gc.collect()
-    return len(gc.get_objects())
+    return len(gc.get_objects()) + gc.get_freeze_count()
 
 
 @pytest.mark.parametrize("seed", [0])
