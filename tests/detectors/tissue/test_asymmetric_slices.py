@@ -35,7 +35,7 @@ def sides() -> torch.Tensor:
 @pytest.mark.parametrize("mirror", [False, True])
 def test_the_mirrored_view_is_turned_back_before_it_is_averaged(mirror: bool) -> None:
     network, scale = Copies(), sides()
-    found = TissueTask(Copies, 3, 1.0, painted=1.0, mirror=mirror).evidence(network, scale)
+    found = TissueTask(Copies, 3, 1.0, corrupted=1.0, mirror=mirror).evidence(network, scale)
     assert found.probabilities is not None
     torch.testing.assert_close(found.probabilities, shares(scale), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.reconstruction, scale / WHITE, atol=1e-5, rtol=0)
@@ -47,7 +47,7 @@ def test_the_network_sees_nothing_beyond_white_matter() -> None:
     """Contrast agent lies beyond it on the scale; the score still compares with what was there."""
     network, scale = Copies(), sides()
     scale[..., 4, 2] = WHITE + 1.0
-    found = TissueTask(Copies, 3, 1.0, painted=1.0, mirror=False).evidence(network, scale)
+    found = TissueTask(Copies, 3, 1.0, corrupted=1.0, mirror=False).evidence(network, scale)
     assert float(network.seen[0].max()) == 1.0
     assert float(found.images[0, 0, 4, 2]) == pytest.approx((WHITE + 1.0) / WHITE)
 
