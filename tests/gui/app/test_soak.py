@@ -140,6 +140,7 @@ def _kept(viewer, qtbot):
     return len(gc.get_objects()) + gc.get_freeze_count()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_three_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, tmp_path, seed):
     monkeypatch.setattr("napari_brain_uad.detectors.intensity.threshold.HistogramThreshold", _Varying)

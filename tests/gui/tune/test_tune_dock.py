@@ -415,7 +415,7 @@ def test_closing_lets_go_of_the_viewer(bench: _Bench) -> None:
 
     assert held() == 4
     bench.viewer.window.remove_dock_widget(bench.around)
-    bench.qtbot.waitUntil(lambda: held() == 0, timeout=2000)
+    bench.qtbot.waitUntil(lambda: held() == 0)
     add_labels(bench.viewer, bench.detection.result.mask, bench.detection.volume, name="later")
     bench.viewer.dims.ndisplay = 3
 

@@ -63,6 +63,7 @@ def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
     return volume.with_mask(read_mask(folder / "brainmask.nii.gz", volume)), read_mask(folder / "tumour.nii.gz", volume, label="truth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "sequence", "least"),
     [
