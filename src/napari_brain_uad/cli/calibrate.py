@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_post_options, add_seed, add_sequence, post_params
+from .options import add_method, add_post_options, add_seed, add_sequence, method_spec, post_params
 from .terminal import progress_bar, say, written
 
 
@@ -21,7 +21,7 @@ def add_calibrate(commands: Any) -> None:
         f"healthy-fpr, fdr) and every detection gets a verdict. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("method", metavar="METHOD[:MODEL]", help="a method, with a model of it where it is not the default one")
+    add_method(parser, positional=True)
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder (or CSV file) of healthy scans, in any layout")
     add_sequence(parser)
     parser.add_argument("--title", default="", metavar="TEXT", help="who they are, as verdicts name them; no person's name")
@@ -40,7 +40,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
     with progress_bar(arguments.quiet) as progress:
         made, left_out = calibrate(
-            arguments.method,
+            method_spec(arguments),
             arguments.healthy,
             sequence=arguments.sequence,
             title=arguments.title,

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
+from .options import SPEC_HELP, add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
 
 THRESHOLD_HELP = (
@@ -25,7 +25,6 @@ def add_compare(commands: Any) -> None:
         "compare",
         help="compare methods over one scan",
         description=f"Score a scan with several methods; write table, montage for a paper, maps and masks. {NOTICE}",
-        epilog="A method is written ID, ID@PRESET, ID@SETTING=VALUE or ID:MODEL (a model's id or file), like vae@code:my-model.",
         allow_abbrev=False,
     )
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
@@ -45,13 +44,13 @@ def add_compare(commands: Any) -> None:
 
 def add_method_list(parser: Any, *, required: bool = True) -> None:
     """Which methods, with which models."""
-    parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help="methods, separated by commas or spaces")
+    parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help=f"separated by commas or spaces, each {SPEC_HELP}")
     parser.add_argument(
         "--model",
         action="append",
         default=[],
-        metavar="ID=MODEL",
-        help="trained model of a method (id or file); repeatable",
+        metavar="METHOD=MODEL",
+        help="a trained model (id or file) for a method that names none; repeatable",
     )
 
 

@@ -13,6 +13,50 @@ from ..core.sequence import SEQUENCES
 _LONGEST_SEED = 40
 
 
+SPEC_HELP = (
+    "an id of `brain-uad methods`, alone or as METHOD@PRESET@NAME=VALUE:MODEL, like vae@tiny, vae@score=brighter, vae:my-model; in values "
+    "%%, :, @ and the comma are written %%25, %%3A, %%40 and %%2C, in models the first and the last"
+)
+"""How a method is written; `workflows.models.method_spec` reads it."""
+
+
+def add_method(parser: Any, *, positional: bool = False, model: bool = True) -> None:
+    """Which method, with what is chosen of it: in one word, or with options of their own.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or group
+        What gets the options.
+    positional : bool
+        Whether the method is the command's first argument.
+    model : bool
+        Whether a trained model can be chosen.
+    """
+    if positional:
+        parser.add_argument("method", metavar="METHOD", help=SPEC_HELP)
+    else:
+        parser.add_argument("--method", default="threshold", metavar="METHOD", help=f"{SPEC_HELP} (default: threshold)")
+    parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like @NAME")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the method, like @NAME=VALUE (repeatable; `brain-uad methods --json` lists them)",
+    )
+    if model:
+        text = "a trained model, like :MODEL: an id of `brain-uad models`, or a file (default: the one for the scan's sequence)"
+        parser.add_argument("--model", metavar="MODEL", help=text)
+
+
+def method_spec(arguments: argparse.Namespace) -> Any:
+    """The `MethodSpec` that the options of `add_method` give."""
+    from ..workflows.models.method_spec import MethodSpec
+
+    model = getattr(arguments, "model", None)
+    return MethodSpec.of(arguments.method, preset=arguments.preset, settings=assignments(arguments.set), model=model)
+
+
 def add_sequence(parser: argparse.ArgumentParser) -> None:
     """What the scan is, where it cannot be read or is read wrong."""
     parser.add_argument(
@@ -65,10 +109,12 @@ def post_params(arguments: argparse.Namespace, threshold: str) -> Any:
 
 def assignments(given: Sequence[str], *, option: str = "--set", example: str = "bins=128") -> dict[str, str]:
     """What an option like ``--set NAME=VALUE`` was given, by name."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise InputError(f"{option} {text}", why="it is not NAME=VALUE", fix=f"Write for example {option} {example}")
+        if pairs.get(name, value) != value:
+            raise InputError(f"{option} {text}", why=f"it is given as {pairs[name]}, too", fix="Give it once")
         pairs[name] = value
     return pairs

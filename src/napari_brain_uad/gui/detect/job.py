@@ -32,7 +32,7 @@ _KEPT_MAPS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class DetectRequest:
     """What the dock says when the button is pressed.
 
     Parameters
@@ -91,7 +91,7 @@ class MapCache:
             self._kept.popitem(last=False)
 
 
-def run_request(request: Request, cache: MapCache, progress: Progress) -> Detection:
+def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> Detection:
     """Run, or take the map of an earlier run, this dock's or one kept on disk, and do only the quick half.
 
     Raises
@@ -129,10 +129,8 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> Detect
     return replace(detection, command=_command(request, detection.map))
 
 
-def _command(request: Request, amap: AnomalyMap) -> str:
-
+def _command(request: DetectRequest, amap: AnomalyMap) -> str:
     from ...workflows.detect.command import detect_command
-    from ...workflows.models.models import name_of
     from ...workflows.scans.ready import AUTO, NEVER
 
     # A scan may have brought its mask along (a sample): the command line has to be given the file.
@@ -147,7 +145,7 @@ def _command(request: Request, amap: AnomalyMap) -> str:
         scan=replace(request.volume, mask=None),
         mask=mask,
         truth=saved_as(request.truth, (request.truth_file, beside(request.volume, "truth")), request.volume, "ground truth"),
-        model=None if request.model is None else name_of(request.model),
+        model="" if request.model is None else str(request.model),
         prepare_with=request.prepare_with,
         device=request.device,
     )

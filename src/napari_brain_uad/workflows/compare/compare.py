@@ -31,6 +31,7 @@ from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
 from ..detect.detect import judged
 from ..detect.map_cache import try_out
+from ..detect.score import ScoringRequest
 from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
@@ -78,7 +79,7 @@ class MethodRun:
     @property
     def title(self) -> str:
         """What to call it in figures and tables."""
-        return str(replace(self.spec, model=Path(self.spec.model).stem))
+        return self.spec.title
 
 
 @dataclass(frozen=True)
@@ -306,12 +307,8 @@ def _healthy_ready(
 
 def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
     """The methods with their models; for the parameters see `compare`."""
-    return tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
-
-
-def _with_model(spec: MethodSpec, models: Mapping[str, str | Path]) -> MethodSpec:
-    given = models.get(spec.method)
-    return spec if spec.model or given is None else replace(spec, model=str(given))
+    given = models or {}
+    return tuple(spec if spec.model else MethodSpec.of(spec, model=given.get(spec.method)) for spec in parse_specs(methods))
 
 
 def _preset_id(spec: MethodSpec) -> str:
@@ -358,17 +355,8 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
 
 
 def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
-    spec, given = job.spec, job.given
-    return scored_volume(
-        volume,
-        spec.method,
-        params=spec.params(),
-        model=spec.model or None,
-        device=given.device,
-        seed=given.seed,
-        use_cache=given.use_cache,
-        progress=progress,
-    )
+    given = job.given
+    return scored_volume(volume, ScoringRequest(job.spec, given.device, given.seed, given.use_cache), progress)
 
 
 def _healthy(job: _Job, progress: Progress) -> HealthyReference:

@@ -29,7 +29,7 @@ from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
-from ..models.models import name_of
+from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import unfit
 from ..models.references import Compared, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
@@ -37,7 +37,7 @@ from ..scans.ready import AUTO, Ready, make_ready
 from .command import detect_command
 from .estimate import parts
 from .region_names import with_names
-from .score import ParamsInput
+from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
 
 _READY = 0.4
@@ -99,7 +99,7 @@ class Detection:
 @told_as_error()
 def detect(
     scan: Volume | str | Path,
-    method: str = "threshold",
+    method: str | MethodSpec = "threshold",
     *,
     params: ParamsInput = None,
     mask: MaskInput | None = None,
@@ -121,8 +121,10 @@ def detect(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    method, params
-        A method's id (``brain-uad methods`` lists them), and its settings; its defaults otherwise.
+    method : str or MethodSpec
+        A method's id (``brain-uad methods`` lists them), or ``METHOD@PRESET@NAME=VALUE:MODEL``, see `workflows.models.method_spec`.
+    params : Params or mapping, optional
+        Settings that `method` does not say; the defaults, or the model's, otherwise.
     mask, truth : array of bool, str or Path, optional
         The brain; without it, it is found (see `workflows.scans.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
@@ -142,18 +144,20 @@ def detect(
     ------
     InputError, ModelError, DeviceError, Cancelled
     """
-    progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
+    progress, post, start = progress or Progress(), post or PostParams(), time.perf_counter()
+    request = ScoringRequest.of(method, params=params, model=model, device=device, seed=check_seed(seed), use_cache=use_cache)
+    spec, info = request.spec, method_class(request.spec.method).INFO
     progress.update(0.0, "Reading the scan")
-    volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
-    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
+    volume = as_volume(scan, sequence)
+    model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
+    ready = make_ready(volume, mask, preset_id=info.preset, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
     truth_array = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
-    own_healthy = read_healthy(healthy, method, post) if healthy else None
-    half, rest = _halves(method, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, method, params=params, model=model, device=device, seed=seed, use_cache=use_cache, progress=half)
+    own_healthy = read_healthy(healthy, info.id, post) if healthy else None
+    half, rest = _halves(info.id, ready, truth is not None, progress)
+    scored = scored_volume(ready.scored, request, half)
     amap = ready.bring_back(scored.map)
-    used = amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with, "device": device}
-    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=used, **given)
+    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
     known: dict[str, Any] = {"truth": truth_array, "healthy": own_healthy, "age": age, "started": start, "progress": rest}
     return replace(finish_detection(ready.scan, amap, post, command=command, **known), cached=scored.cached)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.detector import Detector
@@ -18,9 +17,52 @@ from ...core.volume import Volume
 from ...detectors.registry import create, method_class
 from ...io.checkpoint import load_checkpoint
 from ..execution.devices import resolve_device
+from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.models import Model, default_model, find_model, no_model, settings_for
 
-ParamsInput = Params | Mapping[str, Any] | None
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """How a volume is to be scored: all that decides the map besides the volume, as plain data.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+        The method, its settings and its model.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    seed : int
+        Fixes everything random.
+    use_cache : bool
+        Look for the map, and keep it.
+
+    Raises
+    ------
+    InputError
+        For a seed that is none.
+    """
+
+    spec: MethodSpec
+    device: str = "auto"
+    seed: int = 0
+    use_cache: bool = True
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    @classmethod
+    def of(cls, method: str | MethodSpec, *, params: ParamsInput = None, model: str | Path | None = None, **more: Any) -> Self:
+        """A request from a method as `MethodSpec.of` takes it; raises as that does."""
+        return cls(MethodSpec.of(method, params=params, model=model), **more)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The request as plain JSON data."""
+        return vars(self) | {"spec": str(self.spec)}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`; raises as `MethodSpec.parse`."""
+        return cls(**record | {"spec": MethodSpec.parse(record["spec"])})
 
 
 @told_as_error()
