@@ -27,7 +27,6 @@ def add_batch(commands: Any) -> None:
     parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate` (default: the first of each subject)")
     add_method(parser)
     add_seed(parser)
-    parser.add_argument("--threshold", default="auto", metavar="RULE", help="as in `brain-uad detect` (default: auto)")
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
@@ -45,7 +44,7 @@ def _batch(arguments: argparse.Namespace) -> int:
 
     run = BatchRun(
         method_spec(arguments),
-        post=post_params(arguments, arguments.threshold),
+        post=post_params(arguments),
         prepare_with=arguments.prepare,
         device=arguments.device,
         seed=arguments.seed,

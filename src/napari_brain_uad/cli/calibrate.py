@@ -26,7 +26,7 @@ def add_calibrate(commands: Any) -> None:
     add_sequence(parser)
     parser.add_argument("--title", default="", metavar="TEXT", help="who they are, as verdicts name them; no person's name")
     parser.add_argument("--simulated", action="store_true", help="the scans are simulated: they set thresholds and give no p-value")
-    add_post_options(parser)
+    add_post_options(parser, threshold=False)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
@@ -45,7 +45,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             sequence=arguments.sequence,
             title=arguments.title,
             kind="simulated" if arguments.simulated else "real",
-            post=post_params(arguments, "auto"),
+            post=post_params(arguments),
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,

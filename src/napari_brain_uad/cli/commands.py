@@ -135,13 +135,6 @@ def _add_detect(commands: Any) -> None:
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
     parser.add_argument(
-        "--threshold",
-        default="auto",
-        metavar="RULE",
-        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE, fdr:RATE "
-        "(default: auto)",
-    )
-    parser.add_argument(
         "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
     )
     parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
@@ -229,7 +222,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.scans.load import load
 
     spec = method_spec(arguments)
-    post = post_params(arguments, arguments.threshold)
+    post = post_params(arguments)
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:

@@ -13,11 +13,6 @@ from ..core.text import readable
 from .options import SPEC_HELP, add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
 
-THRESHOLD_HELP = (
-    "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
-    "scans), healthy-fpr:RATE, fdr:RATE, otsu, otsu-slice, best-dice (default: auto)"
-)
-
 
 def add_compare(commands: Any) -> None:
     """Add the command to the parser's sub-commands."""
@@ -56,7 +51,6 @@ def add_method_list(parser: Any, *, required: bool = True) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) -> None:
     """What a comparison of one scan and of a cohort share."""
-    parser.add_argument("--threshold", default="auto", metavar="RULE", help=THRESHOLD_HELP)
     parser.add_argument(
         "--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, in place of the methods' healthy references"
     )
@@ -76,9 +70,8 @@ def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "methods": method_list(arguments.methods),
         "models": assignments(arguments.model, option="--model", example="vae=my-model"),
-        "threshold_mode": arguments.threshold,
         "healthy": arguments.healthy,
-        "post": post_params(arguments, "auto"),
+        "post": post_params(arguments),
         "prepare_with": arguments.prepare,
         "device": arguments.device,
         "seed": arguments.seed,
@@ -111,7 +104,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
     say(f"Sequence: {readable(comparison.volume.sequence_words)}")
-    say(f"Threshold: {comparison.mode.words}")
+    say(f"Threshold: {comparison.rule.words}")
     say(written(arguments.out, files.values()))
     say(NOTICE)
     return comparison.failures[0].error.exit_code if comparison.failures else 0

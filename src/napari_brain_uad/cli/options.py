@@ -82,29 +82,37 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 
-def add_post_options(parser: argparse.ArgumentParser) -> None:
-    """One option a field of `PostParams`, from the field's own description."""
+def add_post_options(parser: argparse.ArgumentParser, *, threshold: bool = True) -> None:
+    """One option a field of `PostParams`, from the field's own description.
+
+    Parameters
+    ----------
+    threshold : bool
+        Whether a threshold is applied.
+    """
     from ..postprocessing.params import PostParams, post_option
 
     defaults = PostParams().as_dict()
     group = parser.add_argument_group("post-processing")
     for name, kind, info in PostParams.describe():
-        if name == "threshold":
+        if name == "threshold" and not threshold:
             continue
         unit = f", {info.unit}" if info.unit else ""
         text = f"{info.help}{unit} (default: {defaults[name]})".replace("%", "%%")
-        if kind is bool:
+        if name == "threshold":
+            group.add_argument(post_option(name), dest=f"post_{name}", metavar="RULE", help=text)
+        elif kind is bool:
             group.add_argument(post_option(name), dest=f"post_{name}", action=argparse.BooleanOptionalAction, help=text)
         else:
             group.add_argument(post_option(name), dest=f"post_{name}", metavar=kind.__name__.upper(), help=text)
 
 
-def post_params(arguments: argparse.Namespace, threshold: str) -> Any:
+def post_params(arguments: argparse.Namespace) -> Any:
     """The `PostParams` that the options of `add_post_options` give."""
     from ..postprocessing.params import PostParams
 
     given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
-    return PostParams.from_strings({"threshold": threshold, **given})
+    return PostParams.from_strings(given)
 
 
 def assignments(given: Sequence[str], *, option: str = "--set", example: str = "bins=128") -> dict[str, str]:

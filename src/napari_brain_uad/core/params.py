@@ -101,12 +101,13 @@ class Params:
     @classmethod
     def describe(cls) -> list[tuple[str, type, FieldInfo]]:
         """Name, type and `FieldInfo` of every field, in order; each has a label."""
-        return list(_described(cls))
+        own: Any = cls  # mypy takes it for one of its instances otherwise, which have no hash
+        return list(_described(own))
 
     @classmethod
     def called(cls, name: str) -> str:
         """What messages call a field: its label as forms show it, and its name where one could not be told from the other."""
-        label = next(info.label for own, _, info in _described(cls) if own == name)
+        label = next(info.label for own, _, info in cls.describe() if own == name)
         return label if label.lower() == name else f"{label} ({name})"
 
     def as_dict(self) -> dict[str, Scalar]:
@@ -145,13 +146,13 @@ class Params:
 
 
 @cache
-def _described(kind: type[Params]) -> tuple[tuple[str, type, FieldInfo], ...]:
+def _described(kind: type[Any]) -> tuple[tuple[str, type, FieldInfo], ...]:
     """What `Params.describe` gives: every check of every value asks for it."""
     hints = get_type_hints(kind)
     return tuple((f.name, hints[f.name], _inherited(kind, f.name)) for f in fields(kind))
 
 
-def _inherited(kind: type[Params], name: str) -> FieldInfo:
+def _inherited(kind: type[Any], name: str) -> FieldInfo:
     """What is known of a field; label and role, where it has none, are those of the same field of a base class.
 
     Without any it is called by its name as words without the unit, and is of use in inference.

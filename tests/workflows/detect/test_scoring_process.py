@@ -186,9 +186,9 @@ def test_the_window_scores_apart_too(volume: Volume, monkeypatch: pytest.MonkeyP
     asked: list[str] = []
 
     class Told(ScoringProcess):
-        def score(self, job: ScoringRequest, volume: Volume, progress: Progress):  # type: ignore[no-untyped-def]
-            asked.append(job.method)
-            return process.score(job, volume, progress)
+        def score(self, request: ScoringRequest, volume: Volume, progress: Progress):  # type: ignore[no-untyped-def]
+            asked.append(request.spec.method)
+            return process.score(request, volume, progress)
 
     monkeypatch.setattr(scoring_process, "_PROCESS", Told())
     with learned_methods_apart():

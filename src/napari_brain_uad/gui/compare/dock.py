@@ -264,13 +264,14 @@ class CompareDock(CompareLayout):
         self._rest = None
         if self._settling is not None:
             self._settling.cancel()
-        thresholds = [cell.at(self.threshold.kind, number) for cell in self.ready.cells]
+        rule = self.threshold.with_number(number)
+        thresholds = [cell.at(rule) for cell in self.ready.cells]
         self.scene.set_thresholds(thresholds)
         rows = live_figures(self.ready.rows, self.ready.cells, thresholds)
         self.table.show_rows(rows, with_truth=self.ready.comparison.truth is not None, moving=True)
         self._timer.start()
 
-    def _rule_chosen(self, _text: str) -> None:
+    def _rule_chosen(self, _rule: object) -> None:
         if self.ready is None:
             return
         if self.threshold.needs_healthy and any(cell.levels is None for cell in self.ready.cells):
@@ -299,7 +300,7 @@ class CompareDock(CompareLayout):
         if ready is None or request is None:
             return
         self._settling = workers.run(
-            partial(settled, ready, request, self.threshold.text), parent=self, on_done=self._settle_done, on_error=self._settle_failed
+            partial(settled, ready, request, self.threshold.chosen), parent=self, on_done=self._settle_done, on_error=self._settle_failed
         )
 
     def _settle_done(self, rest: Rest) -> None:
@@ -328,8 +329,8 @@ class CompareDock(CompareLayout):
             return
         comparison = self._rest.comparison
         self.table.show_rows(self._rest.rows, with_truth=comparison.truth is not None)
-        self.threshold.say(f"{comparison.mode.words[:1].upper()}{comparison.mode.words[1:]}.")
-        self.table.words.setText(f"Threshold: {comparison.mode.words}. Hover over a header for what it means; click it to sort.")
+        self.threshold.say(f"{comparison.rule.words[:1].upper()}{comparison.rule.words[1:]}.")
+        self.table.words.setText(f"Threshold: {comparison.rule.words}. Hover over a header for what it means; click it to sort.")
         self._show_regions()
 
     # Cells, regions, views

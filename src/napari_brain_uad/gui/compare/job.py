@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.text import counted
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.models.method_spec import MethodSpec
@@ -36,7 +37,7 @@ class CompareRequest:
         The files their layers came from, for the command line.
     specs : tuple of MethodSpec
         The methods.
-    mode, healthy, post, device, seed, prepare_with
+    healthy, post, device, seed, prepare_with
         As in `workflows.compare.compare.compare`.
     """
 
@@ -46,7 +47,6 @@ class CompareRequest:
     mask_file: Path | None
     truth_file: Path | None
     specs: tuple[MethodSpec, ...]
-    mode: str
     healthy: tuple[Volume | Path, ...]
     post: PostParams
     device: str
@@ -90,7 +90,6 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
         request.specs,
         mask=request.brain,
         truth=request.lesions,
-        threshold_mode=request.mode,
         healthy=request.healthy,
         post=request.post,
         device=request.device,
@@ -102,9 +101,9 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
     return Rest(ready, comparison, ready.rows)
 
 
-def settled(ready: Ready, request: CompareRequest, mode: str, progress: Progress) -> Rest:
+def settled(ready: Ready, request: CompareRequest, rule: ThresholdRule, progress: Progress) -> Rest:
     """The comparison under another threshold rule."""
-    comparison = _with_command(settle(ready.comparison, mode, progress), request)
+    comparison = _with_command(settle(ready.comparison, rule, progress), request)
     return Rest(ready, comparison, rows_of(comparison))
 
 
@@ -114,12 +113,11 @@ def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison
 
     command = compare_command(
         request.specs,
-        comparison.mode,
         comparison.post,
         scan=request.volume,
         mask=request.brain,
         truth=request.lesions,
-        healthy=request.healthy if comparison.mode.needs_healthy else (),
+        healthy=request.healthy if comparison.rule.needs_healthy else (),
         prepare_with=request.prepare_with,
         device=request.device,
         seed=request.seed,

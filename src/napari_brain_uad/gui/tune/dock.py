@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,13 +231,19 @@ class TuneDock(TuneLayout):
         if self._tuning is None:
             return
         if self._moving is not None:
-            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
+            self._tuning.change(self._post_by_hand(self._tuning.post))
         self._settle()
 
-    def _rule_chosen(self, rule: str) -> None:
+    def _post_by_hand(self, post: PostParams) -> PostParams:
+        """The settings under the threshold that moves, or the rule before it."""
+        if self._moving is not None:
+            return post.with_rule(ThresholdRule("value", self._moving))
+        return post if self._tuning is None else post.with_rule(self._tuning.post.rule)
+
+    def _rule_chosen(self, rule: ThresholdRule) -> None:
         if self._tuning is not None:
             self._moving = None
-            self._tuning.change(replace(self._tuning.post, threshold=rule))
+            self._tuning.change(self._tuning.post.with_rule(rule))
             self._settle()
 
     def _clean_up_changed(self) -> None:
@@ -249,8 +254,7 @@ class TuneDock(TuneLayout):
         except InputError as error:
             self.messages.show_error(error, "Reading the settings")
             return
-        hand = self._tuning.post.threshold if self._moving is None else repr(self._moving)
-        self._tuning.change(PostParams.from_dict({**chosen.as_dict(), "threshold": hand}))
+        self._tuning.change(self._post_by_hand(PostParams.from_dict(chosen.as_dict())))
         self._moving = self._settled = None
         # A spin box held down sends a change every few milliseconds.
         self._rest.start(REST_MS)
@@ -265,7 +269,7 @@ class TuneDock(TuneLayout):
         if self._tuning is None:
             return
         if self._moving is not None:
-            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
+            self._tuning.change(self._post_by_hand(self._tuning.post))
             self._moving = None
         self._tuning.undo() if back else self._tuning.redo()
         self.clean_up.blockSignals(True)
@@ -308,7 +312,7 @@ class TuneDock(TuneLayout):
         self.histogram.show_healthy(prepared.live, settled.judged.reference)
         self.threshold.set_healthy(settled.judged.reference is not None, settled.judged.verdict.why_not)
         self.histogram.set_threshold(result.threshold.value)
-        self.threshold.show_threshold(result.threshold, settled.post.threshold)
+        self.threshold.show_threshold(result.threshold, settled.post.rule)
         live = self._tuning.live_figures(prepared.live.at(result.threshold.value))
         self.curve.set_dot(live.recall, live.precision)
         self.figures.show_figures(settled.figures)

@@ -21,11 +21,10 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...core.text import counted
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.agreement import agreement, difference, mutual_dice
-from ...evaluation.operating import AUTO as AUTO_THRESHOLD
-from ...evaluation.operating import ThresholdMode
 from ...evaluation.report import Evaluation, evaluate_map
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
@@ -105,9 +104,7 @@ class Comparison:
     failures : tuple of Failure
         The methods that gave no map.
     post : PostParams
-        Filters and clean-up, the same for all; its `threshold` is replaced by `mode`.
-    mode : ThresholdMode
-        The threshold rule that all follow.
+        Filters, threshold rule and clean-up, the same for all.
     command : str
         The command line that gives the same.
     """
@@ -117,8 +114,12 @@ class Comparison:
     runs: tuple[MethodRun, ...]
     failures: tuple[Failure, ...]
     post: PostParams
-    mode: ThresholdMode
     command: str = ""
+
+    @property
+    def rule(self) -> ThresholdRule:
+        """The threshold rule that all follow."""
+        return self.post.rule
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -153,7 +154,7 @@ class Comparison:
         """Map of one run minus that of another; see `evaluation.agreement.difference`."""
         return difference(self.runs[first].map, self.runs[second].map, scale)
 
-    def with_threshold(self, mode: str | ThresholdMode) -> Comparison:
+    def with_threshold(self, rule: str | ThresholdRule) -> Comparison:
         """The same maps under another threshold rule; ⌈Dice⌉, AUPRC, AUROC and PRO do not depend on it and are kept.
 
         Raises
@@ -161,20 +162,19 @@ class Comparison:
         InputError
             If the rule is not understood, or needs a ground truth or healthy scans and has none.
         """
-        rule = mode if isinstance(mode, ThresholdMode) else ThresholdMode(mode)
+        post = self.post.with_rule(rule if isinstance(rule, ThresholdRule) else ThresholdRule.parse(rule))
         runs = []
         for run in self.runs:
-            result, verdict = _thresholded(run.map, self.post, rule, self.truth, run.healthy)
+            result, verdict = _thresholded(run.map, post, self.truth, run.healthy)
             evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
             runs.append(replace(run, result=result, evaluation=evaluation, verdict=verdict))
-        return replace(self, runs=tuple(runs), mode=rule)
+        return replace(self, runs=tuple(runs), post=post)
 
 
 @dataclass(frozen=True)
 class _Settings:
     """What is the same for all methods."""
 
-    mode: ThresholdMode
     post: PostParams
     prepare_with: str
     device: str
@@ -202,7 +202,6 @@ def compare(
     mask: MaskInput | None = None,
     sequence: str | None = None,
     models: Mapping[str, str | Path] | None = None,
-    threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
     healthy: Sequence[Scan] = (),
     post: PostParams | None = None,
     prepare_with: str = AUTO,
@@ -224,12 +223,10 @@ def compare(
         Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
     models : mapping, optional
         Method id to model (id or file), for specs that name none.
-    threshold_mode : str or ThresholdMode
-        The rule all follow: "auto", a score, "percentile:98", "healthy-ml:2", ...
     healthy : sequence of Volume or path
         Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
     post : PostParams, optional
-        Filters and clean-up for all.
+        Filters, threshold rule and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
     jobs, use_cache : int, bool
@@ -247,10 +244,9 @@ def compare(
     BrainUADError
         The first failure, when every method fails.
     """
-    rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
-    given = _Settings(rule, post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
+    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
     specs = specs_of(methods, models)
-    others = tuple(healthy) if rule.needs_healthy else ()
+    others = tuple(healthy) if given.post.rule.needs_healthy else ()
     return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
 
 
@@ -280,7 +276,6 @@ def _compare(
         raise failures[0].error
     command = compare_command(
         specs,
-        given.mode,
         given.post,
         scan=scan,
         sequence=given_sequence(volume),
@@ -291,7 +286,7 @@ def _compare(
         device=given.device,
         seed=given.seed,
     )
-    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, given.mode, command)
+    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, command)
 
 
 def _healthy_ready(
@@ -344,7 +339,7 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
     healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
     amap = job.ready.bring_back(scored.map)
-    result, verdict = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
+    result, verdict = _thresholded(amap, job.given.post, job.truth, healthy)
     evaluation = None
     if job.truth is not None:
         part = progress.part(0.7, 1.0)
@@ -370,9 +365,8 @@ def _healthy(job: _Job, progress: Progress) -> HealthyReference:
 
 
 def _thresholded(
-    amap: AnomalyMap, post: PostParams, mode: ThresholdMode, truth: NDArray[np.bool_] | None, healthy: HealthyReference | None
+    amap: AnomalyMap, post: PostParams, truth: NDArray[np.bool_] | None, healthy: HealthyReference | None
 ) -> tuple[PostResult, Verdict]:
     """Post-processing under the shared rule."""
-    own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
-    found = judged(amap, own, truth=truth, healthy=healthy)
+    found = judged(amap, post, truth=truth, healthy=healthy)
     return found.result, found.verdict

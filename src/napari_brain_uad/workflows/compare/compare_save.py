@@ -141,7 +141,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "scan": comparison.volume.name,
         "sequence": comparison.volume.sequence,
         "sequence_origin": comparison.volume.sequence_origin,
-        "threshold_mode": {"rule": comparison.mode.text, "words": comparison.mode.words},
+        "threshold": {"rule": str(comparison.rule), "words": comparison.rule.words},
         "postprocessing": comparison.post.as_dict(),
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
         "rows": [row.as_dict() for row in rows],
