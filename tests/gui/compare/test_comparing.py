@@ -10,7 +10,7 @@ import pytest
 from napari_brain_uad.core.errors import Cancelled
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import ThresholdRule
-from napari_brain_uad.gui.compare.comparing import AT_REST, Ready, live_figures, make_ready, recoloured, settle
+from napari_brain_uad.gui.compare.comparing import AT_REST, ShownComparison, live_figures, make_ready, recoloured, settle
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.scans.load import load
@@ -20,7 +20,7 @@ METHODS = ["threshold", "thresh-raw"]
 
 
 @pytest.fixture
-def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShownComparison:
     monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
     data, truth = head()
     scan, healthy = write(tmp_path / "scan_FLAIR.nii.gz", data), write(tmp_path / "healthy_FLAIR.nii.gz", np.minimum(data, 140))
@@ -31,13 +31,13 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
 
 
 @pytest.mark.parametrize(("kind", "number"), [("percentile", 0.0), ("percentile", 97.3), ("percentile", 100.0), ("healthy-ml", 0.2)])
-def test_a_moving_threshold_is_that_of_the_workflow(ready: Ready, kind: str, number: float) -> None:
+def test_a_moving_threshold_is_that_of_the_workflow(ready: ShownComparison, kind: str, number: float) -> None:
     exact = ready.comparison.with_threshold(f"{kind}:{number:g}")
     for cell, run in zip(ready.cells, exact.runs, strict=True):
         assert cell.at(ThresholdRule(kind, number)).value == pytest.approx(run.result.threshold.value, rel=1e-6)
 
 
-def test_figures_of_a_moving_threshold_are_those_at_rest_where_nothing_is_cleaned_up(ready: Ready) -> None:
+def test_figures_of_a_moving_threshold_are_those_at_rest_where_nothing_is_cleaned_up(ready: ShownComparison) -> None:
     thresholds = [cell.at(ThresholdRule("percentile", 96.0)) for cell in ready.cells]
     moving = live_figures(ready.rows, ready.cells, thresholds)
     exact = ready.comparison.with_threshold("percentile:96").table()
@@ -48,7 +48,7 @@ def test_figures_of_a_moving_threshold_are_those_at_rest_where_nothing_is_cleane
         assert all(row[name] is None for name in AT_REST)
 
 
-def test_settling_method_by_method_is_settling_all(ready: Ready) -> None:
+def test_settling_method_by_method_is_settling_all(ready: ShownComparison) -> None:
     for mode in ("otsu", "best-dice", "percentile:95", "healthy-ml:1"):
         one, other = settle(ready.comparison, ThresholdRule.parse(mode), Progress()), ready.comparison.with_threshold(mode)
         assert one.table() == other.table()
@@ -56,14 +56,14 @@ def test_settling_method_by_method_is_settling_all(ready: Ready) -> None:
         assert one.truth is other.truth
 
 
-def test_settling_stops_between_methods(ready: Ready) -> None:
+def test_settling_stops_between_methods(ready: ShownComparison) -> None:
     progress = Progress()
     progress.cancel()
     with pytest.raises(Cancelled):
         settle(ready.comparison, ThresholdRule("otsu"), progress)
 
 
-def test_colours(ready: Ready) -> None:
+def test_colours(ready: ShownComparison) -> None:
     assert not ready.one_unit
     flagged = [float((cell.run.map.brain_scores() > cell.run.result.threshold.value).mean()) for cell in ready.cells]
     assert (ready.scale.low, ready.scale.high) == pytest.approx((100.0 * (1.0 - max(flagged)), 100.0))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.threshold import HEALTHY_ML, Threshold, ThresholdRule
-from ..layers.tuning import Prepared, prepare
+from ..layers.tuning import SortedMap, prepare
 
 if TYPE_CHECKING:
     from ...calibration.reference import HealthyReference
@@ -36,7 +36,7 @@ class Cell:
     ----------
     run : MethodRun
         The method's part of the comparison.
-    prepared : Prepared
+    prepared : SortedMap
         Filtered and sorted, see `tuning`.
     ranked : array of float32, shape (n,)
         The brain's filtered scores, ascending.
@@ -45,7 +45,7 @@ class Cell:
     """
 
     run: MethodRun
-    prepared: Prepared
+    prepared: SortedMap
     ranked: NDArray[np.float32]
     levels: HealthyReference | None
 
@@ -63,7 +63,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class ShownComparison:
     """A comparison with everything that showing it needs.
 
     Parameters
@@ -110,7 +110,7 @@ class Ready:
         return len({cell.run.map.unit for cell in self.cells}) == 1
 
 
-def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
+def make_ready(comparison: Comparison, scale: str, progress: Progress) -> ShownComparison:
     """Filter and sort every map of a comparison, and find its colours; in the background."""
     cells = []
     for number, run in enumerate(comparison.runs):
@@ -119,10 +119,10 @@ def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
         score, brain = prepared.filtered
         cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
     progress.update(1.0, "Colours")
-    return Ready(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
+    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
 
 
-def recoloured(ready: Ready, scale: str) -> Ready:
+def recoloured(ready: ShownComparison, scale: str) -> ShownComparison:
     """The same under another colour scale: "auto" (the score where all have one unit) or "percentile"."""
     found, values = _colours(ready.comparison, scale)
     return replace(ready, scale=found, colours=values)

@@ -14,7 +14,7 @@ from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
-from .comparing import Ready, live_figures
+from .comparing import ShownComparison, live_figures
 from .export import CompareExporter
 from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
@@ -52,7 +52,7 @@ class CompareDock(CompareLayout):
     def __init__(self, napari_viewer: Viewer) -> None:
         napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
-        self.ready: Ready | None = None
+        self.ready: ShownComparison | None = None
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
         self._request: CompareRequest | None = None
@@ -200,7 +200,7 @@ class CompareDock(CompareLayout):
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)
 
-    def take(self, ready: Ready) -> bool:
+    def take(self, ready: ShownComparison) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""
         if self.scene is None or self.ready is None or ready.comparison is not self.ready.comparison:
             return False
@@ -264,8 +264,7 @@ class CompareDock(CompareLayout):
         self._rest = None
         if self._settling is not None:
             self._settling.cancel()
-        rule = self.threshold.with_number(number)
-        thresholds = [cell.at(rule) for cell in self.ready.cells]
+        thresholds = [cell.at(self.threshold.with_number(number)) for cell in self.ready.cells]
         self.scene.set_thresholds(thresholds)
         rows = live_figures(self.ready.rows, self.ready.cells, thresholds)
         self.table.show_rows(rows, with_truth=self.ready.comparison.truth is not None, moving=True)

@@ -17,7 +17,7 @@ from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.models.method_spec import MethodSpec
 from ..layers.scan_facts import beside, saved_as
-from .comparing import Ready, make_ready, rows_of, settle
+from .comparing import ShownComparison, make_ready, rows_of, settle
 
 if TYPE_CHECKING:
     from ...workflows.compare.compare import Comparison
@@ -70,7 +70,7 @@ class CompareRequest:
 class Rest:
     """A comparison under a threshold rule, at rest, with the table's rows, and what it is a state of."""
 
-    of: Ready
+    of: ShownComparison
     comparison: Comparison
     rows: tuple[dict[str, Any], ...]
 
@@ -101,7 +101,7 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
     return Rest(ready, comparison, ready.rows)
 
 
-def settled(ready: Ready, request: CompareRequest, rule: ThresholdRule, progress: Progress) -> Rest:
+def settled(ready: ShownComparison, request: CompareRequest, rule: ThresholdRule, progress: Progress) -> Rest:
     """The comparison under another threshold rule."""
     comparison = _with_command(settle(ready.comparison, rule, progress), request)
     return Rest(ready, comparison, rows_of(comparison))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...calibration.build import HealthyMap, LeftOut, build_reference, leave_one_out
+from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import HealthyReference
@@ -43,14 +43,14 @@ class Calibration:
     ----------
     reference : HealthyReference
         Of one sequence.
-    left_out : LeftOut or None
+    left_out : LeaveOneOut or None
         The check; None with one scan only.
     files : tuple of Path
         What was written.
     """
 
     reference: HealthyReference
-    left_out: LeftOut | None
+    left_out: LeaveOneOut | None
     files: tuple[Path, ...]
 
 

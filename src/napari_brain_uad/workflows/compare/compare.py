@@ -36,7 +36,7 @@ from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
-from ..scans.ready import AUTO, Ready, make_ready
+from ..scans.ready import AUTO, ReadyScan, make_ready
 from .compare_command import compare_command
 from .compare_table import Row, table_row
 
@@ -187,9 +187,9 @@ class _Job:
     """One method's work, as it is sent to a process."""
 
     spec: MethodSpec
-    ready: Ready
+    ready: ReadyScan
     truth: NDArray[np.bool_] | None
-    healthy: tuple[Ready, ...]
+    healthy: tuple[ReadyScan, ...]
     given: _Settings
 
 
@@ -291,10 +291,10 @@ def _compare(
 
 def _healthy_ready(
     specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
-) -> dict[MethodSpec, tuple[Ready, ...]]:
+) -> dict[MethodSpec, tuple[ReadyScan, ...]]:
     """The healthy scans as each method is given them."""
     scans = [as_volume(one) for one in healthy]
-    kept: dict[str, tuple[Ready, ...]] = {}
+    kept: dict[str, tuple[ReadyScan, ...]] = {}
     for preset_id in {_preset_id(spec) for spec in specs}:
         kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
     return {spec: kept[_preset_id(spec)] for spec in specs}
@@ -312,20 +312,20 @@ def _preset_id(spec: MethodSpec) -> str:
 
 def _make_ready(
     specs: Sequence[MethodSpec], volume: Volume, mask: MaskInput | None, prepare_with: str, progress: Progress
-) -> tuple[dict[MethodSpec, Ready], list[Failure]]:
+) -> tuple[dict[MethodSpec, ReadyScan], list[Failure]]:
     """What each method is given: the same thing, except where methods prepare a raw head differently."""
-    by_preset: dict[str, Ready | BrainUADError] = {}
-    found: dict[MethodSpec, Ready] = {}
+    by_preset: dict[str, ReadyScan | BrainUADError] = {}
+    found: dict[MethodSpec, ReadyScan] = {}
     failures = []
-    same: Ready | None = None
+    same: ReadyScan | None = None
     for spec in specs:
         preset_id = _preset_id(spec)
         if same is None and preset_id not in by_preset:
             ready = isolated(partial(make_ready, volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress))
             by_preset[preset_id] = ready
-            same = ready if isinstance(ready, Ready) and ready.prepared is None else None
+            same = ready if isinstance(ready, ReadyScan) and ready.prepared is None else None
         one = same or by_preset[preset_id]
-        if isinstance(one, Ready):
+        if isinstance(one, ReadyScan):
             found[spec] = one
         else:
             failures.append(Failure(spec, one))

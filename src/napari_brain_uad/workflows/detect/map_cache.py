@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...core.detector import Detector
 from ...core.progress import Progress
-from ...core.provenance import array_sha256, code_sha256, state_sha256, versions
+from ...core.provenance import array_sha256, code_of_others_sha256, code_sha256, state_sha256, versions
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...io.entries import Store
@@ -83,6 +83,7 @@ def map_key(detector: Detector, volume: Volume, *, device: str = "auto", seed: i
         [used.name, used.words],
         versions(),
         code_sha256(),
+        [code_of_others_sha256(kind.__module__.partition(".")[0]) for kind in type(detector).__mro__[:-1]],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -111,7 +111,8 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
-    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth, verdict=detection.verdict.line)
+    shown = detection.volume, detection.map, detection.result, detection.truth, detection.evaluation
+    figure = detection_figure(*shown, verdict=detection.verdict.line)
     with atomic_path(files["figure"]) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
 
