@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.detectors.cce_vae import CceVAE, CceVAEParams
+from napari_brain_uad.detectors.autoencoder.cce_vae import CceVAE, CceVAEParams
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 
 _LIMIT_GB = 6.0

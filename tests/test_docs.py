@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from napari_brain_uad.cli.commands import build_parser
+from napari_brain_uad.detectors.autoencoder.vae import VAE
 from napari_brain_uad.detectors.registry import cards, method_class
-from napari_brain_uad.detectors.vae import VAE
 from napari_brain_uad.workflows.models.models import shipped_models
 from tools.docs_pages import write_pages
 
@@ -30,7 +30,7 @@ def extended(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     package = source / "napari_brain_uad"
     shutil.copytree(repository / "src" / package.name, package, ignore=shutil.ignore_patterns("sample_data", "__pycache__"))
     method, line = _blocks(repository / "docs" / "adding_a_method.md")
-    (package / "detectors" / "rx.py").write_text(method, encoding="utf-8")
+    (package / "detectors" / "statistical" / "rx.py").write_text(method, encoding="utf-8")
     registry = package / "detectors" / "registry.py"
     head, opening, rest = registry.read_text(encoding="utf-8").partition("METHODS: dict[str, str] = {\n")
     registry.write_text(head + opening + line + rest, encoding="utf-8")

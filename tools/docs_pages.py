@@ -14,7 +14,7 @@ from typing import Any
 from napari_brain_uad.cli.commands import build_parser
 from napari_brain_uad.core.detector import MethodInfo
 from napari_brain_uad.core.params import FieldInfo, Params, Scalar
-from napari_brain_uad.detectors._base import BaseDetector
+from napari_brain_uad.detectors.base.detector import BaseDetector
 from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.workflows.models.model_card import card_lines
 from napari_brain_uad.workflows.models.models import Model, shipped_models

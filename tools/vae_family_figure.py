@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks._cases import BenchCase, real_cases
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.detectors._reconstruction import ReconstructionDetector
+from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path

@@ -23,7 +23,7 @@ from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors import registry
-from napari_brain_uad.detectors._reconstruction import ReconstructionDetector
+from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector
 from napari_brain_uad.detectors.registry import GROUP, METHODS, cards, create, method_class, method_ids
 from napari_brain_uad.inference import samples
 

@@ -14,7 +14,7 @@ from parallel_work import run_or_die
 from small_heads import AFFINE, SHAPE, brain, head, save
 
 from napari_brain_uad import cli
-from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.workflows.compare import compare
 
 GOOD = 4

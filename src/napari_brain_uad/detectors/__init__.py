@@ -1,1 +1,1 @@
-"""One file per method; `registry` is the only list of them."""
+"""Methods, a package for each family; `registry` is the only list of them, `base` what they share."""

@@ -1,4 +1,4 @@
-"""The only list of methods. Adding one = a new file beside this one and one line here.
+"""The only list of methods. Adding one = a new file in its family's package and one line here.
 
 Other packages add methods of their own by the entry-point group "napari_brain_uad.methods", an id and ``package.module:Class`` each.
 
@@ -18,20 +18,24 @@ from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.params import Params
 from ..core.text import did_you_mean
-from ._base import BaseDetector
+from .base.detector import BaseDetector
 
 METHODS: dict[str, str] = {
-    "threshold": "threshold:HistogramThreshold",
-    "thresh-raw": "thresh_raw:RawThreshold",
-    "robust-intensity": "robust_intensity:RobustIntensity",
-    "covariance": "covariance:Covariance",
-    "ae-dense": "ae_dense:DenseAE",
-    "ae-spatial": "ae_spatial:SpatialAE",
-    "vae": "vae:VAE",
-    "ce-vae": "ce_vae:CeVAE",
-    "cce-vae": "cce_vae:CceVAE",
-    "strega": "strega:Strega",
-    "vae-restoration": "vae_restoration:VAERestoration",
+    "threshold": "intensity.threshold:HistogramThreshold",
+    "thresh-raw": "intensity.thresh_raw:RawThreshold",
+    "robust-intensity": "intensity.robust_intensity:RobustIntensity",
+    "covariance": "statistical.covariance:Covariance",
+    "ae-dense": "autoencoder.ae_dense:DenseAE",
+    "ae-spatial": "autoencoder.ae_spatial:SpatialAE",
+    "vae": "autoencoder.vae:VAE",
+    "ce-vae": "autoencoder.ce_vae:CeVAE",
+    "cce-vae": "autoencoder.cce_vae:CceVAE",
+    "csf-class": "tissue.csf_class:CSFClass",
+    "strega": "tissue.strega:Strega",
+    "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
+    "anomaly-segmentation": "tissue.anomaly_segmentation:AnomalySegmentation",
+    "tissue-ensemble": "tissue.tissue_ensemble:TissueEnsemble",
+    "vae-restoration": "autoencoder.vae_restoration:VAERestoration",
 }
 
 GROUP = "napari_brain_uad.methods"

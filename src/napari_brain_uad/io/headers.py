@@ -180,7 +180,7 @@ def _nifti(raw: Nifti1Header, kind: str, order: str, single: bool) -> ImageHeade
     return ImageHeader(
         kind=kind,
         single=single,
-        magic=raw["magic"].tobytes(),
+        magic=raw["magic"].tobytes() + (b"" if kind == "NIfTI-1" else raw["eol_check"].tobytes()),
         dim=tuple(int(n) for n in raw["dim"]),
         datatype=int(raw["datatype"]),
         bitpix=int(raw["bitpix"]),

@@ -10,8 +10,8 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.detectors.registry import method_ids
-from napari_brain_uad.detectors.threshold import HistogramThreshold
 from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.compare.comparison_table import ComparisonTable
@@ -142,7 +142,7 @@ def _kept(viewer, qtbot):
 
 @pytest.mark.parametrize("seed", [0])
 def test_three_hundred_random_actions(qtbot, make_napari_viewer, monkeypatch, tmp_path, seed):
-    monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", _Varying)
+    monkeypatch.setattr("napari_brain_uad.detectors.intensity.threshold.HistogramThreshold", _Varying)
     monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path))
     settings._store().clear()
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
 
-from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.batch.dock import BatchDock
 from napari_brain_uad.gui.layers.layers import is_map, map_of

@@ -19,7 +19,7 @@ from vispy.scene.widgets import Grid
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.detectors.thresh_raw import RawThreshold
+from napari_brain_uad.detectors.intensity.thresh_raw import RawThreshold
 from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.compare.dock import CompareDock
@@ -293,7 +293,7 @@ def test_a_run_that_fails_or_is_cancelled_changes_nothing(bench: _Bench, monkeyp
         raise InputError("Nothing works", fix="Give up")
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold._score", fail)
+        patched.setattr("napari_brain_uad.detectors.intensity.threshold.HistogramThreshold._score", fail)
         bench.dock.inputs.methods.choose(["threshold"])
         bench.dock.button.click()
         bench.qtbot.waitUntil(lambda: not bench.dock.running, timeout=20_000)

@@ -19,7 +19,7 @@ from napari_brain_uad.core.params import Params
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors import registry
-from napari_brain_uad.detectors.threshold import HistogramThreshold
+from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.detect.dock import DetectDock
@@ -502,7 +502,7 @@ class _Broken(HistogramThreshold):
 @pytest.fixture
 def replace_threshold(monkeypatch):
     def replace(detector):
-        monkeypatch.setattr("napari_brain_uad.detectors.threshold.HistogramThreshold", detector)
+        monkeypatch.setattr("napari_brain_uad.detectors.intensity.threshold.HistogramThreshold", detector)
 
     return replace
 

@@ -76,7 +76,7 @@ def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folde
 
 
 def found_params() -> Any:
-    from napari_brain_uad.detectors.robust_intensity import RobustIntensityParams
+    from napari_brain_uad.detectors.intensity.robust_intensity import RobustIntensityParams
 
     return RobustIntensityParams()
 

@@ -13,8 +13,8 @@ from ...core.errors import InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import versions
-from ...detectors._base import BaseDetector
-from ...detectors._stages import Fitting, GradientStage, Stage, prefixed
+from ...detectors.base.detector import BaseDetector
+from ...detectors.base.stages import Fitting, GradientStage, Stage, prefixed
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.json_files import read_json
@@ -163,7 +163,7 @@ class _RecipeRun:
 
 
 def _shipped(stage: Stage, before: State, found: State) -> State:
-    from ...detectors._network_state import half_precision
+    from ...detectors.base.network_state import half_precision
 
     assert isinstance(stage, GradientStage)
     return half_precision(stage.task(before).build, found)

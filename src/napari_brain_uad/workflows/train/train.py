@@ -21,7 +21,7 @@ from ...core.progress import Progress
 from ...core.provenance import versions
 from ...core.seed import check_seed
 from ...core.volume import Volume
-from ...detectors._base import BaseDetector
+from ...detectors.base.detector import BaseDetector
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.results import check_output

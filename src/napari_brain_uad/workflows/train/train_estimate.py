@@ -14,7 +14,7 @@ from ...core.errors import Cancelled, InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.volume import Grid, Volume
-from ...detectors._base import BaseDetector
+from ...detectors.base.detector import BaseDetector
 from ...preprocessing.presets import preset
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession

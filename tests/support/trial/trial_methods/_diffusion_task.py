@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from napari_brain_uad.detectors._tasks import compared
+from napari_brain_uad.detectors.base.tasks import compared
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import Draw
 from napari_brain_uad.training.task import Losses, Task

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from napari_brain_uad.detectors._nets.output import Output
-from napari_brain_uad.detectors._tasks import AutoencoderTask
+from napari_brain_uad.detectors.base.tasks import AutoencoderTask
+from napari_brain_uad.detectors.nets.output import Output
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import Draw
 from napari_brain_uad.training.optimization import make_optimizer

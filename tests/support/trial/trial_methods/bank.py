@@ -13,8 +13,8 @@ from napari_brain_uad.core.detector import State
 from napari_brain_uad.core.params import Scalar, param
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.detectors._reconstruction import NetworkDetector, ReconstructionParams, pool_of
-from napari_brain_uad.detectors._stages import EstimateStage, Fitting, Stage
+from napari_brain_uad.detectors.base.reconstruction import NetworkDetector, ReconstructionParams, pool_of
+from napari_brain_uad.detectors.base.stages import EstimateStage, Fitting, Stage
 from napari_brain_uad.sampling.slices import to_slices
 from napari_brain_uad.sampling.windows import Cut, Windows
 from napari_brain_uad.training.params import TrainingParams

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_brain_uad.core.params import Scalar, param
-from napari_brain_uad.detectors._reconstruction import ReconstructionDetector, ReconstructionParams
+from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector, ReconstructionParams
 from napari_brain_uad.sampling.windows import Windows
 from napari_brain_uad.training.params import TrainingParams
 from trial_methods._cards import card

@@ -14,10 +14,10 @@ from napari_brain_uad.core.params import Params as AnyParams
 from napari_brain_uad.core.params import Scalar, param
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.detectors._base import BaseDetector
-from napari_brain_uad.detectors._stages import EstimateStage, Fitting, Stage, of_stage
-from napari_brain_uad.detectors.ae_dense import DenseAE
-from napari_brain_uad.detectors.vae import VAE
+from napari_brain_uad.detectors.autoencoder.ae_dense import DenseAE
+from napari_brain_uad.detectors.autoencoder.vae import VAE
+from napari_brain_uad.detectors.base.detector import BaseDetector
+from napari_brain_uad.detectors.base.stages import EstimateStage, Fitting, Stage, of_stage
 from napari_brain_uad.training.params import TrainingParams
 from trial_methods._cards import card
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_brain_uad.core.params import Scalar
-from napari_brain_uad.detectors._reconstruction import ReconstructionDetector, ReconstructionParams
+from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector, ReconstructionParams
 from napari_brain_uad.training.params import TrainingParams
 from trial_methods._cards import card
 
 if TYPE_CHECKING:
-    from napari_brain_uad.detectors._tasks import AutoencoderTask
+    from napari_brain_uad.detectors.base.tasks import AutoencoderTask
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_brain_uad.core.params import Scalar, param
-from napari_brain_uad.detectors._reconstruction import ReconstructionDetector, ReconstructionParams
+from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector, ReconstructionParams
 from napari_brain_uad.sampling.slices import SliceGrid
 from napari_brain_uad.sampling.windows import Windows
 from napari_brain_uad.training.params import TrainingParams
 from trial_methods._cards import card
 
 if TYPE_CHECKING:
-    from napari_brain_uad.detectors._tasks import AutoencoderTask
+    from napari_brain_uad.detectors.base.tasks import AutoencoderTask
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class VolumetricAE(ReconstructionDetector):
     def _task(self) -> AutoencoderTask:
         from torch import nn
 
-        from napari_brain_uad.detectors._nets.output import Output
-        from napari_brain_uad.detectors._tasks import AutoencoderTask
+        from napari_brain_uad.detectors.base.tasks import AutoencoderTask
+        from napari_brain_uad.detectors.nets.output import Output
 
         class Network(nn.Sequential):
             def forward(self, images):  # type: ignore[no-untyped-def]

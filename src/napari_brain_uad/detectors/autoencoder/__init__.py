@@ -1,0 +1,1 @@
+"""Autoencoders and variational autoencoders that reconstruct slices of a scan."""

@@ -1,0 +1,99 @@
+"""What the context-encoding VAEs share: settings, and how they are trained."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ...core.errors import InputError
+from ...core.params import Params as AnyParams
+from ...core.params import Scalar, param
+from ...training.params import TrainingParams
+from ..base.reconstruction import CONVENTIONS, MODEL_SCORES, ReconstructionDetector, ReconstructionParams
+
+if TYPE_CHECKING:
+    from ..base.tasks import ContextTask
+    from ..nets.context import ContextVAE
+
+
+@dataclass(frozen=True)
+class ContextParams(ReconstructionParams):
+    """Settings of the context-encoding VAEs."""
+
+    score: str = param("l1", "How slice and reconstruction are compared, or which gradient is taken", choices=MODEL_SCORES)
+    maps: str = param("16-64-256-1024", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    latent: int = param(512, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16, role="network")
+    kl_weight: float = param(
+        0.01, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="network"
+    )
+    context_weight: float = param(
+        0.5,
+        "Share of the loss for restoring masked squares (context encoding)",
+        label="Context-encoding weight",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+        role="training",
+    )
+    convention: str = param(
+        "mean",
+        "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)",
+        label="Loss reduction",
+        choices=CONVENTIONS,
+        advanced=True,
+        role="network",
+    )
+
+    @property
+    def map_counts(self) -> tuple[int, ...]:
+        """`maps` as numbers.
+
+        Raises
+        ------
+        InputError
+            If they are not up to seven whole numbers from 1 to 4096 with hyphens between them.
+        """
+        return counts_of(self.maps, f"{type(self).__name__}.maps")
+
+
+def counts_of(maps: str, setting: str) -> tuple[int, ...]:
+    """Feature maps written like 16-64-256 as numbers; `setting` is what an error names."""
+    parts = maps.split("-")
+    if not 1 <= len(parts) <= 7 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
+        raise InputError(setting, why=f"'{maps}' are not feature maps", fix="Write numbers like 16-64-256-1024")
+    return tuple(int(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class ContextTraining(TrainingParams):
+    """Adam with step size 1e-4, batches of 64."""
+
+    batch_size: int = param(64, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+        "paper": {},
+        "tiny": {"steps": 40, "batch_size": 16, "learning_rate": 0.001},
+    }
+
+
+class ContextDetector(ReconstructionDetector):
+    """Base of the methods with a context-encoding VAE."""
+
+    Params: ClassVar[type[AnyParams]] = ContextParams
+    Training: ClassVar[type[TrainingParams] | None] = ContextTraining
+    params: ContextParams
+
+    def _stride(self) -> int:
+        return 1 << len(self.params.map_counts)
+
+    @abstractmethod
+    def _build(self) -> ContextVAE:
+        """The network."""
+
+    def _task(self) -> ContextTask:
+        from ..base.tasks import ContextTask
+
+        p = self.params
+        return ContextTask(self._build, p.convention, p.latent, p.kl_weight, p.context_weight)

@@ -1,0 +1,75 @@
+"""Restoration with a variational autoencoder: the slice itself is moved towards what the model finds likely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ...core.detector import MethodInfo
+from ...core.params import Scalar, param
+from ..base.reconstruction import RESIDUAL_SCORES
+from .common import NEEDS, THRESHOLD, TINY, UNIT
+from .vae import VAE, VAEParams
+
+if TYPE_CHECKING:
+    from ...inference.reconstruction import Inference
+
+
+@dataclass(frozen=True)
+class VAERestorationParams(VAEParams):
+    """Settings of `VAERestoration`."""
+
+    score: str = param("l1", "How slice and restored slice are compared", choices=RESIDUAL_SCORES)
+    restoration_steps: int = param(150, "Gradient steps on every slice; the paper's range is 150 to 500", low=1, high=5000, step=50)
+    step_size: float = param(0.001, "Size of a gradient step", label="Restoration step size", low=1e-6, high=1.0, step=0.001)
+    tv_weight: float = param(
+        0.2,
+        "Weight of the total variation of what is changed; higher keeps fine detail as it is",
+        label="Total variation weight",
+        low=0.0,
+        high=1000.0,
+        step=0.1,
+    )
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+        **VAEParams.PRESETS,
+        "tiny": {**TINY, "restoration_steps": 25, "step_size": 0.02},
+    }
+
+
+class VAERestoration(VAE):
+    """Maximum-a-posteriori restoration with the prior of a trained VAE.
+
+    Chen 2020, section 3.2: gradient descent on ``-ELBO(y) + w TV(x - y)`` over y, from y = x, the scanned slice. The ELBO is taken at
+    the mean of z. Score: x against the restored y. A model of `vae` will do.
+    """
+
+    Params = VAERestorationParams
+    INFO = MethodInfo(
+        id="vae-restoration",
+        name="VAE restoration",
+        family="Autoencoder",
+        summary="Moves each slice step by step towards what a VAE finds likely, and scores what had to change. Slow; fine detail stays.",
+        paper="Chen et al. 2020, Unsupervised lesion detection via image restoration with a normative prior, arXiv:2005.00031",
+        licence="BSD-3-Clause; weights: see the model's card",
+        needs=NEEDS,
+        sequences=("FLAIR", "T2", "T1", "T1c"),
+        trainable=True,
+        score_unit=UNIT,
+        default_threshold=THRESHOLD,
+        preset="clinical",
+        devices=("cpu", "cuda", "mps"),
+        seconds_per_megavoxel=22.0,
+        bytes_per_voxel=24.0,
+        presets=f"{VAE.INFO.presets} The paper chooses the TV weight on healthy scans and gives none.",
+        models_of=("vae",),
+        colour_limits=(0.0, 0.5),
+    )
+    params: VAERestorationParams
+
+    def _inference(self) -> Inference:
+        from ...inference.reconstruction import Restoration
+
+        p = self.params
+        return Restoration(self._task().elbo, p.restoration_steps, p.step_size, p.tv_weight)

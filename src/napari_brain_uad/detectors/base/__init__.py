@@ -1,0 +1,1 @@
+"""What all methods share: checks and provenance, stages of learning, samples and their reconstruction."""

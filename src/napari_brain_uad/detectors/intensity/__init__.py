@@ -1,0 +1,1 @@
+"""The intensities themselves, without learning."""

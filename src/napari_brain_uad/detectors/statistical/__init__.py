@@ -1,0 +1,1 @@
+"""Statistics of registered healthy scans, voxel by voxel."""

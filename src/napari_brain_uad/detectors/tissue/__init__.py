@@ -1,0 +1,1 @@
+"""Methods that look at tissue instead of intensities, so that one model serves every sequence."""

@@ -1,0 +1,68 @@
+"""Tissue restoration and segmentation of synthetic anomalies together: the method that is recommended where it is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.detector import MethodInfo
+from ...core.volume import Volume
+from ...training.params import TrainingParams
+from ..autoencoder.common import THRESHOLD
+from ..base.detector import BaseDetector
+from ..base.ensemble import Ensemble, Maps
+from .anomaly_segmentation import AnomalySegmentation
+from .params import RESTORATION, SEGMENTATION, TissueEnsembleParams, TissueTraining
+from .tissue_restoration import TissueRestoration
+
+_MEMBERS: dict[str, type[BaseDetector]] = {RESTORATION: TissueRestoration, SEGMENTATION: AnomalySegmentation}
+
+
+class TissueEnsemble(Ensemble):
+    """What is segmented as anomalous counts 1, missing white matter less; where both are found, as in a probabilistic or.
+
+    On T1 and T1c missing white matter counts less than on other sequences: there the folds of the cortex look more like it.
+    """
+
+    Params = TissueEnsembleParams
+    Training: ClassVar[type[TrainingParams] | None] = TissueTraining
+    REQUIRES = ("torch",)
+    INFO = MethodInfo(
+        id="tissue-ensemble",
+        name="Tissue ensemble",
+        family="Ensemble",
+        summary="Tissue restoration and a network that segments synthetic anomalies, combined into one score.",
+        paper="A method of this project: see tissue-restoration (after StRegA, doi:10.1016/j.compbiomed.2022.106093) and "
+        "anomaly-segmentation (after Tan et al. 2020, arXiv:2011.04197)",
+        licence="BSD-3-Clause; weights: see the model's card",
+        needs="A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own",
+        sequences=("T2", "T1c", "T1", "FLAIR"),
+        trainable=True,
+        score_unit="evidence from 0 to 1",
+        default_threshold=THRESHOLD,
+        preset="native",
+        devices=("cpu", "cuda", "mps"),
+        seconds_per_megavoxel=2.0,
+        bytes_per_voxel=60.0,
+        colour_limits=(0.0, 1.0),
+    )
+    params: TissueEnsembleParams
+
+    def _members(self) -> dict[str, BaseDetector]:
+        settings = self.params.as_dict()
+        known = {name: [setting for setting, _, _ in kind.Params.describe()] for name, kind in _MEMBERS.items()}
+        return {
+            name: kind(kind.Params.from_dict({setting: settings[setting] for setting in known[name]})) for name, kind in _MEMBERS.items()
+        }
+
+    def _shares(self) -> Mapping[str, float]:
+        return {RESTORATION: 0.9, SEGMENTATION: 0.1}
+
+    def _combined(self, maps: Maps, volume: Volume) -> NDArray[np.float32]:
+        sequence = volume.sequence if self.params.sequence == "auto" else self.params.sequence
+        on_t1 = sequence in ("T1", "T1c")
+        missing = np.float32(self.params.restoration_weight_t1 if on_t1 else self.params.restoration_weight) * maps[RESTORATION]
+        return np.asarray(missing + (1.0 - missing.clip(0.0, 1.0)) * maps[SEGMENTATION], np.float32)
