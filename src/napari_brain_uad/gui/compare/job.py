@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.text import counted
@@ -16,7 +12,7 @@ from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.models.method_spec import MethodSpec
-from ..layers.scan_facts import beside, saved_as
+from ..layers.scan_facts import ScanRequest
 from .comparing import ShownComparison, make_ready, rows_of, settle
 
 if TYPE_CHECKING:
@@ -24,46 +20,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CompareRequest:
+class CompareRequest(ScanRequest):
     """What the dock says when the button is pressed.
 
     Parameters
     ----------
-    volume : Volume
-        The scan, without a brain mask unless its file brought one.
-    mask, truth : array of bool, optional
-        On the scan's grid.
-    mask_file, truth_file : Path, optional
-        The files their layers came from, for the command line.
     specs : tuple of MethodSpec
         The methods.
     healthy, post, device, seed, prepare_with
         As in `workflows.compare.compare.compare`.
     """
 
-    volume: Volume
-    mask: NDArray[np.bool_] | None
-    truth: NDArray[np.bool_] | None
-    mask_file: Path | None
-    truth_file: Path | None
     specs: tuple[MethodSpec, ...]
     healthy: tuple[Volume | Path, ...]
     post: PostParams
     device: str
     seed: int
     prepare_with: str = "auto"
-
-    @cached_property
-    def brain(self) -> NDArray[np.bool_] | Path | None:
-        """The brain mask, as the file it came from where that still holds the same."""
-        # A scan may bring its mask along (a sample): the command line has to be given the file.
-        given = self.volume.mask if self.mask is None else self.mask
-        return saved_as(given, (self.mask_file, beside(self.volume, "brainmask")), self.volume, "brain mask")
-
-    @cached_property
-    def lesions(self) -> NDArray[np.bool_] | Path | None:
-        """The ground truth, likewise."""
-        return saved_as(self.truth, (self.truth_file, beside(self.volume, "truth")), self.volume, "ground truth")
 
 
 @dataclass(frozen=True, eq=False)
