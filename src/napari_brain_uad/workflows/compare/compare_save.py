@@ -114,7 +114,20 @@ def save_comparison(
 
 @told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
-    """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
+    """Write the figure for a paper (PNG, 300 dpi).
+
+    Parameters
+    ----------
+    comparison, slices_mm, scale
+        As in `save_comparison`.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If a slice lies outside the scan, or the file cannot be written.
+    """
     volume = comparison.volume
     slices = slices_at(volume.grid, comparison.runs[0].map.mask, slices_mm)
     titles = [run.title for run in comparison.runs]

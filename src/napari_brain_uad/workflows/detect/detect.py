@@ -212,7 +212,17 @@ def finish_detection(
     edits : RegionEdits, optional
         What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
-        ``time.perf_counter()`` when the run began; now when None.
+        ``time.perf_counter()`` when the run began, in seconds; now when None.
+
+    Returns
+    -------
+    Detection
+        As `detect` gives it.
+
+    Raises
+    ------
+    InputError, DeviceError, Cancelled
+        If the rule lacks what it needs, shapes differ, or memory is too little.
     """
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
@@ -278,6 +288,20 @@ def judged(
 @told_as_error()
 def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Progress | None = None) -> HealthyReference:
     """A healthy reference of maps of healthy scans, with the clean-up that the scan's own map will have.
+
+    Parameters
+    ----------
+    maps : sequence of AnomalyMap or path
+        Maps that one method made of healthy scans; files are ``*_anomalymap.nii.gz``.
+    method : str
+        Its id.
+    post : PostParams
+        Filters and clean-up.
+
+    Returns
+    -------
+    HealthyReference
+        Volumes in ml at every threshold.
 
     Raises
     ------

@@ -79,6 +79,11 @@ def load_detector(
     device : str
         "cpu", "cuda" or "mps", as `workflows.execution.devices.resolve_device` gives it.
 
+    Returns
+    -------
+    Detector
+        Its ``score`` takes a volume that is ready for it.
+
     Raises
     ------
     InputError
@@ -104,7 +109,21 @@ def _on(device: str, detector: Detector) -> Detector:
 
 @told_as_error()
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
-    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`.
+    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_map`.
+
+    Parameters
+    ----------
+    detector : Detector
+        From `load_detector`.
+    volume : Volume
+        Ready for the method, with its brain mask.
+    device, seed, progress
+        As in `detect`.
+
+    Returns
+    -------
+    AnomalyMap
+        float32, on the volume's grid; higher is more abnormal, in the unit that it names.
 
     Raises
     ------

@@ -26,6 +26,11 @@ def scored_volume(volume: Volume, request: ScoringRequest, progress: Progress | 
     request : ScoringRequest
         How to score it.
 
+    Returns
+    -------
+    ScoredMap
+        The map on the volume's grid; the seconds and bytes that it took.
+
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled

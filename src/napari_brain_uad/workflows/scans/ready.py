@@ -67,6 +67,11 @@ def make_ready(
         "auto": run `preset_id` when the scan shows the whole head. "never": score it as it is, skull and all. Or a preset's id: run
         that one whatever the scan is.
 
+    Returns
+    -------
+    ReadyScan
+        The scan on its own grid, what the method is given, and the way back.
+
     Raises
     ------
     InputError
