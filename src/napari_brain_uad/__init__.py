@@ -11,7 +11,7 @@ The Python API, imported on first use so that ``import napari_brain_uad`` stays 
 ('threshold', 2)
 >>> truth = load_mask("lesions.nii.gz", scan, label="ground truth")
 >>> evaluate(detection.map, truth)["auprc"].text
-'0.8181'
+'0.8301'
 >>> sorted(save_detection(detection, "results"))[:3]
 ['brainmask', 'figure', 'manifest']
 """

@@ -172,7 +172,8 @@ def parse_header(head: bytes, path: Path) -> ImageHeader:
         if size in sizes:
             if len(head) < size:
                 raise InputError(path.name, why=f"it ends inside its header (after {len(head)} bytes)", fix=COPY_AGAIN)
-            return _nifti(form(head[:size], endianness=sizes[size], check=False), kind, sizes[size], single)
+            raw = form(head[:size], endianness=sizes[size], check=False)  # type: ignore[no-untyped-call]  # nibabel has no types
+            return _nifti(raw, kind, sizes[size], single)
     raise InputError(path.name, why="it is not a NIfTI file (sizeof_hdr is neither 348 nor 540)", fix="Choose a NIfTI or MGH file")
 
 
