@@ -18,7 +18,7 @@ from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
 from ..layers.mask_layer import LiveMask
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
-from .comparing import Ready
+from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class CompareScene:
     ----------
     viewer : ViewerModel
         Shows them.
-    ready : Ready
+    ready : ShownComparison
         What is compared.
     broken : callable
         Called whenever somebody else removed a layer of the comparison.
@@ -68,7 +68,7 @@ class CompareScene:
     Layers are inserted below those of the user, which are hidden meanwhile: napari counts cells from the bottom of the list.
     """
 
-    def __init__(self, viewer: ViewerModel, ready: Ready, broken: Callable[[], None]) -> None:
+    def __init__(self, viewer: ViewerModel, ready: ShownComparison, broken: Callable[[], None]) -> None:
         self._viewer, self.ready, self._broken = viewer, ready, broken
         self._state: ViewerState | None = None
         self._layers: list[Layer] = []
@@ -227,7 +227,7 @@ class CompareScene:
 
     # What is seen
 
-    def recolour(self, ready: Ready) -> None:
+    def recolour(self, ready: ShownComparison) -> None:
         """Colour by another scale."""
         self.ready = ready
         limits = (ready.scale.low, ready.scale.high)
