@@ -83,6 +83,25 @@ def test_healing_makes_the_network_surer_of_white_matter(trained):
     assert after > before
 
 
+def test_only_slices_in_which_something_was_filled_in_are_asked_about_again(trained):
+    scan, asked = trained._scan(phantom(seed=9), 1, 0, Progress()), []
+
+    def expect(slices):
+        asked.append(slices.data.copy())
+        white = np.zeros((len(slices.data), 3, *slices.data.shape[1:]), np.float32)
+        white[:, 2] = slices.mask  # white matter everywhere
+        return white
+
+    number = len(scan.slices.data) // 2
+    fluid = np.where(scan.slices.mask, np.float32(3.0), np.float32(0.0))
+    fluid[number] = np.where(scan.slices.mask[number], np.float32(1.0), np.float32(0.0))
+    scan = replace(scan, slices=scan.slices.with_data(fluid), expect=expect, shift=0, pixels_mm=(50.0, 2.0, 2.0))
+    healed = scan.healed(2)
+    assert [len(seen) for seen in asked] == [len(fluid), 1]
+    np.testing.assert_allclose(asked[1][0][scan.slices.mask[number]], 3.0)
+    assert healed.shape == (len(fluid), 3, *fluid.shape[1:])
+
+
 def test_shifted_copies_are_shifted_back_before_they_are_averaged(trained):
     scan = replace(trained._scan(phantom(seed=9), 1, 0, Progress()), shift=2, expect=lambda slices: np.stack([slices.data] * 3, axis=1))
     averaged = scan.averaged(scan.slices)
