@@ -96,7 +96,7 @@ def test_only_slices_in_which_something_was_filled_in_are_asked_about_again(trai
     fluid = np.where(scan.slices.mask, np.float32(3.0), np.float32(0.0))
     fluid[number] = np.where(scan.slices.mask[number], np.float32(1.0), np.float32(0.0))
     scan = replace(scan, slices=scan.slices.with_data(fluid), expect=expect, shift=0, pixels_mm=(50.0, 2.0, 2.0))
-    healed = scan.healed(2)
+    healed = scan.healed(1)
     assert [len(seen) for seen in asked] == [len(fluid), 1]
     np.testing.assert_allclose(asked[1][0][scan.slices.mask[number]], 3.0)
     assert healed.shape == (len(fluid), 3, *fluid.shape[1:])
