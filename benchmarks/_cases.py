@@ -14,7 +14,7 @@ from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.simulation.held_out import HeldOutCase, held_out_cases
 
-# Data set, folder, people, sequences.
+# Data set, folder, subjects, sequences.
 _SHARED = (
     ("MSLUB", "mslub", ("patient07", "patient19"), ("FLAIR", "T1", "T2")),
     ("BraTS 2013", "brats2013", ("pat0001", "pat0002", "pat0005", "pat0006"), ("FLAIR", "T1c")),
@@ -54,9 +54,9 @@ def real_cases() -> list[BenchCase]:
         return []
     return [
         BenchCase(title, person, sequence, root / folder / person)
-        for title, folder, people, sequences in _SHARED
+        for title, folder, subjects, sequences in _SHARED
         for sequence in sequences
-        for person in people
+        for person in subjects
     ]
 
 

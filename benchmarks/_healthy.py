@@ -114,9 +114,9 @@ _PATIENTS = (
 
 def patients(sequence: str) -> Iterator[Subject]:
     """All patients with a truth of a sequence."""
-    for _, folder, people, sequences, truth, brain in _PATIENTS:
+    for _, folder, subjects, sequences, truth, brain in _PATIENTS:
         if sequence in sequences:
-            for person in people:
+            for person in subjects:
                 yield Subject(f"{folder}-{person}-{sequence}", sequence, "patient", "real", ("patient", folder, person, truth, brain))
 
 

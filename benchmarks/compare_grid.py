@@ -32,7 +32,7 @@ from napari_brain_uad.gui.layers.layers import add_labels
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.io.nifti import read_mask, read_volume
 
-METHODS = ("threshold", "thresh-raw", "vae", "strega")
+METHODS = ("threshold", "thresh-raw", "vae", "tissue-ensemble")
 _TURN_MS = 5
 
 

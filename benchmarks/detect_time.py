@@ -28,7 +28,7 @@ class _Clock:
 def main() -> None:
     """Print the parts."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("methods", nargs="*", default=["strega"], metavar="METHOD")
+    parser.add_argument("methods", nargs="*", default=["tissue-ensemble"], metavar="METHOD")
     methods = parser.parse_args().methods
     print(f"{os.cpu_count()} cores, load of the machine {os.getloadavg()[0]:.1f}")
     clock = _Clock()

@@ -148,7 +148,7 @@ def means(records: Sequence[Record]) -> list[Record]:
 
 
 def markdown(records: Sequence[Record], about: Record) -> str:
-    """The table for the README and for people."""
+    """The table for the README and for readers."""
     lines = [f"# Methods, measured {about['date']}", "", f"{about['settings']}", ""]
     lines += [f"* **{title}**: {text}" for title, text in about["definitions"].items()]
     titles = ["Method", "Volumes"]

@@ -117,11 +117,11 @@ def test_a_plain_install_has_what_the_command_line_needs(plain: Path, tmp_path: 
     _run(script, "detect", scan, "--truth", truth, "--out", "out", "--quiet", cwd=tmp_path)
     assert (tmp_path / "out" / "ms-flair-simulated_threshold_figure.png").stat().st_size > 10_000
     done = subprocess.run(
-        [script, "detect", scan, "--method", "strega", "--out", "out"], capture_output=True, text=True, cwd=tmp_path, check=False
+        [script, "detect", scan, "--method", "tissue-ensemble", "--out", "out"], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 2
     command = 'Install it: pip install "napari-brain-uad[learn]".'
-    assert done.stderr == f"brain-uad: strega cannot be used here: torch is not installed. {command}\n"
+    assert done.stderr == f"brain-uad: tissue-ensemble cannot be used here: torch is not installed. {command}\n"
     assert command.rstrip(".") in _run(script, "methods", cwd=tmp_path)
 
 

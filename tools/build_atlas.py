@@ -1,4 +1,4 @@
-"""Make the atlas that names regions from label maps: what most people have at a place of MNI152, on a grid of 2 mm.
+"""Make the atlas that names regions from label maps: what most subjects have at a place of MNI152, on a grid of 2 mm.
 
     python tools/build_atlas.py LABELMAPS
 

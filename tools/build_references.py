@@ -18,7 +18,7 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.models.models import default_model, shipped_dir
 
 SHIPPED = {
-    "strega": ("T1", "T1c", "T2", "FLAIR"),
+    "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
@@ -52,11 +52,11 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
     if not subjects:
         print(f"{method} {sequence}: no scans")
         return
-    people = {name: number + 1 for number, name in enumerate(dict.fromkeys(one.person for one in subjects))}
+    numbers = {name: number + 1 for number, name in enumerate(dict.fromkeys(one.person for one in subjects))}
     maps = []
     for one in subjects:
         amap, case = map_of(one, method, store)
-        maps.append(HealthyMap(amap, one.kind, people[one.person], counted=case.counted))
+        maps.append(HealthyMap(amap, one.kind, numbers[one.person], counted=case.counted))
     model = default_model(method, sequence) if method_class(method).INFO.trainable else None
     reference = build_reference(
         maps, PostParams(), title=title(sequence, subjects), sequence=sequence, model_sha256="" if model is None else model.sha256

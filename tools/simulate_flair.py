@@ -110,7 +110,7 @@ def _noise_field(shape: tuple[int, ...], sigma: float, rng: np.random.Generator)
 
 
 def _bend(template: Template, rng: np.random.Generator) -> Template:
-    """A random smooth deformation (a few mm), and wider ventricles: the template is symmetric, people are not."""
+    """A random smooth deformation (a few mm), and wider ventricles: the template is symmetric, subjects are not."""
     shape = template.t1.shape
     index = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in shape], indexing="ij"))
     coordinates = index + np.stack([2.2 * _noise_field(shape, 16.0, rng) + 0.4 * _noise_field(shape, 7.0, rng) for _ in range(3)])

@@ -76,23 +76,23 @@ def draw(rows: list[list[Panel]]) -> Figure:
 
 def main(label_maps: Path) -> None:
     """Make the picture."""
-    people = sorted(label_maps.glob("*.nii.gz"))
+    subjects = sorted(label_maps.glob("*.nii.gz"))
     rows = [
         [
             real_panel("healthy-t1", "REAL T1"),
-            simulated_panel(people[2], "simulated T1", sequence="T1"),
-            simulated_panel(people[6], "simulated T2", sequence="T2"),
-            simulated_panel(people[2], "simulated FLAIR", sequence="FLAIR"),
-            simulated_panel(people[8], "simulated PD, with skull", sequence="PD", with_skull=True),
-            simulated_panel(people[11], "simulated, random contrast", sequence="random"),
+            simulated_panel(subjects[2], "simulated T1", sequence="T1"),
+            simulated_panel(subjects[6], "simulated T2", sequence="T2"),
+            simulated_panel(subjects[2], "simulated FLAIR", sequence="FLAIR"),
+            simulated_panel(subjects[8], "simulated PD, with skull", sequence="PD", with_skull=True),
+            simulated_panel(subjects[11], "simulated, random contrast", sequence="random"),
         ],
         [
             real_panel("tumour-t1c", "REAL T1c, tumour"),
-            simulated_panel(people[3], "tumour, T1c", sequence="T1c", lesions="tumour"),
-            simulated_panel(people[5], "MS, FLAIR", sequence="FLAIR", lesions="ms"),
-            simulated_panel(people[6], "stroke, T2", sequence="T2", lesions="stroke"),
-            simulated_panel(people[7], "StRegA's blobs, T1", sequence="T1", lesions="strega"),
-            simulated_panel(people[12], "change of shape alone, T1", sequence="T1", lesions="structural"),
+            simulated_panel(subjects[3], "tumour, T1c", sequence="T1c", lesions="tumour"),
+            simulated_panel(subjects[5], "MS, FLAIR", sequence="FLAIR", lesions="ms"),
+            simulated_panel(subjects[6], "stroke, T2", sequence="T2", lesions="stroke"),
+            simulated_panel(subjects[7], "StRegA's blobs, T1", sequence="T1", lesions="strega"),
+            simulated_panel(subjects[12], "change of shape alone, T1", sequence="T1", lesions="structural"),
         ],
     ]
     with atomic_path(_OUT) as temporary:

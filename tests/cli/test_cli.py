@@ -53,7 +53,7 @@ def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert all(method in out for method in METHODS)
     cards_told = dict(zip(METHODS, out.split("\n\n"), strict=False))
-    assert "A model is there" in cards_told["strega"]
+    assert "A model is there" in cards_told["tissue-ensemble"]
     assert "Training or a model needed" in cards_told["ae-dense"]
     assert "model" not in cards_told["threshold"]
     code, out, _ = run("methods", "--json", capsys=capsys)
@@ -69,7 +69,7 @@ def test_a_method_not_made_for_the_sequence_is_told(scan: Path, capsys: pytest.C
     """Only where it is not: brightness means little on T1."""
     code, _, err = run("detect", scan, "--sequence", "T1", "--quiet", "--out", scan.parent / "t1", capsys=capsys)
     assert code == 0
-    assert "this scan is T1. Recommended is the method 'strega'" in err
+    assert "this scan is T1. Recommended is the method 'tissue-ensemble'" in err
     _, _, err = run("detect", scan, "--sequence", "FLAIR", "--quiet", "--out", scan.parent / "flair", capsys=capsys)
     assert "this scan is" not in err
 

@@ -139,7 +139,7 @@ def test_the_bias_field_is_smooth_and_of_the_strength_asked_for(head: Volume) ->
 
 
 def test_real_class_ratios(shared_data, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Grey and white matter of simulated people are as far apart as on real scans."""
+    """Grey and white matter of simulated subjects are as far apart as on real scans."""
     from napari_brain_uad.core.progress import Progress
     from napari_brain_uad.io.nifti import read_volume
     from napari_brain_uad.preprocessing.steps.tissue_classes import classify

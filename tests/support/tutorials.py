@@ -91,7 +91,7 @@ def five_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     walk.done(7)
 
 
-def like_make_demo(viewer: Any, methods: tuple[str, str] = ("threshold", "strega")) -> None:
+def like_make_demo(viewer: Any, methods: tuple[str, str] = ("threshold", "tissue-ensemble")) -> None:
     """What `make demo` leaves, where the second tutorial begins: a tumour and two methods' maps, which it does not look at again."""
     dock = open_dock(viewer, "Detect anomalies")
     viewer.open_sample(PLUGIN, "tumour-t1c")

@@ -120,12 +120,12 @@ def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
 def leave_one_out(reference: HealthyReference) -> LeftOut | None:
     """Judge each real brain by the others; None with fewer than two."""
     real = np.array([scan.kind == "real" for scan in reference.scans])
-    people = np.array([scan.person for scan in reference.scans])
-    if np.unique(people[real]).size < 2:
+    subjects = np.array([scan.person for scan in reference.scans])
+    if np.unique(subjects[real]).size < 2:
         return None
     flagged, p = [], []
     for number in np.flatnonzero(real):
-        others = reference.of((people != people[number]).tolist()).like(reference.scans[number].voxel_mm3)
+        others = reference.of((subjects != subjects[number]).tolist()).like(reference.scans[number].voxel_mm3)
         if others is None or not others.real:
             continue
         value, _ = others.threshold(others.default)

@@ -142,10 +142,10 @@ class HealthyReference:
     def like(self, voxel_mm3: float) -> HealthyReference | None:
         """Each person at the voxel size closest to a scan's, where it is close enough; None when nobody is."""
         distance = np.abs(np.log([scan.voxel_mm3 / voxel_mm3 for scan in self.scans]))
-        people = np.array([scan.person for scan in self.scans])
+        subjects = np.array([scan.person for scan in self.scans])
         keep = np.zeros(len(self.scans), bool)
-        for person in np.unique(people):
-            own = np.flatnonzero(people == person)
+        for person in np.unique(subjects):
+            own = np.flatnonzero(subjects == person)
             closest = own[np.argmin(distance[own])]
             keep[closest] = distance[closest] <= math.log(_FACTOR)
         return self.of(keep.tolist()) if keep.any() else None

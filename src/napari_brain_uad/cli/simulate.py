@@ -1,4 +1,4 @@
-"""``brain-uad simulate``: people that do not exist, with lesions whose truth is exact."""
+"""``brain-uad simulate``: synthetic subjects, with lesions whose truth is exact."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_simulate(commands: Any) -> None:
     others = ", ".join(name for name, _, _ in SimulationParams.describe() if name not in flags)
     parser = commands.add_parser(
         "simulate",
-        help="simulate scans of healthy people, or with lesions and their exact truth",
+        help="simulate scans of healthy subjects, or with lesions and their exact truth",
         description=f"Write a cohort of simulated brains made from label maps, with masks, tissue classes and records. {NOTICE}",
         epilog=f"Settings for --set: {others}. docs/simulation.md says what they do.",
         allow_abbrev=False,
@@ -30,7 +30,7 @@ def add_simulate(commands: Any) -> None:
         "labelmaps", nargs="+", type=Path, metavar="LABELMAPS", help="FreeSurfer- or SynthSeg-style label maps, or folders of them"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the cohort")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="how many people (default: one from each label map)")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="how many subjects (default: one from each label map)")
     parser.add_argument(
         "--sequence",
         nargs="+",
@@ -47,7 +47,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--thickness", type=float, default=0.0, metavar="MM", help="slice thickness (default: as the voxel size)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting; may be given several times")
     add_seed(parser)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="people at a time, some 1 GB of memory each (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="subjects at a time, some 1 GB of memory each (default: 1)")
     add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_simulate)

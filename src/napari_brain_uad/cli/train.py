@@ -30,7 +30,7 @@ def add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a method on healthy scans",
-        description="Train a method on a folder, a data set or simulated people. Ctrl+C stops a network's training after the next step "
+        description="Train a method on a folder, a data set or simulated subjects. Ctrl+C stops a network's training after the next step "
         f"and keeps a checkpoint; --resume goes on from it, with the same result. {NOTICE}",
         allow_abbrev=False,
     )
@@ -65,10 +65,10 @@ def add_train(commands: Any) -> None:
 
 
 def _add_data(group: Any) -> None:
-    group.add_argument("--simulate", action="store_true", help="DATA is a folder of label maps to simulate people from")
+    group.add_argument("--simulate", action="store_true", help="DATA is a folder of label maps to simulate subjects from")
     group.add_argument("--layout", default="", metavar="ID", help="the data set's layout, see `brain-uad datasets` (default: found)")
     group.add_argument("--sequence", default="", metavar="NAME", help="FLAIR, T1, T1c, T2 or PD; needed when there are several")
-    group.add_argument("--count", type=int, default=0, metavar="N", help="how many subjects, or simulated people (default: all)")
+    group.add_argument("--count", type=int, default=0, metavar="N", help="how many subjects, or simulated subjects (default: all)")
     group.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="subjects kept apart to watch (default: 0.1)")
     group.add_argument("--prepare", default="", metavar="PRESET", help="preparation of every scan (default: the method's, for whole heads)")
 

@@ -21,7 +21,7 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a check saw: `code` is stable (for tests and sidecars), `message` and `fix` are for people."""
+    """Something a check saw: `code` is stable (for tests and sidecars), `message` and `fix` are for the user."""
 
     code: str
     level: Level

@@ -36,7 +36,7 @@ _SPELLINGS = {
     }.items()
     for spelling in spellings.split()
 }
-"""How people write a sequence, in small letters and without what stands between."""
+"""How users write a sequence, in small letters and without what stands between."""
 
 _SUFFIXES: dict[str, str | None] = {
     "t1w": "T1",

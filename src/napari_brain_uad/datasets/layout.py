@@ -77,7 +77,7 @@ class DatasetLayout(Protocol):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For the user."""
         ...
 
     @property

@@ -30,7 +30,11 @@ METHODS: dict[str, str] = {
     "vae": "autoencoder.vae:VAE",
     "ce-vae": "autoencoder.ce_vae:CeVAE",
     "cce-vae": "autoencoder.cce_vae:CceVAE",
-    "strega": "tissue.tissue_ensemble:Strega",
+    "csf-class": "tissue.csf_class:CSFClass",
+    "strega": "tissue.strega:Strega",
+    "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
+    "anomaly-segmentation": "tissue.anomaly_segmentation:AnomalySegmentation",
+    "tissue-ensemble": "tissue.tissue_ensemble:TissueEnsemble",
     "vae-restoration": "autoencoder.vae_restoration:VAERestoration",
 }
 

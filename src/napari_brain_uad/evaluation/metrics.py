@@ -35,7 +35,7 @@ class Metric:
     reason : str
         Why it is undefined ("undefined: ..."); empty when it is defined.
     title : str
-        What people call it, like "Dice".
+        What it is called, like "Dice".
     unit : str
         "ml", "regions", ...; empty for pure numbers.
     """

@@ -39,7 +39,7 @@ class ThresholdMode:
 
     @property
     def words(self) -> str:
-        """The rule, for people."""
+        """The rule, for the user."""
         if self.text == AUTO:
             return "each method's own rule"
         rule = ThresholdRule.parse(self.text)

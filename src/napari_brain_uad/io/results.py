@@ -48,7 +48,7 @@ class Run:
     pattern : str
         Regular expression of the names that such a run may write.
     input_name : str
-        What it was made from, for people.
+        What it was made from, for the user.
     input_sha256 : str
         SHA-256 of that.
     record : str

@@ -15,7 +15,7 @@ from ..io.nifti import read_volume
 
 ATLAS = Path(__file__).parent / "atlases" / "mni_structures_2mm.nii.gz"
 
-ATLAS_TITLE = "structures of 8 people on MNI152, from SynthSeg's training maps"
+ATLAS_TITLE = "structures of 8 subjects on MNI152, from SynthSeg's training maps"
 
 PAIRED = (
     "cerebral white matter",

@@ -81,7 +81,7 @@ class StepResult:
     outcome : mapping
         What was found rather than asked for, as JSON data: with it a replay gives the same array without searching again.
     said : str
-        What happened, in words, for people.
+        What happened, in words, for the user.
     findings : tuple of Finding
         What the user has to know.
     """
@@ -98,7 +98,7 @@ class StepResult:
 class Step(Params):
     """Base of all steps: a `Params` whose fields are the step's settings.
 
-    Subclasses set ``ID`` (what pipelines call it), ``TITLE`` (what people read) and ``SHARE`` (its part of a pipeline's time, for
+    Subclasses set ``ID`` (what pipelines call it), ``TITLE`` (what users read) and ``SHARE`` (its part of a pipeline's time, for
     the progress bar).
     """
 

@@ -28,16 +28,18 @@ class SliceGrid:
     ----------
     height, width : int
         Pixels from posterior to anterior (rows) and from left to right (columns).
-    pixel_mm, step_mm : float
-        Size of a pixel, and distance between slices.
+    pixel_mm : float or None
+        Size of a pixel; None = a whole slice of any size is resized.
+    step_mm : float or None
+        Distance between slices; None = the scan's own.
     depth : int, optional
         Number of slices; as many as the brain is high when None.
     """
 
     height: int = 128
     width: int = 128
-    pixel_mm: float = 1.6
-    step_mm: float = 2.0
+    pixel_mm: float | None = 1.6
+    step_mm: float | None = 2.0
     depth: int | None = None
 
 
@@ -112,12 +114,27 @@ def to_slices(volume: Volume, grid: SliceGrid, *, interpolation: Literal["linear
 
 def _positions(mask: NDArray[np.bool_], spacing: tuple[float, float, float], grid: SliceGrid) -> Axes:
     sides = [np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
-    centres = [(side[0] + side[-1]) / 2.0 if side.size else (count - 1) / 2.0 for side, count in zip(sides, mask.shape, strict=True)]
-    thick = (sides[2][-1] - sides[2][0] + 1) * spacing[2] if sides[2].size else spacing[2]
-    counts = (grid.width, grid.height, grid.depth or max(1, int(np.ceil(thick / grid.step_mm - 1e-6))))
-    steps = (grid.pixel_mm / spacing[0], grid.pixel_mm / spacing[1], grid.step_mm / spacing[2])
-    axes = [centre + (np.arange(n) - (n - 1) / 2.0) * step for centre, n, step in zip(centres, counts, steps, strict=True)]
-    return axes[0], axes[1], axes[2]
+    ends = [(int(side[0]), int(side[-1])) if side.size else (0, count - 1) for side, count in zip(sides, mask.shape, strict=True)]
+    if grid.pixel_mm is None:
+        left, behind = _resized(mask.shape[0], grid.width), _resized(mask.shape[1], grid.height)
+    else:
+        left = _spaced(ends[0], grid.width, grid.pixel_mm / spacing[0])
+        behind = _spaced(ends[1], grid.height, grid.pixel_mm / spacing[1])
+    if grid.step_mm is None:
+        return left, behind, np.arange(ends[2][0], ends[2][1] + 1, dtype=np.float64)
+    thick = (ends[2][1] - ends[2][0] + 1) * spacing[2] if sides[2].size else spacing[2]
+    depth = grid.depth or max(1, int(np.ceil(thick / grid.step_mm - 1e-6)))
+    return left, behind, _spaced(ends[2], depth, grid.step_mm / spacing[2])
+
+
+def _spaced(ends: tuple[int, int], count: int, step: float) -> NDArray[np.float64]:
+    """Positions a step apart, centred between two ends."""
+    return np.asarray(sum(ends) / 2.0 + (np.arange(count) - (count - 1) / 2.0) * step, np.float64)
+
+
+def _resized(count: int, wanted: int) -> NDArray[np.float64]:
+    """Positions of so many pixels that cover all voxels of a row."""
+    return np.asarray((np.arange(wanted) + 0.5) * (count / wanted) - 0.5, np.float64)
 
 
 def _cut_nearest(data: NDArray[np.float32], mask: NDArray[np.bool_], axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

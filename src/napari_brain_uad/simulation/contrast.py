@@ -76,7 +76,7 @@ class Contrast:
     params : SimulationParams
         `sequence` and `contrast_variation`.
     rng : numpy.random.Generator
-        Where the differences between scanners and people come from.
+        Where the differences between scanners and subjects come from.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The synthetic benchmark: simulated people with lesions, made from label maps that nothing is trained on."""
+"""The synthetic benchmark: simulated subjects with lesions, made from label maps that nothing is trained on."""
 
 from __future__ import annotations
 

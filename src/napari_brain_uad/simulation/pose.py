@@ -9,7 +9,7 @@ from scipy import ndimage
 from ..core.errors import InputError
 from .labels import CODES, RIGHT
 
-# Middle of the right one in MNI space, mm: the mean of the 16 people of SynthSeg's training maps after alignment with each other, placed
+# Middle of the right one in MNI space, mm: the mean of the 16 subjects of SynthSeg's training maps after alignment with each other, placed
 # by the coordinates of these structures in MNI152.
 _LANDMARKS = {
     "thalamus": (13.4, -18.8, 5.3),

@@ -21,7 +21,7 @@ from napari_brain_uad.training.session import TrainingSession, TrainingUpdate
 
 @pytest.fixture(scope="module")
 def slices() -> tuple[np.ndarray, np.ndarray, CeVAE]:
-    """Slices of simulated people to train on, those of another, and the untrained method they were cut for."""
+    """Slices of simulated subjects to train on, those of another, and the untrained method they were cut for."""
     labels = head_labels()
     head = Volume(labels.astype(np.float32), Grid(labels.shape, np.eye(4)), "head")
     detector = CeVAE(CeVAEParams(height=48, width=48, pixel_mm=2.0, step_mm=2.0, maps="16-32-64-64", latent=64))

@@ -8,7 +8,7 @@ import torch
 from batches import batch_of_images
 from torch.distributions import Normal, kl_divergence
 
-from napari_brain_uad.detectors.base.tasks import AutoencoderTask, ContextTask, VariationalTask, paint_squares
+from napari_brain_uad.detectors.base.tasks import AutoencoderTask, ContextTask, VariationalTask, masked_squares
 from napari_brain_uad.detectors.nets.baur import VariationalAutoencoder
 from napari_brain_uad.detectors.nets.output import Output, VariationalNetwork
 from napari_brain_uad.inference.reconstruction import total_variation
@@ -90,7 +90,7 @@ def test_context_loss_mixes_the_two_parts_by_its_weight() -> None:
 def test_painted_squares_are_what_the_paper_says() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(400, 1, 24, 32, generator=generator) * 0.5 + 0.25
-    painted = paint_squares(images, draw(400))
+    painted = masked_squares(images, draw(400))
     changed = (painted != images)[:, 0].numpy()
     share = changed.mean(axis=(1, 2))
     assert (share == 0).mean() == pytest.approx(1 / 3, abs=0.12)  # 0, 1 or 2 squares; the smallest show no pixel
@@ -106,10 +106,10 @@ def test_painted_squares_are_what_the_paper_says() -> None:
 
 def test_painting_depends_on_the_draw_alone() -> None:
     images = torch.rand(8, 1, 32, 32)
-    assert torch.equal(paint_squares(images, draw(8, 3)), paint_squares(images, draw(8, 3)))
-    assert not torch.equal(paint_squares(images, draw(8, 3)), paint_squares(images, draw(8, 4)))
-    halves = [paint_squares(images[rows], BatchDraw(3, rows.start, rows.stop, 8)) for rows in (slice(0, 4), slice(4, 8))]
-    assert torch.equal(torch.cat(halves), paint_squares(images, draw(8, 3)))
+    assert torch.equal(masked_squares(images, draw(8, 3)), masked_squares(images, draw(8, 3)))
+    assert not torch.equal(masked_squares(images, draw(8, 3)), masked_squares(images, draw(8, 4)))
+    halves = [masked_squares(images[rows], BatchDraw(3, rows.start, rows.stop, 8)) for rows in (slice(0, 4), slice(4, 8))]
+    assert torch.equal(torch.cat(halves), masked_squares(images, draw(8, 3)))
 
 
 def test_total_variation_of_a_step() -> None:

@@ -37,8 +37,8 @@ def _compare(viewer: Any, methods: list[str], qtbot: Any) -> Any:
     return dock
 
 
-# `strega` scores in a process of its own, which has to find the map of the other run, too.
-@pytest.mark.parametrize("method", ["threshold", "strega"])
+# `tissue-ensemble` scores in a process of its own, which has to find the map of the other run, too.
+@pytest.mark.parametrize("method", ["threshold", "tissue-ensemble"])
 def test_compare_takes_what_detect_computed(viewer: Any, qtbot: Any, method: str) -> None:
     detected = _detect(viewer, method, qtbot).detection
     comparison = _compare(viewer, [method, "thresh-raw"], qtbot).comparison

@@ -19,7 +19,7 @@ from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 class _Two:
-    """Two people on one grid, each with a map; one has a ground truth."""
+    """Two subjects on one grid, each with a map; one has a ground truth."""
 
     def __init__(self, detection: Detection) -> None:
         self.viewer = ViewerModel()

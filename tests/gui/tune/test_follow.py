@@ -19,7 +19,7 @@ from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 
 class _Bench:
-    """Two people: one with two maps, one without any."""
+    """Two subjects: one with two maps, one without any."""
 
     def __init__(self, qtbot: Any, detection: Detection) -> None:
         self.qtbot, self.viewer, self.words = qtbot, ViewerModel(), QLabel()

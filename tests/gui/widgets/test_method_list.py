@@ -66,9 +66,9 @@ def test_what_cannot_score_is_disabled_and_says_why(methods: MethodList) -> None
 
 
 def test_another_sequence_another_answer(methods: MethodList) -> None:
-    assert not methods._items[MethodSpec("strega")].isDisabled()
+    assert not methods._items[MethodSpec("tissue-ensemble")].isDisabled()
     methods.set_sequence("PD")
-    assert methods._items[MethodSpec("strega")].isDisabled() == bool(cannot_score("strega", "PD")[0])
+    assert methods._items[MethodSpec("tissue-ensemble")].isDisabled() == bool(cannot_score("tissue-ensemble", "PD")[0])
 
 
 def test_variants_stand_below_their_method_and_are_ticked(methods: MethodList, qtbot: Any) -> None:
@@ -99,4 +99,4 @@ def test_it_suggests_brightness_and_what_has_learned(methods: MethodList) -> Non
     methods.suggest()
     chosen = [spec.method for spec in methods.chosen()]
     assert chosen[0] == "threshold"
-    assert "strega" in chosen
+    assert "tissue-ensemble" in chosen

@@ -33,8 +33,8 @@ def test_truth_and_window_take_longer_and_the_sum_is_told(method: str) -> None:
 
 
 def test_a_comparison_starts_one_process_and_shows_a_cell_a_method() -> None:
-    one, two = comparison_parts(["vae"], _SCAN), comparison_parts(["vae", "strega"], _SCAN)
+    one, two = comparison_parts(["vae"], _SCAN), comparison_parts(["vae", "tissue-ensemble"], _SCAN)
     assert two.start == one.start
-    assert two.score == one.score + parts("strega", _SCAN).score
+    assert two.score == one.score + parts("tissue-ensemble", _SCAN).score
     assert two.show > one.show
     assert comparison_parts(["vae"], _SCAN, truth=True).finish > one.finish

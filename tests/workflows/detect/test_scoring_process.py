@@ -43,11 +43,11 @@ def volume() -> Volume:
     return Volume(data, Grid(data.shape, turn), "scan", mask, "T1c", source, (Finding("some-code", "info", "seen", "fix"),))
 
 
-JOB = ScoringJob("strega")
+JOB = ScoringJob("tissue-ensemble")
 
 
 def test_a_method_apart_gives_the_map_it_gives_here(process: ScoringProcess, volume: Volume) -> None:
-    apart, here = process.score(JOB, volume, Progress()).map, scored_volume(volume, "strega", use_cache=False).map
+    apart, here = process.score(JOB, volume, Progress()).map, scored_volume(volume, "tissue-ensemble", use_cache=False).map
     np.testing.assert_array_equal(apart.score, here.score)
     np.testing.assert_array_equal(apart.mask, here.mask)
     assert apart.score.flags.f_contiguous == here.score.flags.f_contiguous
@@ -68,11 +68,11 @@ def test_a_map_made_apart_is_said_to_come_from_the_cache_only_when_it_does(
 
 
 def test_only_within_the_block_and_only_methods_that_compute_with_torch_go_apart() -> None:
-    assert not goes_apart("strega")
+    assert not goes_apart("tissue-ensemble")
     with learned_methods_apart():
-        assert goes_apart("strega")
+        assert goes_apart("tissue-ensemble")
         assert not goes_apart("threshold")
-    assert not goes_apart("strega")
+    assert not goes_apart("tissue-ensemble")
 
 
 def test_scoring_apart_does_not_import_torch_here(tmp_path: Path) -> None:
@@ -82,25 +82,25 @@ def test_scoring_apart_does_not_import_torch_here(tmp_path: Path) -> None:
         "from napari_brain_uad.workflows.execution.place import learned_methods_apart\n"
         "from napari_brain_uad.workflows.scans.samples import sample\n"
         "with learned_methods_apart():\n"
-        "    found = detect(sample('tumour-t1c').scan, 'strega')\n"
+        "    found = detect(sample('tumour-t1c').scan, 'tissue-ensemble')\n"
         "print(found.map.provenance['model']['name'], 'torch' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
-    assert done.stdout.split() == ["strega", "False"]
+    assert done.stdout.split() == ["tissue-ensemble", "False"]
     assert not done.stderr
 
 
 def test_errors_arrive_as_they_were_raised(process: ScoringProcess, volume: Volume) -> None:
     with pytest.raises(InputError, match=r"kl_weight.*outside its range") as caught:
-        process.score(ScoringJob("strega", {"kl_weight": -1.0}), volume, Progress())
+        process.score(ScoringJob("tissue-ensemble", {"kl_weight": -1.0}), volume, Progress())
     assert caught.value.fix
     with pytest.raises(ModelError):
-        process.score(ScoringJob("strega", model="vae"), volume, Progress())
+        process.score(ScoringJob("tissue-ensemble", model="vae"), volume, Progress())
     with pytest.raises(InputError, match="sequence is not known"):
         process.score(JOB, replace(volume, sequence=None), Progress())
     process.load(JOB, Progress())
     with pytest.raises(ModelError):
-        process.load(ScoringJob("strega", model="vae"), Progress())
+        process.load(ScoringJob("tissue-ensemble", model="vae"), Progress())
 
 
 def test_progress_is_passed_on(process: ScoringProcess, volume: Volume) -> None:
@@ -162,7 +162,7 @@ def test_jobs_of_two_threads_take_turns(process: ScoringProcess, volume: Volume)
     for thread in threads:
         thread.join()
     for number in range(3):
-        here = scored_volume(volume.with_data(volume.data * np.float32(1 + number)), "strega", use_cache=False).map
+        here = scored_volume(volume.with_data(volume.data * np.float32(1 + number)), "tissue-ensemble", use_cache=False).map
         np.testing.assert_array_equal(maps[number], here.score)
 
 
@@ -170,7 +170,7 @@ def test_nothing_is_left_when_the_parent_ends(volume: Volume, tmp_path: Path) ->
     script = (
         "from napari_brain_uad.workflows.detect import scoring_process as apart\n"
         "from napari_brain_uad.core.progress import Progress\n"
-        "apart._PROCESS.load(apart.ScoringJob('strega'), Progress())\n"
+        "apart._PROCESS.load(apart.ScoringJob('tissue-ensemble'), Progress())\n"
         "print(apart._PROCESS._child.pid)\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -190,6 +190,6 @@ def test_the_window_scores_apart_too(volume: Volume, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(scoring_process, "_PROCESS", Told())
     with learned_methods_apart():
-        scored_volume(volume, "strega", use_cache=False)
+        scored_volume(volume, "tissue-ensemble", use_cache=False)
         scored_volume(volume, "threshold", use_cache=False)
-    assert asked == ["strega"]
+    assert asked == ["tissue-ensemble"]

@@ -41,7 +41,7 @@ def test_a_method_that_is_not_made_for_the_sequence_is_told(method: str, sequenc
 
 @pytest.mark.parametrize(
     ("method", "sequence"),
-    [("threshold", "FLAIR"), ("threshold", None), ("covariance", "T1"), ("strega", "PD"), ("a-map-from-elsewhere", "T1")],
+    [("threshold", "FLAIR"), ("threshold", None), ("covariance", "T1"), ("tissue-ensemble", "PD"), ("a-map-from-elsewhere", "T1")],
 )
 def test_nothing_is_told_where_the_method_fits_or_its_model_decides(method: str, sequence: str | None) -> None:
     assert unfit(method, sequence) is None

@@ -20,7 +20,7 @@ from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
-EXPECTED = {"ce-vae", "strega", "vae"}
+EXPECTED = {"ce-vae", "tissue-ensemble", "vae"}
 
 
 def test_all_are_there_and_small():
@@ -42,7 +42,7 @@ def test_each_is_half_precision_and_its_card_says_how_it_came_about(name):
 
 def test_a_sample_is_scored_without_naming_a_model():
     tumour = sample("tumour-t1c")
-    found = detect(tumour.scan, "strega", mask=tumour.mask, truth=tumour.truth)
+    found = detect(tumour.scan, "tissue-ensemble", mask=tumour.mask, truth=tumour.truth)
     assert found.evaluation is not None
     raw = detect(tumour.scan, "thresh-raw", mask=tumour.mask, truth=tumour.truth)
     assert raw.evaluation is not None
@@ -50,8 +50,8 @@ def test_a_sample_is_scored_without_naming_a_model():
 
 
 @pytest.mark.parametrize("sequence", ["T1", "T2", "T1c"])
-def test_strega_is_recommended_where_it_is_better(sequence):
-    assert recommend(sequence)[0] == "strega"
+def test_the_tissue_ensemble_is_recommended_where_it_is_better(sequence):
+    assert recommend(sequence)[0] == "tissue-ensemble"
     assert recommend("FLAIR")[0] == "threshold"
 
 
@@ -71,9 +71,9 @@ def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
         (("brats2013/pat0005",), "T1c", 1.2),
     ],
 )
-def test_strega_beats_raw_intensity_on_real_lesions(shared_data, people, sequence, least):
+def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, people, sequence, least):
     """Mean best Dice at 1 mm, over all thresholds, in ratio to raw intensity (measured ratios: the README)."""
-    best: dict[str, list[float]] = {"strega": [], "thresh-raw": []}
+    best: dict[str, list[float]] = {"tissue-ensemble": [], "thresh-raw": []}
     for person in people:
         volume, truth = _scan(shared_data / person, sequence)
         assert volume.mask is not None
@@ -81,11 +81,11 @@ def test_strega_beats_raw_intensity_on_real_lesions(shared_data, people, sequenc
             dice = Curves(scored_volume(volume, method, use_cache=False).map.score, truth, volume.mask).best_dice()
             assert dice is not None
             found.append(dice[0])
-    assert np.mean(best["strega"]) >= least * np.mean(best["thresh-raw"])
+    assert np.mean(best["tissue-ensemble"]) >= least * np.mean(best["thresh-raw"])
 
 
 REFERENCES = {
-    "strega": {"T1", "T1c", "T2"},
+    "tissue-ensemble": {"T1", "T1c", "T2"},
     "robust-intensity": {"FLAIR"},
     "vae": {"T1"},
     "ce-vae": {"T1"},
@@ -110,7 +110,7 @@ def test_references_are_small():
 
 def test_the_healthy_sample_is_called_healthy():
     head = sample("healthy-t1")
-    found = detect(head.scan, "strega", mask=head.mask)
+    found = detect(head.scan, "tissue-ensemble", mask=head.mask)
     assert found.verdict.line.startswith("Nothing beyond healthy variation")
     assert str(found.result.threshold.rule) == "healthy-ml:3"
     assert sum(region.volume_ml for region in found.result.regions) < 1.0

@@ -1,4 +1,4 @@
-"""Cohorts of simulated people as files."""
+"""Cohorts of simulated subjects as files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_cohort_holds_scans_and_what_is_known_of_them(maps: Path, tmp_path: Pa
     assert "no person" in record["about"]
     assert record["settings"]["sequence"] == "FLAIR"
     assert record["lesions_ml"] == pytest.approx(float(np.count_nonzero(expected.truth)) * 8e-3)
-    assert json.loads((tmp_path / "simulation.json").read_text())["people"] == 2
+    assert json.loads((tmp_path / "simulation.json").read_text())["subjects"] == 2
     # The records tell neither where the label maps lie nor what they are called.
     text = "".join(path.read_text() for path in tmp_path.glob("*.json"))
     assert str(maps) not in text

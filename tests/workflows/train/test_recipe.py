@@ -15,7 +15,7 @@ from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.detectors.autoencoder.vae import VAE
 from napari_brain_uad.detectors.registry import method_class
-from napari_brain_uad.detectors.tissue.tissue_ensemble import Strega
+from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.workflows.models.models import shipped_models
@@ -72,20 +72,20 @@ def test_a_model_of_one_network_is_what_fitting_it_gives(maps: Path, tmp_path: P
 
 def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path) -> None:
     """The second training of a network begins with the weights of the first; another first stage does not change the second."""
-    params = dict(Strega.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
+    params = dict(TissueEnsemble.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
     kinds = [{"pose": "template", "rims_mm": [1.0]}, {"pose": "scanner", "rims_mm": [0.0], "spacing_mm": 3.0}]
-    finder = {"seed": 5, "scans": {"contrasts": {"T1": 1}, "kinds": kinds}}
+    segmentation = {"seed": 5, "scans": {"contrasts": {"T1": 1}, "kinds": kinds}}
     settings = SHORT | {"schedule": "constant"}
-    twice = own_recipe("strega", params, stages={"finder": {**finder, "trainings": [settings, settings]}})
-    once = own_recipe("strega", params, seed=4, stages={"finder": {**finder, "trainings": [settings]}})
+    twice = own_recipe("tissue-ensemble", params, stages={"segmentation": {**segmentation, "trainings": [settings, settings]}})
+    once = own_recipe("tissue-ensemble", params, seed=4, stages={"segmentation": {**segmentation, "trainings": [settings]}})
     both, first = (train_recipe(one, maps, tmp_path / name).state() for name, one in (("twice", twice), ("once", once)))
     again = train_recipe(twice, maps, tmp_path / "twice", overwrite=True).state()
     last = "finder.last.weight"
     np.testing.assert_array_equal(again[last], both[last])
     assert 0 < np.abs(both[last] - first[last]).max() < 0.01
     meta = load_checkpoint(tmp_path / "twice").meta
-    assert [one["seed"] for one in meta["stages"]["finder"]["trainings"]] == [5, 6]
-    assert len(meta["stages"]["finder"]["scans"]) == 2
+    assert [one["seed"] for one in meta["stages"]["segmentation"]["trainings"]] == [5, 6]
+    assert len(meta["stages"]["segmentation"]["scans"]) == 2
     assert meta["stages"]["restorer"]["steps"] == 2
 
 

@@ -10,7 +10,7 @@ import torch
 
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
-from napari_brain_uad.detectors.tissue.tissue_ensemble import Strega
+from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows.models import models
@@ -18,7 +18,7 @@ from napari_brain_uad.workflows.train import unfinished
 from napari_brain_uad.workflows.train.train import train
 from napari_brain_uad.workflows.train.training_record import checkpoints_in
 
-PARAMS = dict(Strega.Params.PRESETS["tiny"]) | {"pixel_mm": 4.0, "step_mm": 5.0, "sequence": "FLAIR"}
+PARAMS = dict(TissueEnsemble.Params.PRESETS["tiny"]) | {"pixel_mm": 4.0, "step_mm": 5.0, "sequence": "FLAIR"}
 SHORT = {"steps": 6, "batch_size": 4, "checkpoint_every": 2, "warmup_steps": 0, "precision": "32"}
 
 
@@ -30,27 +30,27 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_cancelled_in_its_second_stage_it_goes_on_there_and_ends_as_without_the_break(healthy_folder: Path, tmp_path: Path) -> None:
     updates: list[TrainingUpdate] = []
-    train("strega", healthy_folder, params=PARAMS, training=SHORT, out=tmp_path / "straight", report=updates.append)
-    assert {update.stage for update in updates} == {"restorer", "finder"}
+    train("tissue-ensemble", healthy_folder, params=PARAMS, training=SHORT, out=tmp_path / "straight", report=updates.append)
+    assert {update.stage for update in updates} == {"restorer", "segmentation"}
     assert load_checkpoint(tmp_path / "straight").meta["steps"] == 12
 
     progress = Progress()
 
     def stop(update: TrainingUpdate) -> None:
-        if update.stage == "finder":
+        if update.stage == "segmentation":
             progress.cancel()
 
     quick = SHORT | {"validate_every": 2}
     with pytest.raises(Cancelled):
-        train("strega", healthy_folder, params=PARAMS, training=quick, out=tmp_path / "broken", report=stop, progress=progress)
+        train("tissue-ensemble", healthy_folder, params=PARAMS, training=quick, out=tmp_path / "broken", report=stop, progress=progress)
     folder = tmp_path / "broken"
-    assert [path.parent.name for path in checkpoints_in(folder)] == ["finder", "restorer"]
+    assert [path.parent.name for path in checkpoints_in(folder)] == ["segmentation", "restorer"]
     assert not (tmp_path / "broken.json").exists()
     with pytest.raises(InputError, match="holds a training already"):
-        train("strega", healthy_folder, params=PARAMS, training=quick, out=folder)
+        train("tissue-ensemble", healthy_folder, params=PARAMS, training=quick, out=folder)
     again: list[TrainingUpdate] = []
-    train("strega", healthy_folder, params=PARAMS, training=quick, out=folder, resume=True, report=again.append)
-    assert {update.stage for update in again} == {"finder"}
+    train("tissue-ensemble", healthy_folder, params=PARAMS, training=quick, out=folder, resume=True, report=again.append)
+    assert {update.stage for update in again} == {"segmentation"}
     one, other = load_checkpoint(tmp_path / "straight").state, load_checkpoint(folder).state
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
@@ -61,8 +61,10 @@ def test_one_of_several_stages_is_found_among_the_unfinished_and_discarded_whole
     progress = Progress()
     out = tmp_path / "broken"
     with pytest.raises(Cancelled):
-        train("strega", healthy_folder, params=PARAMS, training=SHORT, out=out, report=lambda _: progress.cancel(), progress=progress)
-    job = {"method": "strega", "out": str(out), "data": {}, "params": {}, "training": {}, "seed": 0, "device": "cpu"}
+        train(
+            "tissue-ensemble", healthy_folder, params=PARAMS, training=SHORT, out=out, report=lambda _: progress.cancel(), progress=progress
+        )
+    job = {"method": "tissue-ensemble", "out": str(out), "data": {}, "params": {}, "training": {}, "seed": 0, "device": "cpu"}
     unfinished.remember_job(out, job)
     monkeypatch.setattr(unfinished, "training_folders", lambda: [out])
     (found,) = unfinished.unfinished_trainings()

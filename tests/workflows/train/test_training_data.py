@@ -31,7 +31,7 @@ def data(folder: Path, **more: Any) -> TrainingData:
 
 @pytest.fixture
 def bids(tmp_path: Path) -> Path:
-    """Four healthy people, two visits each, two sequences; one more with a lesion."""
+    """Four healthy subjects, two visits each, two sequences; one more with a lesion."""
     root = tmp_path / "study"
     for number in range(1, 6):
         for visit in (1, 2):
@@ -57,7 +57,7 @@ def test_json_round_trip() -> None:
         {"source": "folder", "path": "", "validation": 1.0},
         {"source": "folder", "path": "", "count": -1},
         {"source": "folder", "path": "", "seed": -1},
-        {"source": "folder", "path": "", "people": 3},
+        {"source": "folder", "path": "", "subjects": 3},
         {"source": "folder", "path": 3},
         {"source": "simulation", "path": "", "sequence": "T3"},
         {"source": "simulation", "path": "", "preset": "clinical"},
@@ -308,7 +308,7 @@ def test_first_scan_says_whether_it_has_to_be_prepared(healthy_folder: Path, tmp
 
 @pytest.fixture
 def label_maps(tmp_path: Path) -> Path:
-    """Four people of nested balls: white matter, cortex, fluid around it."""
+    """Four subjects of nested balls: white matter, cortex, fluid around it."""
     folder = tmp_path / "maps"
     folder.mkdir()
     size = 48

@@ -41,7 +41,7 @@ class CeVAEParams(ContextParams):
 
 
 class CeVAE(ContextDetector):
-    """A variational autoencoder that also learns to fill in squares that were painted over.
+    """A variational autoencoder that also learns to fill in masked squares (context encoding).
 
     Its residual, the gradient of its KL divergence, and their product (setting ``score``: l1, kl-gradient, combi) are the scores of
     the paper.
@@ -53,13 +53,13 @@ class CeVAE(ContextDetector):
         id="ce-vae",
         name="Context-encoding VAE",
         family="Autoencoder",
-        summary="A VAE that also fills in painted-over squares; scores by residual, by the KL divergence's gradient, or by both.",
+        summary="A VAE that also fills in masked squares; scores by residual, by the KL divergence's gradient, or by both.",
         paper="Zimmerer et al. 2018, Context-encoding variational autoencoder for unsupervised anomaly detection, arXiv:1812.05941",
         licence="BSD-3-Clause; weights: see the model's card",
         needs=NEEDS,
         sequences=("FLAIR", "T2", "T1", "T1c"),
         trainable=True,
-        score_unit="departure from the reconstruction times the KL divergence's gradient (intensities: brain p1-p99 = 0-1)",
+        score_unit="reconstruction error times the KL divergence's gradient (intensities: brain p1-p99 = 0-1)",
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),

@@ -13,7 +13,7 @@ from ..base.reconstruction import ReconstructionParams
 
 PAPER = "Baur et al. 2021, Autoencoders for unsupervised anomaly segmentation in brain MR images: a comparative study, arXiv:2004.03271"
 NEEDS = "A scan of the sequence the model was trained on, and a brain mask (or a skull-stripped scan)"
-UNIT = "departure from the reconstruction (intensities: brain p1-p99 = 0-1)"
+UNIT = "reconstruction error (intensities: brain p1-p99 = 0-1)"
 THRESHOLD = ThresholdRule("percentile", 98.0)
 """Residuals of healthy tissue have no gap that Otsu's rule could find; the top 2 % of the brain is an honest start by hand."""
 

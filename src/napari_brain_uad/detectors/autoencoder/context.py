@@ -30,7 +30,7 @@ class ContextParams(ReconstructionParams):
     )
     context_weight: float = param(
         0.5,
-        "Share of the loss for restoring painted-over squares",
+        "Share of the loss for restoring masked squares (context encoding)",
         label="Context-encoding weight",
         low=0.0,
         high=1.0,

@@ -18,6 +18,7 @@ from ...core.optional import require
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.provenance import array_sha256, state_sha256, versions
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession
@@ -113,7 +114,7 @@ class BaseDetector(ABC):
             unit=self.INFO.score_unit,
             method=self.INFO.id,
             name=volume.name,
-            default_threshold=self.INFO.default_threshold,
+            default_threshold=self._default_threshold(),
             source=volume.source,
             provenance=self._provenance(volume, mask, seed),
             background=background,
@@ -132,6 +133,10 @@ class BaseDetector(ABC):
             As `score`; also when the method makes none.
         """
         raise InputError(f"{self.INFO.id} reconstructs nothing", fix="Choose a method that reconstructs the scan")
+
+    def _default_threshold(self) -> ThresholdRule:
+        """The rule used when the user asks for none, with the settings in use."""
+        return self.INFO.default_threshold
 
     def _background(self, scores: NDArray[np.float32]) -> float:
         """Score of the voxels outside the brain: 0, or less where a raw score can be negative, so that they rank last."""

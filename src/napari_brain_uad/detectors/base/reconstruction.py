@@ -44,8 +44,8 @@ CONVENTIONS = ("sum", "mean", "mixed")
 
 
 @dataclass(frozen=True)
-class ReconstructionParams(AnyParams):
-    """Settings of every method that reconstructs slices."""
+class SliceParams(AnyParams):
+    """Settings of every method that sees slices of one size."""
 
     height: int = param(
         128,
@@ -78,12 +78,18 @@ class ReconstructionParams(AnyParams):
         role="network",
     )
     step_mm: float = param(2.0, "Distance between slices", label="Slice distance", unit="mm", low=0.2, high=20.0, step=0.5, role="network")
-    score: str = param("l1", "How slice and reconstruction are compared", label="Anomaly score", choices=RESIDUAL_SCORES)
 
     @property
     def grid(self) -> SliceGrid:
         """The slices."""
-        return SliceGrid(self.height, self.width, self.pixel_mm, self.step_mm)
+        return SliceGrid(self.height, self.width, self.pixel_mm or None, self.step_mm or None)
+
+
+@dataclass(frozen=True)
+class ReconstructionParams(SliceParams):
+    """Settings of every method that reconstructs slices."""
+
+    score: str = param("l1", "How slice and reconstruction are compared", label="Anomaly score", choices=RESIDUAL_SCORES)
 
 
 class NetworkDetector(BaseDetector):
@@ -91,6 +97,8 @@ class NetworkDetector(BaseDetector):
 
     Training: ClassVar[type[TrainingParams] | None] = TrainingParams
     REQUIRES = ("torch",)
+    SAMPLE: ClassVar[str] = "Slice"
+    """What a sample is called in messages."""
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
@@ -148,6 +156,14 @@ class NetworkDetector(BaseDetector):
             raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
         return self._networks[stage].to(self.device)
 
+    def _over(
+        self, cut: Cut, work: Callable[[Batch, Draw], torch.Tensor], shape: tuple[int, ...], seed: int, progress: Progress
+    ) -> NDArray[np.float32]:
+        """What `work` gives for every sample, shape (N, *shape); see `inference.samples.over_samples`."""
+        from ...inference.samples import over_samples
+
+        return over_samples(cut, work, shape, device=self.device, seed=seed, progress=progress, what=self.SAMPLE)
+
 
 class ReconstructionDetector(NetworkDetector):
     """Base of the methods that reconstruct samples of a scan, axial slices unless `_windows` says otherwise.
@@ -159,14 +175,11 @@ class ReconstructionDetector(NetworkDetector):
     Params: ClassVar[type[AnyParams]] = ReconstructionParams
     CHANNELS: ClassVar[int] = 1
     INTERPOLATION: ClassVar[Literal["linear", "nearest"]] = "linear"
-    SAMPLE: ClassVar[str] = "Slice"
-    """What a sample is called in messages."""
-
     params: ReconstructionParams
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
-        self._check_size()
+        check_size(self.params, self._stride())
 
     @abstractmethod
     def _task(self) -> AutoencoderTask:
@@ -238,23 +251,16 @@ class ReconstructionDetector(NetworkDetector):
         )
         return {"input": cut.slices.back(cut.slices.data), "reconstruction": cut.back(found)}
 
-    def _over(
-        self, cut: Cut, work: Callable[[Batch, Draw], torch.Tensor], shape: tuple[int, ...], seed: int, progress: Progress
-    ) -> NDArray[np.float32]:
-        """What `work` gives for every sample, shape (N, *shape); see `inference.samples.over_samples`."""
-        from ...inference.samples import over_samples
-
-        return over_samples(cut, work, shape, device=self.device, seed=seed, progress=progress, what=self.SAMPLE)
-
     def _colour_limits(self) -> tuple[float, float] | None:
         return SCORES[self.params.score].limits
 
-    def _check_size(self) -> None:
-        stride = self._stride()
-        for name, size in (("height", self.params.height), ("width", self.params.width)):
-            if size % stride:
-                why = f"{size} is not a multiple of {stride}, and the network halves the slices again and again"
-                raise InputError(f"{type(self.params).__name__}.{name}", why=why, fix=f"Give a multiple of {stride}")
+
+def check_size(params: SliceParams, stride: int) -> None:
+    """Raise `InputError` unless height and width are multiples of what the network halves them by."""
+    for name, size in (("height", params.height), ("width", params.width)):
+        if size % stride:
+            why = f"{size} is not a multiple of {stride}, and the network halves the slices again and again"
+            raise InputError(f"{type(params).__name__}.{name}", why=why, fix=f"Give a multiple of {stride}")
 
 
 def pool_of(volumes: Sequence[Volume], cut: Callable[[Volume], Cut], progress: Progress, shape: tuple[int, ...]) -> Pool:

@@ -31,7 +31,7 @@ class AutoencoderTask(Task):
     build : callable
         Makes the network; it gives an `Output`.
     convention : str
-        One of `_reconstruction.CONVENTIONS`.
+        One of `reconstruction.CONVENTIONS`.
     """
 
     def __init__(self, build: Callable[[], nn.Module], convention: str = "sum") -> None:
@@ -101,10 +101,10 @@ class VariationalTask(AutoencoderTask):
 
 
 class ContextTask(VariationalTask):
-    """The ceVAE's loss: beside the ELBO, slices are restored from copies in which squares are painted over.
+    """The ceVAE's loss: beside the ELBO, slices are restored from copies in which squares are masked.
 
     Zimmerer 2018 (arXiv:1812.05941), equation 4: ``(1 - w) (L_rec + beta KL) + w L_context``. A batch goes through the network once,
-    with the painted slices behind the others; for those z is the mean.
+    with the masked slices behind the others; for those z is the mean.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class ContextTask(VariationalTask):
         """See `training.task.Task`."""
         images, count = batch.images, len(batch)
         noise = draw.normal((count, self.latent))
-        both = network(torch.cat([images, paint_squares(images, draw)]), torch.cat([noise, torch.zeros_like(noise)]))
+        both = network(torch.cat([images, masked_squares(images, draw)]), torch.cat([noise, torch.zeros_like(noise)]))
         own = Output(both.reconstruction[:count], both.mean[:count], both.log_variance[:count])
         difference, divergence = self._difference(own, images), self._divergence(own)
         context = self._difference(Output(both.reconstruction[count:]), images)
@@ -135,8 +135,8 @@ def compared(images: torch.Tensor, reconstruction: torch.Tensor) -> dict[str, to
     return {"input": image, "reconstruction": made, "difference": (image - made).abs()}
 
 
-def paint_squares(images: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """Paint 0 to 2 squares over every slice, with sides from 0 to half the slice, each of one grey between its darkest and brightest.
+def masked_squares(images: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """Mask 0 to 2 squares of every slice, with sides from 0 to half the slice, each of one grey between its darkest and brightest.
 
     Parameters
     ----------

@@ -192,3 +192,41 @@ class ContextVAE(VariationalNetwork):
         """See `VariationalNetwork.decode`."""
         image: torch.Tensor = self.up(self.start(self.outward(latents).unflatten(1, self.shape)))
         return image
+
+
+class LabelVAE(ContextVAE):
+    """The same on label images, which it normalises by the mean and standard deviation of those that it was trained on.
+
+    Parameters
+    ----------
+    mean, deviation : float
+        Kept with the weights.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        size: Sequence[int],
+        maps: Sequence[int],
+        latent: int,
+        *,
+        mean: float,
+        deviation: float,
+        blocks: str,
+        activation: str,
+        narrow: int = 0,
+    ) -> None:
+        super().__init__(channels, size, maps, latent, blocks=blocks, activation=activation, narrow=narrow)
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", torch.tensor(deviation))
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `VariationalNetwork.encode`; of labels."""
+        return super().encode((images - self.mean) / self.deviation)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """See `VariationalNetwork.decode`; labels."""
+        return super().decode(latents) * self.deviation + self.mean

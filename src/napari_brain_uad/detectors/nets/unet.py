@@ -1,4 +1,4 @@
-"""StRegA's second network: a small U-Net that says which pixels of a slice do not belong to the brain around them."""
+"""A small U-Net that says which pixels of a slice do not belong to the brain around them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...preprocessing.tissue_scale import GREY
 _SPREAD, _OUTSIDE = 1.5, -2.5
 
 
-class Finder(nn.Module):
+class UNet(nn.Module):
     """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with batch normalisation on a slice and its neighbours.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Settings of `strega`."""
+"""Settings of the methods that look at tissue."""
 
 from __future__ import annotations
 
@@ -7,135 +7,134 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...core.params import Scalar, param
-from ...preprocessing.tissue_scale import SEQUENCES
 from ...scoring.registry import score_names
 from ...training.params import TrainingParams
-from ..autoencoder.cce_vae import BLOCKS, CODE, FULL, CceVAEParams
+from ..autoencoder.cce_vae import BLOCKS
 from ..autoencoder.context import counts_of
+from ..base.reconstruction import ReconstructionParams, SliceParams
+from .tissues import SEQUENCE_CHOICES
 
-TISSUE = "tissue"
-"""The sequence of images that hold the scale of tissue itself, like simulated ones; so do maps of the classes 1, 2, 3."""
+RESTORATION, SEGMENTATION = "restoration", "segmentation"
+"""The members of the ensemble."""
 
-SCORE_NAMES = score_names(tissues=True)
-
-LABELS: Mapping[str, Scalar] = {
-    "tissue": "classes",
-    "decoder": "label-image",
-    "mirror": False,
-    "score": "brighter",
-    "smoothing_mm": 0.0,
-    "shift_pixels": 0,
-    "healing": 0,
-    "regions": False,
+_HEIGHT = "Rows of a slice, posterior to anterior; a multiple of 16"
+_WIDTH = "Columns of a slice, left to right; a multiple of 16"
+_PIXEL = "Size of a pixel; height and width times it must hold the brain"
+_TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "sequence": "T1"}
+_TINY_RESTORATION: Mapping[str, Scalar] = {**_TINY, "maps": "8-16-32", "narrow": 8, "latent": 16, "smoothing_mm": 0.0}
+_TINY_SEGMENTATION: Mapping[str, Scalar] = {
+    **_TINY,
+    "segmentation_smoothing_mm": 0.0,
+    "segmentation_maps": "8-16",
+    "augmentation_strength": 0.0,
 }
 
 
 @dataclass(frozen=True)
-class StregaParams(CceVAEParams):
-    """Settings of `Strega`."""
+class TissueRestorationParams(ReconstructionParams):
+    """Settings of `TissueRestoration`."""
 
-    height: int = param(112, "Rows of a slice, posterior to anterior; a multiple of 16", unit="pixels", low=16, high=1024, step=16)
-    width: int = param(96, "Columns of a slice, left to right; a multiple of 16", unit="pixels", low=16, high=1024, step=16)
-    pixel_mm: float = param(2.0, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)
-    maps: str = param("32-64-128-256", "Feature maps of the stages; each halves the slice")
-    blocks: str = param(
-        "batch-norm", "Stages with residual connections and batch normalisation, with batch-norm alone, or plain", choices=BLOCKS
+    height: int = param(112, _HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(96, _WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
+    score: str = param(
+        "white-matter-deficit",
+        "How tissues and their reconstruction are compared",
+        label="Anomaly score",
+        choices=score_names(tissues=True),
     )
-    narrow: int = param(32, "Maps that are left before the dense bottleneck; 0 = all", low=0, high=4096, step=8, advanced=True)
-    kl_weight: float = param(0.1, "Weight of the KL divergence in the loss", low=0.0, high=1e6, step=0.001)
-    score: str = param("white-matter-deficit", "How tissues and their reconstruction are compared", choices=SCORE_NAMES)
     sequence: str = param(
-        "auto",
-        "Tells which tissue is dark and which bright; auto = the scan's own",
-        label="MRI sequence",
-        choices=("auto", *SEQUENCES, TISSUE),
+        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
     )
-    tissue: str = param(
-        "scale", "scale: from 1 (CSF) to 3 (white matter) with partial volume. classes: whole numbers, by a hidden Markov random field",
-        label="Tissue values",
-        choices=("scale", "classes"), role="network")  # fmt: skip
-    decoder: str = param(
-        "tissues",
-        "tissues: probabilities of the tissues, restored from painted-over slices. label-image: the labels, as in the paper",
-        label="Decoder output",
-        choices=("tissues", "label-image"),
+    maps: str = param("32-64-128-256", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    latent: int = param(256, "Size of the latent vector", label="Latent dimension", low=1, high=4096, step=16, role="network")
+    blocks: str = param(
+        "batch-norm",
+        "Stages with residual connections and batch normalisation, with batch-norm alone, or plain",
+        label="Network blocks",
+        choices=BLOCKS,
         role="network",
     )
-    painted: float = param(
+    narrow: int = param(
+        32,
+        "Maps that are left before the dense bottleneck; 0 = all",
+        label="Maps before bottleneck",
+        low=0,
+        high=4096,
+        step=8,
+        advanced=True,
+        role="network",
+    )
+    kl_weight: float = param(
+        0.1, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="training"
+    )
+    corrupted_share: float = param(
         0.9,
-        "Share of the training slices with painted-over patches (decoder tissues)",
-        label="Painted-over share",
+        "Share of the training slices with synthetic anomalies to restore",
+        label="Corrupted share",
         low=0.0,
         high=1.0,
         step=0.05,
         role="training",
     )
-    mirror: bool = param(True, "Average with the reconstruction of the mirrored slice (decoder tissues)", label="Mirror averaging")
+    mirror: bool = param(True, "Average with the reconstruction of the mirrored slice", label="Mirror averaging")
     smoothing_mm: float = param(
-        1.0,
-        "Gaussian smoothing of the score within the brain (sigma)",
-        label="Score smoothing",
-        unit="mm",
-        low=0.0,
-        high=20.0,
-        step=0.5,
+        1.0, "Gaussian smoothing of the score within the brain (sigma)", label="Score smoothing", unit="mm", low=0.0, high=20.0, step=0.5
     )
     shift_pixels: int = param(
         2,
-        "Average the reconstructions of slices shifted by so much along both diagonals; 0 = of the slice as it is (decoder tissues)",
+        "Average the reconstructions of slices shifted by so much along both diagonals; 0 = of the slice as it is",
         label="Shift averaging",
         unit="pixels",
         low=0,
         high=16,
     )
-    healing: int = param(
+    inpainting_rounds: int = param(
         1,
-        "Times that missing white matter is filled in and the slice restored anew (decoder tissues)",
-        label="Healing rounds",
+        "Times that missing white matter is filled in and the slice reconstructed anew (iterative inpainting)",
+        label="Inpainting rounds",
         low=0,
         high=20,
     )
-    regions: bool = param(
-        True,
-        "Train and ask a second network too: it finds what has been painted over healthy slices, of any brightness (decoder tissues)",
-        label="Second network",
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": _TINY_RESTORATION}
+
+    @property
+    def map_counts(self) -> tuple[int, ...]:
+        """`maps` as numbers; raises as `counts_of`."""
+        return counts_of(self.maps, f"{type(self).__name__}.maps")
+
+
+@dataclass(frozen=True)
+class AnomalySegmentationParams(SliceParams):
+    """Settings of `AnomalySegmentation`; called as the ensemble calls them, so that it can use the ensemble's models."""
+
+    height: int = param(112, _HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(96, _WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
+    sequence: str = param(
+        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
     )
-    deficit_weight: float = param(
-        0.4,
-        "What missing white matter counts beside what looks painted over, which counts 1 (regions)",
-        label="Deficit weight",
-        low=0.0,
-        high=1.0,
-        step=0.05,
-    )
-    deficit_weight_t1: float = param(
-        0.2,
-        "The same on T1 and T1c, where the folds of the cortex look more like it (regions)",
-        label="Deficit weight on T1",
-        low=0.0,
-        high=1.0,
-        step=0.05,
-    )
-    finder_smoothing_mm: float = param(
+    segmentation_smoothing_mm: float = param(
         4.0,
-        "Gaussian smoothing of what looks painted over (sigma; regions)",
-        label="Region smoothing",
+        "Gaussian smoothing of the segmentation network's probability (sigma)",
+        label="Segmentation smoothing",
         unit="mm",
         low=0.0,
         high=20.0,
         step=0.5,
     )
-    finder_maps: str = param(
+    segmentation_maps: str = param(
         "24-48-96-192-192",
-        "Feature maps of that network's levels; each has half the size",
-        label="Second network's maps",
+        "Feature maps of the segmentation network's levels; each has half the size",
+        label="Segmentation maps",
         advanced=True,
         role="network",
     )
-    roughness: float = param(
+    augmentation_strength: float = param(
         1.0,
-        "How uneven that network sees healthy tissue in training: 1 for simulated scans, less for real ones (regions)",
-        label="Training roughness",
+        "How uneven the segmentation network sees healthy tissue in training: 1 for simulated scans, less for real ones",
+        label="Augmentation strength",
         low=0.0,
         high=2.0,
         step=0.25,
@@ -143,33 +142,41 @@ class StregaParams(CceVAEParams):
         role="training",
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
-        "paper": {**FULL, **LABELS, "maps": "64-128-256", "blocks": "residual", "narrow": 0, "kl_weight": 0.01},
-        "code": {**CODE, **LABELS, "narrow": 0, "score": "darker", "kl_weight": 0.01},
-        "tiny": {
-            "height": 32,
-            "width": 32,
-            "pixel_mm": 1.5,
-            "maps": "8-16-32",
-            "narrow": 8,
-            "latent": 16,
-            "sequence": "T1",
-            "smoothing_mm": 0.0,
-            "finder_smoothing_mm": 0.0,
-            "finder_maps": "8-16",
-            "roughness": 0.0,
-        },
-    }
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": _TINY_SEGMENTATION}
 
     @property
-    def finder_counts(self) -> tuple[int, ...]:
-        """`finder_maps` as numbers; raises as `map_counts`."""
-        return counts_of(self.finder_maps, f"{type(self).__name__}.finder_maps")
+    def segmentation_counts(self) -> tuple[int, ...]:
+        """`segmentation_maps` as numbers; raises as `counts_of`."""
+        return counts_of(self.segmentation_maps, f"{type(self).__name__}.segmentation_maps")
 
 
 @dataclass(frozen=True)
-class StregaTraining(TrainingParams):
-    """Adam, batches of 64 (paper); step size 1e-4 there, 1e-3 with a cosine for the categorical decoder."""
+class TissueEnsembleParams(TissueRestorationParams, AnomalySegmentationParams):
+    """Settings of `TissueEnsemble`: those of both members, and how they count."""
+
+    restoration_weight: float = param(
+        0.4,
+        "What missing white matter counts beside what is segmented as anomalous, which counts 1",
+        label="Restoration weight",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+    )
+    restoration_weight_t1: float = param(
+        0.2,
+        "The same on T1 and T1c, where the folds of the cortex look more like it",
+        label="Restoration weight on T1",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+    )
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {**_TINY_RESTORATION, **_TINY_SEGMENTATION}}
+
+
+@dataclass(frozen=True)
+class TissueTraining(TrainingParams):
+    """Adam, batches of 64, step size 1e-3 with a cosine."""
 
     steps: int = param(12_000, "Batches to train on", low=1, high=10_000_000, step=1000)
     batch_size: int = param(64, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
@@ -181,8 +188,4 @@ class StregaTraining(TrainingParams):
     )
     augmentation: str = param("flip", "Random changes of the training slices (TorchIO)", choices=("none", "flip", "mild", "strega"))
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
-        "paper": {"learning_rate": 1e-4, "schedule": "constant", "warmup_steps": 0, "clip_norm": 0.0, "augmentation": "strega"},
-        "code": {"learning_rate": 1e-4, "schedule": "constant", "warmup_steps": 0, "clip_norm": 0.0, "augmentation": "strega"},
-        "tiny": {"steps": 40, "batch_size": 16, "warmup_steps": 0},
-    }
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"steps": 40, "batch_size": 16, "warmup_steps": 0}}

@@ -1,4 +1,4 @@
-"""What StRegA's network minimises when it reconstructs tissues. Imports torch, so the method imports it only when it needs it."""
+"""What the network that restores tissue minimises. Imports torch, so the method imports it only when it needs it."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from ...training.draws import Draw
 from ...training.task import Losses
 from ..base.tasks import VariationalTask, compared
 from ..nets.output import Output
-from .synthetic_anomalies import as_scanned, paint_patches
+from .synthetic_anomalies import as_scanned, with_patches
 
 
 class TissueTask(VariationalTask):
-    """Context-encoding on tissues: restore a slice's tissues from a copy in which elliptic patches were painted over.
+    """Context-encoding on tissues: restore a slice's tissues from a copy with synthetic anomalies, elliptic patches.
 
     The negative log likelihood of background, CSF, grey and white matter at every pixel (a categorical decoder), and the weighted KL
     divergence. Batches hold the scale of `preprocessing.tissue_scale`, shape (B, 1, H, W).
 
     Parameters
     ----------
-    painted : float
-        Share of the slices that are painted on.
+    corrupted : float
+        Share of the slices with synthetic anomalies.
     mirror : bool
         At test time, the mean of the slice's and the mirrored slice's reconstruction.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], latent: int, kl_weight: float, *, painted: float, mirror: bool) -> None:
+    def __init__(self, build: Callable[[], nn.Module], latent: int, kl_weight: float, *, corrupted: float, mirror: bool) -> None:
         super().__init__(build, "sum", latent, kl_weight)
-        self.painted = painted
+        self.corrupted = corrupted
         self.mirror = mirror
 
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`; "nll" is in nats a slice."""
         scale = batch.images
-        seen = _label_image(as_scanned(paint_patches(scale, self.painted, draw), draw))
+        seen = _label_image(as_scanned(with_patches(scale, self.corrupted, draw), draw))
         return self._restored(network(seen, draw.normal((len(batch), self.latent))), scale)
 
     def _restored(self, output: Output, scale: torch.Tensor) -> dict[str, torch.Tensor]:

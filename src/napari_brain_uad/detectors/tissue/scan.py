@@ -1,4 +1,4 @@
-"""The tissues of a whole scan beside those expected of it, in several passes through StRegA's network."""
+"""The tissues of a whole scan beside those expected of it, in several passes through a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..base.smoothing import smoothed
 
 Floats = NDArray[np.float32]
 
-_HEAL_FROM, _HEALED_AT, _HEAL_MM = 0.25, 0.5, 1.4
-"""Probability of lost white matter, smoothed, from which a place is restored in part, and from which wholly."""
+_FILLED_FROM, _FILLED_AT, _FILL_MM = 0.25, 0.5, 1.4
+"""Probability of lost white matter, smoothed, from which a place is filled in part, and from which wholly."""
 
 SHIFTED = 4
 """Passes of `TissueScan.averaged` where it shifts."""
@@ -30,10 +30,6 @@ class TissueScan:
     ----------
     slices : Slices
         Tissue, from 0 to 4.
-    scale : array of float32, shape (S, H, W)
-        The scale that these were cut off from (`preprocessing.tissue_scale.TissueScale.unbounded`).
-    tissue : array of float32, shape (I, J, K)
-        Tissue of the scan's own voxels, from 1 to 4; what lies outside the brain does not count.
     pixels_mm : tuple of float
         Distance of slices, rows and columns.
     expect : callable
@@ -43,8 +39,6 @@ class TissueScan:
     """
 
     slices: Slices
-    scale: Floats
-    tissue: Floats
     pixels_mm: tuple[float, float, float]
     expect: Callable[[Slices], Floats]
     shift: int = 0
@@ -63,7 +57,7 @@ class TissueScan:
         )
         return np.asarray(sum(shifted) / np.float32(len(ways)), np.float32)
 
-    def healed(self, times: int) -> Floats:
+    def restored(self, times: int) -> Floats:
         """What is expected once missing white matter has been filled in with what was expected before, so many times over.
 
         A network that sees a lesion believes in part of it; one that sees a smaller lesion believes in less.
@@ -72,8 +66,8 @@ class TissueScan:
         tissues = np.arange(1, 4, dtype=np.float32).reshape(1, 3, 1, 1)
         seen, expected = tissue, self.averaged(self.slices)
         for _ in range(times):
-            lost = smoothed(expected[:, 2] * (WHITE - seen).clip(0.0, 1.0), mask, self.pixels_mm, _HEAL_MM)
-            share = ((lost - _HEAL_FROM) / (_HEALED_AT - _HEAL_FROM)).clip(0.0, 1.0)
+            lost = smoothed(expected[:, 2] * (WHITE - seen).clip(0.0, 1.0), mask, self.pixels_mm, _FILL_MM)
+            share = ((lost - _FILLED_FROM) / (_FILLED_AT - _FILLED_FROM)).clip(0.0, 1.0)
             before, lacking = seen, ((expected * tissues).sum(axis=1) - tissue).clip(min=0.0)
             seen = np.where(mask, tissue + share * lacking, tissue).astype(np.float32)
             # Of a slice in which nothing was filled in, the network would expect the same again.

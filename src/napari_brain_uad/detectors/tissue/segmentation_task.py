@@ -1,4 +1,4 @@
-"""What StRegA's second network minimises. Imports torch, so the method imports it only when it needs it."""
+"""What the network that segments synthetic anomalies minimises. Imports torch, so the method imports it only when it needs it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ...preprocessing.tissue_scale import BRIGHTEST, DARKEST, WHITE
 from ...training.batch import Batch
 from ...training.draws import BatchDraw, Draw
 from ...training.task import Losses, Task
-from ..nets.unet import Finder
-from .synthetic_anomalies import NOISE, as_scanned, paint_regions
+from ..nets.unet import UNet
+from .synthetic_anomalies import NOISE, as_scanned, with_regions
 from .tissue_variation import vary_tissue
 
-_ROUGH_NOISE = 0.15
-"""What roughness adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
+_MORE_NOISE = 0.15
+"""What augmentation adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
 
 
-class FinderTask(Task):
-    """Find what has been painted over healthy slices: context encoding's other half, which no reconstruction has to be good for.
+class SegmentationTask(Task):
+    """Segment synthetic anomalies in healthy slices: context encoding's other half, which no reconstruction has to be good for.
 
     Where Zimmerer's network restores what is below a patch, this one says where patches are (as in self-supervised detection with
     synthetic anomalies, Tan et al. 2020, arXiv:2011.04197). Batches hold slices with their neighbours, shape (B, 2 neighbours + 1, H, W).
@@ -32,33 +32,33 @@ class FinderTask(Task):
         Slices on either side.
     maps : sequence of int
         Feature maps of the levels.
-    roughness : float
+    strength : float
         How uneven healthy tissue is made (`vary_tissue`): 1 is about what real T2 scans show, and simulated ones lack.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int], roughness: float = 1.0) -> None:
-        self.neighbours, self.maps, self.roughness = neighbours, tuple(maps), roughness
+    def __init__(self, neighbours: int, maps: Sequence[int], strength: float = 1.0) -> None:
+        self.neighbours, self.maps, self.strength = neighbours, tuple(maps), strength
 
-    def build(self) -> Finder:
+    def build(self) -> UNet:
         """See `training.task.Task`."""
-        return Finder(self.neighbours, self.maps)
+        return UNet(self.neighbours, self.maps)
 
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`; nats a slice."""
-        seen, where = self.painted(batch.images, draw)
+        seen, where = self.corrupted(batch.images, draw)
         return {"loss": self.cross_entropy(network(seen), where, batch.images)}
 
     @torch.no_grad()
     def preview(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Slices with regions painted over them, where those are, and where they were found; see `training.task.Task`."""
-        seen, where = self.painted(batch.images, BatchDraw(0, 0, len(batch), len(batch), batch.images.device))
+        """Slices with synthetic anomalies, where those are, and where they were found; see `training.task.Task`."""
+        seen, where = self.corrupted(batch.images, BatchDraw(0, 0, len(batch), len(batch), batch.images.device))
         shown = self.middle(seen)[:, 0].clamp(max=WHITE) / WHITE
         return {"with synthetic anomalies": shown, "synthetic anomalies": where, "found": network(seen).float().sigmoid()}
 
-    def painted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
-        """Slices with regions painted over them, as they would be scanned, and where those regions are."""
-        painted, where = paint_regions(vary_tissue(batch, draw, self.roughness), draw)
-        return as_scanned(painted, draw, DARKEST, BRIGHTEST, NOISE + self.roughness * _ROUGH_NOISE), where
+    def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        """Slices with synthetic anomalies, as they would be scanned, and where those are."""
+        changed, where = with_regions(vary_tissue(batch, draw, self.strength), draw)
+        return as_scanned(changed, draw, DARKEST, BRIGHTEST, NOISE + self.strength * _MORE_NOISE), where
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""

@@ -1,4 +1,4 @@
-"""What is painted over healthy slices of tissue, and how a scan differs from them. Imports torch, as the tasks that use it do.
+"""Synthetic anomalies in healthy slices of tissue, and how a scan differs from such slices. Imports torch, as the tasks that use it do.
 
 Slices are on the scale of `preprocessing.tissue_scale`, 0 outside the brain.
 """
@@ -13,7 +13,7 @@ from ...training.draws import Draw
 
 _MOST_PATCHES = 6
 _SMALL, _LARGE, _LARGE_SHARE = (3.0, 15.0), (14.0, 52.0), 0.35
-"""Axes of the painted ellipses in pixels: of the size of MS lesions, and of tumours."""
+"""Axes of the ellipses in pixels: of the size of MS lesions, and of tumours."""
 NOISE, _LARGEST_SHIFT = 0.3, 0.3
 _SHIFT_PIXELS, _RELIEF_PIXELS, _GRAIN_PIXELS = 24.0, 7.0, 4.0
 _ROUGHEST, _SHARPEST, _SOFTEST = 0.35, 0.02, 0.25
@@ -55,16 +55,16 @@ def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: fl
     return torch.where(scale > 0, changed.clamp(low, high), scale)
 
 
-def paint_patches(scale: torch.Tensor, share: float, draw: Draw) -> torch.Tensor:
-    """Paint up to 6 irregular ellipses of one tissue value over the brain of some slices; some only over its white matter, like oedema.
+def with_patches(scale: torch.Tensor, share: float, draw: Draw) -> torch.Tensor:
+    """Some slices with up to 6 irregular ellipses of one tissue value in the brain; some only in its white matter, like oedema.
 
-    Zimmerer's context encoding paints squares; shapes of a lesion's size and tissue teach the network what it is to take away.
+    Zimmerer's context encoding uses squares; shapes of a lesion's size and tissue teach the network what it is to take away.
 
     Parameters
     ----------
     scale : tensor, shape (B, 1, H, W)
     share : float
-        Probability of painting on a slice.
+        Probability that a slice has any.
     draw : Draw
         Gives the numbers.
     """
@@ -90,8 +90,8 @@ def paint_patches(scale: torch.Tensor, share: float, draw: Draw) -> torch.Tensor
     return image[:, None]
 
 
-def paint_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
-    """Paint up to 6 irregular ellipsoids of one brightness over the brain, healthy or not, and tell where.
+def with_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    """Slices with up to 6 irregular ellipsoids of one brightness in the brain, and where those are.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def paint_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.
 
     Returns
     -------
-    painted : tensor, shape (B, C, H, W)
+    changed : tensor, shape (B, C, H, W)
     where : tensor of 0 and 1, shape (B, H, W)
         Pixels of the slices in the middle that a region covers by half or more.
     """

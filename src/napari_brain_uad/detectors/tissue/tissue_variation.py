@@ -24,7 +24,7 @@ _RIM_SHARE, _RIM_PIXELS, _RIM_FIELD_PIXELS = 0.5, (1, 2, 3), 8.0
 """Share of the slices whose brain mask takes in some of what lies around the brain (bone and air, fluid, fat), and how wide a strip."""
 
 
-def vary_tissue(stack: torch.Tensor, draw: Draw, roughness: float = 1.0) -> torch.Tensor:
+def vary_tissue(stack: torch.Tensor, draw: Draw, amount: float = 1.0) -> torch.Tensor:
     """Healthy slices with the unevenness of real scans: contrast, white matter by depth and by place, and a rim that is no brain.
 
     Parameters
@@ -33,33 +33,33 @@ def vary_tissue(stack: torch.Tensor, draw: Draw, roughness: float = 1.0) -> torc
         Slices with their neighbours.
     draw : Draw
         Gives the numbers.
-    roughness : float
+    amount : float
         Factor on all of it; 0 = the slices as they are.
     """
     inside = stack > 0
     white = (stack - GREY).clamp(0.0, 1.0)
-    varied = _contrast(stack, draw, roughness)
+    varied = _contrast(stack, draw, amount)
     depth, patchy_white, patchy = draw.uniform((len(stack), 3))[:, :, None, None, None].unbind(dim=1)
     deep = functional.avg_pool2d(functional.avg_pool2d(white, _DEEP_PIXELS, 1, _DEEP_PIXELS // 2), _DEEP_PIXELS, 1, _DEEP_PIXELS // 2)
     # Evenly from darker to paler in that share of the slices, none in the others.
     towards_grey = (depth / _DEEP_SHARE) * (_PALER + _DARKER) - _DARKER
-    varied = varied - roughness * torch.where(depth < _DEEP_SHARE, towards_grey, 0.0) * white * deep
+    varied = varied - amount * torch.where(depth < _DEEP_SHARE, towards_grey, 0.0) * white * deep
     for pixels, most_white, most in _PATCHES:
-        strength = roughness * (most_white * patchy_white.square() * white + most * patchy.square())
+        strength = amount * (most_white * patchy_white.square() * white + most * patchy.square())
         varied = varied + strength * smooth_field(stack, pixels, draw)[:, None]
-    varied = _with_rim(varied, inside, draw, roughness)
+    varied = _with_rim(varied, inside, draw, amount)
     return torch.where(inside, varied.clamp(DARKEST, BRIGHTEST), stack)
 
 
-def _contrast(stack: torch.Tensor, draw: Draw, roughness: float) -> torch.Tensor:
+def _contrast(stack: torch.Tensor, draw: Draw, amount: float) -> torch.Tensor:
     """The scale with its tissues moved a little, linear between them and beyond."""
     moved = draw.uniform((len(stack), 3), -1.0, 1.0)[:, :, None, None, None].unbind(dim=1)
-    csf, grey, white = (tissue + roughness * most * by for (tissue, most), by in zip(_MOVED.items(), moved, strict=True))
+    csf, grey, white = (tissue + amount * most * by for (tissue, most), by in zip(_MOVED.items(), moved, strict=True))
     below, above = (grey - csf) / (GREY - CSF), (white - grey) / (WHITE - GREY)
     return grey + torch.where(stack < GREY, below, above) * (stack - GREY)
 
 
-def _with_rim(stack: torch.Tensor, inside: torch.Tensor, draw: Draw, roughness: float) -> torch.Tensor:
+def _with_rim(stack: torch.Tensor, inside: torch.Tensor, draw: Draw, amount: float) -> torch.Tensor:
     """Parts of the brain's outermost pixels with any brightness."""
     shown, wide, often, brightness, uneven = draw.uniform((len(stack), 5))[:, :, None, None, None].unbind(dim=1)
     outside = (~inside).to(stack.dtype)
@@ -70,4 +70,4 @@ def _with_rim(stack: torch.Tensor, inside: torch.Tensor, draw: Draw, roughness: 
         rim = torch.where(widths == number, near, rim)
     places = smooth_field(stack, _RIM_FIELD_PIXELS, draw)[:, None] > 2.0 * often
     fill = DARKEST + (BRIGHTEST - DARKEST) * brightness + uneven * smooth_field(stack, _RIM_FIELD_PIXELS / 2, draw)[:, None]
-    return torch.where((shown < roughness * _RIM_SHARE) & rim & places & inside, fill, stack)
+    return torch.where((shown < amount * _RIM_SHARE) & rim & places & inside, fill, stack)

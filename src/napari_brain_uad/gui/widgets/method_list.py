@@ -45,7 +45,7 @@ class MethodList(QWidget):
         self.variant.setEditable(True)
         self.variant.setAccessibleName("Variant")
         self.variant.setToolTip(
-            "<qt>A method with a preset, settings or a model: <b>vae@code</b>, <b>threshold@bins=64</b>, <b>strega:my-model</b></qt>"
+            "<qt>A method with a preset, settings or a model: <b>vae@code</b>, <b>threshold@bins=64</b>, <b>vae:my-model</b></qt>"
         )
         self.add = QPushButton("+ variant")
         self.add.setToolTip("Add what is written on the left to the list")
@@ -129,7 +129,7 @@ class MethodList(QWidget):
         self.variant.setEditText(typed)
         line = self.variant.lineEdit()
         if line is not None:
-            line.setPlaceholderText("vae@code, strega:my-model")
+            line.setPlaceholderText("vae@code, vae:my-model")
         self.changed.emit()
 
     def _ticked(self) -> None:

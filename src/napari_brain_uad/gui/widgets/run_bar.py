@@ -71,7 +71,7 @@ class RunBar(QWidget):
 
 
 def time_words(seconds: float) -> str:
-    """A duration as people say it: "4 s", "3 min", "1.5 h"."""
+    """A duration as one says it: "4 s", "3 min", "1.5 h"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -189,7 +189,7 @@ def _said(outcome: Mapping[str, Any]) -> str:
 
 
 def _smooth(volume: Volume) -> NDArray[np.float32]:
-    """Blurred by a Gaussian of 1 mm (2.4 mm wide at half its height): the template, a mean of 152 people, holds no finer detail."""
+    """Blurred by a Gaussian of 1 mm (2.4 mm wide at half its height): the template, a mean of 152 subjects, holds no finer detail."""
     return np.asarray(gaussian_filter(volume.data, 1.0), dtype=np.float32)
 
 

@@ -144,7 +144,7 @@ def rows_text(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
 
 
 def cell(name: str, value: Any) -> str:
-    """One value of a column, for people."""
+    """One value of a column, for the user."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -18,6 +18,7 @@ from ...core.volume import Volume
 from ...detectors.registry import create, method_class
 from ...io.checkpoint import load_checkpoint
 from ..execution.devices import resolve_device
+from ..models.earlier import as_now
 from ..models.models import Model, default_model, find_model, no_model, settings_for
 
 ParamsInput = Params | Mapping[str, Any] | None
@@ -46,7 +47,7 @@ def load_detector(
     found, used = method_class(method), model_for(method, model, sequence)
     if used is None:
         return _on(device, create(method, _as_params(found.Params, params)))
-    checkpoint = load_checkpoint(used.path)
+    checkpoint = as_now(load_checkpoint(used.path))
     own = settings_for(method, checkpoint.method, checkpoint.params)
     changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = _on(device, create(method, found.Params.from_dict(own | changed)))

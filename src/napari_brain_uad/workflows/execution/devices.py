@@ -19,7 +19,7 @@ _ASK = f"import json; from {__name__} import why_not; print(json.dumps({{n: why_
 
 @dataclass(frozen=True)
 class Device:
-    """A device: `name` as torch spells it, `words` for people."""
+    """A device: `name` as torch spells it, `words` for the user."""
 
     name: str
     words: str

@@ -25,6 +25,7 @@ from ...io.atomic import atomic_path, not_written
 from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
 from ...io.folders import data_home
 from ...io.streams import is_file
+from .earlier import as_now
 from .model_card import CARD_SUFFIX, card_of
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
@@ -46,7 +47,7 @@ class Model:
     method : str
         The method it belongs to.
     title : str
-        For people.
+        For the user.
     sequences : tuple of str
         MRI sequences it was trained for; empty = any.
     path : Path
@@ -313,7 +314,7 @@ def _read_all(folder: Path, *, shipped: bool) -> Iterator[Model | BrainUADError]
 
 
 def _model(tensors: Path, *, shipped: bool) -> Model:
-    record = read_record(tensors)
+    record = as_now(read_record(tensors))
     if record.method not in method_ids():
         raise ModelError(
             tensors.name, why=f"it is a model of '{record.method[:40]}', which this version does not have", fix="Update the package"
@@ -326,7 +327,7 @@ def _model(tensors: Path, *, shipped: bool) -> Model:
 
 def _checked(tensors: Path) -> Checkpoint:
     """Load a checkpoint into its method, which is the whole check."""
-    checkpoint = load_checkpoint(tensors)
+    checkpoint = as_now(load_checkpoint(tensors))
     found = method_class(checkpoint.method)
     if not found.INFO.trainable or not checkpoint.state:
         raise ModelError(tensors.name, why=f"there is nothing in it that {checkpoint.method} could use", fix="Choose a trained model")

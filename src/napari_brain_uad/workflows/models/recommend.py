@@ -11,20 +11,20 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "FLAIR": (("threshold", "lesions are bright on FLAIR; no trained model came near it on the six scans measured here"),),
     "T2": (
         (
-            "strega",
+            "tissue-ensemble",
             "on T2 fluid is as bright as lesions; knowing healthy anatomy gave three times the best Dice of brightness on two scans",
         ),
         ("thresh-raw", "many lesions are bright on T2; fluid is too, so look at what it flags with care"),
     ),
     "T1": (
         (
-            "strega",
+            "tissue-ensemble",
             "on T1 lesions are not bright; knowing healthy anatomy gave four times the best Dice of brightness on two scans",
         ),
         ("threshold", "no trained model is there; on T1 brightness says little, so look at what it flags with care"),
     ),
     "T1c": (
-        ("strega", "it also finds what takes up no contrast agent; twice the best Dice of brightness on the four scans measured"),
+        ("tissue-ensemble", "it also finds what takes up no contrast agent; twice the best Dice of brightness on the four scans measured"),
         ("threshold", "tissue that takes up contrast agent is bright; vessels are too, so look at what it flags with care"),
     ),
 }
@@ -53,9 +53,11 @@ def recommend(sequence: str | None) -> tuple[str, str]:
 
 
 def recommend_learned(sequence: str | None) -> str | None:
-    """The trained method to set beside the one without training: StRegA where it has a model, else the first that has one; or None."""
+    """The trained method to set beside the one without: the tissue ensemble where it has a model, else the first that has one; or None."""
     trainable = [info.id for info in cards() if info.trainable]
-    known = [method for method in sorted(trainable, key=lambda method: method != "strega") if not any(cannot_score(method, sequence))]
+    known = [
+        method for method in sorted(trainable, key=lambda method: method != "tissue-ensemble") if not any(cannot_score(method, sequence))
+    ]
     return known[0] if known else None
 
 

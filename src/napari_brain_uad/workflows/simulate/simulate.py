@@ -1,4 +1,4 @@
-"""Write cohorts of simulated people: what the command line and scripts call."""
+"""Write cohorts of simulated subjects: what the command line and scripts call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Task:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedCohort:
-    """The scans that were written, and why people who are missing failed."""
+    """The scans that were written, and why subjects who are missing failed."""
 
     scans: tuple[Path, ...]
     failures: Mapping[str, BrainUADError]
@@ -85,7 +85,7 @@ def simulate(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SimulatedCohort:
-    """Write a cohort of simulated people as NIfTI files, all together at the end.
+    """Write a cohort of simulated subjects as NIfTI files, all together at the end.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def simulate(
     out : Path or str
         The folder; made when missing.
     count : int
-        People; 0 = one from each label map.
+        Subjects; 0 = one from each label map.
     sequences : sequence of str, optional
         Contrasts of each person, who is the same in all of them; by default that of `params`.
     params : SimulationParams, optional
@@ -232,7 +232,7 @@ def _cohort_record(tasks: Sequence[_Task], cohort: SimulatedCohort) -> dict[str,
         "simulated": True,
         "about": SIMULATED,
         "notice": NOTICE,
-        "people": len(tasks),
+        "subjects": len(tasks),
         "sequences": list(first.sequences),
         "seed": first.seed,
         "settings": {name: value for name, value in first.params.as_dict().items() if name != "sequence"},

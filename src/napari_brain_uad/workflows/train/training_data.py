@@ -56,7 +56,7 @@ class TrainingData:
     validation : float
         Share of the subjects that is kept apart, 0 to below 1; of the label maps for "simulation".
     seed : int
-        Decides who is kept apart, and the simulated people.
+        Decides who is kept apart, and the simulated subjects.
     preset : str
         Preprocessing to run on every scan; by default the method's own, on scans of the whole head.
 
@@ -113,7 +113,7 @@ class DataSummary:
     sequences : dict of str to int
         How many subjects have each sequence.
     words : str
-        One line for people.
+        One line for the user.
     problems : tuple of str
         Why it cannot be used as it is, or what is left out.
     """
@@ -159,8 +159,8 @@ def thumbnails(data: TrainingData, n: int = 6) -> list[NDArray[np.float32]]:
         If there are no scans, or one cannot be read.
     """
     if data.source == "simulation":
-        people = Population(_label_maps(data), replace(_simulation(data), spacing_mm=2.0), data.seed)
-        return [_picture(people[number].volume) for number in range(min(n, data.count or len(people)))]
+        simulated = Population(_label_maps(data), replace(_simulation(data), spacing_mm=2.0), data.seed)
+        return [_picture(simulated[number].volume) for number in range(min(n, data.count or len(simulated)))]
     subjects = _healthy(data)[0]
     chosen = _chosen(data, subjects)
     some = np.unique(np.linspace(0, len(chosen) - 1, min(n, len(chosen))).round().astype(int))
@@ -298,7 +298,7 @@ def _label_maps(data: TrainingData) -> list[Path]:
     found = files_in(folder, SUFFIXES) if data.path and folder.is_dir() else []
     if not found:
         what = f"{_name(data.path)} holds no label map"
-        raise InputError(what, why="simulated people are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
+        raise InputError(what, why="simulated subjects are made from FreeSurfer- or SynthSeg-style label maps", fix="Give a folder of them")
     return found
 
 
@@ -307,7 +307,7 @@ def _simulation(data: TrainingData) -> SimulationParams:
 
 
 def _open_simulation(data: TrainingData) -> OpenedData:
-    """People for validation come from label maps of their own, so that no one trained on is met again in another shape."""
+    """Subjects for validation come from label maps of their own, so that no one trained on is met again in another shape."""
     maps = _label_maps(data)
     apart = _kept_apart([path.name for path in maps], data.validation, data.seed)
     groups = [[path for path in maps if (path.name in apart) == held_out] for held_out in (False, True)]
@@ -315,8 +315,8 @@ def _open_simulation(data: TrainingData) -> OpenedData:
     held_out = max(1, round(data.validation * wanted)) if groups[1] else 0
     opened = []
     for group, count in zip(groups, (max(1, wanted - held_out), held_out), strict=True):
-        people = Population(group, _simulation(data), data.seed) if group else None
-        makers = [] if people is None else [lambda people=people, number=number: people[number].volume for number in range(count)]
+        subjects = Population(group, _simulation(data), data.seed) if group else None
+        makers = [] if subjects is None else [lambda subjects=subjects, number=number: subjects[number].volume for number in range(count)]
         opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))]))
     sequence = data.sequence or "T1"
     scans = counted(len(opened[0]), f"simulated {sequence} scan")

@@ -1,6 +1,6 @@
-"""Draw docs/images/strega_limits.png: where StRegA finds what was superimposed, where it does not, and what it takes for a lesion.
+"""Draw docs/images/tissue_limits.png: where the tissue methods find what was superimposed, where they do not, and what they take for a lesion.
 
-``python -m tools.strega_figure``; BRAIN_UAD_DATA names the folder of the shared scans.
+``python -m tools.tissue_figure``; BRAIN_UAD_DATA names the folder of the shared scans.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import atomic_path
 from napari_brain_uad.workflows.detect.score import load_detector, score_with
 
-_OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "strega_limits.png"
+_OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "tissue_limits.png"
 _CASES = (
     ("strega-T1-15-7103", "T1", "blobs superimposed on T1: found"),
     ("strega-T1-15-7104", "T1", "as grey as the cortex around it: missed"),
     ("patient07", "T2", "a real T2: small lesions are not found"),
 )
-_COLUMNS: tuple[dict[str, bool], ...] = ({"regions": False}, {})
+_COLUMNS = {"tissue-restoration": "missing white matter", "tissue-ensemble": "and segmented anomalies"}
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         part = (slice(columns[0], columns[-1] + 1), slice(rows[0], rows[-1] + 1), k)
         top = float(np.percentile(volume.data[volume.mask], 99.5))
         _show(row[0], volume.data[part] / top, f"{name}\n{words}", truth[part], "gray")
-        for axis, score, title in zip(row[1:], scores, ("missing white matter", "and painted over"), strict=True):
+        for axis, score, title in zip(row[1:], scores, _COLUMNS.values(), strict=True):
             best = Curves(score, truth, volume.mask).best_dice()
             assert best is not None
             _show(axis, score[part], f"{title}\n⌈Dice⌉ {best[0]:.2f} in the whole scan", truth[part], "inferno")
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def scored(case: BenchCase) -> tuple[Volume, NDArray[np.bool_], list[NDArray[np.float32]]]:
-    """Scan, truth, and the scores without and with the second network."""
+    """Scan, truth, and the scores of both methods."""
     volume, truth = case.load(None)
-    detectors = [load_detector("strega", sequence=case.sequence, params=params) for params in _COLUMNS]
+    detectors = [load_detector(method, sequence=case.sequence) for method in _COLUMNS]
     return volume, truth, [score_with(detector, volume, device="cpu").score for detector in detectors]
 
 
