@@ -23,7 +23,6 @@ from ...preprocessing import cache as disk
 from ...preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_settings
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
-from ...preprocessing.qc import preparation_figure
 from ...preprocessing.step import Reference, patient_order
 from ...preprocessing.warp import STEP_MM
 from ..execution.parallel import in_processes
@@ -259,6 +258,9 @@ def save_figure(prepared: Prepared, native: Volume, out: str | Path, name: str) 
 
 
 def _draw(path: Path, prepared: Prepared, native: Volume) -> None:
+    # It brings matplotlib, for which nobody has to wait who detects in a scan that is prepared already.
+    from ...preprocessing.qc import preparation_figure
+
     picture = preparation_figure(prepared, native)
     with atomic_path(path) as temporary:
         picture.savefig(temporary, dpi=110, metadata={"Software": "napari-brain-uad"})
