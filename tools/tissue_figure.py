@@ -1,4 +1,4 @@
-"""Draw docs/images/tissue_limits.png: where the tissue methods find what was superimposed, where they do not, and what they take for a lesion.
+"""Draw docs/images/tissue_limits.png: what the tissue methods find, what they miss, and what they take for a lesion.
 
 ``python -m tools.tissue_figure``; BRAIN_UAD_DATA names the folder of the shared scans.
 """

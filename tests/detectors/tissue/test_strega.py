@@ -154,8 +154,8 @@ def test_slices_of_any_size_are_resized_in_the_paper():
 def test_its_pictures_are_classes_and_their_reconstruction(trained):
     patient = phantom(seed=9, lesion=True)
     pictures = trained.reconstruct(patient)
-    assert set(pictures) == {"tissue classes", "reconstruction"}
-    assert set(np.unique(pictures["tissue classes"])) == {0.0, 1.0, 2.0, 3.0}
+    assert set(pictures) == {"input", "reconstruction"}
+    assert set(np.unique(pictures["input"])) == {0.0, 1.0, 2.0, 3.0}
     deep = (slice(16, 25), slice(18, 27), slice(8, 13))
     assert 2.0 < pictures["reconstruction"][deep].mean() < 3.5
 

@@ -192,10 +192,10 @@ def test_what_is_segmented_is_smoothed(trained):
 
 def test_the_tissue_and_what_is_expected_of_it_are_pictures(trained):
     pictures = trained.reconstruct(phantom(seed=9, lesion=True))
-    assert set(pictures) == {"tissue", "expected tissue"}
+    assert set(pictures) == {"input", "reconstruction"}
     lesion = (slice(19, 22), slice(21, 24), slice(9, 12))
-    assert pictures["tissue"][lesion].mean() == pytest.approx(1.0, abs=0.3)
-    assert pictures["expected tissue"][lesion].mean() > pictures["tissue"][lesion].mean() + 0.5
+    assert pictures["input"][lesion].mean() == pytest.approx(1.0, abs=0.3)
+    assert pictures["reconstruction"][lesion].mean() > pictures["input"][lesion].mean() + 0.5
 
 
 def test_a_stack_is_a_slice_between_its_neighbours_in_the_same_scan(trained):

@@ -19,7 +19,7 @@ from ..autoencoder.common import THRESHOLD
 from ..base.reconstruction import NetworkDetector, check_size, pool_of
 from ..base.smoothing import smoothed
 from ..base.stages import GradientStage, Stage, of_stage
-from .params import SEGMENTATION, AnomalySegmentationParams, TissueTraining
+from .params import SEGMENTATION, AnomalySegmentationParams, SegmentationTraining
 from .tissues import tissues_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AnomalySegmentation(NetworkDetector):
     """
 
     Params: ClassVar[type[AnyParams]] = AnomalySegmentationParams
-    Training = TissueTraining
+    Training = SegmentationTraining
     INFO = MethodInfo(
         id="anomaly-segmentation",
         name="Segmentation of synthetic anomalies",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.detector import MethodInfo
-from ...core.params import Params, param
+from ...core.params import Params, Scalar, param
 from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
@@ -24,6 +26,8 @@ class CSFClassParams(Params):
     sequence: str = param(
         "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES[:-1]
     )
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"sequence": "T2"}}
 
 
 class CSFClass(BaseDetector):

@@ -17,8 +17,8 @@ from .tissues import SEQUENCE_CHOICES
 RESTORATION, SEGMENTATION = "restoration", "segmentation"
 """The members of the ensemble."""
 
-_HEIGHT = "Rows of a slice, posterior to anterior; a multiple of 16"
-_WIDTH = "Columns of a slice, left to right; a multiple of 16"
+HEIGHT = "Rows of a slice, posterior to anterior; a multiple of 16"
+WIDTH = "Columns of a slice, left to right; a multiple of 16"
 _PIXEL = "Size of a pixel; height and width times it must hold the brain"
 _TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "sequence": "T1"}
 _TINY_RESTORATION: Mapping[str, Scalar] = {**_TINY, "maps": "8-16-32", "narrow": 8, "latent": 16, "smoothing_mm": 0.0}
@@ -34,8 +34,8 @@ _TINY_SEGMENTATION: Mapping[str, Scalar] = {
 class TissueRestorationParams(ReconstructionParams):
     """Settings of `TissueRestoration`."""
 
-    height: int = param(112, _HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
-    width: int = param(96, _WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
     pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
     score: str = param(
         "white-matter-deficit",
@@ -109,8 +109,8 @@ class TissueRestorationParams(ReconstructionParams):
 class AnomalySegmentationParams(SliceParams):
     """Settings of `AnomalySegmentation`; called as the ensemble calls them, so that it can use the ensemble's models."""
 
-    height: int = param(112, _HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
-    width: int = param(96, _WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
     pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
     sequence: str = param(
         "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
@@ -142,7 +142,9 @@ class AnomalySegmentationParams(SliceParams):
         role="training",
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": _TINY_SEGMENTATION}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+        "tiny": {**_TINY_SEGMENTATION, "segmentation_maps": "16-16", "segmentation_smoothing_mm": 1.0}
+    }
 
     @property
     def segmentation_counts(self) -> tuple[int, ...]:
@@ -189,3 +191,12 @@ class TissueTraining(TrainingParams):
     augmentation: str = param("flip", "Random changes of the training slices (TorchIO)", choices=("none", "flip", "mild", "strega"))
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"steps": 40, "batch_size": 16, "warmup_steps": 0}}
+
+
+@dataclass(frozen=True)
+class SegmentationTraining(TissueTraining):
+    """The same; a network that segments needs more steps than one that restores until it says anything."""
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+        "tiny": {"steps": 160, "batch_size": 16, "learning_rate": 0.01, "schedule": "constant", "warmup_steps": 0}
+    }

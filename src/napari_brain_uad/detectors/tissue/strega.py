@@ -56,7 +56,7 @@ class Strega(ContextDetector):
         presets="Paper and published code disagree. paper: maps 64-128-256, 256 latents, residual connections and batch normalisation, "
         "input - reconstruction, Otsu on each slice. code: maps 16-64-256-1024, 1024 latents, plain (812 million parameters), "
         "reconstruction - input, Otsu on the volume. Both: 256 x 256 pixels, area opening of 256 pixels. The default is the paper's "
-        "pipeline on slices of 128 x 128 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
+        "pipeline on slices of 112 x 96 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
         colour_limits=(0.0, 1.0),
     )
     params: StregaParams
@@ -79,7 +79,7 @@ class Strega(ContextDetector):
         masked = volume if volume.mask is not None else volume.with_mask(np.ones(volume.data.shape, np.bool_))
         labels = self._prepare(masked)
         found = super().reconstruct(labels, seed=seed, progress=progress)
-        return {"tissue classes": labels.data, "reconstruction": found["reconstruction"]}
+        return {"input": labels.data, "reconstruction": found["reconstruction"]}
 
     def _task(self) -> ContextTask:
         return self._task_with(0.0, 1.0)

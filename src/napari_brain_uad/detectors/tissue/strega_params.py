@@ -9,6 +9,7 @@ from typing import ClassVar
 from ...core.params import Scalar, param
 from ...training.params import TrainingParams
 from ..autoencoder.cce_vae import CceVAEParams
+from .params import HEIGHT, WIDTH
 from .tissues import SEQUENCE_CHOICES
 
 SCORE_NAMES = ("brighter", "darker", "l1")
@@ -19,7 +20,7 @@ _FULL: Mapping[str, Scalar] = {"height": 256, "width": 256, "pixel_mm": 0.0, "st
 
 @dataclass(frozen=True)
 class StregaParams(CceVAEParams):
-    """Settings of `Strega`; the defaults are the paper's pipeline with a smaller network on a quarter of its pixels."""
+    """Settings of `Strega`; the defaults are the paper's pipeline with a smaller network on fewer pixels."""
 
     pixel_mm: float = param(
         2.0, "Size of a pixel; 0 = slices of any size are resized (paper)", label="Pixel size", unit="mm", low=0.0, high=10.0, step=0.1,
@@ -38,7 +39,9 @@ class StregaParams(CceVAEParams):
     sequence: str = param(
         "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES[:-1]
     )
-    maps: str = param("32-64-128-128", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    maps: str = param("16-32-64-128", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
     latent: int = param(128, "Size of the latent vector", label="Latent dimension", low=1, high=4096, step=16, role="network")
     score: str = param(
         "brighter",
@@ -71,7 +74,8 @@ class StregaParams(CceVAEParams):
             "pixel_mm": 1.5,
             "maps": "8-16-32",
             "latent": 16,
-            "sequence": "T1",
+            "sequence": "T2",
+            "score": "darker",
             "least_area_px": 0,
             "binarise": "none",
         },

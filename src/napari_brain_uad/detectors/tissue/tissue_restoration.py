@@ -93,7 +93,7 @@ class TissueRestoration(ReconstructionDetector):
         found = self._tissues(masked)
         expected = self._scan(found, seed, progress or Progress()).restored(self.params.inpainting_rounds)
         tissue = (expected * _TISSUES).sum(axis=1)
-        return {"tissue": found.slices.back(found.slices.data), "expected tissue": found.slices.back(tissue)}
+        return {"input": found.slices.back(found.slices.data), "reconstruction": found.slices.back(tissue)}
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         self.network()  # before work that is for nothing without it

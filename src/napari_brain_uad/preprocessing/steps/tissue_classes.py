@@ -88,6 +88,8 @@ def classify(
     conditional modes, Besag 1986, all voxels at once), then every class's mean and variance are updated with the posteriors.
     """
     brain = data[mask].astype(np.float32)
+    # By a power of two, which changes no digit: squares of very large or small intensities leave what float32 holds.
+    brain = np.ldexp(brain, -int(np.frexp(np.abs(brain).max())[1]))
     means, variances = _start(brain)
     labels = np.zeros(data.shape, np.uint8)
     labels[mask] = 1 + _energies(brain, means, variances).argmin(axis=0)
