@@ -128,7 +128,7 @@ class CompareScene:
             viewer.canvas.grid.shape = (-1, -1)
             yield 1.0
             self._fit_names()
-            yield 1.0
+        yield 1.0
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
         self.choose(0)
@@ -199,12 +199,9 @@ class CompareScene:
                 if layer in viewer.layers:
                     viewer.layers.remove(layer)
                 yield number / len(self._layers)
-            # napari has all garbage collected in the first of these: a fifth of a second, by itself.
-            for _ in rest:
-                yield 1.0
+            yield from (1.0 for _ in rest)  # in the first step napari has all garbage collected: a fifth of a second
         finally:
-            for _ in rest:
-                pass
+            list(rest)
             release_grids(viewer)
             self._layers.clear()
         yield 1.0
