@@ -43,14 +43,12 @@ def over_samples(
         where the memory ran out.
     shape : tuple of int
         Of what it gives for one sample.
-    device : str
-        "cpu", "cuda" or "mps".
-    seed : int
-        Of the random numbers.
+    device, seed : str, int
+        "cpu", "cuda" or "mps"; of the random numbers.
     progress : Progress
         Told after every batch.
     what : str
-        What a sample is, in words.
+        What a sample is called.
     size : int
         Samples at once, to begin with; `BATCH` when None.
 
@@ -67,9 +65,8 @@ def over_samples(
     """
     found = np.zeros((len(cut), *shape), np.float32)
     telling = threading.Lock()
-    most = size or BATCH
-    cores = torch.get_num_threads()
-    workers = max(1, min(cores, most // _FEWEST, -(-len(cut) // _FEWEST))) if device == "cpu" else 1
+    most, cores = size or BATCH, torch.get_num_threads()
+    workers = _workers(len(cut), most, cores) if device == "cpu" else 1
 
     def some(start: int, stop: int) -> None:
         with telling:
@@ -77,8 +74,7 @@ def over_samples(
         if workers > 1:
             torch.set_num_threads(cores // workers)  # of this thread
         rows = np.arange(start, stop)
-        images = torch.from_numpy(cut.images(rows))
-        batch = Batch(images, torch.from_numpy(cut.brain(rows)), torch.from_numpy(rows)).to(device)
+        batch = Batch(*map(torch.from_numpy, (cut.images(rows), cut.brain(rows), rows))).to(device)
         found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
 
     # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
@@ -88,3 +84,8 @@ def over_samples(
         finally:
             torch.set_num_threads(cores)  # torch takes the latest number for the threads to come
     return found
+
+
+def _workers(samples: int, most: int, cores: int) -> int:
+    """How many batches are computed at the same time."""
+    return max(1, min(cores, most // _FEWEST, -(-samples // _FEWEST)))

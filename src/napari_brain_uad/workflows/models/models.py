@@ -42,10 +42,8 @@ class Model:
 
     Parameters
     ----------
-    id : str
-        What users type; the name of its files.
-    method : str
-        The method it belongs to.
+    id, method : str
+        What users type, the name of its files; the method it belongs to.
     title : str
         For the user.
     sequences : tuple of str
