@@ -40,9 +40,7 @@ def over_samples(
         The scan.
     work : callable
         Gives a tensor (B, *shape) for a batch on the device; its random numbers belong to the samples. Called again with fewer samples
-        where the memory ran out.
-    shape : tuple of int
-        Of what it gives for one sample.
+        where the memory ran out. `shape` is that of what it gives for one sample.
     device, seed : str, int
         "cpu", "cuda" or "mps"; of the random numbers.
     progress : Progress
