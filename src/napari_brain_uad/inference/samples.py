@@ -45,10 +45,8 @@ def over_samples(
         "cpu", "cuda" or "mps"; of the random numbers.
     progress : Progress
         Told after every batch.
-    what : str
-        What a sample is called.
-    size : int
-        Samples at once, to begin with; `BATCH` when None.
+    what, size : str, int
+        What a sample is called; how many at once to begin with, `BATCH` when None.
 
     Returns
     -------
