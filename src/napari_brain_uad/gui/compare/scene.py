@@ -187,8 +187,7 @@ class CompareScene:
         viewer.layers.events.removed.disconnect(self._removed)
         viewer.mouse_drag_callbacks.remove(self._pressed)
         for group in (self.heats, self._scans):
-            left = [layer for layer in group if layer in viewer.layers]
-            if left:
+            if left := [layer for layer in group if layer in viewer.layers]:
                 viewer.layers.unlink_layers(left)
         attach(viewer).resize_letters(LETTERS)
         # The canvas waits until `restoring` has ended its own batch.
