@@ -46,7 +46,7 @@ CONFIG = """
 strict = True
 warn_unused_ignores = False
 warn_return_any = False
-disable_error_code = import-untyped, no-untyped-call, no-any-return, misc, import-not-found
+disable_error_code = import-untyped, no-untyped-call, no-any-return, import-not-found
 [mypy-torch.*,lightning_fabric.*,matplotlib.*,SimpleITK.*,pydicom.*,napari.*,skimage.*,scipy.*,nibabel.*,safetensors.*,PIL.*]
 follow_imports = skip
 """
