@@ -55,9 +55,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if arguments.truth is None:
         raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
-    post = post_params(arguments, "auto")
+    post = post_params(arguments)
     given = [name for name in post.as_dict() if getattr(arguments, f"post_{name}", None) is not None]
-    others = [name for name in given if name not in FILTERS] + (["threshold"] if arguments.threshold != "auto" else [])
+    others = [name for name in given if name not in FILTERS]
     if others:
         why = f"its metrics are over all thresholds, before any clean-up: {', '.join(others)} would change nothing"
         raise InputError(f"{arguments.map.name} is one map", why=why, fix="Give filters alone; for a thresholded mask see brain-uad detect")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,8 @@ from ..training.memory import in_batches
 
 BATCH = 16
 """Samples at once, to begin with; a map does not depend on it."""
+_FEWEST = 4
+"""Samples of a batch on a CPU from which its cores compute a batch each: together on one they wait for each other at every layer."""
 
 
 def over_samples(
@@ -63,15 +66,25 @@ def over_samples(
         If the user stopped it.
     """
     found = np.zeros((len(cut), *shape), np.float32)
+    telling = threading.Lock()
+    most = size or BATCH
+    cores = torch.get_num_threads()
+    workers = max(1, min(cores, most // _FEWEST, -(-len(cut) // _FEWEST))) if device == "cpu" else 1
 
     def some(start: int, stop: int) -> None:
-        progress.update(start / len(cut), f"{what} {start + 1} of {len(cut)}")
+        with telling:
+            progress.update(start / len(cut), f"{what} {start + 1} of {len(cut)}")
+        if workers > 1:
+            torch.set_num_threads(cores // workers)  # of this thread
         rows = np.arange(start, stop)
         images = torch.from_numpy(cut.images(rows))
         batch = Batch(images, torch.from_numpy(cut.brain(rows)), torch.from_numpy(rows)).to(device)
-        # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
+        found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
 
-    in_batches(len(cut), size or BATCH, device, some)
+    # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        try:
+            in_batches(len(cut), most // workers, device, some, workers=workers)
+        finally:
+            torch.set_num_threads(cores)  # torch takes the latest number for the threads to come
     return found

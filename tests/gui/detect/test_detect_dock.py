@@ -358,7 +358,7 @@ def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
     provenance = dock.detection.map.provenance
     assert provenance["method"]["params"] == {"polarity": "dark"}
     assert provenance["seed"] == 3
-    assert "--set polarity=dark" in dock.detection.command
+    assert "--method thresh-raw@polarity=dark " in dock.detection.command
     again = DetectDock(viewer)
     qtbot.addWidget(again)
     # The method of the last run is offered; what is recommended for the scan is chosen.

@@ -112,7 +112,8 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     progress.update(0.7, "Drawing the figure")
     from ...evaluation.figure import detection_figure  # it brings matplotlib, which only drawing needs
 
-    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth, verdict=detection.verdict.line)
+    shown = detection.volume, detection.map, detection.result, detection.truth, detection.evaluation
+    figure = detection_figure(*shown, verdict=detection.verdict.line)
     with atomic_path(files["figure"]) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
 
