@@ -219,12 +219,12 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 def _detect(arguments: argparse.Namespace) -> int:
     check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before what takes long to import
+    spec = method_spec(arguments)
+    post = post_params(arguments)
     from ..workflows.detect.detect import detect
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.scans.load import load
 
-    spec = method_spec(arguments)
-    post = post_params(arguments)
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
