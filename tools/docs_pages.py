@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_brain_uad.cli.commands import build_parser
 from napari_brain_uad.core.detector import MethodInfo
-from napari_brain_uad.core.params import FieldInfo, Params, Scalar
+from napari_brain_uad.core.params import FieldInfo, Params, Value, value_text
 from napari_brain_uad.detectors.base.detector import BaseDetector
 from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.workflows.models.model_card import card_lines
@@ -128,7 +128,7 @@ def _range(info: FieldInfo) -> str:
 
 
 def _value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
+    return str(value).lower() if isinstance(value, bool) else value_text(value)
 
 
 def _presets(found: type[BaseDetector]) -> Iterator[tuple[str, ...]]:
@@ -145,7 +145,7 @@ def _size(detector: BaseDetector) -> str:
     return f"{count:,}" if count else ""
 
 
-def _assigned(values: Mapping[str, Scalar]) -> str:
+def _assigned(values: Mapping[str, Value]) -> str:
     return ", ".join(f"`{name}={_value(value)}`" for name, value in values.items())
 
 

@@ -108,6 +108,16 @@ def test_other_settings_of_the_method_are_told(make_map: Callable[..., AnomalyMa
     assert "another width" in fit(reference, amap, post)[1]
 
 
+def test_numbers_recorded_with_hyphens_are_those_of_today(
+    make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams
+) -> None:
+    amap = make_map(62)
+    amap = replace(amap, provenance={**amap.provenance, "method": {"params": {"width": 3, "maps": [8, 16]}}})
+    old = replace(reference, params={"width": 3, "maps": "8-16"})
+    assert fit(old, amap, post)[0] is not None
+    assert "another maps (8-32)" in fit(replace(old, params={"width": 3, "maps": "8-32"}), amap, post)[1]
+
+
 def test_another_clean_up_of_the_mask_is_told(reference: HealthyReference, post: PostParams) -> None:
     assert clean_up_note(reference, post.as_dict()) == ""
     assert "min_voxels 4" in clean_up_note(reference, post.as_dict() | {"min_voxels": 9})

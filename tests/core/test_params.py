@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.core.params import Params, param
+from napari_brain_uad.core.params import Params, param, same_value, value_text
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,62 @@ def test_strings_refused(text: dict[str, str], said: str) -> None:
 def test_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         Example().size = 4  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Widths(Params):
+    widths: tuple[int, ...] = param((16, 64), "Widths of the stages.", low=1, high=512, most=3)
+
+
+@pytest.mark.parametrize("given", [(8, 16, 32), [8, 16, 32], "8,16,32", "8, 16, 32", "8-16-32"])
+def test_several_numbers_are_a_tuple_however_they_are_written(given: object) -> None:
+    made = Widths(widths=given)  # type: ignore[arg-type]
+    assert made.widths == (8, 16, 32)
+    assert hash(made) == hash(Widths((8, 16, 32)))
+    assert json.loads(json.dumps(made.as_dict())) == made.as_dict() == {"widths": [8, 16, 32]}
+    assert Widths.from_dict(made.as_dict()) == made
+    assert Widths.from_strings({"widths": value_text(made.as_dict()["widths"])}) == made
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ((), "whole numbers like 16,64,256"),
+        ("", "whole numbers like 16,64,256"),
+        ("8,", "whole numbers like 16,64,256"),
+        ("8,-3", "whole numbers like 16,64,256"),
+        ("8,1.5", "whole numbers like 16,64,256"),
+        ("9" * 5000, "whole numbers like 16,64,256"),
+        ((8, True), "whole numbers like 16,64,256"),
+        ((8, 2.0), "whole numbers like 16,64,256"),
+        (8, "whole numbers like 16,64,256"),
+        ((8, 513), "513 is outside its range"),
+        ("0,8", "from 1 to 512"),
+        ((1, 2, 3, 4), "at most 3"),
+    ],
+)
+def test_several_numbers_refused(given: object, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        Widths(widths=given)  # type: ignore[arg-type]
+    assert caught.value.what == "Widths"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ([8, 16], "8-16", True),
+        ("8-16", (8, 16), True),
+        ([8, 16], "8-17", False),
+        ([8, 16], (8, 16), True),
+        ([8, 16], [16, 8], False),
+        (["a"], ["b"], False),
+        ([], "", False),
+        ([8], 8, False),
+        ("l1-ssim", "l1-ssim", True),
+        (0.5, 0.5, True),
+        (None, [8], False),
+    ],
+)
+def test_values_of_old_and_new_records_are_compared(one: object, other: object, same: bool) -> None:
+    assert same_value(one, other) is same
+    assert same_value(other, one) is same

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.anomaly_map import AnomalyMap
 from ..core.errors import InputError
+from ..core.params import same_value
 from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
@@ -197,7 +198,7 @@ def fitting(
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
     params = amap.provenance.get("method", {}).get("params", {})
-    other = [name for name, value in reference.params.items() if params.get(name) != value]
+    other = [name for name, value in reference.params.items() if not same_value(params.get(name), value)]
     if other:
         return None, f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
     changed = [name for name in FILTERS if post[name] != reference.post[name]]

@@ -16,6 +16,7 @@ from ..core.errors import BrainUADError, Cancelled, InputError
 from ..core.isolation import isolated
 from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
+from ..core.params import INTS
 from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
 from ..io.streams import check_there
@@ -147,6 +148,11 @@ def _add_detect(commands: Any) -> None:
         help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
     )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--save-reconstruction",
+        action="store_true",
+        help="write what the method compares, too: the scan as it sees it, and what it expects",
+    )
     _add_out(parser)
     parser.set_defaults(handler=_detect)
 
@@ -209,7 +215,7 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": type_.__name__,
+            "type": type_.__name__ if type_ != INTS else str(type_),
             "default": defaults[name],
             **{key: value for key, value in vars(info).items() if value not in ("", None, ())},
         }
@@ -239,6 +245,7 @@ def _detect(arguments: argparse.Namespace) -> int:
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
+            reconstruct=arguments.save_reconstruction,
             progress=progress.part(0.0, 0.8),
         )
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))

@@ -83,7 +83,9 @@ def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def method_list(given: Sequence[str]) -> list[str]:
     """Methods separated by commas or spaces."""
-    return [one for word in given for one in word.split(",") if one]
+    from ..workflows.models.method_spec import split_specs
+
+    return [one for word in given for one in split_specs(word)]
 
 
 def _compare(arguments: argparse.Namespace) -> int:

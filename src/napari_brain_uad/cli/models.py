@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..core.params import value_text
 from ..core.text import readable
 from .terminal import complain, say, say_json, written
 
@@ -67,7 +68,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     model = find_model(arguments.model)
     parameters = sum(array.size for array in load_checkpoint(model.path).state.values())
-    settings = ", ".join(f"{name}={value}" for name, value in model.params.items())
+    settings = ", ".join(f"{name}={value_text(value)}" for name, value in model.params.items())
     rows = [
         ("Method", model.method),
         *card_lines(model.card),

@@ -18,10 +18,19 @@ from .errors import InputError
 from .text import did_you_mean
 
 Scalar = bool | int | float | str
+Value = Scalar | tuple[int, ...]
+
+INTS = tuple[int, ...]
+"""The type of a setting that is several whole numbers; written 16,64,256 on a command line and in forms, a list in JSON."""
+
+_LONGEST = 18
+"""Digits of a number; Python refuses to read thousands of them."""
 
 ROLES = ("network", "training", "inference")
 """What a setting decides: what is trained, and stays as it was; how it is trained; how it scores, which a trained model leaves open."""
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_WORDS: dict[object, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", INTS: "whole numbers like 16,64,256"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,11 @@ class FieldInfo:
     advanced: bool = False
     label: str = ""
     role: str = ""
+    most: int | None = None
 
 
 def param(
-    default: Scalar,
+    default: Value,
     help: str,  # the field's name in FieldInfo; shadowing the builtin here harms nothing
     *,
     label: str = "",
@@ -51,12 +61,13 @@ def param(
     choices: tuple[str, ...] | tuple[int, ...] = (),
     advanced: bool = False,
     role: str = "",
+    most: int | None = None,
 ) -> Any:
     """Declare one field of a `Params` class.
 
     Parameters
     ----------
-    default : bool, int, float or str
+    default : bool, int, float, str or tuple of int
         The value when the user says nothing.
     help : str
         One sentence: tooltip, CLI help and documentation.
@@ -65,7 +76,7 @@ def param(
     unit : str
         "mm", "ml", "voxels", ...; empty for pure numbers.
     low, high : float, optional
-        Smallest and largest allowed value, both included.
+        Smallest and largest allowed value, both included; of each number of a tuple.
     step : float, optional
         What one click on a spin box adds. Needed for floats below 0.01, which a default box would round to 0.
     choices : tuple of str or of int
@@ -74,8 +85,10 @@ def param(
         Folded away in forms.
     role : str
         One of `ROLES`, for settings of methods; where it is empty that of the same field of a base class, or "inference".
+    most : int, optional
+        How many numbers a tuple may have; it has at least one.
     """
-    info = FieldInfo(help, unit, low, high, step, choices, advanced, label, role)
+    info = FieldInfo(help, unit, low, high, step, choices, advanced, label, role, most)
     return field(default=default, metadata={"info": info})
 
 
@@ -89,7 +102,7 @@ class Params:
         For a wrong type, a value outside its range or choices, or (in `from_dict`) an unknown name; the field is named.
     """
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     """Named settings: where a paper and its authors' code disagree, "paper" and "code"; "tiny" is for trying out in seconds."""
 
     def __post_init__(self) -> None:
@@ -110,9 +123,10 @@ class Params:
         label = next(info.label for own, _, info in cls.describe() if own == name)
         return label if label.lower() == name else f"{label} ({name})"
 
-    def as_dict(self) -> dict[str, Scalar]:
+    def as_dict(self) -> dict[str, Scalar | list[int]]:
         """The values as plain JSON data."""
-        return dataclasses.asdict(self)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -164,7 +178,31 @@ def _inherited(kind: type[Any], name: str) -> FieldInfo:
     return dataclasses.replace(known[0], label=label, role=next((info.role for info in known if info.role), "inference"))
 
 
-def _parse(setting: str, text: str, kind: type) -> Scalar:
+def value_text(value: object) -> str:
+    """A value of a setting as a command line takes it: 16,64,256 for several numbers."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def same_value(one: object, other: object) -> bool:
+    """Whether two values of one setting, as records have them, are the same.
+
+    Several numbers are text with hyphens in the records of versions up to 0.1.
+    """
+    numbers, text = (other, one) if isinstance(one, str) else (one, other)
+    if not isinstance(numbers, list | tuple):
+        return one == other
+    if isinstance(text, str):
+        return _ints(text) == tuple(numbers)
+    return isinstance(text, list | tuple) and list(text) == list(numbers)
+
+
+def _ints(text: str) -> tuple[int, ...] | None:
+    """Whole numbers with commas between them, or, as it was up to version 0.1, hyphens; None for any other text."""
+    parts = [part.strip() for part in text.split("," if "," in text else "-")]
+    return tuple(map(int, parts)) if all(part.isascii() and part.isdigit() and len(part) < _LONGEST for part in parts) else None
+
+
+def _parse(setting: str, text: str, kind: type) -> Value:
     if kind is bool:
         if text.lower() in ("true", "yes", "on", "1"):
             return True
@@ -172,13 +210,23 @@ def _parse(setting: str, text: str, kind: type) -> Scalar:
             return False
     elif kind is str:
         return text
+    elif kind == INTS:
+        found = _ints(text)
+        if found is not None:
+            return found
     else:
         with suppress(ValueError):
             return int(text) if kind is int else float(text)
     raise InputError(setting, why=f"'{text}' is not {_WORDS[kind]}", fix=f"Write {_WORDS[kind]}")
 
 
-def _coerce(setting: str, value: Any, kind: type) -> Scalar:
+def _coerce(setting: str, value: Any, kind: type) -> Value:
+    if kind == INTS:
+        if isinstance(value, str):
+            return _parse(setting, value, kind)
+        if isinstance(value, list | tuple) and value and all(type(one) is int for one in value):
+            return tuple(value)
+        raise InputError(setting, why=f"{value!r} is not {_WORDS[kind]}", fix=f"Give {_WORDS[kind]}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
@@ -186,7 +234,13 @@ def _coerce(setting: str, value: Any, kind: type) -> Scalar:
     return cast(Scalar, value)
 
 
-def _check(setting: str, value: Scalar, info: FieldInfo) -> None:
+def _check(setting: str, value: Value, info: FieldInfo) -> None:
+    if isinstance(value, tuple):
+        if info.most is not None and len(value) > info.most:
+            raise InputError(setting, why=f"{value_text(value)} are {len(value)} numbers", fix=f"Give at most {info.most}")
+        for one in value:
+            _check(setting, one, info)
+        return
     if info.choices and value not in info.choices:
         raise InputError(setting, why=f"'{value}' is not one of {', '.join(map(str, info.choices))}", fix="Choose one of these")
     if isinstance(value, str):

@@ -24,7 +24,7 @@ def slices() -> tuple[np.ndarray, np.ndarray, CeVAE]:
     """Slices of simulated subjects to train on, those of another, and the untrained method they were cut for."""
     labels = head_labels()
     head = Volume(labels.astype(np.float32), Grid(labels.shape, np.eye(4)), "head")
-    detector = CeVAE(CeVAEParams(height=48, width=48, pixel_mm=2.0, step_mm=2.0, maps="16-32-64-64", latent=64))
+    detector = CeVAE(CeVAEParams(height=48, width=48, pixel_mm=2.0, step_mm=2.0, maps=(16, 32, 64, 64), latent=64))
     cut = []
     for numbers in (range(6), (6,)):
         scans = [

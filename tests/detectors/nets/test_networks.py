@@ -59,6 +59,6 @@ def test_without_noise_the_latents_are_the_mean() -> None:
 
 
 def test_stages_follow_the_setting() -> None:
-    detector = CeVAE(CeVAEParams(height=64, width=64, maps="4-8", latent=8))
+    detector = CeVAE(CeVAEParams(height=64, width=64, maps=(4, 8), latent=8))
     network = detector._task().build()
     assert [layer.out_channels for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)] == [4, 8]

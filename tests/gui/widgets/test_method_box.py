@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtGui import QFontMetrics
 
 from napari_brain_uad.gui.app.docks import open_dock
-from napari_brain_uad.gui.widgets.forms import SHORT_FORM
+from napari_brain_uad.gui.widgets.editors import SHORT_FORM
 
 
 def test_the_names_of_methods_that_can_run_are_not_cut_off_in_a_dock(make_napari_viewer: Any, qtbot: Any) -> None:

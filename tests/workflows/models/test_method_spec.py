@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_brain_uad.cli.compare import method_list
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.detectors.registry import METHODS, method_class
-from napari_brain_uad.workflows.models.method_spec import MethodSpec, parse_specs
+from napari_brain_uad.workflows.models.method_spec import MethodSpec, parse_specs, split_specs
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from napari_brain_uad.workflows.models.method_spec import MethodSpec, parse_spec
     [
         "threshold",
         "threshold@bins=64",
+        "ce-vae@maps=16,64,256",
         "covariance:my-model",
         "covariance@components=2@tail=bright:a/b c.safetensors",
         r"vae@tiny:C:\Users\me\my=own@2: last.safetensors",
@@ -34,6 +35,25 @@ def test_what_a_spec_says() -> None:
     assert spec.params() == {"components": 2, "tail": "bright"}
     assert spec.model == "models/mni v2.safetensors"
     assert spec.stem == "covariance-components=2-tail=bright-mni-v2"
+
+
+@pytest.mark.parametrize(
+    ("text", "specs"),
+    [
+        ("", []),
+        ("threshold,", ["threshold"]),
+        ("threshold,vae@tiny,ce-vae", ["threshold", "vae@tiny", "ce-vae"]),
+        ("ce-vae@maps=8,16@latent=4,threshold@bins=64", ["ce-vae@maps=8,16@latent=4", "threshold@bins=64"]),
+    ],
+)
+def test_specs_are_told_apart_though_a_setting_has_commas(text: str, specs: list[str]) -> None:
+    assert split_specs(text) == specs
+
+
+def test_several_numbers_of_a_spec() -> None:
+    assert MethodSpec.parse("ce-vae@maps=8,16").params() == {"maps": [8, 16]}
+    assert MethodSpec.parse("ce-vae@maps=8-16").params() == {"maps": [8, 16]}
+    assert MethodSpec.parse("ce-vae@maps=8,16").stem == "ce-vae-maps=8-16"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,13 +10,14 @@ import pytest
 
 from napari_brain_uad.core.detector import state_is_finite
 from napari_brain_uad.core.volume import Volume
+from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
-from napari_brain_uad.workflows.models.models import model_problems, shipped_dir, shipped_models
+from napari_brain_uad.workflows.models.models import find_model, model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
@@ -92,6 +93,20 @@ REFERENCES = {
     "vae": {"T1"},
     "ce-vae": {"T1"},
 }
+
+
+@pytest.mark.parametrize(
+    ("model", "setting", "maps"),
+    [
+        ("ce-vae", "maps", (16, 64, 128, 128)),
+        ("tissue-ensemble", "maps", (32, 64, 128, 256)),
+        ("tissue-ensemble", "segmentation_maps", (24, 48, 96, 192, 192)),
+    ],
+)
+def test_feature_maps_recorded_with_hyphens_are_read(model, setting, maps):
+    found = find_model(model)
+    assert found.params[setting] == "-".join(map(str, maps))
+    assert getattr(method_class(found.method).Params.from_dict(found.params), setting) == maps
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.detector import MethodInfo
-from ...core.params import Scalar, param
+from ...core.params import Value, param
 from .common import NEEDS, THRESHOLD, TINY, UNIT
 from .context import ContextDetector, ContextParams, ContextTraining
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 BLOCKS = ("residual", "deepest-residual", "batch-norm", "plain")
 
-FULL: Mapping[str, Scalar] = {"height": 256, "width": 256, "pixel_mm": 0.8}
-CODE: Mapping[str, Scalar] = {**FULL, "maps": "16-64-256-1024", "latent": 1024, "blocks": "plain"}
+FULL: Mapping[str, Value] = {"height": 256, "width": 256, "pixel_mm": 0.8}
+CODE: Mapping[str, Value] = {**FULL, "maps": (16, 64, 256, 1024), "latent": 1024, "blocks": "plain"}
 
 PRESETS_WORDS = (
-    "Paper and published code disagree. paper: maps 64-128-256, 256 latents, residual connections and batch normalisation, at "
-    "256 x 256 pixels; the default is the same network at 128 x 128. code: maps 16-64-256-1024, 1024 latents, no residual connections, "
+    "Paper and published code disagree. paper: maps 64,128,256; 256 latents, residual connections and batch normalisation, at "
+    "256 x 256 pixels; the default is the same network at 128 x 128. code: maps 16,64,256,1024; 1024 latents, no residual connections, "
     "no batch normalisation, 812 million parameters."
 )
 
@@ -30,7 +30,7 @@ PRESETS_WORDS = (
 class CceVAEParams(ContextParams):
     """Settings of `CceVAE`."""
 
-    maps: str = param("64-128-256", "Feature maps of the stages; each halves the slice")
+    maps: tuple[int, ...] = param((64, 128, 256), "Feature maps of the stages; each halves the slice", low=1, high=4096, most=7)
     latent: int = param(256, "Numbers in the bottleneck", low=1, high=4096, step=16)
     blocks: str = param(
         "residual",
@@ -50,10 +50,10 @@ class CceVAEParams(ContextParams):
         role="network",
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": FULL,
         "code": CODE,
-        "tiny": {**TINY, "maps": "8-16-32", "latent": 32},
+        "tiny": {**TINY, "maps": (8, 16, 32), "latent": 32},
     }
 
 
@@ -97,5 +97,5 @@ def build_cce_vae(params: CceVAEParams, channels: int, outputs: int | None = Non
 
     p = params
     return ContextVAE(
-        channels, (p.height, p.width), p.map_counts, p.latent, blocks=p.blocks, activation="prelu", outputs=outputs, narrow=p.narrow
+        channels, (p.height, p.width), p.maps, p.latent, blocks=p.blocks, activation="prelu", outputs=outputs, narrow=p.narrow
     )

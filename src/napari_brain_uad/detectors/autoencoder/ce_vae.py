@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.detector import MethodInfo
-from ...core.params import Scalar, param
+from ...core.params import Value, param
 from ..base.reconstruction import MODEL_SCORES
 from .common import NEEDS, THRESHOLD, TINY
 from .context import ContextDetector, ContextParams, ContextTraining
@@ -34,9 +34,9 @@ class CeVAEParams(ContextParams):
         0.005, "Weight of the KL divergence in the loss; 0.005 on slices from 0 to 1 is the paper's 0.01", low=0.0, high=1e6, step=0.001
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {"height": 64, "width": 64, "pixel_mm": 3.2},
-        "tiny": {**TINY, "maps": "8-16-32", "latent": 32},
+        "tiny": {**TINY, "maps": (8, 16, 32), "latent": 32},
     }
 
 
@@ -74,4 +74,4 @@ class CeVAE(ContextDetector):
         from ..nets.context import ContextVAE
 
         p = self.params
-        return ContextVAE(self.CHANNELS, (p.height, p.width), p.map_counts, p.latent, blocks="plain", activation="leaky-relu")
+        return ContextVAE(self.CHANNELS, (p.height, p.width), p.maps, p.latent, blocks="plain", activation="leaky-relu")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Scalar, param
 from ...training.params import TrainingParams
@@ -23,7 +22,15 @@ class ContextParams(ReconstructionParams):
     """Settings of the context-encoding VAEs."""
 
     score: str = param("l1", "How slice and reconstruction are compared, or which gradient is taken", choices=MODEL_SCORES)
-    maps: str = param("16-64-256-1024", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    maps: tuple[int, ...] = param(
+        (16, 64, 256, 1024),
+        "Feature maps of the stages; each halves the slice",
+        label="Feature maps",
+        low=1,
+        high=4096,
+        most=7,
+        role="network",
+    )
     latent: int = param(512, "Numbers in the bottleneck", label="Latent dimensions", low=1, high=4096, step=16, role="network")
     kl_weight: float = param(
         0.01, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="network"
@@ -46,25 +53,6 @@ class ContextParams(ReconstructionParams):
         role="network",
     )
 
-    @property
-    def map_counts(self) -> tuple[int, ...]:
-        """`maps` as numbers.
-
-        Raises
-        ------
-        InputError
-            If they are not up to seven whole numbers from 1 to 4096 with hyphens between them.
-        """
-        return counts_of(self.maps, f"{type(self).__name__}.maps")
-
-
-def counts_of(maps: str, setting: str) -> tuple[int, ...]:
-    """Feature maps written like 16-64-256 as numbers; `setting` is what an error names."""
-    parts = maps.split("-")
-    if not 1 <= len(parts) <= 7 or not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 4096 for part in parts):
-        raise InputError(setting, why=f"'{maps}' are not feature maps", fix="Write numbers like 16-64-256-1024")
-    return tuple(int(part) for part in parts)
-
 
 @dataclass(frozen=True)
 class ContextTraining(TrainingParams):
@@ -86,7 +74,7 @@ class ContextDetector(ReconstructionDetector):
     params: ContextParams
 
     def _stride(self) -> int:
-        return 1 << len(self.params.map_counts)
+        return 1 << len(self.params.maps)
 
     @abstractmethod
     def _build(self) -> ContextVAE:

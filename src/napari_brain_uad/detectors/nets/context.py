@@ -3,7 +3,7 @@
 Zimmerer, Kohl, Petersen, Isensee, Maier-Hein: "Context-encoding variational autoencoder for unsupervised anomaly detection" (2018,
 arXiv:1812.05941): strided convolutions, a convolution as large as what is left of the slice to the latent vector, and the mirror
 image of it. Chatterjee et al.: "StRegA" (Computers in Biology and Medicine 2022, arXiv:2201.13271): the compact one. With maps
-16-64-256-1024, 1,024 latents, PReLU, neither residual connections nor batch normalisation, and 256 x 256 pixels, the setting of
+16,64,256,1024; 1,024 latents, PReLU, neither residual connections nor batch normalisation, and 256 x 256 pixels, the setting of
 StRegA's published code, it has 812,295,576 parameters.
 """
 

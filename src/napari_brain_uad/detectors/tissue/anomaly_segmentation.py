@@ -64,7 +64,7 @@ class AnomalySegmentation(NetworkDetector):
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
-        check_size(self.params, 1 << (len(self.params.segmentation_counts) - 1))
+        check_size(self.params, 1 << (len(self.params.segmentation_maps) - 1))
 
     def stages(self) -> tuple[Stage, ...]:
         """See `BaseDetector.stages`."""
@@ -77,7 +77,7 @@ class AnomalySegmentation(NetworkDetector):
     def _task(self) -> SegmentationTask:
         from .segmentation_task import SegmentationTask
 
-        return SegmentationTask(_NEIGHBOURS, self.params.segmentation_counts, self.params.augmentation_strength)
+        return SegmentationTask(_NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength)
 
     def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
         shape = (2 * _NEIGHBOURS + 1, self.params.height, self.params.width)

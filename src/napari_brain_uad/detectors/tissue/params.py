@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...core.params import Scalar, param
+from ...core.params import Value, param
 from ...scoring.registry import score_names
 from ...training.params import TrainingParams
 from ..autoencoder.cce_vae import BLOCKS
-from ..autoencoder.context import counts_of
 from ..base.reconstruction import ReconstructionParams, SliceParams
 from .tissues import SEQUENCE_CHOICES
 
@@ -20,12 +19,12 @@ RESTORATION, SEGMENTATION = "restoration", "segmentation"
 HEIGHT = "Rows of a slice, posterior to anterior; a multiple of 16"
 WIDTH = "Columns of a slice, left to right; a multiple of 16"
 _PIXEL = "Size of a pixel; height and width times it must hold the brain"
-_TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "sequence": "T1"}
-_TINY_RESTORATION: Mapping[str, Scalar] = {**_TINY, "maps": "8-16-32", "narrow": 8, "latent": 16, "smoothing_mm": 0.0}
-_TINY_SEGMENTATION: Mapping[str, Scalar] = {
+_TINY: Mapping[str, Value] = {"height": 32, "width": 32, "pixel_mm": 1.5, "sequence": "T1"}
+_TINY_RESTORATION: Mapping[str, Value] = {**_TINY, "maps": (8, 16, 32), "narrow": 8, "latent": 16, "smoothing_mm": 0.0}
+_TINY_SEGMENTATION: Mapping[str, Value] = {
     **_TINY,
     "segmentation_smoothing_mm": 0.0,
-    "segmentation_maps": "8-16",
+    "segmentation_maps": (8, 16),
     "augmentation_strength": 0.0,
 }
 
@@ -46,7 +45,15 @@ class TissueRestorationParams(ReconstructionParams):
     sequence: str = param(
         "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
     )
-    maps: str = param("32-64-128-256", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    maps: tuple[int, ...] = param(
+        (32, 64, 128, 256),
+        "Feature maps of the stages; each halves the slice",
+        label="Feature maps",
+        low=1,
+        high=4096,
+        most=7,
+        role="network",
+    )
     latent: int = param(256, "Size of the latent vector", label="Latent dimension", low=1, high=4096, step=16, role="network")
     blocks: str = param(
         "batch-norm",
@@ -97,12 +104,7 @@ class TissueRestorationParams(ReconstructionParams):
         high=20,
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": _TINY_RESTORATION}
-
-    @property
-    def map_counts(self) -> tuple[int, ...]:
-        """`maps` as numbers; raises as `counts_of`."""
-        return counts_of(self.maps, f"{type(self).__name__}.maps")
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"tiny": _TINY_RESTORATION}
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,13 @@ class AnomalySegmentationParams(SliceParams):
         high=20.0,
         step=0.5,
     )
-    segmentation_maps: str = param(
-        "24-48-96-192-192",
+    segmentation_maps: tuple[int, ...] = param(
+        (24, 48, 96, 192, 192),
         "Feature maps of the segmentation network's levels; each has half the size",
         label="Segmentation maps",
+        low=1,
+        high=4096,
+        most=7,
         advanced=True,
         role="network",
     )
@@ -142,14 +147,9 @@ class AnomalySegmentationParams(SliceParams):
         role="training",
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
-        "tiny": {**_TINY_SEGMENTATION, "segmentation_maps": "16-16", "segmentation_smoothing_mm": 1.0}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "tiny": {**_TINY_SEGMENTATION, "segmentation_maps": (16, 16), "segmentation_smoothing_mm": 1.0}
     }
-
-    @property
-    def segmentation_counts(self) -> tuple[int, ...]:
-        """`segmentation_maps` as numbers; raises as `counts_of`."""
-        return counts_of(self.segmentation_maps, f"{type(self).__name__}.segmentation_maps")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class TissueEnsembleParams(TissueRestorationParams, AnomalySegmentationParams):
         step=0.05,
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {**_TINY_RESTORATION, **_TINY_SEGMENTATION}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"tiny": {**_TINY_RESTORATION, **_TINY_SEGMENTATION}}
 
 
 @dataclass(frozen=True)
@@ -190,13 +190,13 @@ class TissueTraining(TrainingParams):
     )
     augmentation: str = param("flip", "Random changes of the training slices (TorchIO)", choices=("none", "flip", "mild", "strega"))
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"steps": 40, "batch_size": 16, "warmup_steps": 0}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"tiny": {"steps": 40, "batch_size": 16, "warmup_steps": 0}}
 
 
 @dataclass(frozen=True)
 class SegmentationTraining(TissueTraining):
     """The same; a network that segments needs more steps than one that restores until it says anything."""
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "tiny": {"steps": 160, "batch_size": 16, "learning_rate": 0.01, "schedule": "constant", "warmup_steps": 0}
     }

@@ -53,8 +53,8 @@ class Strega(ContextDetector):
         devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=60.0,
-        presets="Paper and published code disagree. paper: maps 64-128-256, 256 latents, residual connections and batch normalisation, "
-        "input - reconstruction, Otsu on each slice. code: maps 16-64-256-1024, 1024 latents, plain (812 million parameters), "
+        presets="Paper and published code disagree. paper: maps 64,128,256; 256 latents, residual connections and batch normalisation, "
+        "input - reconstruction, Otsu on each slice. code: maps 16,64,256,1024; 1024 latents, plain (812 million parameters), "
         "reconstruction - input, Otsu on the volume. Both: 256 x 256 pixels, area opening of 256 pixels. The default is the paper's "
         "pipeline on slices of 112 x 96 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
         colour_limits=(0.0, 1.0),
@@ -99,9 +99,7 @@ class Strega(ContextDetector):
 
         p = self.params
         size = (p.height, p.width)
-        return LabelVAE(
-            1, size, p.map_counts, p.latent, blocks=p.blocks, activation="prelu", narrow=p.narrow, mean=mean, deviation=deviation
-        )
+        return LabelVAE(1, size, p.maps, p.latent, blocks=p.blocks, activation="prelu", narrow=p.narrow, mean=mean, deviation=deviation)
 
     def _prepare(self, volume: Volume) -> Volume:
         """The label image."""

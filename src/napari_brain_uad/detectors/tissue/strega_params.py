@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...core.params import Scalar, param
+from ...core.params import Value, param
 from ...training.params import TrainingParams
 from ..autoencoder.cce_vae import CceVAEParams
 from .params import HEIGHT, WIDTH
@@ -15,7 +15,7 @@ from .tissues import SEQUENCE_CHOICES
 SCORE_NAMES = ("brighter", "darker", "l1")
 OTSU = ("otsu-slice", "otsu", "none")
 
-_FULL: Mapping[str, Scalar] = {"height": 256, "width": 256, "pixel_mm": 0.0, "step_mm": 0.0, "least_area_px": 256}
+_FULL: Mapping[str, Value] = {"height": 256, "width": 256, "pixel_mm": 0.0, "step_mm": 0.0, "least_area_px": 256}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,15 @@ class StregaParams(CceVAEParams):
     )
     height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
-    maps: str = param("16-32-64-128", "Feature maps of the stages; each halves the slice", label="Feature maps", role="network")
+    maps: tuple[int, ...] = param(
+        (16, 32, 64, 128),
+        "Feature maps of the stages; each halves the slice",
+        label="Feature maps",
+        low=1,
+        high=4096,
+        most=7,
+        role="network",
+    )
     latent: int = param(128, "Size of the latent vector", label="Latent dimension", low=1, high=4096, step=16, role="network")
     score: str = param(
         "brighter",
@@ -65,14 +73,14 @@ class StregaParams(CceVAEParams):
         step=16,
     )
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
-        "paper": {**_FULL, "maps": "64-128-256", "latent": 256},
-        "code": {**_FULL, "maps": "16-64-256-1024", "latent": 1024, "blocks": "plain", "score": "darker", "binarise": "otsu"},
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "paper": {**_FULL, "maps": (64, 128, 256), "latent": 256},
+        "code": {**_FULL, "maps": (16, 64, 256, 1024), "latent": 1024, "blocks": "plain", "score": "darker", "binarise": "otsu"},
         "tiny": {
             "height": 32,
             "width": 32,
             "pixel_mm": 1.5,
-            "maps": "8-16-32",
+            "maps": (8, 16, 32),
             "latent": 16,
             "sequence": "T2",
             "score": "darker",
@@ -89,7 +97,7 @@ class StregaTraining(TrainingParams):
     batch_size: int = param(64, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
     augmentation: str = param("strega", "Random changes of the training slices (TorchIO)", choices=("none", "flip", "mild", "strega"))
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {},
         "code": {},
         "tiny": {"steps": 40, "batch_size": 16, "learning_rate": 0.001, "augmentation": "none"},

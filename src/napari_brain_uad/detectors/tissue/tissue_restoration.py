@@ -72,13 +72,13 @@ class TissueRestoration(ReconstructionDetector):
         super().load_state(of_stage(RESTORATION, state) or state)
 
     def _stride(self) -> int:
-        return 1 << len(self.params.map_counts)
+        return 1 << len(self.params.maps)
 
     def _build(self) -> ContextVAE:
         from ..nets.context import ContextVAE
 
         p = self.params
-        return ContextVAE(1, (p.height, p.width), p.map_counts, p.latent, blocks=p.blocks, activation="prelu", outputs=4, narrow=p.narrow)
+        return ContextVAE(1, (p.height, p.width), p.maps, p.latent, blocks=p.blocks, activation="prelu", outputs=4, narrow=p.narrow)
 
     def _task(self) -> TissueTask:
         from .restoration_task import TissueTask

@@ -19,7 +19,8 @@ from ...workflows.models.models import no_model
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import ComboBox, Fold, ParamsForm, form_for_scoring
+from ..widgets.editors import ComboBox
+from ..widgets.forms import Fold, ParamsForm, form_for_scoring
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow

@@ -15,10 +15,12 @@ from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
 from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
+from ...workflows.models.method_spec import split_specs
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import Fold, IntBox, ParamsForm, row_label
+from ..widgets.editors import IntBox
+from ..widgets.forms import Fold, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_card import LINK
 from ..widgets.method_list import MethodList
@@ -52,8 +54,7 @@ class CompareInputs(QWidget):
         self.scans = ScanInputs(viewer, self)
         self.facts, self.cost, self.last = wrapping_label(), wrapping_label(), wrapping_label()
         self.methods = MethodList()
-        self.clean_up = ParamsForm(PostParams, folded=False)
-        self.clean_up.hide_row("threshold")
+        self.clean_up = ParamsForm(PostParams, folded=False, without=("threshold",))
         self._device = DeviceChoice(self)
         self.device = self._device.box
         self.seed = IntBox()
@@ -132,7 +133,7 @@ class CompareInputs(QWidget):
     def offer(self, compared: str) -> None:
         """Offer the methods of the last comparison, spelled with commas between them; they are ticked only by a click."""
         remember("compared", compared)
-        self._last = tuple(spec for spec in compared.split(",") if spec)
+        self._last = tuple(split_specs(compared))
         self._show_last()
 
     def _show_last(self) -> None:

@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
 
 from ..app.docks import PRIMARY
 from ..app.keys import COMPARE_WORDS, as_html
+from ..widgets.editors import ComboBox
 from ..widgets.empty_state import EmptyState
-from ..widgets.forms import ComboBox, Fold
+from ..widgets.forms import Fold
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.region_page import RegionPage
 from ..widgets.run_bar import RunBar
@@ -81,7 +82,7 @@ class CompareLayout(FileDrop):
         """Show what belongs to a comparison, or what leads to one."""
         self.result.setVisible(shown)
         self.footer.setVisible(shown)
-        self.setup.button.setChecked(not shown)
+        self.setup.toggleButton().setChecked(not shown)
 
     def _set_up(self) -> None:
         self.button.setStyleSheet(PRIMARY)

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from ...core.threshold import HEALTHY_ML, RULES, ThresholdRule
-from ..widgets.forms import ComboBox
+from ..widgets.editors import ComboBox
 from ..widgets.healthy_choice import HealthyChoice
 from ..widgets.messages import wrapping_label
 from ..widgets.threshold_row import ShortBox

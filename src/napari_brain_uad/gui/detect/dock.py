@@ -24,7 +24,7 @@ from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
-from ..layers.detection_layers import adding_detection
+from ..layers.detection_layers import adding_detection, adding_pictures
 from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
@@ -160,7 +160,10 @@ class DetectDock(FileDrop):
             if heat is None:
                 for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned)):
                     heat = layer if is_map(layer) else heat
-                    yield 0.1 * number
+                    yield min(0.1 * number, 0.55)
+            elif detection.pictures:
+                for _ in adding_pictures(self.viewer, detection, self._scanned):
+                    yield 0.3
             if heat not in self.viewer.layers:
                 return
             self.viewer.layers.selection.active = heat

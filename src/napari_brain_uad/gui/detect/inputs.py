@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
 from ...core.text import html_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
+from ...workflows.detect.pictures import makes_pictures
 from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import Fold, IntBox, form_for_scoring, row_label
+from ..widgets.editors import IntBox
+from ..widgets.forms import Fold, form_for_scoring, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
@@ -27,6 +29,8 @@ from .job import DetectRequest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+_PICTURES = "<qt>Also show what the method compares: the scan as it sees it, and what it expects there. Takes about twice as long.</qt>"
 
 
 class DetectInputs(QWidget):
@@ -59,6 +63,7 @@ class DetectInputs(QWidget):
         self.device = self._device.box
         self.seed = IntBox()
         self.seed.setMinimum(0)
+        self.pictures = QCheckBox()
         self.form = form_for_scoring(self.method.info.id)
         self._sequence: str | None = None
         self._lay_out()
@@ -103,6 +108,7 @@ class DetectInputs(QWidget):
             device=self._device.name,
             seed=self.seed.value(),
             prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
+            reconstruct=self.pictures.isEnabled() and self.pictures.isChecked(),
         )
 
     @property
@@ -174,6 +180,9 @@ class DetectInputs(QWidget):
             # The row of models says nothing when the same model as before is chosen; the form is a new one.
             self._model_chosen()
         self._device.set_supported(info.devices)
+        able = makes_pictures(info.id)
+        self.pictures.setEnabled(able)
+        self.pictures.setToolTip(_PICTURES if able else f"{info.name} reconstructs nothing that could be shown")
         self.method_changed.emit()
 
     def _connect(self) -> None:
@@ -195,6 +204,7 @@ class DetectInputs(QWidget):
         self._advanced.addWidget(self.form)
         seed = QFormLayout()
         seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        seed.addRow(row_label("Show reconstruction", self.pictures), self.pictures)
         seed.addRow(row_label("Seed", self.seed), self.seed)
         self._advanced.addLayout(seed)
         form = QFormLayout(self)

@@ -23,6 +23,7 @@ from ..layers.scan_facts import ScanRequest, found_without_mask
 
 if TYPE_CHECKING:
     from ...workflows.detect.detect import Detection
+    from ...workflows.detect.pictures import Pictures
 
 _KEPT_MAPS = 6
 """A map at 1 mm takes some 60 MB with its scan."""
@@ -34,7 +35,7 @@ class DetectRequest(ScanRequest):
 
     Parameters
     ----------
-    method, params, model, device, seed, prepare_with
+    method, params, model, device, seed, prepare_with, reconstruct
         As in `workflows.detect.detect.detect`.
     """
 
@@ -44,6 +45,7 @@ class DetectRequest(ScanRequest):
     device: str
     seed: int
     prepare_with: str = "auto"
+    reconstruct: bool = False
 
     def key(self) -> str:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
@@ -59,20 +61,20 @@ class DetectRequest(ScanRequest):
 
 
 class MapCache:
-    """The latest maps, with the volumes (brain mask included) they were made from: what is on show is not shown twice."""
+    """The latest maps, with the volumes (brain mask included) they were made from and what was compared: nothing is shown twice."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap, Pictures]] = OrderedDict()
 
-    def get(self, key: str) -> tuple[Volume, AnomalyMap] | None:
+    def get(self, key: str) -> tuple[Volume, AnomalyMap, Pictures] | None:
         """What was kept under `key`."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
-    def put(self, key: str, volume: Volume, amap: AnomalyMap) -> None:
+    def put(self, key: str, volume: Volume, amap: AnomalyMap, pictures: Pictures) -> None:
         """Keep a map; the one longest unused goes."""
-        self._kept[key] = (volume, amap)
+        self._kept[key] = (volume, amap, pictures)
         while len(self._kept) > _KEPT_MAPS:
             self._kept.popitem(last=False)
 
@@ -91,7 +93,7 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     # A model file that is missing is the workflow's to complain about.
     key = request.key() if request.model is None or request.model.is_file() else ""
     kept = cache.get(key)
-    if kept is None:
+    if kept is None or (request.reconstruct and not kept[2]):
         detection = detect(
             request.volume,
             request.method,
@@ -103,15 +105,18 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
             seed=request.seed,
             prepare_with=request.prepare_with,
             use_cache=True,
+            reconstruct=request.reconstruct,
             progress=progress,
         )
-        cache.put(key, detection.volume, detection.map)
+        if kept is not None:  # only the pictures were missing: the map that is on show stays the same one
+            detection = replace(detection, volume=kept[0], map=kept[1])
+        cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
-        volume, amap = kept
+        volume, amap, pictures = kept
         if amap.name != request.volume.name:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
-        detection = replace(detection, cached=True)
+        detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
 
 
@@ -132,4 +137,5 @@ def _command(request: DetectRequest, amap: AnomalyMap) -> str:
         model="" if request.model is None else str(request.model),
         prepare_with=request.prepare_with,
         device=request.device,
+        reconstruct=request.reconstruct,
     )

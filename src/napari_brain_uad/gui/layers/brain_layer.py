@@ -59,7 +59,7 @@ def add_brain(viewer: ViewerModel, volume: Volume, scan: Layer | None) -> Labels
     layer = Labels(data, **meta)
     if scan is not None:
         join(layer, scan)
-    _insert_above(viewer, layer, scan)
+    insert_above(viewer, layer, scan)
     return layer
 
 
@@ -74,7 +74,8 @@ def needs_preparation(layer: Layer | None) -> bool:
     return layer is not None and bool(record(layer).get(_PREPARED))
 
 
-def _insert_above(viewer: ViewerModel, layer: Labels, scan: Layer | None) -> None:
+def insert_above(viewer: ViewerModel, layer: Layer, scan: Layer | None) -> None:
+    """Add a layer right above a scan's, on top when there is none; the active layer stays so."""
     layers = viewer.layers
     usual, layers._activate_on_insert = layers._activate_on_insert, False
     try:

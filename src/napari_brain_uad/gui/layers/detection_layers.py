@@ -11,8 +11,20 @@ from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.volume import Volume
-from .brain_layer import add_brain
-from .layers import add_boxes, add_colour_bar, add_labels, add_map, add_regions, fits, mask_of, record, show_boxes
+from .brain_layer import add_brain, insert_above
+from .layers import (
+    add_boxes,
+    add_colour_bar,
+    add_labels,
+    add_map,
+    add_regions,
+    fits,
+    layer_name,
+    mask_of,
+    picture_layer,
+    record,
+    show_boxes,
+)
 from .mask_layer import LiveMask, finished_mask
 from .subjects import join, scan_of_map
 from .view import attach, go_to
@@ -52,8 +64,8 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
     Yields
     ------
     Layer
-        The one the step was about: brain mask and ground truth that are not on show yet, the heatmap, the heatmap with its colour bar,
-        regions, boxes.
+        The one the step was about: brain mask and ground truth that are not on show yet, what the method compared, the heatmap, the
+        heatmap with its colour bar, regions, boxes.
         The steps end early when the heatmap is removed between two of them.
     """
     attach(viewer)
@@ -69,6 +81,7 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
             yield shown
         if scan is not None:
             join(shown, scan)
+    yield from adding_pictures(viewer, detection, scan)
     heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
     if scan is not None:
         join(heat, scan)
@@ -85,6 +98,22 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
             boxes = add_boxes(viewer, amap)
             show_boxes(boxes, [region.box for region in result.regions], viewer)
         yield boxes
+
+
+def adding_pictures(viewer: ViewerModel, detection: Detection, scan: Layer | None) -> Iterator[Layer]:
+    """Add what the method compared, below the maps of the scan; all but the last are hidden until somebody wants to see them.
+
+    Those of the same map that are on show are not added again.
+    """
+    shown = {layer.name for layer in viewer.layers if record(layer).get("compared") is detection.map}
+    for number, (name, data) in enumerate(detection.pictures.items(), start=1):
+        title = f"{layer_name(detection.map)} | {name}"
+        if title not in shown:
+            layer = picture_layer(detection.map, data, title, visible=number == len(detection.pictures))
+            if scan is not None:
+                join(layer, scan)
+            insert_above(viewer, layer, scan)
+            yield layer
 
 
 def own_layer(viewer: ViewerModel, amap: AnomalyMap, kind: str, *, above: Layer | None = None) -> Layer | None:

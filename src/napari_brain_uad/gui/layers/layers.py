@@ -164,7 +164,9 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
     `noted` goes into its record before it is added: the Tune dock reads it as soon as the layer is there.
     """
     for layer in viewer.layers:
-        shown = record(layer).get("map")
+        noted = record(layer)
+        shown = noted.get("compared") if noted.get("compared") is not amap else None
+        shown = noted.get("map", shown)
         if shown is not None and shown.name == amap.name:
             layer.visible = False
     data, meta, _ = map_layer(amap, threshold)
@@ -176,6 +178,13 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
     else:
         viewer.add_layer(layer)
     return layer
+
+
+def picture_layer(amap: AnomalyMap, data: NDArray[np.float32], name: str, *, visible: bool) -> Image:
+    """The layer of something that a method compared to make `amap`, on its grid; neither a scan nor a map."""
+    meta = {KEY: {"kind": "derived", "affine": amap.grid.affine, "compared": amap}}
+    limits = contrast_limits(data, amap.mask)
+    return Image(data.T, name=name, colormap="gray", contrast_limits=limits, visible=visible, metadata=meta, **placement(amap.grid))
 
 
 def add_colour_bar(layer: Image) -> None:

@@ -72,8 +72,11 @@ def show_map(viewer: ViewerModel, layer: Layer) -> None:
     shown = record(layer).get("map")
     for other in viewer.layers:
         # A Labels or Vectors layer with a map holds its regions or boxes.
-        amap = record(other).get("map")
-        if amap is not None:
+        noted = record(other)
+        amap = noted.get("map")
+        if noted.get("compared", shown) is not shown:
+            other.visible = False
+        elif amap is not None:
             other.visible = amap is shown and (other is layer or not isinstance(other, Image))
 
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.errors import BrainUADError
+from ...core.params import value_text
 from ...core.progress import Progress
 from ...core.text import counted, html_text
 from ...detectors.registry import method_class
@@ -328,7 +329,7 @@ class ModelsDock(SideDock):
 
 def card_html(model: Model) -> str:
     """A model's card as rich text; what its files say is shown as text, never as markup."""
-    settings = ", ".join(f"{name} {value}" for name, value in model.params.items()) or "none"
+    settings = ", ".join(f"{name} {value_text(value)}" for name, value in model.params.items()) or "none"
     healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in reference_titles(model.id).items()]
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), *healthy, ("Settings", settings)]
     body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFrame, QGridLayout, QHBoxLayout, QPushBut
 
 from ..app import keys
 from ..layers.windowing import WINDOWS
-from ..widgets.forms import ComboBox
+from ..widgets.editors import ComboBox
 from ..widgets.messages import wrapping_label
 from ..widgets.view_bar import ViewBar
 from .canvas import OrthoCanvas

@@ -13,7 +13,8 @@ from ...core.volume import Volume
 from ...preprocessing.presets import PRESETS, Preset
 from ..layers.layers import volume_of
 from ..layers.subjects import show_subject
-from ..widgets.forms import ComboBox, Fold
+from ..widgets.editors import ComboBox
+from ..widgets.forms import Fold
 from ..widgets.layer_box import LayerBox, is_scan
 from ..widgets.messages import wrapping_label
 from ..widgets.sequence_box import SequenceBox
@@ -128,7 +129,7 @@ class PrepareInputs(QWidget):
         self.others.setAccessibleName("Other sequences of this patient")
         self.others.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._fold = Fold("Other sequences of this patient", self.others)
-        self._fold.button.setToolTip("Ticked scans are aligned with the first of T1, T1c, FLAIR, T2, PD and prepared together")
+        self._fold.toggleButton().setToolTip("Ticked scans are aligned with the first of T1, T1c, FLAIR, T2, PD and prepared together")
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 4, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)

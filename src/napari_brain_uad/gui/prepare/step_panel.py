@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ..widgets.forms import ComboBox, ParamsForm
+from ..widgets.editors import ComboBox
+from ..widgets.forms import ParamsForm
 from ..widgets.messages import wrapping_label
 from .job import Answer, StepNews, step_words
 from .preview import Preview

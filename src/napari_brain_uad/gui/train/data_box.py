@@ -18,7 +18,8 @@ from ...core.text import html_text
 from ..app import workers
 from ..app.settings import last_folder, remember, remembered
 from ..widgets.drops import accept_files, dropped_files
-from ..widgets.forms import ComboBox, IntBox, row_label
+from ..widgets.editors import ComboBox, IntBox
+from ..widgets.forms import row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.picture_strip import PictureStrip
 

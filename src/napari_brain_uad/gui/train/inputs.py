@@ -9,11 +9,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...core.errors import InputError
-from ...core.params import Params, Scalar
+from ...core.params import Params, Value
 from ...detectors.registry import method_class
 from ...workflows.models.models import check_id, free_id, user_dir
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.forms import ComboBox, Fold, IntBox, ParamsForm, row_label
+from ..widgets.editors import ComboBox, IntBox
+from ..widgets.forms import Fold, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from .data_box import DataBox
@@ -215,7 +216,7 @@ def _exchanged(layout: QVBoxLayout, old: ParamsForm, kind: type[Params]) -> Para
 def _presets(method: str) -> list[str]:
     """Names of the presets of a method's settings and of its training."""
     kind = method_class(method)
-    found: dict[str, Mapping[str, Scalar]] = dict(kind.Params.PRESETS)
+    found: dict[str, Mapping[str, Value]] = dict(kind.Params.PRESETS)
     return list(found | dict({} if kind.Training is None else kind.Training.PRESETS))
 
 

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ...core.errors import BrainUADError
 from ...workflows.train.unfinished import Unfinished, discard, unfinished_trainings
-from ..widgets.forms import ComboBox
+from ..widgets.editors import ComboBox
 
 _DELETE, _REALLY = "Delete", "Really"
 

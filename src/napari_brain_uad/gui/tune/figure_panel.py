@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
 from ..layers.tuning import Figures
@@ -39,7 +40,7 @@ class FigurePanel(QWidget):
                 for colour, word in ((HIT_COLOUR, "hit"), (FALSE_ALARM_COLOUR, "false alarm"), (MISS_COLOUR, "miss"))
             )
         )
-        self._note = QLabel()
+        self._note = QElidingLabel()
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
@@ -79,7 +80,7 @@ class FigurePanel(QWidget):
 def _cell(caption: str, tip: str) -> tuple[QWidget, QLabel]:
     cell = QWidget()
     cell.setToolTip(tip)
-    value, below = QLabel("-"), QLabel(caption)
+    value, below = QLabel("-"), QElidingLabel(caption)
     # A style sheet: napari's own would override a font set on the label.
     value.setStyleSheet("font-size: 15pt; font-weight: bold;")
     below.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -59,7 +59,7 @@ class TuneLayout(SideDock):
         self.figures = FigurePanel()
         self.table = RegionTable()
         self.review = ReviewBar()
-        self.clean_up = ParamsForm(PostParams)
+        self.clean_up = ParamsForm(PostParams, without=("threshold",))
         self.curve = CurvePlot()
         self.tabs = _LowTabs()
         self.messages = MessageArea()
@@ -131,8 +131,6 @@ class TuneLayout(SideDock):
         return page
 
     def _clean_up_page(self) -> QWidget:
-        # The threshold has its own place above.
-        self.clean_up.hide_row("threshold")
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 6, 4, 4)

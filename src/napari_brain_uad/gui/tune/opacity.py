@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from napari.layers import Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSlider, QWidget
+from qtpy.QtWidgets import QWidget
+from superqt import QLabeledSlider
 
 
-class OpacitySlider(QSlider):
+class OpacitySlider(QLabeledSlider):
     """The opacity of one layer, in per cent; moves with it when it is changed elsewhere."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

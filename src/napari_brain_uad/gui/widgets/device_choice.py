@@ -7,7 +7,7 @@ from qtpy.QtCore import QObject, Signal
 from ...workflows.execution.devices import Device, resolve_device, why_not_told
 from ..app import workers
 from ..app.settings import remembered
-from .forms import ComboBox
+from .editors import ComboBox
 from .messages import wrapping_label
 
 _NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple Metal)"}

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from ..layers.layers import record
 from ..layers.mask_values import is_binary
-from .forms import ComboBox
+from .editors import ComboBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

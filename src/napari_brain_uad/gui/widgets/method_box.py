@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QStyledItemDelegate, QToolButton
 from ...core.detector import MethodInfo
 from ...detectors.registry import cards
 from ...workflows.models.recommend import cannot_score, recommend
-from .forms import SHORT_FORM, ComboBox
+from .editors import SHORT_FORM, ComboBox
 from .messages import wrapping_label
 from .method_card import LINK, MethodCard
 

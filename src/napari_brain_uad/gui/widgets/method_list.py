@@ -13,7 +13,7 @@ from ...detectors.registry import cards, method_class
 from ...workflows.models.method_spec import MethodSpec
 from ...workflows.models.models import list_models
 from ...workflows.models.recommend import cannot_score, recommend, recommend_learned
-from .forms import ComboBox
+from .editors import ComboBox
 from .method_box import NO_MODEL
 
 _SPEC = int(Qt.ItemDataRole.UserRole)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from ...core.text import html_text
 from ...workflows.models.models import Model, default_model, list_models
-from .forms import ComboBox
+from .editors import ComboBox
 from .messages import wrapping_label
 from .method_card import LINK
 

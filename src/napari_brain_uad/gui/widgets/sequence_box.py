@@ -8,7 +8,7 @@ from qtpy.QtGui import QShowEvent
 from ...core.errors import BrainUADError
 from ...core.sequence import SEQUENCES
 from ..layers.layers import read_volume_of, sequence_set, set_sequence
-from .forms import ComboBox
+from .editors import ComboBox
 from .layer_box import LayerBox
 
 

@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ...core.threshold import DEFAULT_ML, HEALTHY_ML, RULES, Threshold, ThresholdRule
-from .forms import ComboBox, FloatBox
+from .editors import ComboBox, FloatBox
 from .messages import wrapping_label
 from .numbers import number_text
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from ..layers.view import CONVENTIONS, PLANES, attach, show_plane
-from .forms import ComboBox
+from .editors import ComboBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...core import shell
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import BrainUADError
+from ...core.params import same_value, value_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams, post_option
@@ -31,6 +32,7 @@ def detect_command(
     age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
+    reconstruct: bool = False,
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals.
 
@@ -51,21 +53,22 @@ def detect_command(
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []
+    words += ["--save-reconstruction"] if reconstruct else []
     return shell.join([*words, "--out", "OUT"])
 
 
 def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
     """The method that made a map, with its model, and the settings that differ from the model's or from the defaults."""
     kind, record = method_class(amap.method).Params, amap.provenance.get("model")
-    name = name_of(model) if model else name_of_record(record) or ""
-    known = {} if name else kind().as_dict()
+    used_model = name_of(model) if model else name_of_record(record) or ""
+    known = {} if used_model else kind().as_dict()
     with suppress(BrainUADError):
-        used = find_model(name) if name else None
+        used = find_model(used_model) if used_model else None
         if used is not None and record is not None and used.sha256 == record.get("sha256"):
             known = kind.from_dict(settings_for(amap.method, used.method, used.params)).as_dict()
     params = amap.provenance["method"]["params"]
-    changed = {setting: str(value) for setting, value in params.items() if setting not in known or value != known[setting]}
-    return MethodSpec(amap.method, settings=tuple(changed.items()), model=name)
+    changed = {name: value_text(value) for name, value in params.items() if name not in known or not same_value(value, known[name])}
+    return MethodSpec(amap.method, settings=tuple(changed.items()), model=used_model)
 
 
 def missing_words(command: str) -> str:

@@ -19,7 +19,6 @@ from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
-from ...core.seed import check_seed
 from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import method_class
@@ -36,9 +35,11 @@ from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .command import detect_command
 from .estimate import parts
+from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
 from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
+from .scored_map import ScoredMap
 
 _READY = 0.4
 """Part of a run that the preparation of a whole head takes."""
@@ -74,6 +75,8 @@ class Detection:
         Whether the map is one that was kept from an earlier run with the same inputs.
     verdict : Verdict
         What of it lies beyond healthy variation, as the method found it.
+    pictures : mapping of str to array
+        What the method compared, on the scan's grid, where that was asked for: "input" and "reconstruction", say.
     """
 
     volume: Volume
@@ -87,6 +90,7 @@ class Detection:
     edits: RegionEdits | None = None
     cached: bool = False
     verdict: Verdict = field(default_factory=Verdict)
+    pictures: Pictures = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -113,6 +117,7 @@ def detect(
     device: str = "auto",
     seed: int = 0,
     use_cache: bool = False,
+    reconstruct: bool = False,
     progress: Progress | None = None,
 ) -> Detection:
     """Detect anomalies in one scan.
@@ -138,8 +143,8 @@ def detect(
         In years: the verdict compares with similar ages.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device, seed, use_cache : str, int, bool
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random: the same seed gives the same map. Keep maps, as the window does.
+    device, seed, use_cache, reconstruct : str, int, bool, bool
+        "auto", "cpu", "cuda" or "mps"; what fixes everything random. Keep maps, as the window does; give what the method compares, too.
     progress : Progress, optional
         Told how far it is; cancelling it stops the run within two seconds.
 
@@ -153,8 +158,9 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         If scan, mask, truth or settings cannot be used; there is no model that fits; the device is not there or has too little memory.
     """
-    request = ScoringRequest.of(method, params=params, model=model, device=device, seed=check_seed(seed), use_cache=use_cache)
-    given: dict[str, Any] = {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with, "device": device}
+    how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
+    request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, **how)
+    given = how | {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
     return _detected(scan, sequence, request, post or PostParams(), given, progress or Progress())
 
 
@@ -163,6 +169,7 @@ def _detected(
 ) -> Detection:
     """For the parameters see `detect`."""
     start, spec, info = time.perf_counter(), request.spec, method_class(request.spec.method).INFO
+    check_pictures(info.id, request.reconstruct)
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
     model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
@@ -171,11 +178,16 @@ def _detected(
     truth = None if given["truth"] is None else as_mask(given["truth"], ready.scan, label="ground truth")
     healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
     half, rest = _halves(info.id, ready, truth is not None, progress)
-    scored = scored_volume(ready.scored, request, half)
-    amap = ready.bring_back(scored.map)
-    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
+    scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))
+    command = detect_command(scored.map, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
     known: dict[str, Any] = {"truth": truth, "healthy": healthy, "age": given["age"], "started": start, "progress": rest}
-    return replace(finish_detection(ready.scan, amap, post, command=command, **known), cached=scored.cached)
+    found = finish_detection(ready.scan, scored.map, post, command=command, **known)
+    return replace(found, cached=scored.cached, pictures=scored.pictures)
+
+
+def _on_own_grid(ready: ReadyScan, scored: ScoredMap) -> ScoredMap:
+    """A map and its pictures on the grid of the scan that was made ready."""
+    return replace(scored, map=ready.bring_back(scored.map), pictures=brought_back(scored.pictures, scored.map, ready.bring_back))
 
 
 def _halves(method: str, ready: ReadyScan, truth: bool, progress: Progress) -> tuple[Progress, Progress]:

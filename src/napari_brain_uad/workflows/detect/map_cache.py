@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from typing import Any
 
 from ...core.detector import Detector
 from ...core.progress import Progress
@@ -14,6 +15,7 @@ from ...detectors.registry import method_class
 from ...io.entries import Store
 from ..execution.devices import resolve_device
 from .measure import Measured
+from .pictures import pictures_of
 from .score import ScoringRequest, load_detector, model_for, score_with, with_model
 from .scored_map import ScoredMap, as_entry, from_entry
 
@@ -26,7 +28,13 @@ def scored_here(volume: Volume, request: ScoringRequest, progress: Progress | No
     used = model_for(spec.method, spec.model or None, volume.sequence)
     place = resolve_device(request.device, method_class(spec.method).INFO.devices).name
     detector = load_detector(spec.method, params=spec.params(), model=None if used is None else used.path, device=place)
-    scored = scored_map(detector, volume, device=request.device, seed=request.seed, use_cache=request.use_cache, progress=progress)
+    progress = progress or Progress()
+    how: dict[str, Any] = {"seed": request.seed, "use_cache": request.use_cache}
+    first = progress.part(0.0, 0.5) if request.reconstruct else progress
+    scored = scored_map(detector, volume, device=request.device, progress=first, **how)
+    if request.reconstruct:
+        key, rest = map_key(detector, volume, device=request.device, seed=request.seed), progress.part(0.5, 1.0)
+        scored = replace(scored, pictures=pictures_of(detector, volume, key, progress=rest, **how))
     return replace(scored, map=with_model(scored.map, used))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,14 @@ ENDINGS = {
 }
 """What a detection gives, and how the names of its files end."""
 
+_PICTURE = "picture"
+
 
 def detection_run(volume: Volume, method: str, kind: str = "detect") -> Run:
     """What the files of a method on a scan are called; `method` is an id, or another text for file names, `kind` who writes them."""
     stem = output_stem(volume.name, method)
-    return run_of(kind, volume, stem, [f"{stem}_{ending}" for ending in ENDINGS.values()], f"{stem}_{ENDINGS['provenance']}")
+    run = run_of(kind, volume, stem, [f"{stem}_{ending}" for ending in ENDINGS.values()], f"{stem}_{ENDINGS['provenance']}")
+    return replace(run, pattern=rf"{run.pattern}|{re.escape(stem)}_{_PICTURE}-[\w-]+\.nii\.gz")
 
 
 def check_detection_output(volume: Volume, method: str, out: str | Path, *, overwrite: bool = False) -> None:
@@ -78,7 +82,8 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     dict of str to Path
         "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
         "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
-        regions that a person rejected, when there are some.
+        regions that a person rejected, when there are some; and what the method compared, "picture:input" and the like, when it was
+        asked for.
 
     Raises
     ------
@@ -96,6 +101,7 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
     kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
+        files |= {f"{_PICTURE}:{name}": folder / f"{run.name}_{_PICTURE}-{name.replace(' ', '-')}.nii.gz" for name in detection.pictures}
         _write(detection, files, progress)
     progress.update(1.0, "Saved")
     return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
@@ -127,6 +133,9 @@ def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
     write_mask(files["brainmask"], detection.map.mask, detection.map)
     if "truth" in files and detection.truth is not None:
         write_mask(files["truth"], detection.truth, detection.map)
+    for name, picture in detection.pictures.items():
+        if f"{_PICTURE}:{name}" in files:
+            write_map(files[f"{_PICTURE}:{name}"], replace(detection.map, score=picture))
     write_json(files["provenance"], provenance_record(detection, files))
 
 
@@ -214,4 +223,5 @@ def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[s
         "command": recorded_command(detection.command, files),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
+        "pictures": {kind.partition(":")[2]: path.name for kind, path in files.items() if kind.startswith(f"{_PICTURE}:")},
     }

@@ -34,8 +34,8 @@ class ScoringRequest:
         "auto", "cpu", "cuda" or "mps".
     seed : int
         Fixes everything random.
-    use_cache : bool
-        Look for the map, and keep it.
+    use_cache, reconstruct : bool
+        Look for the map, and keep it; make the method's pictures, too (see `pictures`).
 
     Raises
     ------
@@ -47,6 +47,7 @@ class ScoringRequest:
     device: str = "auto"
     seed: int = 0
     use_cache: bool = True
+    reconstruct: bool = False
 
     def __post_init__(self) -> None:
         check_seed(self.seed)

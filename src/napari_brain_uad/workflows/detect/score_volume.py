@@ -8,6 +8,7 @@ from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ..execution.place import goes_apart
 from .map_cache import scored_here, try_out
+from .pictures import check_pictures
 from .score import ScoringRequest
 from .scored_map import ScoredMap
 from .scoring_process import scored_apart
@@ -38,6 +39,7 @@ def scored_volume(volume: Volume, request: ScoringRequest, progress: Progress | 
     """
     info = method_class(request.spec.method).INFO
     check_memory(volume.name, int(info.bytes_per_voxel * volume.data.size), f"scoring it with {info.name}")
+    check_pictures(info.id, request.reconstruct)
     if goes_apart(info.id):
         if request.use_cache:
             try_out()  # nobody hears what the other process has to say about it

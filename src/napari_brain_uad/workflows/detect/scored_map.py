@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ...core.anomaly_map import AnomalyMap
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...io.entries import Entry
+from .pictures import Pictures
+
+_PICTURE = "picture "
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +29,15 @@ class ScoredMap:
         Memory on top of what was in use before; None where the system does not tell.
     cached : bool
         Whether it came from the cache: `seconds` and `peak_bytes` are then those of the run that made it.
+    pictures : mapping of str to array
+        What the method compared, where that was asked for (see `pictures`).
     """
 
     map: AnomalyMap
     seconds: float
     peak_bytes: int | None
     cached: bool
+    pictures: Pictures = field(default_factory=dict)
 
 
 def as_entry(scored: ScoredMap) -> Entry:
@@ -47,7 +53,8 @@ def as_entry(scored: ScoredMap) -> Entry:
         "peak_bytes": scored.peak_bytes,
         "cached": scored.cached,
     }
-    return Entry(about, {"score": amap.score, "mask": np.packbits(amap.mask.ravel(order="F"))})
+    pictures = {_PICTURE + name: picture for name, picture in scored.pictures.items()}
+    return Entry(about, {"score": amap.score, "mask": np.packbits(amap.mask.ravel(order="F")), **pictures})
 
 
 def from_entry(entry: Entry, volume: Volume) -> ScoredMap:
@@ -66,7 +73,8 @@ def from_entry(entry: Entry, volume: Volume) -> ScoredMap:
         provenance=_of_this_file(about["provenance"], volume),
         background=about["background"],
     )
-    return ScoredMap(amap, about["seconds"], about["peak_bytes"], about["cached"])
+    pictures = {name.removeprefix(_PICTURE): array for name, array in entry.arrays.items() if name.startswith(_PICTURE)}
+    return ScoredMap(amap, about["seconds"], about["peak_bytes"], about["cached"], pictures)
 
 
 def _of_this_file(provenance: dict[str, object], volume: Volume) -> dict[str, object]:

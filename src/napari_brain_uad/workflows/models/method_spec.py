@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from ...core.errors import InputError
-from ...core.params import Params
+from ...core.params import Params, value_text
 from ...detectors.registry import method_class
 
 ParamsInput = Params | Mapping[str, Any] | None
+
+_NUMBERS = re.compile(r"\d+(,\d+)*")
 
 SPELLING = "METHOD@PRESET@NAME=VALUE:MODEL"
 """For help texts; all but the method may be left out."""
@@ -106,7 +108,7 @@ class MethodSpec:
         given = params.as_dict() if isinstance(params, Params) else dict(params or {})
         # Checked here, where a value still has its type: 64.5 as text would be refused as no number, not as no whole one.
         typed = method_class(spec.method).Params.from_dict(given).as_dict()
-        texts = dict(settings or {}) | {name: str(typed[name]) for name in given}
+        texts = dict(settings or {}) | {name: value_text(typed[name]) for name in given}
         return spec.over(preset=preset, settings=texts, model="" if model is None else str(model))
 
     def over(self, *, preset: str = "", settings: Mapping[str, str] | None = None, model: str = "") -> MethodSpec:
@@ -121,7 +123,8 @@ class MethodSpec:
         parsed = kind.from_strings(dict(settings or {})).as_dict()
         own = dict(self.settings)
         for name in settings or {}:
-            self._same(name, own.setdefault(name, str(parsed[name])), str(parsed[name]))
+            text = value_text(parsed[name])
+            self._same(name, own.setdefault(name, text), text)
         self._same("the preset", self.preset or preset, preset or self.preset)
         self._same("the model", self.model or model, model or self.model)
         spec = MethodSpec(self.method, self.preset or preset, tuple(own.items()), self.model or model)
@@ -134,7 +137,8 @@ class MethodSpec:
 
     def __str__(self) -> str:
         marks = [_escaped(self.preset, "%:@,=")] if self.preset else []
-        marks += [f"{name}={_escaped(value, '%:@,')}" for name, value in self.settings]
+        # Commas between numbers part no methods, see `split_specs`.
+        marks += [f"{name}={value if _NUMBERS.fullmatch(value) else _escaped(value, '%:@,')}" for name, value in self.settings]
         return "@".join([self.method, *marks]) + (f":{_escaped(self.model, '%,')}" if self.model else "")
 
     @property
@@ -162,6 +166,11 @@ class MethodSpec:
         preset = dict(kind.PRESETS[self.preset]) if self.preset else {}
         parsed = kind.from_strings(dict(self.settings)).as_dict()
         return preset | {name: parsed[name] for name, _ in self.settings}
+
+
+def split_specs(text: str) -> list[str]:
+    """Specs written with commas between them: one that a method's name does not follow is part of a setting (``maps=8,16``)."""
+    return [spec for spec in re.split(r",(?=[A-Za-z]|$)", text) if spec]
 
 
 def parse_specs(given: Iterable[str | MethodSpec]) -> tuple[MethodSpec, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import shell
-from ...core.params import Params
+from ...core.params import Params, same_value
 from ...detectors.registry import method_class
 from ..models.method_spec import MethodSpec
 
@@ -34,4 +34,4 @@ def train_command(job: Mapping[str, Any]) -> str:
 
 def _changed(defaults: Params, given: Mapping[str, Any]) -> dict[str, Any]:
     own = defaults.as_dict()
-    return {name: value for name, value in given.items() if value != own[name]}
+    return {name: value for name, value in given.items() if not same_value(value, own[name])}

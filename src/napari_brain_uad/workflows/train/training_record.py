@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError, ModelError
-from ...core.params import Params
+from ...core.params import Params, same_value
 from ...core.volume import Volume
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files
@@ -76,7 +76,7 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
         )
     earlier, now = _flat(read_record(folder)), _flat(encodable(dict(record)))
     for name in [*now, *earlier]:
-        if earlier.get(name) != now.get(name):
+        if not same_value(earlier.get(name), now.get(name)):
             why = f"it was started with {name} = {_short(earlier.get(name))}, not {_short(now.get(name))}"
             raise ModelError(f"{folder.name} cannot be resumed", why=why, fix="Give what it was started with, or choose another name")
 
