@@ -137,10 +137,8 @@ def detect(
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing.
     post : PostParams, optional
         Filters (voxels, mm), threshold rule and clean-up (voxels, ml); the defaults otherwise.
-    healthy : sequence of AnomalyMap or path, optional
-        Maps of healthy scans made alike, in place of the method's healthy reference.
-    age : float, optional
-        In years: the verdict compares with similar ages.
+    healthy, age : optional
+        Maps of healthy scans made alike (or their files), in place of the method's healthy reference; years, which the verdict compares.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed, use_cache, reconstruct : str, int, bool, bool
