@@ -20,6 +20,7 @@ from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
+from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import default_model
 from napari_brain_uad.workflows.scans.ready import make_ready
@@ -223,7 +224,7 @@ def map_of(subject: Subject, method: str, store: Path) -> tuple[AnomalyMap, Case
             about = json.loads(str(kept["about"]))
             background = float(kept["background"])
     else:
-        made = scored_volume(case.volume, method, use_cache=False).map
+        made = scored_volume(case.volume, ScoringRequest.of(method, use_cache=False)).map
         score, about, background = made.score, dict(made.provenance), made.background
         np.savez_compressed(file, scores=score[brain], background=np.float32(background), about=json.dumps(about))
     amap = AnomalyMap(

@@ -22,6 +22,7 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import create, method_class, method_ids
 from napari_brain_uad.io.atomic import write_json
+from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.scans.load import as_mask, as_volume
 from napari_brain_uad.workflows.scans.samples import sample
@@ -77,7 +78,7 @@ def _maps(*, quick: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
             settings = "".join(f" {name}={value}" for name, value in params.items())
             yield (
                 f"{method}{settings}: {volume.name}",
-                _brain_scores(scored_volume(volume, method, params=params, model=model, use_cache=False).map),
+                _brain_scores(scored_volume(volume, ScoringRequest.of(method, params=params, model=model, use_cache=False)).map),
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -25,6 +26,10 @@ os.environ["BRAIN_UAD_MODELS"] = str(Path(_SCRATCH.name) / "models")  # nobody's
 os.environ["BRAIN_UAD_NETWORK_LOG"] = str(_NETWORK_LOG)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_GUARD), os.environ.get("PYTHONPATH"))))
 
+# Each worker has a core to itself: more threads than cores wait for each other, and spin while they do. Children inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # In the background of a shell Ctrl+C is ignored, and children inherit that: tests send it to them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +46,15 @@ def _guard_this_process() -> None:
 
 
 _guard_this_process()
+
+
+def pytest_collection_finish() -> None:
+    """Lets Python's garbage collector leave out what the imports of all test files made.
+
+    napari has it go through everything after each change of layers and each viewer: half a second a time in a process with all tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -61,3 +61,12 @@ def test_texts_are_read_and_written_in_a_stated_encoding(repository: Path) -> No
             if texts or opened:
                 unstated.append(f"{path.name}:{node.lineno}")
     assert unstated == []
+
+
+def test_a_class_name_means_one_thing(repository: Path) -> None:
+    places: dict[str, list[str]] = {}
+    for path in _sources(repository):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(repository).as_posix())
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -2,19 +2,34 @@
 
 The Python API, imported on first use so that ``import napari_brain_uad`` stays cheap:
 
->>> from napari_brain_uad import load, detect, evaluate
->>> scan = load("flair.nii.gz")                            # doctest: +SKIP
->>> detection = detect(scan, method="threshold")           # doctest: +SKIP
->>> evaluate(detection.map, load_mask("truth.nii.gz"))    # doctest: +SKIP
+>>> from napari_brain_uad import detect, evaluate, load, load_mask, save_detection
+>>> scan = load("flair.nii.gz")
+>>> scan.sequence, scan.data.shape, scan.data.dtype
+('FLAIR', (40, 44, 30), dtype('float32'))
+>>> detection = detect(scan, "threshold@bins=64", mask="brain.nii.gz")
+>>> detection.map.method, len(detection.result.regions)
+('threshold', 2)
+>>> truth = load_mask("lesions.nii.gz", scan, label="ground truth")
+>>> evaluate(detection.map, truth)["auprc"].text
+'0.8301'
+>>> sorted(save_detection(detection, "results"))[:3]
+['brainmask', 'figure', 'manifest']
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False  # `typing` alone takes longer to import than all of this: signals during it would find no handler
 if TYPE_CHECKING:
-    from typing import Any
+    # What a type checker sees; a name that is not here is then an error.
+    from .workflows.cohort.evaluate import evaluate as evaluate
+    from .workflows.detect.detect import detect as detect
+    from .workflows.detect.save import save_detection as save_detection
+    from .workflows.scans.load import load as load
+    from .workflows.scans.load import load_mask as load_mask
+    from .workflows.train.train import train as train
+
+__version__: str
+__all__ = ["__version__", "detect", "evaluate", "load", "load_mask", "save_detection", "train"]
 
 _API = {
     "load": "workflows.scans.load",
@@ -25,13 +40,13 @@ _API = {
     "train": "workflows.train.train",
 }
 
-__version__: str
-__all__ = ["__version__", *_API]
+if not TYPE_CHECKING:
 
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module(".core.provenance", __name__).package_version()
-    if name in _API:
-        return getattr(import_module(f".{_API[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            return import_module(".core.provenance", __name__).package_version()
+        if name in _API:
+            return getattr(import_module(f".{_API[name]}", __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -48,6 +48,30 @@ def test_help_is_quick_and_imports_no_torch_qt_or_napari() -> None:
     assert "--min-size-ml" in done.stdout
 
 
+def test_what_is_missing_is_said_before_anything_long_is_imported() -> None:
+    """And figures alone bring matplotlib: processes that score scans do not pay for it."""
+    program = (
+        "import sys\nfrom napari_brain_uad.cli import main\n"
+        "out = ['--out', 'o']\n"
+        "for words in (['detect', 'nowhere.nii', *out], ['detect', sys.executable, '--mask', 'nowhere.nii', *out],\n"
+        "              ['detect', sys.executable, '--method', 'nowhere', *out], ['demo', '--sample', 'nowhere'],\n"
+        "              ['prepare', 'nowhere.nii', *out], ['compare', 'nowhere.nii', '--methods', 'vae', *out],\n"
+        "              ['evaluate', 'nowhere.nii', sys.executable], ['evaluate', sys.executable, 'nowhere.nii'],\n"
+        "              ['batch', 'nowhere', *out], ['datasets', 'nowhere'], ['train', 'vae', 'nowhere'],\n"
+        "              ['calibrate', 'vae', '--healthy', 'nowhere'], ['simulate', 'nowhere', '--count', '1', *out]):\n"
+        "    assert main(words) == 2\n"
+        "heavy = {'torch', 'napari', 'skimage', 'matplotlib', 'scipy', 'nibabel', 'pydicom', 'SimpleITK'} & set(sys.modules)\n"
+        "import napari_brain_uad.workflows.compare.compare_save, napari_brain_uad.workflows.cohort.cohort_report\n"
+        "import napari_brain_uad.workflows.train.train, napari_brain_uad.workflows.simulate.simulate\n"
+        "heavy |= {'matplotlib', 'torch', 'napari', 'scipy.optimize'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all("nowhere" in line for line in done.stderr.splitlines())
+    assert len(done.stderr.splitlines()) == 13
+
+
 def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run("methods", capsys=capsys)
     assert code == 0
@@ -116,6 +140,16 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["detect", "SCAN", "--set", "bins", "--out", "out"], 2, "NAME=VALUE"),
         (["detect", "SCAN", "--set", "bins=many", "--out", "out"], 2, "whole number"),
         (["detect", "SCAN", "--set", "bin=3", "--out", "out"], 2, "bins"),
+        (
+            ["detect", "SCAN", "--method", "threshold@bins=64", "--set", "bins=32", "--out", "out"],
+            2,
+            "bins is given twice, as 64 and as 32",
+        ),
+        (["detect", "SCAN", "--method", "threshold@bins=64:mine", "--model", "other", "--out", "out"], 2, "as mine and as other"),
+        (["detect", "SCAN", "--method", "threshold:mine", "--out", "out"], 2, "takes no model"),
+        (["calibrate", "covariance@tail=up", "--healthy", "."], 2, "bright"),
+        (["train", "vae@tiny:mine", ".", "--out", "m"], 2, "begins without a model"),
+        (["train", "vae@tiny", ".", "--preset", "paper", "--out", "m"], 2, "the preset is given twice"),
         (["detect", "SCAN", "--threshold", "high", "--out", "out"], 2, "percentile:P"),
         (["detect", "SCAN", "--threshold", "best-dice", "--out", "out"], 2, "truth"),
         (["detect", "SCAN", "--threshold", "percentile:101", "--out", "out"], 2, "100"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interrupted import interrupted
+from promptness import assert_within
 from small_heads import head, save
 
 from napari_brain_uad import cli
@@ -32,6 +33,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(data, folder / "sub-1_T1.nii.gz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CODES)
 @pytest.mark.parametrize("command", ["detect", "compare", "evaluate", "simulate"])
 def test_a_command_ends_soon_and_leaves_nothing(command: str, kind: signal.Signals, scan: Path, tmp_path: Path) -> None:
@@ -45,9 +47,10 @@ def test_a_command_ends_soon_and_leaves_nothing(command: str, kind: signal.Signa
     }[command]
     out = tmp_path / "out"
     out.mkdir()
-    left = interrupted([str(word) for word in (*words, "--out", out)], 6.0, kind, out)
+    # Its own imports and those of two children take ten seconds of computing; one process is at work after six.
+    left = interrupted([str(word) for word in (*words, "--out", out)], 10.0 if "--jobs" in words else 6.0, kind, out)
     assert left.code == CODES[kind], left.said
-    assert left.seconds < 5.0 if kind == signal.SIGKILL else left.seconds < 10.0  # 5 on a machine that does nothing else
+    assert_within(left.seconds, 5.0)
     assert left.survivors == ()
     assert left.broken == ()
     assert left.said == ("" if kind == signal.SIGKILL else "brain-uad: Cancelled.\n")

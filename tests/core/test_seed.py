@@ -12,6 +12,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.workflows.cohort.batch import BatchRun
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.simulate.simulate import simulate
 from napari_brain_uad.workflows.train.train import train
@@ -38,7 +39,7 @@ def test_every_entrance_asks(seed: int, tmp_path: Path, capsys: pytest.CaptureFi
     for work in (
         lambda: detect(scan, seed=seed),
         lambda: compare(scan, ["threshold"], seed=seed),
-        lambda: scored_volume(scan, "threshold", seed=seed),
+        lambda: scored_volume(scan, ScoringRequest.of("threshold", seed=seed)),
         lambda: simulate([tmp_path], tmp_path / "out", seed=seed),
         lambda: train("covariance", [scan], seed=seed),
         lambda: TrainingData("folder", "x", seed=seed),

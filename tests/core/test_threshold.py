@@ -50,6 +50,12 @@ def test_parse(text: str, kind: str, number: float | None) -> None:
         "healthy-fpr:2",
         "0,5",
         "98:percentile",
+        "otsu:3",
+        "auto:1",
+        "healthy-ml",
+        "healthy-ml:-1",
+        "healthy-ml:nan",
+        "fdr:2",
     ],
 )
 def test_refused(text: str) -> None:
@@ -66,8 +72,21 @@ def test_values_survive_being_written(number: float) -> None:
 def test_every_rule_is_known() -> None:
     numbers = {"value": 0.5, "percentile": 50.0, "healthy-ml": 3.0, "healthy-fpr": 0.5, "fdr": 0.1}
     assert [ThresholdRule(kind, numbers.get(kind)).kind for kind in RULES] == list(RULES)
-    with pytest.raises(InputError, match="Known rules"):
+    with pytest.raises(InputError, match="one of: auto, a number, otsu"):
         ThresholdRule("median")
+    with pytest.raises(InputError, match="Did you mean percentile"):
+        ThresholdRule.parse("precentile:98")
+
+
+def test_rules_are_said_in_words_and_say_what_they_need() -> None:
+    texts = ["auto", "0.7", "percentile:98", "otsu", "otsu-slice", "healthy-fpr:0.01", "best-dice", "healthy-ml:2.5", "fdr:0.1"]
+    rules = [ThresholdRule.parse(text) for text in texts]
+    assert {rule.kind for rule in rules} == set(RULES)
+    for rule in rules:
+        assert rule.number is None or f"{rule.number:g}" in rule.words
+        assert rule.needs_healthy == rule.kind.startswith(("healthy", "fdr"))
+        assert rule.needs_truth == (rule.kind == "best-dice")
+    assert len({rule.words for rule in rules}) == len(rules)
 
 
 def test_flagging_is_strict() -> None:

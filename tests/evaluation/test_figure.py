@@ -15,8 +15,9 @@ from napari_brain_uad.core.volume import Grid, Source, Volume
 from napari_brain_uad.evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_table
 from napari_brain_uad.evaluation.figure import detection_figure
 from napari_brain_uad.evaluation.figure_views import heat_colours
+from napari_brain_uad.evaluation.report import evaluate_map
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.postprocessing.pipeline import postprocess
+from napari_brain_uad.postprocessing.pipeline import PostResult, postprocess
 
 SHAPE = (40, 50, 20)
 PLAIN = PostParams(opening=0)
@@ -38,6 +39,11 @@ def scene(lesion_i: slice, spacing: tuple[float, float, float] = (2.0, 2.0, 4.0)
     return Volume(image, grid, "sub-01_FLAIR", brain, source=source), amap, truth
 
 
+def drawn(volume: Volume, amap: AnomalyMap, result: PostResult, truth: np.ndarray) -> Figure:
+    evaluation = evaluate_map(result.score, truth, amap.grid, post=result)
+    return detection_figure(volume, amap, result, truth, evaluation)
+
+
 def rendered(figure: Figure) -> np.ndarray:
     file = io.BytesIO()
     figure.savefig(file, dpi=80)
@@ -56,7 +62,7 @@ def pixels_near(image: np.ndarray, colour: str) -> np.ndarray:
 @pytest.mark.parametrize(("lesion", "side"), [(slice(28, 34), "left"), (slice(6, 12), "right")])
 def test_the_patients_right_is_on_the_left_of_the_page(lesion: slice, side: str) -> None:
     volume, amap, truth = scene(lesion)
-    figure = detection_figure(volume, amap, postprocess(amap, PLAIN, truth=truth), truth)
+    figure = drawn(volume, amap, postprocess(amap, PLAIN, truth=truth), truth)
     image = rendered(figure)
     for name in ("Axial", "Coronal"):
         view = next(axes for axes in figure.axes if axes.get_title().startswith(name))
@@ -73,7 +79,7 @@ def test_the_patients_right_is_on_the_left_of_the_page(lesion: slice, side: str)
 def test_what_the_page_says() -> None:
     volume, amap, truth = scene(slice(28, 34))
     result = postprocess(amap, PLAIN, truth=truth)
-    said = "\n".join(texts(detection_figure(volume, amap, result, truth)))
+    said = "\n".join(texts(drawn(volume, amap, result, truth)))
     for words in ("Research use only, not for diagnosis.", "sub-01_FLAIR", "toy", "Threshold 0.6", "set by hand", "10 mm", "score (0-1)"):
         assert words in said
     for words in ("AUPRC", "Dice", "false alarm", "hit", "ground truth", "2 regions"):
@@ -84,7 +90,7 @@ def test_what_the_page_says() -> None:
 def test_hits_and_false_alarms_have_their_colours_and_without_truth_neither() -> None:
     volume, amap, truth = scene(slice(28, 34))
     # The false alarm lies on the axial plane of the strongest region, too.
-    image = rendered(detection_figure(volume, amap, postprocess(amap, PLAIN, truth=truth), truth))
+    image = rendered(drawn(volume, amap, postprocess(amap, PLAIN, truth=truth), truth))
     assert pixels_near(image, HIT_COLOUR).sum() > 20
     assert pixels_near(image, FALSE_ALARM_COLOUR).sum() > 20
     figure = detection_figure(volume, amap, postprocess(amap, PLAIN))
@@ -96,19 +102,19 @@ def test_hits_and_false_alarms_have_their_colours_and_without_truth_neither() ->
 @pytest.mark.parametrize("threshold", ["auto", "2"])
 def test_nothing_is_cut_off(with_truth: bool, threshold: str) -> None:
     volume, amap, truth = scene(slice(28, 34), spacing=(1.0, 1.2, 7.0))
-    given = truth if with_truth else None
-    figure = detection_figure(volume, amap, postprocess(amap, PostParams(threshold=threshold, opening=0, min_voxels=0), truth=given), given)
+    result = postprocess(amap, PostParams(threshold=threshold, opening=0, min_voxels=0), truth=truth if with_truth else None)
+    figure = drawn(volume, amap, result, truth) if with_truth else detection_figure(volume, amap, result)
     figure.canvas.draw()
-    drawn = figure.get_tightbbox()  # in inches
-    assert drawn.x0 >= 0
-    assert drawn.y0 >= 0
-    assert drawn.x1 <= figure.get_figwidth()
-    assert drawn.y1 <= figure.get_figheight()
+    box = figure.get_tightbbox()  # in inches
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.get_figwidth()
+    assert box.y1 <= figure.get_figheight()
 
 
 def test_an_unknown_orientation_is_not_lettered() -> None:
     volume, amap, truth = scene(slice(28, 34), codes=0)
-    said = texts(detection_figure(volume, amap, postprocess(amap, PostParams(opening=0), truth=truth), truth))
+    said = texts(drawn(volume, amap, postprocess(amap, PostParams(opening=0), truth=truth), truth))
     assert said.count("?") == 24
     assert "R" not in said
 
@@ -117,7 +123,7 @@ def test_an_empty_truth_and_a_constant_map_are_drawn() -> None:
     volume, amap, _ = scene(slice(28, 34))
     flat = AnomalyMap(np.zeros(SHAPE, np.float32), amap.grid, amap.mask, "u", "toy", "flat", ThresholdRule("otsu"))
     nothing = np.zeros(SHAPE, bool)
-    said = "\n".join(texts(detection_figure(volume, flat, postprocess(flat, PLAIN, truth=nothing), nothing)))
+    said = "\n".join(texts(drawn(volume, flat, postprocess(flat, PLAIN, truth=nothing), nothing)))
     assert "undefined: the ground truth is empty" in said
     assert "0 regions" in said
 
@@ -128,6 +134,6 @@ def test_the_figures_heatmap_begins_at_the_threshold_in_the_windows_colours() ->
     np.testing.assert_allclose(heat_colours()(np.linspace(0, 1, 256)), heat_table(), atol=1e-6)
     for threshold in (20.0, 150.0):
         figure = detection_figure(volume, fixed, postprocess(fixed, PostParams(threshold=repr(threshold), opening=0)))
-        drawn = [image.norm for axes in figure.axes for image in axes.images if image.get_cmap().name == heat_colours().name]
-        assert drawn
-        assert {(norm.vmin, norm.vmax) for norm in drawn} == {(threshold, 400.0)}
+        norms = [image.norm for axes in figure.axes for image in axes.images if image.get_cmap().name == heat_colours().name]
+        assert norms
+        assert {(norm.vmin, norm.vmax) for norm in norms} == {(threshold, 400.0)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.postprocessing.params import PostParams
@@ -18,6 +19,17 @@ from tests.gui.scans import head, write
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test takes what another computed."""
     monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+
+
+_LONGEST_WAIT = 180_000
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> QtBot:
+    """Waits for what has to come until it comes, on a busy machine too; tests of promises measure the time themselves (`promptness`)."""
+    waiting = qtbot.waitUntil
+    monkeypatch.setattr(qtbot, "waitUntil", lambda ready, *, timeout=0: waiting(ready, timeout=max(timeout, _LONGEST_WAIT)))
+    return qtbot
 
 
 @pytest.fixture

@@ -38,10 +38,12 @@ def _nothing(_name: str) -> None:
     """No picture is taken."""
 
 
+@pytest.mark.slow
 def test_five_minutes_in_the_window(viewer: Any, repository: Path, out: Path) -> None:
     five_minutes(viewer, Walk(viewer.window._qt_window, FIVE, repository / "README.md"), out, _nothing)
 
 
+@pytest.mark.slow
 def test_ten_minutes_methods_side_by_side(viewer: Any, repository: Path, out: Path) -> None:
     like_make_demo(viewer, ("threshold", "thresh-raw"))  # quick ones; the methods compared below take long enough
     ten_minutes(viewer, Walk(viewer.window._qt_window, TEN, repository / "README.md"), out, _nothing)

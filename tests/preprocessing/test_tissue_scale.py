@@ -59,6 +59,14 @@ def test_contrast_agent_takes_no_class_and_lies_beyond_white_matter():
     assert float(scale(np.float32([300.0]))[0]) == BEYOND
 
 
+@pytest.mark.parametrize(("distances", "value"), [(0.7, WHITE), (1.4, WHITE), (2.5, WHITE + 0.5), (3.6, BEYOND), (9.0, BEYOND)])
+def test_bright_white_matter_is_white_matter_still(distances, value):
+    """On T1: in distances from grey to white matter above white matter, up to 1.5; from 3.5 it is no healthy tissue."""
+    scale = fit_tissue_scale(brain(("CSF", "GM", "WM")), "T1")
+    grey, white = scale.intensities[1:3]
+    assert float(scale(np.float32([white + distances * (white - grey)]))[0]) == pytest.approx(value, abs=1e-4)
+
+
 def test_lesions_on_flair_go_towards_csf():
     scale = fit_tissue_scale(brain(("CSF", "WM", "GM")), "FLAIR")
     assert float(scale(np.float32([150.0]))[0]) == pytest.approx(CSF, abs=0.05)

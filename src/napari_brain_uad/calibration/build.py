@@ -43,7 +43,7 @@ class HealthyMap:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeaveOneOut:
     """Each real brain judged by a reference made without it.
 
     Parameters
@@ -117,7 +117,7 @@ def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
     return amap.method, dict(record.get("params", {})), str(record.get("weights_sha256", ""))
 
 
-def leave_one_out(reference: HealthyReference) -> LeftOut | None:
+def leave_one_out(reference: HealthyReference) -> LeaveOneOut | None:
     """Judge each real brain by the others; None with fewer than two."""
     real = np.array([scan.kind == "real" for scan in reference.scans])
     subjects = np.array([scan.person for scan in reference.scans])
@@ -133,4 +133,4 @@ def leave_one_out(reference: HealthyReference) -> LeftOut | None:
         place = max(int(np.searchsorted(reference.levels, np.float32(value), side="right")) - 1, 0)
         found = others.p_values([float(reference.curves["strength"][number, place])], float(reference.levels[place]))
         p.append(1.0 if found is None else float(found[0]))
-    return LeftOut(float(reference.default.number or 0.0), tuple(flagged), tuple(p)) if flagged else None
+    return LeaveOneOut(float(reference.default.number or 0.0), tuple(flagged), tuple(p)) if flagged else None

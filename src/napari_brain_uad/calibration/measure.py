@@ -27,7 +27,7 @@ CURVES = ("flagged_ml", "regions", "largest_ml", "strength", "peak")
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class HealthyCurves:
     """What is flagged in a scan at every threshold.
 
     Parameters
@@ -76,7 +76,7 @@ def levels_of(scores: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     return levels
 
 
-def measured(amap: AnomalyMap, post: PostParams, levels: NDArray[np.float32], counted: NDArray[np.bool_] | None = None) -> Curves:
+def measured(amap: AnomalyMap, post: PostParams, levels: NDArray[np.float32], counted: NDArray[np.bool_] | None = None) -> HealthyCurves:
     """What is flagged in a healthy scan at every threshold, after the clean-up that patients' maps will go through.
 
     Parameters
@@ -98,7 +98,7 @@ def measured(amap: AnomalyMap, post: PostParams, levels: NDArray[np.float32], co
             labels = np.where(judged, cleaned((score > level) & brain, post, amap.grid), np.uint32(0))
             for name, value in _figures(labels, score, float(level), ml).items():
                 values[name][number] = value
-    return Curves(values, quantiles, brain_ml)
+    return HealthyCurves(values, quantiles, brain_ml)
 
 
 def _figures(labels: NDArray[np.uint32], score: NDArray[np.float32], level: float, ml: float) -> dict[str, float]:

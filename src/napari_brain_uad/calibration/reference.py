@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.text import counted
-from ..core.threshold import DEFAULT_ML, ThresholdRule
+from ..core.threshold import DEFAULT_ML, HEALTHY_ML, ThresholdRule
 from .measure import PROBABILITIES
 
 KINDS = ("real", "part", "simulated")
@@ -99,7 +99,7 @@ class HealthyReference:
     @property
     def default(self) -> ThresholdRule:
         """The rule of a method that has a reference: one volume for all."""
-        return ThresholdRule("healthy-ml", DEFAULT_ML)
+        return ThresholdRule(HEALTHY_ML, DEFAULT_ML)
 
     @property
     def sets_default(self) -> bool:

@@ -10,7 +10,8 @@ from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, add_post_options, add_seed, assignments, post_params
+from ..io.streams import check_there
+from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, method_spec, post_params
 from .terminal import complain, progress_bar, say
 
 
@@ -25,11 +26,8 @@ def add_batch(commands: Any) -> None:
     parser.add_argument("dataset", type=Path, metavar="DIR", help="a folder of scans, a data set (BIDS, ...) or a CSV file")
     parser.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
     parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate` (default: the first of each subject)")
-    parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
-    parser.add_argument("--model", metavar="ID", help="trained model: an id of `brain-uad models`, or a file")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (repeatable)")
+    add_method(parser)
     add_seed(parser)
-    parser.add_argument("--threshold", default="auto", metavar="RULE", help="as in `brain-uad detect` (default: auto)")
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
@@ -41,19 +39,14 @@ def add_batch(commands: Any) -> None:
 
 
 def _batch(arguments: argparse.Namespace) -> int:
-    from ..detectors.registry import method_class
+    check_there(arguments.dataset, fix=DATA_SET)
     from ..workflows.cohort.batch import BatchRun, run_batch
     from ..workflows.cohort.batch_report import batch_words, save_batch
     from ..workflows.cohort.cohort import cases_of
 
-    given = assignments(arguments.set)
-    params = method_class(arguments.method).Params.from_strings(given).as_dict()
     run = BatchRun(
-        method=arguments.method,
-        # Only what was given: a model may bring the others.
-        params={name: params[name] for name in given},
-        model=arguments.model,
-        post=post_params(arguments, arguments.threshold),
+        method_spec(arguments),
+        post=post_params(arguments),
         prepare_with=arguments.prepare,
         device=arguments.device,
         seed=arguments.seed,

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_post_options, add_seed, add_sequence, post_params
+from ..io.streams import check_there
+from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, method_spec, post_params
 from .terminal import progress_bar, say, written
 
 
@@ -21,12 +22,12 @@ def add_calibrate(commands: Any) -> None:
         f"healthy-fpr, fdr) and every detection gets a verdict. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("method", metavar="METHOD[:MODEL]", help="a method, with a model of it where it is not the default one")
+    add_method(parser, positional=True)
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder (or CSV file) of healthy scans, in any layout")
     add_sequence(parser)
     parser.add_argument("--title", default="", metavar="TEXT", help="who they are, as verdicts name them; no person's name")
     parser.add_argument("--simulated", action="store_true", help="the scans are simulated: they set thresholds and give no p-value")
-    add_post_options(parser)
+    add_post_options(parser, threshold=False)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
@@ -36,16 +37,17 @@ def add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
+    check_there(arguments.healthy, fix=DATA_SET)
     from ..workflows.cohort.calibrate import calibrate
 
     with progress_bar(arguments.quiet) as progress:
         made, left_out = calibrate(
-            arguments.method,
+            method_spec(arguments),
             arguments.healthy,
             sequence=arguments.sequence,
             title=arguments.title,
             kind="simulated" if arguments.simulated else "real",
-            post=post_params(arguments, "auto"),
+            post=post_params(arguments),
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,

@@ -19,6 +19,7 @@ from ..core.optional import install_command, missing, not_installed, require
 from ..core.params import INTS
 from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
+from ..io.streams import check_there
 from .batch import add_batch
 from .calibrate import add_calibrate
 from .compare import add_compare
@@ -26,7 +27,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
+from .options import add_method, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -129,22 +130,12 @@ def _add_detect(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
-    parser.add_argument("--method", default="threshold", metavar="ID", help="see `brain-uad methods` (default: threshold)")
+    add_method(parser)
+    add_seed(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
-    parser.add_argument(
-        "--model", metavar="ID", help="trained model: an id of `brain-uad models`, or a file (default: the one for the scan's sequence)"
-    )
-    _add_method_settings(parser)
-    parser.add_argument(
-        "--threshold",
-        default="auto",
-        metavar="RULE",
-        help="auto (the method's own), a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE, fdr:RATE "
-        "(default: auto)",
-    )
     parser.add_argument(
         "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
     )
@@ -164,17 +155,6 @@ def _add_detect(commands: Any) -> None:
     )
     _add_out(parser)
     parser.set_defaults(handler=_detect)
-
-
-def _add_method_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting of the method (repeatable; `brain-uad methods --json` lists them)",
-    )
-    add_seed(parser)
 
 
 def _add_demo(commands: Any) -> None:
@@ -244,23 +224,21 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
-    from ..detectors.registry import method_class
+    check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before what takes long to import
+    spec = method_spec(arguments)
+    post = post_params(arguments)
     from ..workflows.detect.detect import detect
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.scans.load import load
 
-    params = method_class(arguments.method).Params.from_strings(assignments(arguments.set))
-    post = post_params(arguments, arguments.threshold)
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
-    check_detection_output(scan, arguments.method, arguments.out, overwrite=arguments.overwrite)
+    check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
             scan,
-            arguments.method,
-            params=_assigned(params, arguments.set),
+            spec,
             mask=arguments.mask,
             truth=arguments.truth,
-            model=arguments.model,
             post=post,
             healthy=arguments.healthy,
             age=arguments.age,
@@ -273,11 +251,6 @@ def _detect(arguments: argparse.Namespace) -> int:
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))
     _report(detection, files)
     return 0
-
-
-def _assigned(params: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Only the settings that were given: a model may bring the others."""
-    return {name: value for name, value in params.as_dict().items() if name in assignments(given)}
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:
@@ -315,10 +288,11 @@ def _require_window() -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from ..io.folders import let_napari_write
-    from ..workflows.detect.demo import demo_methods, demo_sample
     from ..workflows.scans.samples import sample, samples
 
     chosen = samples() if arguments.sample is None else (sample(arguments.sample),)
+    from ..workflows.detect.demo import demo_methods, demo_sample
+
     if arguments.window or arguments.screenshot:
         _require_window()
         let_napari_write()

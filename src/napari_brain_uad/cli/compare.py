@@ -10,13 +10,9 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
-from .options import add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
+from ..io.streams import check_there
+from .options import SPEC_HELP, add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
 from .terminal import complain, progress_bar, say, warn, written
-
-THRESHOLD_HELP = (
-    "the rule all methods follow: auto (each its own), a score, percentile:P, healthy-ml:ML (the same false-positive volume on healthy "
-    "scans), healthy-fpr:RATE, fdr:RATE, otsu, otsu-slice, best-dice (default: auto)"
-)
 
 
 def add_compare(commands: Any) -> None:
@@ -25,7 +21,6 @@ def add_compare(commands: Any) -> None:
         "compare",
         help="compare methods over one scan",
         description=f"Score a scan with several methods; write table, montage for a paper, maps and masks. {NOTICE}",
-        epilog="A method is written ID, ID@PRESET, ID@SETTING=VALUE or ID:MODEL (a model's id or file), like vae@code:my-model.",
         allow_abbrev=False,
     )
     parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
@@ -45,19 +40,18 @@ def add_compare(commands: Any) -> None:
 
 def add_method_list(parser: Any, *, required: bool = True) -> None:
     """Which methods, with which models."""
-    parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help="methods, separated by commas or spaces")
+    parser.add_argument("--methods", nargs="+", required=required, metavar="A,B,C", help=f"separated by commas or spaces, each {SPEC_HELP}")
     parser.add_argument(
         "--model",
         action="append",
         default=[],
-        metavar="ID=MODEL",
-        help="trained model of a method (id or file); repeatable",
+        metavar="METHOD=MODEL",
+        help="a trained model (id or file) for a method that names none; repeatable",
     )
 
 
 def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) -> None:
     """What a comparison of one scan and of a cohort share."""
-    parser.add_argument("--threshold", default="auto", metavar="RULE", help=THRESHOLD_HELP)
     parser.add_argument(
         "--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, in place of the methods' healthy references"
     )
@@ -77,9 +71,8 @@ def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "methods": method_list(arguments.methods),
         "models": assignments(arguments.model, option="--model", example="vae=my-model"),
-        "threshold_mode": arguments.threshold,
         "healthy": arguments.healthy,
-        "post": post_params(arguments, "auto"),
+        "post": post_params(arguments),
         "prepare_with": arguments.prepare,
         "device": arguments.device,
         "seed": arguments.seed,
@@ -96,6 +89,7 @@ def method_list(given: Sequence[str]) -> list[str]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    check_there(arguments.scan, arguments.mask, arguments.truth, *arguments.healthy)
     from ..workflows.compare.compare import compare
     from ..workflows.compare.compare_save import check_comparison_output, save_comparison
     from ..workflows.compare.compare_table import rows_text
@@ -114,7 +108,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
     say(f"Sequence: {readable(comparison.volume.sequence_words)}")
-    say(f"Threshold: {comparison.mode.words}")
+    say(f"Threshold: {comparison.rule.words}")
     say(written(arguments.out, files.values()))
     say(NOTICE)
     return comparison.failures[0].error.exit_code if comparison.failures else 0

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.text import counted, readable
+from ..io.streams import check_there
+from .options import DATA_SET
 from .terminal import say, say_json
 
 
@@ -27,6 +29,7 @@ def add_datasets(commands: Any) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
+    check_there(arguments.root, fix=DATA_SET)
     from ..datasets.layout import missed_files, unused_files
     from ..datasets.registry import find_layout, layout
 

@@ -10,6 +10,7 @@ from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
 from .options import post_params
 from .terminal import complain, progress_bar, say, say_json, warn, written
@@ -46,6 +47,7 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    check_there(arguments.map, arguments.truth, arguments.mask, *arguments.healthy)
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
     from ..postprocessing.params import FILTERS
@@ -53,9 +55,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if arguments.truth is None:
         raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
-    post = post_params(arguments, "auto")
+    post = post_params(arguments)
     given = [name for name in post.as_dict() if getattr(arguments, f"post_{name}", None) is not None]
-    others = [name for name in given if name not in FILTERS] + (["threshold"] if arguments.threshold != "auto" else [])
+    others = [name for name in given if name not in FILTERS]
     if others:
         why = f"its metrics are over all thresholds, before any clean-up: {', '.join(others)} would change nothing"
         raise InputError(f"{arguments.map.name} is one map", why=why, fix="Give filters alone; for a thresholded mask see brain-uad detect")

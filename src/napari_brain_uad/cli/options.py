@@ -12,6 +12,53 @@ from ..core.sequence import SEQUENCES
 
 _LONGEST_SEED = 40
 
+DATA_SET = "Give the folder of a data set, or a CSV file"
+"""What to do where a data set is missing."""
+
+
+SPEC_HELP = (
+    "an id of `brain-uad methods`, alone or as METHOD@PRESET@NAME=VALUE:MODEL, like vae@tiny, vae@score=brighter, vae:my-model; in values "
+    "%%, :, @ and the comma are written %%25, %%3A, %%40 and %%2C, in models the first and the last"
+)
+"""How a method is written; `workflows.models.method_spec` reads it."""
+
+
+def add_method(parser: Any, *, positional: bool = False, model: bool = True) -> None:
+    """Which method, with what is chosen of it: in one word, or with options of their own.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or group
+        What gets the options.
+    positional : bool
+        Whether the method is the command's first argument.
+    model : bool
+        Whether a trained model can be chosen.
+    """
+    if positional:
+        parser.add_argument("method", metavar="METHOD", help=SPEC_HELP)
+    else:
+        parser.add_argument("--method", default="threshold", metavar="METHOD", help=f"{SPEC_HELP} (default: threshold)")
+    parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like @NAME")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the method, like @NAME=VALUE (repeatable; `brain-uad methods --json` lists them)",
+    )
+    if model:
+        text = "a trained model, like :MODEL: an id of `brain-uad models`, or a file (default: the one for the scan's sequence)"
+        parser.add_argument("--model", metavar="MODEL", help=text)
+
+
+def method_spec(arguments: argparse.Namespace) -> Any:
+    """The `MethodSpec` that the options of `add_method` give."""
+    from ..workflows.models.method_spec import MethodSpec
+
+    model = getattr(arguments, "model", None)
+    return MethodSpec.of(arguments.method, preset=arguments.preset, settings=assignments(arguments.set), model=model)
+
 
 def add_sequence(parser: argparse.ArgumentParser) -> None:
     """What the scan is, where it cannot be read or is read wrong."""
@@ -38,37 +85,47 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 
-def add_post_options(parser: argparse.ArgumentParser) -> None:
-    """One option a field of `PostParams`, from the field's own description."""
+def add_post_options(parser: argparse.ArgumentParser, *, threshold: bool = True) -> None:
+    """One option a field of `PostParams`, from the field's own description.
+
+    Parameters
+    ----------
+    threshold : bool
+        Whether a threshold is applied.
+    """
     from ..postprocessing.params import PostParams, post_option
 
     defaults = PostParams().as_dict()
     group = parser.add_argument_group("post-processing")
     for name, kind, info in PostParams.describe():
-        if name == "threshold":
+        if name == "threshold" and not threshold:
             continue
         unit = f", {info.unit}" if info.unit else ""
         text = f"{info.help}{unit} (default: {defaults[name]})".replace("%", "%%")
-        if kind is bool:
+        if name == "threshold":
+            group.add_argument(post_option(name), dest=f"post_{name}", metavar="RULE", help=text)
+        elif kind is bool:
             group.add_argument(post_option(name), dest=f"post_{name}", action=argparse.BooleanOptionalAction, help=text)
         else:
             group.add_argument(post_option(name), dest=f"post_{name}", metavar=kind.__name__.upper(), help=text)
 
 
-def post_params(arguments: argparse.Namespace, threshold: str) -> Any:
+def post_params(arguments: argparse.Namespace) -> Any:
     """The `PostParams` that the options of `add_post_options` give."""
     from ..postprocessing.params import PostParams
 
     given = {name[5:]: str(value) for name, value in vars(arguments).items() if name.startswith("post_") and value is not None}
-    return PostParams.from_strings({"threshold": threshold, **given})
+    return PostParams.from_strings(given)
 
 
 def assignments(given: Sequence[str], *, option: str = "--set", example: str = "bins=128") -> dict[str, str]:
     """What an option like ``--set NAME=VALUE`` was given, by name."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise InputError(f"{option} {text}", why="it is not NAME=VALUE", fix=f"Write for example {option} {example}")
+        if pairs.get(name, value) != value:
+            raise InputError(f"{option} {text}", why=f"it is given as {pairs[name]}, too", fix="Give it once")
         pairs[name] = value
     return pairs

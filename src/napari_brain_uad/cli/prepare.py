@@ -13,6 +13,7 @@ from ..core.isolation import isolated
 from ..core.provenance import NOTICE
 from ..core.sequence import SEQUENCES, check_sequence
 from ..core.text import readable
+from ..io.streams import GET_LINKED, check_there
 from .options import add_overwrite
 from .terminal import complain, progress_bar, say
 
@@ -62,11 +63,11 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from ..workflows.scans.prepare import prepare_many
-
     patients, failed = _patients(arguments.scans, _sequences(arguments.sequence))
     if not patients:
         raise failed[0]
+    from ..workflows.scans.prepare import prepare_many
+
     for one in failed:
         complain(str(one))
     with progress_bar(arguments.quiet) as progress:
@@ -125,18 +126,13 @@ def _patients(given: Sequence[Path], said: Mapping[str, str]) -> tuple[list[Pati
 
 
 def _of_file(path: Path, said: Mapping[str, str]) -> Patient:
-    from ..io.streams import GET_LINKED, leads_nowhere
+    check_there(path, fix="Give scans or folders of scans")
     from ..workflows.scans.prepare import Patient
 
-    if leads_nowhere(path):
-        raise InputError(f"{path} is a link that leads nowhere", fix=GET_LINKED)
-    if not path.exists():
-        raise InputError(f"{path} does not exist", fix="Give scans or folders of scans")
     return Patient(_stem(path), {_sequence(path, said) or "scan": path})
 
 
 def _of_folder(root: Path, said: Mapping[str, str]) -> list[Patient | BrainUADError]:
-    from ..io.streams import GET_LINKED
     from ..io.walk import Missed, walk_folders
     from ..workflows.scans.prepare import Patient
 

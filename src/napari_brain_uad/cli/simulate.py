@@ -9,6 +9,7 @@ from typing import Any
 from ..core.provenance import NOTICE
 from ..core.sequence import spelled
 from ..core.text import counted, readable
+from ..io.streams import check_there
 from .options import add_overwrite, add_seed, assignments
 from .terminal import complain, progress_bar, say
 
@@ -54,6 +55,7 @@ def add_simulate(commands: Any) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
+    check_there(*arguments.labelmaps, arguments.lesion_masks, fix="Give label maps or folders of label maps")
     from ..simulation.params import SimulationParams
     from ..workflows.simulate.simulate import simulate
 

@@ -13,12 +13,14 @@ from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
 from ..core.text import readable
+from ..io.streams import check_there
 from .interruption import interruption
-from .options import add_seed, assignments
+from .options import DATA_SET, add_method, add_seed, assignments, method_spec
 from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from ..training.session import TrainingUpdate
+    from ..workflows.models.method_spec import MethodSpec
     from ..workflows.train.training_data import TrainingData
 
 _PATIENCE = 30.0
@@ -34,7 +36,7 @@ def add_train(commands: Any) -> None:
         f"and keeps a checkpoint; --resume goes on from it, with the same result. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("method", metavar="METHOD", help="a trainable method, see `brain-uad methods`")
+    add_method(parser, positional=True, model=False)
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of healthy scans, a data set's folder or CSV file, or label maps")
     _add_data(parser.add_argument_group("data"))
     parser.add_argument(
@@ -42,10 +44,6 @@ def add_train(commands: Any) -> None:
         default="",
         metavar="ID",
         help="train as this model that comes with the package was trained; DATA is the folder of its label maps. --train changes it",
-    )
-    parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like paper; --set and --train change it")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method (`brain-uad methods --json` lists them)"
     )
     parser.add_argument(
         "--train",
@@ -80,22 +78,20 @@ def _add_devices(parser: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    check_there(arguments.data, fix=DATA_SET)
+    spec = method_spec(arguments)  # before what takes long to import
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
     from ..workflows.train.train import is_first_process, train
     from ..workflows.train.training_data import describe
 
-    found = method_class(arguments.method)
+    kind = method_class(spec.method).Training or TrainingParams
     if arguments.recipe:
-        return _by_recipe(arguments, found.Training or TrainingParams)
-    if arguments.preset:
-        found.Params.preset(arguments.preset)
-    params = _settings(found.Params, arguments.preset, arguments.set)
-    given = arguments.train or arguments.preset
-    training = _settings(found.Training or TrainingParams, arguments.preset, arguments.train) if given else None
+        return _by_recipe(arguments, spec, kind)
+    training = _settings(kind, arguments.train)
     data = _data(arguments)
     if arguments.estimate:
-        return _estimate(arguments, data, params, training)
+        return _estimate(arguments, spec, data, training)
     if arguments.out is None:
         raise InputError("Where to?", why="--out is missing", fix="Give the model a name with --out NAME")
     found_data = describe(data)
@@ -106,9 +102,8 @@ def _train(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _left_out(arguments) as failed, progress_bar(arguments.quiet) as progress:
         train(
-            arguments.method,
+            spec,
             data,
-            params=params,
             training=training,
             seed=arguments.seed,
             out=arguments.out,
@@ -126,14 +121,14 @@ def _train(arguments: argparse.Namespace) -> int:
     return next(iter(failed.values())).exit_code if failed else 0
 
 
-def _by_recipe(arguments: argparse.Namespace, kind: type[Params]) -> int:
+def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Params]) -> int:
     from ..workflows.train.recipe import recipe, train_recipe
 
     own = recipe(arguments.recipe)
-    if own["method"] != arguments.method:
+    if own["method"] != spec.method:
         raise InputError(f"The recipe {arguments.recipe}", why=f"it is one of {own['method']}", fix=f"Write: train {own['method']}")
-    given = ("set", "preset", "simulate", "layout", "sequence", "count", "prepare", "estimate")
-    others = [name for name in given if getattr(arguments, name)]
+    given = ("simulate", "layout", "sequence", "count", "prepare", "estimate")
+    others = [*(["settings"] if str(spec) != spec.method else []), *(name for name in given if getattr(arguments, name))]
     if others or arguments.seed or arguments.out is None:
         why = f"it has its own {', '.join(others) or 'seed'}" if others or arguments.seed else "--out is missing"
         raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --train, --device and --overwrite")
@@ -142,7 +137,7 @@ def _by_recipe(arguments: argparse.Namespace, kind: type[Params]) -> int:
             own,
             arguments.data,
             arguments.out,
-            changes=_settings(kind, "", arguments.train),
+            changes=_settings(kind, arguments.train),
             overwrite=arguments.overwrite,
             device=arguments.device,
             report=_writing_checkpoints,
@@ -171,11 +166,11 @@ def _writing_checkpoints(_update: TrainingUpdate) -> None:
     interruption.patience = _PATIENCE
 
 
-def _settings(kind: type[Params], preset: str, given: list[str]) -> dict[str, Any]:
-    """What differs from the defaults: a preset's settings where it has some of this kind, and those given by hand."""
-    named = assignments(given)
+def _settings(kind: type[Params], given: list[str]) -> dict[str, Any]:
+    """The settings of the training that were given, with their types."""
+    named = assignments(given, option="--train", example="steps=5000")
     typed = kind.from_strings(named).as_dict()
-    return dict(kind.PRESETS.get(preset, {})) | {name: typed[name] for name in named}
+    return {name: typed[name] for name in named}
 
 
 def _data(arguments: argparse.Namespace) -> TrainingData:
@@ -194,10 +189,10 @@ def _data(arguments: argparse.Namespace) -> TrainingData:
     )
 
 
-def _estimate(arguments: argparse.Namespace, data: TrainingData, params: Any, training: Any) -> int:
+def _estimate(arguments: argparse.Namespace, spec: MethodSpec, data: TrainingData, training: dict[str, Any]) -> int:
     from ..workflows.train.train_estimate import estimate_training
 
     with progress_bar(arguments.quiet) as progress:
-        found = estimate_training(arguments.method, data, params=params, training=training, device=arguments.device, progress=progress)
+        found = estimate_training(spec, data, training=training, device=arguments.device, progress=progress)
     say(found.words)
     return 0

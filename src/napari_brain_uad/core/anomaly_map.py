@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import check_finite, check_same_shape, raise_errors
-from .threshold import ThresholdRule
+from .errors import InputError
+from .threshold import AUTO_RULE, ThresholdRule
 from .volume import Grid, Source
 
 
@@ -54,6 +55,8 @@ class AnomalyMap:
     background: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.default_threshold == AUTO_RULE:
+            raise InputError(f"Anomaly map of {self.name}", why="its default threshold is no rule", fix="Make the map again")
         raise_errors(
             f"Anomaly map of {self.name}",
             (

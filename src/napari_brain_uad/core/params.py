@@ -11,9 +11,11 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, Self, cast, get_type_hints
 
 from .errors import InputError
+from .text import did_you_mean
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[int, ...]
@@ -112,25 +114,13 @@ class Params:
     @classmethod
     def describe(cls) -> list[tuple[str, type, FieldInfo]]:
         """Name, type and `FieldInfo` of every field, in order; each has a label."""
-        hints = get_type_hints(cls)
-        return [(f.name, hints[f.name], cls._inherited(f.name)) for f in fields(cls)]
-
-    @classmethod
-    def _inherited(cls, name: str) -> FieldInfo:
-        """What is known of a field; label and role, where it has none, are those of the same field of a base class.
-
-        Without any it is called by its name as words without the unit, and is of use in inference.
-        """
-        declared = (getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__)
-        known: list[FieldInfo] = [own[name].metadata["info"] for own in declared if name in own]
-        words = name.removesuffix(f"_{known[0].unit}").replace("_", " ")
-        label = next((info.label for info in known if info.label), words[:1].upper() + words[1:])
-        return dataclasses.replace(known[0], label=label, role=next((info.role for info in known if info.role), "inference"))
+        own: Any = cls  # mypy takes it for one of its instances otherwise, which have no hash
+        return list(_described(own))
 
     @classmethod
     def called(cls, name: str) -> str:
         """What messages call a field: its label as forms show it, and its name where one could not be told from the other."""
-        label = cls._inherited(name).label
+        label = next(info.label for own, _, info in cls.describe() if own == name)
         return label if label.lower() == name else f"{label} ({name})"
 
     def as_dict(self) -> dict[str, Scalar | list[int]]:
@@ -144,14 +134,19 @@ class Params:
         known = {f.name for f in fields(cls)}
         for name in values:
             if name not in known:
-                raise InputError(f"There is no setting '{name}'", fix=f"Known settings: {', '.join(sorted(known)) or 'none'}")
+                raise InputError(
+                    f"There is no setting '{name}'",
+                    fix=f"{did_you_mean(name, sorted(known))}Known settings: {', '.join(sorted(known)) or 'none'}",
+                )
         return cls(**values)
 
     @classmethod
     def preset(cls, name: str) -> Self:
         """The settings called `name`, one of `PRESETS`."""
         if name not in cls.PRESETS:
-            raise InputError(f"There is no preset '{name}'", fix=f"Presets: {', '.join(cls.PRESETS) or 'none'}")
+            raise InputError(
+                f"There is no preset '{name}'", fix=f"{did_you_mean(name, cls.PRESETS)}Presets: {', '.join(cls.PRESETS) or 'none'}"
+            )
         return cls.from_dict(cls.PRESETS[name])
 
     @classmethod
@@ -162,6 +157,25 @@ class Params:
         return cls.from_dict(
             {name: _parse(cls.called(name), text, kinds[name]) if name in kinds else text for name, text in assignments.items()}
         )
+
+
+@cache
+def _described(kind: type[Any]) -> tuple[tuple[str, type, FieldInfo], ...]:
+    """What `Params.describe` gives: every check of every value asks for it."""
+    hints = get_type_hints(kind)
+    return tuple((f.name, hints[f.name], _inherited(kind, f.name)) for f in fields(kind))
+
+
+def _inherited(kind: type[Any], name: str) -> FieldInfo:
+    """What is known of a field; label and role, where it has none, are those of the same field of a base class.
+
+    Without any it is called by its name as words without the unit, and is of use in inference.
+    """
+    declared = (getattr(base, "__dataclass_fields__", {}) for base in kind.__mro__)
+    known: list[FieldInfo] = [own[name].metadata["info"] for own in declared if name in own]
+    words = name.removesuffix(f"_{known[0].unit}").replace("_", " ")
+    label = next((info.label for info in known if info.label), words[:1].upper() + words[1:])
+    return dataclasses.replace(known[0], label=label, role=next((info.role for info in known if info.role), "inference"))
 
 
 def value_text(value: object) -> str:

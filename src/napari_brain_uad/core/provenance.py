@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,12 +48,32 @@ def code_sha256() -> str:
     Without it, who works on a method or a step is shown yesterday's results out of the cache.
     """
     root = Path(__file__).resolve().parent.parent
+    files = [*root.rglob("*.py"), *root.rglob("templates/*.nii.gz")]
+    return _files_sha256(root, [file for file in files if file.relative_to(root).parts[0] not in _ABOVE])
+
+
+@cache
+def code_of_others_sha256(package: str) -> str:
+    """SHA-256 of the code of another package that is loaded: that of a method which comes from there; empty for this one's own.
+
+    Parameters
+    ----------
+    package : str
+        Its top-level name.
+    """
+    file = getattr(sys.modules.get(package), "__file__", None)
+    if package == __name__.partition(".")[0] or file is None:
+        return ""
+    place = Path(file).resolve()
+    files = place.parent.rglob("*.py") if place.stem == "__init__" else [place]
+    return _files_sha256(place.parent, files)
+
+
+def _files_sha256(root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in sorted([*root.rglob("*.py"), *root.rglob("templates/*.nii.gz")]):
-        place = file.relative_to(root)
-        if place.parts[0] not in _ABOVE:
-            digest.update(f"{place.as_posix()}\0".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 

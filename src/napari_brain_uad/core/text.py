@@ -6,8 +6,10 @@ theirs in `io.figure_text`.
 
 from __future__ import annotations
 
+import difflib
 import html
 import unicodedata
+from collections.abc import Iterable
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the start of a formula; the last four are their wide forms."""
@@ -47,6 +49,20 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         Several; `noun` and an "s" otherwise.
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """What to say of a name that there is not, like "Did you mean bins? "; empty where no known one is close.
+
+    Parameters
+    ----------
+    given : str
+        What was written.
+    known : iterable of str
+        What there is.
+    """
+    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.4)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
 def table_cell(text: str) -> str:

@@ -10,32 +10,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .text import did_you_mean
 
-RULES = ("value", "otsu", "otsu-slice", "percentile", "best-dice", "healthy-ml", "healthy-fpr", "fdr")
-"""value: a number. otsu / otsu-slice: Otsu inside the brain, per volume / per axial slice. percentile: of the brain's scores.
-best-dice: the one whose cleaned-up mask has the highest Dice against a ground truth. healthy-ml, healthy-fpr: the one at which an average
-healthy brain shows this many ml, or this fraction of itself, after the clean-up. fdr: that of the default, and of its regions only those
-that differ from healthy brains at this false discovery rate."""
-
-FROM_HEALTHY = ("healthy-ml", "healthy-fpr", "fdr")
-"""The rules that need healthy brains: a method's reference, or maps of healthy scans."""
+HEALTHY_ML = "healthy-ml"
+"""The fair rule for several methods: all raise the same false alarm in healthy brains."""
 
 DEFAULT_ML = 3.0
 """What an average healthy brain may show, in ml, at the default threshold of every method that has a healthy reference. One number for all:
 most brains then show less than 1 ml and a few much more, and tumours keep their extent (docs/calibration.md has the figures)."""
 
-_NEEDS_NUMBER = {
-    "value": (-np.inf, np.inf),
-    "percentile": (0.0, 100.0),
-    "healthy-ml": (0.0, 1000.0),
-    "healthy-fpr": (0.0, 1.0),
-    "fdr": (0.0, 1.0),
+
+@dataclass(frozen=True)
+class RuleKind:
+    """One kind of rule.
+
+    Parameters
+    ----------
+    title : str
+        What forms call it.
+    words : str
+        The rule in words, with the number in braces.
+    spelled : str
+        How it is written, for help texts.
+    low, high : float, optional
+        The range of its number; None for rules without one.
+    unit : str
+        The number's.
+    needs : str
+        "truth", "healthy" (a method's healthy reference, or maps of healthy scans), or nothing.
+    """
+
+    title: str
+    words: str
+    spelled: str
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    needs: str = ""
+
+
+RULES = {
+    "auto": RuleKind("method's default", "the method's own rule", "auto"),
+    "value": RuleKind("by hand", "the score {:g}", "a number", -np.inf, np.inf),
+    "otsu": RuleKind("Otsu", "Otsu on the volume", "otsu"),
+    "otsu-slice": RuleKind("Otsu per slice", "Otsu on each axial slice", "otsu-slice"),
+    "percentile": RuleKind("percentile", "percentile {:g} of the brain's scores", "percentile:P", 0.0, 100.0, "%"),
+    "best-dice": RuleKind("best Dice", "best Dice on this scan (uses the truth)", "best-dice", needs="truth"),
+    HEALTHY_ML: RuleKind("healthy ml", "{:g} ml in an average healthy brain", "healthy-ml:ML", 0.0, 1000.0, "ml", "healthy"),
+    "healthy-fpr": RuleKind("healthy part", "the part {:g} of healthy brain", "healthy-fpr:RATE", 0.0, 1.0, needs="healthy"),
+    "fdr": RuleKind(
+        "false discoveries", "regions beyond healthy ones at a false discovery rate of {:g}", "fdr:RATE", 0.0, 1.0, needs="healthy"
+    ),
 }
+"""All kinds, in the order of forms. Otsu and percentile look at the scores inside the brain. best-dice: the threshold whose cleaned-up mask
+has the highest Dice. healthy-ml, healthy-fpr: the one at which an average healthy brain shows this many ml, or this part of itself, after
+the clean-up. fdr: that of the default, and of its regions only those that differ from healthy brains."""
+
+SPELLINGS = ", ".join(kind.spelled for kind in RULES.values())
+"""For help texts."""
 
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How a threshold is to be found.
+    """How a threshold is to be found: the one way to say it, in docks, commands, scripts and records.
 
     Parameters
     ----------
@@ -47,7 +84,7 @@ class ThresholdRule:
     Raises
     ------
     InputError
-        For an unknown rule, or a number missing or out of range.
+        For an unknown rule, or a number missing, out of range or too many.
     """
 
     kind: str
@@ -55,10 +92,12 @@ class ThresholdRule:
 
     def __post_init__(self) -> None:
         if self.kind not in RULES:
-            raise InputError(f"Threshold rule '{self.kind}' is not known", fix=f"Known rules: {', '.join(RULES)}")
-        if self.kind not in _NEEDS_NUMBER:
+            raise InputError(f"Threshold rule '{self.kind}' is not known", fix=f"{did_you_mean(self.kind, RULES)}Write one of: {SPELLINGS}")
+        low, high = self.about.low, self.about.high
+        if low is None or high is None:
+            if self.number is not None:
+                raise InputError(f"Threshold rule '{self.kind}'", why="it takes no number", fix=f"Write {self.kind}")
             return
-        low, high = _NEEDS_NUMBER[self.kind]
         if self.number is None or not np.isfinite(self.number) or not low <= self.number <= high:
             wanted = "a finite number" if np.isinf(high) else f"a number from {low:g} to {high:g}"
             why = "it has no number" if self.number is None else f"{self.number} is not {wanted}"
@@ -67,17 +106,21 @@ class ThresholdRule:
 
     @classmethod
     def parse(cls, text: str) -> ThresholdRule:
-        """Read 0.9, ``otsu``, ``otsu-slice``, ``best-dice``, ``percentile:98``, ``healthy-ml:1``, ``healthy-fpr:0.01``, ``fdr:0.05``."""
-        kind, _, number = text.partition(":")
-        if kind in RULES and not number:
+        """Read what `str` writes: ``auto``, ``0.9``, ``otsu``, ``percentile:98``, ``healthy-ml:1``, ...
+
+        Raises
+        ------
+        InputError
+            For anything else.
+        """
+        kind, colon, number = text.partition(":")
+        if kind in RULES and not colon:
             return cls(kind)
         try:
             return cls(kind, float(number)) if kind in RULES else cls("value", float(text))
         except ValueError:
-            raise InputError(
-                f"Threshold '{text}' is not understood",
-                fix="Give a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE or fdr:RATE",
-            ) from None
+            hint = did_you_mean(kind, RULES)
+            raise InputError(f"Threshold '{text}' is not understood", fix=f"{hint}Write one of: {SPELLINGS}") from None
 
     def __str__(self) -> str:
         if self.number is None:
@@ -85,6 +128,30 @@ class ThresholdRule:
         # Six digits read well; where they would change the number, all of them are written, so that `parse` gives it back.
         number = f"{self.number:g}" if float(f"{self.number:g}") == self.number else repr(float(self.number))
         return number if self.kind == "value" else f"{self.kind}:{number}"
+
+    @property
+    def about(self) -> RuleKind:
+        """What is known of its kind."""
+        return RULES[self.kind]
+
+    @property
+    def words(self) -> str:
+        """The rule, for people."""
+        return self.about.words.format(self.number)
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it needs a ground truth."""
+        return self.about.needs == "truth"
+
+    @property
+    def needs_healthy(self) -> bool:
+        """Whether it needs healthy brains."""
+        return self.about.needs == "healthy"
+
+
+AUTO_RULE = ThresholdRule("auto")
+"""The method's own."""
 
 
 class Healthy(Protocol):
@@ -104,7 +171,7 @@ class Healthy(Protocol):
         ...
 
     def threshold(self, rule: ThresholdRule) -> tuple[float, str]:
-        """The score that a rule of `FROM_HEALTHY` asks for, and where it came from in words."""
+        """The score that a rule which needs healthy brains asks for, and where it came from in words."""
         ...
 
     def discoveries(self, strengths: Sequence[float], threshold: float, rate: float) -> NDArray[np.bool_]:

@@ -8,7 +8,6 @@ only by who uses it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib import import_module
@@ -18,6 +17,7 @@ from ..core.detector import Detector, MethodInfo
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.params import Params
+from ..core.text import did_you_mean
 from .base.detector import BaseDetector
 
 METHODS: dict[str, str] = {
@@ -61,9 +61,7 @@ def method_class(method: str) -> type[BaseDetector]:
     if method in _of_others():
         return _class_of(_of_others()[method])
     known = method_ids()
-    close = difflib.get_close_matches(method, known, n=3, cutoff=0.4)
-    hint = f"Did you mean {' or '.join(close)}? " if close else ""
-    raise InputError(f"There is no method '{method}'", fix=f"{hint}Methods: {', '.join(known)}")
+    raise InputError(f"There is no method '{method}'", fix=f"{did_you_mean(method, known)}Methods: {', '.join(known)}")
 
 
 def create(method: str, params: Params | None = None) -> Detector:

@@ -17,7 +17,6 @@ from ..core.volume import Volume
 from ..io.figure_text import figure_text
 from ..postprocessing.pipeline import PostResult
 from .colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_limits, score_limits
-from .curves import Curves
 from .figure_views import (
     FLAGGED_COLOUR,
     TRUTH_COLOUR,
@@ -31,7 +30,8 @@ from .figure_views import (
     heat_colours,
     planes,
 )
-from .metrics import Metric, at_threshold
+from .metrics import Metric
+from .report import Evaluation
 
 _SHOWN = ("dice", "precision", "recall", "lesion_recall", "false_positive_regions", "false_positive_ml")
 _WIDTH, _HEIGHT = 13.0, 8.2
@@ -40,7 +40,13 @@ _ROWS = ((0.51, 0.365), (0.115, 0.365))
 
 
 def detection_figure(
-    volume: Volume, amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None, *, verdict: str = ""
+    volume: Volume,
+    amap: AnomalyMap,
+    result: PostResult,
+    truth: NDArray[np.bool_] | None = None,
+    evaluation: Evaluation | None = None,
+    *,
+    verdict: str = "",
 ) -> Figure:
     """Draw a detection on one page; nothing is shown on a screen and no global state of matplotlib is touched.
 
@@ -53,8 +59,10 @@ def detection_figure(
     result : PostResult
         What post-processing found in it.
     truth : array of bool, shape (i, j, k), optional
-        Ground truth: adds its outline, hits and false alarms, the precision-recall curve and the figures at the threshold.
-
+        Ground truth: adds its outline, hits and false alarms.
+    evaluation : Evaluation, optional
+        Of this result against the truth: adds the precision-recall curve and the figures at the threshold, which are thus those of the
+        run's other files.
     verdict : str
         What is said of the scan beside healthy brains, in one line.
 
@@ -79,10 +87,9 @@ def detection_figure(
                 draw_regions(axes, plane, result)
                 axes.set_title(plane.title, fontsize=10)
             annotate(axes, plane, volume.source is None or volume.source.orientation_known)
-    metrics = () if truth is None else at_threshold(result.mask, truth, None, amap.grid)
     _draw_colour_bar(figure, norm, amap.unit, result.threshold.value)
-    _draw_plot(figure, amap, result, truth, {metric.name: metric for metric in metrics})
-    _write(figure, volume, amap, result, metrics)
+    _draw_plot(figure, amap, result, evaluation)
+    _write(figure, volume, amap, result, () if evaluation is None else evaluation.metrics)
     figure.text(_LEFT, 0.9, figure_text(verdict), fontsize=9.5, weight="bold", va="center", color="0.1")
     _legend(figure, result, truth is not None)
     return figure
@@ -126,11 +133,12 @@ def _draw_colour_bar(figure: Figure, norm: Normalize, unit: str, threshold: floa
     axes.set_ylabel(figure_text(unit), fontsize=7.5, labelpad=2)
 
 
-def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None, metrics: dict[str, Metric]) -> None:
-    """Precision-recall curve with the mask's place on it; without truth the histogram of the score."""
+def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, evaluation: Evaluation | None) -> None:
+    """Precision-recall curve with the mask's place on it; where it is not defined, the histogram of the score."""
     axes = figure.add_axes((0.775, 0.565, 0.21, 0.3))
     axes.tick_params(labelsize=8)
-    if truth is None or not truth.any():
+    area = None if evaluation is None else evaluation["auprc"].value
+    if evaluation is None or area is None:
         scores = result.score[result.brain]
         axes.hist(scores.clip(*robust_range(scores, FAR_SCORES)), bins=128, log=True, color="0.6")
         axes.set_ylim(bottom=0.8)
@@ -139,14 +147,13 @@ def _draw_plot(figure: Figure, amap: AnomalyMap, result: PostResult, truth: NDAr
         axes.set_xlabel(figure_text(amap.unit), fontsize=8, labelpad=1)
         axes.set_ylabel("voxels", fontsize=8, labelpad=1)
         return
-    curves = Curves(amap.score, truth)
-    recall, precision, _ = curves.pr_curve()
-    axes.plot(recall, precision, color="0.25", linewidth=1.3, label="raw map, all thresholds")
-    if metrics["recall"].value is not None and metrics["precision"].value is not None:
-        axes.plot(metrics["recall"].value, metrics["precision"].value, "o", color=HIT_COLOUR, markersize=8, label="this mask")
+    axes.plot(*evaluation.pr_curve[:2], color="0.25", linewidth=1.3, label="all thresholds")
+    recall, precision = evaluation["recall"].value, evaluation["precision"].value
+    if recall is not None and precision is not None:
+        axes.plot(recall, precision, "o", color=HIT_COLOUR, markersize=8, label="this mask")
     axes.legend(fontsize=7.5, frameon=False, loc="best")
     axes.set(xlim=(0.0, 1.02), ylim=(0.0, 1.02))
-    axes.set_title(f"Precision and recall, AUPRC {curves.average_precision or 0.0:.3f}", fontsize=10)
+    axes.set_title(f"Precision and recall, AUPRC {area:.3f}", fontsize=10)
     axes.set_xlabel("recall", fontsize=8, labelpad=1)
     axes.set_ylabel("precision", fontsize=8, labelpad=1)
 

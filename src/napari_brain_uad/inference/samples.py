@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,8 @@ from ..training.memory import in_batches
 
 BATCH = 16
 """Samples at once, to begin with; a map does not depend on it."""
+_FEWEST = 4
+"""Samples of a batch on a CPU from which its cores compute a batch each: together on one they wait for each other at every layer."""
 
 
 def over_samples(
@@ -37,19 +40,13 @@ def over_samples(
         The scan.
     work : callable
         Gives a tensor (B, *shape) for a batch on the device; its random numbers belong to the samples. Called again with fewer samples
-        where the memory ran out.
-    shape : tuple of int
-        Of what it gives for one sample.
-    device : str
-        "cpu", "cuda" or "mps".
-    seed : int
-        Of the random numbers.
+        where the memory ran out. `shape` is that of what it gives for one sample.
+    device, seed : str, int
+        "cpu", "cuda" or "mps"; of the random numbers.
     progress : Progress
         Told after every batch.
-    what : str
-        What a sample is, in words.
-    size : int
-        Samples at once, to begin with; `BATCH` when None.
+    what, size : str, int
+        What a sample is called; how many at once to begin with, `BATCH` when None.
 
     Returns
     -------
@@ -63,15 +60,28 @@ def over_samples(
         If the user stopped it.
     """
     found = np.zeros((len(cut), *shape), np.float32)
+    telling = threading.Lock()
+    most, cores = size or BATCH, torch.get_num_threads()
+    workers = _workers(len(cut), most, cores) if device == "cpu" else 1
 
     def some(start: int, stop: int) -> None:
-        progress.update(start / len(cut), f"{what} {start + 1} of {len(cut)}")
+        with telling:
+            progress.update(start / len(cut), f"{what} {start + 1} of {len(cut)}")
+        if workers > 1:
+            torch.set_num_threads(cores // workers)  # of this thread
         rows = np.arange(start, stop)
-        images = torch.from_numpy(cut.images(rows))
-        batch = Batch(images, torch.from_numpy(cut.brain(rows)), torch.from_numpy(rows)).to(device)
-        # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
+        batch = Batch(*map(torch.from_numpy, (cut.images(rows), cut.brain(rows), rows))).to(device)
+        found[start:stop] = work(batch, SampleDraw(seed, rows.tolist(), device)).detach().float().cpu().numpy()
 
-    in_batches(len(cut), size or BATCH, device, some)
+    # Some of cuDNN's algorithms add up in an order that changes from run to run; the same scan has to give the same map.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        try:
+            in_batches(len(cut), most // workers, device, some, workers=workers)
+        finally:
+            torch.set_num_threads(cores)  # torch takes the latest number for the threads to come
     return found
+
+
+def _workers(samples: int, most: int, cores: int) -> int:
+    """How many batches are computed at the same time."""
+    return max(1, min(cores, most // _FEWEST, -(-samples // _FEWEST)))

@@ -19,7 +19,7 @@ from ..core.errors import InputError
 from ..core.sequence import SequenceReading, read_sequence
 from ..core.text import counted
 from ..core.volume import Grid, Source, Volume, canonical
-from .dicom_folder import Contents, LeftOut, look_through, volumes_of
+from .dicom_folder import Contents, Skipped, look_through, volumes_of
 from .dicom_frames import Frame, is_dicom, read_file
 from .dicom_kinds import PHASE
 from .dicom_pixels import read_stack
@@ -75,14 +75,14 @@ class Study:
     ----------
     series : tuple of Series
         Those that can be read, by number.
-    left_out : tuple of LeftOut
+    left_out : tuple of Skipped
         Everything else, each with its reason: series that are damaged or no volumes, files that belong to none.
     frames, stacks, refused : mapping by UID
         What `read_series` goes on with: the frames of all volumes, the stacks of those that can be read, why the others cannot.
     """
 
     series: tuple[Series, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Skipped, ...]
     frames: Mapping[str, tuple[Frame, ...]] = field(repr=False)
     stacks: Mapping[str, Stack] = field(repr=False)
     refused: Mapping[str, InputError] = field(repr=False)
@@ -129,14 +129,14 @@ def _stack(uid: str, found: Contents) -> Stack:
     return replace(stack, findings=(*stack.findings, Finding("no-series-uid", "warning", message, "Check that it is one series")))
 
 
-def _refused(uid: str, error: InputError, found: Contents) -> LeftOut:
+def _refused(uid: str, error: InputError, found: Contents) -> Skipped:
     """What is told of a series that is not offered; that it is none by its kind (a localizer, a picture) is no cause for concern."""
     frames, fault = found.volumes.get(uid, ()), found.faults.get(uid)
     level: Level = "info" if frames and fault is None and unfit_series(frames) is not None else "warning"
     what = _series(uid, frames).label if frames else "a series without a sound file"
     if fault is None:
-        return LeftOut("dicom-series", level, what, error.why)
-    return LeftOut("dicom-series", level, what, f"one of its files: {fault.why}" if frames else fault.why, (fault.what,))
+        return Skipped("dicom-series", level, what, error.why)
+    return Skipped("dicom-series", level, what, f"one of its files: {fault.why}" if frames else fault.why, (fault.what,))
 
 
 def find_series(folder: Path | str) -> tuple[Series, ...]:

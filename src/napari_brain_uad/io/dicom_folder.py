@@ -27,7 +27,7 @@ _SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class Skipped:
     """Something in a folder that is not read, and why.
 
     Parameters
@@ -70,7 +70,7 @@ class Contents:
         The frames of every volume, by UID (with ``#n`` for the parts of a series).
     faults : dict of str to InputError
         What is wrong with a file of a volume, by UID; of a series without one sound file, too.
-    left_out : tuple of LeftOut
+    left_out : tuple of Skipped
         The files that belong to no volume.
     joined : frozenset of str
         The volumes that hold slices whose files do not name the series.
@@ -79,7 +79,7 @@ class Contents:
     files: int
     volumes: dict[str, tuple[Frame, ...]]
     faults: dict[str, InputError]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Skipped, ...]
     joined: frozenset[str]
 
 
@@ -105,8 +105,8 @@ def look_through(folder: Path) -> Contents:
     left_out = (
         *_without_image(readings.values()),
         *_not_dicom([path for path in others if path not in damage]),
-        *(LeftOut("dicom-damaged", "warning", "1 file that belongs to no series", error.why, (path.name,)) for path, error in stray),
-        *(LeftOut("dicom-damaged", "warning", line) for line in Missed(unreadable=missed.unreadable).words(folder)),
+        *(Skipped("dicom-damaged", "warning", "1 file that belongs to no series", error.why, (path.name,)) for path, error in stray),
+        *(Skipped("dicom-damaged", "warning", line) for line in Missed(unreadable=missed.unreadable).words(folder)),
     )
     return Contents(len(files) + len(missed.dangling), volumes, faults, left_out, joined)
 
@@ -213,19 +213,19 @@ def _attributed(damage: dict[Path, tuple[str, InputError]], places: _Places) -> 
     return faults, stray
 
 
-def _without_image(readings: Iterable[Reading]) -> Iterable[LeftOut]:
+def _without_image(readings: Iterable[Reading]) -> Iterable[Skipped]:
     kinds = Counter(reading.kind for reading in readings if reading.kind)
     count = sum(kinds.values())
     if count:
         named = ", ".join(f"{many} {kind}" if many > 1 else kind for kind, many in kinds.most_common())
-        yield LeftOut("dicom-no-image", "info", f"{count} DICOM file{'s' * (count > 1)} without an image", named)
+        yield Skipped("dicom-no-image", "info", f"{count} DICOM file{'s' * (count > 1)} without an image", named)
 
 
-def _not_dicom(others: Sequence[Path]) -> Iterable[LeftOut]:
+def _not_dicom(others: Sequence[Path]) -> Iterable[Skipped]:
     odd = tuple(path.name for path in others if path.suffix.lower() in _SUFFIXES)
     count = len(others) - len(odd)
     if count:
-        yield LeftOut("not-dicom", "info", f"{count} file{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not DICOM")
+        yield Skipped("not-dicom", "info", f"{count} file{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not DICOM")
     if odd:
         what = f"{len(odd)} file{'s' * (len(odd) > 1)} named like DICOM"
-        yield LeftOut("dicom-damaged", "warning", what, "damaged, or something else under that name", odd)
+        yield Skipped("dicom-damaged", "warning", what, "damaged, or something else under that name", odd)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from nibabel import Nifti1Header, Nifti2Header
 from nibabel.freesurfer.mghformat import header_dtype as _mgh_dtype
-from nibabel.nifti1 import header_dtype as _nifti1_dtype
-from nibabel.nifti2 import header_dtype as _nifti2_dtype
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
@@ -21,6 +20,7 @@ from .streams import COPY_AGAIN
 HEAD_SIZE = 544
 """Bytes from the start that hold any of the headers."""
 
+_NIFTI = {"NIfTI-1": Nifti1Header, "NIfTI-2": Nifti2Header}
 _MGH_DATA_START = 284
 _MGH_TO_NIFTI = {0: 2, 1: 8, 3: 16, 4: 4, 10: 512}
 _MGH_MAX_TAGS = 64 << 20
@@ -167,22 +167,21 @@ def parse_header(head: bytes, path: Path) -> ImageHeader:
         return _parse_mgh(head, path)
     sizes = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}
     single = name.endswith((".nii", ".nii.gz"))
-    for size, kind, layout, magic in ((348, "NIfTI-1", _nifti1_dtype, slice(344, 348)), (540, "NIfTI-2", _nifti2_dtype, slice(4, 12))):
+    for kind, form in _NIFTI.items():
+        size = form.template_dtype.itemsize
         if size in sizes:
             if len(head) < size:
                 raise InputError(path.name, why=f"it ends inside its header (after {len(head)} bytes)", fix=COPY_AGAIN)
-            return _parse_nifti(head[:size], layout, kind, head[magic], sizes[size], single)
+            raw = form(head[:size], endianness=sizes[size], check=False)  # type: ignore[no-untyped-call]  # nibabel has no types
+            return _nifti(raw, kind, sizes[size], single)
     raise InputError(path.name, why="it is not a NIfTI file (sizeof_hdr is neither 348 nor 540)", fix="Choose a NIfTI or MGH file")
 
 
-def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, magic: bytes, order: str, single: bool) -> ImageHeader:
-    raw = np.frombuffer(head, layout.newbyteorder("<" if order == "<" else ">"))[0]
-    sform = np.eye(4)
-    sform[:3] = [raw["srow_x"], raw["srow_y"], raw["srow_z"]]
+def _nifti(raw: Nifti1Header, kind: str, order: str, single: bool) -> ImageHeader:
     return ImageHeader(
         kind=kind,
         single=single,
-        magic=magic,
+        magic=raw["magic"].tobytes() + (b"" if kind == "NIfTI-1" else raw["eol_check"].tobytes()),
         dim=tuple(int(n) for n in raw["dim"]),
         datatype=int(raw["datatype"]),
         bitpix=int(raw["bitpix"]),
@@ -196,11 +195,12 @@ def _parse_nifti(head: bytes, layout: np.dtype[np.void], kind: str, magic: bytes
         sform_code=int(raw["sform_code"]),
         quatern=(float(raw["quatern_b"]), float(raw["quatern_c"]), float(raw["quatern_d"])),
         qoffset=(float(raw["qoffset_x"]), float(raw["qoffset_y"]), float(raw["qoffset_z"])),
-        sform=sform,
+        sform=raw.get_sform(),
     )
 
 
 def _parse_mgh(head: bytes, path: Path) -> ImageHeader:
+    # Not by nibabel's class: it gives a header without an orientation one of its own.
     if len(head) < _MGH_DATA_START or int.from_bytes(head[:4], "big") != 1:
         raise InputError(path.name, why="it is not an MGH file (its version is not 1)", fix="Choose a NIfTI or MGH file")
     raw = np.frombuffer(head[: _mgh_dtype.itemsize], _mgh_dtype.newbyteorder(">"))[0]

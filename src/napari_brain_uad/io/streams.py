@@ -62,6 +62,29 @@ def leads_nowhere(path: Path) -> bool:
     return False
 
 
+def check_there(*paths: Path | None, fix: str = "Choose an image file") -> None:
+    """Refuse paths at which nothing is, before what reads them is imported and anything is read.
+
+    Parameters
+    ----------
+    *paths : Path or None
+        Files or folders; None for one that was not given.
+    fix : str
+        What to do when one is missing.
+
+    Raises
+    ------
+    InputError
+        If one is missing, a link that leads nowhere, or cannot be looked at.
+    """
+    for path in filter(None, paths):
+        with _reading(path):
+            if leads_nowhere(path):
+                raise InputError(path.name, why=f"it is a link that leads nowhere ({path})", fix=GET_LINKED)
+            if not path.exists():
+                raise InputError(path.name or str(path), why=f"there is no such file ({path})", fix=fix)
+
+
 def read_head(path: Path, size: int) -> bytes:
     """The first `size` decompressed bytes of a file (fewer when it is shorter).
 
@@ -153,10 +176,9 @@ def _chunks(path: Path) -> Iterator[bytes]:
     """The decompressed contents, in pieces of at most a megabyte."""
     with _reading(path):
         # A named pipe or a device would block for ever: only regular files are opened.
-        if leads_nowhere(path):
-            raise InputError(path.name, why=f"it is a link that leads nowhere ({path})", fix=GET_LINKED)
+        check_there(path)
         if not path.is_file():
-            why = "it is a folder" if path.is_dir() else "it is not a regular file" if path.exists() else "there is no such file"
+            why = "it is a folder" if path.is_dir() else "it is not a regular file"
             raise InputError(path.name or str(path), why=f"{why} ({path})", fix="Choose an image file")
         with path.open("rb") as handle:
             first = handle.read(_CHUNK)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.params import Params, param
-from ..core.threshold import ThresholdRule
+from ..core.threshold import AUTO_RULE, SPELLINGS, ThresholdRule
 
 MEDIAN_SIZES = (0, 3, 5, 7)
 """Sizes of the median filter, in voxels; 0 = off."""
@@ -27,7 +27,7 @@ class PostParams(Params):
     erode: int = param(
         0, "Layers taken off the brain mask before thresholding", label="Brain mask erosion", unit="voxels", low=0, high=20, step=1
     )
-    threshold: str = param("auto", "auto, a number, otsu, otsu-slice, best-dice, percentile:P, healthy-ml:ML, healthy-fpr:RATE or fdr:RATE")
+    threshold: str = param(str(AUTO_RULE), f"How the threshold is found: {SPELLINGS}")
     opening: int = param(
         1,
         "Opening of the mask: layers eroded, then dilated (not across thick slices)",
@@ -52,8 +52,17 @@ class PostParams(Params):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold != "auto":
-            ThresholdRule.parse(self.threshold)
+        # As rules write themselves, so that equal settings are equal.
+        object.__setattr__(self, "threshold", str(ThresholdRule.parse(self.threshold)))
+
+    @property
+    def rule(self) -> ThresholdRule:
+        """What `threshold` says."""
+        return ThresholdRule.parse(self.threshold)
+
+    def with_rule(self, rule: ThresholdRule) -> PostParams:
+        """The same under another threshold rule."""
+        return replace(self, threshold=str(rule))
 
     def smallest(self, voxel_volume_mm3: float) -> int:
         """Voxels that a region needs to be kept, from both limits."""

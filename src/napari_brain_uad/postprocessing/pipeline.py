@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import Finding, check_mask_not_empty, check_same_shape, raise_errors
 from ..core.text import counted
-from ..core.threshold import Healthy, Threshold, ThresholdRule
+from ..core.threshold import AUTO_RULE, Healthy, Threshold
 from .clean_up import cleaned
 from .edits import REJECTED
 from .filters import erode, gaussian, median
@@ -109,9 +109,9 @@ def find_threshold(
 
     A method with a healthy reference of enough real brains has that one's rule, others keep what stands on their card.
     """
-    auto = post.threshold == "auto"
+    auto = post.rule == AUTO_RULE
     own = healthy.default if healthy is not None and healthy.sets_default else amap.default_threshold
-    rule = own if auto else ThresholdRule.parse(post.threshold)
+    rule = own if auto else post.rule
     prefix = f"default of the method '{amap.method}': " if auto else ""
     return resolve(rule, *filtered, post=post, grid=amap.grid, truth=truth, healthy=healthy, origin_prefix=prefix)
 

@@ -9,7 +9,7 @@ from skimage.filters import threshold_otsu
 from ..core.checks import check_mask_not_empty, raise_errors
 from ..core.errors import InputError
 from ..core.extremes import FAR_SCORES, robust_range
-from ..core.threshold import FROM_HEALTHY, Healthy, Threshold, ThresholdRule
+from ..core.threshold import Healthy, Threshold, ThresholdRule
 from ..core.volume import Grid
 from .clean_up import best_dice
 from .params import PostParams
@@ -31,7 +31,7 @@ def resolve(
     Parameters
     ----------
     rule : ThresholdRule
-        What is asked for.
+        What is asked for; of "auto" the caller knows what it means.
     score : array of float32, shape (i, j, k)
         The map that will be flagged (after filters).
     mask : array of bool, shape (i, j, k)
@@ -42,7 +42,7 @@ def resolve(
     truth : array of bool, shape (i, j, k), optional
         The ground truth; "best-dice" needs it.
     healthy : Healthy, optional
-        How healthy brains score; "healthy-ml", "healthy-fpr" and "fdr" need it.
+        How healthy brains score; rules with `ThresholdRule.needs_healthy` need it.
     origin_prefix : str
         Put in front of the origin, like "threshold's default: ".
 
@@ -57,7 +57,7 @@ def resolve(
         return Threshold(value, rule, origin_prefix + origin, per_slice)
     if rule.kind == "best-dice":
         value, origin = _best_dice(score, mask, truth, post, grid)
-    elif rule.kind in FROM_HEALTHY:
+    elif rule.needs_healthy:
         value, origin = _healthy(rule, healthy)
     elif rule.kind == "percentile":
         percentile = float(rule.number or 0.0)

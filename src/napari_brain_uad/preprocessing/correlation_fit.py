@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize
 
 from ..core.progress import Progress
 from ..core.volume import Volume
@@ -86,6 +85,8 @@ class _Problem:
         )
 
     def solve(self, progress: Progress) -> NDArray[np.float64]:
+        from scipy.optimize import minimize  # takes long to import, and most work registers nothing
+
         done = [0]
 
         def count(_: NDArray[np.float64]) -> None:

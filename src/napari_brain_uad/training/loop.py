@@ -33,7 +33,7 @@ from .params import TrainingParams
 from .precision import channels_last, choose_precision
 from .session import TrainingSession, TrainingUpdate
 from .sources import ArraySource, BatchSource
-from .task import LossFunction, Step, Task
+from .task import LossFunction, Task, TrainingStep
 
 __all__ = ["ArraySource", "Batch", "BatchSource", "Draw", "Task", "run_training"]
 
@@ -185,7 +185,7 @@ class _Run:
             self.average.update(self.bare, self.step)
 
     def minimise(self, loss: LossFunction, name: str, batch: Batch, call: int) -> None:
-        """See `task.Step.minimise`; `call` counts the calls within the step."""
+        """See `task.TrainingStep.minimise`; `call` counts the calls within the step."""
         while True:
             try:
                 self._gradients(loss, name, batch, call)
@@ -369,7 +369,7 @@ class _Run:
         return {name: checkpoints.as_array(value).copy() for name, value in (self.best or self._weights()).items()}
 
 
-class _OneStep(Step):
+class _OneStep(TrainingStep):
     """A step of a run."""
 
     def __init__(self, run: _Run, batches: list[Batch]) -> None:
@@ -377,7 +377,7 @@ class _OneStep(Step):
         self._run, self._batches, self._calls = run, batches, 0
 
     def minimise(self, loss: LossFunction, optimizer: str = "", *, batch: int = 0) -> None:
-        """See `task.Step.minimise`."""
+        """See `task.TrainingStep.minimise`."""
         self._run.minimise(loss, optimizer, self._batches[batch], self._calls)
         self._calls += 1
 

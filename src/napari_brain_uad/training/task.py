@@ -19,7 +19,7 @@ Losses = dict[str, torch.Tensor]
 LossFunction = Callable[[torch.nn.Module, Batch, Draw], Losses]
 
 
-class Step(ABC):
+class TrainingStep(ABC):
     """One training step, as `Task.step` works it."""
 
     number: int
@@ -92,6 +92,6 @@ class Task(ABC):
         """
         return {"": make_optimizer(network.parameters(), training)}
 
-    def step(self, step: Step) -> None:
+    def step(self, step: TrainingStep) -> None:
         """One step: by default the loss is minimised once."""
         step.minimise(self.loss)

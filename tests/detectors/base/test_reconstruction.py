@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.autoencoder.ce_vae import CeVAE, CeVAEParams
 from napari_brain_uad.detectors.autoencoder.vae import VAE, VAEParams
 from napari_brain_uad.detectors.autoencoder.vae_restoration import VAERestoration, VAERestorationParams
+from napari_brain_uad.detectors.base.network_state import network_with
 from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector, ReconstructionParams
 from napari_brain_uad.detectors.base.tasks import AutoencoderTask
 from napari_brain_uad.detectors.registry import create, method_class
@@ -255,3 +257,28 @@ def test_cards_and_settings_need_no_torch() -> None:
         "[method_class(n).Params() for n in names]; sys.exit(bool({'torch', 'skimage', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_normalisation_folded_into_convolutions_changes_rounding_alone() -> None:
+    torch.manual_seed(2)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 6, 3, padding=1, bias=False),
+        torch.nn.BatchNorm2d(6),
+        torch.nn.ReLU(),
+        torch.nn.Sequential(torch.nn.ConvTranspose2d(6, 3, 4, stride=2), torch.nn.BatchNorm2d(3)),
+        torch.nn.ReLU(),
+        torch.nn.BatchNorm2d(3),
+    )
+    for norm in (layers[1], layers[3][1], layers[5]):
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.2, 3)
+        torch.nn.init.uniform_(norm.weight, -2, 2)
+        torch.nn.init.uniform_(norm.bias, -1, 1)
+    kept = {name: value.numpy().copy() for name, value in layers.state_dict().items()}
+    images = torch.randn(2, 1, 8, 8)
+    network, state = network_with(lambda: copy.deepcopy(layers), kept, "Model")
+    torch.testing.assert_close(network(images), layers.eval()(images), rtol=1e-4, atol=1e-5)
+    # One is left: there is no convolution before it.
+    assert [type(part).__name__ for part in network.modules()].count("BatchNorm2d") == 1
+    for name, value in kept.items():
+        np.testing.assert_array_equal(state[name], value)

@@ -100,6 +100,31 @@ def test_shifted_copies_are_shifted_back_before_they_are_averaged(restoration):
     np.testing.assert_allclose(averaged[:, 1], scan.slices.data, atol=1e-6)
 
 
+def test_only_slices_in_which_something_was_filled_in_are_asked_about_again(restoration):
+    found, asked = restoration._tissues(phantom(seed=9)), []
+
+    def expect(slices):
+        asked.append(slices.data.copy())
+        white = np.zeros((len(slices.data), 3, *slices.data.shape[1:]), np.float32)
+        white[:, 2] = slices.mask  # white matter everywhere
+        return white
+
+    mask, number = found.slices.mask, len(found.slices.data) // 2
+    tissue = np.where(mask, np.float32(3.0), np.float32(0.0))
+    tissue[number] = np.where(mask[number], np.float32(1.0), np.float32(0.0))
+    scan = replace(
+        restoration._scan(found, 0, Progress()),
+        slices=found.slices.with_data(tissue),
+        expect=expect,
+        shift=0,
+        pixels_mm=(50.0, 2.0, 2.0),  # slices so far apart that smoothing leaves each to itself
+    )
+    expected = scan.restored(1)
+    assert [len(seen) for seen in asked] == [len(tissue), 1]
+    np.testing.assert_allclose(asked[1][0][mask[number]], 3.0)
+    np.testing.assert_array_equal(expected[:, 2], mask)
+
+
 def test_a_region_is_found_where_no_white_matter_is_missing(trained):
     """Bright in grey matter: the white matter's score alone stays silent there."""
     patient = phantom(seed=9)

@@ -254,7 +254,7 @@ def test_a_model_from_the_list_is_used_and_the_command_names_it(qtbot, viewer, d
     assert detect.messages.text.startswith("Check: The clean-up removed all")
     assert detect.messages.text.count("Check: ") == 1
     assert detect.detection.map.provenance["model"]["name"] == "for-t1"
-    assert "--model for-t1" in detect.detection.command
+    assert ":for-t1 " in detect.detection.command
 
 
 def test_a_removed_model_leaves_detect_without_it(qtbot, viewer, dock, detect):

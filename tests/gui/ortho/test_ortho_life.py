@@ -45,6 +45,7 @@ def _canvases() -> int:
     return sum(isinstance(widget, OrthoCanvas | QtViewer) for widget in QApplication.allWidgets())
 
 
+@pytest.mark.slow
 def test_closing_and_opening_twenty_times_leaves_nothing(bench: OrthoBench) -> None:
     viewer = bench.viewer
     emitters = [

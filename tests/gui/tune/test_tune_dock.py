@@ -20,6 +20,7 @@ from qtpy.QtWidgets import QApplication, QScrollArea
 from napari_brain_uad import load
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.shell import split
+from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
@@ -88,7 +89,7 @@ def test_a_moving_threshold_shows_the_bare_threshold_then_the_whole_post_process
     bench.rest()
     _same_as_the_workflow(bench, PostParams(threshold="125.0", min_voxels=5))
     assert tuple(bench.heat.contrast_limits) == (125.0, top)
-    bench.dock.threshold.rule_chosen.emit("percentile:90")
+    bench.dock.threshold.rule_chosen.emit(ThresholdRule.parse("percentile:90"))
     bench.rest()
     assert tuple(bench.heat.contrast_limits) == (bench.dock.settled.result.threshold.value, top)
 
@@ -415,7 +416,7 @@ def test_closing_lets_go_of_the_viewer(bench: _Bench) -> None:
 
     assert held() == 4
     bench.viewer.window.remove_dock_widget(bench.around)
-    bench.qtbot.waitUntil(lambda: held() == 0, timeout=2000)
+    bench.qtbot.waitUntil(lambda: held() == 0)
     add_labels(bench.viewer, bench.detection.result.mask, bench.detection.volume, name="later")
     bench.viewer.dims.ndisplay = 3
 

@@ -19,9 +19,10 @@ from napari_brain_uad.workflows.cohort.batch import BatchOutcome, BatchRun, batc
 from napari_brain_uad.workflows.cohort.batch_report import save_batch
 from napari_brain_uad.workflows.cohort.cohort import cases_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from tests.gui.scans import head, write
 
-RUN = BatchRun("thresh-raw", post=PostParams(threshold="150.0", min_voxels=5))
+RUN = BatchRun(MethodSpec("thresh-raw"), post=PostParams(threshold="150.0", min_voxels=5))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> 
 
 
 def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = BatchRun("threshold", {"bins": 64}, post=PostParams(threshold="percentile:97.0", min_voxels=3))
+    run = BatchRun(MethodSpec.parse("threshold@bins=64"), post=PostParams(threshold="percentile:97.0", min_voxels=3))
     scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     outcomes = run_batch(scans, run, tmp_path / "one")
     words = shlex.split(batch_command(folder, run, tmp_path / "two", sequence="FLAIR"))

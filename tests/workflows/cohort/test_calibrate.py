@@ -17,7 +17,7 @@ from napari_brain_uad.calibration.names import reference_file
 from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import DEFAULT_ML
-from napari_brain_uad.gui.detect.job import MapCache, Request, run_request
+from napari_brain_uad.gui.detect.job import DetectRequest, MapCache, run_request
 from napari_brain_uad.gui.layers.tuning import Tuning, settle
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
@@ -62,7 +62,7 @@ def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folde
     assert record["regions"][0]["p_value"] == found.result.regions[0].p_value
 
     volume = load(case.scan)
-    request = Request(volume, None, None, None, None, METHOD, found_params(), None, "auto", 0)
+    request = DetectRequest(volume, None, None, None, None, METHOD, found_params(), None, "auto", 0)
     in_window = run_request(request, MapCache(), Progress())
     assert in_window.verdict == found.verdict
     tuning = Tuning(found.map)

@@ -53,7 +53,7 @@ def figures(comparison: Comparison) -> list[dict[str, object]]:
 
 
 def test_every_figure_of_the_table_against_an_oracle(case: Case) -> None:
-    found = compare(noisy(case), METHODS, truth=case.truth, mask=case.mask, threshold_mode="percentile:97", post=POST)
+    found = compare(noisy(case), METHODS, truth=case.truth, mask=case.mask, post=replace(POST, threshold="percentile:97"))
     truth, brain = found.truth, found.volume.mask
     assert truth is not None
     assert brain is not None
@@ -115,7 +115,7 @@ def _pro(score: np.ndarray, truth: np.ndarray) -> float:
 
 def test_api_command_line_detect_and_processes_agree(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     scan = noisy(case)
-    api = compare(scan, METHODS, truth=case.truth, mask=case.mask, threshold_mode="percentile:97", post=POST)
+    api = compare(scan, METHODS, truth=case.truth, mask=case.mask, post=replace(POST, threshold="percentile:97"))
     out = case.folder / "out"
     assert cli.main([*shlex.split(api.command)[1:-1], str(out), "--quiet"]) == 0
     printed = capsys.readouterr().out
@@ -127,7 +127,7 @@ def test_api_command_line_detect_and_processes_agree(case: Case, capsys: pytest.
     assert [line["method"] for line in lines] == METHODS
     assert [float(line["auprc"]) for line in lines] == [row.auprc for row in api.table()]
     assert list(lines[0]) == list(COLUMNS)
-    given = {"truth": api.truth, "mask": api.volume.mask, "threshold_mode": "percentile:97", "post": POST}
+    given = {"truth": api.truth, "mask": api.volume.mask, "post": replace(POST, threshold="percentile:97")}
     apart = compare(load(scan), METHODS, jobs=2, use_cache=False, **given)
     assert figures(apart) == figures(api)
     for spec, row in zip(METHODS[:2], api.table(), strict=False):
@@ -168,7 +168,9 @@ def test_another_threshold_is_another_comparison(case: Case) -> None:
     scan = noisy(case)
     first = compare(scan, METHODS[:2], truth=case.truth, post=POST)
     for mode in ("percentile:99", "otsu", "otsu-slice", "best-dice"):
-        assert figures(first.with_threshold(mode)) == figures(compare(scan, METHODS[:2], truth=case.truth, post=POST, threshold_mode=mode))
+        assert figures(first.with_threshold(mode)) == figures(
+            compare(scan, METHODS[:2], truth=case.truth, post=replace(POST, threshold=mode))
+        )
     with pytest.raises(InputError, match="healthy scans"):
         first.with_threshold("healthy-ml:1")
 
@@ -176,7 +178,7 @@ def test_another_threshold_is_another_comparison(case: Case) -> None:
 def test_the_same_false_alarm_on_healthy_scans(case: Case, healthy_folder: Path) -> None:
     healthy = sorted(healthy_folder.iterdir())
     post = PostParams(opening=0)
-    found = compare(case.scan, METHODS[:2], truth=case.truth, threshold_mode="healthy-ml:0.5", healthy=healthy, post=post)
+    found = compare(case.scan, METHODS[:2], truth=case.truth, healthy=healthy, post=replace(post, threshold="healthy-ml:0.5"))
     for run in found.runs:
         volumes = []
         for path in healthy:
@@ -224,7 +226,7 @@ def test_bad_input_stops_before_anything_is_scored(case: Case) -> None:
     with pytest.raises(InputError, match="3x3x3"):
         compare(case.scan, METHODS, truth=np.zeros((3, 3, 3), bool))
     with pytest.raises(InputError, match="not understood"):
-        compare(case.scan, METHODS, threshold_mode="high")
+        compare(case.scan, METHODS, post=PostParams(threshold="high"))
     with pytest.raises(InputError, match="nowhere"):
         compare(case.folder / "nowhere.nii.gz", METHODS)
     progress = Progress(lambda fraction, _: progress.cancel() if fraction > 0.3 else None)

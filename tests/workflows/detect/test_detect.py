@@ -139,6 +139,18 @@ def test_train_then_detect_with_the_model(case: Any, healthy_folder: Path) -> No
     assert np.array_equal(direct, detection.map.score)
 
 
+@pytest.mark.parametrize(("method", "model"), [("covariance", "nowhere.safetensors"), ("vae", "vea"), ("covariance", None)])
+def test_a_model_that_is_not_there_is_said_before_the_scan_is_prepared(case: Any, method: str, model: str | None) -> None:
+    """The preparation may take minutes."""
+    told: list[str] = []
+    progress = Progress(lambda _, message: told.append(message))
+    with pytest.raises(ModelError):
+        detect(case.scan, method, model=model, prepare_with="clinical", progress=progress)
+    with pytest.raises(ModelError):
+        compare(case.scan, [method], models={} if model is None else {method: model}, prepare_with="clinical", progress=progress)
+    assert set(told) == {"Reading the scan"}
+
+
 def test_model_of_another_method_is_refused(case: Any, healthy_folder: Path) -> None:
     model = case.folder / "model.safetensors"
     train("covariance", healthy_folder, out=model)

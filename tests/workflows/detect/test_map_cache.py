@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.provenance import _ABOVE, code_of_others_sha256
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.workflows.detect import map_cache
@@ -65,6 +67,48 @@ def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypat
     assert len(set(keys)) == len(keys)
     monkeypatch.undo()
     assert key(replace(volume, name="other name")) == keys[0]
+
+
+def test_code_of_a_method_from_elsewhere_counts(volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "methods_of_others"
+    package.mkdir()
+    (package / "__init__.py").write_text("from napari_brain_uad.detectors.threshold import *\nfrom .own import Own\n")
+    (package / "own.py").write_text(
+        "from napari_brain_uad.detectors.registry import method_class\nclass Own(method_class('threshold')): ...\n"
+    )
+    helper = package / "helper.py"
+    helper.write_text("FACTOR = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("methods_of_others").Own()
+    keys = []
+    for text in ("FACTOR = 1\n", "FACTOR = 2\n", "FACTOR = 1\n"):
+        helper.write_text(text)
+        code_of_others_sha256.cache_clear()
+        keys.append(map_key(own, volume))
+    code_of_others_sha256.cache_clear()
+    assert keys[0] == keys[2] != keys[1]
+    assert map_key(create("threshold"), volume) not in keys
+
+
+def test_no_code_that_is_not_in_the_key_takes_part_in_scoring() -> None:
+    """What shows results is left out of the hash; nothing of it may be loaded where maps are made."""
+    code = (
+        "import sys\nimport numpy as np\n"
+        "from napari_brain_uad.core.volume import Grid, Volume\n"
+        "from napari_brain_uad.detectors.registry import cards\n"
+        "from napari_brain_uad.workflows.detect.score import ScoringRequest\n"
+        "from napari_brain_uad.workflows.detect.map_cache import scored_here\n"
+        "data = np.asfortranarray(np.random.default_rng(0).random((32, 32, 8), dtype=np.float32))\n"
+        "volume = Volume(data, Grid(data.shape, np.eye(4)), 'x', data > 0.1, 'T1')\n"
+        "[card.id for card in cards()]\n"
+        "for method in ('threshold', 'vae'):\n"
+        "    scored_here(volume, ScoringRequest.of(method, use_cache=False))\n"
+        "print(*(name for name in sys.modules if name.startswith('napari_brain_uad.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[1] for name in done.stdout.split()}
+    assert {"core", "detectors", "inference", "preprocessing", "sampling", "scoring", "workflows"} <= loaded
+    assert not loaded & set(_ABOVE)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])

@@ -157,7 +157,7 @@ def test_a_run_takes_the_default_model_and_its_record_and_command_name_it() -> N
     detection = detect(scan(), "covariance")
     assert detection.map.provenance["model"] == {"name": "for-t1", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert detection.map.provenance["method"]["params"]["tail"] == "bright"
-    assert "--model for-t1" in detection.command
+    assert "--method covariance:for-t1 " in detection.command
     same = detect(scan(), "covariance", model=path)
     np.testing.assert_array_equal(same.map.score, detection.map.score)
 

@@ -15,6 +15,7 @@ from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import find_model, model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
@@ -64,6 +65,7 @@ def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
     return volume.with_mask(read_mask(folder / "brainmask.nii.gz", volume)), read_mask(folder / "tumour.nii.gz", volume, label="truth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "sequence", "least"),
     [
@@ -79,7 +81,7 @@ def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, pe
         volume, truth = _scan(shared_data / person, sequence)
         assert volume.mask is not None
         for method, found in best.items():
-            dice = Curves(scored_volume(volume, method, use_cache=False).map.score, truth, volume.mask).best_dice()
+            dice = Curves(scored_volume(volume, ScoringRequest.of(method, use_cache=False)).map.score, truth, volume.mask).best_dice()
             assert dice is not None
             found.append(dice[0])
     assert np.mean(best["tissue-ensemble"]) >= least * np.mean(best["thresh-raw"])

@@ -159,7 +159,7 @@ def test_inputs_that_cannot_be_used_do_not_stop_the_others(scan, tmp_path, capsy
     assert {path.name for path in out.iterdir()} == {"whole", "tumour", "sub-01_T1w"}
     for line in (
         "Folder two: T1_a.nii.gz and T1_b.nii.gz are both T1",
-        "nowhere.nii.gz does not exist",
+        "nowhere.nii.gz: there is no such file",
         f"No scan in {tmp_path / 'empty'}",
     ):
         assert line in said.err

@@ -124,7 +124,7 @@ def test_the_command(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere"], "does not exist"),
+        (["nowhere"], "no such file"),
         (["."], "no NIfTI"),
         (["MAPS", "--set", "colour=red"], "no setting 'colour'"),
         (["MAPS", "--thickness", "50"], "range"),

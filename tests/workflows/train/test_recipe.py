@@ -80,13 +80,13 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     once = own_recipe("tissue-ensemble", params, seed=4, stages={"segmentation": {**segmentation, "trainings": [settings]}})
     both, first = (train_recipe(one, maps, tmp_path / name).state() for name, one in (("twice", twice), ("once", once)))
     again = train_recipe(twice, maps, tmp_path / "twice", overwrite=True).state()
-    last = "finder.last.weight"
+    last = "segmentation.last.weight"
     np.testing.assert_array_equal(again[last], both[last])
     assert 0 < np.abs(both[last] - first[last]).max() < 0.01
     meta = load_checkpoint(tmp_path / "twice").meta
     assert [one["seed"] for one in meta["stages"]["segmentation"]["trainings"]] == [5, 6]
     assert len(meta["stages"]["segmentation"]["scans"]) == 2
-    assert meta["stages"]["restorer"]["steps"] == 2
+    assert meta["stages"]["restoration"]["steps"] == 2
 
 
 def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(

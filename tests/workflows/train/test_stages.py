@@ -31,7 +31,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_cancelled_in_its_second_stage_it_goes_on_there_and_ends_as_without_the_break(healthy_folder: Path, tmp_path: Path) -> None:
     updates: list[TrainingUpdate] = []
     train("tissue-ensemble", healthy_folder, params=PARAMS, training=SHORT, out=tmp_path / "straight", report=updates.append)
-    assert {update.stage for update in updates} == {"restorer", "segmentation"}
+    assert {update.stage for update in updates} == {"restoration", "segmentation"}
     assert load_checkpoint(tmp_path / "straight").meta["steps"] == 12
 
     progress = Progress()
@@ -44,7 +44,7 @@ def test_cancelled_in_its_second_stage_it_goes_on_there_and_ends_as_without_the_
     with pytest.raises(Cancelled):
         train("tissue-ensemble", healthy_folder, params=PARAMS, training=quick, out=tmp_path / "broken", report=stop, progress=progress)
     folder = tmp_path / "broken"
-    assert [path.parent.name for path in checkpoints_in(folder)] == ["segmentation", "restorer"]
+    assert [path.parent.name for path in checkpoints_in(folder)] == ["restoration", "segmentation"]
     assert not (tmp_path / "broken.json").exists()
     with pytest.raises(InputError, match="holds a training already"):
         train("tissue-ensemble", healthy_folder, params=PARAMS, training=quick, out=folder)

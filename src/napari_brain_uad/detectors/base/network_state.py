@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ...core.detector import State, state_is_finite
 from ...core.errors import ModelError
 from ...training.precision import channels_last
+
+_TRANSPOSED = (torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
+_CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.Conv3d, *_TRANSPOSED)
 
 
 def network_with(build: Callable[[], torch.nn.Module], state: Mapping[str, NDArray[Any]], what: str) -> tuple[torch.nn.Module, State]:
@@ -41,8 +46,20 @@ def network_with(build: Callable[[], torch.nn.Module], state: Mapping[str, NDArr
     own = {name: np.array(array, np.float32) if array.dtype == np.float16 else np.asarray(array) for name, array in state.items()}
     tensors = {name: torch.from_numpy(np.require(array, requirements=("C", "W"))) for name, array in own.items()}
     network.load_state_dict(tensors, assign=True)
+    network.requires_grad_(False).eval()
+    # Before the layout, which new weights have not.
+    _fold_normalisation(network)
     channels_last(network)
-    return network.requires_grad_(False).eval(), {name: tensor.numpy() for name, tensor in tensors.items()}
+    return network, {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _fold_normalisation(network: torch.nn.Module) -> None:
+    """Let convolutions do what the batch normalisation behind them does, in place: a tenth less work, the same map but for rounding."""
+    for layers in [part for part in network.modules() if isinstance(part, torch.nn.Sequential)]:
+        for at, (before, behind) in enumerate(pairwise(list(layers))):
+            if isinstance(before, _CONVOLUTIONS) and isinstance(behind, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+                layers[at] = fuse_conv_bn_eval(before, behind, transpose=isinstance(before, _TRANSPOSED))
+                layers[at + 1] = torch.nn.Identity()
 
 
 def half_precision(build: Callable[[], torch.nn.Module], state: Mapping[str, NDArray[Any]]) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -68,6 +68,10 @@ class TissueScan:
         for _ in range(times):
             lost = smoothed(expected[:, 2] * (WHITE - seen).clip(0.0, 1.0), mask, self.pixels_mm, _FILL_MM)
             share = ((lost - _FILLED_FROM) / (_FILLED_AT - _FILLED_FROM)).clip(0.0, 1.0)
-            seen = np.where(mask, tissue + share * ((expected * tissues).sum(axis=1) - tissue).clip(min=0.0), tissue)
-            expected = self.averaged(self.slices.with_data(seen.astype(np.float32)))
+            before, lacking = seen, ((expected * tissues).sum(axis=1) - tissue).clip(min=0.0)
+            seen = np.where(mask, tissue + share * lacking, tissue).astype(np.float32)
+            # Of a slice in which nothing was filled in, the network would expect the same again.
+            new = (seen != before).any(axis=(1, 2))
+            if new.any():
+                expected[new] = self.averaged(replace(self.slices, data=seen[new], mask=mask[new]))
         return expected

@@ -115,6 +115,7 @@ class BatchInputs(QWidget):
             If the method needs a model and has none, a setting is wrong, or a folder is missing.
         """
         from ...workflows.cohort.batch import BatchRun
+        from ...workflows.models.method_spec import MethodSpec
         from ...workflows.models.models import name_of
 
         if not self.out.text().strip():
@@ -126,10 +127,9 @@ class BatchInputs(QWidget):
         model = self.model.path if info.trainable else None
         # A model brings its own settings, which the form shows: only without one are the defaults what is not said.
         known = {} if model is not None else defaults
+        changed = {name: value for name, value in params.items() if name not in known or value != known[name]}
         return BatchRun(
-            method=info.id,
-            params={name: value for name, value in params.items() if name not in known or value != known[name]},
-            model=None if model is None else name_of(model),
+            MethodSpec.of(info.id, params=changed, model=None if model is None else name_of(model)),
             post=PostParams.from_dict(self.clean_up.value().as_dict()),
             device=self._device.name,
         )

@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.progress import Progress
-from ...core.threshold import Threshold, ThresholdRule
-from ..layers.tuning import Prepared, prepare
+from ...core.threshold import HEALTHY_ML, Threshold, ThresholdRule
+from ..layers.tuning import SortedMap, prepare
 
 if TYPE_CHECKING:
     from ...calibration.reference import HealthyReference
     from ...evaluation.montage import ColourScale
     from ...workflows.compare.compare import Comparison, MethodRun
-
-HEALTHY_ML = "healthy-ml"
-"""As in `evaluation.operating`, which brings scipy: a dock opens without it."""
 
 LIVE = ("value", "percentile", HEALTHY_ML)
 """The rules with a number that can be moved."""
@@ -39,7 +36,7 @@ class Cell:
     ----------
     run : MethodRun
         The method's part of the comparison.
-    prepared : Prepared
+    prepared : SortedMap
         Filtered and sorted, see `tuning`.
     ranked : array of float32, shape (n,)
         The brain's filtered scores, ascending.
@@ -48,18 +45,17 @@ class Cell:
     """
 
     run: MethodRun
-    prepared: Prepared
+    prepared: SortedMap
     ranked: NDArray[np.float32]
     levels: HealthyReference | None
 
-    def at(self, kind: str, number: float) -> Threshold:
+    def at(self, rule: ThresholdRule) -> Threshold:
         """The threshold of this method under a rule of `LIVE`; the exact one, to rounding, follows at rest."""
-        if kind == HEALTHY_ML and self.levels is not None:
-            rule = ThresholdRule(HEALTHY_ML, number)
+        if rule.needs_healthy and self.levels is not None:
             return Threshold(self.levels.threshold(rule)[0], rule, "")
-        value = number
-        if kind == "percentile":
-            place = np.clip(number, 0.0, 100.0) / 100.0 * (self.ranked.size - 1)
+        value = float(rule.number or 0.0)
+        if rule.kind == "percentile":
+            place = value / 100.0 * (self.ranked.size - 1)
             low = int(place)
             high = min(low + 1, self.ranked.size - 1)
             value = float(self.ranked[low] + (place - low) * (self.ranked[high] - self.ranked[low]))
@@ -67,7 +63,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class ShownComparison:
     """A comparison with everything that showing it needs.
 
     Parameters
@@ -114,7 +110,7 @@ class Ready:
         return len({cell.run.map.unit for cell in self.cells}) == 1
 
 
-def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
+def make_ready(comparison: Comparison, scale: str, progress: Progress) -> ShownComparison:
     """Filter and sort every map of a comparison, and find its colours; in the background."""
     cells = []
     for number, run in enumerate(comparison.runs):
@@ -123,10 +119,10 @@ def make_ready(comparison: Comparison, scale: str, progress: Progress) -> Ready:
         score, brain = prepared.filtered
         cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
     progress.update(1.0, "Colours")
-    return Ready(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
+    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
 
 
-def recoloured(ready: Ready, scale: str) -> Ready:
+def recoloured(ready: ShownComparison, scale: str) -> ShownComparison:
     """The same under another colour scale: "auto" (the score where all have one unit) or "percentile"."""
     found, values = _colours(ready.comparison, scale)
     return replace(ready, scale=found, colours=values)
@@ -140,12 +136,12 @@ def _colours(comparison: Comparison, scale: str) -> tuple[ColourScale, tuple[NDA
     return colour_scale([run.map for run in comparison.runs], scale, thresholds)
 
 
-def settle(comparison: Comparison, mode: str, progress: Progress) -> Comparison:
+def settle(comparison: Comparison, rule: ThresholdRule, progress: Progress) -> Comparison:
     """`Comparison.with_threshold`, one method at a time, so that it can be given up between them."""
     runs: list[MethodRun] = []
     for number, run in enumerate(comparison.runs):
         progress.update(number / len(comparison.runs), f"Finding the regions of {run.title}")
-        part = replace(comparison, runs=(run,)).with_threshold(mode)
+        part = replace(comparison, runs=(run,)).with_threshold(rule)
         runs += part.runs
     progress.check()
     return replace(part, runs=tuple(runs))

@@ -14,7 +14,7 @@ from ..app.home import raise_dock, unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import remember
 from ..layers.view import attach
-from .comparing import Ready, live_figures
+from .comparing import ShownComparison, live_figures
 from .export import CompareExporter
 from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
@@ -52,7 +52,7 @@ class CompareDock(CompareLayout):
     def __init__(self, napari_viewer: Viewer) -> None:
         napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
-        self.ready: Ready | None = None
+        self.ready: ShownComparison | None = None
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
         self._request: CompareRequest | None = None
@@ -200,7 +200,7 @@ class CompareDock(CompareLayout):
             what, why = failure_words(rest.comparison)
             self.messages.show_message("warning", what, why=why)
 
-    def take(self, ready: Ready) -> bool:
+    def take(self, ready: ShownComparison) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""
         if self.scene is None or self.ready is None or ready.comparison is not self.ready.comparison:
             return False
@@ -264,13 +264,13 @@ class CompareDock(CompareLayout):
         self._rest = None
         if self._settling is not None:
             self._settling.cancel()
-        thresholds = [cell.at(self.threshold.kind, number) for cell in self.ready.cells]
+        thresholds = [cell.at(self.threshold.with_number(number)) for cell in self.ready.cells]
         self.scene.set_thresholds(thresholds)
         rows = live_figures(self.ready.rows, self.ready.cells, thresholds)
         self.table.show_rows(rows, with_truth=self.ready.comparison.truth is not None, moving=True)
         self._timer.start()
 
-    def _rule_chosen(self, _text: str) -> None:
+    def _rule_chosen(self, _rule: object) -> None:
         if self.ready is None:
             return
         if self.threshold.needs_healthy and any(cell.levels is None for cell in self.ready.cells):
@@ -299,7 +299,7 @@ class CompareDock(CompareLayout):
         if ready is None or request is None:
             return
         self._settling = workers.run(
-            partial(settled, ready, request, self.threshold.text), parent=self, on_done=self._settle_done, on_error=self._settle_failed
+            partial(settled, ready, request, self.threshold.chosen), parent=self, on_done=self._settle_done, on_error=self._settle_failed
         )
 
     def _settle_done(self, rest: Rest) -> None:
@@ -328,8 +328,8 @@ class CompareDock(CompareLayout):
             return
         comparison = self._rest.comparison
         self.table.show_rows(self._rest.rows, with_truth=comparison.truth is not None)
-        self.threshold.say(f"{comparison.mode.words[:1].upper()}{comparison.mode.words[1:]}.")
-        self.table.words.setText(f"Threshold: {comparison.mode.words}. Hover over a header for what it means; click it to sort.")
+        self.threshold.say(f"{comparison.rule.words[:1].upper()}{comparison.rule.words[1:]}.")
+        self.table.words.setText(f"Threshold: {comparison.rule.words}. Hover over a header for what it means; click it to sort.")
         self._show_regions()
 
     # Cells, regions, views

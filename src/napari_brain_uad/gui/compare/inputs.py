@@ -109,9 +109,8 @@ class CompareInputs(QWidget):
             mask_file=mask_file,
             truth_file=truth_file,
             specs=specs,
-            mode=threshold.text,
             healthy=healthy,
-            post=PostParams.from_dict(self.clean_up.value().as_dict() | {"threshold": PostParams().threshold}),
+            post=PostParams.from_dict(self.clean_up.value().as_dict()).with_rule(threshold.chosen),
             device=self._device.name,
             seed=self.seed.value(),
             # A painted brain of a whole head: prepared as before where all methods are prepared alike, else scored as it is.

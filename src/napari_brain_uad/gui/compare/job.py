@@ -3,74 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...core.progress import Progress
 from ...core.text import counted
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
 from ...workflows.models.method_spec import MethodSpec
-from ..layers.scan_facts import beside, saved_as
-from .comparing import Ready, make_ready, rows_of, settle
+from ..layers.scan_facts import ScanRequest
+from .comparing import ShownComparison, make_ready, rows_of, settle
 
 if TYPE_CHECKING:
     from ...workflows.compare.compare import Comparison
 
 
 @dataclass(frozen=True, eq=False)
-class CompareRequest:
+class CompareRequest(ScanRequest):
     """What the dock says when the button is pressed.
 
     Parameters
     ----------
-    volume : Volume
-        The scan, without a brain mask unless its file brought one.
-    mask, truth : array of bool, optional
-        On the scan's grid.
-    mask_file, truth_file : Path, optional
-        The files their layers came from, for the command line.
     specs : tuple of MethodSpec
         The methods.
-    mode, healthy, post, device, seed, prepare_with
+    healthy, post, device, seed, prepare_with
         As in `workflows.compare.compare.compare`.
     """
 
-    volume: Volume
-    mask: NDArray[np.bool_] | None
-    truth: NDArray[np.bool_] | None
-    mask_file: Path | None
-    truth_file: Path | None
     specs: tuple[MethodSpec, ...]
-    mode: str
     healthy: tuple[Volume | Path, ...]
     post: PostParams
     device: str
     seed: int
     prepare_with: str = "auto"
 
-    @cached_property
-    def brain(self) -> NDArray[np.bool_] | Path | None:
-        """The brain mask, as the file it came from where that still holds the same."""
-        # A scan may bring its mask along (a sample): the command line has to be given the file.
-        given = self.volume.mask if self.mask is None else self.mask
-        return saved_as(given, (self.mask_file, beside(self.volume, "brainmask")), self.volume, "brain mask")
-
-    @cached_property
-    def lesions(self) -> NDArray[np.bool_] | Path | None:
-        """The ground truth, likewise."""
-        return saved_as(self.truth, (self.truth_file, beside(self.volume, "truth")), self.volume, "ground truth")
-
 
 @dataclass(frozen=True, eq=False)
 class Rest:
     """A comparison under a threshold rule, at rest, with the table's rows, and what it is a state of."""
 
-    of: Ready
+    of: ShownComparison
     comparison: Comparison
     rows: tuple[dict[str, Any], ...]
 
@@ -90,7 +63,6 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
         request.specs,
         mask=request.brain,
         truth=request.lesions,
-        threshold_mode=request.mode,
         healthy=request.healthy,
         post=request.post,
         device=request.device,
@@ -102,9 +74,9 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
     return Rest(ready, comparison, ready.rows)
 
 
-def settled(ready: Ready, request: CompareRequest, mode: str, progress: Progress) -> Rest:
+def settled(ready: ShownComparison, request: CompareRequest, rule: ThresholdRule, progress: Progress) -> Rest:
     """The comparison under another threshold rule."""
-    comparison = _with_command(settle(ready.comparison, mode, progress), request)
+    comparison = _with_command(settle(ready.comparison, rule, progress), request)
     return Rest(ready, comparison, rows_of(comparison))
 
 
@@ -114,12 +86,11 @@ def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison
 
     command = compare_command(
         request.specs,
-        comparison.mode,
         comparison.post,
         scan=request.volume,
         mask=request.brain,
         truth=request.lesions,
-        healthy=request.healthy if comparison.mode.needs_healthy else (),
+        healthy=request.healthy if comparison.rule.needs_healthy else (),
         prepare_with=request.prepare_with,
         device=request.device,
         seed=request.seed,

@@ -18,7 +18,7 @@ from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
 from ..layers.mask_layer import LiveMask
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
-from .comparing import Ready
+from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class CompareScene:
     ----------
     viewer : ViewerModel
         Shows them.
-    ready : Ready
+    ready : ShownComparison
         What is compared.
     broken : callable
         Called whenever somebody else removed a layer of the comparison.
@@ -68,7 +68,7 @@ class CompareScene:
     Layers are inserted below those of the user, which are hidden meanwhile: napari counts cells from the bottom of the list.
     """
 
-    def __init__(self, viewer: ViewerModel, ready: Ready, broken: Callable[[], None]) -> None:
+    def __init__(self, viewer: ViewerModel, ready: ShownComparison, broken: Callable[[], None]) -> None:
         self._viewer, self.ready, self._broken = viewer, ready, broken
         self._state: ViewerState | None = None
         self._layers: list[Layer] = []
@@ -117,6 +117,7 @@ class CompareScene:
                     # The letters and bars of a view were hung on it as on any map; they follow below.
                     self.heats[number].colorbar.visible = False
                 self._show_grid(before)
+            yield 0.5
             self.fit()
             yield 0.5
             for number, heat in enumerate(self.heats):
@@ -125,9 +126,11 @@ class CompareScene:
                     seen.visible = True
                     yield 0.5 + 0.5 * (number + place / 5) / count
             viewer.canvas.grid.shape = (-1, -1)
+            yield 1.0
+            self._fit_names()
+        yield 1.0
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
-        self._fit_names()
         self.choose(0)
         yield 1.0
 
@@ -184,20 +187,20 @@ class CompareScene:
         viewer.layers.events.removed.disconnect(self._removed)
         viewer.mouse_drag_callbacks.remove(self._pressed)
         for group in (self.heats, self._scans):
-            left = [layer for layer in group if layer in viewer.layers]
-            if left:
+            if left := [layer for layer in group if layer in viewer.layers]:
                 viewer.layers.unlink_layers(left)
         attach(viewer).resize_letters(LETTERS)
-        # The canvas waits until `restore` has ended its own batch.
+        # The canvas waits until `restoring` has ended its own batch.
         viewer.layers.events.begin_batch()
+        rest = state.restoring(viewer, remove=self._layers)
         try:
             for number, layer in enumerate(reversed(self._layers)):
                 if layer in viewer.layers:
                     viewer.layers.remove(layer)
                 yield number / len(self._layers)
+            yield from (1.0 for _ in rest)  # in the first step napari has all garbage collected: a fifth of a second
         finally:
-            # napari has all garbage collected here: a fifth of a second, by itself.
-            state.restore(viewer, remove=self._layers)
+            list(rest)
             release_grids(viewer)
             self._layers.clear()
         yield 1.0
@@ -227,7 +230,7 @@ class CompareScene:
 
     # What is seen
 
-    def recolour(self, ready: Ready) -> None:
+    def recolour(self, ready: ShownComparison) -> None:
         """Colour by another scale."""
         self.ready = ready
         limits = (ready.scale.low, ready.scale.high)

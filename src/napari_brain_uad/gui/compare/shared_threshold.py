@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
+from ...core.threshold import HEALTHY_ML, RULES, ThresholdRule
 from ..widgets.editors import ComboBox
 from ..widgets.healthy_choice import HealthyChoice
 from ..widgets.messages import wrapping_label
 from ..widgets.threshold_row import ShortBox
-from .comparing import HEALTHY_ML, LIVE
+from .comparing import LIVE
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,9 +26,10 @@ _RULES = {
     "best-dice": ("best Dice", "Each method's best Dice on this scan; uses the ground truth"),
     "otsu": ("Otsu", "Otsu on each method's map"),
 }
-_UNITS = {"percentile": " %", HEALTHY_ML: " ml", "value": ""}
 _START = {"percentile": 98.0, HEALTHY_ML: 2.0}
 _STEPS = 1000
+_FAR = 1e30
+"""As far as a box for numbers goes."""
 _LOWEST_ML, _HIGHEST_ML = 0.01, 100.0
 _LOWEST_PERCENTILE = 75.0
 
@@ -39,12 +41,12 @@ class SharedThreshold(QWidget):
     ----------
     moved : Signal(float)
         While a number moves, by the slider, the arrows or the keys.
-    rule_chosen : Signal(str)
-        A rule was chosen, spelled as `workflows.compare.compare.compare` wants it.
+    rule_chosen : Signal(ThresholdRule)
+        A rule was chosen.
     """
 
     moved = Signal(float)
-    rule_chosen = Signal(str)
+    rule_chosen = Signal(object)
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,14 +93,16 @@ class SharedThreshold(QWidget):
     @property
     def needs_healthy(self) -> bool:
         """Whether the rule needs healthy scans."""
-        return self.kind == HEALTHY_ML
+        return RULES[self.kind].needs == "healthy"
 
     @property
-    def text(self) -> str:
-        """The rule with its number, as the command line spells it."""
-        if self.kind == "value":
-            return repr(self.number.value())
-        return f"{self.kind}:{self.number.value():.10g}" if self.live else self.kind
+    def chosen(self) -> ThresholdRule:
+        """The rule with its number."""
+        return self.with_number(self.number.value())
+
+    def with_number(self, number: float) -> ThresholdRule:
+        """The rule with another number; without one where it takes none."""
+        return ThresholdRule(self.kind, number if self.live else None)
 
     def choose(self, kind: str, number: float | None = None) -> None:
         """Choose a rule, and its number, as if by hand."""
@@ -133,20 +137,20 @@ class SharedThreshold(QWidget):
 
     def _chosen(self, _index: int = 0) -> None:
         self._show()
-        self.rule_chosen.emit(self.text)
+        self.rule_chosen.emit(self.chosen)
 
     def _show(self) -> None:
         for part in (self.number, self.slider):
             part.setVisible(self.live)
-        self.healthy.setVisible(self.kind == HEALTHY_ML)
+        self.healthy.setVisible(self.needs_healthy)
         if not self.live:
             return
         number = self._numbers.get(self.kind, sum(self._range) / 2)
         for part in (self.number, self.slider):
             part.blockSignals(True)
-        low, high = {"percentile": (0.0, 100.0), HEALTHY_ML: (0.0, 1e6), "value": (-1e30, 1e30)}[self.kind]
-        self.number.setRange(low, high)
-        self.number.setSuffix(_UNITS[self.kind])
+        about = RULES[self.kind]
+        self.number.setRange(max(about.low or 0.0, -_FAR), min(about.high or 0.0, _FAR))
+        self.number.setSuffix(f" {about.unit}" if about.unit else "")
         self.number.setSingleStep(self._step())
         self.number.setValue(number)
         self.slider.setValue(self._place(number))

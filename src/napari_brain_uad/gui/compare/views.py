@@ -10,7 +10,7 @@ from ...core.errors import Cancelled
 from ..app import keys
 from ..app.workers import run
 from ..layers.view import show_plane
-from .comparing import Ready, recoloured
+from .comparing import ShownComparison, recoloured
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -68,7 +68,7 @@ class CompareViews:
         if ready is not None:
             run(lambda _progress: recoloured(ready, scale), parent=self._dock, on_done=self._recolour, on_error=self._failed)
 
-    def _recolour(self, ready: Ready) -> None:
+    def _recolour(self, ready: ShownComparison) -> None:
         dock = self._dock
         if dock.take(ready):
             dock.scale_words.setText(f"{ready.scale.words}.")

@@ -25,7 +25,7 @@ from .files import file_layers, warn
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from ...io.dicom_folder import LeftOut
+    from ...io.dicom_folder import Skipped
 
 IMAGES = (".nii", ".nii.gz", ".mgz", ".mgh")
 _MOST_FILES = 500
@@ -115,7 +115,7 @@ def holds_dicom(folder: Path) -> bool:
     return False
 
 
-def _told(left: LeftOut) -> str:
+def _told(left: Skipped) -> str:
     named = ", ".join(left.names[:3]) + (" and more" if len(left.names) > 3 else "")
     return f"{left} ({named})" if named else str(left)
 

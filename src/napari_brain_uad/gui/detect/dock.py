@@ -35,7 +35,7 @@ from ..widgets.numbers import number_text
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import FileDrop
 from .inputs import DetectInputs
-from .job import MapCache, Request, run_request
+from .job import DetectRequest, MapCache, run_request
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -359,7 +359,7 @@ def outcome_words(detection: Detection) -> str:
     return f"{said}{found}.{compared} {how}"
 
 
-def _run(request: Request, cache: MapCache, progress: Progress) -> tuple[Detection, LiveMask]:
+def _run(request: DetectRequest, cache: MapCache, progress: Progress) -> tuple[Detection, LiveMask]:
     """The job: what `run_request` gives, and the mask as its layer will hold it."""
     detection = run_request(request, cache, progress)
     return detection, finished_mask(detection.map, detection.result, detection.truth)

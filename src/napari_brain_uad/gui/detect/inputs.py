@@ -25,7 +25,7 @@ from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
 from ..widgets.scan_inputs import ScanInputs
 from ..widgets.subject_button import SubjectButton, beside
-from .job import Request
+from .job import DetectRequest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -80,7 +80,7 @@ class DetectInputs(QWidget):
         """
         return self._scans.volume()
 
-    def request(self) -> Request:
+    def request(self) -> DetectRequest:
         """Everything as it stands.
 
         Raises
@@ -96,7 +96,7 @@ class DetectInputs(QWidget):
             raise no_model(info.id, volume.sequence)
         volume, mask, mask_file = self._scans.brain_mask(volume)
         truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
-        return Request(
+        return DetectRequest(
             volume=volume,
             mask=mask,
             truth=truth,

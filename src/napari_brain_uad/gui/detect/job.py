@@ -13,16 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...core.anomaly_map import AnomalyMap
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import array_sha256
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
-from ..layers.scan_facts import beside, found_without_mask, saved_as
+from ..layers.scan_facts import ScanRequest, found_without_mask
 
 if TYPE_CHECKING:
     from ...workflows.detect.detect import Detection
@@ -33,26 +30,15 @@ _KEPT_MAPS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class DetectRequest(ScanRequest):
     """What the dock says when the button is pressed.
 
     Parameters
     ----------
-    volume : Volume
-        The scan, without a brain mask unless its file brought one.
-    mask, truth : array of bool, optional
-        On the scan's grid.
-    mask_file, truth_file : Path, optional
-        The files their layers came from, for the command line.
     method, params, model, device, seed, prepare_with, reconstruct
         As in `workflows.detect.detect.detect`.
     """
 
-    volume: Volume
-    mask: NDArray[np.bool_] | None
-    truth: NDArray[np.bool_] | None
-    mask_file: Path | None
-    truth_file: Path | None
     method: str
     params: Params
     model: Path | None
@@ -93,7 +79,7 @@ class MapCache:
             self._kept.popitem(last=False)
 
 
-def run_request(request: Request, cache: MapCache, progress: Progress) -> Detection:
+def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> Detection:
     """Run, or take the map of an earlier run, this dock's or one kept on disk, and do only the quick half.
 
     Raises
@@ -134,15 +120,11 @@ def run_request(request: Request, cache: MapCache, progress: Progress) -> Detect
     return replace(detection, command=_command(request, detection.map))
 
 
-def _command(request: Request, amap: AnomalyMap) -> str:
-
+def _command(request: DetectRequest, amap: AnomalyMap) -> str:
     from ...workflows.detect.command import detect_command
-    from ...workflows.models.models import name_of
     from ...workflows.scans.ready import AUTO, NEVER
 
-    # A scan may have brought its mask along (a sample): the command line has to be given the file.
-    brain = request.volume.mask if request.mask is None else request.mask
-    mask = saved_as(brain, (request.mask_file, beside(request.volume, "brainmask")), request.volume, "brain mask")
+    mask = request.brain
     prepares = request.prepare_with not in (AUTO, NEVER)
     if mask is not None and not isinstance(mask, Path) and not prepares and found_without_mask(request.volume, mask):
         mask = None
@@ -151,8 +133,8 @@ def _command(request: Request, amap: AnomalyMap) -> str:
         PostParams(),
         scan=replace(request.volume, mask=None),
         mask=mask,
-        truth=saved_as(request.truth, (request.truth_file, beside(request.volume, "truth")), request.volume, "ground truth"),
-        model=None if request.model is None else name_of(request.model),
+        truth=request.lesions,
+        model="" if request.model is None else str(request.model),
         prepare_with=request.prepare_with,
         device=request.device,
         reconstruct=request.reconstruct,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,39 @@ def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, lab
         return file if np.array_equal(load_mask(file, like, label=label), mask) else mask
     except BrainUADError:
         return mask
+
+
+@dataclass(frozen=True, eq=False)
+class ScanRequest:
+    """The scan of a run, as a dock says it when its button is pressed.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, without a brain mask unless its file brought one.
+    mask, truth : array of bool, shape (i, j, k), optional
+        On the scan's grid.
+    mask_file, truth_file : Path, optional
+        The files their layers came from, for the command line.
+    """
+
+    volume: Volume
+    mask: NDArray[np.bool_] | None
+    truth: NDArray[np.bool_] | None
+    mask_file: Path | None
+    truth_file: Path | None
+
+    @cached_property
+    def brain(self) -> NDArray[np.bool_] | Path | None:
+        """The brain mask, as the file it came from where that still holds the same."""
+        # A scan may bring its mask along (a sample): the command line has to be given the file.
+        given = self.volume.mask if self.mask is None else self.mask
+        return saved_as(given, (self.mask_file, beside(self.volume, "brainmask")), self.volume, "brain mask")
+
+    @cached_property
+    def lesions(self) -> NDArray[np.bool_] | Path | None:
+        """The ground truth, likewise."""
+        return saved_as(self.truth, (self.truth_file, beside(self.volume, "truth")), self.volume, "ground truth")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.progress import Progress
+from ...core.threshold import ThresholdRule
 from ...evaluation.curves import LiveFigures, LiveHistogram
 from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
@@ -41,7 +42,7 @@ class Figures:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class SortedMap:
     """What depends on map, filters and truth but not on the threshold.
 
     Parameters
@@ -73,7 +74,7 @@ class Settled:
     ----------
     post, edits
         What it is a state of.
-    prepared : Prepared
+    prepared : SortedMap
         Serves the next state, too.
     result : PostResult
         The same with `edits` and the regions' names.
@@ -89,7 +90,7 @@ class Settled:
 
     post: PostParams
     edits: RegionEdits
-    prepared: Prepared
+    prepared: SortedMap
     result: PostResult
     figures: Figures
     mask: NDArray[np.bool_]
@@ -134,6 +135,11 @@ class Tuning:
             self._future.clear()
             self.post, self.edits = wanted
 
+    def change_rule(self, moved_to: float | None, post: PostParams | None = None) -> None:
+        """Take a threshold that was moved by hand, or keep the rule when None was, with other settings for the rest."""
+        rule = self.post.rule if moved_to is None else ThresholdRule("value", moved_to)
+        self.change((post or self.post).with_rule(rule))
+
     @property
     def can_undo(self) -> bool:
         """Whether there is an earlier state."""
@@ -163,7 +169,7 @@ class Tuning:
         return Figures(None, figures.flagged * ml, figures.dice, figures.precision, figures.recall, wrong)
 
     def key(self) -> tuple[object, ...]:
-        """What `Prepared` depends on."""
+        """What `SortedMap` depends on."""
         return self.post.median, self.post.gaussian_mm, self.post.erode, id(self.truth)
 
 
@@ -172,7 +178,7 @@ def settle(
     truth: NDArray[np.bool_] | None,
     post: PostParams,
     key: tuple[object, ...],
-    prepared: Prepared | None,
+    prepared: SortedMap | None,
     progress: Progress,
     edits: RegionEdits | None = None,
 ) -> Settled:
@@ -184,7 +190,7 @@ def settle(
         See `Tuning`.
     key : tuple
         From `Tuning.key`.
-    prepared : Prepared, optional
+    prepared : SortedMap, optional
         From an earlier run; made anew when its key is another.
     progress : Progress
         Stops the work between its steps.
@@ -216,7 +222,7 @@ def _settled(
     amap: AnomalyMap,
     truth: NDArray[np.bool_] | None,
     post: PostParams,
-    prepared: Prepared,
+    prepared: SortedMap,
     judged: Judged,
     edits: RegionEdits,
 ) -> Settled:
@@ -231,7 +237,7 @@ def _settled(
     return Settled(post, edits, prepared, result, figures, mask, regions, mni_relation(amap), judged)
 
 
-def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> Prepared:
+def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams, key: tuple[object, ...], progress: Progress) -> SortedMap:
     """Filter and sort a map once, for every threshold that is tried on it; the arguments are those of `settle`."""
     from ...postprocessing.pipeline import filtered_score
 
@@ -240,7 +246,7 @@ def prepare(amap: AnomalyMap, truth: NDArray[np.bool_] | None, post: PostParams,
     progress.update(0.7, "Sorting the score")
     shown = np.ascontiguousarray(scored(*filtered).T)
     shown_truth = None if truth is None else np.ascontiguousarray(truth.T)
-    return Prepared(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
+    return SortedMap(filtered, shown, shown_truth, LiveHistogram(*filtered, truth), key)
 
 
 def figures_of(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None) -> Figures:

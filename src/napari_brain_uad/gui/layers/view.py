@@ -46,7 +46,7 @@ _UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
-class Reading:
+class CursorReading:
     """What lies under the cursor.
 
     `mm` is the true world position, `voxel` the index in the source file (counted from 0), `intensity` the scan's value,
@@ -84,8 +84,8 @@ class ViewOverlay:
         self._waiting: str | None = None
         self._bars: ColourBars | None = None
         self._solid: SolidLook | None = None
-        self.reading: Reading | None = None
-        self.listeners: list[Callable[[Reading | None], None]] = []
+        self.reading: CursorReading | None = None
+        self.listeners: list[Callable[[CursorReading | None], None]] = []
         viewer.canvas.overlays[_LETTERS_NAME] = LettersOverlay(font_size=SMALL_LETTERS if letters_only else LETTERS)
         for emitter in self._emitters(viewer):
             emitter.connect(self.update_letters)
@@ -263,7 +263,7 @@ def go_to(viewer: ViewerModel, layer: Layer, index: tuple[int, int, int]) -> Non
     viewer.scene.camera.center = tuple(centre)
 
 
-def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | None:
+def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> CursorReading | None:
     """What lies at a position of napari's world: the topmost visible scan there, the score of every anomaly map, and the labels.
 
     None outside of every scan.
@@ -275,7 +275,7 @@ def read_at(viewer: ViewerModel, position: NDArray[np.float64]) -> Reading | Non
         return None
     layer, (i, j, k) = scans[-1]
     mm, voxel, known = _place(layer, position)
-    return Reading(layer.name, mm, voxel, float(layer.data[k, j, i]), _scores_at(inside), known, _labels_at(viewer, position))
+    return CursorReading(layer.name, mm, voxel, float(layer.data[k, j, i]), _scores_at(inside), known, _labels_at(viewer, position))
 
 
 def _scores_at(inside: Sequence[tuple[Layer, tuple[int, int, int]]]) -> tuple[tuple[str, float], ...]:

@@ -8,7 +8,7 @@ from napari.layers import Layer
 from vispy.scene.widgets import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from napari.components import ViewerModel
 
@@ -36,6 +36,11 @@ class ViewerState:
 
     def restore(self, viewer: ViewerModel, *, remove: Iterable[Layer] = ()) -> None:
         """Put everything back, and take the layers of `remove` out; layers that went meanwhile stay away, new ones stay on top."""
+        for _ in self.restoring(viewer, remove=remove):
+            pass
+
+    def restoring(self, viewer: ViewerModel, *, remove: Iterable[Layer] = ()) -> Iterator[None]:
+        """`restore` in steps."""
         with viewer.layers.batched_update():
             for layer in remove:
                 if layer in viewer.layers:
@@ -48,6 +53,7 @@ class ViewerState:
             for place, layer in enumerate(present):
                 if viewer.layers.index(layer) != place:
                     viewer.layers.move(viewer.layers.index(layer), place)
+        yield
         dims = viewer.dims
         if dims.ndim == self._ndim:
             dims.ndisplay = self._ndisplay
@@ -55,6 +61,8 @@ class ViewerState:
             dims.point = self._point
         for name in _CAMERA:
             setattr(viewer.scene.camera, name, self._camera[name])
+        yield
+        present = [layer for layer in present if layer in viewer.layers]
         selection = viewer.layers.selection
         if self._active in present:
             selection.active = self._active

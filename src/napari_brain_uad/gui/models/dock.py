@@ -41,6 +41,7 @@ from ..app.docks import PRIMARY, open_dock, tell_models_changed
 from ..app.home import unwrapped
 from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember
+from ..widgets.drops import accept_files, dropped_files
 from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
@@ -150,14 +151,11 @@ class ModelsDock(SideDock):
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept files."""
-        data = None if a0 is None else a0.mimeData()
-        if a0 is not None and data is not None and data.hasUrls():
-            a0.acceptProposedAction()
+        accept_files(a0)
 
     def dropEvent(self, a0: QDropEvent | None) -> None:
         """Import the first dropped file."""
-        data = None if a0 is None else a0.mimeData()
-        files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
+        files = dropped_files(a0)
         if files:
             self.import_file(files[0])
 

@@ -19,7 +19,7 @@ from ..layers.composite import Composite, can_be_shown
 from ..layers.crosshair import point_at
 from ..layers.layer_watch import LayerWatch, visible_here
 from ..layers.layers import record
-from ..layers.view import PLANES, Reading, attach, orientation_known, read_at, show_plane
+from ..layers.view import PLANES, CursorReading, attach, orientation_known, read_at, show_plane
 from ..layers.view_actions import ViewActions
 from ..layers.windowing import DEFAULT, set_window
 from .layout import OrthoLayout
@@ -58,7 +58,7 @@ class OrthoDock(OrthoLayout):
         self._overlay = attach(napari_viewer)
         self._layers_moved = self._looks_changed = self._fit_wanted = True
         self._by_hand = self._settled = False
-        self._main_reading: Reading | None = None
+        self._main_reading: CursorReading | None = None
         self._target: NDArray[np.float64] | None = None
         self._cursor: NDArray[np.float64] | None = None
         self._shown_at: tuple[Any, ...] | None = None
@@ -267,7 +267,7 @@ class OrthoDock(OrthoLayout):
         cursor = self._main_reading if self._cursor is None else read_at(self._viewer, self._cursor)
         self.readout.show_readings(None if point is None else read_at(self._viewer, point), cursor)
 
-    def _show_main_cursor(self, reading: Reading | None) -> None:
+    def _show_main_cursor(self, reading: CursorReading | None) -> None:
         self._cursor, self._main_reading = None, reading
         self._soon.start()
 

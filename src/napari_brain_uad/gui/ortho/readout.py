@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from ...core.text import html_text
-from ..layers.view import Reading
+from ..layers.view import CursorReading
 
 _NOTHING = "-"
 _HINT = "Click or drag in a plane: the crosshair goes there. Wheel: slices. Ctrl+wheel: zoom. Double click: all of the scan."
@@ -22,12 +22,12 @@ class Readout(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setAccessibleName("Read-out")
-        self.crosshair: Reading | None = None
-        self.cursor_reading: Reading | None = None
-        self._shown: tuple[Reading | None, Reading | None] | None = None
+        self.crosshair: CursorReading | None = None
+        self.cursor_reading: CursorReading | None = None
+        self._shown: tuple[CursorReading | None, CursorReading | None] | None = None
         self.show_readings(None, None)
 
-    def show_readings(self, crosshair: Reading | None, cursor: Reading | None) -> None:
+    def show_readings(self, crosshair: CursorReading | None, cursor: CursorReading | None) -> None:
         """Show what lies at the crosshair and under the cursor; None where there is no scan."""
         if self._shown == (crosshair, cursor):
             return
@@ -46,7 +46,7 @@ class Readout(QLabel):
         self.setText(f"<table cellspacing='1'><tr><td></td><td>crosshair&nbsp;</td><td>cursor</td></tr>{rows}</table>")
 
 
-def _cells(reading: Reading | None) -> dict[str, str]:
+def _cells(reading: CursorReading | None) -> dict[str, str]:
     """Row names and texts, in the order they are read."""
     if reading is None:
         return {}

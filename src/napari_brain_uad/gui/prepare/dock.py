@@ -28,7 +28,7 @@ from ..widgets.messages import MessageArea, wrapping_label
 from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import FileDrop
 from .inputs import PrepareInputs
-from .job import Answer, Request, named_scans, read_steps, run_request
+from .job import Answer, PrepareRequest, named_scans, read_steps, run_request
 from .layers import add_prepared, brought_back, maps_to_bring_back
 from .step_panel import StepPanel
 
@@ -157,7 +157,7 @@ class PrepareDock(FileDrop):
         earlier = self.answer.session if again and self.answer is not None else None
         try:
             scans = named_scans([volume_of(layer) for layer in self.inputs.layers()])
-            request = Request(scans, self.inputs.chosen.id, self.panel.pipeline(), first, earlier)
+            request = PrepareRequest(scans, self.inputs.chosen.id, self.panel.pipeline(), first, earlier)
         except BrainUADError as error:
             self.messages.show_error(error, "Preparing")
             return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class PrepareRequest:
     """What the dock says when a button is pressed.
 
     Parameters
@@ -60,12 +60,12 @@ class StepNews:
 class Answer:
     """A finished session, with a picture of each sequence whose steps are not known because it came from the cache."""
 
-    request: Request
+    request: PrepareRequest
     session: Session
     pictures: Mapping[str, Picture]
 
 
-def run_request(request: Request, progress: Progress, tell: Callable[[object], None]) -> Answer:
+def run_request(request: PrepareRequest, progress: Progress, tell: Callable[[object], None]) -> Answer:
     """Prepare the scans, telling of each step with a `StepNews`.
 
     Raises

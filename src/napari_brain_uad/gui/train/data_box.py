@@ -17,6 +17,7 @@ from ...core.progress import Progress
 from ...core.text import html_text
 from ..app import workers
 from ..app.settings import last_folder, remember, remembered
+from ..widgets.drops import accept_files, dropped_files
 from ..widgets.editors import ComboBox, IntBox
 from ..widgets.forms import row_label
 from ..widgets.messages import wrapping_label
@@ -106,14 +107,11 @@ class DataBox(QWidget):
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept a folder."""
-        data = None if a0 is None else a0.mimeData()
-        if a0 is not None and data is not None and data.hasUrls():
-            a0.acceptProposedAction()
+        accept_files(a0)
 
     def dropEvent(self, a0: QDropEvent | None) -> None:
         """Take a dropped folder (or the folder of a dropped file)."""
-        data = None if a0 is None else a0.mimeData()
-        files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
+        files = dropped_files(a0)
         if files:
             self.take(files[0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
 from ..layers.mask_layer import LiveMask
 from ..layers.repaint import repaint, show_heat
-from ..layers.tuning import Prepared, Settled, Tuning, neighbour, settle
+from ..layers.tuning import Settled, SortedMap, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
 from ..widgets.scan_inputs import says_truth
@@ -66,7 +65,7 @@ class TuneDock(TuneLayout):
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._tuning: Tuning | None = None
-        self._prepared: Prepared | None = None
+        self._prepared: SortedMap | None = None
         self._settled: Settled | None = None
         self._moving: float | None = None
         self._moved_at = 0.0
@@ -231,14 +230,13 @@ class TuneDock(TuneLayout):
     def _hand_rests(self) -> None:
         if self._tuning is None:
             return
-        if self._moving is not None:
-            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
+        self._tuning.change_rule(self._moving)
         self._settle()
 
-    def _rule_chosen(self, rule: str) -> None:
+    def _rule_chosen(self, rule: ThresholdRule) -> None:
         if self._tuning is not None:
             self._moving = None
-            self._tuning.change(replace(self._tuning.post, threshold=rule))
+            self._tuning.change(self._tuning.post.with_rule(rule))
             self._settle()
 
     def _clean_up_changed(self) -> None:
@@ -249,8 +247,7 @@ class TuneDock(TuneLayout):
         except InputError as error:
             self.messages.show_error(error, "Reading the settings")
             return
-        hand = self._tuning.post.threshold if self._moving is None else repr(self._moving)
-        self._tuning.change(PostParams.from_dict({**chosen.as_dict(), "threshold": hand}))
+        self._tuning.change_rule(self._moving, PostParams.from_dict(chosen.as_dict()))
         self._moving = self._settled = None
         # A spin box held down sends a change every few milliseconds.
         self._rest.start(REST_MS)
@@ -264,9 +261,8 @@ class TuneDock(TuneLayout):
     def _travel(self, *, back: bool) -> None:
         if self._tuning is None:
             return
-        if self._moving is not None:
-            self._tuning.change(replace(self._tuning.post, threshold=repr(self._moving)))
-            self._moving = None
+        self._tuning.change_rule(self._moving)
+        self._moving = None
         self._tuning.undo() if back else self._tuning.redo()
         self.clean_up.blockSignals(True)
         self.clean_up.set_value(self._tuning.post)
@@ -308,9 +304,9 @@ class TuneDock(TuneLayout):
         self.histogram.show_healthy(prepared.live, settled.judged.reference)
         self.threshold.set_healthy(settled.judged.reference is not None, settled.judged.verdict.why_not)
         self.histogram.set_threshold(result.threshold.value)
-        self.threshold.show_threshold(result.threshold, settled.post.threshold)
-        live = self._tuning.live_figures(prepared.live.at(result.threshold.value))
-        self.curve.set_dot(live.recall, live.precision)
+        self.threshold.show_threshold(result.threshold, settled.post.rule)
+        # Where the mask is, cleaned up: the dot of the figure that is exported.
+        self.curve.set_dot(settled.figures.recall, settled.figures.precision)
         self.figures.show_figures(settled.figures)
         self.figures.set_note("before the review" if settled.found.mask.sum() != settled.mask.sum() else "")
         self.table.show_regions(result.regions, settled.relation.words if settled.relation.to_mni is None else "")

@@ -127,7 +127,6 @@ def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
         If the map does not say how it was made.
     """
     from ...workflows.detect.command import detect_command
-    from ...workflows.models.models import name_of_record
 
     amap, made = tuning.amap, tuning.amap.provenance
     if "params" not in made.get("method", {}) or "seed" not in made:
@@ -137,9 +136,7 @@ def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
     found = "preprocessing" in made or (scan.mask is None and found_without_mask(scan, amap.mask))
     brain = None if found else saved_as(amap.mask, [beside(scan, "brainmask"), *files], scan, "brain mask")
     truth = saved_as(tuning.truth, [beside(scan, "truth"), *files], scan, "ground truth")
-    return detect_command(
-        amap, tuning.post, scan=replace(scan, mask=None), mask=brain, truth=truth, model=name_of_record(made.get("model"))
-    )
+    return detect_command(amap, tuning.post, scan=replace(scan, mask=None), mask=brain, truth=truth)
 
 
 def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> Callable[[Progress], dict[str, Path]]:

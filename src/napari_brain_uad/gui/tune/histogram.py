@@ -107,7 +107,7 @@ class HistogramPlot(Plot):
 
 
 class CurvePlot(Plot):
-    """Precision against recall over all thresholds; the dot is the threshold now."""
+    """Precision against recall over all thresholds; the dot is the mask now, and while the threshold moves all that lies above it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -137,7 +137,7 @@ class CurvePlot(Plot):
         self._dot.clear()
 
     def set_dot(self, recall: float | None, precision: float | None) -> None:
-        """Put the dot on the curve; no dot where precision or recall is undefined."""
+        """Put the dot; none where precision or recall is undefined."""
         if recall is None or precision is None:
             self._dot.clear()
         else:

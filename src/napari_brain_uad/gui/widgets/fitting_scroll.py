@@ -12,7 +12,7 @@ _LEAST_HEIGHT, _BORDER = 90, 1
 """Of the area; and of the line that napari's theme leaves room for around it."""
 
 
-class Column(QWidget):
+class WidgetColumn(QWidget):
     """Widgets below each other, each as high as it is at the column's width.
 
     A layout's own least height is reckoned for labels that wrap at their narrowest, and would leave a gap below them.

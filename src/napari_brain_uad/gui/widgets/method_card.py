@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from ...core.detector import MethodInfo
-from ...core.threshold import ThresholdRule
 from .messages import wrapping_label
 
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
@@ -45,7 +44,7 @@ def card_html(info: MethodInfo) -> str:
         ("Needs", html.escape(info.needs)),
         ("Made for", html.escape(", ".join(info.sequences) or "any sequence")),
         ("Score", html.escape(info.score_unit)),
-        ("Threshold", f"{_rule_words(info.default_threshold)} by default"),
+        ("Threshold", f"{info.default_threshold.words} by default"),
         ("Runs on", html.escape(", ".join(name.upper() for name in info.devices))),
         ("Paper", linked(info.paper)),
         ("Licence", html.escape(info.licence)),
@@ -63,21 +62,6 @@ def linked(citation: str) -> str:
     if found := _DOI.search(text):
         return text.replace(found[0], f"<a href='https://doi.org/{found[1]}' style='{LINK}'>{found[0]}</a>")
     return text
-
-
-def _rule_words(rule: ThresholdRule) -> str:
-    number = "" if rule.number is None else f"{rule.number:g}"
-    words = {
-        "value": f"{number}",
-        "otsu": "Otsu on the volume",
-        "otsu-slice": "Otsu on every axial slice",
-        "percentile": f"percentile {number} of the brain's scores",
-        "best-dice": "best Dice against the ground truth",
-        "healthy-fpr": f"flags the fraction {number} of healthy brain",
-        "healthy-ml": f"shows {number} ml in an average healthy brain",
-        "fdr": f"regions beyond healthy ones at a false discovery rate of {number}",
-    }
-    return words[rule.kind]
 
 
 def _figure(metric: str, value: float, data: str, source: str) -> str:

@@ -28,7 +28,7 @@ _TIPS = (
 )
 _MARKS = {ACCEPTED: "✓", REJECTED: "✗"}
 _SHORT = {"left ": "L ", "right ": "R ", "cerebral ": "", "cerebellar ": "cerebellum, "}
-NO_NAMES = "No MNI coordinates"
+NO_NAMES = "Not in MNI"
 _Index = QModelIndex | QPersistentModelIndex
 
 

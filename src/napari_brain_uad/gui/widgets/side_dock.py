@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..app.home import WIDTH, Home
 from .empty_state import open_files
-from .fitting_scroll import Column, FittingScroll
+from .fitting_scroll import FittingScroll, WidgetColumn
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -58,7 +58,7 @@ class SideDock(QWidget):
         for parts, scrolls in ((scrolled, True), (fixed, False), (after, True), (footer, False)):
             fills = filling is not None and filling in parts
             if scrolls and parts:
-                layout.addWidget(FittingScroll(Column(parts, filling), fills=fills), int(fills))
+                layout.addWidget(FittingScroll(WidgetColumn(parts, filling), fills=fills), int(fills))
             elif not scrolls:
                 for part in parts:
                     layout.addWidget(part)

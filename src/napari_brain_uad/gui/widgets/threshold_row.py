@@ -5,27 +5,18 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from ...core.threshold import DEFAULT_ML, Threshold, ThresholdRule
+from ...core.threshold import DEFAULT_ML, HEALTHY_ML, RULES, Threshold, ThresholdRule
 from .editors import ComboBox, FloatBox
 from .messages import wrapping_label
 from .numbers import number_text
 
-_RULES = {
-    "auto": "method's default",
-    "otsu": "Otsu",
-    "otsu-slice": "Otsu per slice",
-    "percentile": "percentile",
-    "best-dice": "best Dice",
-    "healthy-ml": "healthy ml",
-    "fdr": "false discoveries",
-    "value": "by hand",
+_STEPS = {
+    "percentile": (0.5, 98.0, "Percentile of the brain's scores (0 to 100)"),
+    HEALTHY_ML: (0.5, DEFAULT_ML, "What an average healthy brain shows, in ml"),
+    "healthy-fpr": (0.001, 0.001, "What part of healthy brain is flagged (0 to 1)"),
+    "fdr": (0.01, 0.05, "False discovery rate of the regions, against healthy brains"),
 }
-_NUMBERS = {
-    "percentile": (0.0, 100.0, 0.5, 98.0, "Percentile of the brain's scores (0 to 100)"),
-    "healthy-ml": (0.0, 1000.0, 0.5, DEFAULT_ML, "What an average healthy brain shows, in ml"),
-    "fdr": (0.001, 1.0, 0.01, 0.05, "False discovery rate of the regions, against healthy brains"),
-}
-"""Range, step, default and meaning of the numbers of rules that have one."""
+"""Step, first number and meaning of the numbers of rules that have one."""
 
 
 class ShortBox(FloatBox):
@@ -43,12 +34,12 @@ class ThresholdRow(QWidget):
     ----------
     typed : Signal(float)
         A number was entered by hand.
-    rule_chosen : Signal(str)
-        A rule was chosen, spelled as `PostParams.threshold` wants it.
+    rule_chosen : Signal(ThresholdRule)
+        A rule was chosen.
     """
 
     typed = Signal(float)
-    rule_chosen = Signal(str)
+    rule_chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,9 +47,9 @@ class ThresholdRow(QWidget):
         self.number.setToolTip("A voxel is flagged when its score is above this number")
         self.rule = ComboBox()
         self.rule.setToolTip("How the threshold is found")
-        for key, title in _RULES.items():
-            self.rule.addItem(title, key)
-        self.numbers = {kind: _box(*about) for kind, about in _NUMBERS.items()}
+        for kind, about in RULES.items():
+            self.rule.addItem(about.title, kind)
+        self.numbers = {kind: _box(kind, *about) for kind, about in _STEPS.items()}
         self.percentile = self.numbers["percentile"]
         self.origin = wrapping_label()
         row = QHBoxLayout()
@@ -80,30 +71,29 @@ class ThresholdRow(QWidget):
 
     def set_truth(self, there: bool) -> None:
         """Offer the rules that need a ground truth only when there is one."""
-        self._offer("best-dice", there, "Needs a ground truth")
+        self._offer("truth", there, "Needs a ground truth")
 
     def set_healthy(self, there: bool, why_not: str) -> None:
         """Offer the rules that need healthy brains only when the method has some that apply to the scan."""
-        for kind in ("healthy-ml", "fdr"):
-            self._offer(kind, there, why_not)
+        self._offer("healthy", there, why_not)
 
-    def _offer(self, kind: str, there: bool, why_not: str) -> None:
-        item = self.rule.model().item(self.rule.findData(kind))  # type: ignore[union-attr]  # a combo box's own model has items
-        item.setEnabled(there)
-        item.setToolTip("" if there else why_not)
+    def _offer(self, needs: str, there: bool, why_not: str) -> None:
+        for kind in (kind for kind, about in RULES.items() if about.needs == needs):
+            item = self.rule.model().item(self.rule.findData(kind))  # type: ignore[union-attr]  # a combo box's own model has items
+            item.setEnabled(there)
+            item.setToolTip("" if there else why_not)
 
     def _show_number(self, kind: str) -> None:
         for name, box in self.numbers.items():
             box.setVisible(name == kind)
 
-    def show_threshold(self, threshold: Threshold, rule: str) -> None:
-        """Show a threshold, the rule as `PostParams.threshold` spells it, and its origin."""
+    def show_threshold(self, threshold: Threshold, rule: ThresholdRule) -> None:
+        """Show a threshold, the rule that was chosen, and its origin."""
         self.show_value(threshold.value)
-        kind = rule if rule == "auto" else ThresholdRule.parse(rule).kind
-        self.rule.setCurrentIndex(max(self.rule.findData(kind), 0))
-        self._show_number(kind)
-        if kind in self.numbers:
-            self._quietly(self.numbers[kind], ThresholdRule.parse(rule).number or 0.0)
+        self.rule.setCurrentIndex(self.rule.findData(rule.kind))
+        self._show_number(rule.kind)
+        if rule.kind in self.numbers:
+            self._quietly(self.numbers[rule.kind], rule.number or 0.0)
         self.show_origin(threshold.origin)
 
     def show_value(self, value: float) -> None:
@@ -129,10 +119,8 @@ class ThresholdRow(QWidget):
     def _chosen(self, _value: object = None) -> None:
         kind = self.rule.currentData()
         self._show_number(kind)
-        if kind == "value":
-            self.rule_chosen.emit(repr(self.number.value()))
-        else:
-            self.rule_chosen.emit(f"{kind}:{self.numbers[kind].value():g}" if kind in self.numbers else kind)
+        box = self.numbers.get(kind, self.number if kind == "value" else None)
+        self.rule_chosen.emit(ThresholdRule(kind, None if box is None else box.value()))
 
     @staticmethod
     def _quietly(box: FloatBox, value: float) -> None:
@@ -141,9 +129,9 @@ class ThresholdRow(QWidget):
         box.blockSignals(False)
 
 
-def _box(low: float, high: float, step: float, value: float, tip: str) -> FloatBox:
+def _box(kind: str, step: float, value: float, tip: str) -> FloatBox:
     box = FloatBox()
-    box.setRange(low, high)
+    box.setRange(RULES[kind].low or 0.0, RULES[kind].high or 0.0)
     box.setSingleStep(step)
     box.setValue(value)
     box.setToolTip(tip)

@@ -9,7 +9,6 @@ from typing import Any
 
 from ...core import shell
 from ...core.errors import BrainUADError, Cancelled
-from ...core.params import value_text
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...io.results import check_output
@@ -19,6 +18,7 @@ from ..detect.command import post_words
 from ..detect.detect import Detection, detect
 from ..detect.save import check_detection_output, save_detection
 from ..execution.parallel import in_processes
+from ..models.method_spec import MethodSpec
 from ..scans.names import folder_name
 from ..scans.ready import AUTO
 from .cohort import Case, case_volume
@@ -28,9 +28,7 @@ from .cohort import Case, case_volume
 class BatchRun:
     """What is done to every scan; as in `detect.detect`."""
 
-    method: str = "threshold"
-    params: Mapping[str, Any] = field(default_factory=dict)
-    model: str | None = None
+    spec: MethodSpec = field(default_factory=lambda: MethodSpec("threshold"))
     post: PostParams = field(default_factory=PostParams)
     prepare_with: str = AUTO
     device: str = "auto"
@@ -84,7 +82,7 @@ class BatchOutcome:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _BatchTask:
     case: Case
     run: BatchRun
     out: Path
@@ -131,9 +129,9 @@ def run_batch(
     folder = Path(out)
     check_output(folder)
     tell = tell or _nothing
-    tasks = [_Task(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
+    tasks = [_BatchTask(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
 
-    def work(task: _Task, progress: Progress) -> BatchOutcome:
+    def work(task: _BatchTask, progress: Progress) -> BatchOutcome:
         outcome = _run_one(task, progress)
         tell(outcome)
         return outcome
@@ -151,11 +149,9 @@ def run_batch(
 
 def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> str:
     """The ``brain-uad batch`` command that gives the same files."""
-    words = ["brain-uad", "batch", shell.file_word(root), "--method", run.method]
-    for option, given in (("--layout", layout_id), ("--sequence", sequence), ("--model", run.model)):
+    words = ["brain-uad", "batch", shell.file_word(root), "--method", str(run.spec)]
+    for option, given in (("--layout", layout_id), ("--sequence", sequence)):
         words += [option, given] if given else []
-    for name, value in run.params.items():
-        words += ["--set", f"{name}={value_text(value)}"]
     words += post_words(run.post)
     words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
     words += ["--seed", str(run.seed)] if run.seed else []
@@ -180,19 +176,17 @@ def _places(cases: Sequence[Case]) -> list[str]:
     return names
 
 
-def _run_one(task: _Task, progress: Progress) -> BatchOutcome:
+def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
     case, run = task.case, task.run
     progress.update(0.0, f"{case.name}: reading")
     try:
         volume = case_volume(case)
-        check_detection_output(volume, run.method, task.out, overwrite=task.overwrite)
+        check_detection_output(volume, run.spec.method, task.out, overwrite=task.overwrite)
         detection = detect(
             volume,
-            run.method,
-            params=run.params,
+            run.spec,
             mask=case.mask,
             truth=case.truth,
-            model=run.model,
             post=run.post,
             prepare_with=run.prepare_with,
             device=run.device,

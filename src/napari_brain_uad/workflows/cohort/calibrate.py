@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...calibration.build import HealthyMap, LeftOut, build_reference, leave_one_out
+from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import HealthyReference
@@ -21,9 +21,9 @@ from ...core.progress import Progress
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files
 from ...postprocessing.params import PostParams
-from ..detect.score import model_for
+from ..detect.score import ScoringRequest, model_for
 from ..detect.score_volume import scored_volume
-from ..models.method_spec import MethodSpec, parse_specs
+from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
 from ..models.references import stem_of
 from ..scans.load import as_mask
@@ -43,14 +43,14 @@ class Calibration:
     ----------
     reference : HealthyReference
         Of one sequence.
-    left_out : LeftOut or None
+    left_out : LeaveOneOut or None
         The check; None with one scan only.
     files : tuple of Path
         What was written.
     """
 
     reference: HealthyReference
-    left_out: LeftOut | None
+    left_out: LeaveOneOut | None
     files: tuple[Path, ...]
 
 
@@ -74,7 +74,7 @@ def calibrate(
     Parameters
     ----------
     method : str or MethodSpec
-        ``METHOD``, ``METHOD:MODEL``, ``METHOD@PRESET``; see `workflows.models.method_spec`.
+        ``METHOD@PRESET@NAME=VALUE:MODEL``; see `workflows.models.method_spec`.
     healthy : str, Path or sequence of Case
         A folder of healthy scans in any layout (see `datasets`), or the scans. Ages are read from a ``participants.tsv`` in it.
     sequence : str, optional
@@ -92,7 +92,7 @@ def calibrate(
         If the method's scores cannot be compared between brains, or fewer than two scans can be used.
     """
     progress = progress or Progress()
-    spec = method if isinstance(method, MethodSpec) else parse_specs([method])[0]
+    spec = MethodSpec.of(method)
     _check_comparable(spec.method)
     ages: dict[str, float] = {}
     if isinstance(healthy, str | Path):
@@ -156,8 +156,8 @@ def _scored(
     check_memory(volume.name, _BYTES * scans * volume.data.size, f"keeping the maps of {scans} healthy scans")
     ready = make_ready(volume, case.mask, preset_id=method_class(spec.method).INFO.preset, prepare_with=prepare_with)
     model = model_for(spec.method, spec.model or None, volume.sequence)
-    path = None if model is None else model.path
-    scored = scored_volume(ready.scored, spec.method, params=spec.params(), model=path, device=device, seed=seed, progress=progress)
+    chosen = replace(spec, model="" if model is None else str(model.path))
+    scored = scored_volume(ready.scored, ScoringRequest(chosen, device, seed), progress)
     return HealthyMap(ready.bring_back(scored.map)), model, volume.sequence
 
 

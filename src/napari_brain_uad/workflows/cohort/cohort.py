@@ -259,7 +259,7 @@ def evaluate_cohort(
     rest_healthy : bool
         Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
     **options
-        What `compare` takes besides: models, threshold_mode, healthy, post, prepare_with, device, seed, jobs, use_cache.
+        What `compare` takes besides: models, healthy, post, prepare_with, device, seed, jobs, use_cache.
 
     Returns
     -------
@@ -323,7 +323,7 @@ class _Gathered:
             self._waiting = None
             why = error.strerror or str(error)
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
-        self._threshold = comparison.mode.words
+        self._threshold = comparison.rule.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
         self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
         self._sequences.append(f"{case.name}: {comparison.volume.sequence_words}")

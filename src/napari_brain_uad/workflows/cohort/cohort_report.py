@@ -8,15 +8,12 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.text import counted, html_text
-from ...evaluation.cohort_figures import curves_figure, violin_figure
 from ...evaluation.significance import DRAWS, Interval
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
@@ -24,6 +21,9 @@ from ...io.tables import table_text
 from ..compare.compare_table import COLUMNS, cell
 from ..detect.save import without_folders
 from .cohort import SUMMARISED, Case, Cohort, cases_sha256
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SPREAD = ("best_dice", "dice", "auprc", "pro")
 _PER_SCAN = (
@@ -108,6 +108,8 @@ def save_cohort(
     InputError
         If the folder cannot be made or written, or holds results on other scans.
     """
+    from ...evaluation.cohort_figures import curves_figure, violin_figure  # they bring matplotlib, which only drawing needs
+
     progress = progress or Progress()
     record = cohort_record(cohort, command=command, left_out=left_out)
     progress.update(0.0, "Drawing the figures")

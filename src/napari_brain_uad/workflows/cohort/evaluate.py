@@ -32,12 +32,20 @@ def evaluate(
     ----------
     map : AnomalyMap, str or Path
         The map, or its ``*_anomalymap.nii.gz``.
-    truth : array of bool, str or Path
-        The ground truth on the map's grid (an array in RAS+ axes, or a file).
-    mask : array of bool, str or Path, optional
+    truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path
+        The ground truth on the map's grid.
+    mask : array of bool, shape (i, j, k), str or Path, optional
         Count voxels inside this mask only. Without it the whole volume counts, as in the threshold baseline's protocol.
     post : PostParams, optional
         Its filters are applied first, as `detect` does before it measures; none by default.
+    progress : Progress, optional
+        Told how far it is; cancelling it raises `Cancelled`.
+
+    Returns
+    -------
+    Evaluation
+        Metrics over all thresholds and curves; ``evaluation["auprc"].value`` is a number, or None where it is undefined. No figure of a
+        thresholded mask: for these see `detect`.
 
     Raises
     ------

@@ -21,22 +21,22 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...core.text import counted
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.agreement import agreement, difference, mutual_dice
-from ...evaluation.operating import AUTO as AUTO_THRESHOLD
-from ...evaluation.operating import ThresholdMode
 from ...evaluation.report import Evaluation, evaluate_map
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
 from ..detect.detect import judged
 from ..detect.map_cache import try_out
+from ..detect.score import ScoringRequest, check_model
 from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
-from ..scans.ready import AUTO, Ready, make_ready
+from ..scans.ready import AUTO, ReadyScan, make_ready
 from .compare_command import compare_command
 from .compare_table import Row, table_row
 
@@ -78,7 +78,7 @@ class MethodRun:
     @property
     def title(self) -> str:
         """What to call it in figures and tables."""
-        return str(replace(self.spec, model=Path(self.spec.model).stem))
+        return self.spec.title
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,7 @@ class Comparison:
     failures : tuple of Failure
         The methods that gave no map.
     post : PostParams
-        Filters and clean-up, the same for all; its `threshold` is replaced by `mode`.
-    mode : ThresholdMode
-        The threshold rule that all follow.
+        Filters, threshold rule and clean-up, the same for all.
     command : str
         The command line that gives the same.
     """
@@ -116,8 +114,12 @@ class Comparison:
     runs: tuple[MethodRun, ...]
     failures: tuple[Failure, ...]
     post: PostParams
-    mode: ThresholdMode
     command: str = ""
+
+    @property
+    def rule(self) -> ThresholdRule:
+        """The threshold rule that all follow."""
+        return self.post.rule
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -152,7 +154,7 @@ class Comparison:
         """Map of one run minus that of another; see `evaluation.agreement.difference`."""
         return difference(self.runs[first].map, self.runs[second].map, scale)
 
-    def with_threshold(self, mode: str | ThresholdMode) -> Comparison:
+    def with_threshold(self, rule: str | ThresholdRule) -> Comparison:
         """The same maps under another threshold rule; ⌈Dice⌉, AUPRC, AUROC and PRO do not depend on it and are kept.
 
         Raises
@@ -160,20 +162,19 @@ class Comparison:
         InputError
             If the rule is not understood, or needs a ground truth or healthy scans and has none.
         """
-        rule = mode if isinstance(mode, ThresholdMode) else ThresholdMode(mode)
+        post = self.post.with_rule(rule if isinstance(rule, ThresholdRule) else ThresholdRule.parse(rule))
         runs = []
         for run in self.runs:
-            result, verdict = _thresholded(run.map, self.post, rule, self.truth, run.healthy)
+            result, verdict = _thresholded(run.map, post, self.truth, run.healthy)
             evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
             runs.append(replace(run, result=result, evaluation=evaluation, verdict=verdict))
-        return replace(self, runs=tuple(runs), mode=rule)
+        return replace(self, runs=tuple(runs), post=post)
 
 
 @dataclass(frozen=True)
 class _Settings:
     """What is the same for all methods."""
 
-    mode: ThresholdMode
     post: PostParams
     prepare_with: str
     device: str
@@ -186,9 +187,9 @@ class _Job:
     """One method's work, as it is sent to a process."""
 
     spec: MethodSpec
-    ready: Ready
+    ready: ReadyScan
     truth: NDArray[np.bool_] | None
-    healthy: tuple[Ready, ...]
+    healthy: tuple[ReadyScan, ...]
     given: _Settings
 
 
@@ -201,7 +202,6 @@ def compare(
     mask: MaskInput | None = None,
     sequence: str | None = None,
     models: Mapping[str, str | Path] | None = None,
-    threshold_mode: str | ThresholdMode = AUTO_THRESHOLD,
     healthy: Sequence[Scan] = (),
     post: PostParams | None = None,
     prepare_with: str = AUTO,
@@ -223,12 +223,10 @@ def compare(
         Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
     models : mapping, optional
         Method id to model (id or file), for specs that name none.
-    threshold_mode : str or ThresholdMode
-        The rule all follow: "auto", a score, "percentile:98", "healthy-ml:2", ...
     healthy : sequence of Volume or path
         Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
     post : PostParams, optional
-        Filters and clean-up for all.
+        Filters, threshold rule and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
     jobs, use_cache : int, bool
@@ -246,10 +244,9 @@ def compare(
     BrainUADError
         The first failure, when every method fails.
     """
-    rule = threshold_mode if isinstance(threshold_mode, ThresholdMode) else ThresholdMode(threshold_mode)
-    given = _Settings(rule, post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
+    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
     specs = specs_of(methods, models)
-    others = tuple(healthy) if rule.needs_healthy else ()
+    others = tuple(healthy) if given.post.rule.needs_healthy else ()
     return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
 
 
@@ -279,7 +276,6 @@ def _compare(
         raise failures[0].error
     command = compare_command(
         specs,
-        given.mode,
         given.post,
         scan=scan,
         sequence=given_sequence(volume),
@@ -290,15 +286,15 @@ def _compare(
         device=given.device,
         seed=given.seed,
     )
-    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, given.mode, command)
+    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, command)
 
 
 def _healthy_ready(
     specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
-) -> dict[MethodSpec, tuple[Ready, ...]]:
+) -> dict[MethodSpec, tuple[ReadyScan, ...]]:
     """The healthy scans as each method is given them."""
     scans = [as_volume(one) for one in healthy]
-    kept: dict[str, tuple[Ready, ...]] = {}
+    kept: dict[str, tuple[ReadyScan, ...]] = {}
     for preset_id in {_preset_id(spec) for spec in specs}:
         kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
     return {spec: kept[_preset_id(spec)] for spec in specs}
@@ -306,12 +302,8 @@ def _healthy_ready(
 
 def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
     """The methods with their models; for the parameters see `compare`."""
-    return tuple(_with_model(spec, models or {}) for spec in parse_specs(methods))
-
-
-def _with_model(spec: MethodSpec, models: Mapping[str, str | Path]) -> MethodSpec:
-    given = models.get(spec.method)
-    return spec if spec.model or given is None else replace(spec, model=str(given))
+    given = models or {}
+    return tuple(spec if spec.model else MethodSpec.of(spec, model=given.get(spec.method)) for spec in parse_specs(methods))
 
 
 def _preset_id(spec: MethodSpec) -> str:
@@ -320,20 +312,24 @@ def _preset_id(spec: MethodSpec) -> str:
 
 def _make_ready(
     specs: Sequence[MethodSpec], volume: Volume, mask: MaskInput | None, prepare_with: str, progress: Progress
-) -> tuple[dict[MethodSpec, Ready], list[Failure]]:
+) -> tuple[dict[MethodSpec, ReadyScan], list[Failure]]:
     """What each method is given: the same thing, except where methods prepare a raw head differently."""
-    by_preset: dict[str, Ready | BrainUADError] = {}
-    found: dict[MethodSpec, Ready] = {}
+    by_preset: dict[str, ReadyScan | BrainUADError] = {}
+    found: dict[MethodSpec, ReadyScan] = {}
     failures = []
-    same: Ready | None = None
+    same: ReadyScan | None = None
     for spec in specs:
+        wrong = isolated(partial(check_model, spec.method, spec.model or None))
+        if wrong is not None:
+            failures.append(Failure(spec, wrong))
+            continue
         preset_id = _preset_id(spec)
         if same is None and preset_id not in by_preset:
             ready = isolated(partial(make_ready, volume, mask, preset_id=preset_id, prepare_with=prepare_with, progress=progress))
             by_preset[preset_id] = ready
-            same = ready if isinstance(ready, Ready) and ready.prepared is None else None
+            same = ready if isinstance(ready, ReadyScan) and ready.prepared is None else None
         one = same or by_preset[preset_id]
-        if isinstance(one, Ready):
+        if isinstance(one, ReadyScan):
             found[spec] = one
         else:
             failures.append(Failure(spec, one))
@@ -347,7 +343,7 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
     healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
     amap = job.ready.bring_back(scored.map)
-    result, verdict = _thresholded(amap, job.given.post, job.given.mode, job.truth, healthy)
+    result, verdict = _thresholded(amap, job.given.post, job.truth, healthy)
     evaluation = None
     if job.truth is not None:
         part = progress.part(0.7, 1.0)
@@ -358,17 +354,8 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
 
 
 def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
-    spec, given = job.spec, job.given
-    return scored_volume(
-        volume,
-        spec.method,
-        params=spec.params(),
-        model=spec.model or None,
-        device=given.device,
-        seed=given.seed,
-        use_cache=given.use_cache,
-        progress=progress,
-    )
+    given = job.given
+    return scored_volume(volume, ScoringRequest(job.spec, given.device, given.seed, given.use_cache), progress)
 
 
 def _healthy(job: _Job, progress: Progress) -> HealthyReference:
@@ -382,9 +369,8 @@ def _healthy(job: _Job, progress: Progress) -> HealthyReference:
 
 
 def _thresholded(
-    amap: AnomalyMap, post: PostParams, mode: ThresholdMode, truth: NDArray[np.bool_] | None, healthy: HealthyReference | None
+    amap: AnomalyMap, post: PostParams, truth: NDArray[np.bool_] | None, healthy: HealthyReference | None
 ) -> tuple[PostResult, Verdict]:
     """Post-processing under the shared rule."""
-    own = PostParams.from_dict(post.as_dict() | {"threshold": mode.text})
-    found = judged(amap, own, truth=truth, healthy=healthy)
+    found = judged(amap, post, truth=truth, healthy=healthy)
     return found.result, found.verdict

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ...core import shell
 from ...core.volume import Volume
-from ...evaluation.operating import AUTO as AUTO_THRESHOLD
-from ...evaluation.operating import ThresholdMode
 from ...postprocessing.params import PostParams
 from ..detect.command import mask_words, post_words, scan_words
 from ..models.method_spec import MethodSpec
@@ -18,7 +16,6 @@ from ..scans.ready import AUTO
 
 def compare_command(
     specs: Sequence[MethodSpec],
-    mode: ThresholdMode,
     post: PostParams,
     *,
     scan: Volume | str | Path,
@@ -35,9 +32,8 @@ def compare_command(
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
-    words += ["--threshold", mode.text] if mode.text != AUTO_THRESHOLD else []
     words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy else []
-    words += post_words(PostParams.from_dict(post.as_dict() | {"threshold": PostParams().threshold}))
+    words += post_words(post)
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     words += ["--seed", str(seed)] if seed else []
     words += ["--device", device] if device != "auto" else []

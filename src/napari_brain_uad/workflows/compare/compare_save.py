@@ -11,7 +11,6 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.volume import Volume
-from ...evaluation.montage import DPI, montage_figure, slices_at
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_labels
 from ...io.results import Run, check_output, written_whole
@@ -114,7 +113,22 @@ def save_comparison(
 
 @told_as_error()
 def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[float] = (), scale: str = "auto") -> None:
-    """Write the figure for a paper (PNG, 300 dpi); for the parameters see `save_comparison`."""
+    """Write the figure for a paper (PNG, 300 dpi).
+
+    Parameters
+    ----------
+    comparison, slices_mm, scale
+        As in `save_comparison`.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If a slice lies outside the scan, or the file cannot be written.
+    """
+    from ...evaluation.montage import DPI, montage_figure, slices_at  # it brings matplotlib, which only drawing needs
+
     volume = comparison.volume
     slices = slices_at(volume.grid, comparison.runs[0].map.mask, slices_mm)
     titles = [run.title for run in comparison.runs]
@@ -141,7 +155,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "scan": comparison.volume.name,
         "sequence": comparison.volume.sequence,
         "sequence_origin": comparison.volume.sequence_origin,
-        "threshold_mode": {"rule": comparison.mode.text, "words": comparison.mode.words},
+        "threshold": {"rule": str(comparison.rule), "words": comparison.rule.words},
         "postprocessing": comparison.post.as_dict(),
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
         "rows": [row.as_dict() for row in rows],

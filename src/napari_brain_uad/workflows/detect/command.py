@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...core import shell
 from ...core.anomaly_map import AnomalyMap
+from ...core.errors import BrainUADError
 from ...core.params import same_value, value_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams, post_option
+from ..models.method_spec import MethodSpec
+from ..models.models import find_model, name_of, name_of_record, settings_for
 from ..scans.load import MaskInput, given_sequence
 from ..scans.ready import AUTO
 
@@ -23,25 +27,24 @@ def detect_command(
     sequence: str | None = None,
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
-    model: str | Path | None = None,
+    model: str = "",
     healthy: Sequence[object] | None = None,
     age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
     reconstruct: bool = False,
 ) -> str:
-    """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals."""
-    words = ["brain-uad", "detect", *scan_words(scan), "--method", amap.method]
+    """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals.
+
+    Parameters
+    ----------
+    model : str
+        The model's file or id, where it is known; its name in the map's record otherwise.
+    """
+    words = ["brain-uad", "detect", *scan_words(scan), "--method", str(spec_of(amap, model))]
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
-    if model is not None:
-        words += ["--model", str(model)]
-    # A model carries its own settings; without one only what differs from the defaults needs saying.
-    known = {} if model is not None else method_class(amap.method).Params().as_dict()
-    for name, value in amap.provenance["method"]["params"].items():
-        if name not in known or not same_value(value, known[name]):
-            words += ["--set", f"{name}={value_text(value)}"]
     words += post_words(post)
     if healthy:
         words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
@@ -54,13 +57,33 @@ def detect_command(
     return shell.join([*words, "--out", "OUT"])
 
 
+def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
+    """The method that made a map, with its model, and the settings that differ from the model's or from the defaults."""
+    kind, record = method_class(amap.method).Params, amap.provenance.get("model")
+    used_model = name_of(model) if model else name_of_record(record) or ""
+    known = {} if used_model else kind().as_dict()
+    with suppress(BrainUADError):
+        used = find_model(used_model) if used_model else None
+        if used is not None and record is not None and used.sha256 == record.get("sha256"):
+            known = kind.from_dict(settings_for(amap.method, used.method, used.params)).as_dict()
+    params = amap.provenance["method"]["params"]
+    changed = {name: value_text(value) for name, value in params.items() if name not in known or not same_value(value, known[name])}
+    return MethodSpec(amap.method, settings=tuple(changed.items()), model=used_model)
+
+
 def missing_words(command: str) -> str:
     """What has to be done about the words in capitals of a command; empty when it has none."""
     words = shell.split(command)
-    unnamed = [word for word in ("SCAN", "MASK", "TRUTH", "HEALTHY") if word in words]
+    named = {
+        "SCAN": "the scan",
+        "MASK": "the brain mask",
+        "TRUTH": "the ground truth",
+        "HEALTHY": "the healthy scans",
+        "MODEL": "the model",
+    }
+    unnamed = [name for name in named if name in words or any(word.endswith(f":{name}") for word in words)]
     if not unnamed:
         return ""
-    named = {"SCAN": "the scan", "MASK": "the brain mask", "TRUTH": "the ground truth", "HEALTHY": "the healthy scans"}
     them = " and ".join(named[word] for word in unnamed)
     return f"It has {', '.join(unnamed)} where {them} came from no file: export first (or save the layer), or write your own file there"
 

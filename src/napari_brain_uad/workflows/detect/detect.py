@@ -19,7 +19,6 @@ from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
-from ...core.seed import check_seed
 from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import method_class
@@ -29,16 +28,16 @@ from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
-from ..models.models import name_of
+from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import unfit
 from ..models.references import Compared, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
-from ..scans.ready import AUTO, Ready, make_ready
+from ..scans.ready import AUTO, ReadyScan, make_ready
 from .command import detect_command
 from .estimate import parts
 from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
-from .score import ParamsInput
+from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
 from .scored_map import ScoredMap
 
@@ -104,7 +103,7 @@ class Detection:
 @told_as_error()
 def detect(
     scan: Volume | str | Path,
-    method: str = "threshold",
+    method: str | MethodSpec = "threshold",
     *,
     params: ParamsInput = None,
     mask: MaskInput | None = None,
@@ -127,52 +126,69 @@ def detect(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    method, params, post
-        A method's id (``brain-uad methods`` lists them), its settings, and the post-processing; the defaults otherwise.
-    mask, truth : array of bool, str or Path, optional
+    method : str or MethodSpec
+        A method's id (``brain-uad methods`` lists them), or ``METHOD@PRESET@NAME=VALUE:MODEL``, see `workflows.models.method_spec`.
+    params, model : optional
+        Settings, and a trained model's id or file, that `method` does not say; by default the model for the sequence, with its settings.
+    mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
         The brain; without it, it is found (see `workflows.scans.ready.make_ready`). The ground truth adds metrics, and allows the rule
         "best-dice".
-    sequence, model : str, optional
-        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing. Id or file of a trained model; otherwise the
-        default one for the scan's sequence.
+    sequence : str, optional
+        "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing.
+    post : PostParams, optional
+        Filters (voxels, mm), threshold rule and clean-up (voxels, ml); the defaults otherwise.
     healthy, age : optional
-        Maps of healthy scans made alike, in place of the method's healthy reference; age in years, for the verdict.
+        Maps of healthy scans made alike (or their files), in place of the method's healthy reference; years, which the verdict compares.
     prepare_with : str
         "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
     device, seed, use_cache, reconstruct : str, int, bool, bool
         "auto", "cpu", "cuda" or "mps"; what fixes everything random. Keep maps, as the window does; give what the method compares, too.
+    progress : Progress, optional
+        Told how far it is; cancelling it stops the run within two seconds.
+
+    Returns
+    -------
+    Detection
+        Map, mask and regions on the scan's own grid; volumes in ml, places in mm (RAS+).
 
     Raises
     ------
     InputError, ModelError, DeviceError, Cancelled
+        If scan, mask, truth or settings cannot be used; there is no model that fits; the device is not there or has too little memory.
     """
-    progress, post, start, seed = progress or Progress(), post or PostParams(), time.perf_counter(), check_seed(seed)
-    check_pictures(method, reconstruct)
-    progress.update(0.0, "Reading the scan")
-    volume, own = as_volume(scan, sequence), method_class(method).INFO.preset
-    ready = make_ready(volume, mask, preset_id=own, prepare_with=prepare_with, progress=progress.part(0.0, _READY))
-    known: dict[str, Any] = {"age": age, "started": start, "healthy": read_healthy(healthy, method, post) if healthy else None}
-    known["truth"] = None if truth is None else as_mask(truth, ready.scan, label="ground truth")
-    half, rest = _halves(method, ready, truth is not None, progress)
     how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
-    raw = scored_volume(ready.scored, method, params=params, model=model, seed=seed, use_cache=use_cache, progress=half, **how)
-    scored = _on_own_grid(ready, raw)
-    how |= {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
-    command = detect_command(scored.map, post, scan=scan, model=_name_of(model, scored.map), sequence=given_sequence(volume), **how)
-    found = finish_detection(ready.scan, scored.map, post, command=command, progress=rest, **known)
+    request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, **how)
+    given = how | {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
+    return _detected(scan, sequence, request, post or PostParams(), given, progress or Progress())
+
+
+def _detected(
+    scan: Volume | str | Path, sequence: str | None, request: ScoringRequest, post: PostParams, given: dict[str, Any], progress: Progress
+) -> Detection:
+    """For the parameters see `detect`."""
+    start, spec, info = time.perf_counter(), request.spec, method_class(request.spec.method).INFO
+    check_pictures(info.id, request.reconstruct)
+    progress.update(0.0, "Reading the scan")
+    volume = as_volume(scan, sequence)
+    model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
+    how = {"preset_id": info.preset, "prepare_with": given["prepare_with"]}
+    ready = make_ready(volume, given["mask"], **how, progress=progress.part(0.0, _READY))
+    truth = None if given["truth"] is None else as_mask(given["truth"], ready.scan, label="ground truth")
+    healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
+    half, rest = _halves(info.id, ready, truth is not None, progress)
+    scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))
+    command = detect_command(scored.map, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
+    known: dict[str, Any] = {"truth": truth, "healthy": healthy, "age": given["age"], "started": start, "progress": rest}
+    found = finish_detection(ready.scan, scored.map, post, command=command, **known)
     return replace(found, cached=scored.cached, pictures=scored.pictures)
 
 
-def _on_own_grid(ready: Ready, scored: ScoredMap) -> ScoredMap:
+def _on_own_grid(ready: ReadyScan, scored: ScoredMap) -> ScoredMap:
     """A map and its pictures on the grid of the scan that was made ready."""
     return replace(scored, map=ready.bring_back(scored.map), pictures=brought_back(scored.pictures, scored.map, ready.bring_back))
 
 
-def _name_of(model: str | Path | None, amap: AnomalyMap) -> str | None:
-    return amap.provenance.get("model", {}).get("name") if model is None else name_of(model)
-
-
-def _halves(method: str, ready: Ready, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
+def _halves(method: str, ready: ReadyScan, truth: bool, progress: Progress) -> tuple[Progress, Progress]:
     """What is left of a run's progress for scoring and for what follows, as the time they take."""
     # Only a preparation has said anything so far.
     begun = _READY if ready.prepared is not None else 0.02
@@ -206,7 +222,17 @@ def finish_detection(
     edits : RegionEdits, optional
         What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
-        ``time.perf_counter()`` when the run began; now when None.
+        ``time.perf_counter()`` when the run began, in seconds; now when None.
+
+    Returns
+    -------
+    Detection
+        As `detect` gives it.
+
+    Raises
+    ------
+    InputError, DeviceError, Cancelled
+        If the rule lacks what it needs, shapes differ, or memory is too little.
     """
     start = time.perf_counter() if started is None else started
     progress = progress or Progress()
@@ -272,6 +298,20 @@ def judged(
 @told_as_error()
 def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Progress | None = None) -> HealthyReference:
     """A healthy reference of maps of healthy scans, with the clean-up that the scan's own map will have.
+
+    Parameters
+    ----------
+    maps : sequence of AnomalyMap or path
+        Maps that one method made of healthy scans; files are ``*_anomalymap.nii.gz``.
+    method : str
+        Its id.
+    post : PostParams
+        Filters and clean-up.
+
+    Returns
+    -------
+    HealthyReference
+        Volumes in ml at every threshold.
 
     Raises
     ------

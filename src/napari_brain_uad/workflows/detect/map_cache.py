@@ -5,45 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from ...core.detector import Detector
 from ...core.progress import Progress
-from ...core.provenance import array_sha256, code_sha256, state_sha256, versions
+from ...core.provenance import array_sha256, code_of_others_sha256, code_sha256, state_sha256, versions
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...io.entries import Store
 from ..execution.devices import resolve_device
 from .measure import Measured
 from .pictures import pictures_of
-from .score import ParamsInput, load_detector, model_for, score_with, with_model
+from .score import ScoringRequest, load_detector, model_for, score_with, with_model
 from .scored_map import ScoredMap, as_entry, from_entry
 
 _STORE = Store("maps")
 
 
-def scored_here(
-    volume: Volume,
-    method: str,
-    *,
-    params: ParamsInput = None,
-    model: str | Path | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    use_cache: bool = True,
-    reconstruct: bool = False,
-    progress: Progress | None = None,
-) -> ScoredMap:
+def scored_here(volume: Volume, request: ScoringRequest, progress: Progress | None = None) -> ScoredMap:
     """As `score_volume.scored_volume`, in this process."""
+    spec = request.spec
+    used = model_for(spec.method, spec.model or None, volume.sequence)
+    place = resolve_device(request.device, method_class(spec.method).INFO.devices).name
+    detector = load_detector(spec.method, params=spec.params(), model=None if used is None else used.path, device=place)
     progress = progress or Progress()
-    used = model_for(method, model, volume.sequence)
-    place = resolve_device(device, method_class(method).INFO.devices).name
-    detector = load_detector(method, params=params, model=None if used is None else used.path, device=place)
-    first = progress.part(0.0, 0.5) if reconstruct else progress
-    scored = scored_map(detector, volume, device=device, seed=seed, use_cache=use_cache, progress=first)
-    if reconstruct:
-        key, rest = map_key(detector, volume, device=device, seed=seed), progress.part(0.5, 1.0)
-        scored = replace(scored, pictures=pictures_of(detector, volume, key, seed=seed, use_cache=use_cache, progress=rest))
+    how: dict[str, Any] = {"seed": request.seed, "use_cache": request.use_cache}
+    first = progress.part(0.0, 0.5) if request.reconstruct else progress
+    scored = scored_map(detector, volume, device=request.device, progress=first, **how)
+    if request.reconstruct:
+        key, rest = map_key(detector, volume, device=request.device, seed=request.seed), progress.part(0.5, 1.0)
+        scored = replace(scored, pictures=pictures_of(detector, volume, key, progress=rest, **how))
     return replace(scored, map=with_model(scored.map, used))
 
 
@@ -100,6 +91,7 @@ def map_key(detector: Detector, volume: Volume, *, device: str = "auto", seed: i
         [used.name, used.words],
         versions(),
         code_sha256(),
+        [code_of_others_sha256(kind.__module__.partition(".")[0]) for kind in type(detector).__mro__[:-1]],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -15,7 +15,6 @@ from ...core.progress import Progress
 from ...core.provenance import NOTICE
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
-from ...evaluation.figure import detection_figure
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
@@ -117,7 +116,10 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
-    figure = detection_figure(detection.volume, detection.map, detection.result, detection.truth, verdict=detection.verdict.line)
+    from ...evaluation.figure import detection_figure  # it brings matplotlib, which only drawing needs
+
+    shown = detection.volume, detection.map, detection.result, detection.truth, detection.evaluation
+    figure = detection_figure(*shown, verdict=detection.verdict.line)
     with atomic_path(files["figure"]) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
 

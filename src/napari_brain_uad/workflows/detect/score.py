@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.detector import Detector
@@ -19,9 +18,53 @@ from ...detectors.registry import create, method_class
 from ...io.checkpoint import load_checkpoint
 from ..execution.devices import resolve_device
 from ..models.earlier import as_now
-from ..models.models import Model, default_model, find_model, no_model, settings_for
+from ..models.method_spec import MethodSpec, ParamsInput
+from ..models.models import Model, default_model, find_model, list_models, no_model, settings_for
 
-ParamsInput = Params | Mapping[str, Any] | None
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """How a volume is to be scored: all that decides the map besides the volume, as plain data.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+        The method, its settings and its model.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    seed : int
+        Fixes everything random.
+    use_cache, reconstruct : bool
+        Look for the map, and keep it; make the method's pictures, too (see `pictures`).
+
+    Raises
+    ------
+    InputError
+        For a seed that is none.
+    """
+
+    spec: MethodSpec
+    device: str = "auto"
+    seed: int = 0
+    use_cache: bool = True
+    reconstruct: bool = False
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    @classmethod
+    def of(cls, method: str | MethodSpec, *, params: ParamsInput = None, model: str | Path | None = None, **more: Any) -> Self:
+        """A request from a method as `MethodSpec.of` takes it; raises as that does."""
+        return cls(MethodSpec.of(method, params=params, model=model), **more)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The request as plain JSON data."""
+        return vars(self) | {"spec": str(self.spec)}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`; raises as `MethodSpec.parse`."""
+        return cls(**record | {"spec": MethodSpec.parse(record["spec"])})
 
 
 @told_as_error()
@@ -36,6 +79,11 @@ def load_detector(
         A model's id or file; without it the default model for `sequence` is taken (`workflows.models.models.default_model`).
     device : str
         "cpu", "cuda" or "mps", as `workflows.execution.devices.resolve_device` gives it.
+
+    Returns
+    -------
+    Detector
+        Its ``score`` takes a volume that is ready for it.
 
     Raises
     ------
@@ -62,7 +110,21 @@ def _on(device: str, detector: Detector) -> Detector:
 
 @told_as_error()
 def score_with(detector: Detector, volume: Volume, *, device: str = "auto", seed: int = 0, progress: Progress | None = None) -> AnomalyMap:
-    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_volume`.
+    """The raw anomaly map of a prepared volume, its record completed with the device; see `map_cache.scored_map`.
+
+    Parameters
+    ----------
+    detector : Detector
+        From `load_detector`.
+    volume : Volume
+        Ready for the method, with its brain mask.
+    device, seed, progress
+        As in `detect`.
+
+    Returns
+    -------
+    AnomalyMap
+        float32, on the volume's grid; higher is more abnormal, in the unit that it names.
 
     Raises
     ------
@@ -113,6 +175,18 @@ def model_for(method: str, given: str | Path | None, sequence: str | None) -> Mo
     if found.method not in (method, *method_class(method).INFO.models_of):
         raise ModelError(f"{found.path.name} is a model of {found.method}, not of {method}", fix=f"Use --method {found.method}")
     return found
+
+
+def check_model(method: str, given: str | Path | None) -> None:
+    """Refuse a model that cannot be used, or that is missing, before a scan is prepared for it, which may take minutes.
+
+    Raises
+    ------
+    InputError, ModelError
+        As `model_for` does whatever the scan's sequence is.
+    """
+    if given is not None or not list_models(method):
+        model_for(method, given, None)
 
 
 def _as_params(kind: type[Params], given: ParamsInput) -> Params:

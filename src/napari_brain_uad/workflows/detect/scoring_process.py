@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +27,6 @@ import numpy as np
 from ...core.checks import Finding
 from ...core.errors import Cancelled, DeviceError
 from ...core.isolation import isolated
-from ...core.params import Params
 from ...core.progress import Progress
 from ...core.volume import Grid, Source, Volume
 from ...io.entries import DamagedEntryError, read_entry, write_entry
@@ -35,7 +34,7 @@ from ...io.folders import temporary_folder
 from ...io.processes import end_soon
 from ..execution.child import Voice, own_output, start_child, told_error, why_died
 from .map_cache import scored_here
-from .score import ParamsInput, load_detector
+from .score import ScoringRequest, load_detector
 from .scored_map import ScoredMap, as_entry, from_entry
 
 _MODULE = "napari_brain_uad.workflows.detect.scoring_process"
@@ -49,26 +48,6 @@ _LAST_RESORT = 3.0
 _SCAN, _MAP = "scan.npz", "map.entry"
 
 
-@dataclass(frozen=True)
-class ScoringJob:
-    """What to do with a scan, as plain data; see `score_volume.scored_volume`. Without a scan, the model is only loaded."""
-
-    method: str
-    params: dict[str, Any] = field(default_factory=dict)
-    model: str | None = None
-    device: str = "auto"
-    seed: int = 0
-    use_cache: bool = False
-    reconstruct: bool = False
-
-    @classmethod
-    def of(cls, method: str, params: ParamsInput, model: str | Path | None, **more: Any) -> ScoringJob:
-        """A job from what `score_volume.scored_volume` is given."""
-        settings = params.as_dict() if isinstance(params, Params) else dict(params or {})
-        # A model may be given by its id, which is no path.
-        return cls(method, settings, None if model is None else str(model), **more)
-
-
 class ScoringProcess:
     """The parent's end: one child, one job at a time. Safe to use from several threads."""
 
@@ -79,7 +58,7 @@ class ScoringProcess:
         self._reader: threading.Thread | None = None
         self._jobs = 0
 
-    def score(self, job: ScoringJob, volume: Volume, progress: Progress) -> ScoredMap:
+    def score(self, request: ScoringRequest, volume: Volume, progress: Progress) -> ScoredMap:
         """The map of `volume`, as `score_volume.scored_volume` gives it.
 
         Raises
@@ -89,7 +68,7 @@ class ScoringProcess:
         """
         with self._my_turn(progress), temporary_folder() as folder:
             _write_scan(folder / _SCAN, volume)
-            self._ask({"folder": str(folder), "job": asdict(job)}, progress)
+            self._ask({"folder": str(folder), "request": request.as_dict()}, progress)
             try:
                 entry = read_entry(folder / _MAP, _MAP)
             except (OSError, DamagedEntryError):
@@ -97,10 +76,10 @@ class ScoringProcess:
                 raise DeviceError("The map did not arrive", why="its file is missing or damaged", fix=fix) from None
         return from_entry(entry, volume)
 
-    def load(self, job: ScoringJob, progress: Progress) -> None:
+    def load(self, request: ScoringRequest, progress: Progress) -> None:
         """Have the child load a model, to see whether it can; raises as `score.load_detector`."""
         with self._my_turn(progress):
-            self._ask({"folder": None, "job": asdict(job)}, progress)
+            self._ask({"folder": None, "request": request.as_dict()}, progress)
 
     def close(self) -> None:
         """End the child."""
@@ -185,14 +164,14 @@ _PROCESS = ScoringProcess()
 atexit.register(_PROCESS.close)
 
 
-def scored_apart(job: ScoringJob, volume: Volume, progress: Progress) -> ScoredMap:
+def scored_apart(request: ScoringRequest, volume: Volume, progress: Progress) -> ScoredMap:
     """`ScoringProcess.score` in the one process that there is for it."""
-    return _PROCESS.score(job, volume, progress)
+    return _PROCESS.score(request, volume, progress)
 
 
 def load_apart(method: str, model: Path, progress: Progress) -> None:
     """See whether a model loads, without importing torch into this process; raises as `score.load_detector`."""
-    _PROCESS.load(ScoringJob.of(method, None, model), progress)
+    _PROCESS.load(ScoringRequest.of(method, model=model), progress)
 
 
 def _read(child: subprocess.Popen[bytes], errors: IO[bytes], events: queue.SimpleQueue[dict[str, Any]]) -> None:
@@ -264,13 +243,13 @@ def main() -> int:
 
 
 def _work(told: dict[str, Any], progress: Progress) -> None:
-    job = ScoringJob(**told["job"])
+    request = ScoringRequest.from_dict(told["request"])
     progress.update(0.0, "Loading the model")
     if told["folder"] is None:
-        load_detector(job.method, model=job.model)
+        load_detector(request.spec.method, model=request.spec.model or None)
         return
     folder = Path(told["folder"])
-    scored = scored_here(_read_scan(folder / _SCAN), **asdict(job), progress=progress)
+    scored = scored_here(_read_scan(folder / _SCAN), request, progress)
     write_entry(folder / _MAP, _MAP, as_entry(scored))
 
 

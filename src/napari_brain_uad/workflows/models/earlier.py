@@ -35,7 +35,7 @@ _PARTS = {"restorer": "restoration", "finder": "segmentation"}
 def as_now(record: Record) -> Record:
     """A model as this version knows it; the same one where nothing has changed.
 
-    Until version 0.1 the tissue methods were one, called `strega`, which is now the method that StRegA's authors published.
+    Before version 0.1.0 the tissue methods were one, called `strega`, which is now the method that StRegA's authors published.
 
     Raises
     ------

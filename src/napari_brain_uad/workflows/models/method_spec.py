@@ -1,23 +1,34 @@
-"""How users name what is compared: a method, a preset or settings of it, and a model, in one word."""
+r"""How a method is written, everywhere: ``METHOD@PRESET@NAME=VALUE:MODEL``. Read and written here alone.
+
+Only the method is needed. The model comes last and is all that follows the first colon: ``vae:C:\models\my=own@2.safetensors`` is what it
+looks like. In values ``%``, ``:``, ``@`` and the comma are written ``%25``, ``%3A``, ``%40`` and ``%2C``, in models only the first and
+the last of these (a comma separates the methods of a list), and so is white space at the ends of both.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PureWindowsPath
 from typing import Any
+from urllib.parse import unquote
 
 from ...core.errors import InputError
+from ...core.params import Params, value_text
 from ...detectors.registry import method_class
+
+ParamsInput = Params | Mapping[str, Any] | None
+
+_NUMBERS = re.compile(r"\d+(,\d+)*")
+
+SPELLING = "METHOD@PRESET@NAME=VALUE:MODEL"
+"""For help texts; all but the method may be left out."""
 
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """A method as it takes part in a comparison.
-
-    Written ``vae``, ``vae@code`` (a preset), ``vae@latent=64`` (a setting; repeatable) or ``vae:my-model`` (a model's id or
-    file), in that order when joined: ``vae@code@latent=64:my-model``.
+    """A method with what is chosen of it: ``vae``, ``vae@code``, ``vae@latent=64``, ``vae:my-model``, ``vae@code@latent=64:my-model``.
 
     Parameters
     ----------
@@ -38,38 +49,108 @@ class MethodSpec:
 
     @classmethod
     def parse(cls, text: str) -> MethodSpec:
-        """Read one of the forms above.
+        """Read one of the forms above; values are kept as `str` writes them (``0.50`` as ``0.5``).
 
         Raises
         ------
         InputError
-            For an unknown method, preset or setting.
+            For an unknown method, preset or setting, a value that does not fit, or a part that is there twice or empty; it says which.
         """
-        head, _, model = text.strip().partition(":")
+        head, colon, model = text.strip().partition(":")
         method, *marks = head.split("@")
-        preset, settings = "", []
+        spec = cls(method, model=_unescaped(model))
+        if colon and not model:
+            raise InputError(f"'{text}'", why="no model follows the ':'", fix="Name one, or leave the ':' out")
+        preset, settings = "", {}
         for mark in marks:
             name, equals, value = mark.partition("=")
-            if equals:
-                settings.append((name, value))
-            elif preset:
+            if not name:
+                raise InputError(f"'{text}'", why="nothing stands behind an '@'", fix=f"Write {SPELLING}")
+            if equals and name in settings:
+                raise InputError(f"'{text}'", why=f"it names {name} twice", fix="Name it once")
+            if not equals and preset:
                 raise InputError(f"'{text}'", why=f"it names two presets, {preset} and {mark}", fix="Name one")
+            if equals:
+                settings[name] = _unescaped(value)
             else:
-                preset = mark
-        spec = cls(method, preset, tuple(settings), model)
+                preset = _unescaped(mark)
+        return spec.over(preset=preset, settings=settings)
+
+    @classmethod
+    def of(
+        cls,
+        method: str | MethodSpec,
+        *,
+        preset: str = "",
+        settings: Mapping[str, str] | None = None,
+        params: ParamsInput = None,
+        model: str | Path | None = None,
+    ) -> MethodSpec:
+        """A method as it was written, with what was given apart from that.
+
+        Parameters
+        ----------
+        method : str or MethodSpec
+            In any of the forms above.
+        preset, model : optional
+            As in `MethodSpec`.
+        settings : mapping of str to str, optional
+            Settings as text.
+        params : Params or mapping, optional
+            Settings with their types.
+
+        Raises
+        ------
+        InputError
+            As `parse`, and when the same thing is said twice and differently.
+        """
+        spec = method if isinstance(method, MethodSpec) else cls.parse(method)
+        given = params.as_dict() if isinstance(params, Params) else dict(params or {})
+        # Checked here, where a value still has its type: 64.5 as text would be refused as no number, not as no whole one.
+        typed = method_class(spec.method).Params.from_dict(given).as_dict()
+        texts = dict(settings or {}) | {name: value_text(typed[name]) for name in given}
+        return spec.over(preset=preset, settings=texts, model="" if model is None else str(model))
+
+    def over(self, *, preset: str = "", settings: Mapping[str, str] | None = None, model: str = "") -> MethodSpec:
+        """This with what it does not say yet.
+
+        Raises
+        ------
+        InputError
+            If it says something else, or the method has no such preset or setting.
+        """
+        kind = method_class(self.method).Params
+        parsed = kind.from_strings(dict(settings or {})).as_dict()
+        own = dict(self.settings)
+        for name in settings or {}:
+            text = value_text(parsed[name])
+            self._same(name, own.setdefault(name, text), text)
+        self._same("the preset", self.preset or preset, preset or self.preset)
+        self._same("the model", self.model or model, model or self.model)
+        spec = MethodSpec(self.method, self.preset or preset, tuple(own.items()), self.model or model)
         spec.params()
         return spec
 
+    def _same(self, what: str, first: str, second: str) -> None:
+        if first != second:
+            raise InputError(f"'{self}'", why=f"{what} is given twice, as {first} and as {second}", fix="Give it once")
+
     def __str__(self) -> str:
-        marks = [self.preset] if self.preset else []
-        marks += [f"{name}={value}" for name, value in self.settings]
-        return "@".join([self.method, *marks]) + (f":{self.model}" if self.model else "")
+        marks = [_escaped(self.preset, "%:@,=")] if self.preset else []
+        # Commas between numbers part no methods, see `split_specs`.
+        marks += [f"{name}={value if _NUMBERS.fullmatch(value) else _escaped(value, '%:@,')}" for name, value in self.settings]
+        return "@".join([self.method, *marks]) + (f":{_escaped(self.model, '%,')}" if self.model else "")
+
+    @property
+    def title(self) -> str:
+        """As it is written, but of a model's path only the name: folders may tell who the patient is."""
+        name = PureWindowsPath(self.model).name  # which takes both kinds of slashes
+        return str(replace(self, model=name.removesuffix(".safetensors").removesuffix(".json")))
 
     @property
     def stem(self) -> str:
-        """The spec as part of a file name; of a model's path only its name, since folders may tell who the patient is."""
-        model = PurePath(self.model).stem
-        return re.sub(r"[^\w.=-]+", "-", str(replace(self, model=model))).strip("-.")
+        """The title as part of a file name."""
+        return re.sub(r"[^\w.=-]+", "-", self.title).strip("-.")
 
     def params(self) -> dict[str, Any]:
         """The settings that are named, with their types.
@@ -107,3 +188,20 @@ def parse_specs(given: Iterable[str | MethodSpec]) -> tuple[MethodSpec, ...]:
     if twice is not None:
         raise InputError(f"'{twice}' is named twice", fix="Name every method, preset or model once")
     return specs
+
+
+def _escaped(text: str, signs: str) -> str:
+    """`text` with these signs, and white space at its ends, as ``%`` and two digits."""
+    inner = text.strip()
+    start = text[: len(text) - len(text.lstrip())] if inner else text
+    end = text[len(start) + len(inner) :]
+    kept = "".join(f"%{ord(sign):02X}" if sign in signs else sign for sign in inner)
+    return f"{_blank(start)}{kept}{_blank(end)}"
+
+
+def _blank(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def _unescaped(text: str) -> str:
+    return unquote(text, errors="surrogateescape")

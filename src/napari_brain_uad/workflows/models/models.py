@@ -42,10 +42,8 @@ class Model:
 
     Parameters
     ----------
-    id : str
-        What users type; the name of its files.
-    method : str
-        The method it belongs to.
+    id, method : str
+        What users type, the name of its files; the method it belongs to.
     title : str
         For the user.
     sequences : tuple of str
@@ -167,7 +165,7 @@ def settings_for(method: str, trained_as: str, params: Mapping[str, Any]) -> dic
 def name_of(model: str | Path) -> str:
     """How a command line names a model: by its id where it is listed, else by its file."""
     path = Path(model)
-    if isinstance(model, Path) and path.parent in (shipped_dir(), user_dir()):
+    if path.parent in (shipped_dir(), user_dir()):
         return checkpoint_files(path)[0].name.removesuffix(".safetensors")
     return str(model)
 

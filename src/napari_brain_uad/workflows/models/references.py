@@ -18,7 +18,6 @@ from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import BrainUADError, ModelError
 from ...core.sequence import SEQUENCES
-from ...core.threshold import FROM_HEALTHY, ThresholdRule
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
@@ -105,7 +104,7 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     try:
         reference = load_for(files[sequence], str(record.get("sha256", "")))
     except BrainUADError as error:
-        if post.threshold != "auto" and ThresholdRule.parse(post.threshold).kind in FROM_HEALTHY:
+        if post.rule.needs_healthy:
             raise
         return Compared(None, str(error).rstrip("."))
     if reference.method != amap.method:

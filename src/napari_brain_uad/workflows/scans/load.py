@@ -88,7 +88,26 @@ MaskInput = NDArray[np.bool_] | str | Path
 
 @told_as_error()
 def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
-    """A mask given as an array (on the grid of `like`, RAS+) or as a file."""
+    """A mask given as an array or as a file.
+
+    Parameters
+    ----------
+    given : array, shape (i, j, k) in RAS+ axes, str or Path
+        What is above 0 belongs to it; of a file see `load_mask`.
+    like : Volume
+        The scan it belongs to.
+    label : str
+        What to call it in messages.
+
+    Returns
+    -------
+    array of bool, shape of ``like.data``
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or lies on another grid.
+    """
     if isinstance(given, str | Path):
         return load_mask(given, like, label=label)
     if given.shape != like.data.shape:

@@ -23,7 +23,6 @@ from ...preprocessing import cache as disk
 from ...preprocessing.pipeline import Pipeline, StepRun, run_pipeline, with_settings
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
-from ...preprocessing.qc import preparation_figure
 from ...preprocessing.step import Reference, patient_order
 from ...preprocessing.warp import STEP_MM
 from ..execution.parallel import in_processes
@@ -259,6 +258,8 @@ def save_figure(prepared: Prepared, native: Volume, out: str | Path, name: str) 
 
 
 def _draw(path: Path, prepared: Prepared, native: Volume) -> None:
+    from ...preprocessing.qc import preparation_figure  # it brings matplotlib, which only drawing needs
+
     picture = preparation_figure(prepared, native)
     with atomic_path(path) as temporary:
         picture.savefig(temporary, dpi=110, metadata={"Software": "napari-brain-uad"})
@@ -290,7 +291,7 @@ class Patient:
 
 
 @dataclass(frozen=True)
-class Task:
+class PrepareTask:
     """One patient's share of `prepare_many`, as it is sent to a process."""
 
     patient: Patient
@@ -354,7 +355,7 @@ def prepare_many(
     check_output(out)
     pipeline = with_settings(preset(preset_id).pipeline, settings or {})
     several = len(patients) > 1
-    tasks = [Task(one, preset_id, pipeline, out / one.name if several else out, use_cache, figures, overwrite) for one in patients]
+    tasks = [PrepareTask(one, preset_id, pipeline, out / one.name if several else out, use_cache, figures, overwrite) for one in patients]
     if use_cache and several and jobs > 1:
         disk.try_out()
     outcomes = in_processes(_prepare_one, tasks, jobs, progress)
@@ -375,7 +376,7 @@ def _check_names(patients: Sequence[Patient]) -> None:
             raise InputError(f"Two patients are called {patient.name}", why=why, fix="Prepare them one after the other, with another --out")
 
 
-def _prepare_one(task: Task, progress: Progress) -> Outcome:
+def _prepare_one(task: PrepareTask, progress: Progress) -> Outcome:
     """One patient; a sequence that fails is left out, unless it is the one that the others are aligned to."""
     loaded = {name: isolated(partial(load, path)) for name, path in task.patient.scans.items()}
     volumes = {name: volume for name, volume in loaded.items() if isinstance(volume, Volume)}

@@ -22,7 +22,7 @@ AUTO, NEVER = "auto", "never"
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class ReadyScan:
     """A scan and what the method is given of it.
 
     Parameters
@@ -52,7 +52,7 @@ def make_ready(
     preset_id: str,
     prepare_with: str = AUTO,
     progress: Progress | None = None,
-) -> Ready:
+) -> ReadyScan:
     """Give a scan its brain mask, and prepare it where that is needed.
 
     Parameters
@@ -66,6 +66,11 @@ def make_ready(
     prepare_with : str
         "auto": run `preset_id` when the scan shows the whole head. "never": score it as it is, skull and all. Or a preset's id: run
         that one whatever the scan is.
+
+    Returns
+    -------
+    ReadyScan
+        The scan on its own grid, what the method is given, and the way back.
 
     Raises
     ------
@@ -81,25 +86,25 @@ def make_ready(
     if prepare_with not in (AUTO, NEVER):
         return _prepared(volume, prepare_with, progress)
     if volume.mask is not None:
-        return _looked_at(Ready(volume, volume))
+        return _looked_at(ReadyScan(volume, volume))
     found = estimate_brain_mask(volume)
     if found.stripped or prepare_with == NEVER:
         masked = replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
-        return _looked_at(Ready(masked, masked), head=not found.stripped)
+        return _looked_at(ReadyScan(masked, masked), head=not found.stripped)
     return _prepared(volume, preset_id, progress, found.why)
 
 
-def _prepared(volume: Volume, preset_id: str, progress: Progress, why: str = "") -> Ready:
+def _prepared(volume: Volume, preset_id: str, progress: Progress, why: str = "") -> ReadyScan:
     chosen = preset(preset_id)
     prepared = prepare(volume, preset_id, progress=progress)
     because = f", since it shows the whole head ({why})" if why else ""
     said = Finding("prepared", "info", f"the scan was prepared first, with the preset {chosen.id} ({chosen.title}){because}")
     findings = (*prepared.volume.findings, said)
     native = replace(volume, mask=prepared.native_mask, findings=findings)
-    return _looked_at(Ready(native, replace(prepared.volume, findings=findings), prepared))
+    return _looked_at(ReadyScan(native, replace(prepared.volume, findings=findings), prepared))
 
 
-def _looked_at(ready: Ready, head: bool = False) -> Ready:
+def _looked_at(ready: ReadyScan, head: bool = False) -> ReadyScan:
     """With a finding when the scan does not look like its sequence."""
     mask = ready.scan.mask
     seen = None if mask is None else check_against_image(ready.scan, mask, head=head)

@@ -22,6 +22,7 @@ from ...io.results import check_output
 from ...training.log import read_log
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
+from ..models.method_spec import MethodSpec
 from .recipe_scans import spacing_of, training_scans, validation_scans
 from .train import check_free, machine_words, prepared_detector
 
@@ -101,7 +102,7 @@ def train_recipe(
     files = checkpoint_files(Path(out))
     check_output(files[0].parent)
     check_free(files[0], overwrite)
-    detector, settings, used = prepared_detector(own["method"], own["params"], None, device)
+    detector, settings, used = prepared_detector(MethodSpec.of(own["method"], params=own["params"]), None, device)
     start = time.perf_counter()
     run = _RecipeRun(own, maps, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
     state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())

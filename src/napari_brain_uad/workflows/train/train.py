@@ -27,8 +27,8 @@ from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.results import check_output
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
-from ..detect.score import ParamsInput
 from ..execution.devices import Device, resolve_device
+from ..models.method_spec import MethodSpec, ParamsInput
 from ..scans.lazy_volumes import OpenedData
 from ..scans.names import output_folder
 from .training_data import TrainingData, open_data, open_scans
@@ -51,7 +51,7 @@ class _Place:
 
 @told_as_error()
 def train(
-    method: str,
+    method: str | MethodSpec,
     data: DataInput,
     *,
     params: ParamsInput = None,
@@ -71,12 +71,12 @@ def train(
 
     Parameters
     ----------
-    method : str
-        A trainable method's id.
+    method : str or MethodSpec
+        A trainable method's id, or ``METHOD@PRESET@NAME=VALUE``, see `workflows.models.method_spec`. A preset holds for the training, too.
     data : TrainingData, a folder, or a sequence of Volume or path
         Healthy scans. Brains are found as in `detect`.
     params, training : Params or mapping, optional
-        Settings of the method, and of its network's training.
+        Settings of the method that `method` does not say, and of its network's training, over the preset's.
     seed : int
         Fixes everything random.
     out : str or Path, optional
@@ -103,8 +103,9 @@ def train(
     InputError, ModelError, DeviceError
         If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
     """
-    detector, settings, used = prepared_detector(method, params, training, device)
-    order = _Order(method, data, check_seed(seed), out, resume, overwrite, devices, nodes)
+    spec = MethodSpec.of(method, params=params)
+    detector, settings, used = prepared_detector(spec, training, device)
+    order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes)
     return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
 
 
@@ -201,7 +202,7 @@ class _Told:
         return sum(update.seconds for update in self._last.values()) if self._last else time.perf_counter() - self._start
 
 
-def training_params(method: str, training: TrainingInput) -> TrainingParams | None:
+def training_params(spec: MethodSpec, training: TrainingInput) -> TrainingParams | None:
     """How a method's network is trained, checked; None for methods that train in one go.
 
     Raises
@@ -209,35 +210,35 @@ def training_params(method: str, training: TrainingInput) -> TrainingParams | No
     InputError
         For a setting it does not have, or settings for a method that has none.
     """
-    kind = method_class(method).Training
+    kind = method_class(spec.method).Training
     given = training.as_dict() if isinstance(training, Params) else dict(training or {})
     if kind is None:
         if given:
-            raise InputError(f"{method} has no training settings", why="it is trained in one go", fix="Leave them out")
+            raise InputError(f"{spec.method} has no training settings", why="it is trained in one go", fix="Leave them out")
         return None
-    return kind.from_dict(given)
+    return kind.from_dict(dict(kind.PRESETS.get(spec.preset, {})) | given)
 
 
-def prepared_detector(
-    method: str, params: ParamsInput, training: TrainingInput, device: str
-) -> tuple[BaseDetector, TrainingParams | None, Device]:
+def prepared_detector(spec: MethodSpec, training: TrainingInput, device: str) -> tuple[BaseDetector, TrainingParams | None, Device]:
     """An untrained detector on its device, and how its network is trained; all settings checked.
 
     Raises
     ------
     InputError
-        If the method learns nothing, a setting cannot be used, or what training needs is not installed.
+        If the method learns nothing, a model is named, a setting cannot be used, or what training needs is not installed.
     DeviceError
         If the device is not there.
     """
-    found = method_class(method)
+    found = method_class(spec.method)
     if not found.INFO.trainable:
-        raise InputError(f"{method} learns nothing from data", fix="Use it as it is, without training")
-    settings = training_params(method, training)
+        raise InputError(f"{spec.method} learns nothing from data", fix="Use it as it is, without training")
+    if spec.model:
+        why = f"a training begins without a model, and '{spec}' names {spec.model}"
+        raise InputError(f"{spec.method} cannot be trained like that", why=why, fix="Leave the ':' and what follows it out")
+    settings = training_params(spec, training)
     if settings is not None:
-        require("torch", "lightning_fabric", what_for=f"{method} cannot be trained here")
-    given = params.as_dict() if isinstance(params, Params) else dict(params or {})
-    detector = found(found.Params.from_dict(given))
+        require("torch", "lightning_fabric", what_for=f"{spec.method} cannot be trained here")
+    detector = found(found.Params.from_dict(spec.params()))
     used = resolve_device(device, found.INFO.devices)
     detector.device = used.name
     return detector, settings, used

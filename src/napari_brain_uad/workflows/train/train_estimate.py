@@ -19,7 +19,7 @@ from ...preprocessing.presets import preset
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession
 from ..detect.estimate import Estimate, duration_words, preparation_seconds, told
-from ..detect.score import ParamsInput
+from ..models.method_spec import MethodSpec, ParamsInput
 from .train import TrainingInput, prepared_detector
 from .training_data import TrainingData, describe, first_scan
 
@@ -38,7 +38,7 @@ _SAMPLES_BYTES = 3_000_000
 
 @told_as_error()
 def estimate_training(
-    method: str,
+    method: str | MethodSpec,
     data: TrainingData,
     *,
     params: ParamsInput = None,
@@ -66,10 +66,11 @@ def estimate_training(
         If the device is not there, or has too little memory for the network.
     """
     progress = progress or Progress()
-    detector, settings, used = prepared_detector(method, params, training, device)
+    detector, settings, used = prepared_detector(MethodSpec.of(method, params=params), training, device)
     summary = describe(data)
     if not summary.count:
-        raise InputError(f"{method} has nothing to train on", why="; ".join(summary.problems) or summary.words, fix="Choose other data")
+        why = "; ".join(summary.problems) or summary.words
+        raise InputError(f"{detector.INFO.id} has nothing to train on", why=why, fix="Choose other data")
     progress.update(0.0, "Reading one scan")
     start = time.perf_counter()
     scan, raw = first_scan(data)

@@ -9,7 +9,7 @@ from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import Draw
 from napari_brain_uad.training.optimization import make_optimizer
 from napari_brain_uad.training.params import TrainingParams
-from napari_brain_uad.training.task import Losses, Step
+from napari_brain_uad.training.task import Losses, TrainingStep
 
 CRITIC_STEPS = 2
 
@@ -41,7 +41,7 @@ class GANTask(AutoencoderTask):
             "critic": make_optimizer(network.critic.parameters(), training),
         }
 
-    def step(self, step: Step) -> None:
+    def step(self, step: TrainingStep) -> None:
         for number in range(CRITIC_STEPS):
             step.minimise(self._critic_loss, "critic", batch=number)
         step.minimise(self._generator_loss, "generator")
