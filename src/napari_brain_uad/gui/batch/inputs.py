@@ -20,7 +20,7 @@ from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import ComboBox
-from ..widgets.forms import Fold, ParamsForm, form_for_scoring
+from ..widgets.forms import Fold, ParamsForm, exchange, form_for_scoring
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
@@ -203,9 +203,7 @@ class BatchInputs(QWidget):
 
     def _method_changed(self) -> None:
         info = self.method.info
-        old, self.form = self.form, form_for_scoring(info.id)
-        self._advanced.replaceWidget(old, self.form)
-        old.deleteLater()
+        self.form = exchange(self._advanced, self.form, form_for_scoring(info.id))
         self._device.set_supported(info.devices)
         self._show_models()
         self._model_chosen()

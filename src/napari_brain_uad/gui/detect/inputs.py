@@ -19,7 +19,7 @@ from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
-from ..widgets.forms import Fold, form_for_scoring, row_label
+from ..widgets.forms import Fold, exchange, form_for_scoring, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
@@ -172,9 +172,7 @@ class DetectInputs(QWidget):
 
     def _method_changed(self) -> None:
         info = self.method.info
-        old, self.form = self.form, form_for_scoring(info.id)
-        self._advanced.replaceWidget(old, self.form)
-        old.deleteLater()
+        self.form = exchange(self._advanced, self.form, form_for_scoring(info.id))
         self._show_models()
         if info.trainable:
             # The row of models says nothing when the same model as before is chosen; the form is a new one.

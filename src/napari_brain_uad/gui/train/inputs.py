@@ -14,7 +14,7 @@ from ...detectors.registry import method_class
 from ...workflows.models.models import check_id, free_id, user_dir
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import ComboBox, IntBox
-from ..widgets.forms import Fold, ParamsForm, row_label
+from ..widgets.forms import Fold, ParamsForm, exchange, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
 from .data_box import DataBox
@@ -207,10 +207,7 @@ class TrainInputs(QWidget):
 
 
 def _exchanged(layout: QVBoxLayout, old: ParamsForm, kind: type[Params]) -> ParamsForm:
-    new = ParamsForm(kind, folded=False)
-    layout.replaceWidget(old, new)
-    old.deleteLater()
-    return new
+    return exchange(layout, old, ParamsForm(kind, folded=False))
 
 
 def _presets(method: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QIcon, QShowEvent
-from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from ...core.params import ROLES, FieldInfo, Params, value_text
@@ -151,6 +151,14 @@ def form_for_scoring(method: str) -> ParamsForm:
     """The settings of a method that matter when a scan is scored: what its model was trained with cannot be changed any more."""
     found = method_class(method)
     return ParamsForm(found.Params, folded=False, roles=("inference",) if found.INFO.trainable else ROLES)
+
+
+def exchange(layout: QLayout, old: ParamsForm, new: ParamsForm) -> ParamsForm:
+    """Put a form in the place of another, and give it back."""
+    layout.replaceWidget(old, new)
+    old.hide()  # now: it goes when Qt gets to it, and until then it would lie over what is below the new one
+    old.deleteLater()
+    return new
 
 
 def row_label(text: str, editor: QWidget) -> QLabel:
