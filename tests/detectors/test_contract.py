@@ -21,6 +21,7 @@ from promptness import assert_within
 from napari_brain_uad.core.checks import Finding
 from napari_brain_uad.core.detector import Detector
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
+from napari_brain_uad.core.params import INTS, value_text
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors import registry
@@ -323,9 +324,9 @@ def test_every_setting_has_help_and_a_default_in_range(method: str) -> None:
     kind = method_class(method).Params
     for name, type_, info in kind.describe():
         assert info.help, name
-        assert type_ in (bool, int, float, str)
+        assert type_ in (bool, int, float, str, INTS)
     assert kind.from_dict(kind().as_dict()) == kind()
-    assert kind.from_strings({name: str(value) for name, value in kind().as_dict().items()}) == kind()
+    assert kind.from_strings({name: value_text(value) for name, value in kind().as_dict().items()}) == kind()
     for preset in kind.PRESETS:
         assert kind.from_dict(kind.preset(preset).as_dict()) == kind.preset(preset)
 
