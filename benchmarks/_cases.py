@@ -13,12 +13,16 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.simulation.held_out import HeldOutCase, held_out_cases
+from napari_brain_uad.simulation.superposed import superposed
 
 # Data set, folder, subjects, sequences.
 _SHARED = (
     ("MSLUB", "mslub", ("patient07", "patient19"), ("FLAIR", "T1", "T2")),
     ("BraTS 2013", "brats2013", ("pat0001", "pat0002", "pat0005", "pat0006"), ("FLAIR", "T1c")),
 )
+_ADDED = (("pat0001", "IXI080"), ("pat0002", "IXI097"), ("pat0005", "IXI102"), ("pat0006", "IXI127"))
+"""Tumours of T1c scans and the healthy T1 scans (2 mm) that they are added to: the first of IXI that benchmarks/healthy_split.json does not
+name."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,11 @@ class BenchCase:
     sequence: str
     folder: Path | None = None
     simulated: HeldOutCase | None = None
+    healthy: Path | None = None
 
     def load(self, resolution_mm: float | None) -> tuple[Volume, NDArray[np.bool_]]:
         """Scan with its brain mask, and truth; resampled alike for all methods when a resolution is asked for."""
-        volume, truth = _real(self) if self.simulated is None else _synthetic(self)
+        volume, truth = _added(self) if self.healthy else _real(self) if self.simulated is None else _synthetic(self)
         if resolution_mm is None:
             return volume, truth
         target = grid_with_spacing(volume.grid, (resolution_mm,) * 3)
@@ -71,13 +76,24 @@ def _real(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
 
 
 def synthetic_cases() -> list[BenchCase]:
-    """The simulator's held-out set, a group for each kind of lesion; none where its label maps are not."""
+    """The simulator's held-out set, a group for each kind of lesion, and real tumours added to real healthy scans as StRegA's paper does.
+
+    None where the shared scans are not.
+    """
     root = data_folder()
     if root is None or not (root / "labelmaps").is_dir():
         return []
-    return [
+    simulated = [
         BenchCase(f"Synthetic {case.params.lesions}", case.id, case.params.sequence, root / "labelmaps", case) for case in held_out_cases()
     ]
+    healthy = root / "ixi_t1_2mm"
+    added = [
+        BenchCase(
+            "Added tumours (2 mm)", f"{patient}-{person}", "T1", root / "brats2013" / patient, healthy=healthy / f"{person}_T1.nii.gz"
+        )
+        for patient, person in _ADDED
+    ]
+    return simulated + [case for case in added if case.healthy is not None and case.healthy.is_file()]
 
 
 def _synthetic(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
@@ -87,3 +103,12 @@ def _synthetic(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
     if made.truth is None:
         raise SystemExit(f"{case.name} has no lesion")
     return made.volume, made.truth
+
+
+def _added(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
+    assert case.folder is not None
+    assert case.healthy is not None
+    patient, tumour = _real(replace(case, sequence="T1c", group="BraTS 2013"))
+    healthy = replace(read_volume(case.healthy), sequence="T1")
+    volume, truth = superposed(healthy.with_mask(healthy.data > 0), patient, tumour)
+    return replace(volume, name=case.name), truth
