@@ -24,6 +24,7 @@ from napari_brain_uad.preprocessing.step import Context
 from napari_brain_uad.preprocessing.steps.tissue_classes import TissueClasses
 from napari_brain_uad.sampling.slices import SliceGrid, Slices, to_slices
 from napari_brain_uad.training.draws import BatchDraw
+from napari_brain_uad.training.session import TrainingSession
 
 LESION = (slice(19, 22), slice(21, 24), slice(9, 12))
 
@@ -66,6 +67,18 @@ def test_labels_are_normalised_by_the_training_data_not_by_the_scan(trained):
     expected = (np.arange(4) - float(state["mean"])) / float(state["deviation"])
     assert values.min() == pytest.approx(expected[0], abs=1e-3)
     assert values.max() == pytest.approx(expected[3], abs=1e-3)
+
+
+def test_scans_held_out_do_not_count_among_the_training_labels(trained):
+    detector = Strega(trained.params)
+    small = phantom(seed=7)
+    fluid = small.with_data(
+        np.where(small.mask, np.float32(30.0), small.data) + np.random.default_rng(0).normal(0, 1, SHAPE).astype(np.float32)
+    )
+    training = Strega.Training.from_dict(dict(Strega.Training.PRESETS["tiny"]) | {"steps": 1, "validate_every": 1})
+    detector.fit([phantom(seed=seed) for seed in range(4)], training=training, session=TrainingSession(validation=(fluid,)))
+    assert detector.state()["mean"] == trained.state()["mean"]
+    assert detector.state()["deviation"] == trained.state()["deviation"]
 
 
 def test_a_model_without_its_statistics_is_refused(trained):
