@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,11 @@ def detection(scan: Volume) -> Detection:
     # LPS to RAS: the first two axes run the other way.
     canonical_truth = np.flip(head()[1], (0, 1)) > 0
     return detect(scan, "thresh-raw", truth=canonical_truth, post=PostParams(threshold="150.0", min_voxels=5))
+
+
+@pytest.fixture
+def unfrozen() -> Iterator[None]:
+    """As in the application: in the tests' process, what was there before the first test is frozen."""
+    gc.unfreeze()
+    yield
+    gc.freeze()

@@ -91,15 +91,7 @@ def test_it_goes_with_its_parent(qtbot: Any) -> None:
     assert "done" not in work.heard
 
 
-@pytest.fixture
-def _unfrozen() -> Iterator[None]:
-    """As in the application: in the tests' process, what was there before the first test is frozen."""
-    gc.unfreeze()
-    yield
-    gc.freeze()
-
-
-@pytest.mark.usefixtures("_unfrozen")
+@pytest.mark.usefixtures("unfrozen")
 def test_only_young_objects_are_looked_at() -> None:
     with young_garbage_only():
         assert gc.get_freeze_count() > 0

@@ -414,6 +414,7 @@ def test_the_dock_may_be_closed_while_it_shows_or_leaves(bench: _Bench) -> None:
         assert _snapshot(bench.viewer) == before
 
 
+@pytest.mark.usefixtures("unfrozen")
 @pytest.mark.parametrize("done", [0.3, 0.8])
 def test_the_window_may_be_closed_while_it_shows(bench: _Bench, done: float) -> None:
     _half_way(bench, done)

@@ -124,13 +124,13 @@ def test_stepping_through_regions_goes_round() -> None:
 
 
 def test_edits_have_one_history_with_the_settings(detection: Detection) -> None:
-    tuning = Tuning(detection.map, post=PostParams(threshold="150.0"))
+    tuning = Tuning(detection.map, post=PostParams(threshold="150"))
     first = RegionEdits(marks=(Mark(np.arange(3), "accepted", ""),))
     tuning.change(edits=first)
-    tuning.change(PostParams(threshold="140.0"))
+    tuning.change(PostParams(threshold="140"))
     tuning.change(edits=tuning.edits)  # the same again is no change
     tuning.undo()
-    assert (tuning.post.threshold, tuning.edits) == ("150.0", first)
+    assert (tuning.post.threshold, tuning.edits) == ("150", first)
     tuning.undo()
     assert not tuning.edits
     assert not tuning.can_undo

@@ -164,9 +164,9 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
     `noted` goes into its record before it is added: the Tune dock reads it as soon as the layer is there.
     """
     for layer in viewer.layers:
-        noted = record(layer)
-        shown = noted.get("compared") if noted.get("compared") is not amap else None
-        shown = noted.get("map", shown)
+        known = record(layer)
+        compared = known.get("compared")
+        shown = known.get("map", None if compared is amap else compared)
         if shown is not None and shown.name == amap.name:
             layer.visible = False
     data, meta, _ = map_layer(amap, threshold)
