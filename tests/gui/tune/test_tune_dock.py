@@ -262,7 +262,7 @@ def test_undo_and_redo_bring_settings_and_result_back(bench: _Bench) -> None:
     assert not bench.dock.undo.isEnabled()
     bench.dock.redo.click()
     bench.rest()
-    assert bench.dock.post.threshold == "125.0"
+    assert bench.dock.post.threshold == "125"
 
 
 def test_without_a_truth_its_figures_colours_and_rules_are_gone(bench: _Bench) -> None:
