@@ -7,6 +7,8 @@ BIN := .venv/bin
 X := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24")
 # Files of tests that run at the same time: a viewer draws with more than one thread already.
 WORKERS ?= 2
+# Each has a core to itself: more threads than cores wait for each other, and spin while they do. Set here, before anything is imported: a
+# worker whose NumPy has other threads than its children gives maps that differ in the last digit.
 SETUP := pyproject.toml constraints.txt tools/setup.sh
 
 help: ## Show this list
@@ -20,7 +22,7 @@ else
 endif
 
 test: .venv/.ready-dev ## Set up and run the tests, two files at a time; ARGS="-k name" passes on to pytest
-	$(X) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(X) env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \

@@ -26,10 +26,6 @@ os.environ["BRAIN_UAD_MODELS"] = str(Path(_SCRATCH.name) / "models")  # nobody's
 os.environ["BRAIN_UAD_NETWORK_LOG"] = str(_NETWORK_LOG)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_GUARD), os.environ.get("PYTHONPATH"))))
 
-# Each worker has a core to itself: more threads than cores wait for each other, and spin while they do. Children inherit it.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 # In the background of a shell Ctrl+C is ignored, and children inherit that: tests send it to them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -365,7 +365,7 @@ def test_the_command_on_the_clipboard(bench: _Bench) -> None:
     words = _copied(bench.dock, bench.qtbot)
     assert words[:2] == ["brain-uad", "detect"]
     assert words[2].endswith("/sub-01_FLAIR.nii.gz")
-    assert words[words.index("--threshold") + 1] == "150.0"
+    assert words[words.index("--threshold") + 1] == "150"
     assert words[words.index("--truth") + 1] == "TRUTH"
     assert "the ground truth came from no file" in bench.dock.messages.text
 

@@ -168,7 +168,7 @@ def test_the_command_line_gives_the_same(
     [
         (["evaluate", "FOLDER", "--out", "o"], "needs --methods"),
         (["evaluate", "FOLDER", "--methods", "threshold"], "needs --out"),
-        (["evaluate", "FOLDER", "truth.nii", "--methods", "threshold", "--out", "o"], "no TRUTH"),
+        (["evaluate", "FOLDER", "FOLDER", "--methods", "threshold", "--out", "o"], "no TRUTH"),
         (["evaluate", "FOLDER/pat0/FLAIR.nii.gz"], "no ground truth"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "treshold", "--out", "o"], "Did you mean threshold"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--slices", "top", "--out", "o"], "heights in mm"),

@@ -72,7 +72,7 @@ def test_everything_that_decides_a_map_changes_its_key(volume: Volume, monkeypat
 def test_code_of_a_method_from_elsewhere_counts(volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "methods_of_others"
     package.mkdir()
-    (package / "__init__.py").write_text("from napari_brain_uad.detectors.threshold import *\nfrom .own import Own\n")
+    (package / "__init__.py").write_text("from napari_brain_uad.detectors.intensity.threshold import *\nfrom .own import Own\n")
     (package / "own.py").write_text(
         "from napari_brain_uad.detectors.registry import method_class\nclass Own(method_class('threshold')): ...\n"
     )

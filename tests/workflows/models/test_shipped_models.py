@@ -22,7 +22,7 @@ from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
-EXPECTED = {"ce-vae", "tissue-ensemble", "vae"}
+EXPECTED = {"ce-vae", "strega", "tissue-ensemble", "vae"}
 
 
 def test_all_are_there_and_small():
