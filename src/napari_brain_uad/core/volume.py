@@ -232,6 +232,11 @@ class Volume:
         return replace(self, mask=mask)
 
     @property
+    def brain(self) -> NDArray[np.bool_]:
+        """The brain mask; all of the image where there is none, as of a brain that lies alone in it."""
+        return np.ones(self.data.shape, np.bool_) if self.mask is None else self.mask
+
+    @property
     def sequence_words(self) -> str:
         """The sequence and what says so, like "T2 (BIDS suffix T2w)"."""
         name = self.sequence or "sequence unknown"

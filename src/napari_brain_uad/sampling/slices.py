@@ -104,7 +104,7 @@ def to_slices(volume: Volume, grid: SliceGrid, *, interpolation: Literal["linear
         "linear" takes the values from inside the brain only (normalised convolution) and averages over what a coarser pixel
         covers (a triangle as wide as two pixels), so that fine detail does not alias. "nearest" is for labels.
     """
-    mask = np.ones(volume.data.shape, np.bool_) if volume.mask is None else volume.mask
+    mask = volume.brain
     positions = _positions(mask, volume.grid.spacing, grid)
     cut = _cut_nearest if interpolation == "nearest" else _cut_linear
     data, inside = cut(volume.data, mask, positions)

@@ -98,7 +98,7 @@ class BaseDetector(ABC):
         progress = progress or Progress()
         progress.update(0.0, f"{self.INFO.name}: starting")
         volume = without_extremes(volume)
-        mask = np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
+        mask = volume.brain
         findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask]) if mask.any() else None)
         raise_errors(volume.name, findings)
         raw = self._score(volume, mask, seed=seed, progress=progress)

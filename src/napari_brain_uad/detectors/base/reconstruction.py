@@ -240,7 +240,7 @@ class ReconstructionDetector(NetworkDetector):
 
     def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
         """See `BaseDetector.reconstruct`: the input as the network sees it, and its reconstruction."""
-        network, mask = self.network(), np.ones(volume.data.shape, np.bool_) if volume.mask is None else volume.mask
+        network, mask = self.network(), volume.brain
         cut, infer, progress = self.cut(volume.with_mask(mask)), self._inference(), progress or Progress()
 
         def first(images: torch.Tensor) -> torch.Tensor:

@@ -131,7 +131,7 @@ class Covariance(BaseDetector):
                 support = np.ones(grid.shape, bool)
                 stack = np.empty((len(volumes), *grid.shape), np.float32)
             raise_errors(volume.name, grid.compare(volume.grid, "scan"))
-            mask = _brain(volume)
+            mask = volume.brain
             support &= mask
             stack[read] = self._standardise(volume, mask)
             read += 1
@@ -200,10 +200,6 @@ class Covariance(BaseDetector):
         values, vectors = np.linalg.eigh(centred @ centred.T)
         leading = vectors[:, ::-1][:, :count].T @ centred
         return np.asarray(leading / np.sqrt(values[::-1][:count, None]), dtype=np.float32)
-
-
-def _brain(volume: Volume) -> NDArray[np.bool_]:
-    return np.ones(volume.data.shape, bool) if volume.mask is None else volume.mask
 
 
 def _enough(scans: int) -> None:

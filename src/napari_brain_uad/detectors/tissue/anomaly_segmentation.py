@@ -20,7 +20,7 @@ from ..base.reconstruction import NetworkDetector, check_size, pool_of
 from ..base.smoothing import smoothed
 from ..base.stages import GradientStage, Stage, of_stage
 from .params import SEGMENTATION, AnomalySegmentationParams, SegmentationTraining
-from .tissues import tissues_of
+from .tissues import NEEDS, tissues_of
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ class AnomalySegmentation(NetworkDetector):
         summary="Tissue instead of intensities, and a U-Net trained to segment synthetic anomalies in healthy slices.",
         paper="A method of this project, after Tan et al. 2020 (detecting outliers with foreign patch interpolation), arXiv:2011.04197",
         licence="BSD-3-Clause; weights: see the model's card",
-        needs="A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own",
+        needs=NEEDS,
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
         score_unit="probability from 0 to 1",

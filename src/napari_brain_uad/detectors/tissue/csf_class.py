@@ -10,22 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.detector import MethodInfo
-from ...core.params import Params, Scalar, param
+from ...core.params import Params, Scalar
 from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...preprocessing.tissue_scale import CSF
 from ..base.detector import BaseDetector
-from .tissues import SEQUENCE_CHOICES, classes_of
+from .tissues import classes_of, sequence_setting
 
 
 @dataclass(frozen=True)
 class CSFClassParams(Params):
     """Settings of `CSFClass`."""
 
-    sequence: str = param(
-        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES[:-1]
-    )
+    sequence: str = sequence_setting()
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"sequence": "T2"}}
 

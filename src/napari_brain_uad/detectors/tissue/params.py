@@ -11,7 +11,7 @@ from ...scoring.registry import score_names
 from ...training.params import TrainingParams
 from ..autoencoder.cce_vae import BLOCKS
 from ..base.reconstruction import ReconstructionParams, SliceParams
-from .tissues import SEQUENCE_CHOICES
+from .tissues import TISSUE, sequence_setting
 
 RESTORATION, SEGMENTATION = "restoration", "segmentation"
 """The members of the ensemble."""
@@ -42,9 +42,7 @@ class TissueRestorationParams(ReconstructionParams):
         label="Anomaly score",
         choices=score_names(tissues=True),
     )
-    sequence: str = param(
-        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
-    )
+    sequence: str = sequence_setting(TISSUE)
     maps: tuple[int, ...] = param(
         (32, 64, 128, 256),
         "Feature maps of the stages; each halves the slice",
@@ -114,9 +112,7 @@ class AnomalySegmentationParams(SliceParams):
     height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
     pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
-    sequence: str = param(
-        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES
-    )
+    sequence: str = sequence_setting(TISSUE)
     segmentation_smoothing_mm: float = param(
         4.0,
         "Gaussian smoothing of the segmentation network's probability (sigma)",

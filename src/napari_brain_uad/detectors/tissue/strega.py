@@ -76,7 +76,7 @@ class Strega(ContextDetector):
     def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
         """See `BaseDetector.reconstruct`: tissue classes and their reconstruction, 1 CSF, 2 grey, 3 white matter."""
         self.network()
-        masked = volume if volume.mask is not None else volume.with_mask(np.ones(volume.data.shape, np.bool_))
+        masked = volume.with_mask(volume.brain)
         labels = self._prepare(masked)
         found = super().reconstruct(labels, seed=seed, progress=progress)
         return {"input": labels.data, "reconstruction": found["reconstruction"]}

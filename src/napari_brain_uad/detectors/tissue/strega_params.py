@@ -10,7 +10,7 @@ from ...core.params import Value, param
 from ...training.params import TrainingParams
 from ..autoencoder.cce_vae import CceVAEParams
 from .params import HEIGHT, WIDTH
-from .tissues import SEQUENCE_CHOICES
+from .tissues import sequence_setting
 
 SCORE_NAMES = ("brighter", "darker", "l1")
 OTSU = ("otsu-slice", "otsu", "none")
@@ -36,9 +36,7 @@ class StregaParams(CceVAEParams):
         step=0.5,
         role="network",
     )
-    sequence: str = param(
-        "auto", "Tells which tissue is dark and which bright; auto = the scan's own", label="MRI sequence", choices=SEQUENCE_CHOICES[:-1]
-    )
+    sequence: str = sequence_setting()
     height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
     maps: tuple[int, ...] = param(

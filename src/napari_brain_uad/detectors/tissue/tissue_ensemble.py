@@ -17,6 +17,7 @@ from ..base.ensemble import Ensemble, Maps
 from .anomaly_segmentation import AnomalySegmentation
 from .params import RESTORATION, SEGMENTATION, TissueEnsembleParams, TissueTraining
 from .tissue_restoration import TissueRestoration
+from .tissues import NEEDS
 
 _MEMBERS: dict[str, type[BaseDetector]] = {RESTORATION: TissueRestoration, SEGMENTATION: AnomalySegmentation}
 
@@ -38,7 +39,7 @@ class TissueEnsemble(Ensemble):
         paper="A method of this project: see tissue-restoration (after StRegA, doi:10.1016/j.compbiomed.2022.106093) and "
         "anomaly-segmentation (after Tan et al. 2020, arXiv:2011.04197)",
         licence="BSD-3-Clause; weights: see the model's card",
-        needs="A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own",
+        needs=NEEDS,
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
         score_unit="evidence from 0 to 1",

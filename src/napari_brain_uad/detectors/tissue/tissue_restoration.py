@@ -22,7 +22,7 @@ from ..base.smoothing import smoothed
 from ..base.stages import of_stage
 from .params import RESTORATION, TissueRestorationParams, TissueTraining
 from .scan import SHIFTED, TissueScan
-from .tissues import Tissues, tissues_of
+from .tissues import NEEDS, Tissues, tissues_of
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class TissueRestoration(ReconstructionDetector):
         paper="A method of this project, after Chatterjee et al. 2022 (StRegA), doi:10.1016/j.compbiomed.2022.106093, and Zimmerer et al. "
         "2018 (context-encoding VAE), arXiv:1812.05941",
         licence="BSD-3-Clause; weights: see the model's card",
-        needs="A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own",
+        needs=NEEDS,
         sequences=("T2", "T1c", "T1", "FLAIR"),
         trainable=True,
         score_unit="evidence from 0 to 1",
@@ -89,7 +89,7 @@ class TissueRestoration(ReconstructionDetector):
     def reconstruct(self, volume: Volume, *, seed: int = 0, progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
         """See `BaseDetector.reconstruct`: the scan's tissue, and the tissue expected there."""
         self.network()
-        masked = volume if volume.mask is not None else volume.with_mask(np.ones(volume.data.shape, np.bool_))
+        masked = volume.with_mask(volume.brain)
         found = self._tissues(masked)
         expected = self._scan(found, seed, progress or Progress()).restored(self.params.inpainting_rounds)
         tissue = (expected * _TISSUES).sum(axis=1)

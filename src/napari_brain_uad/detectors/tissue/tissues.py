@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import InputError
+from ...core.params import param
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, DARKEST, SEQUENCES, WHITE, fit_tissue_scale
@@ -16,7 +17,15 @@ from ...sampling.slices import SliceGrid, Slices, to_slices
 TISSUE = "tissue"
 """The sequence of images that hold the scale of tissue itself, like simulated ones; so do maps of the classes 1, 2, 3."""
 
-SEQUENCE_CHOICES = ("auto", *SEQUENCES, TISSUE)
+NEEDS = "A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own"
+"""Of the methods that take the scale of tissue, for their cards."""
+
+
+def sequence_setting(*more: str) -> str:
+    """The setting that says which tissue is dark and which bright; `more` are further choices."""
+    told = "Tells which tissue is dark and which bright; auto = the scan's own"
+    setting: str = param("auto", told, label="MRI sequence", choices=("auto", *SEQUENCES, *more))
+    return setting
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ class Intensity(Step):
 
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
-        mask = volume.mask if volume.mask is not None else np.ones(volume.data.shape, np.bool_)
+        mask = volume.brain
         brain = volume.data[mask]
         if brain.size == 0 or brain.min() == brain.max():
             raise InputError(f"Intensities of {volume.name}", why="the brain is empty or constant", fix="Check the brain mask")
