@@ -43,7 +43,7 @@ def test_a_command_ends_soon_and_leaves_nothing(command: str, kind: signal.Signa
         "detect": ["detect", scan, "--method", "vae-restoration", "--set", "restoration_steps=5000"],
         "compare": ["compare", scan, "--methods", slow, f"{slow[:-4]}4999,threshold", "--jobs", 2],
         "evaluate": ["evaluate", scan.parent, "--sequence", "T1", "--methods", f"threshold,{slow}", "--jobs", 2],
-        "simulate": ["simulate", _label_maps(tmp_path), "--count", 40, "--jobs", 2, "--set", "pose=scanner"],
+        "simulate": ["simulate", _label_maps(tmp_path), "--count", 4000, "--jobs", 2, "--set", "pose=scanner"],
     }[command]
     out = tmp_path / "out"
     out.mkdir()

@@ -70,7 +70,10 @@ class QtMouse:
 
 def _seen_at(at: QPoint) -> tuple[QWidget, QPoint]:
     """What Qt shows at a place on the screen, and where in it that is."""
-    seen = QApplication.widgetAt(at)
+    end = time.monotonic() + _PATIENCE
+    # Right after a menu or a list has closed, the screen may have nothing of ours there yet.
+    while (seen := QApplication.widgetAt(at)) is None and time.monotonic() < end:
+        pause(_REST_MS)
     assert seen is not None, f"nothing is seen at {at.x()}, {at.y()}"
     return seen, seen.mapFromGlobal(at)
 
