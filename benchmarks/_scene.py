@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.io.nifti import read_mask, read_volume
@@ -24,7 +25,7 @@ def scene() -> tuple[str, NDArray[np.float32], NDArray[np.bool_], NDArray[np.boo
     folder = (Path(told) if told else Path(__file__).resolve().parents[2] / "shared" / "data") / "mslub" / "patient19"
     if folder.is_dir():
         volume = read_volume(folder / "FLAIR.nii.gz")
-        amap = create("threshold").score(volume.with_mask(volume.data > 5))
+        amap = create("threshold").score(volume.with_mask(volume.data > 5), seed=0, progress=Progress())
         return (
             "MSLUB patient19, method threshold",
             amap.score,
@@ -36,7 +37,8 @@ def scene() -> tuple[str, NDArray[np.float32], NDArray[np.bool_], NDArray[np.boo
     rng = np.random.default_rng(0)
     image = ndimage.gaussian_filter(rng.normal(size=SHAPE).astype(np.float32), 1.5)
     truth = brain & (ndimage.gaussian_filter(rng.normal(size=SHAPE).astype(np.float32), 4.0) > 0.055)
-    amap = create("threshold").score(Volume(image + np.float32(0.1) * truth, Grid(SHAPE, np.eye(4)), mask=brain))
+    volume = Volume(image + np.float32(0.1) * truth, Grid(SHAPE, np.eye(4)), mask=brain)
+    amap = create("threshold").score(volume, seed=0, progress=Progress())
     return "simulated map (the shared scans are not here)", amap.score, brain, truth
 
 

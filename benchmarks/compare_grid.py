@@ -16,9 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import napari
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 from vispy.gloo import gl
@@ -57,7 +59,7 @@ class _Gaps:
         return longest
 
 
-def scan() -> tuple[Volume, np.ndarray]:  # type: ignore[type-arg]
+def scan() -> tuple[Volume, NDArray[np.bool_]]:
     """A real T1 with contrast at 1 mm where the shared scans are, else a made-up head of that size."""
     folder = data_folder()
     if folder is None:
@@ -101,10 +103,10 @@ def measure(size: tuple[int, int], repeats: int, methods: Sequence[str] = METHOD
     _turn(0.5)
     canvas = viewer.window._qt_viewer.canvas.native
     middle = volume.grid.shape[2] // 2
-    steps = [_timed(lambda k=k: viewer.dims.set_point(0, float(k))) for k in range(middle - repeats // 2, middle + repeats // 2)]
+    steps = [_timed(partial(viewer.dims.set_point, 0, float(k))) for k in range(middle - repeats // 2, middle + repeats // 2)]
     viewer.dims.set_point(0, float(middle))
     dock._timer.setInterval(60_000)  # ticks, without what follows at rest
-    ticks = [_timed(lambda p=p: dock.threshold.set_number(float(p))) for p in np.round(np.linspace(93, 99, repeats), 2)]
+    ticks = [_timed(partial(dock.threshold.set_number, float(p))) for p in np.round(np.linspace(93, 99, repeats), 2)]
     bare = [_timed(canvas.update) for _ in range(repeats)]
     gaps.since_last()
     start = time.perf_counter()

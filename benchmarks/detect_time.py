@@ -35,6 +35,7 @@ def main() -> None:
     # Imported here, because importing is part of what is measured.
     from napari_brain_uad.postprocessing.params import PostParams
     from napari_brain_uad.workflows.detect.detect import finish_detection
+    from napari_brain_uad.workflows.detect.score import ScoringRequest
     from napari_brain_uad.workflows.detect.score_volume import scored_volume
     from napari_brain_uad.workflows.scans.load import as_mask, as_volume
     from napari_brain_uad.workflows.scans.samples import sample
@@ -42,13 +43,14 @@ def main() -> None:
     clock.say("importing what detects")
     given = sample("tumour-t1c")
     volume = as_volume(given.scan, given.sequence)
+    assert given.mask is not None
     volume = volume.with_mask(as_mask(given.mask, volume, label="brain mask"))
     clock.say("reading the scan")
     import torch  # noqa: F401
 
     clock.say("importing torch")
     for method in methods:
-        amap = scored_volume(volume, method, use_cache=False).map
+        amap = scored_volume(volume, ScoringRequest.of(method, use_cache=False)).map
         clock.say(f"{method}: scoring")
         detection = finish_detection(volume, amap, PostParams(), truth=None, command="")
         clock.say(f"{method}: threshold, regions, verdict")

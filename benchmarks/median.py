@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import ndimage
 
@@ -16,8 +18,8 @@ def main() -> None:
     for size in (3, 5, 7):
         if not np.array_equal(median(score, size), ndimage.median_filter(score, size, mode="nearest")):
             raise SystemExit(f"size {size}: the results differ")
-        ours = seconds(lambda size=size: median(score, size))
-        theirs = seconds(lambda size=size: ndimage.median_filter(score, size, mode="nearest"), repeats=1)
+        ours = seconds(partial(median, score, size))
+        theirs = seconds(partial(ndimage.median_filter, score, size, mode="nearest"), repeats=1)
         print(f"size {size}: {ours:.2f} s, scipy {theirs:.2f} s, {theirs / ours:.1f} times faster, every voxel equal")
 
 

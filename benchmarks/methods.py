@@ -141,8 +141,8 @@ def means(records: Sequence[Record]) -> list[Record]:
         ratios = {}
         for name in ("best_dice", "best_dice_voxels", "auprc"):
             under = _mean([one[name] for one in floor])
-            comparable = len(floor) == len(own) and mean[name] is not None
-            ratios[f"{name}_ratio"] = mean[name] / under if comparable and under else None
+            value = mean[name] if len(floor) == len(own) else None
+            ratios[f"{name}_ratio"] = value / under if value is not None and under else None
         found.append({"data": data, "sequence": sequence, "method": method, "volumes": len(own), **mean, **ratios})
     return found
 

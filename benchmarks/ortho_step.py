@@ -59,7 +59,7 @@ def measure(steps: int) -> dict[str, float]:
     _settled(lambda: not dock._soon.isActive())
     with_planes = {name: _timed(act, places) for name, act in (("step", step), ("wheel", along_one_axis), ("tick", tick))}
     viewer.close()
-    figures = {}
+    figures: dict[str, float] = {}
     for name, (wall, cpu) in with_planes.items():
         figures |= {f"{name}_ms": wall, f"{name}_cpu_ms": cpu, f"{name}_viewer_alone_ms": alone[name][0]}
         figures[f"{name}_viewer_alone_cpu_ms"] = alone[name][1]

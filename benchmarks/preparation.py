@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.io.nifti import read_mask, read_volume, write_map
-from napari_brain_uad.preprocessing.pipeline import StepRun, with_settings
+from napari_brain_uad.preprocessing.pipeline import Pipeline, StepRun, with_settings
 from napari_brain_uad.preprocessing.prepared import Prepared
 from napari_brain_uad.preprocessing.presets import preset
 from napari_brain_uad.preprocessing.registration import dice
@@ -98,7 +98,7 @@ def patients(data: Path) -> dict[str, dict[str, Path]]:
 
 def one_patient(name: str, files: Mapping[str, Path], deformable: bool, keep: Path | None) -> None:
     """Prepare a patient's sequences together and print how well it went."""
-    pipeline = preset("clinical").pipeline
+    pipeline: Pipeline = preset("clinical").pipeline
     if deformable:
         pipeline, files = with_settings(pipeline, {"register_mni.deformable": "true"}), {"T1": files["T1"]}
     volumes = {sequence: read_volume(path, name=f"{name} {sequence}") for sequence, path in files.items()}
@@ -121,13 +121,13 @@ def _agreement(prepared: Prepared) -> str:
 
 def _way_back(prepared: Prepared, path: Path) -> str:
     """A map made in MNI (the brain itself, so that it can be compared), written for the scan."""
-    shown, scan = prepared.volume, nibabel.load(path)
-    amap = AnomalyMap(shown.data, shown.grid, shown.mask, "intensity", "threshold", shown.name, ThresholdRule.parse("otsu"))
+    shown, scan = prepared.volume, cast(nibabel.Nifti1Image, nibabel.load(path))
+    amap = AnomalyMap(shown.data, shown.grid, shown.brain, "intensity", "threshold", shown.name, ThresholdRule.parse("otsu"))
     back = prepared.map_to_native(amap)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "map.nii.gz"
         write_map(written, back)
-        image = nibabel.load(written)
+        image = cast(nibabel.Nifti1Image, nibabel.load(written))
         off = float(np.abs(image.affine - scan.affine).max())
         brain = np.asarray(image.dataobj) > 0
         like = float(np.corrcoef(np.asarray(image.dataobj)[brain], np.asarray(scan.dataobj)[brain])[0, 1])

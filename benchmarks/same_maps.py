@@ -85,6 +85,7 @@ def _maps(*, quick: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
 def _scans() -> Iterator[Volume]:
     sampled = sample("tumour-t1c")
     scan = as_volume(sampled.scan, sampled.sequence)
+    assert sampled.mask is not None
     yield scan.with_mask(as_mask(sampled.mask, scan, label="brain mask"))
     for case in real_cases():
         if case.name in ("patient07", "pat0001"):

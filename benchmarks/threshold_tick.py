@@ -19,10 +19,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import napari
 import numpy as np
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication
 from scipy.ndimage import gaussian_filter
 from vispy.gloo import gl
 
@@ -130,7 +131,7 @@ def measure(ticks: int) -> dict[str, float]:
     }
 
 
-def _shares(viewer: napari.Viewer, canvas: QWidget) -> dict[str, float]:
+def _shares(viewer: napari.Viewer, canvas: Any) -> dict[str, float]:
     """CPU time in milliseconds of a repaint with everything, without the layers, and of the window alone; measured in turns."""
     shown = [layer for layer in viewer.layers if layer.visible]
     times: dict[str, list[float]] = {"everything": [], "without_layers": [], "window_alone": []}

@@ -2,7 +2,7 @@
 
 Run it in an environment of its own (see `sample_data/README.md`)::
 
-    python tools/build_sample_data.py
+    python -m tools.build_sample_data
 
 Downloads go through pip only; their checksums are pinned below. The same library versions on the same kind of processor give the same
 bytes; `deepbet` may decide a few voxels of the brain's rim differently on another processor.
@@ -26,7 +26,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from simulate_flair import Template, largest_component, simulate
+
+from tools.simulate_flair import Template, largest_component, simulate
 
 SEED = 19
 MARGIN = 3  # voxels kept around the brain when cropping
