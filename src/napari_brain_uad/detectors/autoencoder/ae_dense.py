@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...core.detector import MethodInfo
 from ...core.params import param
 from ..base.reconstruction import ReconstructionDetector
-from .common import NEEDS, PAPER, THRESHOLD, UNIT, BaurParams, BaurTraining
+from .common import CARD, BaurParams, BaurTraining
 
 if TYPE_CHECKING:
     from ..base.tasks import AutoencoderTask
@@ -26,23 +25,11 @@ class DenseAE(ReconstructionDetector):
 
     Params = DenseAEParams
     Training = BaurTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="ae-dense",
         name="Autoencoder (dense bottleneck)",
-        family="Autoencoder",
         summary="Reconstructs axial slices from 128 numbers; what it cannot reconstruct is the score.",
-        paper=PAPER,
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=0.25,
-        bytes_per_voxel=24.0,
-        colour_limits=(0.0, 0.5),
     )
     params: DenseAEParams
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...core.detector import MethodInfo
 from ..base.reconstruction import ReconstructionDetector
-from .common import NEEDS, PAPER, THRESHOLD, UNIT, BaurParams, BaurTraining
+from .common import CARD, BaurParams, BaurTraining
 
 if TYPE_CHECKING:
     from ..base.tasks import AutoencoderTask
@@ -17,23 +17,11 @@ class SpatialAE(ReconstructionDetector):
 
     Params = BaurParams
     Training = BaurTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="ae-spatial",
         name="Autoencoder (spatial bottleneck)",
-        family="Autoencoder",
         summary="Reconstructs axial slices through a small image; what it cannot reconstruct is the score.",
-        paper=PAPER,
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=0.25,
-        bytes_per_voxel=24.0,
-        colour_limits=(0.0, 0.5),
     )
     params: BaurParams
 

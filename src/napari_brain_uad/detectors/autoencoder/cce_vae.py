@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.params import Value, param
-from .common import NEEDS, THRESHOLD, TINY, UNIT
+from .common import CARD, TINY
 from .context import ContextDetector, ContextParams, ContextTraining
 
 if TYPE_CHECKING:
@@ -65,25 +64,16 @@ class CceVAE(ContextDetector):
 
     Params = CceVAEParams
     Training = ContextTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="cce-vae",
         name="Compact context-encoding VAE",
-        family="Autoencoder",
         summary="The network of StRegA on intensities instead of tissue classes: residual connections, batch normalisation, few maps.",
         paper="Chatterjee et al. 2022, StRegA: unsupervised anomaly detection in brain MRIs using a compact context-encoding "
         "variational autoencoder, arXiv:2201.13271",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
         sequences=("T2", "T1c", "FLAIR", "T1"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=0.5,
-        bytes_per_voxel=24.0,
         presets=PRESETS_WORDS,
-        colour_limits=(0.0, 0.5),
     )
     params: CceVAEParams
 

@@ -12,13 +12,12 @@ weight from PyTorch's own starting weights, but not without the divergence; from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.params import Value, param
 from ..base.reconstruction import MODEL_SCORES
-from .common import NEEDS, THRESHOLD, TINY
+from .common import CARD, TINY
 from .context import ContextDetector, ContextParams, ContextTraining
 
 if TYPE_CHECKING:
@@ -49,22 +48,15 @@ class CeVAE(ContextDetector):
 
     Params = CeVAEParams
     Training = ContextTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="ce-vae",
         name="Context-encoding VAE",
-        family="Autoencoder",
         summary="A VAE that also fills in masked squares; scores by residual, by the KL divergence's gradient, or by both.",
         paper="Zimmerer et al. 2018, Context-encoding variational autoencoder for unsupervised anomaly detection, arXiv:1812.05941",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
         score_unit="reconstruction error times the KL divergence's gradient (intensities: brain p1-p99 = 0-1)",
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=0.35,
-        bytes_per_voxel=24.0,
+        colour_limits=None,
         presets="paper: 64 x 64 pixels; the default is the same network at 128 x 128. The published code squares the residual and adds "
         "noise to the gradient; here the residual is absolute and nothing is random.",
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.params import Scalar, param
 from ..base.reconstruction import CONVENTIONS, MODEL_SCORES, ReconstructionDetector
-from .common import NEEDS, PAPER, THRESHOLD, TINY, UNIT, BaurParams, BaurTraining
+from .common import CARD, TINY, BaurParams, BaurTraining
 
 if TYPE_CHECKING:
     from ..base.tasks import VariationalTask
@@ -45,25 +44,13 @@ class VAE(ReconstructionDetector):
 
     Params = VAEParams
     Training = BaurTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="vae",
         name="Variational autoencoder",
-        family="Autoencoder",
         summary="Reconstructs axial slices from a normally distributed vector; what it cannot reconstruct is the score.",
-        paper=PAPER,
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=0.25,
-        bytes_per_voxel=24.0,
         presets="paper: Baur 2021, absolute differences and KL divergence both summed. "
         "pddpm: the VAE that Behrendt 2023 compares with, 96 x 96 pixels of 2 mm, mean absolute difference, KL weight 0.001.",
-        colour_limits=(0.0, 0.5),
     )
     params: VAEParams
 

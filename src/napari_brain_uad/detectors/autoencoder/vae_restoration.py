@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.params import Scalar, param
 from ..base.reconstruction import RESIDUAL_SCORES
-from .common import NEEDS, THRESHOLD, TINY, UNIT
+from .common import CARD, TINY
 from .vae import VAE, VAEParams
 
 if TYPE_CHECKING:
@@ -46,25 +45,15 @@ class VAERestoration(VAE):
     """
 
     Params = VAERestorationParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="vae-restoration",
         name="VAE restoration",
-        family="Autoencoder",
         summary="Moves each slice step by step towards what a VAE finds likely, and scores what had to change. Slow; fine detail stays.",
         paper="Chen et al. 2020, Unsupervised lesion detection via image restoration with a normative prior, arXiv:2005.00031",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=22.0,
-        bytes_per_voxel=24.0,
         presets=f"{VAE.INFO.presets} The paper chooses the TV weight on healthy scans and gives none.",
         models_of=("vae",),
-        colour_limits=(0.0, 0.5),
     )
     params: VAERestorationParams
 

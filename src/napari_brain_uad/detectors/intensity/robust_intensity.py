@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import Params, param
 from ...core.progress import Progress
-from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ..base.detector import BaseDetector
 from ..base.smoothing import smoothed
+from .common import CARD
 
 _BINS = 200
 _TAIL = 1.0
@@ -41,21 +40,15 @@ class RobustIntensity(BaseDetector):
     """
 
     Params = RobustIntensityParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="robust-intensity",
         name="Robust intensity",
-        family="Threshold",
         summary="Bright on FLAIR = abnormal, on the brain's own scale: its commonest intensity is 0, its interquartile range 1. No "
         "training. The score can be compared between brains, so that healthy ones can say what is unusual.",
         paper="None: the thresholding baseline of Meissen et al. 2021 (arXiv:2109.06023) with a robust scale in place of a rank",
-        licence="BSD-3-Clause; no weights",
-        needs="One scan in which lesions are bright (FLAIR, T2) and a brain mask (or a skull-stripped scan)",
-        sequences=("FLAIR", "T2", "T1c"),
-        trainable=False,
         score_unit="interquartile ranges of the brain above its mode",
-        default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.15,
-        bytes_per_voxel=24.0,
     )
     params: RobustIntensityParams
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import Measurement, MethodInfo
+from ...core.detector import Measurement
 from ...core.params import Params, param
 from ...core.progress import Progress
-from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ..base.detector import BaseDetector
-from .threshold import MEASURED_WITH
+from .common import CARD, MEASURED_WITH
 
 
 @dataclass(frozen=True)
@@ -29,18 +28,13 @@ class RawThreshold(BaseDetector):
     """Score = the scan's intensity (or its negative), in the scan's own unit."""
 
     Params = RawThresholdParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="thresh-raw",
         name="Threshold (raw intensity)",
-        family="Threshold",
         summary="The intensity itself is the score. The floor that every other method has to beat.",
         paper="Behrendt et al. 2023, Patched Diffusion Models for Unsupervised Anomaly Detection in Brain MRI, arXiv:2303.03758",
-        licence="BSD-3-Clause; no weights",
-        needs="One scan in which lesions are bright (FLAIR, T2) and a brain mask (or a skull-stripped scan)",
-        sequences=("FLAIR", "T2", "T1c"),
-        trainable=False,
         score_unit="intensity of the scan",
-        default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.02,
         bytes_per_voxel=8.0,
         measured=(

@@ -7,19 +7,17 @@ histogram inside the brain makes one threshold work across scans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import Measurement, MethodInfo
+from ...core.detector import Measurement
 from ...core.params import Params, param
 from ...core.progress import Progress
-from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ..base.detector import BaseDetector
-
-MEASURED_WITH = "brain-uad evaluate; 100 thresholds, 6-connected components under 20 voxels dropped, whole volume"
+from .common import CARD, MEASURED_WITH
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,17 @@ class HistogramThreshold(BaseDetector):
     """Score = cumulative histogram of the brain's intensities at the voxel's intensity, between 0 and 1."""
 
     Params = ThresholdParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="threshold",
         name="Threshold (histogram equalised)",
-        family="Threshold",
         summary="Bright on FLAIR = abnormal, after equalising the histogram inside the brain. No training; hard to beat on FLAIR. "
         "Its default threshold flags the brightest 5 % of any brain: on a healthy scan all of that is false.",
         paper="Meissen et al. 2021, Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI, arXiv:2109.06023",
-        licence="BSD-3-Clause; no weights",
         needs="One FLAIR scan and a brain mask (or a skull-stripped scan)",
         sequences=("FLAIR", "T1c", "T2"),
-        trainable=False,
         score_unit="fraction of the brain's voxels that are darker (0-1)",
-        default_threshold=ThresholdRule("percentile", 95.0),
         seconds_per_megavoxel=0.1,
-        bytes_per_voxel=24.0,
         measured=(
             Measurement("\u2308Dice\u2309", 0.495, "MSLUB patient07 and patient19, FLAIR (mean of 2)", MEASURED_WITH),
             Measurement("\u2308Dice\u2309", 0.766, "BraTS 2013 pat0001, 0002, 0005, 0006, FLAIR (mean of 4)", MEASURED_WITH),

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.pool import Pool
 from ...sampling.slices import Slices
 from ...sampling.windows import Cut, Windows
-from ..autoencoder.common import THRESHOLD
 from ..base.reconstruction import NetworkDetector, check_size, pool_of
 from ..base.smoothing import smoothed
 from ..base.stages import GradientStage, Stage, of_stage
 from .params import SEGMENTATION, AnomalySegmentationParams, SegmentationTraining
-from .tissues import NEEDS, tissues_of
+from .tissues import CARD, tissues_of
 
 if TYPE_CHECKING:
     import torch
@@ -41,24 +40,16 @@ class AnomalySegmentation(NetworkDetector):
 
     Params: ClassVar[type[AnyParams]] = AnomalySegmentationParams
     Training = SegmentationTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="anomaly-segmentation",
         name="Segmentation of synthetic anomalies",
         family="Self-supervised",
         summary="Tissue instead of intensities, and a U-Net trained to segment synthetic anomalies in healthy slices.",
         paper="A method of this project, after Tan et al. 2020 (detecting outliers with foreign patch interpolation), arXiv:2011.04197",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("T2", "T1c", "T1", "FLAIR"),
-        trainable=True,
         score_unit="probability from 0 to 1",
-        default_threshold=THRESHOLD,
-        preset="native",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=0.5,
-        bytes_per_voxel=60.0,
         models_of=("tissue-ensemble",),
-        colour_limits=(0.0, 1.0),
     )
     params: AnomalySegmentationParams
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.volume import Volume
 from ...training.params import TrainingParams
-from ..autoencoder.common import THRESHOLD
 from ..base.detector import BaseDetector
 from ..base.ensemble import Ensemble, Maps
 from .anomaly_segmentation import AnomalySegmentation
 from .params import RESTORATION, SEGMENTATION, TissueEnsembleParams, TissueTraining
 from .tissue_restoration import TissueRestoration
-from .tissues import NEEDS
+from .tissues import CARD
 
 _MEMBERS: dict[str, type[BaseDetector]] = {RESTORATION: TissueRestoration, SEGMENTATION: AnomalySegmentation}
 
@@ -31,24 +30,15 @@ class TissueEnsemble(Ensemble):
     Params = TissueEnsembleParams
     Training: ClassVar[type[TrainingParams] | None] = TissueTraining
     REQUIRES = ("torch",)
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="tissue-ensemble",
         name="Tissue ensemble",
         family="Ensemble",
         summary="Tissue restoration and a network that segments synthetic anomalies, combined into one score.",
         paper="A method of this project: see tissue-restoration (after StRegA, doi:10.1016/j.compbiomed.2022.106093) and "
         "anomaly-segmentation (after Tan et al. 2020, arXiv:2011.04197)",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("T2", "T1c", "T1", "FLAIR"),
-        trainable=True,
-        score_unit="evidence from 0 to 1",
-        default_threshold=THRESHOLD,
-        preset="native",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=2.0,
-        bytes_per_voxel=60.0,
-        colour_limits=(0.0, 1.0),
     )
     params: TissueEnsembleParams
 

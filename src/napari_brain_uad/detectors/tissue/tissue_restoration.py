@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.volume import Volume
@@ -16,13 +16,12 @@ from ...preprocessing.tissue_scale import WHITE
 from ...sampling.slices import Slices
 from ...sampling.windows import Cut
 from ...scoring.registry import SCORES, Evidence
-from ..autoencoder.common import THRESHOLD
 from ..base.reconstruction import ReconstructionDetector
 from ..base.smoothing import smoothed
 from ..base.stages import of_stage
 from .params import RESTORATION, TissueRestorationParams, TissueTraining
 from .scan import SHIFTED, TissueScan
-from .tissues import NEEDS, Tissues, tissues_of
+from .tissues import CARD, Tissues, tissues_of
 
 if TYPE_CHECKING:
     import torch
@@ -45,25 +44,16 @@ class TissueRestoration(ReconstructionDetector):
 
     Params: ClassVar[type[AnyParams]] = TissueRestorationParams
     Training = TissueTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="tissue-restoration",
         name="Tissue restoration",
         family="Autoencoder",
         summary="Tissue instead of intensities, restored by a context-encoding VAE; the score is the white matter that is missing.",
         paper="A method of this project, after Chatterjee et al. 2022 (StRegA), doi:10.1016/j.compbiomed.2022.106093, and Zimmerer et al. "
         "2018 (context-encoding VAE), arXiv:1812.05941",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("T2", "T1c", "T1", "FLAIR"),
-        trainable=True,
-        score_unit="evidence from 0 to 1",
-        default_threshold=THRESHOLD,
-        preset="native",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=1.6,
-        bytes_per_voxel=60.0,
         models_of=("tissue-ensemble",),
-        colour_limits=(0.0, 1.0),
     )
     params: TissueRestorationParams
 

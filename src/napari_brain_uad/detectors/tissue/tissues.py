@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import param
 from ...core.progress import Progress
+from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, DARKEST, SEQUENCES, WHITE, fit_tissue_scale
 from ...sampling.slices import SliceGrid, Slices, to_slices
@@ -19,6 +21,25 @@ TISSUE = "tissue"
 
 NEEDS = "A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own"
 """Of the methods that take the scale of tissue, for their cards."""
+
+CARD = MethodInfo(
+    id="",
+    name="",
+    family="",
+    summary="",
+    paper="",
+    licence="BSD-3-Clause; weights: see the model's card",
+    needs=NEEDS,
+    sequences=("T2", "T1c", "T1", "FLAIR"),
+    trainable=True,
+    score_unit="evidence from 0 to 1",
+    default_threshold=ThresholdRule("percentile", 98.0),
+    preset="native",
+    devices=("cpu", "cuda", "mps"),
+    bytes_per_voxel=60.0,
+    colour_limits=(0.0, 1.0),
+)
+"""Of the methods that score the scale of tissue: a method's card says what differs."""
 
 
 def sequence_setting(*more: str) -> str:
