@@ -109,7 +109,7 @@ def measure(ticks: int) -> dict[str, float]:
         _wait_for(lambda: dock.settled is not None)
         _painted()
         rest.append(1000 * (time.perf_counter() - start))
-    dock._leave()
+    dock._end()
     viewer.close()
     bare, tick, mask_only, whole = (statistics.median(wall for wall, _ in times) for times, _, _ in ways)
     _, tick_cpu, mask_only_cpu, whole_cpu = (statistics.median(cpu for _, cpu in times) for times, _, _ in ways)

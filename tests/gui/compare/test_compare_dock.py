@@ -688,7 +688,7 @@ def test_tune_and_detect_do_not_take_the_cells_for_maps_and_scans(bench: _Bench)
     assert [layer.name for layer in tune.truths.layers()] == [bench.truth.name]
     assert bench.dock.inputs.scans.scan.layers() == [bench.scan]
     assert all(record(layer).get("kind") in ("compared", "regions") for layer in bench.dock.scene.layers)  # type: ignore[union-attr]
-    tune._leave()
+    tune._end()
 
 
 def test_without_a_scan_it_says_what_to_do(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:

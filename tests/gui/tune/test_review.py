@@ -63,7 +63,7 @@ class _Bench:
 def bench(make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any) -> Iterator[_Bench]:
     made = _Bench(make_napari_viewer(show=True), detection, qtbot)
     yield made
-    made.dock._leave()
+    made.dock._end()
 
 
 def test_rejecting_takes_a_region_out_of_the_mask_and_undo_brings_it_back(bench: _Bench) -> None:

@@ -11,19 +11,17 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
-from ...core.errors import BrainUADError, Cancelled
+from ...core.errors import BrainUADError
 from ...core.progress import Progress
 from ...core.text import counted
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
-from ..app.lifetime import Lifetime
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection
 from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.view import add_volume, go_to
-from ..widgets.messages import MessageArea, wrapping_label
-from ..widgets.run_bar import RunBar
+from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 from .inputs import BatchInputs
 from .results import BatchResults
@@ -49,8 +47,7 @@ class BatchDock(SideDock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._job: workers.Job | None = None
         self._opening: workers.Job | None = None
         self._showing: Steps | None = None
@@ -58,10 +55,8 @@ class BatchDock(SideDock):
         self.inputs = BatchInputs()
         self.button = QPushButton("Run")
         self.copy = QPushButton("Copy as command")
-        self.run_bar = RunBar()
         self.results = BatchResults()
         self.outcome = wrapping_label()
-        self.messages = MessageArea()
         self._lay_out()
         self._connect()
         self.inputs.look()
@@ -131,10 +126,7 @@ class BatchDock(SideDock):
             return
         self._show_running(False)
         self.results.stopped()
-        if isinstance(error, Cancelled):
-            self.messages.show_message("info", "Cancelled", why="The results of the scans that are done stay in the folder")
-        else:
-            self.messages.show_error(error, "Running the batch")
+        self.show_failure(error, "Running the batch", kept="The results of the scans that are done stay in the folder")
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
@@ -211,18 +203,17 @@ class BatchDock(SideDock):
         else:
             open_dock(self.viewer, "Models")
 
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return self._job, self._opening
+
     def _end(self) -> None:
-        for job in (self._job, self._opening):
-            if job is not None:
-                job.abandon()
         if self._showing is not None:
             self._showing.stop()
         self.inputs.stop()
-        self.deleteLater()
+        super()._end()
 
     def _connect(self) -> None:
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self.inputs.changed.connect(self._inputs_changed)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Looking at the folder"))
         self.inputs.asked.connect(self._open_dock_for_models)

@@ -10,8 +10,7 @@ from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
 from ..app import workers
-from ..app.home import raise_dock, unwrapped
-from ..app.lifetime import Lifetime
+from ..app.home import raise_dock
 from ..app.settings import remember
 from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
@@ -50,8 +49,8 @@ class CompareDock(CompareLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
+        napari_viewer = self.viewer
         self.ready: ShownComparison | None = None
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
@@ -69,8 +68,6 @@ class CompareDock(CompareLayout):
         self._switch = SceneSwitch(self, lambda done, words: self._report(self._scored_at, 1.0, done, words), self._left)
         attach(napari_viewer)
         self._connect()
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self._scan_changed()
 
     @property
@@ -151,10 +148,7 @@ class CompareDock(CompareLayout):
         if self._lifetime.over:
             return
         self._show_running(False)
-        if isinstance(error, Cancelled):
-            self.messages.show_message("info", "Cancelled", why="Nothing was changed; maps that were finished are kept")
-        else:
-            self.messages.show_error(error, "Comparing")
+        self.show_failure(error, "Comparing", kept="Nothing was changed; maps that were finished are kept")
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
@@ -365,12 +359,12 @@ class CompareDock(CompareLayout):
         self.empty.setVisible(not present and not self.comparing)
         self.button.setEnabled(present and not self.running)
 
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return self._job, self._settling
+
     def _end(self) -> None:
-        """The dock was closed, or its window."""
         self._timer.stop()
-        for job in (self._job, self._settling):
-            if job is not None:
-                job.abandon()
         scene = self._let_go()
         if self._lifetime.window_closed:
             self._switch.forget()
@@ -380,7 +374,7 @@ class CompareDock(CompareLayout):
         self.inputs.disconnect_viewer()
         self.view.disconnect_viewer()
         self.table.deleteLater()
-        self.deleteLater()
+        super()._end()
 
     def _connect(self) -> None:
         self.inputs.scan_changed.connect(self._scan_changed)

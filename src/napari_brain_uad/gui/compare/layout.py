@@ -23,10 +23,9 @@ from ..app.keys import COMPARE_WORDS, as_html
 from ..widgets.editors import ComboBox
 from ..widgets.empty_state import EmptyState
 from ..widgets.forms import Fold
-from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.messages import wrapping_label
 from ..widgets.region_page import RegionPage
-from ..widgets.run_bar import RunBar
-from ..widgets.side_dock import FileDrop
+from ..widgets.side_dock import SideDock
 from ..widgets.view_bar import ViewBar
 from .comparison_table import ComparisonTable
 from .inputs import CompareInputs
@@ -43,7 +42,7 @@ _SCALES = {
 }
 
 
-class CompareLayout(FileDrop):
+class CompareLayout(SideDock):
     """The parts of the Compare dock, laid out for a width of 380 px."""
 
     def __init__(self, viewer: Viewer) -> None:
@@ -51,8 +50,6 @@ class CompareLayout(FileDrop):
         self.inputs = CompareInputs(viewer)
         self.empty = EmptyState(viewer)
         self.button = QPushButton("Compare")
-        self.run_bar = RunBar()
-        self.messages = MessageArea()
         self.outcome = wrapping_label()
         self.threshold = SharedThreshold(viewer)
         self.regions = RegionPage()

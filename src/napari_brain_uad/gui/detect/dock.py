@@ -20,8 +20,6 @@ from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
 from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
-from ..app.home import unwrapped
-from ..app.lifetime import Lifetime
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection, adding_pictures
@@ -29,11 +27,10 @@ from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.scan_facts import Facts, facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.messages import wrapping_label
 from ..widgets.method_box import NO_MODEL
 from ..widgets.numbers import number_text
-from ..widgets.run_bar import RunBar
-from ..widgets.side_dock import FileDrop
+from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
 from .job import DetectRequest, MapCache, run_request
 
@@ -49,7 +46,7 @@ EMPHASIS = "font-weight: bold; font-size: 13px;"
 _PURPOSE = "Scores every voxel by how far it departs from what is healthy. Research use only."
 
 
-class DetectDock(FileDrop):
+class DetectDock(SideDock):
     """Runs one method on one scan and shows what it found.
 
     Parameters
@@ -64,8 +61,8 @@ class DetectDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
+        napari_viewer = self.viewer
         self.detection: Detection | None = None
         self._cache = MapCache()
         self._job: workers.Job | None = None
@@ -76,8 +73,6 @@ class DetectDock(FileDrop):
         self._scored_at = 1.0
         self.inputs = DetectInputs(napari_viewer)
         self.empty = EmptyState(napari_viewer)
-        self.messages = MessageArea()
-        self.run_bar = RunBar()
         self.cost = wrapping_label()
         self.button = QPushButton(_DETECT)
         self.copy = QPushButton("Copy as command")
@@ -213,10 +208,7 @@ class DetectDock(FileDrop):
         if self._lifetime.over:
             return
         self._show_running(False)
-        if isinstance(error, Cancelled):
-            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
-        else:
-            self.messages.show_error(error, "Detecting anomalies")
+        self.show_failure(error, "Detecting anomalies")
 
     def _scan_changed(self) -> None:
         if self._looking is not None:
@@ -306,18 +298,17 @@ class DetectDock(FileDrop):
             missing = missing_words(self.detection.command)
             self.outcome.setText(f"Copied: {self.detection.command}" + (f"\n{missing}." if missing else ""))
 
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return self._job, self._looking
+
     def _end(self) -> None:
-        for job in (self._job, self._looking):
-            if job is not None:
-                job.abandon()
         if self._showing is not None:
             self._showing.stop()
         self.inputs.disconnect_viewer()
-        self.deleteLater()
+        super()._end()
 
     def _connect(self) -> None:
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
         self.inputs.method_changed.connect(self._method_changed)
         for box in (self.inputs.brain, self.inputs.truth):

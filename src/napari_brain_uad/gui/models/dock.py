@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -38,12 +38,8 @@ from ...workflows.models.models import (
 from ...workflows.models.reference_titles import reference_titles
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
-from ..app.home import unwrapped
-from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember
-from ..widgets.drops import accept_files, dropped_files
-from ..widgets.messages import MessageArea, wrapping_label
-from ..widgets.run_bar import RunBar
+from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 
 if TYPE_CHECKING:
@@ -68,10 +64,7 @@ class ModelsDock(SideDock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
-        super().__init__()
-        self.viewer = napari_viewer
-        self.setAcceptDrops(True)
+        super().__init__(napari_viewer)
         self._models: tuple[Model, ...] = ()
         self._job: workers.Job | None = None
         self.list = QListWidget()
@@ -83,8 +76,6 @@ class ModelsDock(SideDock):
         self.give = QPushButton("Export")
         self.remove = QPushButton(_REMOVE)
         self.calibrate = QPushButton("Calibrate")
-        self.run_bar = RunBar()
-        self.messages = MessageArea()
         self._lay_out()
         self._connect()
         self.refresh_models()
@@ -149,15 +140,9 @@ class ModelsDock(SideDock):
         self._start(job, lambda answer: self._calibrated(folder, *answer), "Calibrating on healthy scans")
         self.run_bar.start()
 
-    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
-        """Accept files."""
-        accept_files(a0)
-
-    def dropEvent(self, a0: QDropEvent | None) -> None:
+    def take_files(self, files: list[Path]) -> None:
         """Import the first dropped file."""
-        files = dropped_files(a0)
-        if files:
-            self.import_file(files[0])
+        self.import_file(files[0])
 
     def showEvent(self, a0: QShowEvent | None) -> None:
         """The command line may have changed the list in the meantime."""
@@ -275,14 +260,11 @@ class ModelsDock(SideDock):
         if self._job is not None:
             self._job.cancel()
 
-    def _end(self) -> None:
-        if self._job is not None:
-            self._job.abandon()
-        self.deleteLater()
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return (self._job,)
 
     def _connect(self) -> None:
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self._disarming = QTimer(self)
         self._disarming.setSingleShot(True)
         self._disarming.timeout.connect(self._disarm)

@@ -10,23 +10,20 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
-from ...core.errors import BrainUADError, Cancelled
+from ...core.errors import BrainUADError
 from ...core.progress import Progress
 from ...core.text import counted
 from ...preprocessing.step import patient_order
 from ...workflows.detect.estimate import preparation_words
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
-from ..app.home import unwrapped
-from ..app.lifetime import Lifetime
 from ..app.settings import last_folder, remember, remembered
 from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
-from ..widgets.messages import MessageArea, wrapping_label
-from ..widgets.run_bar import RunBar
-from ..widgets.side_dock import FileDrop
+from ..widgets.messages import wrapping_label
+from ..widgets.side_dock import SideDock
 from .inputs import PrepareInputs
 from .job import Answer, PrepareRequest, named_scans, read_steps, run_request
 from .layers import add_prepared, brought_back, maps_to_bring_back
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
 _PURPOSE = "Brings raw scans to what the methods need: brain, bias field, MNI space, intensities. Research use only."
 
 
-class PrepareDock(FileDrop):
+class PrepareDock(SideDock):
     """Runs a preset on a scan, or on several sequences of one patient, and shows every step.
 
     Parameters
@@ -57,8 +54,8 @@ class PrepareDock(FileDrop):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
+        napari_viewer = self.viewer
         self.answer: Answer | None = None
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
@@ -66,8 +63,6 @@ class PrepareDock(FileDrop):
         self.inputs = PrepareInputs(napari_viewer)
         self.panel = StepPanel()
         self.empty = EmptyState(napari_viewer)
-        self.messages = MessageArea()
-        self.run_bar = RunBar()
         self.cost, self.outcome = wrapping_label(), wrapping_label()
         self.button = QPushButton("Prepare")
         self.accept = QPushButton("Accept")
@@ -197,10 +192,7 @@ class PrepareDock(FileDrop):
         self._show_running(False)
         if doing == "Preparing":
             self.panel.fail()
-        if isinstance(error, Cancelled):
-            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
-        else:
-            self.messages.show_error(error, doing)
+        self.show_failure(error, doing)
 
     def _saved(self, folder: Path, files: list[Path]) -> None:
         if self._lifetime.over:
@@ -311,18 +303,17 @@ class PrepareDock(FileDrop):
             clipboard.setText(command)
             self.outcome.setText(f"Copied: {command}")
 
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return self._job, self._looking, self._reading
+
     def _end(self) -> None:
-        for job in (self._job, self._looking, self._reading):
-            if job is not None:
-                job.abandon()
         self.inputs.disconnect_viewer()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             event.disconnect(self._show_back)
-        self.deleteLater()
+        super()._end()
 
     def _connect(self) -> None:
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self.inputs.scan_changed.connect(self._scan_changed)
         self.inputs.preset_changed.connect(self._preset_changed)
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))

@@ -15,10 +15,7 @@ from ...core.text import counted
 from ...workflows.models.models import find_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
-from ..app.home import unwrapped
-from ..app.lifetime import Lifetime
-from ..widgets.messages import MessageArea, wrapping_label
-from ..widgets.run_bar import RunBar
+from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 from .inputs import TrainInputs
 from .job import History, estimated, started
@@ -52,9 +49,7 @@ class TrainDock(SideDock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
-        super().__init__()
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer)
         self.state = "editing"
         self._job: Mapping[str, Any] = {}
         self._run: TrainRun | None = None
@@ -64,8 +59,6 @@ class TrainDock(SideDock):
         self.inputs = TrainInputs()
         self.unfinished = UnfinishedRow()
         self.panel = TrainPanel()
-        self.run_bar = RunBar()
-        self.messages = MessageArea()
         self.cost, self.outcome = wrapping_label(), wrapping_label()
         self.estimate, self.start = QPushButton("Estimate"), QPushButton("Start training")
         self.copy = QPushButton("Copy as command")
@@ -192,10 +185,7 @@ class TrainDock(SideDock):
         if self._lifetime.over:
             return
         self._enter("paused" if self._job and self._can_resume() else "editing")
-        if isinstance(error, Cancelled):
-            self.messages.show_message("info", "Cancelled", why="Nothing was changed")
-        else:
-            self.messages.show_error(error, doing)
+        self.show_failure(error, doing)
 
     def _allow_pause(self, learned: bool) -> None:
         """Offer to pause as soon as there is a checkpoint to go on from: before, stopping would throw the work away."""
@@ -295,17 +285,17 @@ class TrainDock(SideDock):
         if self._work is not None and self.state == "editing":
             self._work.cancel()
 
+    def jobs(self) -> tuple[workers.Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return (self._work,)
+
     def _end(self) -> None:
         if self._run is not None:
             self._run.abandon()
-        if self._work is not None:
-            self._work.abandon()
         self.inputs.data.stop()
-        self.deleteLater()
+        super()._end()
 
     def _connect(self) -> None:
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._end)
         self.inputs.changed.connect(self._inputs_changed)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Choosing the device"))
         self.unfinished.resumed.connect(self._take_up)

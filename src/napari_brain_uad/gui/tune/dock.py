@@ -17,8 +17,6 @@ from ...core.threshold import Threshold, ThresholdRule
 from ...postprocessing.edits import REJECTED, RegionEdits
 from ...postprocessing.params import PostParams
 from ..app import keys
-from ..app.home import unwrapped
-from ..app.lifetime import Lifetime
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
@@ -61,9 +59,8 @@ class TuneDock(TuneLayout):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        napari_viewer = unwrapped(napari_viewer)
         super().__init__(napari_viewer)
-        self._viewer = napari_viewer
+        napari_viewer = self.viewer
         self._tuning: Tuning | None = None
         self._prepared: SortedMap | None = None
         self._settled: Settled | None = None
@@ -78,8 +75,6 @@ class TuneDock(TuneLayout):
         self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
         attach(napari_viewer)
         self._connect()
-        self._lifetime = Lifetime(self)
-        self._lifetime.ended.connect(self._leave)
         self._map_changed()
 
     def _connect(self) -> None:
@@ -94,7 +89,7 @@ class TuneDock(TuneLayout):
         self.redo.clicked.connect(self._redo)
         self.copy.clicked.connect(self._exporter.copy_command)
         self.export.clicked.connect(self._exporter.ask_folder)
-        dims = self._viewer.dims.events
+        dims = self.viewer.dims.events
         dims.order.connect(self._redraw_boxes)
         dims.ndisplay.connect(self._redraw_boxes)
         keys.bind(
@@ -112,15 +107,15 @@ class TuneDock(TuneLayout):
                 keys.REJECT: lambda: self._reviewer.act("reject"),
                 keys.MERGE: lambda: self._reviewer.act("merge"),
                 keys.NOTE: self._reviewer.focus_note,
-                **{key: partial(show_plane, self._viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
+                **{key: partial(show_plane, self.viewer, plane) for key, plane in keys.PLANE_KEYS.items()},
             },
         )
 
-    def _leave(self) -> None:
+    def _end(self) -> None:
         """The dock was closed: let go of the viewer."""
         self._rest.stop()
         self._abandon_job()
-        dims = self._viewer.dims.events
+        dims = self.viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
         self._follower.disconnect_viewer()
@@ -128,6 +123,7 @@ class TuneDock(TuneLayout):
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
+        super()._end()
 
     # What is tuned
 
@@ -201,8 +197,8 @@ class TuneDock(TuneLayout):
         if live is not None:
             layer, mask = live
             mask.set_threshold(threshold)
-            repaint(self._viewer, layer, mask)
-        show_heat(self._viewer, self.maps.layer, self._moving, moving=True)
+            repaint(self.viewer, layer, mask)
+        show_heat(self.viewer, self.maps.layer, self._moving, moving=True)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
         now = time.monotonic()
@@ -315,7 +311,7 @@ class TuneDock(TuneLayout):
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
         self._show_mask(settled)
-        show_heat(self._viewer, layer, result.threshold.value)
+        show_heat(self.viewer, layer, result.threshold.value)
         self._redraw_boxes()
 
     def _failed(self, error: Exception) -> None:
@@ -335,7 +331,7 @@ class TuneDock(TuneLayout):
         found = self._live_mask()
         if found is None:
             live = LiveMask(settled.prepared.shown, settled.result.threshold, settled.prepared.shown_truth)
-            add_regions(self._viewer, self._tuning.amap, live)
+            add_regions(self.viewer, self._tuning.amap, live)
             found = self._live_mask()
             assert found is not None  # it was just added
         layer, live = found
@@ -347,7 +343,7 @@ class TuneDock(TuneLayout):
         if record(layer).get("with_truth") is not (truth is not None):
             record(layer)["with_truth"] = truth is not None
             layer.colormap = region_colormap(truth is not None)
-        repaint(self._viewer, layer, live)
+        repaint(self.viewer, layer, live)
 
     def _live_mask(self) -> tuple[Labels, LiveMask] | None:
         """The layer that shows this map's mask, if it is (still) there."""
@@ -355,17 +351,17 @@ class TuneDock(TuneLayout):
         return (layer, layer.data) if isinstance(layer, Labels) and isinstance(layer.data, LiveMask) else None
 
     def _own_layer(self, kind: str) -> Layer | None:
-        return None if self._tuning is None else own_layer(self._viewer, self._tuning.amap, kind)
+        return None if self._tuning is None else own_layer(self.viewer, self._tuning.amap, kind)
 
     def _redraw_boxes(self, _event: object = None) -> None:
         if self._tuning is None or self._settled is None:
             return
         layer = self._own_layer("boxes")
         if layer is None:
-            layer = add_boxes(self._viewer, self._tuning.amap)
+            layer = add_boxes(self.viewer, self._tuning.amap)
         if isinstance(layer, Vectors):
             shown = [region.box for region in self._settled.result.regions if region.review != REJECTED]
-            show_boxes(layer, shown, self._viewer)
+            show_boxes(layer, shown, self.viewer)
 
     def _step_region(self, step: int) -> None:
         number = neighbour([region.number for region in self.table.regions], self.table.current, step)
@@ -376,13 +372,13 @@ class TuneDock(TuneLayout):
         layers = self.maps.layers()
         if self.maps.layer is not None:
             chosen = layers[(layers.index(self.maps.layer) + 1) % len(layers)]
-            show_map(self._viewer, chosen)
+            show_map(self.viewer, chosen)
             self.maps.choose(chosen)
 
     def _go_to_region(self, region: Region) -> None:
         layer = self.maps.layer
         if layer is not None:
-            go_to(self._viewer, layer, region.peak_index)
+            go_to(self.viewer, layer, region.peak_index)
 
     def export_to(self, folder: Path) -> None:
         """Write map, mask, regions, figure and provenance of the settings now into `folder`."""

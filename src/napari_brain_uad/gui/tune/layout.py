@@ -13,9 +13,8 @@ from ..app.docks import open_dock
 from ..layers.layers import is_map, record
 from ..widgets.forms import ParamsForm
 from ..widgets.layer_box import LayerBox
-from ..widgets.messages import MessageArea, wrapping_label
+from ..widgets.messages import wrapping_label
 from ..widgets.region_table import RegionTable
-from ..widgets.run_bar import RunBar
 from ..widgets.side_dock import SideDock
 from ..widgets.subject_button import SubjectButton, beside
 from ..widgets.threshold_row import ThresholdRow
@@ -48,7 +47,7 @@ class TuneLayout(SideDock):
     """The parts of the Tune dock, laid out for a width of 380 px."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(viewer)
         self.maps = LayerBox(viewer, _may_be_tuned)
         self.only = SubjectButton(viewer, lambda: self.maps.layer)
         self.whose = wrapping_label()
@@ -62,8 +61,6 @@ class TuneLayout(SideDock):
         self.clean_up = ParamsForm(PostParams, without=("threshold",))
         self.curve = CurvePlot()
         self.tabs = _LowTabs()
-        self.messages = MessageArea()
-        self.run_bar = RunBar()
         self.view = ViewBar(viewer)
         self.undo = _button("Undo", "Back to the settings before the last change")
         self.redo = _button("Redo", "Take the undone change again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,20 +10,66 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ..app.home import WIDTH, Home
+from ...core.errors import Cancelled
+from ..app.home import WIDTH, Home, unwrapped
+from ..app.lifetime import Lifetime
+from ..app.workers import Job
+from .drops import accept_files, dropped_files
 from .empty_state import open_files
 from .fitting_scroll import FittingScroll, WidgetColumn
+from .messages import MessageArea
+from .run_bar import RunBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
 class SideDock(QWidget):
-    """The content of a dock."""
+    """Base of the docks of a viewer that compute: messages, a bar with *Cancel*, an end. Files dropped on it are opened as on the canvas.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    viewer : Viewer
+        What napari gives; a proxy of it is unwrapped.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        self.viewer = unwrapped(viewer)
+        self.messages = MessageArea()
+        self.run_bar = RunBar()
         self._home = Home(self)
+        self._lifetime = Lifetime(self)
+        self._lifetime.ended.connect(self._end)
+        self.setAcceptDrops(True)
+
+    def jobs(self) -> Iterable[Job | None]:
+        """What is going on in the background; nobody hears of it any more when the dock ends."""
+        return ()
+
+    def show_failure(self, error: Exception, doing: str, kept: str = "Nothing was changed") -> None:
+        """Say why a run ended early; a run that the user cancelled is no error.
+
+        Parameters
+        ----------
+        error : Exception
+            What it raised.
+        doing : str
+            What it was doing, like "Detecting anomalies".
+        kept : str
+            What is left of a cancelled run.
+        """
+        if isinstance(error, Cancelled):
+            self.messages.show_message("info", "Cancelled", why=kept)
+        else:
+            self.messages.show_error(error, doing)
+
+    def _end(self) -> None:
+        """The dock was closed, or its window."""
+        for job in self.jobs():
+            if job is not None:
+                job.abandon()
+        self.deleteLater()
 
     def sizeHint(self) -> QSize:
         """Wide enough for the longest row, narrow enough for a laptop."""
@@ -65,29 +111,16 @@ class SideDock(QWidget):
         if filling is None:
             layout.addStretch(1)
 
-
-class FileDrop(SideDock):
-    """A dock of a viewer; files and folders dropped on it are opened as if they were dropped on the canvas.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        Opens them.
-    """
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
-        self.setAcceptDrops(True)
-
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Accept files."""
-        data = None if a0 is None else a0.mimeData()
-        if a0 is not None and data is not None and data.hasUrls():
-            a0.acceptProposedAction()
+        accept_files(a0)
 
     def dropEvent(self, a0: QDropEvent | None) -> None:
-        """Open dropped files as scans or masks, and folders by what they hold."""
-        data = None if a0 is None else a0.mimeData()
-        if data is not None:
-            open_files(self.viewer, [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()])
+        """Take what was dropped."""
+        files = dropped_files(a0)
+        if files:
+            self.take_files(files)
+
+    def take_files(self, files: list[Path]) -> None:
+        """Open dropped files as scans or masks, and folders by what they hold; a dock for other files takes those."""
+        open_files(self.viewer, files)
