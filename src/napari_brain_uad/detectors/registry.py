@@ -30,6 +30,8 @@ METHODS: dict[str, str] = {
     "vae": "autoencoder.vae:VAE",
     "ce-vae": "autoencoder.ce_vae:CeVAE",
     "cce-vae": "autoencoder.cce_vae:CceVAE",
+    "ddpm": "diffusion.ddpm:DDPM",
+    "pddpm": "diffusion.pddpm:PatchedDDPM",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

@@ -31,12 +31,15 @@ class Evidence:
         Energies of the model, each one number a slice: "kl" is KL(q(z|x) || p(z)), "elbo" is what the training minimised.
     probabilities : tensor, shape (B, 4, H, W), optional
         Of the tissues, where a method reconstructs those (`scoring.tissue`).
+    samples : tensor, shape (N, B, C, H, W), optional
+        Several reconstructions, where a method makes them; `reconstruction` is their mean.
     """
 
     images: Tensor
     reconstruction: Tensor
     energies: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     probabilities: Tensor | None = None
+    samples: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Score:
         Energies it asks for.
     tissues : bool
         Whether it asks for the probabilities of tissues.
+    samples : bool
+        Whether it asks for several reconstructions.
     limits : tuple of float, optional
         Fixed colour scale for intensities from 0 to 1; None where its size depends on the model.
     """
@@ -61,6 +66,7 @@ class Score:
     compute: Callable[[Evidence], Tensor]
     energies: tuple[str, ...] = ()
     tissues: bool = False
+    samples: bool = False
     limits: tuple[float, float] | None = None
 
 
@@ -107,6 +113,7 @@ SCORES: dict[str, Score] = {
 }
 
 
-def score_names(*, energies: tuple[str, ...] = (), tissues: bool = False) -> tuple[str, ...]:
-    """The scores that a model with these energies can give; with `tissues`, those of reconstructed tissues as well."""
-    return tuple(name for name, score in SCORES.items() if set(score.energies) <= set(energies) and (tissues or not score.tissues))
+def score_names(*, energies: tuple[str, ...] = (), tissues: bool = False, samples: bool = False) -> tuple[str, ...]:
+    """The scores that a model with these energies can give; with `tissues` and `samples`, those that ask for them as well."""
+    able = {name: score for name, score in SCORES.items() if set(score.energies) <= set(energies)}
+    return tuple(name for name, score in able.items() if (tissues or not score.tissues) and (samples or not score.samples))
