@@ -41,7 +41,7 @@ def coarse_noise(drawn: torch.Tensor, shifts: torch.Tensor, height: int, width: 
 
     Parameters
     ----------
-    drawn : tensor, shape (B, 1, h, w)
+    drawn : tensor, shape (B, C, h, w)
     shifts : tensor, shape (B, 2)
         How far, as a share of height and width, from 0 to below 1.
     height, width : int

@@ -94,9 +94,10 @@ class Process:
         """A sample of q(x_after | x_time, x_0) (Ho 2020, equations 6 and 7)."""
         kept, kept_after = (kept_share(self.schedule)[step - 1].item() for step in (time, after))
         beta = 1 - kept / kept_after
-        mean: torch.Tensor = kept_after**0.5 * beta / (1 - kept) * clean + (kept / kept_after) ** 0.5 * (1 - kept_after) / (1 - kept) * seen
+        mean = kept_after**0.5 * beta / (1 - kept) * clean + (kept / kept_after) ** 0.5 * (1 - kept_after) / (1 - kept) * seen
         deviation = (beta * (1 - kept_after) / (1 - kept)) ** 0.5
-        return mean + deviation * noise
+        sample: torch.Tensor = mean + deviation * noise
+        return sample
 
     def _kept(self, steps: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         share = kept_share(self.schedule)[(steps - 1).cpu()].float().to(images.device)

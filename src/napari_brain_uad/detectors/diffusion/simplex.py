@@ -101,7 +101,7 @@ def _octave(x: NDArray[np.float64], y: NDArray[np.float64], strength: float) -> 
     step_x = np.where(lower, np.where(beyond, np.where(right, 1, -1), 1), np.where(beyond, np.where(right, 2, 0), 0))
     step_y = np.where(lower, np.where(beyond, np.where(right, -1, 1), 1), np.where(beyond, np.where(right, 0, 2), 0))
     own = np.where(lower, 0, 1)
-    found = []
+    found: list[tuple[NDArray[Any], ...]] = []
     for more_x, more_y in ((1, 0), (0, 1), (own, own), (step_x, step_y)):
         away_x, away_y = dx - more_x - (more_x + more_y) * _SQUISH, dy - more_y - (more_x + more_y) * _SQUISH
         reach = np.maximum(2 - away_x**2 - away_y**2, 0.0) ** 4 * strength
