@@ -32,6 +32,7 @@ METHODS: dict[str, str] = {
     "cce-vae": "autoencoder.cce_vae:CceVAE",
     "ddpm": "diffusion.ddpm:DDPM",
     "pddpm": "diffusion.pddpm:PatchedDDPM",
+    "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",

@@ -11,7 +11,7 @@ from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
 from ...core.threshold import ThresholdRule
-from ...scoring.registry import SCORES, score_names
+from ...scoring.registry import SCORES
 from ...training.params import TrainingParams
 from ..base.reconstruction import ReconstructionDetector, ReconstructionParams
 from .names import KINDS, PREDICTIONS, SCHEDULES, STEPS
@@ -42,7 +42,6 @@ TINY_TRAINING: Mapping[str, Value] = {"steps": 60, "batch_size": 16, "learning_r
 class DiffusionParams(ReconstructionParams):
     """Settings of the diffusion models."""
 
-    score: str = param("l1", "How slice and reconstruction are compared", choices=score_names(samples=True))
     height: int = param(96, "Rows of a slice, posterior to anterior", unit="pixels", low=16, high=1024, step=16)
     width: int = param(96, "Columns of a slice, left to right", unit="pixels", low=16, high=1024, step=16)
     pixel_mm: float = param(2.0, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)

@@ -13,6 +13,7 @@ from ...inference.reconstruction import Inference, Scorer
 from ...scoring.registry import Evidence, Score
 from ...training.batch import Batch
 from ...training.draws import Draw
+from ...training.precision import choose_precision
 from ...training.task import Losses, Task
 from .names import STEPS
 from .noise import noise_fields
@@ -139,14 +140,16 @@ class PatchReconstruction:
     ) -> torch.Tensor:
         """One reconstruction of the slices, with the seeds (B, patches, count)."""
         patches = self.grid.cut(batch.images)
-        most = _AT_ONCE.get(batch.images.device.type, _MANY)
+        device = batch.images.device.type
+        most, half = _AT_ONCE.get(device, _MANY), choose_precision("auto", device)[0] == "bf16"
         corners = torch.tensor(self.grid.corners())
         for begin in range(0, len(work), most):
             progress.check()
             rows, cells = map(list, zip(*work[begin : begin + most], strict=True))
             images, where = 2 * batch.images[rows] - 1, self.grid.where(corners[cells]).to(batch.images.device)
             own = seeds[rows, cells]
-            made = self.process.denoised(network, images, where, self._noise(own, images), start=self.start, count=self.count)
+            with torch.autocast(device, torch.bfloat16, enabled=half):
+                made = self.process.denoised(network, images, where, self._noise(own, images), start=self.start, count=self.count)
             for image, row, cell in zip((made + 1) / 2, rows, cells, strict=True):
                 patches[row, cell] = self.grid.cut(image[None], cell)[0, 0]
         return self.grid.stitched(patches)
