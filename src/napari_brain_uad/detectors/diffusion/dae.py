@@ -97,7 +97,7 @@ class DAE(ReconstructionDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=8.0,
+        seconds_per_megavoxel=0.6,
         bytes_per_voxel=40.0,
         presets="paper: slices of 128 x 128 pixels, maps 64,128,256,512 (7.7 million parameters). pddpm: on the 96 x 96 pixels of 2 mm "
         "of Behrendt 2023's comparison. The paper takes four sequences as channels, here one. It drops regions of 20 voxels and less: "

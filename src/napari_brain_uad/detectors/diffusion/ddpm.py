@@ -48,7 +48,7 @@ class DDPM(DiffusionDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=60.0,
+        seconds_per_megavoxel=0.8,
         bytes_per_voxel=100.0,
         presets="paper: as Behrendt 2023 prints it, channels 128,128,256, transposed convolutions, linear schedule, one step at t = 500. "
         "code: its authors' code, channels 128,256,256, residual blocks instead of transposed convolutions, cosine schedule (37.5 million "

@@ -38,7 +38,7 @@ class MHD(PatchedDDPM):
         paper="Behrendt et al. 2024, Leveraging the Mahalanobis distance to enhance unsupervised brain MRI anomaly detection, MICCAI, "
         "arXiv:2407.12474",
         score_unit="standard deviations from the reconstructions",
-        seconds_per_megavoxel=2400.0,
+        seconds_per_megavoxel=25.0,
         presets=f"Networks and patches as of pddpm. {PatchedDDPM.INFO.presets} The covariance is that of the 3 x 3 pixels around each.",
         models_of=("pddpm",),
         colour_limits=None,

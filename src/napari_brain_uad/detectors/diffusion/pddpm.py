@@ -23,7 +23,7 @@ class PatchedDDPMParams(DiffusionParams):
     """Settings of `PatchedDDPM`."""
 
     patch: tuple[int, ...] = param(
-        (48,), "Side of the patches; with several, the mean of the scores", label="Patch size", unit="pixels", low=4, high=1024, most=20
+        (48,), "Side of the patches in pixels; with several, the mean of the scores", label="Patch size", low=4, high=1024, most=20
     )
     patch_stride: int = param(
         0, "From one patch to the next; 0 = they touch, and the last one ends with the slice", label="Patch stride", unit="pixels", low=0,
@@ -58,7 +58,7 @@ class PatchedDDPM(DiffusionDetector):
         default_threshold=THRESHOLD,
         preset="clinical",
         devices=("cpu", "cuda", "mps"),
-        seconds_per_megavoxel=240.0,
+        seconds_per_megavoxel=2.5,
         bytes_per_voxel=100.0,
         presets="paper: channels 128,128,256, transposed convolutions, linear schedule. code: channels 128,256,256, residual blocks "
         "instead of transposed convolutions, cosine schedule (37.5 million parameters); learning rate 1e-4 instead of 1e-5. Both: patches "
