@@ -44,6 +44,16 @@ def brain(seed: int = 0) -> Volume:
     return Volume(np.where(mask, data, 0).astype(np.float32), Grid(mask.shape, np.diag([1.5, 1.5, 2.0, 1.0])), mask=mask)
 
 
+def with_random_weights(detector: DDPM | PatchedDDPM) -> None:
+    """None of them 0, as some are before training."""
+    torch.manual_seed(0)
+    network = detector._task().build()
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights += 0.03 * torch.randn_like(weights)
+    detector.load_state({name: value.numpy() for name, value in network.state_dict().items()})
+
+
 def grid(size: int, stride: int = 0, height: int = 96, width: int = 96) -> PatchGrid:
     return PatchGrid(height, width, (size, size), (stride or size, stride or size))
 
@@ -196,12 +206,7 @@ def test_the_mean_of_passes_is_reconstructed_and_all_are_kept() -> None:
     ids=["ddpm", "pddpm"],
 )
 def test_the_map_is_the_same_whatever_the_batch(detector: DDPM | PatchedDDPM, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    network = detector._task().build()
-    with torch.no_grad():
-        for weights in network.parameters():
-            weights += 0.03 * torch.randn_like(weights)
-    detector.load_state({name: value.numpy() for name, value in network.state_dict().items()})
+    with_random_weights(detector)
     maps = []
     for size in (16, 1, 5):
         monkeypatch.setattr(samples, "BATCH", size)
@@ -301,3 +306,27 @@ def test_every_seed_of_simplex_noise_is_drawn_for_its_own_sample() -> None:
     """Two samples of one scan do not share their noise."""
     fields = noise_fields("simplex", SampleDraw(0, [0, 1]).integers((2,), 0, 2**31).tolist(), 32, 32)
     assert not torch.allclose(fields[0], fields[1], atol=0.1)
+
+
+def test_the_pictures_of_a_training_show_the_patch_that_was_noised() -> None:
+    task = PatchedDDPM(PatchedDDPMParams.preset("tiny"))._task()
+    batch = batch_of_images(torch.rand(2, 1, 32, 32))
+    shown = task.preview(Network(lambda seen, steps: torch.zeros_like(seen)), batch)
+    assert list(shown) == ["input", "noised", "reconstruction", "difference"]
+    inside = torch.zeros((32, 32), dtype=torch.bool)
+    inside[8:24, 8:24] = True
+    for name in ("noised", "reconstruction"):
+        assert torch.allclose(shown[name][:, ~inside], batch.images[:, 0][:, ~inside], atol=1e-6)
+        assert not torch.allclose(shown[name][:, inside], batch.images[:, 0][:, inside], atol=0.1)
+    assert torch.allclose(shown["reconstruction"][:, inside], torch.tensor(0.5))
+    assert torch.allclose(shown["difference"], (batch.images[:, 0] - shown["reconstruction"]).abs(), atol=1e-6)
+
+
+def test_in_bf16_the_map_is_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = PatchedDDPM(PatchedDDPMParams.preset("tiny"))
+    with_random_weights(detector)
+    exact = detector.score(brain()).score
+    monkeypatch.setattr("napari_brain_uad.detectors.diffusion.tasks.choose_precision", lambda asked, device: ("bf16", ""))
+    rounded = detector.score(brain()).score
+    assert np.abs(rounded - exact).max() > 0
+    assert np.abs(rounded - exact).max() < 0.02 * exact.max()
