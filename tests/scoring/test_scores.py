@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import mahalanobis
 from skimage.metrics import structural_similarity
 
-from napari_brain_uad.scoring import gradient, residual, structure, tissue
+from napari_brain_uad.scoring import distance, gradient, residual, structure, tissue
 from napari_brain_uad.scoring.registry import SCORES, Evidence, score_names
 from napari_brain_uad.scoring.smooth import gaussian
 
@@ -26,7 +27,8 @@ def evidence(seed: int = 0) -> Evidence:
     images, reconstruction = pair(seed)
     energies = {"kl": lambda x: x.square().flatten(1).sum(1), "elbo": lambda x: x.abs().flatten(1).sum(1)}
     probabilities = torch.rand((2, 4, 40, 36), generator=torch.Generator().manual_seed(seed)).softmax(dim=1)
-    return Evidence(images, reconstruction, energies, probabilities)
+    samples = reconstruction + 0.1 * torch.randn((4, *SHAPE), generator=torch.Generator().manual_seed(seed))
+    return Evidence(images, reconstruction, energies, probabilities, samples)
 
 
 def test_the_two_signs_add_up_to_the_absolute_residual() -> None:
@@ -95,6 +97,22 @@ def test_combi_is_the_product_of_its_parts() -> None:
     assert torch.allclose(SCORES["combi"].compute(found), smooth * (found.images - found.reconstruction).abs()[:, 0], atol=1e-5)
 
 
+def test_the_distance_from_reconstructions_is_mahalanobis() -> None:
+    """Of the 3 x 3 pixels around one, in standard deviations, against SciPy's."""
+    rng = np.random.default_rng(0)
+    samples = (0.5 + 0.2 * rng.standard_normal((30, 2, 1, 8, 9))).astype(np.float32)
+    image = rng.random((2, 1, 8, 9)).astype(np.float32)
+    found = distance.mahalanobis(torch.from_numpy(image), torch.from_numpy(samples))
+    for row, column in ((3, 4), (1, 7), (6, 1)):
+        window = (0, slice(row - 1, row + 2), slice(column - 1, column + 2))
+        made = samples[:, 1][:, *window].reshape(30, 9)
+        inverse = np.linalg.inv(np.cov(made, rowvar=False) + 0.03**2 * np.eye(9))
+        expected = mahalanobis(image[1][window].ravel(), made.mean(axis=0), inverse) / 3
+        assert float(found[1, row, column]) == pytest.approx(expected, rel=1e-3)
+    with pytest.raises(ValueError, match="two"):
+        distance.mahalanobis(torch.from_numpy(image), torch.from_numpy(samples[:1]))
+
+
 @pytest.mark.parametrize("name", SCORES)
 def test_every_score_works_with_any_reconstruction(name: str) -> None:
     found = SCORES[name].compute(evidence(6))
@@ -116,7 +134,7 @@ def test_a_perfect_reconstruction_scores_nothing_and_a_worse_one_more(name: str)
 def test_scores_that_need_a_model_are_offered_to_models_only() -> None:
     assert "kl-gradient" not in score_names()
     assert "lost-white-matter" not in score_names(energies=("kl", "elbo"))
-    assert set(score_names(energies=("kl", "elbo"), tissues=True)) == set(SCORES)
+    assert set(score_names(energies=("kl", "elbo"), tissues=True)) == set(SCORES) - {"mahalanobis"}
 
 
 def test_white_matter_is_missed_only_where_it_was_expected() -> None:

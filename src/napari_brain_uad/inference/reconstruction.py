@@ -14,6 +14,8 @@ from ..training.batch import Batch
 from ..training.draws import Draw
 from ..training.precision import choose_precision
 
+Scorer = Callable[[torch.nn.Module, Batch, Draw, Progress], torch.Tensor]
+"""Gives the scores (B, ...) of a batch."""
 Images = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 
 

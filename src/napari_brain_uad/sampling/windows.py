@@ -70,8 +70,8 @@ class Cut:
         if any(missing):  # a scan smaller than a patch: there is nothing beyond it
             around = [(0, more) for more in missing]
             self._data, self._mask = [np.pad(data, around) for data in self._data], np.pad(self._mask, around)
-        starts = [_starts(there, size, by) for there, size, by in zip(self._mask.shape, self.size, step, strict=True)]
-        self.index = np.array(list(product(*starts)), np.int64).reshape(-1, 3)
+        begins = [window_starts(there, size, by) for there, size, by in zip(self._mask.shape, self.size, step, strict=True)]
+        self.index = np.array(list(product(*begins)), np.int64).reshape(-1, 3)
 
     def __len__(self) -> int:
         """How many samples."""
@@ -133,7 +133,7 @@ class Cut:
         return depth, down, across
 
 
-def _starts(there: int, size: int, step: int) -> list[int]:
+def window_starts(there: int, size: int, step: int) -> list[int]:
     """Where windows begin along an axis; the last one ends with it."""
     starts = list(range(0, there - size + 1, step))
     return starts if starts[-1] + size == there or step > size else [*starts, there - size]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import gradient, residual, structure, tissue
+from . import distance, gradient, residual, structure, tissue
 from .smooth import gaussian
 
 if TYPE_CHECKING:
@@ -31,12 +31,15 @@ class Evidence:
         Energies of the model, each one number a slice: "kl" is KL(q(z|x) || p(z)), "elbo" is what the training minimised.
     probabilities : tensor, shape (B, 4, H, W), optional
         Of the tissues, where a method reconstructs those (`scoring.tissue`).
+    samples : tensor, shape (N, B, C, H, W), optional
+        Several reconstructions, where a method makes them; `reconstruction` is their mean.
     """
 
     images: Tensor
     reconstruction: Tensor
     energies: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     probabilities: Tensor | None = None
+    samples: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Score:
         Energies it asks for.
     tissues : bool
         Whether it asks for the probabilities of tissues.
+    samples : bool
+        Whether it asks for several reconstructions.
     limits : tuple of float, optional
         Fixed colour scale for intensities from 0 to 1; None where its size depends on the model.
     """
@@ -61,6 +66,7 @@ class Score:
     compute: Callable[[Evidence], Tensor]
     energies: tuple[str, ...] = ()
     tissues: bool = False
+    samples: bool = False
     limits: tuple[float, float] | None = None
 
 
@@ -89,6 +95,12 @@ def _combi(evidence: Evidence) -> Tensor:
     return smooth * residual.absolute(evidence.images, evidence.reconstruction)
 
 
+def _mahalanobis(evidence: Evidence) -> Tensor:
+    if evidence.samples is None:
+        raise TypeError("this method makes a single reconstruction")
+    return distance.mahalanobis(evidence.images, evidence.samples)
+
+
 SCORES: dict[str, Score] = {
     "l1": Score("|input - reconstruction|", lambda e: residual.absolute(e.images, e.reconstruction), limits=(0.0, 0.5)),
     "l2": Score("(input - reconstruction) squared", lambda e: residual.squared(e.images, e.reconstruction), limits=(0.0, 0.25)),
@@ -103,10 +115,12 @@ SCORES: dict[str, Score] = {
     "elbo-gradient": Score("|gradient of the ELBO|", lambda e: gradient.input_gradient(e.energies["elbo"], e.images), energies=("elbo",)),
     "combi": Score("smoothed KL gradient times residual", _combi, energies=("kl",)),
     "lost-white-matter": Score("probability of white matter that is not seen", _lost_white_matter, tissues=True, limits=(0.0, 1.0)),
+    "mahalanobis": Score("Mahalanobis distance from several reconstructions", _mahalanobis, samples=True),
     "white-matter-deficit": Score("how far below certain white matter", _white_matter_deficit, tissues=True, limits=(0.0, 1.0)),
 }
 
 
 def score_names(*, energies: tuple[str, ...] = (), tissues: bool = False) -> tuple[str, ...]:
-    """The scores that a model with these energies can give; with `tissues`, those of reconstructed tissues as well."""
-    return tuple(name for name, score in SCORES.items() if set(score.energies) <= set(energies) and (tissues or not score.tissues))
+    """The scores of one reconstruction that a model with these energies can give; with `tissues`, those of tissues as well."""
+    able = {name: score for name, score in SCORES.items() if set(score.energies) <= set(energies) and not score.samples}
+    return tuple(name for name, score in able.items() if tissues or not score.tissues)

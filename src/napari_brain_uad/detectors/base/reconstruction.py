@@ -31,10 +31,10 @@ from .stages import GradientStage, Stage, of_stage, prefixed
 if TYPE_CHECKING:
     import torch
 
-    from ...inference.reconstruction import Inference
+    from ...inference.reconstruction import Inference, Scorer
     from ...training.batch import Batch
     from ...training.draws import Draw
-    from .tasks import AutoencoderTask
+    from ...training.task import Task
 
 RESIDUAL_SCORES = score_names()
 MODEL_SCORES = score_names(energies=("kl", "elbo"))
@@ -182,7 +182,7 @@ class ReconstructionDetector(NetworkDetector):
         check_size(self.params, self._stride())
 
     @abstractmethod
-    def _task(self) -> AutoencoderTask:
+    def _task(self) -> Task:
         """The network and what it minimises."""
 
     def stages(self) -> tuple[Stage, ...]:
@@ -208,8 +208,16 @@ class ReconstructionDetector(NetworkDetector):
     def _inference(self) -> Inference:
         """How the network is used: in one pass by default."""
         from ...inference.reconstruction import OnePass
+        from .tasks import AutoencoderTask
 
-        return OnePass(self._task().evidence)
+        task = self._task()
+        assert isinstance(task, AutoencoderTask)
+        return OnePass(task.evidence)
+
+    def _scorer(self) -> Scorer:
+        """How samples are scored: what the setting ``score`` makes of their reconstruction."""
+        score, infer = SCORES[self.params.score], self._inference()
+        return lambda network, batch, draw, progress: score.compute(infer(network, batch, draw, progress))
 
     def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
         """The scores (S, H, W) of the whole scan, before they go back to its grid."""
@@ -232,8 +240,8 @@ class ReconstructionDetector(NetworkDetector):
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         network, cut = self.network(), self.cut(volume.with_mask(mask))
-        score, infer = SCORES[self.params.score], self._inference()
-        found = self._over(cut, lambda batch, draw: score.compute(infer(network, batch, draw, progress)), cut.shape[1:], seed, progress)
+        scorer = self._scorer()
+        found = self._over(cut, lambda batch, draw: scorer(network, batch, draw, progress), cut.shape[1:], seed, progress)
         scores = cut.stitched(found)
         scores[~cut.slices.mask] = 0.0
         return cut.slices.back(self._finish(scores, cut.slices))

@@ -1,0 +1,106 @@
+"""Time of patched diffusion on one volume of 96 x 96 x 50 voxels of 2 mm: ``python -m benchmarks.diffusion_speed [--slices N]``.
+
+The full network of the `code` preset (37.5 million parameters) with random weights, which take as long as trained ones, on a simulated
+ellipsoid of a brain. Plain: every patch of every slice by itself, float32, no slice left out. Then the method as it is used. Only some
+slices, spread over the volume, are scored, and the time is scaled to all 50; CPU time of all threads, which says the same on a machine
+that has other work, and wall time. The reduced network of the recipe is measured on the whole volume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.diffusion.noise import noise_fields
+from napari_brain_uad.detectors.diffusion.pddpm import PatchedDDPM, PatchedDDPMParams
+from napari_brain_uad.inference.reconstruction import Inference
+from napari_brain_uad.training.batch import Batch
+from napari_brain_uad.training.draws import SampleDraw
+from napari_brain_uad.workflows.train.recipe import recipe
+
+SHAPE, SPACING_MM = (96, 96, 50), 2.0
+_AXES_MM = (70.0, 87.0, 62.0)
+
+
+def volume() -> Volume:
+    """An ellipsoid as large as a brain, which begins and ends with empty slices no more than a cropped scan does."""
+    at = np.meshgrid(*((np.arange(count) - (count - 1) / 2) * SPACING_MM for count in SHAPE), indexing="ij")
+    mask = sum((axis / half) ** 2 for axis, half in zip(at, _AXES_MM, strict=True)) < 1
+    data = np.where(mask, np.random.default_rng(0).random(SHAPE) + 1, 0).astype(np.float32)
+    return Volume(data, Grid(SHAPE, np.diag([SPACING_MM] * 3 + [1.0])), mask=mask)
+
+
+def detector(settings: PatchedDDPMParams) -> PatchedDDPM:
+    """With random weights, none of them 0."""
+    made = PatchedDDPM(settings)
+    torch.manual_seed(0)
+    network = made._task().build()
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(torch.randn_like(weights), alpha=0.02)
+    made.load_state({name: value.numpy() for name, value in network.state_dict().items()})
+    return made
+
+
+def plain(made: PatchedDDPM, batch: Batch) -> torch.Tensor:
+    """One patch after the other, in the layout that PyTorch has by itself."""
+    network, (member,) = made.network().to(memory_format=torch.contiguous_format), made._members()
+    corners, draw = member.grid.corners(), SampleDraw(0, batch.index.tolist())
+    seeds = draw.integers((len(batch), 1, len(corners), 1), 0, 2**31)
+    patches = member.grid.cut(batch.images)
+    for row, image in enumerate(batch.images):
+        clean = 2 * image[None].contiguous() - 1
+        for cell, corner in enumerate(corners):
+            where = member.grid.where(torch.tensor([corner]))
+            noise = noise_fields(member.kind, [int(seeds[row, 0, cell, 0])], *image.shape[1:])
+            with torch.no_grad():
+                found = member.process.denoised(network, clean, where, lambda _, own=noise: own, start=member.start, count=1)
+            patches[row, cell] = member.grid.cut((found + 1) / 2, cell)[0, 0]
+    return member.grid.stitched(patches)
+
+
+def ours(made: PatchedDDPM, batch: Batch) -> torch.Tensor:
+    """As the method does it."""
+    infer: Inference = made._inference()
+    return infer(made.network(), batch, SampleDraw(0, batch.index.tolist()), Progress()).reconstruction
+
+
+def timed(what: str, scale: float, work: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Say how long some work takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{what:45s} CPU {cpu * scale:7.1f} s   wall {wall * scale:7.1f} s a volume", flush=True)
+    return found
+
+
+def main() -> None:
+    """Print the times."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--slices", type=int, default=4, metavar="N", help="slices that the full network is measured on")
+    wanted = parser.parse_args().slices
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    scan = volume()
+    full = detector(PatchedDDPMParams.preset("code"))
+    cut = full.cut(scan)
+    rows = np.linspace(2, len(cut) - 3, wanted).astype(int)
+    batch = Batch(*map(torch.from_numpy, (cut.images(rows), cut.brain(rows), rows))).to("cpu")
+    ours(full, batch[:1])  # the first pass prepares what later ones use
+    scale = len(cut) / wanted
+    found = timed(f"full network, as it is used ({len(cut)} slices)", scale, lambda: ours(full, batch))
+    expected = timed("full network, patch by patch", scale, lambda: plain(full, batch))
+    error = (found - batch.images).abs() - (expected - batch.images).abs()
+    print(f"largest difference of the maps {float(error.abs().max()):.1e}")
+    small = detector(PatchedDDPMParams.from_dict(recipe("pddpm")["params"]))
+    timed("reduced network of the recipe, whole volume", 1.0, lambda: torch.from_numpy(small.score(scan).score))
+
+
+if __name__ == "__main__":
+    main()

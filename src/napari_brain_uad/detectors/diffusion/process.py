@@ -1,0 +1,107 @@
+"""Adding noise to images step by step, and taking it away again with a network that has learned to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from .names import STEPS
+
+_OFFSET, _MOST = 0.008, 0.999
+
+Noise = Callable[[int], torch.Tensor]
+"""Fields of noise, shape (B, 1, H, W), for the n-th time that a reconstruction needs them."""
+
+
+def kept_share(schedule: str) -> torch.Tensor:
+    """The share of the image's variance that is left after each time step, shape (1000,), float64: alpha bar.
+
+    Parameters
+    ----------
+    schedule : str
+        "linear": beta from 1e-4 to 0.02 (Ho 2020, arXiv:2006.11239); alpha bar of step 500 is 0.0786. "cosine": Nichol 2021
+        (arXiv:2102.09672), equation 17; there it is 0.4938.
+    """
+    if schedule == "linear":
+        beta = torch.linspace(1e-4, 0.02, STEPS, dtype=torch.float64)
+    else:
+        curve = torch.cos((torch.linspace(0, 1, STEPS + 1, dtype=torch.float64) + _OFFSET) / (1 + _OFFSET) * torch.pi / 2).square()
+        beta = (1 - curve[1:] / curve[:-1]).clamp(0, _MOST)
+    return torch.cumprod(1 - beta, dim=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """Diffusion by a schedule. Images go from -1 to 1; time steps are counted from 1, as in the papers.
+
+    Parameters
+    ----------
+    schedule : str
+        One of `names.SCHEDULES`.
+    prediction : str
+        What the network predicts, one of `names.PREDICTIONS`.
+    """
+
+    schedule: str = "linear"
+    prediction: str = "image"
+
+    def noised(self, images: torch.Tensor, steps: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Images (B, ...) after these time steps (B,): ``sqrt(a) x + sqrt(1 - a) n`` (Ho 2020, equation 4)."""
+        kept = self._kept(steps, images)
+        return kept.sqrt() * images + (1 - kept).sqrt() * noise
+
+    def predicted(self, network: nn.Module, seen: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        """The clean images, as the network sees them behind noisy ones."""
+        found: torch.Tensor = network(seen, steps - 1).float()
+        if self.prediction == "image":
+            return found
+        kept = self._kept(steps, seen)
+        return (seen - (1 - kept).sqrt() * found) / kept.sqrt()
+
+    def denoised(
+        self, network: nn.Module, images: torch.Tensor, where: torch.Tensor, noise: Noise, *, start: int, count: int
+    ) -> torch.Tensor:
+        """Images noised up to a time step and denoised again, at some of their pixels; the others are seen as they are throughout.
+
+        Parameters
+        ----------
+        images : tensor, shape (B, 1, H, W)
+            From -1 to 1.
+        where : tensor of bool, shape (B, 1, H, W)
+            The pixels.
+        noise : callable
+            See `Noise`; asked for 0 to ``count - 1``.
+        start : int
+            The time step that noise is added up to.
+        count : int
+            Steps of the way back: 1 = the network's first prediction, `start` = every time step (Ho 2020, algorithm 2). Some of them
+            are spread evenly (Nichol 2021, section 4).
+        """
+        times = torch.linspace(start, 0, count + 1).round().long().tolist()
+        seen = torch.where(where, self.noised(images, self._all(start, images), noise(0)), images)
+        clean = images
+        for number, (time, after) in enumerate(pairwise(times), start=1):
+            clean = self.predicted(network, seen, self._all(time, images)).clamp(-1, 1)
+            if after:
+                seen = torch.where(where, self._posterior(clean, seen, time, after, noise(number)), images)
+        return clean
+
+    def _posterior(self, clean: torch.Tensor, seen: torch.Tensor, time: int, after: int, noise: torch.Tensor) -> torch.Tensor:
+        """A sample of q(x_after | x_time, x_0) (Ho 2020, equations 6 and 7)."""
+        kept, kept_after = (kept_share(self.schedule)[step - 1].item() for step in (time, after))
+        beta = 1 - kept / kept_after
+        mean = kept_after**0.5 * beta / (1 - kept) * clean + (kept / kept_after) ** 0.5 * (1 - kept_after) / (1 - kept) * seen
+        deviation = (beta * (1 - kept_after) / (1 - kept)) ** 0.5
+        sample: torch.Tensor = mean + deviation * noise
+        return sample
+
+    def _kept(self, steps: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        share = kept_share(self.schedule)[(steps - 1).cpu()].float().to(images.device)
+        return share.reshape(-1, *(1,) * (images.dim() - 1))
+
+    def _all(self, step: int, images: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images),), step, dtype=torch.int64, device=images.device)
