@@ -12,6 +12,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ def detector(settings: PatchedDDPMParams) -> PatchedDDPM:
 
 def plain(made: PatchedDDPM, batch: Batch) -> torch.Tensor:
     """One patch after the other, in the layout that PyTorch has by itself."""
-    network, (member,) = made.network().to(memory_format=torch.contiguous_format), made._members()
+    network, (member,) = made.network(), made._members()
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's own stubs lack it for modules
     corners, draw = member.grid.corners(), SampleDraw(0, batch.index.tolist())
     seeds = draw.integers((len(batch), 1, len(corners), 1), 0, 2**31)
     patches = member.grid.cut(batch.images)
@@ -61,9 +63,13 @@ def plain(made: PatchedDDPM, batch: Batch) -> torch.Tensor:
             where = member.grid.where(torch.tensor([corner]))
             noise = noise_fields(member.kind, [int(seeds[row, 0, cell, 0])], *image.shape[1:])
             with torch.no_grad():
-                found = member.process.denoised(network, clean, where, lambda _, own=noise: own, start=member.start, count=1)
+                found = member.process.denoised(network, clean, where, partial(_same, noise), start=member.start, count=1)
             patches[row, cell] = member.grid.cut((found + 1) / 2, cell)[0, 0]
     return member.grid.stitched(patches)
+
+
+def _same(noise: torch.Tensor, _step: object) -> torch.Tensor:
+    return noise
 
 
 def ours(made: PatchedDDPM, batch: Batch) -> torch.Tensor:

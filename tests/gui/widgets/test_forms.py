@@ -33,7 +33,7 @@ class _All(Params):
     keep: bool = param(True, "A switch")
     side: str = param("left", "A choice", choices=("left", "right"))
     size: int = param(3, "One of some numbers", unit="voxels", choices=(0, 3, 5, 7))
-    widths: tuple[int, ...] = param((4, 8), "Several numbers", low=1, high=64, most=4)
+    widths: tuple[int, ...] = param((4, 8), "Several numbers", unit="mm", low=1, high=64, most=4)
     note: str = param("", "A text", advanced=True)
 
 
@@ -67,6 +67,14 @@ def _seen(qtbot, form: ParamsForm) -> ParamsForm:
     qtbot.addWidget(form)
     form.show()
     return form
+
+
+def test_several_numbers_have_their_unit_in_the_label(qtbot) -> None:
+    form = _seen(qtbot, ParamsForm(_All, folded=False))
+    assert form.label("widths").text() == "Widths (mm)"
+    assert form.label("size_mm").text() == "Size"  # its unit stands behind the number
+    form.set_value(_All(widths=(5, 6)))
+    assert form.value() == _All(widths=(5, 6))
 
 
 def _wheel() -> QWheelEvent:
@@ -186,7 +194,7 @@ def test_several_numbers_are_typed_as_text_and_what_is_wrong_is_said(qtbot):
     form = _seen(qtbot, ParamsForm(_All))
     box = form.widget("widths")
     assert box.text() == "4,8"
-    assert "1 to 64, at most 4 numbers" in box.toolTip()
+    assert "1 to 64 mm, at most 4 numbers" in box.toolTip()
     box.selectAll()
     qtbot.keyClicks(box, "8, 16,32")
     assert form.value().widths == (8, 16, 32)

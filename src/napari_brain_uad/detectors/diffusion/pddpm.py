@@ -23,7 +23,7 @@ class PatchedDDPMParams(DiffusionParams):
     """Settings of `PatchedDDPM`."""
 
     patch: tuple[int, ...] = param(
-        (48,), "Side of the patches in pixels; with several, the mean of the scores", label="Patch size", low=4, high=1024, most=20
+        (48,), "Side of the patches; with several, the mean of the scores", label="Patch size", unit="pixels", low=4, high=1024, most=20
     )
     patch_stride: int = param(
         0, "From one patch to the next; 0 = they touch, and the last one ends with the slice", label="Patch stride", unit="pixels", low=0,

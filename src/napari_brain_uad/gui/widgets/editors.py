@@ -178,6 +178,6 @@ def editor(name: str, kind: type, info: FieldInfo, tooltip: str) -> ValueWidget[
     made.native.setObjectName(name)
     if kind is bool:
         made.native.setText("")  # the row has a label
-    elif unit and not info.choices:
+    elif unit and not info.choices and kind != INTS:
         made.native.setSuffix(unit)
     return made

@@ -11,7 +11,7 @@ from qtpy.QtGui import QIcon, QShowEvent
 from qtpy.QtWidgets import QWIDGETSIZE_MAX, QFormLayout, QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from ...core.params import ROLES, FieldInfo, Params, value_text
+from ...core.params import INTS, ROLES, FieldInfo, Params, value_text
 from ...detectors.registry import method_class
 from .editors import editor
 
@@ -142,7 +142,9 @@ class ParamsForm(QWidget):
             edited = editor(name, kind, info, _wrapped(f"{info.help}.{_span(info)}"))
             edited.changed.connect(self._edited)
             self._editors[name] = edited
-            self._labels[name] = row_label(info.label, edited.native)
+            # Several numbers are text, which takes no unit after it.
+            unit = f" ({info.unit})" if kind == INTS and info.unit else ""
+            self._labels[name] = row_label(f"{info.label}{unit}", edited.native)
             form.addRow(self._labels[name], edited.native)
         return rows
 
