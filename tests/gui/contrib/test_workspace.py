@@ -8,7 +8,8 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.gui.app import workers
@@ -26,6 +27,11 @@ def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari
     qtbot.waitUntil(lambda: dock_tabs(viewer) == TABS and type(docks_in_front(viewer)[0]).__name__ == "DetectDock", timeout=30_000)
     assert not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values())
     assert len(viewer.window.dock_widgets) == len(TABS)
+    labels = [label for dock in viewer.window.dock_widgets.values() for label in dock.findChildren(QLabel)]
+    linked = [label for label in labels if label.receivers(label.linkActivated)]
+    assert len(linked) >= 3
+    # A label that is to show its text as it is would show a link as HTML.
+    assert all(label.textFormat() == Qt.TextFormat.RichText for label in linked)
     viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace (all docks)")
     qtbot.waitUntil(lambda: not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values()), timeout=30_000)
     assert len(viewer.window.dock_widgets) == len(TABS)

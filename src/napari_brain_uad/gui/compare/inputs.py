@@ -52,7 +52,7 @@ class CompareInputs(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scans = ScanInputs(viewer, self)
-        self.facts, self.cost, self.last = wrapping_label(), wrapping_label(), wrapping_label()
+        self.facts, self.cost, self.last = wrapping_label(), wrapping_label(), wrapping_label(rich=True)
         self.methods = MethodList()
         self.clean_up = ParamsForm(PostParams, folded=False, without=("threshold",))
         self._device = DeviceChoice(self)
