@@ -21,6 +21,13 @@ from tests.gui.window import dock_tabs, docks_in_front
 TABS = ["Prepare", "Detect", "Tune", "Compare", "Batch", "Train", "Models"]
 
 
+def _has_links(label: QLabel) -> bool:
+    try:
+        return label.receivers(label.linkActivated) > 0
+    except RuntimeError:  # a label that Qt made, like those of a form's rows
+        return False
+
+
 def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari_viewer: Any, qtbot: Any) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace (all docks)")
@@ -28,7 +35,7 @@ def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari
     assert not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values())
     assert len(viewer.window.dock_widgets) == len(TABS)
     labels = [label for dock in viewer.window.dock_widgets.values() for label in dock.findChildren(QLabel)]
-    linked = [label for label in labels if label.receivers(label.linkActivated)]
+    linked = [label for label in labels if _has_links(label)]
     assert len(linked) >= 3
     # A label that is to show its text as it is would show a link as HTML.
     assert all(label.textFormat() == Qt.TextFormat.RichText for label in linked)
