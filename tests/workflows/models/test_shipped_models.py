@@ -14,6 +14,7 @@ from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
+from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
@@ -59,6 +60,13 @@ def test_the_tissue_ensemble_is_recommended_where_it_is_better(sequence):
 
 
 def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
+    """At 2 mm: an eighth of the voxels for the same answer."""
+    volume, truth = _native(folder, sequence)
+    grid = grid_with_spacing(volume.grid, (2.0, 2.0, 2.0))
+    return resample_volume(volume, grid), resample_mask(truth, volume.grid, grid)
+
+
+def _native(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
     volume = replace(read_volume(folder / f"{sequence}.nii.gz"), sequence=sequence)
     if folder.parent.name == "mslub":
         mask = read_volume(folder / "FLAIR.nii.gz").data > 5
@@ -72,11 +80,11 @@ def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
     [
         (("mslub/patient07", "mslub/patient19"), "T1", 4.0),
         (("mslub/patient07", "mslub/patient19"), "T2", 3.0),
-        (("brats2013/pat0005",), "T1c", 1.2),
+        (("brats2013/pat0005",), "T1c", 2.0),
     ],
 )
 def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, people, sequence, least):
-    """Mean best Dice at 1 mm, over all thresholds, in ratio to raw intensity (measured ratios: the README)."""
+    """Mean best Dice over all thresholds in ratio to raw intensity; 4.5, 3.2 and 2.6 were measured (at 1 mm: the README)."""
     best: dict[str, list[float]] = {"tissue-ensemble": [], "thresh-raw": []}
     for person in people:
         volume, truth = _scan(shared_data / person, sequence)

@@ -14,11 +14,14 @@ from napari_brain_uad.cli.prepare import _patients
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask
+from napari_brain_uad.preprocessing.pipeline import with_settings
+from napari_brain_uad.preprocessing.presets import preset
 from napari_brain_uad.preprocessing.registration import correlation
 from napari_brain_uad.preprocessing.template import template
 from napari_brain_uad.workflows.scans.load import load
 from napari_brain_uad.workflows.scans.prepare import Patient, prepare, prepare_many, prepare_patient, save_prepared
 
+FEW_STEPS = {"n4.iterations": "2", "n4.coarse_mm": "8"}
 QUICK = [{"step": "brain_extraction"}, {"step": "register_mni"}, {"step": "intensity"}]
 
 
@@ -104,11 +107,11 @@ def test_several_processes_give_the_same_and_one_failure_stops_no_other(scan, tm
     broken = tmp_path / "broken_T1.nii.gz"
     broken.write_bytes(scan.read_bytes()[:500])
     patients = [Patient("good", {"T1": scan}), Patient("bad", {"T1": broken})]
-    outcomes = prepare_many(patients, "clinical", tmp_path / "out", jobs=2, figures=False)
+    outcomes = prepare_many(patients, "clinical", tmp_path / "out", jobs=2, figures=False, settings=FEW_STEPS)
     assert [outcome.name for outcome in outcomes] == ["good", "bad"]
     assert outcomes[0].errors == ()
     assert "broken_T1" in outcomes[1].errors[0]
-    alone = prepare(scan, "clinical", use_cache=False)
+    alone = prepare(scan, with_settings(preset("clinical").pipeline, FEW_STEPS), use_cache=False)
     written = nibabel.load(next(path for path in outcomes[0].files if path.name.endswith("_prepared.nii.gz"))).get_fdata()
     np.testing.assert_array_equal(written, alone.volume.data)
 
@@ -118,7 +121,7 @@ def test_one_sequence_that_fails_leaves_the_patient_s_others(scan, tmp_path):
     scans["T1"].write_bytes(scan.read_bytes()[:500])
     for name in ("T2", "FLAIR"):
         scans[name].write_bytes(scan.read_bytes())
-    (outcome,) = prepare_many([Patient("p", scans)], "native", tmp_path / "out", figures=False)
+    (outcome,) = prepare_many([Patient("p", scans)], "native", tmp_path / "out", figures=False, settings=FEW_STEPS)
     assert [error.split(":")[0] for error in outcome.errors] == ["T1"]
     assert {path.name.split("_")[1] for path in outcome.files} == {"T2", "FLAIR"}
 
