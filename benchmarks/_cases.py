@@ -19,6 +19,8 @@ from napari_brain_uad.simulation.superposed import superposed
 _SHARED = (
     ("MSLUB", "mslub", ("patient07", "patient19"), ("FLAIR", "T1", "T2")),
     ("BraTS 2013", "brats2013", ("pat0001", "pat0002", "pat0005", "pat0006"), ("FLAIR", "T1c")),
+    ("BraTS 2021", "brats2021", ("01658", "01660", "TCIA_639"), ("T2", "FLAIR")),
+    ("BraTS 2021", "brats2021", ("01658", "01660"), ("T1c",)),
 )
 _ADDED = (("pat0001", "IXI080"), ("pat0002", "IXI097"), ("pat0005", "IXI102"), ("pat0006", "IXI127"))
 """Tumours of T1c scans and the healthy T1 scans (2 mm) that they are added to: the first of IXI that benchmarks/healthy_split.json does not
@@ -53,7 +55,7 @@ def data_folder() -> Path | None:
 
 
 def real_cases() -> list[BenchCase]:
-    """MSLUB (FLAIR, T1, T2) and BraTS 2013 (FLAIR, T1c); none where the shared scans are not."""
+    """MSLUB (FLAIR, T1, T2), BraTS 2013 (FLAIR, T1c) and BraTS 2021 (T2, FLAIR, T1c); none where the shared scans are not."""
     root = data_folder()
     if root is None:
         return []
@@ -71,6 +73,9 @@ def _real(case: BenchCase) -> tuple[Volume, NDArray[np.bool_]]:
     if case.group == "MSLUB":
         flair = volume if case.sequence == "FLAIR" else read_volume(case.folder / "FLAIR.nii.gz")
         return volume.with_mask(flair.data > 5), read_mask(case.folder / "lesions.nii.gz", volume, label="ground truth")
+    if case.group == "BraTS 2021":
+        t2 = volume if case.sequence == "T2" else read_volume(case.folder / "T2.nii.gz")
+        return volume.with_mask(t2.data != 0), read_mask(case.folder / "seg.nii.gz", volume, label="ground truth")
     brain = read_mask(case.folder / "brainmask.nii.gz", volume)
     return volume.with_mask(brain), read_mask(case.folder / "tumour.nii.gz", volume, label="ground truth")
 

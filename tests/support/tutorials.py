@@ -18,7 +18,7 @@ from napari_brain_uad.gui.detect.dock import DetectDock
 from napari_brain_uad.gui.layers.layers import is_map, record
 from napari_brain_uad.gui.tune.dock import TuneDock
 
-FIVE, TEN = "Five minutes in the window", "Ten minutes: methods side by side"
+FIVE, TEN = "Five minutes in napari", "Ten minutes: methods side by side"
 SAMPLE = "File > Open Sample > Brain UAD > Multiple sclerosis, FLAIR-like (simulated)"
 
 Seen = Callable[[str], None]
