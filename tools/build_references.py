@@ -22,6 +22,8 @@ SHIPPED = {
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
+    "dae": ("T2",),
+    "pddpm": ("T2",),
 }
 """Methods whose scores can be compared between brains and that come with a model or need none, and the sequences there are brains of."""
 

@@ -10,20 +10,20 @@ import pytest
 
 from napari_brain_uad.core.detector import state_is_finite
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.detectors.registry import method_class
+from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
 from napari_brain_uad.workflows.detect.detect import detect
-from napari_brain_uad.workflows.detect.score import ScoringRequest
+from napari_brain_uad.workflows.detect.score import ScoringRequest, load_detector
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import find_model, model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
-EXPECTED = {"ce-vae", "strega", "tissue-ensemble", "vae"}
+EXPECTED = {"ce-vae", "dae", "pddpm", "strega", "tissue-ensemble", "vae"}
 
 
 def test_all_are_there_and_small():
@@ -42,6 +42,17 @@ def test_each_is_half_precision_and_its_card_says_how_it_came_about(name):
     assert {"title", "data", "licences", "seed", "steps", "seconds", "machine", "sequences"} <= set(model.card)
     assert "imulated" in model.card["data"]
     assert model.card["measured"]
+
+
+@pytest.mark.parametrize(("method", "model"), [(info.id, model) for info in cards() for model in info.models_of if model in EXPECTED])
+def test_a_method_scores_with_a_model_of_another_in_its_own_way(method, model):
+    params = load_detector(method, model=model).params  # type: ignore[attr-defined]
+    trained, own = find_model(model).params, method_class(method).Params()
+    for name, _, info in method_class(method).Params.describe():
+        if info.role == "network" and name in trained:
+            assert params.as_dict()[name] == type(params).from_dict({name: trained[name]}).as_dict()[name]
+        elif info.role == "inference":
+            assert getattr(params, name) == getattr(own, name)
 
 
 def test_a_sample_is_scored_without_naming_a_model():
@@ -101,6 +112,8 @@ REFERENCES = {
     "robust-intensity": {"FLAIR"},
     "vae": {"T1"},
     "ce-vae": {"T1"},
+    "dae": {"T2"},
+    "pddpm": {"T2"},
 }
 
 
