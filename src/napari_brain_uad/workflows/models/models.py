@@ -157,10 +157,7 @@ def no_model(method: str, sequence: str | None) -> ModelError:
 
 
 def settings_for(method: str, trained_as: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a model, for a method that uses it: of another method's model (``INFO.models_of``) only those of the network.
-
-    How to score is the method's own: what the other one chose may not even be possible for it.
-    """
+    """The settings of a model for a method that uses it; of another method's model only the network's: how to score is its own."""
     networks = {name for name, _, info in method_class(method).Params.describe() if info.role == "network"}
     return {name: value for name, value in params.items() if method == trained_as or name in networks}
 
