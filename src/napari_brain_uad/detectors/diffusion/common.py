@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
@@ -30,6 +31,25 @@ POST = (
     "The time on this card is that of the reduced network (1.2 million parameters); the 37.5 million take 40 times as long on a CPU. "
     "The paper's post-processing: --median 5 --erode 3 --opening 0 --min-size-voxels 7; its preparation: --prepare pddpm."
 )
+
+CARD = MethodInfo(
+    id="",
+    name="",
+    summary="",
+    paper="",
+    family="Diffusion",
+    licence="BSD-3-Clause; weights: see the model's card",
+    needs=NEEDS,
+    sequences=("T2", "FLAIR", "T1", "T1c"),
+    trainable=True,
+    score_unit=UNIT,
+    default_threshold=THRESHOLD,
+    preset="clinical",
+    devices=("cpu", "cuda", "mps"),
+    bytes_per_voxel=100.0,
+    colour_limits=(0.0, 0.5),
+)
+"""The family's: a method's card says what differs."""
 
 _WIDTH = 8
 PAPER: Mapping[str, Value] = {}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.params import Value
-from .common import CODE, NEEDS, PAPER, POST, THRESHOLD, TINY, UNIT, DiffusionDetector, DiffusionParams
+from .common import CARD, CODE, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
 
 if TYPE_CHECKING:
     from .patches import PatchGrid
@@ -33,28 +32,18 @@ class DDPM(DiffusionDetector):
     """Noise is added to the whole slice up to a time step, and taken away in one step or along the chain."""
 
     Params = DDPMParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="ddpm",
         name="Denoising diffusion (DDPM)",
-        family="Diffusion",
         summary="Adds simplex noise to slices and lets a network take it away again, in one step or many; what changed is the score.",
         paper="Wyatt et al. 2022, AnoDDPM: anomaly detection with denoising diffusion probabilistic models using simplex noise, CVPR "
         "Workshops, doi:10.1109/CVPRW56347.2022.00080; in one step: Behrendt et al. 2023, arXiv:2303.03758",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("T2", "FLAIR", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=0.8,
-        bytes_per_voxel=100.0,
         presets="paper: as Behrendt 2023 prints it, channels 128,128,256, transposed convolutions, linear schedule, one step at t = 500. "
         "code: its authors' code, channels 128,256,256, residual blocks instead of transposed convolutions, cosine schedule (37.5 million "
         "parameters); learning rate 1e-4 instead of 1e-5. anoddpm: Wyatt 2022, predicts the noise, squared differences, the full chain "
         f"from t = 250; on slices of 96 x 96 here. {POST}",
-        colour_limits=(0.0, 0.5),
     )
     params: DDPMParams
 

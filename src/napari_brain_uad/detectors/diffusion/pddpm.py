@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
-from .common import CODE, NEEDS, PAPER, POST, THRESHOLD, TINY, UNIT, DiffusionDetector, DiffusionParams
+from .common import CARD, CODE, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
 from .names import REGIONS, SAMPLINGS
 
 if TYPE_CHECKING:
@@ -44,26 +43,16 @@ class PatchedDDPM(DiffusionDetector):
     """Patches of a grid that covers the slice are noised one after the other; the network sees the rest of the slice as it is."""
 
     Params: ClassVar[type[AnyParams]] = PatchedDDPMParams
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="pddpm",
         name="Patched diffusion (pDDPM)",
-        family="Diffusion",
         summary="Adds simplex noise to one patch at a time and lets a network restore it from the slice around; what changed is the score.",
         paper="Behrendt et al. 2023, Patched diffusion models for unsupervised anomaly detection in brain MRI, MIDL, arXiv:2303.03758",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("T2", "FLAIR", "T1", "T1c"),
-        trainable=True,
-        score_unit=UNIT,
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=2.5,
-        bytes_per_voxel=100.0,
         presets="paper: channels 128,128,256, transposed convolutions, linear schedule. code: channels 128,256,256, residual blocks "
         "instead of transposed convolutions, cosine schedule (37.5 million parameters); learning rate 1e-4 instead of 1e-5. Both: patches "
         f"of 48 pixels, one step at t = 500; the paper's figure 3 is best with 60 pixels and t = 400. {POST}",
-        colour_limits=(0.0, 0.5),
     )
     params: PatchedDDPMParams
 
