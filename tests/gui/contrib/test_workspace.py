@@ -8,13 +8,22 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.gui.app import workers
 from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
+from napari_brain_uad.gui.batch.dock import BatchDock
+from napari_brain_uad.gui.compare.dock import CompareDock
 from napari_brain_uad.gui.contrib.workspace import Workspace, open_window
+from napari_brain_uad.gui.detect.dock import DetectDock
+from napari_brain_uad.gui.models.dock import ModelsDock
+from napari_brain_uad.gui.prepare.dock import PrepareDock
+from napari_brain_uad.gui.train.dock import TrainDock
+from napari_brain_uad.gui.tune.dock import TuneDock
+from napari_brain_uad.gui.widgets.side_dock import SideDock
 from tests.gui.scans import head, write
 from tests.gui.window import dock_tabs, docks_in_front
 
@@ -43,6 +52,18 @@ def test_the_menus_entry_opens_every_dock_and_leaves_none_of_its_own(make_napari
     qtbot.waitUntil(lambda: not any(isinstance(content, Workspace) for content in viewer.window.dock_widgets.values()), timeout=30_000)
     assert len(viewer.window.dock_widgets) == len(TABS)
     qtbot.waitUntil(lambda: not workers._RUNNING, timeout=10_000)
+
+
+@pytest.mark.parametrize("kind", [BatchDock, CompareDock, DetectDock, ModelsDock, PrepareDock, TrainDock, TuneDock])
+def test_a_dock_opened_by_a_script_works_on_the_viewer_itself(make_napari_viewer: Any, qtbot: Any, kind: type[SideDock]) -> None:
+    """`napari -w` hands docks a proxy, whose layers are never *the* layers of a list."""
+    viewer = make_napari_viewer()
+    dock = kind(PublicOnlyProxy(viewer))
+    qtbot.addWidget(dock)
+    known = [getattr(part, name) for part in (dock, *dock.findChildren(QWidget)) for name in ("viewer", "_viewer") if hasattr(part, name)]
+    assert known
+    assert all(one is viewer for one in known)
+    dock._end()
 
 
 def test_a_file_that_does_not_exist_is_refused_before_a_window_opens(tmp_path: Path) -> None:

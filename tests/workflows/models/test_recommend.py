@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from napari_brain_uad.workflows.models.recommend import recommend, unfit
 
 NEARLY = 0.03
-"""On FLAIR robust intensity is ahead by this much. Its verdict calls a patient with 50 ml of MS lesions (MSLUB 19) like the healthy elderly
-it was calibrated on, and the mask of the click has a Dice of 0.18 there (`threshold`: 0.60), so it is not what a scan begins with yet."""
+"""On FLAIR the equalised score is this close to the raw one, and has a threshold that holds from scan to scan."""
+
+BEHIND = {("BraTS 2013", "FLAIR"): 0.033}
+"""Where what is recommended is behind by more, and by how much. Robust intensity is ahead here; but its verdict takes a patient with 50 ml
+of MS lesions (MSLUB 19) for one of the healthy elderly it was calibrated on, and the mask of the click has a Dice of 0.18 there (0.60)."""
 
 
 def measured(repository: Path) -> list[dict[str, Any]]:
@@ -27,18 +29,9 @@ def test_no_method_was_measured_clearly_better(repository: Path, sequence: str) 
     method, why = recommend(sequence)
     assert why
     means = [mean for mean in measured(repository) if mean["sequence"] == sequence]
-    volumes = {mean["data"]: mean["volumes"] for mean in means if mean["method"] == method}
-    # Over all its scans: a data set has two to four of them.
-    best_dice: dict[str, dict[str, float]] = {}
-    for mean in means:
-        best_dice.setdefault(mean["method"], {})[mean["data"]] = mean["best_dice"]
-    whole = {
-        name: np.average([found[data] for data in volumes], weights=list(volumes.values()))
-        for name, found in best_dice.items()
-        if set(found) == set(volumes)
-    }
-    assert len(whole) > 5
-    assert whole[method] >= max(whole.values()) - NEARLY, whole
+    for data in {mean["data"] for mean in means}:
+        best_dice = {mean["method"]: mean["best_dice"] for mean in means if mean["data"] == data}
+        assert best_dice[method] >= max(best_dice.values()) - BEHIND.get((data, sequence), NEARLY), (data, best_dice)
 
 
 @pytest.mark.parametrize(("method", "sequence"), [("threshold", "T1"), ("threshold", "PD"), ("thresh-raw", "T1")])

@@ -50,7 +50,6 @@ class CompareDock(CompareLayout):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        napari_viewer = self.viewer
         self.ready: ShownComparison | None = None
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
@@ -66,7 +65,7 @@ class CompareDock(CompareLayout):
         self._views = CompareViews(self)
         self._scored_at = 0.0
         self._switch = SceneSwitch(self, lambda done, words: self._report(self._scored_at, 1.0, done, words), self._left)
-        attach(napari_viewer)
+        attach(self.viewer)
         self._connect()
         self._scan_changed()
 

@@ -47,11 +47,11 @@ class CompareLayout(SideDock):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(viewer)
-        self.inputs = CompareInputs(viewer)
-        self.empty = EmptyState(viewer)
+        self.inputs = CompareInputs(self.viewer)
+        self.empty = EmptyState(self.viewer)
         self.button = QPushButton("Compare")
         self.outcome = wrapping_label()
-        self.threshold = SharedThreshold(viewer)
+        self.threshold = SharedThreshold(self.viewer)
         self.regions = RegionPage()
         self.table = ComparisonTable()
         self.scale = ComboBox()
@@ -59,7 +59,7 @@ class CompareLayout(SideDock):
         self.heat, self.truth, self.masks = (QCheckBox(text) for text in ("Heatmaps", "Ground truth", "Masks"))
         self.agreement, self.difference = QCheckBox("Agreement"), QCheckBox("Difference")
         self.first, self.second = ComboBox(), ComboBox()
-        self.view = ViewBar(viewer)
+        self.view = ViewBar(self.viewer)
         self.slices = QLineEdit()
         self.add_slice = button("+ this slice", "Add the slice that is shown to the montage")
         self.csv = button("Table (CSV)", "Save the table, all columns")

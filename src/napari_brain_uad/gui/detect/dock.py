@@ -62,7 +62,6 @@ class DetectDock(SideDock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        napari_viewer = self.viewer
         self.detection: Detection | None = None
         self._cache = MapCache()
         self._job: workers.Job | None = None
@@ -71,8 +70,8 @@ class DetectDock(SideDock):
         self._scanned: Layer | None = None
         self._raw = False
         self._scored_at = 1.0
-        self.inputs = DetectInputs(napari_viewer)
-        self.empty = EmptyState(napari_viewer)
+        self.inputs = DetectInputs(self.viewer)
+        self.empty = EmptyState(self.viewer)
         self.cost = wrapping_label()
         self.button = QPushButton(_DETECT)
         self.copy = QPushButton("Copy as command")

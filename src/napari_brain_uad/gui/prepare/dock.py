@@ -55,14 +55,13 @@ class PrepareDock(SideDock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        napari_viewer = self.viewer
         self.answer: Answer | None = None
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
         self._reading: workers.Job | None = None
-        self.inputs = PrepareInputs(napari_viewer)
+        self.inputs = PrepareInputs(self.viewer)
         self.panel = StepPanel()
-        self.empty = EmptyState(napari_viewer)
+        self.empty = EmptyState(self.viewer)
         self.cost, self.outcome = wrapping_label(), wrapping_label()
         self.button = QPushButton("Prepare")
         self.accept = QPushButton("Accept")

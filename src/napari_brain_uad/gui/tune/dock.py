@@ -60,7 +60,6 @@ class TuneDock(TuneLayout):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        napari_viewer = self.viewer
         self._tuning: Tuning | None = None
         self._prepared: SortedMap | None = None
         self._settled: Settled | None = None
@@ -70,10 +69,10 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
-        self._follower = SubjectFollower(napari_viewer, self.maps, self.whose, self)
+        self._follower = SubjectFollower(self.viewer, self.maps, self.whose, self)
         self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
-        self._exporter = Exporter(self, napari_viewer, lambda: self._tuning)
-        attach(napari_viewer)
+        self._exporter = Exporter(self, self.viewer, lambda: self._tuning)
+        attach(self.viewer)
         self._connect()
         self._map_changed()
 
@@ -111,10 +110,12 @@ class TuneDock(TuneLayout):
             },
         )
 
+    def jobs(self) -> tuple[Job | None, ...]:
+        """See `SideDock.jobs`."""
+        return (self._job,)
+
     def _end(self) -> None:
-        """The dock was closed: let go of the viewer."""
         self._rest.stop()
-        self._abandon_job()
         dims = self.viewer.dims.events
         dims.order.disconnect(self._redraw_boxes)
         dims.ndisplay.disconnect(self._redraw_boxes)
