@@ -15,7 +15,7 @@ from tissue_phantom import SHAPE, phantom
 from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.detectors.autoencoder.common import THRESHOLD
+from napari_brain_uad.detectors.base.card import LEARNED
 from napari_brain_uad.detectors.base.tasks import ContextTask
 from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.detectors.tissue.strega import Strega, StregaParams
@@ -137,7 +137,7 @@ def test_a_slice_without_differences_holds_nothing(trained):
 
 def test_what_is_left_after_otsu_is_the_mask(trained):
     patient = phantom(seed=9, lesion=True)
-    assert trained.score(patient).default_threshold == THRESHOLD
+    assert trained.score(patient).default_threshold == LEARNED.default_threshold
     found = changed(trained, binarise="otsu-slice").score(patient)
     assert found.default_threshold == ThresholdRule("value", 0.0)
     assert (found.score[LESION] > 0).mean() > 0.8

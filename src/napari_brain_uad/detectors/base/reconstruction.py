@@ -206,12 +206,19 @@ class ReconstructionDetector(NetworkDetector):
         return Intensity(method="percentile", low=1.0, high=99.0).apply(volume, Context()).volume
 
     def _inference(self) -> Inference:
-        """How the network is used: in one pass by default."""
+        """How the network is used: in one pass by default, which takes the task of an autoencoder.
+
+        Raises
+        ------
+        TypeError
+            For a method with another task that does not say how its network is used.
+        """
         from ...inference.reconstruction import OnePass
         from .tasks import AutoencoderTask
 
         task = self._task()
-        assert isinstance(task, AutoencoderTask)
+        if not isinstance(task, AutoencoderTask):
+            raise TypeError(f"{type(self).__name__} has to say how its network is used: write `_inference`")
         return OnePass(task.evidence)
 
     def _scorer(self) -> Scorer:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
-from ...core.threshold import ThresholdRule
 from ...scoring.registry import SCORES
 from ...training.params import TrainingParams
+from ..base.card import LEARNED
 from ..base.reconstruction import ReconstructionDetector, ReconstructionParams
 from .names import KINDS, PREDICTIONS, SCHEDULES, STEPS
 
@@ -24,31 +23,12 @@ if TYPE_CHECKING:
     from .process import Process
     from .tasks import DiffusionTask, PatchReconstruction
 
-NEEDS = "A scan of the sequence the model was trained on, and a brain mask (or a skull-stripped scan)"
-UNIT = "reconstruction error (intensities: brain p1-p99 = 0-1)"
-THRESHOLD = ThresholdRule("percentile", 98.0)
 POST = (
     "The time on this card is that of the reduced network (1.2 million parameters); the 37.5 million take 40 times as long on a CPU. "
     "The paper's post-processing: --median 5 --erode 3 --opening 0 --min-size-voxels 7; its preparation: --prepare pddpm."
 )
 
-CARD = MethodInfo(
-    id="",
-    name="",
-    summary="",
-    paper="",
-    family="Diffusion",
-    licence="BSD-3-Clause; weights: see the model's card",
-    needs=NEEDS,
-    sequences=("T2", "FLAIR", "T1", "T1c"),
-    trainable=True,
-    score_unit=UNIT,
-    default_threshold=THRESHOLD,
-    preset="clinical",
-    devices=("cpu", "cuda", "mps"),
-    bytes_per_voxel=100.0,
-    colour_limits=(0.0, 0.5),
-)
+CARD = replace(LEARNED, family="Diffusion", sequences=("T2", "FLAIR", "T1", "T1c"), bytes_per_voxel=100.0)
 """The family's: a method's card says what differs."""
 
 _WIDTH = 8

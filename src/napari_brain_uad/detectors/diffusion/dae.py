@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import Value, param
 from ...core.volume import Volume
 from ...sampling.slices import Slices
 from ...training.params import TrainingParams
+from ..base.card import LEARNED
 from ..base.reconstruction import ReconstructionDetector, ReconstructionParams
-from .common import NEEDS, THRESHOLD
+from .common import CARD
 
 if TYPE_CHECKING:
     from .denoising_task import DenoisingTask
@@ -81,28 +81,21 @@ class DAE(ReconstructionDetector):
 
     Params = DAEParams
     Training = DAETraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
+        sequences=LEARNED.sequences,
         id="dae",
         name="Denoising autoencoder (DAE)",
-        family="Diffusion",
         summary="A U-Net that learned to remove coarse noise from healthy slices; what it removes from a scan is the score.",
         paper="Kascenas, Pugeault, O'Neil 2022, Denoising autoencoders for unsupervised anomaly detection in brain MRI, MIDL, PMLR "
         "172:653-664; coarse noise: Kascenas et al. 2023, The role of noise in denoising models for anomaly detection in medical images, "
         "arXiv:2301.08330",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs=NEEDS,
-        sequences=("FLAIR", "T2", "T1", "T1c"),
-        trainable=True,
         score_unit="reconstruction error (intensities: brain p99 = 1)",
-        default_threshold=THRESHOLD,
-        preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=0.6,
         bytes_per_voxel=40.0,
         presets="paper: slices of 128 x 128 pixels, maps 64,128,256,512 (7.7 million parameters). pddpm: on the 96 x 96 pixels of 2 mm "
         "of Behrendt 2023's comparison. The paper takes four sequences as channels, here one. It drops regions of 20 voxels and less: "
         "--min-size-voxels 21. The published cosine schedule rises again after 100 epochs, ours falls to the last step.",
-        colour_limits=(0.0, 0.5),
     )
     params: DAEParams
 

@@ -16,7 +16,7 @@ from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...preprocessing.tissue_scale import CSF
 from ..base.detector import BaseDetector
-from .tissues import classes_of, sequence_setting
+from .tissues import NEEDS_CLASSES, classes_of, sequence_setting
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CSFClass(BaseDetector):
         summary="What is classified as cerebrospinal fluid counts as abnormal, as lesions often are: a floor for methods on tissue.",
         paper="Chatterjee et al. 2022, StRegA, Computers in Biology and Medicine, doi:10.1016/j.compbiomed.2022.106093, section 4",
         licence="BSD-3-Clause; no weights",
-        needs="A brain mask (or a skull-stripped scan), bias corrected, and a known sequence: T1, T1c, T2, PD or FLAIR",
+        needs=NEEDS_CLASSES,
         sequences=("T2", "T1c", "T1"),
         trainable=False,
         score_unit="1 in cerebrospinal fluid",

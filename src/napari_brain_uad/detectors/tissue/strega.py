@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...sampling.pool import Pool
 from ...sampling.slices import Slices
-from ..autoencoder.common import THRESHOLD
 from ..autoencoder.context import ContextDetector
+from ..base.card import LEARNED
 from ..base.stages import GradientStage, Stage
 from .strega_params import StregaParams, StregaTraining
-from .tissues import classes_of
+from .tissues import CARD, NEEDS_CLASSES, classes_of
 
 if TYPE_CHECKING:
     from ..base.tasks import ContextTask
@@ -36,28 +36,23 @@ class Strega(ContextDetector):
 
     Params: ClassVar[type[AnyParams]] = StregaParams
     Training = StregaTraining
-    INFO = MethodInfo(
+    INFO = replace(
+        CARD,
         id="strega",
         name="StRegA",
         family="Autoencoder",
         summary="Tissue classes instead of intensities, a compact context-encoding VAE, its residual with Otsu and area opening.",
         paper="Chatterjee et al. 2022, StRegA: unsupervised anomaly detection in brain MRIs using a compact context-encoding "
         "variational autoencoder, Computers in Biology and Medicine, doi:10.1016/j.compbiomed.2022.106093",
-        licence="BSD-3-Clause; weights: see the model's card",
-        needs="A brain mask (or a skull-stripped scan), bias corrected, and a known sequence: T1, T1c, T2, PD or FLAIR",
-        sequences=("T2", "T1c", "T1", "FLAIR"),
-        trainable=True,
+        needs=NEEDS_CLASSES,
         score_unit="residual in tissue classes",
         default_threshold=ThresholdRule("value", 0.0),
         preset="clinical",
-        devices=("cpu", "cuda", "mps"),
         seconds_per_megavoxel=1.0,
-        bytes_per_voxel=60.0,
         presets="Paper and published code disagree. paper: maps 64,128,256; 256 latents, residual connections and batch normalisation, "
         "input - reconstruction, Otsu on each slice. code: maps 16,64,256,1024; 1024 latents, plain (812 million parameters), "
         "reconstruction - input, Otsu on the volume. Both: 256 x 256 pixels, area opening of 256 pixels. The default is the paper's "
         "pipeline on slices of 112 x 96 pixels of 2 mm, with a smaller network that can be shipped. z is its mean.",
-        colour_limits=(0.0, 1.0),
     )
     params: StregaParams
 
@@ -121,7 +116,7 @@ class Strega(ContextDetector):
         return np.where(kept, scores, np.float32(0.0)).astype(np.float32)
 
     def _default_threshold(self) -> ThresholdRule:
-        return THRESHOLD if self.params.binarise == "none" else self.INFO.default_threshold
+        return LEARNED.default_threshold if self.params.binarise == "none" else self.INFO.default_threshold
 
     def _colour_limits(self) -> tuple[float, float] | None:
         return self.INFO.colour_limits

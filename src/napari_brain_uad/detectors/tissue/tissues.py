@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import MethodInfo
 from ...core.errors import InputError
 from ...core.params import param
 from ...core.progress import Progress
-from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, DARKEST, SEQUENCES, WHITE, fit_tissue_scale
 from ...sampling.slices import SliceGrid, Slices, to_slices
+from ..base.card import LEARNED
 
 TISSUE = "tissue"
 """The sequence of images that hold the scale of tissue itself, like simulated ones; so do maps of the classes 1, 2, 3."""
 
 NEEDS = "A brain mask (or a skull-stripped scan) and a known sequence: T1, T1c, T2, FLAIR, or PD with a model of your own"
 """Of the methods that take the scale of tissue, for their cards."""
+NEEDS_CLASSES = "A brain mask (or a skull-stripped scan), bias corrected, and a known sequence: T1, T1c, T2, PD or FLAIR"
+"""Of the methods that take the classes of tissue."""
 
-CARD = MethodInfo(
-    id="",
-    name="",
-    family="",
-    summary="",
-    paper="",
-    licence="BSD-3-Clause; weights: see the model's card",
+CARD = replace(
+    LEARNED,
     needs=NEEDS,
     sequences=("T2", "T1c", "T1", "FLAIR"),
-    trainable=True,
     score_unit="evidence from 0 to 1",
-    default_threshold=ThresholdRule("percentile", 98.0),
     preset="native",
-    devices=("cpu", "cuda", "mps"),
     bytes_per_voxel=60.0,
     colour_limits=(0.0, 1.0),
 )
