@@ -85,7 +85,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from ..workflows.models.models import import_model
+    from ..workflows.models.transfer import import_model
 
     model = import_model(arguments.file, name=arguments.name)
     say(f"Imported {model.id} ({model.method}), SHA-256 {model.sha256}")
@@ -93,7 +93,8 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from ..workflows.models.models import export_model, find_model
+    from ..workflows.models.models import find_model
+    from ..workflows.models.transfer import export_model
 
     model = find_model(arguments.model)
     files = export_model(model, arguments.folder)
@@ -102,7 +103,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from ..workflows.models.models import find_model, remove_model
+    from ..workflows.models.models import find_model
+    from ..workflows.models.transfer import remove_model
 
     model = find_model(arguments.model)
     remove_model(model)

@@ -24,7 +24,8 @@ from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
-from napari_brain_uad.workflows.models.models import export_model, import_model, list_models, remove_model
+from napari_brain_uad.workflows.models.models import list_models
+from napari_brain_uad.workflows.models.transfer import export_model, import_model, remove_model
 from napari_brain_uad.workflows.scans.load import load
 from napari_brain_uad.workflows.train.train import train
 

@@ -24,17 +24,9 @@ from napari_brain_uad.io.checkpoint import FORMAT, load_checkpoint, save_checkpo
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score import load_detector
 from napari_brain_uad.workflows.models import models
-from napari_brain_uad.workflows.models.models import (
-    default_model,
-    export_model,
-    find_model,
-    import_model,
-    list_models,
-    model_problems,
-    remove_model,
-    user_dir,
-)
+from napari_brain_uad.workflows.models.models import default_model, find_model, list_models, model_problems, user_dir
 from napari_brain_uad.workflows.models.recommend import recommend
+from napari_brain_uad.workflows.models.transfer import export_model, import_model, remove_model
 
 SHAPE = (10, 12, 8)
 GRID = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))

@@ -27,15 +27,9 @@ from ...core.text import counted, html_text
 from ...detectors.registry import method_class
 from ...workflows.models.method_spec import MethodSpec
 from ...workflows.models.model_card import card_lines
-from ...workflows.models.models import (
-    Model,
-    export_model,
-    import_model,
-    list_models,
-    model_problems,
-    remove_model,
-)
+from ...workflows.models.models import Model, list_models, model_problems
 from ...workflows.models.reference_titles import reference_titles
+from ...workflows.models.transfer import export_model, import_model, remove_model
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock, tell_models_changed
 from ..app.settings import last_folder, remember

@@ -1,4 +1,4 @@
-"""Trained models: those that come with the package and the user's own; listed, found, imported, exported, removed.
+"""Trained models: those that come with the package and the user's own; listed, found, named.
 
 A model is a checkpoint (``ID.safetensors`` with ``ID.json``, see `io.checkpoint`), maybe with ``ID.card.json`` beside it, which says
 in words what it is and how well it did. Nothing in any of the three can run code.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,12 +18,12 @@ from typing import Any
 
 from ...calibration.names import is_reference, reference_files
 from ...core.errors import BrainUADError, InputError, ModelError
-from ...detectors.registry import create, method_class, method_ids
-from ...io.atomic import atomic_path, not_written
-from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
+from ...detectors.registry import method_class, method_ids
+from ...io.checkpoint import CheckpointRecord, checkpoint_files, read_record
 from ...io.folders import data_home
 from ...io.streams import is_file
 from .earlier import as_now
+from .kept import Kept
 from .model_card import CARD_SUFFIX, card_of
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
@@ -34,6 +32,8 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever follows the dot."""
 
 _SUFFIXES = (".safetensors", ".json")
+
+_RECORDS: Kept[tuple[CheckpointRecord, dict[str, Any]]] = Kept(most=1000)
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def find_model(given: str | Path) -> Model:
             hint = f"Models: {', '.join(close)}" if close else "Train one, or import one (brain-uad models import FILE)"
             raise ModelError(f"There is no model '{given}'", fix=hint)
     path = Path(given)
-    _check_suffix(path)
-    return _model(checkpoint_files(path)[0], shipped=False)
+    check_suffix(path)
+    return read_model(checkpoint_files(path)[0], shipped=False)
 
 
 def default_model(method: str, sequence: str | None) -> Model | None:
@@ -209,93 +209,6 @@ def training_folders() -> tuple[Path, ...]:
     return ()
 
 
-def import_model(path: str | Path, *, name: str = "") -> Model:
-    """Copy a model (with its card, where there is one) into the user's folder, after checking everything about it.
-
-    Parameters
-    ----------
-    path : str or Path
-        Its ``.safetensors`` or ``.json`` file; both have to lie in one folder.
-    name : str
-        The id it gets; the name of its files when empty.
-
-    Returns
-    -------
-    Model
-        As listed from now on. Importing the same model again changes nothing.
-
-    Raises
-    ------
-    ModelError
-        If it is damaged, of another format (pickle, zip, ...), or does not fit its method.
-    InputError
-        If the name cannot be an id or is taken, or the folder cannot be written.
-    """
-    source = Path(path)
-    _check_suffix(source)
-    tensors, sidecar = checkpoint_files(source)
-    stem = name or tensors.name.removesuffix(".safetensors")
-    check_id(stem)
-    read_record(source)
-    folder = _made(user_dir())
-    # Checked where nobody else changes it any more: what is listed is what was checked.
-    with _incoming(folder, stem) as staging:
-        staged = staging / tensors.name
-        for file in filter(is_file, (tensors, sidecar, *_beside(tensors))):
-            _copy(file, staging / file.name)
-        checkpoint = _checked(staged)
-        _model(staged, shipped=False)
-        taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
-        if taken is not None:
-            if (taken.sha256, taken.method) == (checkpoint.sha256, checkpoint.method):
-                return taken
-            raise InputError(f"There is already a model '{taken.id}'", fix="Remove it first, or give the new one another name")
-        return _put_in_place(staged, folder / f"{stem}.safetensors")
-
-
-def export_model(model: Model, folder: str | Path) -> list[Path]:
-    """Copy a model's files into a folder, after checking that they are whole.
-
-    Raises
-    ------
-    ModelError
-        If the model is damaged.
-    InputError
-        If the folder cannot be written, or holds other files of these names.
-    """
-    load_checkpoint(model.path)
-    target = _made(Path(folder))
-    files = [file for file in (*checkpoint_files(model.path), *_beside(model.path)) if is_file(file)]
-    for file in files:
-        there = target / file.name
-        if there.exists() and not (is_file(there) and there.read_bytes() == file.read_bytes()):
-            raise InputError(f"{target.name} holds another {file.name}", fix="Choose another folder, or move that file away")
-    for file in files:
-        _copy(file, target / file.name)
-    return [target / file.name for file in files]
-
-
-def remove_model(model: Model) -> None:
-    """Delete one of the user's own models.
-
-    Raises
-    ------
-    InputError
-        If it came with the package, does not lie in the user's folder, or cannot be deleted.
-    """
-    if model.shipped:
-        raise InputError(f"{model.id} cannot be removed", why="it came with the package", fix="Remove only models of your own")
-    if model.path.parent != user_dir():
-        raise InputError(f"{model.id} cannot be removed", why="it does not lie in the folder of models", fix="Delete its files yourself")
-    tensors, sidecar = checkpoint_files(model.path)
-    try:
-        # The JSON is what makes it a model: without it nothing is listed, whatever happens next.
-        for file in (sidecar, tensors, *_beside(tensors)):
-            file.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{model.id} cannot be removed", why=error.strerror or str(error), fix=f"Check {user_dir()}") from error
-
-
 def _read_all(folder: Path, *, shipped: bool) -> Iterator[Model | BrainUADError]:
     try:
         files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
@@ -306,69 +219,37 @@ def _read_all(folder: Path, *, shipped: bool) -> Iterator[Model | BrainUADError]
         if file.name.startswith(".") or is_reference(file):
             continue
         try:
-            yield _model(file, shipped=shipped)
+            yield read_model(file, shipped=shipped)
         except BrainUADError as error:
             yield error
 
 
-def _model(tensors: Path, *, shipped: bool) -> Model:
-    record = as_now(read_record(tensors))
+def read_model(tensors: Path, *, shipped: bool) -> Model:
+    """The model of a ``.safetensors`` file, from its JSON and its card; kept until one of its files changes.
+
+    Raises
+    ------
+    ModelError
+        If its JSON or card is missing, damaged or changed, or its method is unknown.
+    """
+    record, card = _RECORDS.get(tensors, (*checkpoint_files(tensors), _card_file(tensors)), lambda: _record_and_card(tensors))
     if record.method not in method_ids():
         raise ModelError(
             tensors.name, why=f"it is a model of '{record.method[:40]}', which this version does not have", fix="Update the package"
         )
     stem = tensors.name.removesuffix(".safetensors")
-    card = card_of(record, _card_file(tensors))
     title = card.get("title") or f"{method_class(record.method).INFO.name}: {stem}"
-    return Model(stem, record.method, title, tuple(card.get("sequences", ())), tensors, shipped, card, record.params, record.sha256)
+    sequences = tuple(card.get("sequences", ()))
+    return Model(stem, record.method, title, sequences, tensors, shipped, dict(card), dict(record.params), record.sha256)
 
 
-def _checked(tensors: Path) -> Checkpoint:
-    """Load a checkpoint into its method, which is the whole check."""
-    checkpoint = as_now(load_checkpoint(tensors))
-    found = method_class(checkpoint.method)
-    if not found.INFO.trainable or not checkpoint.state:
-        raise ModelError(tensors.name, why=f"there is nothing in it that {checkpoint.method} could use", fix="Choose a trained model")
-    try:
-        detector = create(checkpoint.method, found.Params.from_dict(checkpoint.params))
-    except InputError as error:
-        raise ModelError(tensors.name, why=f"its settings do not fit {checkpoint.method}: {error}", fix="Train the model again") from error
-    detector.load_state(checkpoint.state)
-    return checkpoint
+def _record_and_card(tensors: Path) -> tuple[CheckpointRecord, dict[str, Any]]:
+    record = as_now(read_record(tensors))
+    return record, card_of(record, _card_file(tensors))
 
 
-def _put_in_place(staged: Path, target: Path) -> Model:
-    """Move a checked model to its place; the JSON last, because it is what makes it a model."""
-    pairs = zip((*checkpoint_files(staged), *_beside(staged)), (*checkpoint_files(target), *_beside(target)), strict=True)
-    tensors, sidecar, *others = pairs
-    for source, goal in (tensors, *others, sidecar):
-        if is_file(source):
-            source.replace(goal)
-    return _model(target, shipped=False)
-
-
-@contextmanager
-def _incoming(folder: Path, stem: str) -> Iterator[Path]:
-    """A hidden folder inside `folder`, removed at the end."""
-    try:
-        made = tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder)
-    except OSError as error:
-        raise not_written(folder / stem, error) from error
-    with made as name:
-        yield Path(name)
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        with source.open("rb") as content, atomic_path(target) as temporary, temporary.open("wb") as copied:
-            shutil.copyfileobj(content, copied, 1 << 20)
-    except OSError as error:
-        raise InputError(
-            f"{source.name} cannot be read", why=error.strerror or str(error), fix="Check the file and your right to it"
-        ) from error
-
-
-def _beside(tensors: Path) -> tuple[Path, ...]:
+def files_beside(tensors: Path) -> tuple[Path, ...]:
+    """Its card and its healthy references, whether they are there or not."""
     return _card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
 
 
@@ -376,16 +257,8 @@ def _card_file(tensors: Path) -> Path:
     return tensors.with_name(tensors.name.removesuffix(".safetensors") + CARD_SUFFIX)
 
 
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fix = "Set BRAIN_UAD_MODELS to a folder you may write to" if folder == user_dir() else "Choose another folder"
-        raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix=fix) from error
-    return folder
-
-
-def _check_suffix(path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Raise `ModelError` for an existing file of another format."""
     if path.suffix not in _SUFFIXES and is_file(path):
         raise ModelError(
             path.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from ...calibration.names import reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
-from ...core.errors import BrainUADError, ModelError
+from ...core.errors import BrainUADError
 from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
+from .kept import Kept
 from .models import Model, shipped_dir, user_dir
 
-_KEPT = 32
+_LOADED: Kept[HealthyReference] = Kept(most=32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +69,7 @@ def load_for(file: Path, model_sha256: str) -> HealthyReference:
     ModelError
         If it is damaged or another model's.
     """
-    try:
-        changed = tuple(path.stat().st_mtime_ns for path in checkpoint_files(file))
-    except OSError as error:
-        raise ModelError(file.name, why=error.strerror or str(error), fix="Make the reference again (brain-uad calibrate)") from error
-    return _loaded(file, model_sha256, changed)
-
-
-@lru_cache(maxsize=_KEPT)
-def _loaded(file: Path, model_sha256: str, _changed: tuple[int, ...]) -> HealthyReference:
-    return load_reference(file, model_sha256=model_sha256)
+    return _LOADED.get((file, model_sha256), checkpoint_files(file), lambda: load_reference(file, model_sha256=model_sha256))
 
 
 def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams) -> Compared:
