@@ -49,10 +49,14 @@ def percentiles(score: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray
     The same for every strictly growing function of the score: what makes maps of different units comparable.
     """
     inside = score[brain]
-    ranked = np.sort(inside)
-    middle = np.searchsorted(ranked, inside, side="left") + np.searchsorted(ranked, inside, side="right")
+    order = np.argsort(inside)
+    ranked = inside[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    ends = np.append(starts[1:], ranked.size)
+    places = np.empty(ranked.size, np.float64)
+    places[order] = np.repeat((50.0 / ranked.size) * (starts + ends), ends - starts)
     result = np.zeros_like(score)
-    result[brain] = (50.0 / ranked.size) * middle
+    result[brain] = places
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,23 +84,75 @@ def best_dice_with_components(
     total = int(np.count_nonzero(truth))
     if not total:
         return None
-    best = BestDice(0.0, float(candidates[-1]))
     lowest: NDArray[np.bool_] = np.greater(score, np.float32(candidates[0]))
     flaggable = lowest if mask is None else lowest & mask
     if not flaggable.any():
-        return best
-    # Higher thresholds flag less: all of them live in the box of the lowest.
-    box = bounding_box(flaggable)
-    score, truth, flaggable = np.ascontiguousarray(score[box]), np.ascontiguousarray(truth[box]), np.ascontiguousarray(flaggable[box])
-    inside = np.flatnonzero(truth)
-    for number, threshold in enumerate(candidates):
-        progress.update(number / len(candidates), "Searching the best threshold")
-        labels = label(flaggable & (score > np.float32(threshold)), connectivity)
-        sizes = np.bincount(labels.ravel())
-        kept = sizes >= min_voxels
-        kept[0] = False
-        hits = np.bincount(labels.ravel()[inside], minlength=sizes.size)
-        dice = 2.0 * hits[kept].sum() / (total + sizes[kept].sum())
-        if dice > best.dice:
-            best = BestDice(float(dice), float(threshold))
-    return best
+        return BestDice(0.0, float(candidates[-1]))
+    counts = _Counts(score, truth, flaggable, candidates.astype(np.float32), min_voxels, connectivity)
+    dice, best = _best(counts, total, progress)
+    return BestDice(dice, float(candidates[best]))
+
+
+class _Counts:
+    """Hits and false alarms that are left at a threshold once small components are dropped."""
+
+    def __init__(
+        self,
+        score: NDArray[np.float32],
+        truth: NDArray[np.bool_],
+        flaggable: NDArray[np.bool_],
+        candidates: NDArray[np.float32],
+        min_voxels: int,
+        connectivity: int,
+    ) -> None:
+        # Higher thresholds flag less: all of them live in the box of the lowest.
+        box = bounding_box(flaggable)
+        self._score, self._flaggable = np.ascontiguousarray(score[box]), np.ascontiguousarray(flaggable[box])
+        self._min_voxels, self._connectivity, self._candidates = min_voxels, connectivity, candidates
+        # From the highest score down, so that those above a threshold are the first few.
+        voxels = np.flatnonzero(self._flaggable)
+        scores = self._score.ravel()[voxels]
+        order = np.argsort(-scores)
+        self._voxels, self._true = voxels[order], truth[box].ravel()[voxels[order]]
+        self._above = scores.size - np.searchsorted(scores[order][::-1], candidates, side="right")
+        self.hits_before = np.concatenate([[0], np.cumsum(self._true)])[self._above]
+        """Hits at each threshold before any component is dropped."""
+
+    def at(self, number: int) -> tuple[int, int]:
+        """Hits and false alarms at the threshold of this number."""
+        labels = label(self._flaggable & (self._score > self._candidates[number]), self._connectivity).ravel()
+        flagged, true = self._voxels[: self._above[number]], self._true[: self._above[number]]
+        own = labels[flagged]
+        kept = np.bincount(own) >= self._min_voxels
+        left = kept[own]
+        hits = int(np.count_nonzero(left & true))
+        return hits, int(np.count_nonzero(left)) - hits
+
+
+def _best(counts: _Counts, total: int, progress: Progress) -> tuple[float, int]:
+    """The best Dice and the number of its threshold, the lowest of equals.
+
+    Not every threshold has to be tried. What a threshold keeps, every lower one keeps as well; so between two that were tried, no more is
+    hit than at the lower one, and no fewer false alarms are left than at the higher one. Where that is too little for the best so far,
+    nothing in between is looked at. The answer is that of trying them all.
+    """
+    last = counts.hits_before.size
+    best, at = 0.0, last - 1
+    # Stretches of untried thresholds: the Dice they cannot pass, their ends, hits at the lower one and false alarms at the higher one.
+    waiting = [(-1.0, -1, last, total, 0)]
+    tried = 0
+    while waiting and -waiting[0][0] >= max(best, np.finfo(np.float64).tiny):
+        _, low, high, most_hits, least_alarms = heapq.heappop(waiting)
+        middle = (low + high) // 2
+        hits, alarms = counts.at(middle)
+        dice = 2.0 * hits / (total + hits + alarms)
+        if dice > best or (dice == best > 0.0 and middle < at):
+            best, at = dice, middle
+        for start, end, cap, floor in ((low, middle, most_hits, alarms), (middle, high, hits, least_alarms)):
+            if end - start > 1:
+                reach = min(cap, int(counts.hits_before[start + 1]))
+                heapq.heappush(waiting, (-2.0 * reach / (total + reach + floor), start, end, cap, floor))
+        tried += 1
+        progress.update(tried / last, "Searching the best threshold")
+    progress.update(1.0, "Best threshold found")
+    return best, at

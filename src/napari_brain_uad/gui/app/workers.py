@@ -18,8 +18,9 @@ from ...workflows.execution.place import learned_methods_apart
 
 T = TypeVar("T")
 
-_REPORT_SECONDS = 0.05
-"""Progress is passed on at most this often: a loop that reports every slice must not flood the event queue."""
+_REPORT_SECONDS, _LATER_SECONDS, _EARLY = 0.05, 0.5, 2.0
+"""Progress is passed on at most this often, within the first seconds of a job and then: for each report Qt puts the whole window together
+again, the canvas read back from OpenGL, which takes 0.1 s of a core where OpenGL is software: a comparison lost half a core to it."""
 
 PATIENCE_MS = 1500
 """How long a cancelled job may take to stop before it is left to itself."""
@@ -71,7 +72,7 @@ class Job(QObject):
         self._callbacks: tuple[Callable[[Any], None], Callable[[Exception], None]] | None = (on_done, on_error)
         self._on_progress, self._on_news = on_progress, on_news
         self._progress = Progress(self._report)
-        self._reported = 0.0
+        self._reported, self._begun = 0.0, time.monotonic()
         # Emitted in the job's thread, received by this QObject of the main thread: Qt queues them.
         self._progressed.connect(self._deliver_progress)
         self._told.connect(self._deliver_news)
@@ -103,7 +104,8 @@ class Job(QObject):
 
     def _report(self, fraction: float, message: str) -> None:
         now = time.monotonic()
-        if now - self._reported >= _REPORT_SECONDS or fraction >= 1.0:
+        least = _REPORT_SECONDS if now - self._begun < _EARLY else _LATER_SECONDS
+        if now - self._reported >= least or fraction >= 1.0:
             self._reported = now
             self._progressed.emit(fraction, message)
 

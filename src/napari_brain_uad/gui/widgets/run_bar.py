@@ -53,9 +53,10 @@ class RunBar(QWidget):
     def report(self, fraction: float, message: str) -> None:
         """Show how far it is."""
         # The bar would paint itself at once, and with it Qt puts the whole window together again, the canvas read back from OpenGL.
-        self.bar.setUpdatesEnabled(False)
-        self.bar.setValue(round(1000 * fraction))
-        self.bar.setUpdatesEnabled(True)
+        if self.bar.value() != round(1000 * fraction):
+            self.bar.setUpdatesEnabled(False)
+            self.bar.setValue(round(1000 * fraction))
+            self.bar.setUpdatesEnabled(True)
         remaining = self._eta.remaining(fraction)
         self.left.setText("" if remaining is None else f"{time_words(remaining)} left")
         self.step.setText(message)
