@@ -20,6 +20,7 @@ from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
+from .quick_grid import make_plain, make_quick
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -111,7 +112,7 @@ class CompareScene:
                     for layer in self._made(number):
                         point = viewer.dims.point
                         self._layers.append(layer)
-                        self._insert(len(self._layers) - 1, [layer])
+                        viewer.layers.insert(len(self._layers) - 1, layer)
                         viewer.dims.point = point
                         yield 0.5 * len(self._layers) / (count * _STRIDE)
                     # The letters and bars of a view were hung on it as on any map; they follow below.
@@ -151,6 +152,7 @@ class CompareScene:
         for layer in before:
             layer.visible = False
         columns = math.ceil(math.sqrt(len(self.heats)))
+        make_quick(self._viewer)
         grid = self._viewer.canvas.grid
         # As many as there will be: napari would lay them out again for every cell in which something is seen.
         grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
@@ -201,6 +203,7 @@ class CompareScene:
             yield from (1.0 for _ in rest)  # in the first step napari has all garbage collected: a fifth of a second
         finally:
             list(rest)
+            make_plain(viewer)
             release_grids(viewer)
             self._layers.clear()
         yield 1.0
@@ -313,7 +316,8 @@ class CompareScene:
             made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
             self._extra[name] = made
             with young_garbage_only(), viewer.layers.batched_update():
-                self._insert(len(self._layers), made)
+                for number, layer in enumerate(made):
+                    viewer.layers.insert(len(self._layers) + number, layer)
             self._layers += made
             viewer.layers.link_layers(self._scans, _LINKED)
         viewer.layers.selection.active = active
@@ -327,10 +331,6 @@ class CompareScene:
             heat.name_overlay.font_size = NARROW_NAME if narrow else NAME
 
     # Layers
-
-    def _insert(self, at: int, layers: Sequence[Layer]) -> None:
-        for number, layer in enumerate(layers):
-            self._viewer.layers.insert(at + number, layer)
 
     def _cell(self, image: Image, mask: LiveMask) -> list[Layer]:
         volume = self.ready.comparison.volume
