@@ -34,6 +34,7 @@ METHODS: dict[str, str] = {
     "pddpm": "diffusion.pddpm:PatchedDDPM",
     "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
+    "patchcore": "embedding.patchcore:PatchCore",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
