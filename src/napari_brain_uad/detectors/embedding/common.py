@@ -37,7 +37,9 @@ CARD = replace(
 )
 """The family's: a method's card says what differs."""
 
-TINY: Mapping[str, Value] = {"height": 64, "width": 64, "pixel_mm": 0.75, "step_mm": 2.0, "dimension": 64, "levels": (1, 2)}
+TINY: Mapping[str, Value] = {
+    "height": 96, "width": 96, "pixel_mm": 0.5, "step_mm": 2.0, "dimension": 64, "levels": (1, 2), "smoothing_mm": 1.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class PatchCoreParams(EmbeddingParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {"backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "most_features": 0},
-        "tiny": {**TINY, "most_features": 3000, "smoothing_mm": 1.0},
+        "tiny": {**TINY, "most_features": 3000},
     }
 
 
@@ -109,7 +109,7 @@ class PatchCore(EmbeddingDetector):
         extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
         found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), self.cells()).numpy()
-        return found.transpose(0, 2, 3, 1)[cells].astype(np.float16)
+        return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._check_state(state, {"bank": (2, "f"), "backbone": (1, "u")})
