@@ -75,7 +75,7 @@ def test_the_nearest_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_scores_between_places_come_from_places_in_the_brain() -> None:
     scores, brain = torch.full((1, 4, 4), 100.0), torch.zeros(1, 16, 16, dtype=torch.bool)
     brain[:, 4:12, 4:12] = True
-    cells = brain_cells(brain, (4, 4))
+    cells = brain_cells(brain, (1, 4, 4))
     assert cells[0].tolist() == [[False] * 4, [False, True, True, False], [False, True, True, False], [False] * 4]
     scores[0, 1:3, 1:3] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     found = at_pixels(scores, cells, (1, 16, 16))[0]

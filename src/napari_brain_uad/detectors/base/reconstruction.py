@@ -96,7 +96,7 @@ class NetworkDetector(BaseDetector):
     """Base of the methods with a network in each of their stages that learn by gradients."""
 
     Training: ClassVar[type[TrainingParams] | None] = TrainingParams
-    REQUIRES = ("torch",)
+    REQUIRES: ClassVar[tuple[str, ...]] = ("torch",)
     SAMPLE: ClassVar[str] = "Slice"
     """What a sample is called in messages."""
 

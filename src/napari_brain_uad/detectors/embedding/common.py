@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.detector import State
 from ...core.errors import InputError, ModelError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.slices import Slices
+from ...sampling.windows import Cut
 from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
 
 if TYPE_CHECKING:
-    import torch
-
     from .features import PatchFeatures
 
 CARD = replace(
@@ -73,7 +71,7 @@ class EmbeddingParams(SliceParams):
 class EmbeddingDetector(SlicingDetector):
     """Base of the methods that look at features of a backbone, which is loaded when it is first needed and never saved.
 
-    A method writes what it learns (`stages`) and `_score_cells`. What it learned is kept with the SHA-256 of the backbone's weights:
+    A method writes what it learns (`stages`) and `_place_scores`. What it learned is kept with the SHA-256 of the backbone's weights:
     with others it means nothing.
     """
 
@@ -92,8 +90,8 @@ class EmbeddingDetector(SlicingDetector):
         self._extractor: PatchFeatures | None = None
 
     @abstractmethod
-    def _score_cells(self, features: torch.Tensor, index: torch.Tensor, progress: Progress) -> torch.Tensor:
-        """Scores (B, h, w) of the features (B, D, h, w) of slices with these numbers."""
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Scores (S', h, w) of the places of a scan, whose S slices may have been made fewer."""
 
     def features(self) -> PatchFeatures:
         """What gives the features, on the device.
@@ -138,18 +136,14 @@ class EmbeddingDetector(SlicingDetector):
             why = f"it holds {sorted(state)[:3]} and not the hash of a backbone's weights"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
 
-    def shipped_state(self) -> State:
-        """See `BaseDetector.shipped_state`."""
-        return {name: array.astype(np.float16) if array.dtype == np.float32 else array for name, array in self.state().items()}
-
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         if not self._state:
             raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
-        extract, cut = self.features(), self.cut(volume.with_mask(mask))
-        scores = self._over(
-            cut, lambda batch, _: self._score_cells(extract(batch.images), batch.index, progress), self.cells(), seed, progress
-        )
-        return cut.slices.back(self._finish(self._pixels(scores, cut.slices), cut.slices))
+        cut = self.cut(volume.with_mask(mask))
+        scores = self._finish(self._pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices)
+        # Brain that lies in no slice gets the lowest score; raw scores may be negative.
+        lowest = float(scores[cut.slices.mask].min(initial=0.0))
+        return cut.slices.back(scores - np.float32(lowest)) + np.float32(lowest)
 
     def _pixels(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
         """Scores of places (S', h, w) at the pixels of the slices (S, H, W), smoothed within the brain."""
@@ -157,8 +151,8 @@ class EmbeddingDetector(SlicingDetector):
 
         from .features import at_pixels, brain_cells
 
-        brain = torch.from_numpy(slices.mask)
-        found = at_pixels(torch.from_numpy(scores), brain_cells(brain, self.cells()), tuple(slices.mask.shape)).numpy()
+        cells = brain_cells(torch.from_numpy(slices.mask), scores.shape)
+        found = at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy()
         p = self.params
         size = (p.step_mm if self.THREE_D else np.inf, p.pixel_mm, p.pixel_mm)
         return smoothed(found, slices.mask, size, p.smoothing_mm) if p.smoothing_mm else np.where(slices.mask, found, np.float32(0.0))

@@ -53,9 +53,9 @@ class PatchFeatures:
         return pooled.transpose(1, 2).reshape(len(level), self.dimension, *level.shape[-2:])
 
 
-def brain_cells(brain: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Places that show any brain, shape (B, h, w), of masks (B, H, W)."""
-    return functional.adaptive_max_pool2d(brain[:, None].float(), size)[:, 0] > 0
+def brain_cells(brain: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """Places that show any brain, shape (S', h, w) as `size` says, of masks (S, H, W)."""
+    return functional.adaptive_max_pool3d(brain[None, None].float(), size)[0, 0] > 0
 
 
 def at_pixels(scores: torch.Tensor, cells: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:

@@ -14,12 +14,16 @@ from ...core.errors import InputError, ModelError
 from ...core.params import Value, param
 from ...core.progress import Progress
 from ...core.volume import Volume
+from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..base.stages import EstimateStage, Fitting, Stage
 from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
 
 if TYPE_CHECKING:
     import torch
+
+    from ...training.batch import Batch
+    from ...training.draws import Draw
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class PatchCore(EmbeddingDetector):
 
         extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
         found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
-        cells = brain_cells(torch.from_numpy(cut.slices.mask), self.cells()).numpy()
+        cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
         return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -122,11 +126,19 @@ class PatchCore(EmbeddingDetector):
         """See `EmbeddingDetector.load_state`."""
         super().load_state({name: array.astype(np.float32) if name == "bank" else array for name, array in state.items()})
 
-    def _score_cells(self, features: torch.Tensor, index: torch.Tensor, progress: Progress) -> torch.Tensor:
+    def shipped_state(self) -> State:
+        """See `BaseDetector.shipped_state`: the bank as float16."""
+        return {name: array.astype(np.float16) if name == "bank" else array for name, array in self.state().items()}
+
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         import torch
 
         from .coreset import nearest_distance
 
-        bank = torch.from_numpy(self._state["bank"]).to(features.device)
-        flat = features.permute(0, 2, 3, 1)
-        return nearest_distance(flat.reshape(-1, flat.shape[-1]), bank, progress).reshape(flat.shape[:3])
+        extract, bank = self.features(), torch.from_numpy(self._state["bank"]).to(self.device)
+
+        def distances(batch: Batch, draw: Draw) -> torch.Tensor:
+            places = extract(batch.images).permute(0, 2, 3, 1)
+            return nearest_distance(places.reshape(-1, places.shape[-1]), bank, progress).reshape(places.shape[:3])
+
+        return self._over(cut, distances, self.cells(), seed, progress)
