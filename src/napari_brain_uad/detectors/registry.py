@@ -35,6 +35,7 @@ METHODS: dict[str, str] = {
     "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
     "patchcore": "embedding.patchcore:PatchCore",
+    "edc": "embedding.edc:EDC",
     "simple-slice-net": "embedding.simple_slice_net:SimpleSliceNet",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",

