@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,3 +148,14 @@ def test_the_choice_is_cancelled(weights: str) -> None:
 def test_senseless_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         small(**changes)
+
+
+def test_weights_that_are_not_there_are_not_a_scans_fault() -> None:
+    """A training leaves out the scan at which an error came up."""
+
+    class Untouched(list[Volume]):
+        def __iter__(self) -> Iterator[Volume]:
+            raise AssertionError("a scan was looked at")
+
+    with pytest.raises(InputError, match="backbone_file"):
+        small().fit(Untouched([volume()]))

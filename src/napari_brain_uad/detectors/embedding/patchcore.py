@@ -80,6 +80,7 @@ class PatchCore(EmbeddingDetector):
 
         from .coreset import greedy_coreset
 
+        backbone = self.backbone_hash()  # before the scans: weights that are not there are not a scan's fault
         features = self._sampled(volumes, how)
         if len(features) == 0:
             raise InputError("There is nothing to learn from", why="no slice shows brain", fix="Give healthy scans of whole brains")
@@ -88,7 +89,7 @@ class PatchCore(EmbeddingDetector):
             torch.from_numpy(features).to(self.device), count, seed=how.seed, progress=how.progress.part(0.5, 1.0)
         ).cpu()
         how.progress.update(1.0, "Memory bank filled")
-        return {"bank": features[chosen.numpy()].astype(np.float32), "backbone": self.backbone_hash()}
+        return {"bank": features[chosen.numpy()].astype(np.float32), "backbone": backbone}
 
     def _sampled(self, volumes: Sequence[Volume], how: Fitting) -> NDArray[np.float16]:
         """Features of healthy places, shape (N, D): all, or as many as wanted, each with the same chance."""
