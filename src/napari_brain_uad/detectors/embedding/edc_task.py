@@ -1,0 +1,106 @@
+"""An encoder tuned with a decoder that has to give its features again. Imports torch, so methods import it only when they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...training.batch import Batch
+from ...training.draws import Draw
+from ...training.params import TrainingParams
+from ...training.task import Losses, Task
+from ..backbones.catalogue import BACKBONES
+from ..backbones.load import backbone_weights, network_class, normalised
+from .names import ENCODER_RATE
+
+_LEVELS = (1, 2, 3)
+
+
+class EncoderDecoder(nn.Module):
+    """Features of the levels 1 to 3 of a backbone, and what a decoder makes of level 4 for each.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        A backbone's network.
+    channels : sequence of int
+        Features at its levels.
+    """
+
+    def __init__(self, encoder: nn.Module, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = nn.ModuleList(_up(channels[level], channels[level - 1]) for level in (3, 2, 1))
+
+    def train(self, mode: bool = True) -> EncoderDecoder:
+        """The encoder's running statistics stay those of its first training."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def forward(self, images: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Of grey images (B, 1, H, W): features of the levels 1 to 3, of the encoder (without gradient) and of the decoder."""
+        *encoded, features = self.encoder(normalised(images), (*_LEVELS, 4))
+        decoded: list[torch.Tensor] = []
+        for block, target in zip(self.decoder, encoded[::-1], strict=True):
+            features = block(functional.interpolate(features, target.shape[-2:], mode="nearest"))
+            decoded.insert(0, features)
+        return [level.detach() for level in encoded], decoded
+
+
+class EDCTask(Task):
+    """Encoder-decoder contrast.
+
+    Guo et al. 2024 (doi:10.1109/TMI.2023.3327720): the sum over the levels of 1 minus the cosine between all features of an image at
+    once. No gradient reaches the encoder through the features that the decoder is compared with, so that it does not collapse.
+
+    Parameters
+    ----------
+    backbone, file : str
+        As `backbones.load.backbone_weights` has them.
+    """
+
+    def __init__(self, backbone: str, file: str) -> None:
+        self.backbone, self.file = backbone, file
+
+    def build(self) -> nn.Module:
+        """See `training.task.Task`: the encoder has the backbone's weights, unless there is no memory behind them (torch's "meta")."""
+        info = BACKBONES[self.backbone]
+        network = EncoderDecoder(network_class(info)(), info.channels)
+        if not next(network.parameters()).is_meta:
+            state = backbone_weights(self.backbone, self.file).state
+            network.encoder.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        return network
+
+    def optimizers(self, network: nn.Module, training: TrainingParams) -> dict[str, torch.optim.Optimizer]:
+        """See `training.task.Task`: the encoder learns at a tenth of the rate."""
+        assert isinstance(network, EncoderDecoder)
+        encoder: dict[str, Any] = {"params": network.encoder.parameters(), "lr_factor": ENCODER_RATE}
+        groups = [encoder, {"params": network.decoder.parameters()}]
+        betas = (training.beta1, training.beta2)
+        return {"": torch.optim.AdamW(groups, training.learning_rate, betas=betas, weight_decay=training.weight_decay)}
+
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
+        """See `training.task.Task`."""
+        encoded, decoded = network(batch.images)
+        apart = [1.0 - functional.cosine_similarity(one.flatten(1), two.flatten(1)) for one, two in zip(encoded, decoded, strict=True)]
+        return {"loss": torch.stack(apart).sum(dim=0).mean()}
+
+
+@torch.no_grad()
+def distances(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Mean over the levels of 1 minus the cosine at each place, at the pixels (B, H, W)."""
+    encoded, decoded = network(images)
+    maps = [1.0 - functional.cosine_similarity(one, two)[:, None] for one, two in zip(encoded, decoded, strict=True)]
+    whole = [functional.interpolate(one, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0] for one in maps]
+    return torch.stack(whole).mean(dim=0)
+
+
+def _up(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1)
+    )

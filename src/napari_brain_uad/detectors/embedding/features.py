@@ -1,0 +1,75 @@
+"""Features of the places of a slice, from the levels of a backbone. Imports torch, so methods import it only when they need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from ..backbones.load import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class PatchFeatures:
+    """Locally aware patch features: Roth et al. 2022, Towards total recall in industrial anomaly detection, arXiv:2106.08265, section 3.1.
+
+    The features of a neighbourhood at each place of a level are averaged in groups, to as many as `dimension`; deeper levels are
+    brought to the places of the first; all levels together are averaged to `dimension` again.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Where they come from.
+    levels : tuple of int
+        Levels of its pyramid; the first one's stride is the distance of the places.
+    neighbourhood : int
+        Places along each side of a neighbourhood, odd.
+    dimension : int
+        D, features of a place.
+    """
+
+    backbone: Backbone
+    levels: tuple[int, ...]
+    neighbourhood: int
+    dimension: int
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Of grey images (B, 1, H, W): shape (B, D, h, w)."""
+        found = [self._averaged(level.float()) for level in self.backbone.features(images, self.levels)]
+        size = found[0].shape[-2:]
+        same = [found[0], *(functional.interpolate(level, size, mode="bilinear", align_corners=False) for level in found[1:])]
+        if len(same) == 1:
+            return same[0]
+        stacked = torch.cat(same, dim=1).permute(0, 2, 3, 1)
+        return functional.adaptive_avg_pool1d(stacked.flatten(1, 2), self.dimension).reshape(*stacked.shape[:3], -1).permute(0, 3, 1, 2)
+
+    def _averaged(self, level: torch.Tensor) -> torch.Tensor:
+        """Groups of the features of each neighbourhood, shape (B, D, h, w)."""
+        side = self.neighbourhood
+        around = functional.unfold(level, side, padding=side // 2).transpose(1, 2)
+        pooled = functional.adaptive_avg_pool1d(around, self.dimension)
+        return pooled.transpose(1, 2).reshape(len(level), self.dimension, *level.shape[-2:])
+
+
+def brain_cells(brain: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """Places that show any brain, shape (S', h, w) as `size` says, of masks (S, H, W)."""
+    return functional.adaptive_max_pool3d(brain[None, None].float(), size)[0, 0] > 0
+
+
+def at_pixels(scores: torch.Tensor, cells: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """Scores of places at the pixels, linear between the places of the brain; 0 where none is near.
+
+    Parameters
+    ----------
+    scores, cells : tensor, shape (S, h, w)
+        Only those places count that `cells` names.
+    size : tuple of int
+        (S', H, W) wanted.
+    """
+    return _resized(scores * cells, size) / _resized(cells.float(), size).clamp_min(1e-6)
+
+
+def _resized(values: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    return functional.interpolate(values.float()[None, None], size, mode="trilinear", align_corners=False)[0, 0]

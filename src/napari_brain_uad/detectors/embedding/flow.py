@@ -1,0 +1,94 @@
+"""A normalising flow over features that knows where they are. Imports torch and FrEIA, so methods import it only when they need it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from FrEIA.modules import AllInOneBlock
+from torch import nn
+
+POSITION = 128
+"""Numbers that say where a place is."""
+
+
+class ConditionalFlow(nn.Module):
+    """Affine coupling blocks conditioned on the place, between fixed random rotations of the features.
+
+    Blocks: Ardizzone et al. 2019, Guided image generation with conditional invertible neural networks, arXiv:1907.02392, as FrEIA has
+    them (``AllInOneBlock``).
+
+    Parameters
+    ----------
+    dimension : int
+        D, features of a place.
+    blocks : int
+        How many.
+    clamp : float
+        Of the logarithm of a coupling's scale.
+    mean, deviation : tensor, shape (D,), optional
+        Features are brought to mean 0 and deviation 1 with them; left as they are when None.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(
+        self, dimension: int, blocks: int, clamp: float, mean: torch.Tensor | None = None, deviation: torch.Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.register_buffer("mean", torch.zeros(dimension) if mean is None else mean)
+        self.register_buffer("deviation", torch.ones(dimension) if deviation is None else deviation)
+        self.blocks = nn.ModuleList(_block(dimension, clamp) for _ in range(blocks))
+
+    def forward(self, places: torch.Tensor, noise: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents, and the log-likelihood of the standardised features divided by D.
+
+        Parameters
+        ----------
+        places : tensor, shape (B, D + 2)
+            Features, and behind them row and column of the place.
+        noise : tensor, shape (B, D), optional
+            Added to the standardised features.
+
+        Returns
+        -------
+        latents : tensor, shape (B, D)
+        log_likelihood : tensor, shape (B,)
+        """
+        latents, where = (places[:, : self.dimension] - self.mean) / self.deviation, position(places[:, self.dimension :])
+        if noise is not None:
+            latents = latents + noise
+        volume = torch.zeros(len(places), device=places.device)
+        for block in self.blocks:
+            (latents,), change = block((latents,), [where])
+            volume = volume + change
+        constant = 0.5 * self.dimension * math.log(2.0 * math.pi)
+        return latents, (volume - 0.5 * latents.float().square().sum(dim=1) - constant) / self.dimension
+
+
+def position(where: torch.Tensor) -> torch.Tensor:
+    """Sines and cosines of column and row at wavelengths from 2 pi to 20,000 pi places, shape (B, 128), of (row, column), shape (B, 2).
+
+    Vaswani et al. 2017, Attention is all you need, arXiv:1706.03762, section 3.5, for two axes: the first half is the column's.
+    """
+    half = POSITION // 2
+    rates = torch.exp(torch.arange(0, half, 2, device=where.device) * (-math.log(10_000.0) / half))
+    angles = where.flip(1)[:, :, None].float() * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=3).reshape(len(where), POSITION)
+
+
+def _block(dimension: int, clamp: float) -> nn.Module:
+    block = AllInOneBlock(
+        [(dimension,)], [(POSITION,)], subnet_constructor=_subnet, affine_clamping=clamp, global_affine_type="SOFTPLUS", permute_soft=False
+    )
+    # FrEIA's own rotations take minutes at 1024 dimensions and come from numpy's global random numbers.
+    rotation = torch.linalg.qr(torch.randn(dimension, dimension))[0]
+    block.w_perm = nn.Parameter(rotation, requires_grad=False)
+    block.w_perm_inv = nn.Parameter(rotation.T.contiguous(), requires_grad=False)
+    return block  # type: ignore[no-any-return]
+
+
+def _subnet(incoming: int, outgoing: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(incoming, incoming), nn.ReLU(), nn.Linear(incoming, outgoing))

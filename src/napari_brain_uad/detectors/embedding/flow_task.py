@@ -1,0 +1,79 @@
+"""What SimpleSliceNet's flow minimises. Imports torch, so methods import it only when they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...training.batch import Batch
+from ...training.draws import Draw
+from ...training.task import Losses, Task
+from .names import BOUNDARY_SHARE, BOUNDARY_WIDTH, MARGIN
+
+Contrast = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Of the latents (B, D) of healthy and of noisy features, and of their log-likelihoods (B,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlowTask(Task):
+    """Likelihood of healthy features, and that of noisy ones pushed away from it.
+
+    Parameters
+    ----------
+    make : callable
+        The flow.
+    loss_name : str
+        One of `names.LOSSES`.
+    noise : float
+        Standard deviation of what is added to features to make abnormal ones of them.
+    """
+
+    make: Callable[[], nn.Module]
+    loss_name: str
+    noise: float
+
+    def build(self) -> nn.Module:
+        """See `training.task.Task`."""
+        return self.make()
+
+    def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
+        """See `training.task.Task`."""
+        contrast, count = CONTRASTS[self.loss_name], len(batch)
+        if contrast is None:
+            likelihood = -network(batch.images)[1].mean()
+            return {"loss": likelihood, "likelihood": likelihood}
+        noise = self.noise * draw.normal((count, batch.images.shape[1] - 2))
+        latents, found = network(torch.cat([batch.images, batch.images]), torch.cat([torch.zeros_like(noise), noise]))
+        likelihood, apart = -found[:count].mean(), contrast(latents[:count], latents[count:], found[:count], found[count:])
+        return {"loss": likelihood + apart, "likelihood": likelihood, self.loss_name: apart}
+
+
+def triplet(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+    """Triplet loss with the centre of the latents as the anchor: a healthy latent lies nearer to it than its noisy one, by a margin of 1.
+
+    Of each sample; the authors' code takes one norm over the batch.
+    """
+    return functional.relu(healthy.norm(dim=1) - noisy.norm(dim=1) + MARGIN).mean()
+
+
+def ranking(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+    """Ranking loss: a healthy feature is more likely than its noisy one, by a margin of 1."""
+    return functional.relu(MARGIN - (likely - unlikely)).mean()
+
+
+def boundary_guided(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+    """Boundary-guided semi-push-pull loss.
+
+    Yao et al. 2023, Explicit boundary guided semi-push-pull contrastive learning for supervised anomaly detection, arXiv:2207.01463:
+    the boundary is the log-likelihood that 5 % of the healthy features do not reach; they are pulled above it, and noisy ones pushed
+    below it by 0.1.
+    """
+    boundary = torch.quantile(likely.detach().float(), BOUNDARY_SHARE)
+    return functional.relu(boundary - likely).mean() + functional.relu(unlikely - boundary + BOUNDARY_WIDTH).mean()
+
+
+CONTRASTS: Mapping[str, Contrast | None] = {"triplet": triplet, "ranking": ranking, "boundary-guided": boundary_guided, "none": None}

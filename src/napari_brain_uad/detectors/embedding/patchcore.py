@@ -1,0 +1,145 @@
+"""PatchCore: distance to the nearest of a memory bank of healthy features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.detector import State
+from ...core.errors import InputError, ModelError
+from ...core.params import Value, param
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...sampling.windows import Cut
+from ...training.params import TrainingParams
+from ..base.stages import EstimateStage, Fitting, Stage
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...training.batch import Batch
+    from ...training.draws import Draw
+
+
+@dataclass(frozen=True)
+class PatchCoreParams(EmbeddingParams):
+    """Settings of `PatchCore`."""
+
+    coreset: float = param(
+        10.0, "Share of the features that the memory bank keeps", label="Coreset", unit="%", low=0.01, high=100.0, step=1.0, role="network"
+    )
+    most_features: int = param(
+        100_000, "Features that the coreset is chosen from, drawn at random where there are more; 0 = all", label="Features at most", low=0,
+        high=100_000_000, step=10_000, role="network",
+    )  # fmt: skip
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "paper": {"backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "most_features": 0},
+        "tiny": {**TINY, "most_features": 3000},
+    }
+
+
+class PatchCore(EmbeddingDetector):
+    """Score = Euclidean distance of a place's features to the nearest of the memory bank."""
+
+    Params = PatchCoreParams
+    Training: ClassVar[type[TrainingParams] | None] = None
+    INFO = replace(
+        CARD,
+        id="patchcore",
+        name="PatchCore",
+        summary="Distance of a place's features to the nearest of a memory bank of healthy brains; nothing is trained.",
+        paper="Roth et al. 2022, Towards total recall in industrial anomaly detection, CVPR, arXiv:2106.08265",
+        score_unit="distance to the nearest healthy features",
+        seconds_per_megavoxel=5.0,
+        bytes_per_voxel=150.0,
+        presets="paper: Wide ResNet-50-2 (its weights from a file), 1024 dimensions, slices of 1 mm, all features. Without a preset: "
+        "EfficientNet-Lite0, whose weights a package brings, 256 dimensions, slices of 2 mm, a coreset of 100,000 features. The paper's "
+        "weighting of the score of whole images is left out.",
+    )
+    params: PatchCoreParams
+
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`."""
+        return (EstimateStage("", self._estimate),)
+
+    def _estimate(self, volumes: Sequence[Volume], how: Fitting) -> State:
+        """The memory bank.
+
+        Raises
+        ------
+        InputError
+            If no scan shows brain.
+        """
+        import torch
+
+        from .coreset import greedy_coreset
+
+        backbone = self.backbone_hash()  # before the scans: weights that are not there are not a scan's fault
+        features = self._sampled(volumes, how)
+        if len(features) == 0:
+            raise InputError("There is nothing to learn from", why="no slice shows brain", fix="Give healthy scans of whole brains")
+        count = max(1, round(len(features) * self.params.coreset / 100.0))
+        chosen = greedy_coreset(
+            torch.from_numpy(features).to(self.device), count, seed=how.seed, progress=how.progress.part(0.5, 1.0)
+        ).cpu()
+        how.progress.update(1.0, "Memory bank filled")
+        return {"bank": features[chosen.numpy()].astype(np.float32), "backbone": backbone}
+
+    def _sampled(self, volumes: Sequence[Volume], how: Fitting) -> NDArray[np.float16]:
+        """Features of healthy places, shape (N, D): all, or as many as wanted, each with the same chance."""
+        rng, most = np.random.default_rng(how.seed), self.params.most_features
+        kept, keys = np.empty((0, self.params.dimension), np.float16), np.empty(0)
+        for number, volume in enumerate(volumes):
+            part = how.progress.part(0.5 * number / len(volumes), 0.5 * (number + 1) / len(volumes))
+            found = self._healthy(volume, how.seed, part)
+            kept, keys = np.concatenate([kept, found]), np.concatenate([keys, rng.random(len(found))])
+            if most and len(kept) > most:
+                # Those with the smallest of random keys are a random sample, however many scans are still to come.
+                stay = np.sort(np.argpartition(keys, most)[:most])
+                kept, keys = kept[stay], keys[stay]
+        return kept
+
+    def _healthy(self, volume: Volume, seed: int, progress: Progress) -> NDArray[np.float16]:
+        """Features of the places of a scan that show brain, shape (N, D)."""
+        import torch
+
+        from .features import brain_cells
+
+        extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
+        found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
+        cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
+        return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
+
+    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._check_state(state, {"bank": (2, "f"), "backbone": (1, "u")})
+        super()._check(state)
+        if len(state["bank"]) == 0 or state["bank"].shape[1] != self.params.dimension:
+            why = f"its memory bank has the shape {state['bank'].shape}, and features have {self.params.dimension} dimensions"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Use the settings it was trained with")
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `EmbeddingDetector.load_state`."""
+        super().load_state({name: array.astype(np.float32) if name == "bank" else array for name, array in state.items()})
+
+    def shipped_state(self) -> State:
+        """See `BaseDetector.shipped_state`: the bank as float16."""
+        return {name: array.astype(np.float16) if name == "bank" else array for name, array in self.state().items()}
+
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        import torch
+
+        from .coreset import nearest_distance
+
+        extract, bank = self.features(), torch.from_numpy(self._state["bank"]).to(self.device)
+
+        def distances(batch: Batch, draw: Draw) -> torch.Tensor:
+            places = extract(batch.images).permute(0, 2, 3, 1)
+            return nearest_distance(places.reshape(-1, places.shape[-1]), bank, progress).reshape(places.shape[:3])
+
+        return self._over(cut, distances, self.cells(), seed, progress)

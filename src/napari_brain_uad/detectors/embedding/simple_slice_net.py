@@ -1,0 +1,185 @@
+"""SimpleSliceNet: the likelihood of the features of a few slices together, by a normalising flow that knows the place.
+
+Zhang, Mohsenzadeh: "Efficient slice anomaly detection network for 3D brain MRI volume" (PLOS Digital Health 4(6), 2025,
+doi:10.1371/journal.pdig.0000874).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import ModelError
+from ...core.params import Value, param
+from ...core.progress import Progress
+from ...core.volume import Volume
+from ...sampling.slices import SliceGrid
+from ...sampling.windows import Cut
+from ...training.params import TrainingParams
+from ..base.stages import EstimateStage, GradientStage, Stage
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
+from .names import LOSSES, SCORES
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...training.sources import ArraySamples
+    from .flow import ConditionalFlow
+    from .flow_task import FlowTask
+
+_PLACES = 4096
+"""Places that go through the flow at once."""
+_PAPER: Mapping[str, Value] = {
+    "backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "depth": 96, "standardise": False, "noise": 0.06,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SimpleSliceNetParams(EmbeddingParams):
+    """Settings of `SimpleSliceNet`."""
+
+    depth: int = param(0, "Number of slices, around the middle of the brain; 0 = all that show brain", low=0, high=1024, role="network")
+    aggregation: int = param(
+        3, "Slices whose features are averaged into one; 1 = each by itself", label="Slice aggregation", low=1, high=64, role="network"
+    )
+    standardise: bool = param(
+        True, "Bring features to mean 0 and standard deviation 1 before the flow: backbones differ in them", label="Standardise",
+        advanced=True, role="network",
+    )  # fmt: skip
+    blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
+    clamp: float = param(
+        1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"
+    )
+    loss: str = param("triplet", "How noisy features are pushed away from healthy ones", label="Loss", choices=LOSSES, role="training")
+    noise: float = param(
+        0.5, "Standard deviation of the noise that makes healthy features abnormal", label="Noise level", low=0.0, high=100.0, step=0.01,
+        role="training",
+    )  # fmt: skip
+    score: str = param(
+        "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
+        label="Anomaly score", choices=SCORES,
+    )  # fmt: skip
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "paper": _PAPER,
+        "code": {**_PAPER, "dimension": 512, "noise": 0.08},
+        "tiny": {**TINY, "blocks": 2, "aggregation": 1},
+    }
+
+    @property
+    def grid(self) -> SliceGrid:
+        """The slices."""
+        return replace(super().grid, depth=self.depth or None)
+
+
+@dataclass(frozen=True)
+class FlowTraining(TrainingParams):
+    """Adam with step size 1e-3 on batches of 4096 places. The paper trains for 30 epochs."""
+
+    steps: int = param(2000, "Batches to train on", low=1, high=10_000_000, step=1000)
+    batch_size: int = param(4096, "Places in a batch, over all devices together", low=1, high=1_048_576, step=1024)
+    learning_rate: float = param(1e-3, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
+    precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
+    augmentation: str = param("none", "Random changes of the training slices: none, as features are computed once", choices=("none",))
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {}, "tiny": {"steps": 60, "batch_size": 512}}
+
+
+class SimpleSliceNet(EmbeddingDetector):
+    """Score = negative log-likelihood of a place's features, divided by their number."""
+
+    Params = SimpleSliceNetParams
+    Training = FlowTraining
+    REQUIRES = ("torch", "FrEIA")
+    THREE_D = True
+    INFO = replace(
+        CARD,
+        id="simple-slice-net",
+        name="SimpleSliceNet",
+        summary="How unlikely features are among those of healthy brains at the same place, by a normalising flow over aggregated slices.",
+        paper="Zhang, Mohsenzadeh 2025, Efficient slice anomaly detection network for 3D brain MRI volume, PLOS Digital Health 4(6), "
+        "doi:10.1371/journal.pdig.0000874; flow: Gudovskiy, Ishizaka, Kozuka 2022, CFLOW-AD, arXiv:2107.12571",
+        score_unit="negative log-likelihood per feature",
+        seconds_per_megavoxel=1.0,
+        bytes_per_voxel=150.0,
+        presets="paper: Wide ResNet-50-2 (its weights from a file, as trained on ImageNet; the paper tunes it further), 1024 dimensions, "
+        "96 slices of 1 mm, noise 0.06. code: 512 dimensions, noise 0.08. Without a preset: EfficientNet-Lite0, 256 dimensions, slices of "
+        "2 mm, standardised features with noise 0.5. Rotations in the flow are drawn by us, as FrEIA's take minutes.",
+    )
+    params: SimpleSliceNetParams
+
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`: which backbone it was, and the flow."""
+        scale: list[tuple[torch.Tensor, torch.Tensor]] = []  # of the training's features, the first that are asked for
+        return (
+            EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
+            GradientStage("flow", lambda before: self._task(scale), lambda volumes, progress: self._samples(volumes, progress, scale)),
+        )
+
+    def _task(self, scale: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> FlowTask:
+        from .flow import ConditionalFlow
+        from .flow_task import FlowTask
+
+        p = self.params
+
+        def make() -> ConditionalFlow:
+            return ConditionalFlow(p.dimension, p.blocks, p.clamp, *(scale[0] if scale else ()))
+
+        return FlowTask(make, p.loss, p.noise)
+
+    def _samples(self, volumes: Sequence[Volume], progress: Progress, scale: list[tuple[torch.Tensor, torch.Tensor]]) -> ArraySamples:
+        """Features of healthy places with row and column, shape (N, D + 2); computed once, kept as float16."""
+        import torch
+
+        from ...training.sources import ArraySamples
+
+        found = [np.empty((0, self.params.dimension + 2), np.float16)]
+        for number, volume in enumerate(volumes):
+            part = progress.part(number / len(volumes), (number + 1) / len(volumes))
+            found.append(self._places(self.cut(volume), 0, part)[0].astype(np.float16))
+        places = np.concatenate(found)
+        if self.params.standardise and not scale and len(places):
+            features = places[:, :-2]
+            mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+            scale.append((torch.tensor(mean, dtype=torch.float32), torch.tensor(np.maximum(deviation, 1e-4), dtype=torch.float32)))
+        return ArraySamples(places)
+
+    def _places(self, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Places of a scan that show brain, (N, D + 2) as the flow sees them, and which they are, (S', h, w)."""
+        import torch
+        from torch.nn import functional
+
+        from .features import brain_cells
+
+        extract, dimension = self.features(), self.params.dimension
+        slices = torch.from_numpy(self._over(cut, lambda batch, _: extract(batch.images), (dimension, *self.cells()), seed, progress))
+        depth = -(-len(cut) // self.params.aggregation)
+        pooled = functional.adaptive_avg_pool1d(slices.flatten(1).T[None], depth)[0].T.reshape(depth, *slices.shape[1:])
+        cells = brain_cells(torch.from_numpy(cut.slices.mask), (depth, *self.cells())).numpy()
+        rows = np.argwhere(cells)[:, 1:].astype(np.float32)
+        return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
+
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        import torch
+
+        places, cells = self._places(cut, seed, progress.part(0.0, 0.8))
+        network, found = self.network("flow"), np.empty(len(places), np.float32)
+        for start in range(0, len(places), _PLACES):
+            progress.update(0.8 + 0.2 * start / len(places), "Likelihoods")
+            with torch.no_grad():
+                some = torch.from_numpy(places[start : start + _PLACES]).to(self.device)
+                found[start : start + _PLACES] = network(some)[1].cpu().numpy()
+        scores = np.zeros(cells.shape, np.float32)
+        scores[cells] = -found if self.params.score == "likelihood" else -np.expm1(found - found.max(initial=-np.inf))
+        return scores
+
+    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super()._check(state)
+        others = [name for name in state if name != "backbone" and not name.startswith("flow.")]
+        if others:
+            why = f"it has arrays of something else: {sorted(others)[:3]}"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")

@@ -1,0 +1,1 @@
+"""Files of weights that others made, read without running anything in them."""
