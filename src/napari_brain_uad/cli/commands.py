@@ -36,7 +36,7 @@ from .train import add_train
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 """Any of them will do."""
 
-_TOLD = ("prepared", "dicom-series", "dicom-no-image")
+_TOLD = ("prepared", "dicom-series", "dicom-no-image", "dicom-copies")
 """Findings that are no warnings and are told all the same."""
 
 _EXIT_CODES = (

@@ -82,13 +82,13 @@ def check_finite(data: NDArray[Any]) -> Finding | None:
     )
 
 
-def check_not_constant(data: NDArray[Any]) -> Finding | None:
-    """A constant image carries no information: histogram equalisation and Otsu are undefined on it."""
+def check_not_constant(data: NDArray[Any], where: str = "") -> Finding | None:
+    """A constant image carries no information: histogram equalisation and Otsu are undefined on it. `where`: " of the brain"."""
     if data.size == 0:
         return Finding("empty", "error", "the image has no voxels", "Choose another file")
     if data.min() != data.max():
         return None
-    return Finding("constant", "error", f"every voxel has the value {data.flat[0]:g}", "Choose a file that holds an image")
+    return Finding("constant", "error", f"every voxel{where} has the value {data.flat[0]:g}", "Choose a file that holds an image")
 
 
 def check_mask_not_empty(mask: NDArray[np.bool_], label: str = "brain mask") -> Finding | None:

@@ -17,7 +17,8 @@ _TARGETS = tuple(
     (re.compile(pattern), kept)
     for pattern, kept in (
         # "T1 to T2", "T2toT1", "flair2t1", "T1 in FLAIR space": what it was brought to is not what it is.
-        (rf"\b({_SEQUENCE})[a-z ]{{0,24}}? ?(?:to|2|in|on|onto|reg\w*) ?{_SEQUENCE}\b(?: ?(?:space|grid))?", r"\1"),
+        # The 2 of "T1 Gd T2 FLAIR" means T2, not "to".
+        (rf"\b({_SEQUENCE})[a-z ]{{0,24}}? ?(?:to|(?<!\bt)2|in|on|onto|reg\w*) ?{_SEQUENCE}\b(?: ?(?:space|grid))?", r"\1"),
         (rf"\b(?:co)?reg(?:istered|istration)? ?(?:to|2|on|with)? ?{_SEQUENCE}\b", " registered "),
         (rf"\b(?:to|in|onto|like|aligned|resampled|resliced) ?{_SEQUENCE}\b(?: ?(?:space|grid))?", " registered "),
     )
@@ -37,6 +38,11 @@ _BEFORE = r"(?:(?<![a-z0-9])|(?<=\b3d)|(?<=\b2d)|(?<=ax)|(?<=sag)|(?<=cor)|(?<=t
 _T1, _T2 = (rf"{_BEFORE}t{digit}(?:w(?:i|t|ks|eighted)?{extra})?" for digit, extra in ((1, "|n"), (2, "")))
 _AFTER = rf"(?:(?![a-z0-9])|(?=(?:{_TECHNIQUE})))"
 _AGENT = r"(?:c|ce|gd|gad\w*|km|post\w*|contrast\w*|ks|mdc|civ)"
+_WITHOUT, _WITH = r"(?:pr(?:e|a|ae)|nativ\w*|ohne|without|sans|sin|senza)", r"(?:post|mit|with|avec|con|nach|after)"
+_AND = r"(?: (?:and|und|u|et|y|e|plus|n)| ?\+)"
+_BRANDS = (
+    "dotarem|magnevist|multihance|prohance|omniscan|clariscan|vueway|elucirem|primovist|eovist|vasovist|ablavar|artirem|dotagraf|cyclolux"
+)
 _NOT_CONTRAST = r"(?! ?(?:op\w*|surg\w*|treat\w*|proc\w*|rt|radio\w*|chemo\w*|mortem|therapy|trauma\w*|stroke|resection))"
 
 _WORDS: tuple[tuple[str, str], ...] = (
@@ -61,6 +67,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bmerge\b|\bmedic\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
+    ("other", r"\bsy ?mri\b|\bmsme\b|\bmdme\b|(?<= )sub$"),
     # Weightings.
     ("t1 flair", r"\b(?:[a-z]{1,4} ?)?t1(?:w|wi)?\b[a-z0-9 ]*?(?:flair|dark ?fl\w*|da ?fl\b|\btirm\b)|t1(?:w|wi)?flair"),
     ("flair", r"\w*flair\w*|(?<![a-z0-9])t2f(?![a-z0-9])|\bdark ?fl\w*|\bda ?fl\b|\btirm\b|\bfluid ?att\w*"),
@@ -72,11 +79,15 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("pd", r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)"),
     ("pd", r"^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))"),
     # Contrast agent: given, not given, or said in a way that could be somebody's initials.
-    ("native", r"\bpre(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b|\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
-    ("both", r"\bw(?:ith)? (?:and )?(?:w ?o|without)\b"),
+    ("native", r"\bpr(?:e|a|ae)(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b"),
+    ("native", r"\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
+    ("native", r"\b(?:contrast\w*|kontrast\w*|agent|km|gd|gad\w*) ?:? ?(?:no|none|nein|non|off|neg\w*)\b"),
+    ("both", r"\bw(?:ith)? (?:and )?(?:w ?o|without)\b|\+-"),
+    ("both", rf"\b{_WITHOUT}(?: {_AGENT})?{_AND}? {_WITH}\b|\b{_WITHOUT}{_AND} {_AGENT}\b"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),
     ("contrast", rf"{_T1}{_AGENT}(?![a-z0-9])|{_T1}\+|(?<![a-z0-9])c ?t1w?\b"),
-    ("contrast", r"\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*|\bdotarem\b|\bmagnevist\b|\bmultihance\b|\bprohance\b|\bomniscan\b|\bclariscan\b"),
+    ("contrast", r"\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*"),
+    ("contrast", rf"\b(?:{_BRANDS})\b"),
     ("contrast", r"(?<!non )(?<!no )\b(?:post)?(?:contrast\w*|kontrast\w*)|\binject\w*|\benhanced\b|\bmdc\b|\bciv\b|^ce(?= t1)"),
     ("contrast", rf"\bpos(?:t(?:gd|gad\w*|km|c)?)?\b{_NOT_CONTRAST}|\bnach\b"),
     ("contrast", r"(?:(?<=[a-z0-9+] )|(?<=\+))(?:gd|km|gad|cm|ce|c)\b(?! ?\d)"),
@@ -172,7 +183,8 @@ def _plain(name: str) -> str:
     text = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
     text = re.sub(r"(t2|flair)w? ?\*", r"\1star", text)
-    text = re.sub(r"[^a-z0-9+:]+", " ", text).strip()
+    text = re.sub(r"\+ ?[/|_]? ?-(?![a-z0-9])|\u00b1", " +- ", text)  # with or without
+    text = re.sub(r"(?<!\+)-|[^a-z0-9+:-]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)
     return re.sub(r" +", " ", text).strip()

@@ -6,6 +6,7 @@ told. A damaged file stands against the series that it may be a slice of, and ag
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import re
 from collections import Counter
@@ -95,6 +96,9 @@ def look_through(folder: Path) -> Contents:
             others.append(path)
         else:
             readings[path] = reading
+    copies = _copies(readings)
+    for path in copies:
+        del readings[path]
     volumes, joined = _volumes([frame for reading in readings.values() for frame in reading.frames], folder)
     places = _Places(volumes)
     damage = {path: (reading.series, reading.fault) for path, reading in readings.items() if reading.fault is not None}
@@ -105,6 +109,7 @@ def look_through(folder: Path) -> Contents:
     left_out = (
         *_without_image(readings.values()),
         *_not_dicom([path for path in others if path not in damage]),
+        *([Skipped("dicom-copies", "info", f"{len(copies)} files that are copies of others, byte for byte")] if copies else []),
         *(Skipped("dicom-damaged", "warning", "1 file that belongs to no series", error.why, (path.name,)) for path, error in stray),
         *(Skipped("dicom-damaged", "warning", line) for line in Missed(unreadable=missed.unreadable).words(folder)),
     )
@@ -116,6 +121,27 @@ def _read(path: Path) -> Reading | None:
         return read_file(path) if is_dicom(path) else None
     except InputError as error:
         return Reading(fault=error)
+
+
+def _copies(readings: dict[Path, Reading]) -> list[Path]:
+    """The second and further files of every series that is there several times as a whole, byte for byte.
+
+    A copy of some slices alone may stand where another slice has been: it stays, and `build_stack` refuses it.
+    """
+    series: dict[str, dict[str, list[Path]]] = {}
+    for path, reading in readings.items():
+        if reading.frames and reading.frames[0].series:
+            images = series.setdefault(reading.frames[0].series, {})
+            images.setdefault(reading.frames[0].instance, []).append(path)
+    copies: list[Path] = []
+    for images in series.values():
+        if len({len(paths) for paths in images.values()}) == 1 and all(_same_bytes(paths) for paths in images.values()):
+            copies += [path for _, *others in images.values() for path in others]
+    return copies
+
+
+def _same_bytes(paths: Sequence[Path]) -> bool:
+    return all(filecmp.cmp(paths[0], other, shallow=False) for other in paths[1:])
 
 
 def _volumes(frames: Sequence[Frame], folder: Path) -> tuple[dict[str, tuple[Frame, ...]], frozenset[str]]:

@@ -27,6 +27,9 @@ PLACE_TOLERANCE_MM = 0.1
 MAX_TILT_DEGREES = 35.0
 """No gantry tilts further; beyond it, positions and orientation contradict each other."""
 
+FARTHEST_MM = 10_000.0
+"""No patient lies farther from the origin, which is the middle of the magnet or not far from it."""
+
 LARGEST_FIELD_MM = 560.0
 """No MR scanner sees more across: a larger image is several side by side."""
 
@@ -180,6 +183,9 @@ def _plane(what: str, frames: Sequence[Frame]) -> tuple[NDArray[np.float64], NDA
             raise InputError(f"{what}, {lacking.path.name}", why=why, fix="Choose a series of slices; derived pictures have no place")
         if not np.isfinite(np.array(values, float)).all():
             raise InputError(what, why=f"its {keyword} holds numbers that are not finite", fix=_EXPORT)
+    farthest = float(np.abs(np.array([frame.position for frame in frames], float)).max())
+    if farthest > FARTHEST_MM:
+        raise InputError(what, why=f"a slice {farthest:.3g} mm away from the middle of the scanner is impossible", fix=_EXPORT)
     orientations = np.array([frame.orientation for frame in frames], float)
     spacings = np.array([frame.spacing for frame in frames], float)
     if np.abs(orientations - orientations[0]).max() > 1e-3:

@@ -60,7 +60,7 @@ def estimate_brain_mask(volume: Volume) -> BrainMask:
     data = without_extremes(volume).data
     background = _constant_background(data)
     if background is None:
-        return _whole_head(data, "the air around it is not empty")
+        return _whole_head(data, "no single value fills the space around it")
     foreground = _foreground(data, background)
     surface = brain_or_head(volume.with_data(data), foreground, background)
     if surface.verdict != "brain":

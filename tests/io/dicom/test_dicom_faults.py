@@ -88,9 +88,18 @@ def doubled_with_other_pixels(series: Truth, folder: Path, rng: np.random.Genera
     save(data, folder / "copy.dcm")
 
 
-def whole_series_doubled(series: Truth, folder: Path, _rng: np.random.Generator) -> None:
+def half_of_a_series_doubled(series: Truth, folder: Path, _rng: np.random.Generator) -> None:
     write(series, folder / "a")
-    write(series, folder / "b")
+    write(series, folder / "b", lambda data, k: data if k % 2 else None)
+
+
+def series_doubled_with_other_pixels(series: Truth, folder: Path, _rng: np.random.Generator) -> None:
+    def dark(data: Dataset, k: int) -> Dataset:
+        data.PixelData = bytes(len(data.PixelData)) if k == 1 else data.PixelData
+        return data
+
+    write(series, folder / "a")
+    write(series, folder / "b", dark)
 
 
 def one_replaced_by_another(series: Truth, folder: Path, rng: np.random.Generator) -> None:
@@ -135,6 +144,11 @@ def one_tilted(data: Dataset, _k: int, _n: int, _rng: np.random.Generator) -> No
 
 def one_shifted(data: Dataset, _k: int, _n: int, _rng: np.random.Generator) -> None:
     data.ImagePositionPatient = numbers(np.array(data.ImagePositionPatient, float) + np.array(data.ImageOrientationPatient[:3], float) * 3)
+
+
+def far_away(data: Dataset, _k: int, _n: int, _rng: np.random.Generator) -> None:
+    """A list of the slices between would take gigabytes."""
+    data.ImagePositionPatient = numbers(np.array([0, 0, 3e7]))
 
 
 def one_off_the_grid(data: Dataset, _k: int, _n: int, _rng: np.random.Generator) -> None:
@@ -264,7 +278,9 @@ REFUSED: dict[str, tuple[Breaker, str]] = {
     "every second missing": (every_second_missing, "their numbers have gaps: slices are missing"),
     "doubled": (doubled, r"where there is another already: [xyz] = -?\d+\.\d"),
     "doubled with other pixels": (doubled_with_other_pixels, "where there is another already"),
-    "whole series doubled": (whole_series_doubled, "7 slices lie where there is another already"),
+    "half of a series doubled": (half_of_a_series_doubled, "3 slices lie where there is another already"),
+    "series doubled with other pixels": (series_doubled_with_other_pixels, "7 slices lie where there is another already"),
+    "a slice far away": (_edited(far_away), "e.07 mm away from the middle of the scanner is impossible"),
     "one replaced by another": (one_replaced_by_another, "where there is another already"),
     "two series": (two_series, "holds 2 series"),
     "slice of another patient": (foreign_slice, "differ in their patient"),

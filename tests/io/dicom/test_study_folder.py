@@ -198,6 +198,11 @@ EXTRAS: dict[str, tuple[Adder, str]] = {
         lambda folder, rng: (folder / "report.dcm").write_bytes(b"%PDF" + rng.bytes(900)) and None,
         "named like DICOM: damaged",
     ),
+    "a copy of the series": (lambda folder, _rng: write(truth(7), folder / "copy") and None, "7 files that are copies of others"),
+    "two more copies": (
+        lambda folder, _rng: [write(truth(7), folder / one) for one in "ab"] and None,
+        "14 files that are copies of others",
+    ),
     "damaged report": (
         lambda folder, rng: (folder / "sr.dcm").write_bytes(bytes(128) + b"DICM" + rng.bytes(300)) and None,
         "belongs to no series: it is a damaged DICOM file",
@@ -217,7 +222,7 @@ def test_the_good_series_is_read_whatever_lies_beside_it(kind: str, tmp_path: Pa
     assert errors(volume, series) is None
     assert volume.data.size == series.pixels.size
     (finding,) = volume.findings
-    assert finding.code in ("dicom-series", "dicom-no-image", "not-dicom", "dicom-damaged")
+    assert finding.code in ("dicom-series", "dicom-no-image", "not-dicom", "dicom-damaged", "dicom-copies")
     assert re.search(told, finding.message), finding.message
     (found,) = find_series(tmp_path)
     assert errors(read_series(tmp_path, found.uid), series) is None

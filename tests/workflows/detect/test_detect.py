@@ -237,7 +237,7 @@ def test_a_scan_that_is_the_same_everywhere_is_no_result(case: Any, capsys: pyte
     words = [str(case.folder / "flat_FLAIR.nii.gz"), "--mask", str(case.mask), "--quiet", "--out", str(out)]
     for command in (["detect", "--method", "thresh-raw"], ["compare", "--methods", "threshold,thresh-raw"]):
         assert cli.main([command[0], *words, *command[1:]]) == 2
-        assert "every voxel has the value 100" in capsys.readouterr().err
+        assert "every voxel of the brain has the value 100" in capsys.readouterr().err
         assert not out.exists()
 
 

@@ -93,6 +93,8 @@ def test_a_damaged_model_is_not_listed_and_said(tmp_path: Path) -> None:
     assert [model.id for model in list_models()] == ["good"]
     (problem,) = model_problems()
     assert "bad.json" in str(problem)
+    with pytest.raises(ModelError, match=r"bad\.json"):  # it is there: what is wrong with it, not that there is none
+        find_model("bad")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class BaseDetector(ABC):
         progress.update(0.0, f"{self.INFO.name}: starting")
         volume = without_extremes(volume)
         mask = volume.brain
-        findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask]) if mask.any() else None)
+        findings = (check_mask_not_empty(mask), check_not_constant(volume.data[mask], " of the brain") if mask.any() else None)
         raise_errors(volume.name, findings)
         raw = self._score(volume, mask, seed=seed, progress=progress)
         progress.update(1.0, f"{self.INFO.name}: done")

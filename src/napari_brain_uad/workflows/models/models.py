@@ -114,17 +114,18 @@ def find_model(given: str | Path) -> Model:
     Raises
     ------
     ModelError
-        If there is none; the closest ids are named.
+        If there is none, with the closest ids; or if its files cannot be used, with what is wrong with them.
     """
+    path = Path(given)
     if isinstance(given, str) and _is_id(given):
         known = {model.id: model for model in reversed(list_models())}
         if given in known:
             return known[given]
-        if not any(is_file(file) for file in checkpoint_files(Path(given))):
+        path = next((one for one in (user_dir() / given, path) if any(map(is_file, checkpoint_files(one)))), Path())
+        if path == Path():
             close = difflib.get_close_matches(given, known, n=3, cutoff=0.4) or sorted(known)[:8]
             hint = f"Models: {', '.join(close)}" if close else "Train one, or import one (brain-uad models import FILE)"
             raise ModelError(f"There is no model '{given}'", fix=hint)
-    path = Path(given)
     check_suffix(path)
     return read_model(checkpoint_files(path)[0], shipped=False)
 
