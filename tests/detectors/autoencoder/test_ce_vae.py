@@ -32,7 +32,7 @@ def slices() -> tuple[np.ndarray, np.ndarray, CeVAE]:
             for sequence in ("T1", "T2")
             for number in numbers
         ]
-        pool = detector._pool(scans, Progress())
+        pool = detector._pool(scans, {}, Progress())
         cut.append(pool.images(range(len(pool))).astype(np.float32))
     return cut[0], cut[1], detector
 

@@ -13,8 +13,10 @@ import torch
 from napari_brain_uad.core.errors import Cancelled, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.backbones import load
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import network_class
+from napari_brain_uad.detectors.embedding.edc import EDC, EDCParams, EDCTraining
 from napari_brain_uad.detectors.embedding.flow import POSITION, ConditionalFlow, position
 from napari_brain_uad.detectors.embedding.flow_task import FlowTask, boundary_guided, ranking, triplet
 from napari_brain_uad.detectors.embedding.names import LOSSES
@@ -154,27 +156,30 @@ QUICK = FlowTraining(steps=4, batch_size=64)
 def test_slices_are_averaged_and_places_known(weights: str) -> None:
     detector, one = small(weights, aggregation=3), volume()
     cut = detector.cut(one)
-    places, cells = detector._places(cut, 0, Progress())
+    places, cells = detector._places(detector.features(), cut, 0, Progress())
     assert cells.shape == (2, 8, 8)
     each = detector.features()(torch.from_numpy(cut.images(range(6)))).numpy()
     assert places[:, :-2] == pytest.approx(np.stack([each[:3].mean(0), each[3:].mean(0)]).transpose(0, 2, 3, 1).reshape(-1, 16), abs=1e-4)
     assert places[:8, -2].tolist() == [0.0] * 8
     assert places[:8, -1].tolist() == list(range(8))
-    assert small(weights, aggregation=1)._places(cut, 0, Progress())[1].shape == (6, 8, 8)
+    single = small(weights, aggregation=1)
+    assert single._places(single.features(), cut, 0, Progress())[1].shape == (6, 8, 8)
 
 
 def test_the_score_is_the_negative_log_likelihood_and_the_papers_a_view_of_it(weights: str) -> None:
     detector = small(weights, smoothing_mm=0.0)
     detector.fit([volume(1), volume(2)], training=QUICK)
     cut = detector.cut(volume())
-    places, cells = detector._places(cut, 0, Progress())
+    places, cells = detector._places(detector.features(), cut, 0, Progress())
     likelihood = detector.network("flow")(torch.from_numpy(places))[1].numpy()
     raw = detector._place_scores(cut, 0, Progress())
     assert raw[cells] == pytest.approx(-likelihood, abs=1e-5)
     view = small(weights, smoothing_mm=0.0, score="paper")
     view.load_state(detector.state())
     assert view._place_scores(cut, 0, Progress())[cells] == pytest.approx(1 - np.exp(likelihood - likelihood.max()), abs=1e-5)
-    scale = np.stack([detector._places(detector.cut(volume(seed)), 0, Progress())[0] for seed in (1, 2)]).reshape(-1, 18)
+    scale = np.stack([detector._places(detector.features(), detector.cut(volume(seed)), 0, Progress())[0] for seed in (1, 2)]).reshape(
+        -1, 18
+    )
     assert detector.state()["flow.mean"] == pytest.approx(scale[:, :-2].mean(axis=0), rel=1e-2, abs=1e-3)
     assert detector.state()["flow.deviation"] == pytest.approx(scale[:, :-2].std(axis=0), rel=1e-2)
 
@@ -210,3 +215,40 @@ def test_a_model_belongs_to_its_backbones_weights(weights: str) -> None:
     with pytest.raises(ModelError, match="something else"):
         small(weights).load_state(detector.state() | {"other": np.zeros(2, np.float32)})
     assert detector.shipped_state()["backbone"].dtype == np.uint8
+
+
+def test_the_backbone_is_tuned_first_and_is_part_of_the_model(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = FlowTraining(steps=4, batch_size=64, encoder_steps=3, encoder_batch=2)
+    detector, frozen = small(weights, edc=True), small(weights)
+    detector.fit([volume(1), volume(2)], training=training)
+    cut = detector.cut(volume())
+    images = torch.from_numpy(cut.images(range(2)))
+    # The flow's scale is that of the tuned features, not of those before.
+    places = np.concatenate([detector._places(detector.features(), detector.cut(volume(seed)), 0, Progress())[0] for seed in (1, 2)])
+    assert detector.state()["flow.mean"] == pytest.approx(places[:, :-2].mean(axis=0), rel=1e-2, abs=2e-3)
+    assert not np.allclose(detector.features()(images).numpy(), frozen.features()(images).numpy(), atol=1e-2)
+    again = small(weights, edc=True)
+    monkeypatch.setattr("napari_brain_uad.detectors.backbones.load.read_weights", lambda _: pytest.fail("no file of weights is needed"))
+    load._weights.cache_clear()
+    again.load_state(detector.state())
+    assert np.array_equal(again.score(volume()).score, detector.score(volume()).score)
+    with pytest.raises(ModelError, match="arrays of something else"):
+        small(weights).load_state(detector.state())
+
+
+def test_the_backbone_is_tuned_as_edc_is_trained_and_training_is_resumed(weights: str, tmp_path: Path) -> None:
+    training = FlowTraining(steps=4, batch_size=64, encoder_steps=3, encoder_batch=2, checkpoint_every=1, validate_every=1)
+    whole, stopped, alone = small(weights, edc=True), small(weights, edc=True), EDC(EDCParams.from_dict(_of_edc(weights)))
+    whole.fit([volume(1)], training=training)
+    progress = Progress()
+    session = TrainingSession(folder=tmp_path, report=lambda update: progress.cancel() if update.stage == "flow" else None)
+    with pytest.raises(Cancelled):
+        stopped.fit([volume(1)], training=training, session=session, progress=progress)
+    stopped.fit([volume(1)], training=training, session=TrainingSession(folder=tmp_path, resume=True))
+    assert all(np.array_equal(array, whole.state()[name]) for name, array in stopped.state().items())
+    alone.fit([volume(1)], seed=1, training=EDCTraining(steps=3, batch_size=2, precision="32", checkpoint_every=1, validate_every=1))
+    assert all(np.array_equal(array, whole.state()[f"edc.{name}"]) for name, array in alone.state().items())
+
+
+def _of_edc(weights: str) -> dict[str, object]:
+    return {"height": 64, "width": 64, "backbone": "resnet18", "backbone_file": f"{weights}/one.pth"}

@@ -100,5 +100,10 @@ def _of_member(member: str, stage: Stage) -> Stage:
     """A member's stage as the ensemble's: it gets to see what its own member learned before, under the member's names."""
     name = f"{member}.{stage.name}" if stage.name else member
     if isinstance(stage, GradientStage):
-        return GradientStage(name, lambda before: stage.task(of_stage(member, before)), stage.samples)
+        return replace(
+            stage,
+            name=name,
+            task=lambda before: stage.task(of_stage(member, before)),
+            samples=lambda volumes, before, progress: stage.samples(volumes, of_stage(member, before), progress),
+        )
     return EstimateStage(name, lambda volumes, how: stage.estimate(volumes, replace(how, before=of_stage(member, how.before))))

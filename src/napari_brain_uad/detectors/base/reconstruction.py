@@ -208,7 +208,8 @@ class SlicingDetector(NetworkDetector):
     def _slices(self, volume: Volume) -> Slices:
         return to_slices(self._prepare(volume), self.params.grid, interpolation=self.INTERPOLATION)
 
-    def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
+    def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
+        """The samples of scans; what earlier stages learned changes nothing in them."""
         return pool_of(volumes, self.cut, progress, self._sample_shape())
 
     def _sample_shape(self) -> tuple[int, ...]:

@@ -58,25 +58,28 @@ class GradientStage:
     task : callable
         The network and what it minimises, given what earlier stages learned.
     samples : callable
-        The training samples of scans.
+        The training samples of scans, given what earlier stages learned.
+    training : callable, optional
+        How it is trained, given how the method is, where a stage needs settings of its own.
     """
 
     name: str
     task: Callable[[State], Task]
-    samples: Callable[[Sequence[Volume], Progress], Samples]
+    samples: Callable[[Sequence[Volume], State, Progress], Samples]
+    training: Callable[[TrainingParams], TrainingParams] | None = None
 
     def fit(self, volumes: Sequence[Volume], how: Fitting) -> State:
         """The network's state after training on healthy scans."""
         how.progress.update(0.0, "Cutting samples")
-        train = self.samples(volumes, how.progress.part(0.0, 0.1))
-        held_out = self.samples(how.session.validation, how.progress.part(0.1, 0.12))
+        train = self.samples(volumes, how.before, how.progress.part(0.0, 0.1))
+        held_out = self.samples(how.session.validation, how.before, how.progress.part(0.1, 0.12))
         from ...training.loop import ArraySource, run_training
 
         source, task = ArraySource(train, held_out, how.seed), self.task(how.before)
         return run_training(
             task,
             source,
-            training=how.training,
+            training=how.training if self.training is None else self.training(how.training),
             seed=how.seed,
             session=how.session,
             progress=how.progress.part(0.12, 1.0),

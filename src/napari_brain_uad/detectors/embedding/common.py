@@ -123,14 +123,20 @@ class EmbeddingDetector(SlicingDetector):
 
     def backbone_hash(self) -> NDArray[np.uint8]:
         """SHA-256 of the backbone's weights, shape (32,)."""
-        return np.frombuffer(bytes.fromhex(self.features().backbone.sha256), np.uint8).copy()
+        from ..backbones.load import backbone_weights
+
+        return np.frombuffer(bytes.fromhex(backbone_weights(self.params.backbone, self.params.backbone_file).sha256), np.uint8).copy()
+
+    def _belongs(self, state: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether a state was learned on the features that there are here."""
+        return np.array_equal(state["backbone"], self.backbone_hash())
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what was learned; see `core.detector.Detector`. With another backbone's weights it is refused."""
         if state:
             self._check(state)
-            if not np.array_equal(state["backbone"], self.backbone_hash()):
-                kept, here = bytes(state["backbone"].tolist()).hex(), self.features().backbone.sha256
+            if not self._belongs(state):
+                kept, here = bytes(state["backbone"].tolist()).hex(), bytes(self.backbone_hash().tolist()).hex()
                 why = f"it was trained on a backbone whose weights have the SHA-256 {kept[:12]}..., those here have {here[:12]}..."
                 raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Give the file it was trained with, or train it again")
         super().load_state(state)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.detector import State
 from ...core.errors import ModelError
 from ...core.params import Value, param
 from ...core.progress import Progress
@@ -20,21 +22,26 @@ from ...core.volume import Volume
 from ...sampling.slices import SliceGrid
 from ...sampling.windows import Cut
 from ...training.params import TrainingParams
-from ..base.stages import EstimateStage, GradientStage, Stage
+from ..backbones.catalogue import BACKBONES
+from ..base.stages import EstimateStage, GradientStage, Stage, of_stage
 from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
+from .edc import EDCTraining
 from .names import LOSSES, SCORES
 
 if TYPE_CHECKING:
     import torch
 
     from ...training.sources import ArraySamples
+    from .edc_task import EDCTask
+    from .features import PatchFeatures
     from .flow import ConditionalFlow
     from .flow_task import FlowTask
 
+_ENCODER = "edc"
 _PLACES = 4096
 """Places that go through the flow at once."""
 _PAPER: Mapping[str, Value] = {
-    "backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "depth": 96, "standardise": False, "noise": 0.06,
+    "backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "depth": 96, "standardise": False, "noise": 0.06, "edc": True,
 }  # fmt: skip
 
 
@@ -49,6 +56,10 @@ class SimpleSliceNetParams(EmbeddingParams):
     standardise: bool = param(
         True, "Bring features to mean 0 and standard deviation 1 before the flow: backbones differ in them", label="Standardise",
         advanced=True, role="network",
+    )  # fmt: skip
+    edc: bool = param(
+        False, "Tune the backbone on the training slices first, by encoder-decoder contrast; it is then part of the model",
+        label="Tune the backbone (EDC)", role="network",
     )  # fmt: skip
     blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
     clamp: float = param(
@@ -80,13 +91,29 @@ class SimpleSliceNetParams(EmbeddingParams):
 class FlowTraining(TrainingParams):
     """Adam with step size 1e-3 on batches of 4096 places. The paper trains for 30 epochs."""
 
-    steps: int = param(2000, "Batches to train on", low=1, high=10_000_000, step=1000)
+    steps: int = param(2000, "Batches to train the flow on", low=1, high=10_000_000, step=1000)
+    encoder_steps: int = param(
+        4000, "Batches of slices to tune the backbone on, where it is", label="Steps of the backbone", low=1, high=10_000_000, step=1000
+    )
+    encoder_batch: int = param(
+        32, "Slices in a batch when the backbone is tuned", label="Batch of the backbone", low=1, high=65_536, step=8
+    )
     batch_size: int = param(4096, "Places in a batch, over all devices together", low=1, high=1_048_576, step=1024)
     learning_rate: float = param(1e-3, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
     precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
     augmentation: str = param("none", "Random changes of the training slices: none, as features are computed once", choices=("none",))
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {}, "tiny": {"steps": 60, "batch_size": 512}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "paper": {},
+        "tiny": {"steps": 60, "batch_size": 512, "encoder_steps": 5, "encoder_batch": 4},
+    }
+
+
+def _encoder_training(training: TrainingParams) -> EDCTraining:
+    """How the backbone is tuned: as `EDC` is trained, for the steps that were asked for."""
+    assert isinstance(training, FlowTraining)
+    often = {"validate_every": training.validate_every, "checkpoint_every": training.checkpoint_every}
+    return EDCTraining.from_dict({"steps": training.encoder_steps, "batch_size": training.encoder_batch, "precision": "32", **often})
 
 
 class SimpleSliceNet(EmbeddingDetector):
@@ -106,9 +133,10 @@ class SimpleSliceNet(EmbeddingDetector):
         score_unit="negative log-likelihood per feature",
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=150.0,
-        presets="paper: Wide ResNet-50-2 (its weights from a file, as trained on ImageNet; the paper tunes it further), 1024 dimensions, "
-        "96 slices of 1 mm, noise 0.06. code: 512 dimensions, noise 0.08. Without a preset: EfficientNet-Lite0, 256 dimensions, slices of "
-        "2 mm, standardised features with noise 0.5. Rotations in the flow are drawn by us, as FrEIA's take minutes.",
+        presets="paper: Wide ResNet-50-2 (its weights from a file), tuned on the training slices by encoder-decoder contrast (the paper: "
+        "on slices of other scans), 1024 dimensions, 96 slices of 1 mm, noise 0.06. code: 512 dimensions, noise 0.08. Without a preset: "
+        "EfficientNet-Lite0 as it is, 256 dimensions, slices of 2 mm, standardised features with noise 0.5. Rotations in the flow are "
+        "drawn by us, as FrEIA's take minutes.",
     )
     params: SimpleSliceNetParams
 
@@ -117,8 +145,31 @@ class SimpleSliceNet(EmbeddingDetector):
         scale: list[tuple[torch.Tensor, torch.Tensor]] = []  # of the training's features, the first that are asked for
         return (
             EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
-            GradientStage("flow", lambda before: self._task(scale), lambda volumes, progress: self._samples(volumes, progress, scale)),
+            *((GradientStage(_ENCODER, lambda _: self._encoder_task(), self._pool, _encoder_training),) if self.params.edc else ()),
+            GradientStage("flow", lambda _: self._task(scale), partial(self._samples, scale)),
         )
+
+    def _encoder_task(self) -> EDCTask:
+        from .edc_task import EDCTask
+
+        return EDCTask(self.params.backbone, self.params.backbone_file)
+
+    def features(self) -> PatchFeatures:
+        """See `EmbeddingDetector.features`: of the tuned encoder, where there is one."""
+        return self._features_of(self.network(_ENCODER)) if self.params.edc else super().features()
+
+    def _features_of(self, tuned: torch.nn.Module) -> PatchFeatures:
+        """Features of an encoder and its decoder, of which the first is needed; no file of weights is."""
+        from ..backbones.load import Backbone
+        from .edc_task import EncoderDecoder
+        from .features import PatchFeatures
+
+        assert isinstance(tuned, EncoderDecoder)
+        p = self.params
+        return PatchFeatures(Backbone(BACKBONES[p.backbone], tuned.encoder, ""), p.levels, p.neighbourhood, p.dimension)
+
+    def _belongs(self, state: Mapping[str, NDArray[Any]]) -> bool:
+        return self.params.edc or super()._belongs(state)
 
     def _task(self, scale: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> FlowTask:
         from .flow import ConditionalFlow
@@ -131,16 +182,24 @@ class SimpleSliceNet(EmbeddingDetector):
 
         return FlowTask(make, p.loss, p.noise)
 
-    def _samples(self, volumes: Sequence[Volume], progress: Progress, scale: list[tuple[torch.Tensor, torch.Tensor]]) -> ArraySamples:
+    def _samples(
+        self, scale: list[tuple[torch.Tensor, torch.Tensor]], volumes: Sequence[Volume], before: State, progress: Progress
+    ) -> ArraySamples:
         """Features of healthy places with row and column, shape (N, D + 2); computed once, kept as float16."""
         import torch
 
         from ...training.sources import ArraySamples
+        from ..base.network_state import network_with
 
+        if self.params.edc:
+            tuned, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
+            extract = self._features_of(tuned.to(self.device))
+        else:
+            extract = self.features()
         found = [np.empty((0, self.params.dimension + 2), np.float16)]
         for number, volume in enumerate(volumes):
             part = progress.part(number / len(volumes), (number + 1) / len(volumes))
-            found.append(self._places(self.cut(volume), 0, part)[0].astype(np.float16))
+            found.append(self._places(extract, self.cut(volume), 0, part)[0].astype(np.float16))
         places = np.concatenate(found)
         if self.params.standardise and not scale and len(places):
             features = places[:, :-2]
@@ -148,14 +207,14 @@ class SimpleSliceNet(EmbeddingDetector):
             scale.append((torch.tensor(mean, dtype=torch.float32), torch.tensor(np.maximum(deviation, 1e-4), dtype=torch.float32)))
         return ArraySamples(places)
 
-    def _places(self, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _places(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Places of a scan that show brain, (N, D + 2) as the flow sees them, and which they are, (S', h, w)."""
         import torch
         from torch.nn import functional
 
         from .features import brain_cells
 
-        extract, dimension = self.features(), self.params.dimension
+        dimension = self.params.dimension
         slices = torch.from_numpy(self._over(cut, lambda batch, _: extract(batch.images), (dimension, *self.cells()), seed, progress))
         depth = -(-len(cut) // self.params.aggregation)
         pooled = functional.adaptive_avg_pool1d(slices.flatten(1).T[None], depth)[0].T.reshape(depth, *slices.shape[1:])
@@ -166,7 +225,7 @@ class SimpleSliceNet(EmbeddingDetector):
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         import torch
 
-        places, cells = self._places(cut, seed, progress.part(0.0, 0.8))
+        places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
         network, found = self.network("flow"), np.empty(len(places), np.float32)
         for start in range(0, len(places), _PLACES):
             progress.update(0.8 + 0.2 * start / len(places), "Likelihoods")
@@ -179,7 +238,8 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         super()._check(state)
-        others = [name for name in state if name != "backbone" and not name.startswith("flow.")]
+        own = tuple(f"{stage.name}." for stage in self.stages() if isinstance(stage, GradientStage))
+        others = [name for name in state if name != "backbone" and not name.startswith(own)]
         if others:
             why = f"it has arrays of something else: {sorted(others)[:3]}"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")

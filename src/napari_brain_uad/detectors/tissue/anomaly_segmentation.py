@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.detector import State
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.volume import Volume
@@ -70,7 +71,7 @@ class AnomalySegmentation(NetworkDetector):
 
         return SegmentationTask(_NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength)
 
-    def _pool(self, volumes: Sequence[Volume], progress: Progress) -> Pool:
+    def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
         shape = (2 * _NEIGHBOURS + 1, self.params.height, self.params.width)
         return pool_of(volumes, lambda volume: _cut(self._slices(volume)), progress, shape)
 

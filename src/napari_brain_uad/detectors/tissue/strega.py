@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.detector import State
 from ...core.params import Params as AnyParams
 from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
@@ -60,8 +61,8 @@ class Strega(ContextDetector):
         """See `BaseDetector.stages`: mean and deviation of the training labels become the network's own."""
         known: list[tuple[float, float]] = []
 
-        def samples(volumes: Sequence[Volume], progress: Progress) -> Pool:
-            pool = self._pool(volumes, progress)
+        def samples(volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
+            pool = self._pool(volumes, before, progress)
             if not known:  # the first are those that are trained on, what is held out comes after them
                 known.append(_moments(pool))
             return pool
