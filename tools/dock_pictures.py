@@ -1,0 +1,145 @@
+"""Take the pictures of the docks in docs/images from the window as it is, on the samples.
+
+    xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho train models]
+
+Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --screenshot` leaves.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
+
+_OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
+_SIZE = (1366, 900)
+_SETTLE_SECONDS = 2.5
+_PATIENCE_SECONDS = 400.0
+
+
+def main() -> int:
+    """Take those that are asked for, or all; 1 when one could not be taken."""
+    failed = 0
+    for name in sys.argv[1:] or list(_PICTURES):
+        viewer = napari.Viewer(show=True)
+        viewer.window.resize(*_SIZE)
+        try:
+            shown = _PICTURES[name](viewer)
+            _pause(_SETTLE_SECONDS)
+            file = _OUT / ("ortho_view.png" if name == "ortho" else f"{name}_dock.png")
+            if isinstance(shown, QWidget):
+                shown.grab().save(str(file))
+            else:
+                viewer.window.screenshot(path=str(file), canvas_only=False, flash=False)
+            print(file.name)
+        except TimeoutError as error:
+            print(f"{name}: {error}")
+            failed = 1
+        viewer.close()
+        _pause(0.5)
+    return failed
+
+
+def _prepare(viewer: Any) -> QWidget | None:
+    """The whole window after the clinical preset, with the outline of the brain."""
+    viewer.open_sample(PLUGIN, "healthy-t1")
+    dock = open_dock(viewer, "Prepare")
+    _wait(dock.button.isEnabled, "Prepare")
+    dock.button.click()
+    _wait(lambda: not dock.running and dock.answer is not None, "the preparation")
+    return None
+
+
+def _detected(viewer: Any, sample: str, method: str) -> Any:
+    viewer.open_sample(PLUGIN, sample)
+    dock = open_dock(viewer, "Detect anomalies")
+    dock.inputs.method.choose(method)
+    _wait(dock.button.isEnabled, "Detect")
+    dock.button.click()
+    _wait(lambda: not dock.running and dock.detection is not None, "the detection")
+    return dock
+
+
+def _detect(viewer: Any) -> QWidget | None:
+    dock = _detected(viewer, "tumour-t1c", "tissue-ensemble")
+    open_dock(viewer, "Detect anomalies")
+    return _in_its_frame(dock)
+
+
+def _tune(viewer: Any) -> QWidget | None:
+    _detected(viewer, "ms-flair-simulated", "threshold")
+    tune = open_dock(viewer, "Tune")
+    _wait(lambda: tune.settled is not None, "Tune")
+    tune.threshold.slider.setValue(tune.threshold.slider.value() + tune.threshold.slider.singleStep() * 5)
+    _pause(1.0)
+    _wait(lambda: tune.settled is not None, "the threshold")
+    return _in_its_frame(tune)
+
+
+def _compare(viewer: Any) -> QWidget | None:
+    """The whole window."""
+    viewer.open_sample(PLUGIN, "tumour-t1c")
+    dock = open_dock(viewer, "Compare")
+    _wait(dock.button.isEnabled, "Compare")
+    dock.inputs.methods.choose(["tissue-ensemble", "vae", "strega", "thresh-raw"])
+    dock.button.click()
+    _wait(lambda: dock.comparing and not dock.running and dock.comparison is not None, "the comparison")
+    return None
+
+
+def _ortho(viewer: Any) -> QWidget | None:
+    """The whole window."""
+    _detected(viewer, "tumour-t1c", "thresh-raw")
+    open_dock(viewer, "Ortho view")
+    return None
+
+
+def _train(viewer: Any) -> QWidget | None:
+    return _in_its_frame(open_dock(viewer, "Train"))
+
+
+def _models(viewer: Any) -> QWidget | None:
+    return _in_its_frame(open_dock(viewer, "Models"))
+
+
+def _in_its_frame(dock: QWidget) -> QWidget:
+    """A dock with all that it holds, as high as that needs."""
+    dock.raise_()
+    return dock
+
+
+_PICTURES: dict[str, Callable[[Any], QWidget | None]] = {
+    "prepare": _prepare,
+    "detect": _detect,
+    "tune": _tune,
+    "compare": _compare,
+    "ortho": _ortho,
+    "train": _train,
+    "models": _models,
+}
+
+
+def _wait(ready: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {_PATIENCE_SECONDS:.0f} s for {what}")
+        _pause(0.05)
+
+
+def _pause(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
