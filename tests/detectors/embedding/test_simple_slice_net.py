@@ -218,7 +218,7 @@ def test_a_model_belongs_to_its_backbones_weights(weights: str) -> None:
 
 
 def test_the_backbone_is_tuned_first_and_is_part_of_the_model(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = FlowTraining(steps=4, batch_size=64, encoder_steps=3, encoder_batch=2)
+    training = FlowTraining(steps=4, batch_size=64, encoder_steps=2, encoder_batch=2)
     detector, frozen = small(weights, edc=True), small(weights)
     detector.fit([volume(1), volume(2)], training=training)
     cut = detector.cut(volume())
@@ -237,7 +237,7 @@ def test_the_backbone_is_tuned_first_and_is_part_of_the_model(weights: str, monk
 
 
 def test_the_backbone_is_tuned_as_edc_is_trained_and_training_is_resumed(weights: str, tmp_path: Path) -> None:
-    training = FlowTraining(steps=4, batch_size=64, encoder_steps=3, encoder_batch=2, checkpoint_every=1, validate_every=1)
+    training = FlowTraining(steps=2, batch_size=64, encoder_steps=2, encoder_batch=2, checkpoint_every=1, validate_every=1)
     whole, stopped, alone = small(weights, edc=True), small(weights, edc=True), EDC(EDCParams.from_dict(_of_edc(weights)))
     whole.fit([volume(1)], training=training)
     progress = Progress()
@@ -246,7 +246,7 @@ def test_the_backbone_is_tuned_as_edc_is_trained_and_training_is_resumed(weights
         stopped.fit([volume(1)], training=training, session=session, progress=progress)
     stopped.fit([volume(1)], training=training, session=TrainingSession(folder=tmp_path, resume=True))
     assert all(np.array_equal(array, whole.state()[name]) for name, array in stopped.state().items())
-    alone.fit([volume(1)], seed=1, training=EDCTraining(steps=3, batch_size=2, precision="32", checkpoint_every=1, validate_every=1))
+    alone.fit([volume(1)], seed=1, training=EDCTraining(steps=2, batch_size=2, precision="32", checkpoint_every=1, validate_every=1))
     assert all(np.array_equal(array, whole.state()[f"edc.{name}"]) for name, array in alone.state().items())
 
 
