@@ -162,10 +162,12 @@ def test_presets_fill_both_forms_exactly(qtbot, dock, method):
             assert dock.inputs.training.value() == kind.Training.from_dict(trained.get(name, {}))
         assert box.currentData() == name
     if names:
-        dock.inputs.training.widget("steps").setValue(77)
+        form, name = (dock.inputs.training, "steps") if kind.Training is not None else (dock.inputs.params, "smoothing_mm")
+        form.widget(name).setValue(7)
         assert box.currentText() == "Own settings"
         box.setCurrentIndex(box.findData("Default"))
-        assert dock.inputs.training.value() == kind.Training()
+        assert dock.inputs.params.value() == kind.Params()
+        assert kind.Training is None or dock.inputs.training.value() == kind.Training()
 
 
 def test_what_is_set_reaches_the_job(qtbot, dock, healthy):
