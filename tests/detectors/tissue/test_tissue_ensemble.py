@@ -200,7 +200,7 @@ def test_the_tissue_and_what_is_expected_of_it_are_pictures(trained):
 
 def test_a_stack_is_a_slice_between_its_neighbours_in_the_same_scan(trained):
     scans = [phantom(seed=seed) for seed in (1, 2)]
-    stacks = trained.stages()[1].samples(scans, Progress())
+    stacks = trained.stages()[1].samples(scans, {}, Progress())
     each = len(stacks) // 2
     ends, middle = stacks.images([0, each - 1, each, len(stacks) - 1]), stacks.images([each // 2, each // 2 + 1])
     assert ends.shape[1:] == (5, 32, 32)
