@@ -1,6 +1,6 @@
 """Take the pictures of the docks in docs/images from the window as it is, on the samples.
 
-    xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho train models]
+    xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho models]
 
 Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --screenshot` leaves.
 """
@@ -22,6 +22,9 @@ _OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
 _SIZE = (1366, 900)
 _SETTLE_SECONDS = 2.5
 _PATIENCE_SECONDS = 400.0
+_TUMOUR_SLICE = 87
+_BY_HAND = 0.99
+"""Threshold that somebody looking at the MS sample would set."""
 
 
 def main() -> int:
@@ -47,7 +50,7 @@ def main() -> int:
     return failed
 
 
-def _prepare(viewer: Any) -> QWidget | None:
+def _prepare(viewer: Any) -> Any:
     """The whole window after the clinical preset, with the outline of the brain."""
     viewer.open_sample(PLUGIN, "healthy-t1")
     dock = open_dock(viewer, "Prepare")
@@ -67,23 +70,21 @@ def _detected(viewer: Any, sample: str, method: str) -> Any:
     return dock
 
 
-def _detect(viewer: Any) -> QWidget | None:
-    dock = _detected(viewer, "tumour-t1c", "tissue-ensemble")
-    open_dock(viewer, "Detect anomalies")
-    return _in_its_frame(dock)
+def _detect(viewer: Any) -> Any:
+    return _detected(viewer, "tumour-t1c", "tissue-ensemble")
 
 
-def _tune(viewer: Any) -> QWidget | None:
+def _tune(viewer: Any) -> Any:
     _detected(viewer, "ms-flair-simulated", "threshold")
     tune = open_dock(viewer, "Tune")
     _wait(lambda: tune.settled is not None, "Tune")
-    tune.threshold.slider.setValue(tune.threshold.slider.value() + tune.threshold.slider.singleStep() * 5)
+    tune.threshold.number.setValue(_BY_HAND)
     _pause(1.0)
     _wait(lambda: tune.settled is not None, "the threshold")
-    return _in_its_frame(tune)
+    return tune
 
 
-def _compare(viewer: Any) -> QWidget | None:
+def _compare(viewer: Any) -> Any:
     """The whole window."""
     viewer.open_sample(PLUGIN, "tumour-t1c")
     dock = open_dock(viewer, "Compare")
@@ -91,37 +92,27 @@ def _compare(viewer: Any) -> QWidget | None:
     dock.inputs.methods.choose(["tissue-ensemble", "vae", "strega", "thresh-raw"])
     dock.button.click()
     _wait(lambda: dock.comparing and not dock.running and dock.comparison is not None, "the comparison")
+    viewer.dims.set_current_step(0, _TUMOUR_SLICE)
     return None
 
 
-def _ortho(viewer: Any) -> QWidget | None:
+def _ortho(viewer: Any) -> Any:
     """The whole window."""
     _detected(viewer, "tumour-t1c", "thresh-raw")
     open_dock(viewer, "Ortho view")
     return None
 
 
-def _train(viewer: Any) -> QWidget | None:
-    return _in_its_frame(open_dock(viewer, "Train"))
+def _models(viewer: Any) -> Any:
+    return open_dock(viewer, "Models")
 
 
-def _models(viewer: Any) -> QWidget | None:
-    return _in_its_frame(open_dock(viewer, "Models"))
-
-
-def _in_its_frame(dock: QWidget) -> QWidget:
-    """A dock with all that it holds, as high as that needs."""
-    dock.raise_()
-    return dock
-
-
-_PICTURES: dict[str, Callable[[Any], QWidget | None]] = {
+_PICTURES: dict[str, Callable[[Any], Any]] = {
     "prepare": _prepare,
     "detect": _detect,
     "tune": _tune,
     "compare": _compare,
     "ortho": _ortho,
-    "train": _train,
     "models": _models,
 }
 
