@@ -8,20 +8,23 @@ Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --s
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_brain_uad.gui.app.docks import PLUGIN, open_dock
 
-_OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
+_ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_ROOT / "tests" / "support"))
+
+from walk import pause, wait  # type: ignore[import-not-found]  # noqa: E402  # beside the tests
+
+_OUT = _ROOT / "docs" / "images"
 _SIZE = (1366, 900)
-_SETTLE_SECONDS = 2.5
-_PATIENCE_SECONDS = 400.0
+_SETTLE_MS = 2500
 _TUMOUR_SLICE = 87
 _BY_HAND = 0.99
 """Threshold that somebody looking at the MS sample would set."""
@@ -35,18 +38,18 @@ def main() -> int:
         viewer.window.resize(*_SIZE)
         try:
             shown = _PICTURES[name](viewer)
-            _pause(_SETTLE_SECONDS)
+            pause(_SETTLE_MS)
             file = _OUT / ("ortho_view.png" if name == "ortho" else f"{name}_dock.png")
             if isinstance(shown, QWidget):
                 shown.grab().save(str(file))
             else:
                 viewer.window.screenshot(path=str(file), canvas_only=False, flash=False)
             print(file.name)
-        except TimeoutError as error:
+        except AssertionError as error:
             print(f"{name}: {error}")
             failed = 1
         viewer.close()
-        _pause(0.5)
+        pause(500)
     return failed
 
 
@@ -54,9 +57,9 @@ def _prepare(viewer: Any) -> Any:
     """The whole window after the clinical preset, with the outline of the brain."""
     viewer.open_sample(PLUGIN, "healthy-t1")
     dock = open_dock(viewer, "Prepare")
-    _wait(dock.button.isEnabled, "Prepare")
+    wait(dock.button.isEnabled, "Prepare")
     dock.button.click()
-    _wait(lambda: not dock.running and dock.answer is not None, "the preparation")
+    wait(lambda: not dock.running and dock.answer is not None, "the preparation")
     return None
 
 
@@ -64,9 +67,9 @@ def _detected(viewer: Any, sample: str, method: str) -> Any:
     viewer.open_sample(PLUGIN, sample)
     dock = open_dock(viewer, "Detect anomalies")
     dock.inputs.method.choose(method)
-    _wait(dock.button.isEnabled, "Detect")
+    wait(dock.button.isEnabled, "Detect")
     dock.button.click()
-    _wait(lambda: not dock.running and dock.detection is not None, "the detection")
+    wait(lambda: not dock.running and dock.detection is not None, "the detection")
     return dock
 
 
@@ -77,10 +80,10 @@ def _detect(viewer: Any) -> Any:
 def _tune(viewer: Any) -> Any:
     _detected(viewer, "ms-flair-simulated", "threshold")
     tune = open_dock(viewer, "Tune")
-    _wait(lambda: tune.settled is not None, "Tune")
+    wait(lambda: tune.settled is not None, "Tune")
     tune.threshold.number.setValue(_BY_HAND)
-    _pause(1.0)
-    _wait(lambda: tune.settled is not None, "the threshold")
+    pause(1000)
+    wait(lambda: tune.settled is not None, "the threshold")
     return tune
 
 
@@ -88,10 +91,10 @@ def _compare(viewer: Any) -> Any:
     """The whole window."""
     viewer.open_sample(PLUGIN, "tumour-t1c")
     dock = open_dock(viewer, "Compare")
-    _wait(dock.button.isEnabled, "Compare")
+    wait(dock.button.isEnabled, "Compare")
     dock.inputs.methods.choose(["tissue-ensemble", "vae", "strega", "thresh-raw"])
     dock.button.click()
-    _wait(lambda: dock.comparing and not dock.running and dock.comparison is not None, "the comparison")
+    wait(lambda: dock.comparing and not dock.running and dock.comparison is not None, "the comparison")
     viewer.dims.set_current_step(0, _TUMOUR_SLICE)
     return None
 
@@ -115,21 +118,6 @@ _PICTURES: dict[str, Callable[[Any], Any]] = {
     "ortho": _ortho,
     "models": _models,
 }
-
-
-def _wait(ready: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not ready():
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {_PATIENCE_SECONDS:.0f} s for {what}")
-        _pause(0.05)
-
-
-def _pause(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def read_file(path: Path, most: int, *, fix: str) -> bytes:
         if not path.is_file():
             raise ModelError(path.name, why=f"there is no such file ({path})", fix=fix)
         if path.stat().st_size > most:
-            raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix=fix)
+            raise ModelError(path.name, why=f"it is larger than {most / 1e9:.2g} GB", fix="Choose a file of a network's weights")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(path.name, why=f"it cannot be read ({error.strerror})", fix="Check the file and your right to read it") from error

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from napari_brain_uad.core.errors import Cancelled, ModelError
+from napari_brain_uad.core.kept import Kept
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.backbones import load
@@ -229,7 +230,7 @@ def test_the_backbone_is_tuned_first_and_is_part_of_the_model(weights: str, monk
     assert not np.allclose(detector.features()(images).numpy(), frozen.features()(images).numpy(), atol=1e-2)
     again = small(weights, edc=True)
     monkeypatch.setattr("napari_brain_uad.detectors.backbones.load.read_weights", lambda _: pytest.fail("no file of weights is needed"))
-    load._weights.cache_clear()
+    monkeypatch.setattr(load, "_WEIGHTS", Kept(most=1))
     again.load_state(detector.state())
     assert np.array_equal(again.score(volume()).score, detector.score(volume()).score)
     with pytest.raises(ModelError, match="arrays of something else"):

@@ -151,6 +151,22 @@ def test_a_flood_of_progress_is_thinned_out(qtbot, parent):
     assert len(heard.progress) < 200
 
 
+def test_after_its_first_seconds_a_job_is_heard_of_less_often(qtbot, parent, monkeypatch):
+    monkeypatch.setattr(workers, "_EARLY", 0.2)
+    heard = _Heard()
+
+    def job(progress):
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            progress.update(0.5, "working")
+            time.sleep(0.002)
+
+    workers.run(job, parent=parent, **heard.callbacks())
+    qtbot.waitUntil(lambda: heard.ended, timeout=5000)
+    # At most 5 in the first fifth of a second, 2 in the four fifths behind it; at the pace of the beginning it would be 20.
+    assert 1 <= len(heard.progress) <= 8
+
+
 def test_the_window_keeps_responding_during_pure_python_work(qtbot, parent):
     heard, ticks = _Heard(), []
     timer = QTimer(parent)

@@ -6,7 +6,7 @@ Imports torch, so methods import it only when they need it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +14,13 @@ from pathlib import Path
 import torch
 
 from ...core.errors import InputError, ModelError
+from ...core.kept import Kept
 from ...core.optional import install_command
 from ...io.weights.weights_file import Weights, as_float, read_weights
 from ..base.network_state import network_with
 from .catalogue import BACKBONES, DEVIATION, MEAN, BackboneInfo
+
+_WEIGHTS: Kept[Weights] = Kept(most=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +92,7 @@ def backbone_weights(name: str, file: str = "") -> Weights:
     """
     info = BACKBONES[name]
     path = Path(file).expanduser() if file else _packaged(info)
-    stamp = path.stat() if path.is_file() else None
-    weights = _weights(path, 0 if stamp is None else stamp.st_mtime_ns, 0 if stamp is None else stamp.st_size)
+    weights = _WEIGHTS.get(path, (path,), lambda: read_weights(path))
     if not file and weights.sha256 != info.sha256:
         why = f"its SHA-256 is {weights.sha256[:12]}..., not {info.sha256[:12]}...: it is damaged, or another version"
         raise ModelError(path.name, why=why, fix=f"Install it again: {_install(info)}")
@@ -109,12 +111,6 @@ def network_class(info: BackboneInfo) -> type[torch.nn.Module]:
     module, _, name = info.network.partition(":")
     found: type[torch.nn.Module] = getattr(import_module(f".{module}", __package__), name)
     return found
-
-
-@lru_cache(maxsize=2)
-def _weights(path: Path, changed: int, size: int) -> Weights:
-    """A file's weights, read again only when it changed."""
-    return read_weights(path)
 
 
 def _packaged(info: BackboneInfo) -> Path:

@@ -23,6 +23,7 @@ from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
 
 if TYPE_CHECKING:
+    from ..backbones.load import Backbone
     from .features import PatchFeatures
 
 CARD = replace(
@@ -109,12 +110,16 @@ class EmbeddingDetector(SlicingDetector):
         """
         if self._extractor is None:
             from ..backbones.load import load_backbone
-            from .features import PatchFeatures
 
-            p = self.params
-            self._extractor = PatchFeatures(load_backbone(p.backbone, p.backbone_file), p.levels, p.neighbourhood, p.dimension)
+            self._extractor = self._features_of(load_backbone(self.params.backbone, self.params.backbone_file))
         self._extractor.backbone.network.to(self.device)
         return self._extractor
+
+    def _features_of(self, backbone: Backbone) -> PatchFeatures:
+        from .features import PatchFeatures
+
+        p = self.params
+        return PatchFeatures(backbone, p.levels, p.neighbourhood, p.dimension)
 
     def cells(self) -> tuple[int, int]:
         """Places of a slice along its height and width."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from ...training.sources import ArraySamples
+    from ..backbones.load import Backbone
     from .edc_task import EDCTask
     from .features import PatchFeatures
     from .flow import ConditionalFlow
@@ -156,17 +157,15 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def features(self) -> PatchFeatures:
         """See `EmbeddingDetector.features`: of the tuned encoder, where there is one."""
-        return self._features_of(self.network(_ENCODER)) if self.params.edc else super().features()
+        return self._features_of(self._tuned(self.network(_ENCODER))) if self.params.edc else super().features()
 
-    def _features_of(self, tuned: torch.nn.Module) -> PatchFeatures:
-        """Features of an encoder and its decoder, of which the first is needed; no file of weights is."""
+    def _tuned(self, network: torch.nn.Module) -> Backbone:
+        """The encoder of an encoder and its decoder; no file of weights is needed."""
         from ..backbones.load import Backbone
         from .edc_task import EncoderDecoder
-        from .features import PatchFeatures
 
-        assert isinstance(tuned, EncoderDecoder)
-        p = self.params
-        return PatchFeatures(Backbone(BACKBONES[p.backbone], tuned.encoder, ""), p.levels, p.neighbourhood, p.dimension)
+        assert isinstance(network, EncoderDecoder)
+        return Backbone(BACKBONES[self.params.backbone], network.encoder, "")
 
     def _belongs(self, state: Mapping[str, NDArray[Any]]) -> bool:
         return self.params.edc or super()._belongs(state)
@@ -192,8 +191,8 @@ class SimpleSliceNet(EmbeddingDetector):
         from ..base.network_state import network_with
 
         if self.params.edc:
-            tuned, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
-            extract = self._features_of(tuned.to(self.device))
+            network, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
+            extract = self._features_of(self._tuned(network.to(self.device)))
         else:
             extract = self.features()
         found = [np.empty((0, self.params.dimension + 2), np.float16)]

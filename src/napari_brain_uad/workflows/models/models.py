@@ -18,12 +18,12 @@ from typing import Any
 
 from ...calibration.names import is_reference, reference_files
 from ...core.errors import BrainUADError, InputError, ModelError
+from ...core.kept import Kept
 from ...detectors.registry import method_class, method_ids
 from ...io.checkpoint import CheckpointRecord, checkpoint_files, read_record
 from ...io.folders import data_home
 from ...io.streams import is_file
 from .earlier import as_now
-from .kept import Kept
 from .model_card import CARD_SUFFIX, card_of
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
@@ -121,11 +121,12 @@ def find_model(given: str | Path) -> Model:
         known = {model.id: model for model in reversed(list_models())}
         if given in known:
             return known[given]
-        path = next((one for one in (user_dir() / given, path) if any(map(is_file, checkpoint_files(one)))), Path())
-        if path == Path():
+        there = [one for one in (user_dir() / given, path) if any(map(is_file, checkpoint_files(one)))]
+        if not there:
             close = difflib.get_close_matches(given, known, n=3, cutoff=0.4) or sorted(known)[:8]
             hint = f"Models: {', '.join(close)}" if close else "Train one, or import one (brain-uad models import FILE)"
             raise ModelError(f"There is no model '{given}'", fix=hint)
+        path = there[0]
     check_suffix(path)
     return read_model(checkpoint_files(path)[0], shipped=False)
 

@@ -16,11 +16,11 @@ from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import BrainUADError
+from ...core.kept import Kept
 from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
-from .kept import Kept
 from .models import Model, shipped_dir, user_dir
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)

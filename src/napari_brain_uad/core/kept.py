@@ -1,4 +1,4 @@
-"""What was read from files, kept until one of them changes: lists of models are asked for many times a second."""
+"""What was read from files, kept until one of them changes: a list of models is asked for a hundred times as a dock opens."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_brain_uad.core.kept import Kept
 from napari_brain_uad.workflows.models import models as model_files
-from napari_brain_uad.workflows.models.kept import Kept
 from napari_brain_uad.workflows.models.models import shipped_models
 
 
