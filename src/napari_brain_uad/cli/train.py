@@ -45,6 +45,7 @@ def add_train(commands: Any) -> None:
         metavar="ID",
         help="train as this model that comes with the package was trained; DATA is the folder of its label maps. --train changes it",
     )
+    parser.add_argument("--healthy", type=Path, metavar="DIR", help="real healthy scans, for a recipe that names some")
     parser.add_argument(
         "--train",
         action="append",
@@ -88,6 +89,8 @@ def _train(arguments: argparse.Namespace) -> int:
     kind = method_class(spec.method).Training or TrainingParams
     if arguments.recipe:
         return _by_recipe(arguments, spec, kind)
+    if arguments.healthy is not None:
+        raise InputError("--healthy", why="it names the real scans of a recipe", fix="Give --recipe too; DATA is what is trained on otherwise")
     training = _settings(kind, arguments.train)
     data = _data(arguments)
     if arguments.estimate:
@@ -131,12 +134,13 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
     others = [*(["settings"] if str(spec) != spec.method else []), *(name for name in given if getattr(arguments, name))]
     if others or arguments.seed or arguments.out is None:
         why = f"it has its own {', '.join(others) or 'seed'}" if others or arguments.seed else "--out is missing"
-        raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --train, --device and --overwrite")
+        raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --healthy, --train, --device and --overwrite")
     with progress_bar(arguments.quiet) as progress:
         train_recipe(
             own,
             arguments.data,
             arguments.out,
+            healthy=arguments.healthy,
             changes=_settings(kind, arguments.train),
             overwrite=arguments.overwrite,
             device=arguments.device,

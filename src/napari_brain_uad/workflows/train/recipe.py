@@ -23,6 +23,7 @@ from ...training.log import read_log
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
+from .carried_scans import SOURCE, cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
 from .train import check_free, machine_words, prepared_detector
 
@@ -33,8 +34,9 @@ TRAINED, VALIDATED = 12, 13
 Recipe = dict[str, Any]
 Report = Callable[[TrainingUpdate], None]
 
-_DATA = "Simulated {contrasts} brains at {spacing:g} mm, no real image, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
-_LICENCES = "Label maps: Apache-2.0. Weights: BSD-3-Clause"
+_DATA = "Simulated {contrasts} brains at {spacing:g} mm{none}, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
+_REAL = "; real {source} scans of {count} healthy adults ({words}), as {contrasts}"
+_LICENCES = "Label maps: Apache-2.0. {real}Weights: BSD-3-Clause"
 
 
 def recipes() -> dict[str, Recipe]:
@@ -63,13 +65,14 @@ def train_recipe(
     label_maps: str | Path,
     out: str | Path,
     *,
+    healthy: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     device: str = "auto",
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> BaseDetector:
-    """Train a model as a recipe says, on subjects simulated from label maps, and write it with its card.
+    """Train a model as a recipe says, on subjects simulated from label maps and on real ones, and write it with its card.
 
     Parameters
     ----------
@@ -79,6 +82,8 @@ def train_recipe(
         Folder of at least 13 FreeSurfer- or SynthSeg-style label maps; the first 12 by name are trained on, the next one is for watching.
     out : str or Path
         NAME of the model; the folder ``NAME`` takes checkpoints, from which an interrupted training goes on.
+    healthy : str or Path, optional
+        Folder of the real healthy scans, for recipes that name some.
     changes : mapping, optional
         Settings of the trainings that differ from the recipe's, like fewer steps.
     overwrite : bool
@@ -104,7 +109,8 @@ def train_recipe(
     check_free(files[0], overwrite)
     detector, settings, used = prepared_detector(MethodSpec.of(own["method"], params=own["params"]), None, device)
     start = time.perf_counter()
-    run = _RecipeRun(own, maps, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
+    real = None if healthy is None else Path(healthy)
+    run = _RecipeRun(own, maps, real, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
     state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
@@ -120,6 +126,7 @@ class _RecipeRun:
 
     own: Recipe
     maps: Sequence[Path]
+    healthy: Path | None
     folder: Path
     device: str
     changes: dict[str, Any]
@@ -138,7 +145,7 @@ class _RecipeRun:
 
     def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         own = self.own.get("stages", {}).get(stage.name, self.own)
-        subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"])
+        subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"], self.healthy)
         others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else ()
         trainings = own.get("trainings", [{}])
         found: State = {}
@@ -185,7 +192,7 @@ def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:
         "title": own["title"],
         "sequences": own["sequences"],
         "data": data,
-        "licences": _LICENCES,
+        "licences": _licences(own),
         "seed": own["seed"],
         **({"steps": steps} if steps else {}),
         "seconds": meta["seconds"],
@@ -196,4 +203,16 @@ def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:
 
 def _data(scans: Mapping[str, Any]) -> str:
     counts = {contrast: count * len(scans["kinds"]) for contrast, count in scans["contrasts"].items()}
-    return _DATA.format(contrasts=", ".join(f"{count} {contrast}" for contrast, count in counts.items()), spacing=spacing_of(scans))
+    simulated, real = ", ".join(f"{count} {contrast}" for contrast, count in counts.items()), scans.get("real")
+    told = _DATA.format(contrasts=simulated, spacing=spacing_of(scans), none="" if real else ", no real image")
+    if real:
+        who = cohort(real)
+        told += _REAL.format(source=SOURCE, count=len(who["names"]), words=who["words"], contrasts=", ".join(real["contrasts"]))
+    return told
+
+
+def _licences(own: Recipe) -> str:
+    """What is said of the licences of all data that a recipe names."""
+    stages = (own, *own.get("stages", {}).values())
+    real = dict.fromkeys(cohort(one["scans"]["real"])["licence"] for one in stages if "real" in one["scans"])
+    return _LICENCES.format(real="".join(f"{licence}. " for licence in real))

@@ -1,4 +1,4 @@
-"""The simulated subjects that a recipe names, made when they are asked for."""
+"""The healthy subjects that a recipe names, simulated or real, made when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,38 +11,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import InputError
 from ...core.volume import Grid, Volume
 from ...preprocessing.geometry import resample_volume
 from ...preprocessing.template import MNI_GRID, template
 from ...simulation.params import SimulationParams
 from ...simulation.population import Population
 from ..scans.lazy_volumes import LazyVolumes
+from .carried_scans import carried_makers, cohort
 
 SPACING_MM = 2.0
 """Voxel size of simulated subjects where a recipe says nothing."""
 
 
-def training_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int) -> LazyVolumes:
-    """Healthy subjects of a recipe's ``scans``: of each contrast so many, once in every kind of scan.
+def training_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int, healthy: Path | None = None) -> LazyVolumes:
+    """Healthy subjects of a recipe's ``scans``: of each contrast so many, once in every kind of scan, and real ones.
 
     Parameters
     ----------
     scans : mapping
         "contrasts", how many of each; "kinds", how each kind is scanned (settings of `SimulationParams`, and "rims_mm": how much of the
-        fluid around the cortex masks keep, in turn); "registered", whether they lie on the template's grid.
+        fluid around the cortex masks keep, in turn); "registered", whether they lie on the template's grid; "real", which real scans come
+        with them (`carried_makers`).
     maps : sequence of Path
         Label maps of their heads.
     seed : int
         Each kind has the next.
+    healthy : Path, optional
+        Folder of the real scans.
+
+    Raises
+    ------
+    InputError
+        If the recipe names real scans and they are not there.
     """
     makers = [maker for number, kind in enumerate(scans["kinds"]) for maker in _makers(scans["contrasts"], kind, maps, seed + number)]
+    if "real" in scans:
+        if healthy is None:
+            who = cohort(scans["real"])
+            why = f"it trains on {len(who['names'])} real scans too ({who['words']}), like {who['names'][0]}.nii.gz"
+            raise InputError("This recipe", why=why, fix="Name their folder with --healthy")
+        makers += carried_makers(scans["real"], healthy, seed)
     return LazyVolumes([partial(on_template, maker) for maker in makers] if scans.get("registered") else makers)
 
 
 def validation_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int) -> LazyVolumes:
-    """Subjects of other heads, to watch how a training goes: "count" of each contrast, in the kinds of "validation" if it names some."""
+    """Simulated subjects of other heads, to watch how a training goes: "count" of each contrast, in the kinds of "validation" if given."""
     own = scans.get("validation", {})
-    return training_scans({**scans, **own, "contrasts": dict.fromkeys(scans["contrasts"], own.get("count", 1))}, maps, seed)
+    simulated = {name: value for name, value in scans.items() if name != "real"}
+    return training_scans({**simulated, **own, "contrasts": dict.fromkeys(scans["contrasts"], own.get("count", 1))}, maps, seed)
 
 
 def spacing_of(scans: Mapping[str, Any]) -> float:
