@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench bench-methods clean
+.PHONY: help demo test test-slow check docs bench bench-methods clean
 SHELL := /bin/bash
 
 BIN := .venv/bin
@@ -9,6 +9,7 @@ X := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24")
 WORKERS ?= 2
 # Each has a core to itself: more threads than cores wait for each other, and spin while they do. Set here, before anything is imported: a
 # worker whose NumPy has other threads than its children gives maps that differ in the last digit.
+TESTS = $(X) env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP := pyproject.toml constraints.txt tools/setup.sh
 
 help: ## Show this list
@@ -21,8 +22,11 @@ else
 	$(X) $(BIN)/brain-uad demo --out out --screenshot
 endif
 
-test: .venv/.ready-dev ## Set up and run the tests, two files at a time; ARGS="-k name" passes on to pytest
-	$(X) env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: .venv/.ready-dev ## Set up and run the tests but the slow ones, two files at a time; ARGS="-k name" passes on to pytest
+	$(TESTS) -m "not slow" $(ARGS)
+
+test-slow: .venv/.ready-dev ## Set up and run the tests that take long by nature: soak, tutorials, interruptions, real lesions
+	$(TESTS) -m slow $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
 	@failed=; for step in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" "npe2 validate --imports napari-brain-uad"; do \

@@ -39,6 +39,7 @@ def run(task: Any = None, params: Any = PARAMS, progress: Progress | None = None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed trainings are forks of one process")
 def test_killed_at_100_moments(tmp_path: Path) -> None:
     """After every kill there is a whole checkpoint, never an older one; and after all of them the weights are those of one long run."""

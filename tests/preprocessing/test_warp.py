@@ -139,6 +139,7 @@ def scan(tmp_path, monkeypatch, warp):
     return path
 
 
+@pytest.mark.slow
 def test_markers_come_back_within_half_a_voxel(scan, warp):
     volume = load(scan)
     prepared, _ = run_pipeline(PIPELINE, volume)

@@ -19,6 +19,7 @@ sys.exit(open_demo("healthy-t1", methods=("thresh-raw", "threshold"), screenshot
 """
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_a_picture_of_the_whole_window(tmp_path):
     done = subprocess.run([sys.executable, "-c", _DEMO], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=200)
     assert done.returncode == 0, done.stderr

@@ -138,6 +138,7 @@ def test_a_deformation_that_folds_is_refused(fixed: Volume, deformed: Volume, mo
         greedy_warp(fixed, deformed, MATRIX, True, Progress())
 
 
+@pytest.mark.slow
 @needs_greedy
 def test_the_step_takes_it_as_its_backend(deformed: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(greedy, "_AFFINE_ROUNDS", (100, 20, 0))

@@ -55,6 +55,7 @@ def test_a_method_scores_with_a_model_of_another_in_its_own_way(method, model):
             assert getattr(params, name) == getattr(own, name)
 
 
+@pytest.mark.slow
 def test_a_sample_is_scored_without_naming_a_model():
     tumour = sample("tumour-t1c")
     found = detect(tumour.scan, "tissue-ensemble", mask=tumour.mask, truth=tumour.truth)
@@ -147,6 +148,7 @@ def test_references_are_small():
     assert sum(file.stat().st_size for file in shipped_dir().glob("*.reference.*")) < 300_000
 
 
+@pytest.mark.slow
 def test_the_healthy_sample_is_called_healthy():
     head = sample("healthy-t1")
     found = detect(head.scan, "tissue-ensemble", mask=head.mask)

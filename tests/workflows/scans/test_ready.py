@@ -51,6 +51,7 @@ def test_a_preset_asked_for_runs_on_any_scan() -> None:
     assert any(finding.code == "prepared" for finding in detection.volume.findings)
 
 
+@pytest.mark.slow
 def test_raw_flair_prepared_or_detected_at_once_is_the_same_map(
     shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
