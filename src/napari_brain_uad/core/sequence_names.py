@@ -63,7 +63,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"(?:t2|flair) ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?[tf]fe\b",
+        r"(?:t2|flair) ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]?\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?[tf]fe\b",
     ),
     ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bmerge\b|\bmedic\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
@@ -86,7 +86,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("both", rf"\b{_WITHOUT}(?: {_AGENT})?{_AND}? {_WITH}\b|\b{_WITHOUT}{_AND} {_AGENT}\b"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),
     ("contrast", rf"{_T1}{_AGENT}(?![a-z0-9])|{_T1}\+|(?<![a-z0-9])c ?t1w?\b"),
-    ("contrast", r"\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*"),
+    ("contrast", r"(?<!\+)\+$|\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*"),
     ("contrast", rf"\b(?:{_BRANDS})\b"),
     ("contrast", r"(?<!non )(?<!no )\b(?:post)?(?:contrast\w*|kontrast\w*)|\binject\w*|\benhanced\b|\bmdc\b|\bciv\b|^ce(?= t1)"),
     ("contrast", rf"\bpos(?:t(?:gd|gad\w*|km|c)?)?\b{_NOT_CONTRAST}|\bnach\b"),
@@ -184,6 +184,8 @@ def _plain(name: str) -> str:
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
     text = re.sub(r"(t2|flair)w? ?\*", r"\1star", text)
     text = re.sub(r"\+ ?[/|_]? ?-(?![a-z0-9])|\u00b1", " +- ", text)  # with or without
+    text = re.sub(r"(?<=[ _])(?:c|gd|gad|km)-(?![a-z0-9])", " without ", text)  # "T1 C-"
+    text = re.sub(r"(?<= )-(?=(?:c|gd|gad|km)\b)|(?<=t1)-(?=c\b)", " +- ", text)  # "T1 -Gd", "T1-C": a minus, or a hyphen
     text = re.sub(r"(?<!\+)-|[^a-z0-9+:-]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)
