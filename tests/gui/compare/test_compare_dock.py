@@ -601,8 +601,10 @@ def test_the_colour_bars_say_percentile_where_they_count_in_percentiles(bench: _
     bench.dock.scale.activated.emit(bench.dock.scale.currentIndex())
     bench.qtbot.waitUntil(lambda: words.visible, timeout=30_000)
     assert words.text == "percentile"
+    assert words.position == "bottom_right"  # the bar of a cell is at the top
     bench.leave()
     assert not words.visible
+    assert words.position == "top_right"
 
 
 def test_maps_of_an_earlier_run_are_reused_and_said_so(bench: _Bench) -> None:

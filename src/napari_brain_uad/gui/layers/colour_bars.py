@@ -73,6 +73,8 @@ class ColourBars:
         if viewer is None:
             return
         overlay = viewer.canvas.overlays[WORDS]
+        # In a grid the top right corner belongs to the bar of one cell.
+        overlay.position = "bottom_right" if viewer.canvas.grid.enabled else "top_right"
         if viewer.canvas.grid.enabled:
             overlay.text = next((words for layer in viewer.layers if (words := record(layer).get("bar"))), "")
             overlay.visible = bool(overlay.text)
