@@ -79,7 +79,7 @@ print(matplotlib.get_cachedir())
 
 
 @linux
-@pytest.mark.parametrize("broken", ["home", "home and temporary folder named", "MPLCONFIGDIR", "nothing"])
+@pytest.mark.parametrize("broken", ["home", "home and temporary folder named", "MPLCONFIGDIR", "relative", "nothing"])
 def test_figures_neither_fail_nor_warn(broken: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "home").mkdir()
@@ -91,14 +91,17 @@ def test_figures_neither_fail_nor_warn(broken: str, tmp_path: Path) -> None:
         environment["TMPDIR"] = str(tmp_path / "file")
     if broken == "MPLCONFIGDIR":
         environment["MPLCONFIGDIR"] = str(tmp_path / "file" / "m")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path / "a.png")], capture_output=True, text=True, env=environment, timeout=120
-    )
+    if broken == "relative":
+        environment["XDG_CACHE_HOME"] = environment["XDG_CONFIG_HOME"] = "below"
+    words = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path / "a.png")]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "a.png").stat().st_size > 0
     kept = Path(done.stdout.strip())
-    assert kept.is_dir() == (broken == "nothing")
-    assert (tmp_path / "home" in kept.parents) == (broken == "nothing")
+    usual = broken in ("relative", "nothing")
+    assert kept.is_dir() == usual
+    assert (tmp_path / "home" in kept.parents) == usual
+    assert not (tmp_path / "below").exists()
 
 
 @linux

@@ -151,6 +151,7 @@ def let_matplotlib_write() -> None:
     """
     # On a slow machine it warns that it makes its list of fonts, which in a new folder it does.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    _drop_relative()
     if "matplotlib" in sys.modules or all(_writable(folder) for folder in _matplotlib_folders()):
         return
     os.environ["MPLCONFIGDIR"] = _until_the_end()
@@ -164,6 +165,7 @@ def let_napari_write() -> None:
     InputError
         If there is no folder for temporary files either.
     """
+    _drop_relative()
     base = home()
     settings = _absolute("XDG_CONFIG_HOME") or (None if base is None else base / ".config")
     icons = _absolute("XDG_CACHE_HOME") or (None if base is None else base / ".cache")
@@ -171,6 +173,13 @@ def let_napari_write() -> None:
         os.environ["NAPARI_CONFIG"] = str(Path(_until_the_end()) / "settings.yaml")
     if sys.platform.startswith("linux") and not _writable(icons):
         os.environ["XDG_CACHE_HOME"] = _until_the_end()
+
+
+def _drop_relative() -> None:
+    """Take relative XDG folders, which do not count, out of the environment: other libraries would write into the working folder."""
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        if os.environ.get(name) and _absolute(name) is None:
+            del os.environ[name]
 
 
 def _until_the_end() -> str:
