@@ -37,8 +37,9 @@ class FAnoGANParams(ReconstructionParams):
         role="training",
     )  # fmt: skip
     penalty: float = param(
-        10.0, "Weight of the critic's gradient penalty", label="Gradient penalty", low=0.0, high=1e6, step=1.0, advanced=True, role="training"
-    )
+        10.0, "Weight of the critic's gradient penalty", label="Gradient penalty", low=0.0, high=1e6, step=1.0, advanced=True,
+        role="training",
+    )  # fmt: skip
     kappa: float = param(
         1.0, "Weight of the critic's features beside the image, when the encoder is trained", label="Feature weight κ", low=0.0,
         high=1e6, step=0.1, role="training",
@@ -58,9 +59,7 @@ class FAnoGANParams(ReconstructionParams):
 class FAnoGANTraining(TrainingParams):
     """Adam with step size 1e-4, beta1 0.5 and beta2 0.9. Generator and critic are trained for these steps, and then the encoder."""
 
-    steps: int = param(
-        20_000, "Steps of the generator, and then of the encoder", label="Training steps", low=1, high=10_000_000, step=1000
-    )
+    steps: int = param(20_000, "Steps of the generator, and then of the encoder", label="Training steps", low=1, high=10_000_000, step=1000)
     beta1: float = param(0.5, "Decay of the optimizer's mean of gradients", low=0.0, high=0.9999, step=0.05, advanced=True)
     beta2: float = param(0.9, "Decay of the optimizer's mean of squared gradients", low=0.0, high=0.99999, step=0.001, advanced=True)
 

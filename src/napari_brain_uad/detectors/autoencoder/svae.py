@@ -45,7 +45,7 @@ class SVAEParams(VAEParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {},
         "pddpm": {"height": 96, "width": 96, "pixel_mm": 2.0},
-        "tiny": {**TINY, "latent": 16, "slices": 6},
+        "tiny": {**TINY, "latent": 16, "slices": 4},
     }
 
 
@@ -54,8 +54,9 @@ class SVAETraining(BaurTraining):
     """As `BaurTraining`, with stacks for slices."""
 
     batch_size: int = param(8, "Stacks of slices in a batch, over all devices together", low=1, high=65_536, step=8)
+    augmentation: str = param("none", "Random changes of the training stacks: left and right swapped, or none", choices=("none", "flip"))
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 40, "batch_size": 4, "learning_rate": 0.003}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 30, "batch_size": 4, "learning_rate": 0.005}}
 
 
 class SVAE(ReconstructionDetector):
@@ -68,8 +69,8 @@ class SVAE(ReconstructionDetector):
         id="svae",
         name="Sequential VAE",
         summary="Reconstructs stacks of axial slices; each slice's code depends on those of the slices above and below.",
-        paper="Behrendt et al. 2022, Capturing inter-slice dependencies of 3D brain MRI-scans for unsupervised anomaly detection, MIDL short "
-        "papers, openreview.net/forum?id=db8wDgKH4p4; as compared in Behrendt et al. 2023, arXiv:2303.03758",
+        paper="Behrendt et al. 2022, Capturing inter-slice dependencies of 3D brain MRI-scans for unsupervised anomaly detection, MIDL "
+        "short papers, openreview.net/forum?id=db8wDgKH4p4; as compared in Behrendt et al. 2023, arXiv:2303.03758",
         seconds_per_megavoxel=0.5,
         bytes_per_voxel=40.0,
         presets="paper: 512 latents a slice, KL weight 0.001. pddpm: on the 96 x 96 pixels of 2 mm of Behrendt 2023's comparison. Chosen "

@@ -24,7 +24,7 @@ _DOWN = (1, 2, 4, 8, 8)
 
 Norm = Callable[[int], nn.Module]
 _layer_norm: Norm = partial(nn.GroupNorm, 1)
-"""Over all pixels and channels of an image, with a weight and a bias a channel: the critic's value of an image must not depend on others."""
+"""Over all pixels and channels, with a weight and a bias a channel: the critic's value of an image must not depend on the others."""
 
 
 class Adversaries(nn.Module):
@@ -72,8 +72,8 @@ class Frozen(nn.Module):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Frozen:
         """Torch moves a network by this."""
-        self._held[0]._apply(fn, recurse)
-        super()._apply(fn, recurse)
+        self._held[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def forward(self, *given: object) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:

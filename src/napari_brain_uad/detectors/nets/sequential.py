@@ -52,8 +52,8 @@ class SequentialAutoencoder(VariationalAutoencoder):
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Stacks (B, C, D, H, W) for the latents of all their slices (B, D Z)."""
-        slices = super().decode(latents.unflatten(1, (-1, self.outward.in_features)).flatten(0, 1))
-        return slices.unflatten(0, (len(latents), -1)).transpose(1, 2)
+        slices = super().decode(latents.reshape(-1, self.outward.in_features))
+        return slices.reshape(len(latents), -1, *slices.shape[1:]).transpose(1, 2)
 
 
 class Recurrent(nn.Module):
