@@ -109,7 +109,7 @@ class LatentEncoder(nn.Module):
         return (output, self.adversaries(images, True)[1], self.adversaries(made, True)[1]) if judge else output
 
 
-class ResidualBlock(nn.Module):
+class ResamplingBlock(nn.Module):
     """Two convolutions beside a shortcut of 1 x 1; each is preceded by a normalisation and ReLU.
 
     Parameters
@@ -146,7 +146,7 @@ class ResidualBlock(nn.Module):
 
 def _generator(latent: int, size: Sequence[int], maps: int, channels: int) -> nn.Sequential:
     counts = [maps * times for times in reversed(_DOWN)]
-    blocks = [ResidualBlock(before, after, nn.BatchNorm2d, up=True) for before, after in pairwise(counts)]
+    blocks = [ResamplingBlock(before, after, nn.BatchNorm2d, up=True) for before, after in pairwise(counts)]
     last = [nn.BatchNorm2d(maps), nn.ReLU(), _plain(nn.Conv2d(maps, channels, 3, padding=1)), nn.Tanh()]
     start = nn.Unflatten(1, (counts[0], size[0] // STRIDE, size[1] // STRIDE))
     return nn.Sequential(_linear(latent, _flat(size, maps)), start, *blocks, *last)
@@ -154,7 +154,7 @@ def _generator(latent: int, size: Sequence[int], maps: int, channels: int) -> nn
 
 def _downward(channels: int, maps: int, norm: Norm) -> nn.Sequential:
     counts = [maps * times for times in _DOWN]
-    blocks = [ResidualBlock(before, after, norm, up=False) for before, after in pairwise(counts)]
+    blocks = [ResamplingBlock(before, after, norm, up=False) for before, after in pairwise(counts)]
     return nn.Sequential(_plain(nn.Conv2d(channels, maps, 3, padding=1)), *blocks, nn.Flatten())
 
 
