@@ -92,7 +92,7 @@ class FAnoGAN(ReconstructionDetector):
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=40.0,
         presets="paper: slices of 128 x 128 pixels, as in comparisons on brain MRI. code: the authors' 64 x 64 pixels, beta1 0, batches of "
-        "64. pddpm: 96 x 96 pixels of 2 mm, as Behrendt 2023 compares. Chosen here: four blocks whatever the size, so that slices need only "
+        "64. pddpm: 96 x 96 pixels of 2 mm, as Behrendt 2023 compares. Chosen here: four blocks whatever the size: slices need only "
         "be multiples of 16; Adam for the encoder, too, where the authors' code has RMSProp; as many steps of the encoder as of the "
         "generator. The score is the pixels' residual; the paper's score of a whole image, with the critic's features, is not given.",
     )
