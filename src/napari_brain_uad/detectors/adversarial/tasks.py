@@ -39,6 +39,8 @@ class WassersteinTask(Task):
         w.
     """
 
+    partial = True
+
     def __init__(self, build: Callable[[], Adversaries], latent: int, critic_steps: int, penalty: float) -> None:
         self._build = build
         self.latent, self.batches, self.penalty = latent, critic_steps, penalty
