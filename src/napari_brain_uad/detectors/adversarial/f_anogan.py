@@ -89,8 +89,8 @@ class FAnoGAN(ReconstructionDetector):
         paper="Schlegl et al. 2019, f-AnoGAN: fast unsupervised anomaly detection with generative adversarial networks, Medical Image "
         "Analysis 54, doi:10.1016/j.media.2019.01.010; networks and penalty: Gulrajani et al. 2017, Improved training of Wasserstein GANs, "
         "arXiv:1704.00028",
-        seconds_per_megavoxel=1.0,
-        bytes_per_voxel=40.0,
+        seconds_per_megavoxel=5.0,
+        bytes_per_voxel=110.0,
         presets="paper: slices of 128 x 128 pixels, as in comparisons on brain MRI. code: the authors' 64 x 64 pixels, beta1 0, batches of "
         "64. pddpm: 96 x 96 pixels of 2 mm, as Behrendt 2023 compares. Chosen here: four blocks whatever the size: slices need only "
         "be multiples of 16; Adam for the encoder, too, where the authors' code has RMSProp; as many steps of the encoder as of the "

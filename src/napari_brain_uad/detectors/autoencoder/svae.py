@@ -72,7 +72,7 @@ class SVAE(ReconstructionDetector):
         paper="Behrendt et al. 2022, Capturing inter-slice dependencies of 3D brain MRI-scans for unsupervised anomaly detection, MIDL "
         "short papers, openreview.net/forum?id=db8wDgKH4p4; as compared in Behrendt et al. 2023, arXiv:2303.03758",
         seconds_per_megavoxel=0.5,
-        bytes_per_voxel=40.0,
+        bytes_per_voxel=110.0,
         presets="paper: 512 latents a slice, KL weight 0.001. pddpm: on the 96 x 96 pixels of 2 mm of Behrendt 2023's comparison. Chosen "
         "here, where the papers are silent: stacks of 32 slices that overlap by half; one layer of the sequence model between encoder and "
         "latents; an LSTM in both directions, added to the code of the slice itself, unless self-attention is asked for.",
