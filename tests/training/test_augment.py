@@ -117,9 +117,14 @@ def test_flips_are_left_and_right() -> None:
     assert all(np.array_equal(new, old) for new, old, swapped in zip(changed, batch, flipped, strict=True) if not swapped)
 
 
-def test_volumes_are_refused() -> None:
-    with pytest.raises(InputError, match="Set augmentation to none"):
-        RandomChanges(RECIPES["flip"])(batch_of_images(torch.zeros((1, 1, 4, 4, 4))), 0, 0, 0)
+def test_volumes_are_mirrored_as_a_whole_and_nothing_else() -> None:
+    volumes = pictures(32).reshape(8, 1, 4, *pictures(1).shape[2:])
+    changed = RandomChanges(RECIPES["flip"])(batch_of_images(volumes), 0, 0, 0).images.numpy()
+    flipped = [bool(np.array_equal(new, old[..., ::-1])) for new, old in zip(changed, volumes, strict=True)]
+    assert 0 < sum(flipped) < 8
+    assert all(np.array_equal(new, old) for new, old, swapped in zip(changed, volumes, flipped, strict=True) if not swapped)
+    with pytest.raises(InputError, match="Set augmentation to flip or none"):
+        RandomChanges(RECIPES["mild"])(batch_of_images(volumes), 0, 0, 0)
 
 
 def test_none_is_none() -> None:

@@ -28,6 +28,7 @@ METHODS: dict[str, str] = {
     "ae-dense": "autoencoder.ae_dense:DenseAE",
     "ae-spatial": "autoencoder.ae_spatial:SpatialAE",
     "vae": "autoencoder.vae:VAE",
+    "svae": "autoencoder.svae:SVAE",
     "ce-vae": "autoencoder.ce_vae:CeVAE",
     "cce-vae": "autoencoder.cce_vae:CceVAE",
     "ddpm": "diffusion.ddpm:DDPM",
@@ -42,6 +43,7 @@ METHODS: dict[str, str] = {
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
     "anomaly-segmentation": "tissue.anomaly_segmentation:AnomalySegmentation",
     "tissue-ensemble": "tissue.tissue_ensemble:TissueEnsemble",
+    "f-anogan": "adversarial.f_anogan:FAnoGAN",
     "vae-restoration": "autoencoder.vae_restoration:VAERestoration",
 }
 

@@ -22,14 +22,14 @@ def dissimilarity(images: Tensor, reconstruction: Tensor, sigma: float = 1.5) ->
 
     Parameters
     ----------
-    images, reconstruction : tensor, shape (B, C, H, W)
-        On a scale from 0 to 1.
+    images, reconstruction : tensor, shape (B, C, ..., H, W)
+        On a scale from 0 to 1; of a stack, each slice by itself.
     sigma : float
         Of the Gaussian window, in pixels.
 
     Returns
     -------
-    tensor, shape (B, H, W)
+    tensor, shape (B, ..., H, W)
     """
     mean_x, mean_r = gaussian(images, sigma), gaussian(reconstruction, sigma)
     var_x = (gaussian(images.square(), sigma) - mean_x.square()).clamp(min=0)

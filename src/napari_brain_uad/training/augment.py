@@ -80,7 +80,7 @@ class RandomChanges:
         Parameters
         ----------
         batch : Batch
-            Slices, rows `first` and on of the whole batch; left as they are.
+            Slices, or volumes to be mirrored; rows `first` and on of the whole batch; left as they are.
         seed, step, first : int
             What the changes depend on.
 
@@ -91,11 +91,12 @@ class RandomChanges:
         Raises
         ------
         InputError
-            If these are no slices.
+            If these are volumes, and more is asked for than mirroring.
         """
-        if batch.images.ndim != 4:
-            raise InputError("Augmentation", why="it is for slices, and this method trains on volumes", fix="Set augmentation to none")
         recipe = self._recipe
+        if batch.images.ndim != 4 and recipe != RECIPES["flip"]:
+            why = "all but mirroring is for slices, and this method trains on volumes"
+            raise InputError("Augmentation", why=why, fix="Set augmentation to flip or none")
         generators = [np.random.default_rng(seed_of(seed, AUGMENTATION, step, first + row)) for row in range(len(batch))]
         numbers = torch.from_numpy(np.stack([generator.random(_NUMBERS, np.float32) for generator in generators]))
         images, brain = batch.images.clone(), batch.brain.clone()

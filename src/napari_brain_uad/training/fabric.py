@@ -14,8 +14,16 @@ from .precision import fabric_precision
 from .session import TrainingSession
 
 
-def make_fabric(session: TrainingSession, precision: str) -> Fabric:
-    """Fabric on the session's devices; with several, their processes are started or joined here (torchrun and SLURM start them)."""
+def make_fabric(session: TrainingSession, precision: str, *, partial: bool = False) -> Fabric:
+    """Fabric on the session's devices; with several, their processes are started or joined here (torchrun and SLURM start them).
+
+    Parameters
+    ----------
+    session, precision
+        Where, and in which number format of `precision.choose_precision`.
+    partial : bool
+        As `task.Task.partial`.
+    """
     # It tells the precision on standard error; the session is told in its own way.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     several = session.devices * session.nodes > 1
@@ -23,7 +31,7 @@ def make_fabric(session: TrainingSession, precision: str) -> Fabric:
         accelerator=session.device,
         devices=session.devices,
         num_nodes=session.nodes,
-        strategy=_ddp() if several else "auto",
+        strategy=_ddp(partial) if several else "auto",
         precision=fabric_precision(precision),  # type: ignore[arg-type]
     )
     if several:
@@ -31,10 +39,10 @@ def make_fabric(session: TrainingSession, precision: str) -> Fabric:
     return fabric
 
 
-def _ddp() -> DDPStrategy:
+def _ddp(partial: bool) -> DDPStrategy:
     """A network may be called twice in a step, which sharing its buffers at every call would break; the loop shares them itself."""
     known = inspect.signature(DistributedDataParallel.__init__).parameters
     # The newer name of the same setting; the older one then warns.
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     setting: dict[str, Any] = {name: False}
-    return DDPStrategy(**setting)
+    return DDPStrategy(**setting, find_unused_parameters=partial)

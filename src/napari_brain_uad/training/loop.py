@@ -114,7 +114,7 @@ class _Run:
         kept: dict[str, Any] = {} if snapshot is None else snapshot.counts
         # What "auto" chose stays: another number format would give other weights.
         self.precision, self.words = choose_precision(kept.get("precision", training.precision), session.device)
-        self.fabric = make_fabric(session, self.precision)
+        self.fabric = make_fabric(session, self.precision, partial=task.partial)
         self.progress = progress if self.fabric.world_size == 1 else _telling_only(progress)
         if self.fabric.world_size > 1:
             # What the first process found counts: it is the one that wrote it.

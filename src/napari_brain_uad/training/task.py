@@ -51,6 +51,8 @@ class Task(ABC):
 
     batches: int = 1
     """Batches a step."""
+    partial: bool = False
+    """Whether a loss of a step leaves weights out, as a critic's does those of a generator: several devices then look for them."""
 
     @abstractmethod
     def build(self) -> torch.nn.Module:

@@ -29,7 +29,7 @@ class Both(nn.Module):
 
 
 class GANTask(AutoencoderTask):
-    batches = CRITIC_STEPS
+    batches, partial = CRITIC_STEPS, True
 
     def __init__(self) -> None:
         super().__init__(Both, "mean")
