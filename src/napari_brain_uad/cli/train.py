@@ -90,7 +90,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.recipe:
         return _by_recipe(arguments, spec, kind)
     if arguments.healthy is not None:
-        raise InputError("--healthy", why="it names the real scans of a recipe", fix="Give --recipe too; DATA is what is trained on otherwise")
+        raise InputError("--healthy", why="it names the real scans of a recipe", fix="Give --recipe too, or the folder as DATA")
     training = _settings(kind, arguments.train)
     data = _data(arguments)
     if arguments.estimate:

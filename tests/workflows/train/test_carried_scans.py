@@ -86,11 +86,11 @@ def test_recipes_take_real_scans_once_in_each_contrast(folder: Path, real: dict[
     assert [one.name.split(" as ")[0] for one in found] == ["simulated-001", "P0", "P1", "P0", "P1"]
     assert [one.sequence for one in found] == ["T1", "T1", "T1", "T2", "T2"]
     assert len(validation_scans(scans, maps, 0)) == 1
-    with pytest.raises(InputError, match="two people.*--healthy"):
+    with pytest.raises(InputError, match=r"two people.*--healthy"):
         training_scans(scans, maps, 0)
+    (folder / "half").mkdir()
+    (folder / "half" / "P0.nii.gz").touch()
     with pytest.raises(InputError, match="1 of the recipe's 2 scans are not there, like P1"):
-        (folder / "half").mkdir()
-        (folder / "half" / "P0.nii.gz").touch()
         carried_makers(real, folder / "half", 0)
 
 
