@@ -106,6 +106,8 @@ def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
     assert "own set" in capsys.readouterr().err
     assert main(["train", "ce-vae", *words[2:]]) != 0
     assert "train vae" in capsys.readouterr().err
+    assert main(["train", "vae", str(maps), "--healthy", str(maps), "--out", str(tmp_path / "other")]) != 0
+    assert "--recipe too" in capsys.readouterr().err
     with pytest.raises(InputError, match="13 or more"):
         train_recipe(own, tmp_path, tmp_path / "other")
 
