@@ -27,7 +27,7 @@ from napari_brain_uad.workflows.scans.ready import make_ready
 from napari_brain_uad.workflows.scans.samples import sample as package_sample
 from napari_brain_uad.workflows.scans.samples import samples as package_samples
 
-from ._cases import data_folder
+from ._cases import BenchCase, data_folder, real_cases
 
 SPLIT = Path(__file__).with_name("healthy_split.json")
 
@@ -104,21 +104,17 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
             yield Subject(f"sim-{sequence}-{label_map}-{seed}", sequence, role, "simulated", ("simulate", label_map, str(seed)))
 
 
-_PATIENTS = (
-    ("MSLUB", "mslub", ("patient07", "patient19"), ("T1", "T2", "FLAIR"), "lesions", ""),
-    ("BraTS 2013", "brats2013", ("pat0001", "pat0002", "pat0005", "pat0006"), ("T1c", "FLAIR"), "tumour", "brainmask"),
-    ("BraTS 2021", "brats2021", ("01658", "01660"), ("T1c", "T2", "FLAIR"), "seg", ""),
-    ("BraTS 2021", "brats2021", ("TCIA_639",), ("T2", "FLAIR"), "seg", ""),
-    ("ISBI 2015", "isbi2015_ms", ("01", "03"), ("FLAIR",), "lesions_rater1", ""),
-)
+_ISBI = ("01", "03")
 
 
 def patients(sequence: str) -> Iterator[Subject]:
-    """All patients with a truth of a sequence."""
-    for _, folder, subjects, sequences, truth, brain in _PATIENTS:
-        if sequence in sequences:
-            for person in subjects:
-                yield Subject(f"{folder}-{person}-{sequence}", sequence, "patient", "real", ("patient", folder, person, truth, brain))
+    """All patients with a truth of a sequence: those that methods are compared on, and on FLAIR two more."""
+    for case in real_cases():
+        if case.sequence == sequence and case.folder is not None:
+            place = case.folder.parent.name
+            yield Subject(f"{place}-{case.name}-{sequence}", sequence, "patient", "real", ("patient", case.group, place, case.name))
+    for person in _ISBI if sequence == "FLAIR" else ():
+        yield Subject(f"isbi2015_ms-{person}-FLAIR", sequence, "patient", "real", ("isbi", person))
 
 
 def samples(sequence: str) -> Iterator[Subject]:
@@ -141,7 +137,7 @@ def read(subject: Subject) -> Case:
         return Case(replace(made.volume, name=subject.id), made.volume.mask, None)
     if how == "sample":
         return _sample(subject, rest[0])
-    if how == "patient":
+    if how in ("patient", "isbi"):
         return _patient(root, subject, *rest)
     volume = _named(read_volume(root / f"{rest[0]}.nii.gz"), subject)
     ready = make_ready(volume, preset_id="native").scan
@@ -182,18 +178,15 @@ def _named(volume: Volume, subject: Subject) -> Volume:
     return replace(volume, name=subject.id, sequence=subject.sequence)
 
 
-def _patient(root: Path, subject: Subject, folder: str, person: str, truth: str, brain: str) -> Case:
-    place = root / folder / person
-    volume = _named(read_volume(place / f"{subject.sequence}.nii.gz"), subject)
-    lesions = read_mask(place / f"{truth}.nii.gz", volume, label="ground truth")
-    if folder == "isbi2015_ms":
-        volume = make_ready(volume, preset_id="native").scan
-    elif brain:
-        volume = volume.with_mask(read_mask(place / f"{brain}.nii.gz", volume))
-    elif folder == "mslub":
-        volume = volume.with_mask(read_volume(place / "FLAIR.nii.gz").data > 5)
+def _patient(root: Path, subject: Subject, *where: str) -> Case:
+    if subject.recipe[0] == "isbi":
+        place = root / "isbi2015_ms" / where[0]
+        volume = make_ready(_named(read_volume(place / "FLAIR.nii.gz"), subject), preset_id="native").scan
+        lesions = read_mask(place / "lesions_rater1.nii.gz", volume, label="ground truth")
     else:
-        volume = volume.with_mask(read_volume(place / "T2.nii.gz").data != 0)
+        group, folder, person = where
+        volume, lesions = BenchCase(group, person, subject.sequence, root / folder / person).load(None)
+        volume = _named(volume, subject)
     assert volume.mask is not None
     return Case(volume, volume.mask & ~lesions, lesions)
 

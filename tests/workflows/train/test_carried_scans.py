@@ -17,7 +17,7 @@ from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population, Simulated
 from napari_brain_uad.workflows.train import carried_scans
 from napari_brain_uad.workflows.train.carried_scans import carried, carried_makers
-from napari_brain_uad.workflows.train.recipe import card
+from napari_brain_uad.workflows.train.recipe import card, recipes
 from napari_brain_uad.workflows.train.recipe_scans import training_scans, validation_scans
 
 SETTINGS = SimulationParams(sequence="T1", noise=0.01, bias=0.0, texture=0.05, spacing_mm=2.0)
@@ -111,3 +111,15 @@ def test_nobody_in_a_recipe_is_kept_apart_for_references() -> None:
     apart = {place.split("/")[-1] for people in split()["real"]["T1"].values() for place in people}
     assert len(apart) == 30
     assert not apart & set(carried_scans.cohort({"cohort": "ixi"})["names"])
+
+
+def test_models_of_t1_never_saw_the_brains_that_tumours_are_added_to() -> None:
+    """The set of StRegA's paper (`benchmarks/_cases.py`), T1."""
+    from benchmarks._cases import _ADDED
+
+    added = {f"{person}_T1" for _, person in _ADDED}
+    for own in recipes().values():
+        for stage in (own, *own.get("stages", {}).values()):
+            found = stage["scans"].get("real")
+            if found is not None and {"T1", "T1c"} & set(found["contrasts"]):
+                assert not added & set(carried_scans.cohort(found)["names"]), own["title"]
