@@ -1,10 +1,10 @@
 """Whether a change of the code left every map as it was.
 
-``python -m benchmarks.same_maps record`` adds to ``results/same_maps.json`` what the maps are like that it does not have yet (``--anew``: of
-all); ``check`` makes them again and tells the largest difference. The maps are those of all methods with a shipped model
-(``vae-restoration`` with that of ``vae``), and of every trainable method after its shortest training, on the samples and on the shared scans
-at 2 mm. Restoration takes three steps: with more, rounding grows (a change of the input by a millionth moves single voxels by 0.03). Of a
-map, 200 voxels are kept.
+``python -m benchmarks.same_maps record`` adds to ``results/same_maps.json`` what the maps are like that it does not have yet (all with
+``--anew``); ``check`` makes them again and tells the largest difference. The maps are those of all methods with a shipped model
+(``vae-restoration`` with that of ``vae``), and of every trainable method after its shortest training, on the samples and on the shared
+scans at 2 mm. Restoration takes three steps: with more, rounding grows (a change of the input by a millionth moves single voxels by 0.03).
+Of a map, 200 voxels are kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.registry import create, method_class, method_ids
-from napari_brain_uad.io.atomic import write_json
+from napari_brain_uad.io.atomic import write_text
 from napari_brain_uad.workflows.detect.score import ScoringRequest
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.scans.load import as_mask, as_volume
@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if name not in known:
                 known[name] = _kept(made())
                 print(f"recorded: {name}", flush=True)
-        write_json(RECORD, known)
+        rows = (f"  {json.dumps(name)}: {json.dumps(kept, separators=(',', ':'))}" for name, kept in known.items())
+        write_text(RECORD, "{\n" + ",\n".join(rows) + "\n}\n")
         return
     worst = 0.0
     for name, made in _maps(quick=given.quick):
