@@ -13,13 +13,15 @@ from small_head import head_labels
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.autoencoder.vae import VAE
+from napari_brain_uad.detectors.base.stages import EstimateStage
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.workflows.models.models import shipped_models
-from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, recipe, recipes, train_recipe
+from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, _RecipeRun, recipe, recipes, train_recipe
 from napari_brain_uad.workflows.train.recipe_scans import corners, on_template, training_scans, validation_scans
 
 SHORT = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
@@ -89,6 +91,16 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     assert [one["seed"] for one in meta["stages"]["segmentation"]["trainings"]] == [5, 6]
     assert len(meta["stages"]["segmentation"]["scans"]) == 2
     assert meta["stages"]["restoration"]["steps"] == 2
+
+
+def test_a_method_of_networks_may_estimate_something_too(maps: Path, tmp_path: Path) -> None:
+    stage = EstimateStage("bank", lambda volumes, how: {"scans": np.array([len(volumes)])})
+    own = own_recipe("vae", {}, trainings=[SHORT, SHORT])
+    run = _RecipeRun(own, sorted(maps.glob("*.nii.gz")), None, tmp_path, "cpu", {"steps": 1}, lambda _: None)
+    found, meta = run._stage(stage, {}, VAE.Training, Progress())
+    assert found["scans"] == 1
+    assert "trainings" not in meta
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(

@@ -145,13 +145,15 @@ class _RecipeRun:
 
     def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         own = self.own.get("stages", {}).get(stage.name, self.own)
+        if not isinstance(stage, GradientStage):  # a method of networks may estimate something, too
+            kind = None
         subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"], self.healthy)
         others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else ()
-        trainings = own.get("trainings", [{}])
+        trainings = [{}] if kind is None else own.get("trainings", [{}])
         found: State = {}
         done = []
         for number, settings in enumerate(trainings):
-            training = (kind or TrainingParams).from_dict(settings | self.changes)
+            training = TrainingParams() if kind is None else kind.from_dict(settings | self.changes)
             folder = self.folder / stage.name / (str(number + 1) if len(trainings) > 1 else "")
             if kind is not None:
                 folder.mkdir(parents=True, exist_ok=True)
