@@ -67,7 +67,7 @@ def alike(said: Iterable[tuple[str, str]]) -> list[str]:
     pairs = list(said)
     for name, text in pairs:
         names.setdefault(text, []).append(name)
-    lines = {}
+    lines: dict[str, None] = {}
     for name, text in pairs:
         own = names[text]
         shown = name if len(own) <= _FEW else f"{', '.join(own[:3])} and {len(own) - 3:,} more"

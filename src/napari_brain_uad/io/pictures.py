@@ -12,8 +12,10 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +84,28 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
     if len(raw) > _MOST_BYTES:
         raise _too_large(path.name, f"it has more than {_MOST_BYTES // 1_000_000} MB")
     grey, marks = _grey(path.name, raw)
+    volume = slice_volume(grey, name or path.stem, path=path, sha256=hashlib.sha256(raw).hexdigest())
+    reading = read_sequence(path.stem, folder=path.absolute().parent.name)
+    return replace(volume, findings=(*volume.findings, *marks)).with_sequence(reading.sequence, reading.origin)
+
+
+def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha256: str = "") -> Volume:
+    """The grey values of a picture as a volume.
+
+    Parameters
+    ----------
+    grey : array, shape (rows, columns)
+        The top row first.
+    name : str
+        What to call it.
+    path, sha256
+        The file it came from, and the SHA-256 of its contents.
+
+    Returns
+    -------
+    Volume
+        Shape (columns, rows, 1), see the module's text; it does not know which side is left, and its finding says what was guessed.
+    """
     data = np.asarray(grey[::-1].T[..., None], dtype=np.float32, order="F")
     width, height, _ = data.shape
     pixel = LONGER_SIDE_MM / max(width, height)
@@ -95,10 +119,7 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
         f"{LONGER_SIDE_MM:g} mm and the slice {THICKNESS_MM:g} mm thick, so that mm and ml are guesses",
         "Compare with the scan that it was taken from",
     )
-    source = Source(grid, path, hashlib.sha256(raw).hexdigest(), qform_code=0, sform_code=0)
-    volume = Volume(data, grid, name or path.stem, source=source, findings=(guessed, *marks))
-    reading = read_sequence(path.stem, folder=path.absolute().parent.name)
-    return volume.with_sequence(reading.sequence, reading.origin)
+    return Volume(data, grid, name, source=Source(grid, path, sha256, qform_code=0, sform_code=0), findings=(guessed,))
 
 
 def grey_of_colours(name: str, colours: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[Finding, ...]]:
