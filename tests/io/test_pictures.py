@@ -23,13 +23,13 @@ def _saved(folder: Path, image: Image.Image, name: str = "slice.png", **how: obj
     return folder / name
 
 
-def test_rows_run_from_anterior_and_columns_to_the_right_of_the_array(tmp_path: Path) -> None:
+def test_it_lies_as_radiologists_show_slices(tmp_path: Path) -> None:
     path = _saved(tmp_path, Image.fromarray(GREY), "patient_T2.png")
     volume = read_picture(path)
     assert volume.data.shape == (60, 40, 1)
     assert volume.is_slice
-    assert volume.data[7, 39, 0] == GREY[0, 7]  # the top row is the most anterior
-    assert volume.data[59, 0, 0] == GREY[39, 59]
+    assert volume.data[59 - 7, 39, 0] == GREY[0, 7]  # the top row is the most anterior, the first column the farthest right
+    assert volume.data[0, 0, 0] == GREY[39, 59]
     assert volume.grid.axcodes == "RAS"
     assert volume.grid.spacing == pytest.approx((LONGER_SIDE_MM / 60, LONGER_SIDE_MM / 60, 1.0))
     np.testing.assert_allclose(volume.grid.to_world([29.5, 19.5, 0.0]), 0.0, atol=1e-9)
@@ -44,18 +44,18 @@ def test_rows_run_from_anterior_and_columns_to_the_right_of_the_array(tmp_path: 
 def test_grey_in_any_guise_keeps_its_values(tmp_path: Path, mode: str) -> None:
     grey = Image.fromarray(GREY)
     volume = read_picture(_saved(tmp_path, grey.convert("RGB").convert(mode) if mode == "RGBA" else grey.convert(mode)))
-    np.testing.assert_array_equal(volume.data[:, ::-1, 0].T, GREY)
+    np.testing.assert_array_equal(volume.data[::-1, ::-1, 0].T, GREY)
 
 
 def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     deep = RNG.integers(0, 65536, (20, 30)).astype(np.uint16)
-    np.testing.assert_array_equal(read_picture(_saved(tmp_path, Image.fromarray(deep))).data[:, ::-1, 0].T, deep)
+    np.testing.assert_array_equal(read_picture(_saved(tmp_path, Image.fromarray(deep))).data[::-1, ::-1, 0].T, deep)
 
 
 def test_the_contents_say_the_format(tmp_path: Path) -> None:
     """Br35H has PNG pictures that are called .jpg."""
     path = _saved(tmp_path, Image.fromarray(GREY))
-    np.testing.assert_array_equal(read_picture(path.rename(tmp_path / "slice.jpg")).data[:, ::-1, 0].T, GREY)
+    np.testing.assert_array_equal(read_picture(path.rename(tmp_path / "slice.jpg")).data[::-1, ::-1, 0].T, GREY)
 
 
 def test_a_few_coloured_pixels_are_told_and_more_are_refused(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_few_coloured_pixels_are_told_and_more_are_refused(tmp_path: Path) -> 
     colours[0, :12] = 255, 0, 0  # 12 of 2400: 0.5 %
     volume = read_picture(_saved(tmp_path, Image.fromarray(colours)))
     assert [finding.code for finding in volume.findings] == ["orientation-unknown", "coloured-marks"]
-    assert volume.data[0, -1, 0] == 76  # 0.299 * 255
+    assert volume.data[-1, -1, 0] == 76  # 0.299 * 255
     colours[0, 12] = 255, 0, 0
     with pytest.raises(InputError, match=r"slice.png: it is a colour picture \(0.5 % of its pixels"):
         read_picture(_saved(tmp_path, Image.fromarray(colours)))

@@ -53,7 +53,7 @@ def test_the_brighter_than_air_is_scored_with_its_holes_and_never_prepared(tmp_p
     ready = make_ready(volume, preset_id="clinical")
     assert ready.prepared is None
     assert ready.scan.mask is not None
-    np.testing.assert_array_equal(ready.scan.mask[:, ::-1, 0].T, HEAD)
+    np.testing.assert_array_equal(ready.scan.mask[::-1, ::-1, 0].T, HEAD)
     assert [finding.code for finding in ready.scan.findings] == ["orientation-unknown", "head-of-slice"]
     with pytest.raises(InputError, match="a cannot be prepared: it is a single slice"):
         make_ready(volume, preset_id="clinical", prepare_with="clinical")
@@ -63,7 +63,7 @@ def test_a_lesion_is_found_in_its_place(tmp_path: Path) -> None:
     """The default clean-up opens the mask, which must not take a slice off on either side."""
     found = detect(picture(tmp_path / "a.png", lesion=True), "thresh-raw", post=PostParams(threshold="215.0"))
     (region,) = found.result.regions
-    mask = found.result.mask[:, ::-1, 0].T
+    mask = found.result.mask[::-1, ::-1, 0].T
     assert np.count_nonzero(mask & ~LESION) == 0
     assert np.count_nonzero(mask) > 0.9 * np.count_nonzero(LESION)
     assert region.name in (None, "")
@@ -110,5 +110,5 @@ def test_patchcore_learns_from_pictures(folder: Path) -> None:
     """Trained on the folder of healthy ones, it finds the lesion of an ill one."""
     detector = train("patchcore@tiny@height=96@width=96@pixel_mm=2.0", folder / "no", device="cpu")
     amap = detector.score(make_ready(folder / "yes" / "i0.png", preset_id="clinical").scored)
-    scores = amap.score[:, ::-1, 0].T
+    scores = amap.score[::-1, ::-1, 0].T
     assert scores[LESION].mean() > 2.0 * scores[HEAD & ~LESION].mean()

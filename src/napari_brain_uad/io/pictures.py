@@ -1,7 +1,7 @@
 """Pictures in: one axial slice as PNG or JPEG, read as a volume that is one voxel thick.
 
-A picture has no millimetres and no left and right. As on screens, its rows are taken to run from anterior to posterior; its columns
-run to the right of the array, whichever side of the person that is. Its longer side is taken to be `LONGER_SIDE_MM`.
+A picture says neither which side is left nor how large it is. It is taken to be shown as radiologists look at slices: anterior is at its
+top, the person's right on its left. Its longer side is taken to be `LONGER_SIDE_MM`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha
     Volume
         Shape (columns, rows, 1), see the module's text; it does not know which side is left, and its finding says what was guessed.
     """
-    data = np.asarray(grey[::-1].T[..., None], dtype=np.float32, order="F")
+    data = np.asarray(grey[::-1, ::-1].T[..., None], dtype=np.float32, order="F")
     width, height, _ = data.shape
     pixel = LONGER_SIDE_MM / max(width, height)
     affine = np.diag((pixel, pixel, THICKNESS_MM, 1.0))
@@ -115,8 +115,8 @@ def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha
     guessed = Finding(
         "orientation-unknown",
         "warning",
-        "a picture says neither which side is left nor how large it is: its top is taken to be anterior, its longer side to be "
-        f"{LONGER_SIDE_MM:g} mm and the slice {THICKNESS_MM:g} mm thick, so that mm and ml are guesses",
+        "a picture says neither which side is left nor how large it is: it is taken to show anterior at its top and the right on its left, "
+        f"its longer side to be {LONGER_SIDE_MM:g} mm and the slice {THICKNESS_MM:g} mm thick, so that mm and ml are guesses",
         "Compare with the scan that it was taken from",
     )
     return Volume(data, grid, name, source=Source(grid, path, sha256, qform_code=0, sform_code=0), findings=(guessed,))
