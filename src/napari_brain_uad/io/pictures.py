@@ -54,7 +54,7 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error, 
 """What Pillow raises for files that are cut off or damaged."""
 
 
-def is_picture(path: Path | str) -> bool:
+def is_picture_file(path: Path | str) -> bool:
     """Whether a file is a picture by its name."""
     return Path(path).name.lower().endswith(SUFFIXES)
 
@@ -106,7 +106,7 @@ def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha
     Volume
         Shape (columns, rows, 1), see the module's text; it does not know which side is left, and its finding says what was guessed.
     """
-    data = np.asarray(grey[::-1, ::-1].T[..., None], dtype=np.float32, order="F")
+    data = np.asarray(as_slice(grey), dtype=np.float32, order="F")
     width, height, _ = data.shape
     pixel = LONGER_SIDE_MM / max(width, height)
     affine = np.diag((pixel, pixel, THICKNESS_MM, 1.0))
@@ -120,6 +120,11 @@ def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha
         "Compare with the scan that it was taken from",
     )
     return Volume(data, grid, name, source=Source(grid, path, sha256, qform_code=0, sform_code=0), findings=(guessed,))
+
+
+def as_slice(picture: NDArray[Any]) -> NDArray[Any]:
+    """What lies on a picture (rows, columns) in the axes of its volume (columns, rows, 1), see the module's text."""
+    return picture[::-1, ::-1].T[..., None]
 
 
 def grey_of_colours(name: str, colours: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[Finding, ...]]:

@@ -13,7 +13,7 @@ from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom import is_dicom_path, read_series
 from ...io.nifti import read_mask, read_volume
-from ...io.pictures import is_picture, read_picture
+from ...io.pictures import is_picture_file, read_picture
 from .names import given_file
 
 
@@ -46,7 +46,7 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
     wanted = None if sequence is None else check_sequence(sequence)
     if is_dicom_path(path):
         volume = read_series(path, index=index)
-    elif is_picture(path):
+    elif is_picture_file(path):
         volume = read_picture(path)
     else:
         volume = read_volume(Path(path), index=index)
