@@ -312,7 +312,10 @@ def read_volume_of(layer: Layer) -> Volume:
     if isinstance(layer, Image) and is_picture(layer):
         return slice_of(layer)
     if not isinstance(layer, Image) or not is_scan(layer):
-        raise InputError(f"Layer '{layer.name}' is not a 3-D image", fix="Choose a layer that holds one 3-D grey-level scan")
+        raise InputError(
+            f"Layer '{layer.name}' is not a 3-D image",
+            fix="Choose a layer that holds one 3-D grey-level scan, or a grey picture of a slice",
+        )
     data = np.asarray(layer.data, dtype=np.float32).T
     known = record(layer).get("volume")
     if isinstance(known, Volume) and known.data.shape == data.shape:
