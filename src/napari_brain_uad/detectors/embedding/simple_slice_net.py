@@ -115,8 +115,9 @@ def _encoder_training(training: TrainingParams) -> EDCTraining:
 
     As a member of an ensemble it is given the ensemble's settings, which know one number of steps for all stages, and no batch of slices.
     """
-    own = isinstance(training, FlowTraining)
-    steps, batch = (training.encoder_steps, training.encoder_batch) if own else (training.steps, EDCTraining().batch_size)
+    steps, batch = training.steps, EDCTraining().batch_size
+    if isinstance(training, FlowTraining):
+        steps, batch = training.encoder_steps, training.encoder_batch
     often = {"validate_every": training.validate_every, "checkpoint_every": training.checkpoint_every}
     return EDCTraining.from_dict({"steps": steps, "batch_size": batch, "precision": "32", **often})
 
