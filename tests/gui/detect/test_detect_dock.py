@@ -454,7 +454,7 @@ def test_a_constant_image_is_refused(qtbot, viewer, dock):
 
 
 def test_a_photo_is_refused(qtbot, viewer, dock):
-    viewer.add_image(np.random.default_rng(0).random((9, 9, 3)), name="photo")
+    viewer.add_image(np.random.default_rng(0).random((9, 9, 3)), name="photo", rgb=True)
     assert "it is a colour picture" in dock.messages.text
     click(qtbot, dock.button)
     assert "it is a colour picture" in dock.messages.text
