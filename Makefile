@@ -37,9 +37,9 @@ docs: .venv/.ready-docs ## Set up and build the documentation's site (docs/_buil
 	$(BIN)/python -m sphinx -E -W --keep-going -q -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: .venv/.ready-dev ## Run the benchmarks, one after the other (not the methods' table, which takes long)
+bench: .venv/.ready-dev ## Run the benchmarks, one after the other (not those that train for long: methods, br35h)
 	@set -e; for file in benchmarks/[a-z]*.py; do \
-	    name=$$(basename $$file .py); test $$name != methods || continue; echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
+	    name=$$(basename $$file .py); test $$name != methods -a $$name != br35h || continue; echo "== $$name"; $(X) $(BIN)/python -m benchmarks.$$name; \
 	done
 
 bench-methods: .venv/.ready-dev ## Make the table of all methods on the shared scans (benchmarks/results); ARGS passes options on

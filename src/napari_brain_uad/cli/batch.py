@@ -9,7 +9,7 @@ from typing import Any
 from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import alike, readable
 from ..io.streams import check_there
 from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, method_spec, post_params
 from .terminal import complain, progress_bar, say
@@ -41,7 +41,7 @@ def add_batch(commands: Any) -> None:
 def _batch(arguments: argparse.Namespace) -> int:
     check_there(arguments.dataset, fix=DATA_SET)
     from ..workflows.cohort.batch import BatchRun, run_batch
-    from ..workflows.cohort.batch_report import batch_words, save_batch
+    from ..workflows.cohort.batch_report import batch_image_level, batch_words, save_batch
     from ..workflows.cohort.cohort import cases_of
 
     run = BatchRun(
@@ -58,10 +58,13 @@ def _batch(arguments: argparse.Namespace) -> int:
     for outcome in outcomes:
         if outcome.error:
             complain(f"{outcome.case.name}: {outcome.error}")
-        for line in outcome.warnings:
-            complain(f"{outcome.case.name}: warning: {line}")
-        if outcome.sequence:
-            say(f"Sequence of {readable(outcome.case.name)}: {readable(outcome.sequence)}")
+    for line in alike((outcome.case.name, f"warning: {text}") for outcome in outcomes for text in outcome.warnings):
+        complain(line)
+    for line in alike((outcome.case.name, outcome.sequence) for outcome in outcomes if outcome.sequence):
+        say(f"Sequence of {readable(line)}")
+    level = batch_image_level(outcomes)
+    if level is not None:
+        say(f"Image level (highest score of each map): {level.words}")
     for line in left_out:
         say(f"Left out: {line}")
     say(f"{batch_words(outcomes)}. Written to {arguments.out}: {', '.join(path.name for path in files.values())}, and a folder a scan")

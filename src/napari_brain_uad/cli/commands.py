@@ -129,7 +129,7 @@ def _add_detect(commands: Any) -> None:
         description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz, a DICOM folder, or a slice as .png or .jpg")
     add_method(parser)
     add_seed(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")

@@ -23,7 +23,7 @@ def add_compare(commands: Any) -> None:
         description=f"Score a scan with several methods; write table, montage for a paper, maps and masks. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz or a DICOM folder")
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz, a DICOM folder, or a slice as .png or .jpg")
     add_method_list(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     add_sequence(parser)

@@ -19,7 +19,7 @@ def add_datasets(commands: Any) -> None:
         "datasets",
         help="list the subjects of a data set",
         description="Find the subjects, sequences, masks and splits of a data set: IXI, BraTS, MSLUB, WMH, MSSEG 2015, ATLAS v2, "
-        "MOOD, Br35H, BIDS, a plain folder, or a CSV file.",
+        "MOOD, Br35H, BIDS, a plain folder, a folder of pictures, or a CSV file.",
         allow_abbrev=False,
     )
     parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, or a CSV file with the columns id, FLAIR, T1, ...")

@@ -15,6 +15,10 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the start of a formula; the last four are their wide forms."""
 
 
+_FEW = 8
+"""So many names are named one by one."""
+
+
 def readable(text: str) -> str:
     r"""One line in which everything is seen: ``\x1b`` for an escape, ``\u202e`` for one that turns the text around, ``\xff`` for a byte.
 
@@ -49,6 +53,26 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         Several; `noun` and an "s" otherwise.
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def alike(said: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines like "NAME: TEXT", in their order; a text that holds for many names is said once, with some of them.
+
+    Parameters
+    ----------
+    said : iterable of (str, str)
+        Names and texts.
+    """
+    names: dict[str, list[str]] = {}
+    pairs = list(said)
+    for name, text in pairs:
+        names.setdefault(text, []).append(name)
+    lines: dict[str, None] = {}
+    for name, text in pairs:
+        own = names[text]
+        shown = name if len(own) <= _FEW else f"{', '.join(own[:3])} and {len(own) - 3:,} more"
+        lines[f"{shown}: {text}"] = None
+    return list(lines)
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -232,6 +232,11 @@ class Volume:
         return replace(self, mask=mask)
 
     @property
+    def is_slice(self) -> bool:
+        """Whether it is one axial slice alone, as a picture is."""
+        return bool(self.data.shape[2] == 1)
+
+    @property
     def brain(self) -> NDArray[np.bool_]:
         """The brain mask; all of the image where there is none, as of a brain that lies alone in it."""
         return np.ones(self.data.shape, np.bool_) if self.mask is None else self.mask

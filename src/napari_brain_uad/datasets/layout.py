@@ -40,6 +40,8 @@ class Subject:
         The data set's official part: "train", "test", ...
     extra : tuple of Path
         Further images of the same kind that are not used: second runs, second raters.
+    ill : bool or None
+        Whether the data set says that there is a lesion, where it has no masks; None where it does not say.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Subject:
     truth: Path | None = None
     split: str | None = None
     extra: tuple[Path, ...] = field(default=())
+    ill: bool | None = None
 
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The subject as JSON data; files relative to the data set's folder."""
@@ -64,6 +67,7 @@ class Subject:
             "truth": name(self.truth),
             "split": self.split,
             "extra": [name(path) for path in self.extra],
+            "ill": self.ill,
         }
 
 
@@ -117,6 +121,8 @@ class PatternLayout:
         What ``split``, in lower case, is called.
     suffixes : tuple of str
         Endings of the files that are looked at.
+    ill : mapping of str to bool
+        Of which splits, as they are called, the subjects are ill and of which healthy, where the data set says so.
     """
 
     id: str
@@ -126,6 +132,7 @@ class PatternLayout:
     note: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
     suffixes: tuple[str, ...] = SUFFIXES
+    ill: Mapping[str, bool] = field(default_factory=dict)
 
     def detect(self, root: Path) -> bool:
         """Whether a file under `root` is one of its sequences."""
@@ -143,7 +150,7 @@ class PatternLayout:
                     fix="Remove one of them, or list the data set in a CSV file",
                 )
             group[kind] = path
-        found = [_subject(key, group, groups) for key, group in sorted(groups.items())]
+        found = [_subject(key, group, groups, self.ill.get(key[-1])) for key, group in sorted(groups.items())]
         return some_subjects(tuple(subject for subject in found if subject.sequences), root, self.name)
 
     def _found(self, root: Path) -> Iterator[tuple[_Key, str, Path]]:
@@ -164,7 +171,7 @@ _Key = tuple[str, str, str, str]
 """Id, space, session and split; empty where a name has none."""
 
 
-def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[str, Path]]) -> Subject:
+def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[str, Path]], ill: bool | None) -> Subject:
     """A mask that names no session belongs to all sessions of its subject in its space."""
     person, space, session, split = key
     shared = groups.get((person, space, "", split), {})
@@ -176,6 +183,7 @@ def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[s
         brain_mask=own.get(BRAIN_MASK, shared.get(BRAIN_MASK)),
         truth=own.get(TRUTH, shared.get(TRUTH)),
         split=split or None,
+        ill=ill,
     )
 
 

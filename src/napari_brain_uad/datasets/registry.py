@@ -15,12 +15,14 @@ from .layout import DatasetLayout, missed_files
 from .mood import MOOD
 from .mslub import MSLUB
 from .msseg2015 import MSSEG2015
+from .pictures import Pictures
 from .plain import Plain
 from .table import Table
 from .wmh import WMH
 
-# The first that fits is taken: named data sets before the general layouts (ATLAS is also BIDS, everything is a plain folder).
-LAYOUTS: tuple[DatasetLayout, ...] = (Table(), IXI, BRATS, MSLUB, WMH, MSSEG2015, ATLAS_V2, MOOD, BR35H, BIDS(), Plain())
+# The first that fits is taken: named data sets before the general layouts (ATLAS is also BIDS, every folder of scans is a plain
+# folder; pictures of them may lie beside the scans).
+LAYOUTS: tuple[DatasetLayout, ...] = (Table(), IXI, BRATS, MSLUB, WMH, MSSEG2015, ATLAS_V2, MOOD, BR35H, BIDS(), Plain(), Pictures())
 
 
 def layout(layout_id: str) -> DatasetLayout:

@@ -27,7 +27,9 @@ def cleaned(mask: NDArray[np.bool_], post: PostParams, grid: Grid) -> NDArray[np
     array of uint32, shape (i, j, k)
         A number for each region that is left, with gaps; 0 elsewhere.
     """
-    mask = opening(mask, post.opening, grid.spacing)
+    # Of a single slice nothing is taken off towards the slices that are not there. (By the grid: a box of a scan may be as thin.)
+    spacing = tuple(np.inf if count == 1 else size for count, size in zip(grid.shape, grid.spacing, strict=True))
+    mask = opening(mask, post.opening, (spacing[0], spacing[1], spacing[2]))
     if post.fill_holes:
         mask = fill_holes(mask)
     return label_large(mask, post.smallest(grid.voxel_volume_mm3), int(post.connectivity))

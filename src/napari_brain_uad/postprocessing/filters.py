@@ -78,7 +78,10 @@ def erode(mask: NDArray[np.bool_], iterations: int) -> NDArray[np.bool_]:
         return mask
     eroded = np.zeros_like(mask)
     box = bounding_box(mask)
-    eroded[box] = ndimage.binary_erosion(mask[box], iterations=iterations, border_value=0)
+    neighbours = ndimage.generate_binary_structure(3, 1)
+    for axis in (axis for axis in range(3) if mask.shape[axis] == 1):  # of a single slice the rim alone is taken off
+        np.moveaxis(neighbours, axis, 0)[[0, 2]] = False
+    eroded[box] = ndimage.binary_erosion(mask[box], neighbours, iterations=iterations, border_value=0)
     return eroded
 
 

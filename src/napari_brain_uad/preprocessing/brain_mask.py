@@ -22,6 +22,9 @@ from .skull import brain_or_head
 _STRIPPED_BORDER = 0.75
 """A scan may be skull-stripped when at least this fraction of the voxels on the array's border shares one value."""
 
+_OVER_AIR = 0.25
+"""Of the way from air to tissue. It is half of Otsu's threshold, which is midway between both, where air is 0."""
+
 _RINGING = 0.01
 """Departures from the background smaller than this fraction of the 99th percentile's are taken for interpolation ringing."""
 
@@ -55,9 +58,12 @@ def estimate_brain_mask(volume: Volume) -> BrainMask:
     """Find the brain: everything that is not background on a skull-stripped scan, the whole head on a raw one.
 
     The largest connected part is kept and its holes are filled slice by slice (ventricles may be as dark as the background).
-    A raw head gets the finding "skull", because skull and skin would be scored as if they were brain.
+    A raw head gets the finding "skull", because skull and skin would be scored as if they were brain. A single slice is too little to
+    tell a head from a brain, or to extract the brain of: it gets the finding "head-of-slice".
     """
     data = without_extremes(volume).data
+    if volume.is_slice:
+        return _head_of_slice(data)
     background = _constant_background(data)
     if background is None:
         return _whole_head(data, "no single value fills the space around it")
@@ -82,6 +88,24 @@ def _foreground(data: NDArray[np.float32], background: float) -> NDArray[np.bool
     distance = np.abs(data - np.float32(background))
     floor = _RINGING * float(np.percentile(distance[distance > 0], 99)) if (distance > 0).any() else 0.0
     return _solid(distance > floor)
+
+
+def _head_of_slice(data: NDArray[np.float32]) -> BrainMask:
+    """What is brighter than a quarter of the way from the air (below Otsu's threshold, on average) to the tissue (above it)."""
+    head = np.zeros(data.shape, bool)
+    if data.min() < data.max():
+        between = threshold_otsu(data)
+        air, tissue = float(data[data <= between].mean()), float(data[data > between].mean())
+        head = data > air + _OVER_AIR * (tissue - air)
+    warning = Finding(
+        "head-of-slice",
+        "warning",
+        "a single slice does not tell a brain from a head: the largest part that is brighter than the air around it is scored, with skull "
+        "and skin where they belong to it",
+        "Give a brain mask",
+    )
+    why = "a single slice does not tell whether it shows skull and skin"
+    return BrainMask(_solid(head), "head in the slice: brighter than the air; not a brain mask", False, why, (warning,))
 
 
 def _whole_head(data: NDArray[np.float32], why: str, *, unsure: bool = False) -> BrainMask:

@@ -17,6 +17,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.backbones import load
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import network_class
+from napari_brain_uad.detectors.base.stages import GradientStage
 from napari_brain_uad.detectors.embedding.edc import EDC, EDCParams, EDCTraining
 from napari_brain_uad.detectors.embedding.flow import POSITION, ConditionalFlow, position
 from napari_brain_uad.detectors.embedding.flow_task import FlowTask, boundary_guided, ranking, triplet
@@ -24,6 +25,7 @@ from napari_brain_uad.detectors.embedding.names import LOSSES
 from napari_brain_uad.detectors.embedding.simple_slice_net import FlowTraining, SimpleSliceNet, SimpleSliceNetParams
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
+from napari_brain_uad.training.params import TrainingParams
 from napari_brain_uad.training.session import TrainingSession
 
 NONE = torch.empty(0)
@@ -253,3 +255,12 @@ def test_the_backbone_is_tuned_as_edc_is_trained_and_training_is_resumed(weights
 
 def _of_edc(weights: str) -> dict[str, object]:
     return {"height": 64, "width": 64, "backbone": "resnet18", "backbone_file": f"{weights}/one.pth"}
+
+
+def test_the_backbone_is_tuned_with_an_ensembles_settings_too() -> None:
+    """A member of an ensemble is given its settings, which are of no method's own kind."""
+    (stage,) = [one for one in SimpleSliceNet(SimpleSliceNetParams(edc=True)).stages() if isinstance(one, GradientStage) and one.training]
+    own = stage.training(FlowTraining(steps=5, encoder_steps=7, encoder_batch=3, batch_size=99))
+    assert (own.steps, own.batch_size) == (7, 3)
+    others = stage.training(TrainingParams(steps=5, batch_size=99, checkpoint_every=4))
+    assert (others.steps, others.batch_size, others.checkpoint_every) == (5, EDCTraining().batch_size, 4)

@@ -453,11 +453,11 @@ def test_a_constant_image_is_refused(qtbot, viewer, dock):
     assert not heatmaps(viewer)
 
 
-def test_a_two_dimensional_image_is_refused(qtbot, viewer, dock):
-    viewer.add_image(np.random.default_rng(0).random((9, 9)), name="photo")
-    assert "not a 3-D image" in dock.messages.text
+def test_a_photo_is_refused(qtbot, viewer, dock):
+    viewer.add_image(np.random.default_rng(0).random((9, 9, 3)), name="photo", rgb=True)
+    assert "is a colour picture" in dock.messages.text
     click(qtbot, dock.button)
-    assert "not a 3-D image" in dock.messages.text
+    assert "is a colour picture" in dock.messages.text
 
 
 def test_covariance_says_that_it_needs_a_model_and_runs_with_one(qtbot, viewer, dock, tmp_path):

@@ -77,8 +77,8 @@ def test_a_layer_from_elsewhere_is_taken_by_its_transform_and_says_so() -> None:
     assert volume.data[i, j, k] == data[1, 2, 5]
 
 
-@pytest.mark.parametrize("layer", [Image(np.zeros((4, 5))), Image(np.zeros((2, 3, 4, 5))), Labels(np.zeros((3, 4, 5), int))])
-def test_a_layer_without_a_3d_image_is_refused(layer: Image) -> None:
+@pytest.mark.parametrize("layer", [Image(np.zeros((2, 3, 4, 5))), Labels(np.zeros((3, 4, 5), int))])
+def test_a_layer_without_one_image_is_refused(layer: Image) -> None:
     with pytest.raises(InputError, match="not a 3-D image"):
         volume_of(layer)
 

@@ -111,10 +111,15 @@ class FlowTraining(TrainingParams):
 
 
 def _encoder_training(training: TrainingParams) -> EDCTraining:
-    """How the backbone is tuned: as `EDC` is trained, for the steps that were asked for."""
-    assert isinstance(training, FlowTraining)
+    """How the backbone is tuned: as `EDC` is trained, for the steps that were asked for.
+
+    As a member of an ensemble it is given the ensemble's settings, which know one number of steps for all stages, and no batch of slices.
+    """
+    steps, batch = training.steps, EDCTraining().batch_size
+    if isinstance(training, FlowTraining):
+        steps, batch = training.encoder_steps, training.encoder_batch
     often = {"validate_every": training.validate_every, "checkpoint_every": training.checkpoint_every}
-    return EDCTraining.from_dict({"steps": training.encoder_steps, "batch_size": training.encoder_batch, "precision": "32", **often})
+    return EDCTraining.from_dict({"steps": steps, "batch_size": batch, "precision": "32", **often})
 
 
 class SimpleSliceNet(EmbeddingDetector):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Image
 from napari.settings import get_plugin_settings
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
@@ -23,9 +24,11 @@ from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection, adding_pictures
-from ..layers.layers import is_map, record
+from ..layers.layers import is_map, record, volume_layer, volume_of
 from ..layers.mask_layer import LiveMask, finished_mask
+from ..layers.pictures import is_picture, lay_on
 from ..layers.scan_facts import Facts, facts
+from ..layers.subjects import bring_into_view
 from ..widgets.empty_state import EmptyState
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import NO_MODEL
@@ -151,6 +154,9 @@ class DetectDock(SideDock):
     def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
         with young_garbage_only():
+            if self._scanned is not None and is_picture(self._scanned):
+                self._scanned = self._add_slice(self._scanned)
+                yield 0.05
             if heat is None:
                 for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned)):
                     heat = layer if is_map(layer) else heat
@@ -169,6 +175,18 @@ class DetectDock(SideDock):
                     if heat in tune.maps.layers():
                         tune.maps.choose(heat)
                     yield 0.9
+
+    def _add_slice(self, picture: Layer) -> Layer:
+        """The scan of one slice that a picture was taken for, in its place: what lies on it are layers of scans."""
+        volume = volume_of(picture)
+        data, meta, _ = volume_layer(volume)
+        picture.name, picture.visible = f"{volume.name} (picture)", False
+        layer = Image(data, **meta)
+        lay_on(picture, layer)
+        self.inputs.method.same_for(layer)
+        self.viewer.add_layer(layer)
+        bring_into_view(self.viewer, layer, elsewhere=True)
+        return layer
 
     def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()

@@ -16,7 +16,7 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.anomaly_map import AnomalyMap
-from ...core.checks import Finding, check_same_affine
+from ...core.checks import Finding, check_same_affine, check_same_shape, raise_errors
 from ...core.errors import InputError
 from ...core.extremes import apart, robust_range
 from ...core.sequence import SEQUENCES, USER
@@ -25,6 +25,7 @@ from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, h
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
 from .mask_values import inside, is_binary, whole_numbers
+from .pictures import is_picture, slice_mask, slice_of
 from .region_colours import FIRST_REGION, REGION_COLOURS
 
 if TYPE_CHECKING:
@@ -300,16 +301,21 @@ def read_volume_of(layer: Layer) -> Volume:
     Returns
     -------
     Volume
-        With the layer's present data and name. A layer from elsewhere gets its affine from the layer's own transform, its axes
-        taken as (superior, anterior, right), and a finding that says so.
+        With the layer's present data and name; of a 2-D picture one slice. Another layer from elsewhere gets its affine from the layer's
+        own transform, its axes taken as (superior, anterior, right), and a finding that says so.
 
     Raises
     ------
     InputError
-        If the layer holds no 3-D image.
+        If the layer holds neither a 3-D image nor a grey picture.
     """
+    if isinstance(layer, Image) and is_picture(layer):
+        return slice_of(layer)
     if not isinstance(layer, Image) or not is_scan(layer):
-        raise InputError(f"Layer '{layer.name}' is not a 3-D image", fix="Choose a layer that holds one 3-D grey-level scan")
+        raise InputError(
+            f"Layer '{layer.name}' is not a 3-D image",
+            fix="Choose a layer that holds one 3-D grey-level scan, or a grey picture of a slice",
+        )
     data = np.asarray(layer.data, dtype=np.float32).T
     known = record(layer).get("volume")
     if isinstance(known, Volume) and known.data.shape == data.shape:
@@ -335,6 +341,10 @@ def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
     data = layer.data
     raw = data.flagged() if isinstance(data, LiveMask) else inside(np.asarray(data))
     noted = record(layer).get("affine")
+    if raw.ndim == 2:
+        mask = slice_mask(raw)
+        raise_errors(f"Layer '{layer.name}'", (check_same_shape(grid.shape, mask.shape, label),))
+        return mask
     mask = raw.T
     if noted is None:
         mask, own = canonical(mask, Grid(_shape(mask), layer_affine(layer)))

@@ -39,7 +39,7 @@ def found_without_mask(volume: Volume, mask: NDArray[np.bool_]) -> bool:
     from ...preprocessing.brain_mask import estimate_brain_mask
 
     found = estimate_brain_mask(volume)
-    return found.stripped and np.array_equal(found.mask, mask)
+    return (found.stripped or volume.is_slice) and np.array_equal(found.mask, mask)
 
 
 def as_file(mask: NDArray[np.bool_] | None, file: Path | None, like: Volume, label: str) -> NDArray[np.bool_] | Path | None:
@@ -117,11 +117,13 @@ def facts(volume: Volume) -> Facts:
     parts = [volume.sequence_words, size, spacing_words(volume.grid.spacing)]
     if volume.mask is not None:
         parts.append("with brain mask")
+    elif volume.is_slice:
+        parts.append("a single slice")
     elif found is not None:
         parts.append("skull-stripped" if found.stripped else f"not skull-stripped ({found.why})")
     if volume.source is not None and not volume.source.orientation_known:
         parts.append("left and right unknown")
-    raw = found is not None and not found.stripped
+    raw = found is not None and not found.stripped and not volume.is_slice
     # What is found about the brain of a raw head does not matter: it is extracted.
     findings = [*without_extremes(volume).findings, *(found.findings if found and not raw else ()), *([constant] if constant else ())]
     brain = volume.mask if found is None else found.mask

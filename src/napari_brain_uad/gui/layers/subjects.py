@@ -10,6 +10,7 @@ from napari.layers import Image, Labels, Layer
 
 from ...core.volume import Grid, Volume
 from .layers import KEY, fits, is_map, is_scan, layer_affine, record
+from .pictures import is_picture
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -94,6 +95,10 @@ def show_only(viewer: ViewerModel, scan: Layer) -> None:
 def show_subject(viewer: ViewerModel, scan: Layer) -> None:
     """Show a scan that was chosen in a dock: over the others, with its layers, at slices where it is."""
     if viewer.canvas.grid.enabled:
+        return
+    if is_picture(scan):
+        scan.visible = True
+        viewer.layers.selection.active = scan
         return
     before = next((other for other in reversed(scans(viewer)) if other.visible), None)
     ours = layers_of(viewer, scan)

@@ -141,7 +141,8 @@ class ViewOverlay:
             return
         wanted = convention if convention in CONVENTIONS else CONVENTIONS[0]
         # An empty canvas has no side to turn, and turning loads scipy.spatial: a quarter of a second, at the opening of the dock.
-        self._waiting = None if viewer.layers else wanted
+        # Pictures have none either, and napari shows them upright as it is.
+        self._waiting = None if _has_scans(viewer) else wanted
         if self._waiting is None:
             viewer.scene.camera.orientation = _CAMERA[wanted]
         if wanted != remembered("convention"):
@@ -181,7 +182,7 @@ class ViewOverlay:
         viewer = self._viewer()
         if viewer is None:
             return
-        if self._waiting is not None and viewer.layers:
+        if self._waiting is not None and _has_scans(viewer):
             self.set_convention(self._waiting)
         for layer in viewer.layers if event is None else (event.value,):
             if isinstance(layer, Labels) and record(layer).get("kind") == "mask":
@@ -331,6 +332,10 @@ def orientation_known(layer: Layer) -> bool:
     if shown is None:
         return False
     return shown.source is None or bool(shown.source.orientation_known)
+
+
+def _has_scans(viewer: ViewerModel) -> bool:
+    return any(layer.ndim >= 3 for layer in viewer.layers)
 
 
 def _readout_overlay() -> TextOverlay:

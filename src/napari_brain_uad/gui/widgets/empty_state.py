@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from ...core.errors import BrainUADError
+from ...io.pictures import is_picture_file
 from ...workflows.scans.samples import samples
 from ..app.docks import PLUGIN
 from ..app.settings import last_folder
@@ -18,7 +19,7 @@ from .messages import wrapping_label
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-FILTER = "Brain scans (*.nii *.nii.gz *.mgz *.mgh *.hdr)"
+FILTER = "Brain scans and slices (*.nii *.nii.gz *.mgz *.mgh *.hdr *.png *.jpg *.jpeg)"
 
 
 class EmptyState(QFrame):
@@ -37,7 +38,7 @@ class EmptyState(QFrame):
         self._viewer = viewer
         self.setObjectName("empty")
         self.setStyleSheet("#empty { border: 1px dashed rgba(127, 127, 127, 200); border-radius: 6px; }")
-        text = wrapping_label("Drop a NIfTI file or a DICOM folder here, or open a sample.")
+        text = wrapping_label("Drop a NIfTI file, a DICOM folder or a picture of a slice here, or open a sample.")
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.sample = QPushButton("Open a sample")
         self.menu = QMenu(self)
@@ -76,6 +77,6 @@ class EmptyState(QFrame):
 
 
 def open_files(viewer: Viewer, files: Iterable[Path]) -> None:
-    """Open files with this plugin's reader; napari's own claims NIfTI too."""
+    """Open files with this plugin's reader, since others claim NIfTI too; pictures with napari's, as if they were dropped on it."""
     for file in files:
-        viewer.open(file, plugin=PLUGIN)
+        viewer.open(file, plugin="napari" if is_picture_file(file) else PLUGIN)

@@ -127,6 +127,10 @@ class MethodBox(QWidget):
         self.box.setCurrentIndex(self.box.findData(self._choice() or self._recommended))
         self._show()
 
+    def same_for(self, scan: object) -> None:
+        """What the user chose for the scan at hand holds for another one, too, which is about to take its place."""
+        self._choices[scan] = self._choice()
+
     def refresh(self) -> None:
         """Look again which methods have a model."""
         chosen = self.box.currentData()

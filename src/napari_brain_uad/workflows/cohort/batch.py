@@ -11,6 +11,7 @@ from ...core import shell
 from ...core.errors import BrainUADError, Cancelled
 from ...core.progress import Progress
 from ...core.seed import check_seed
+from ...evaluation.image_level import image_score
 from ...io.results import check_output
 from ...postprocessing.params import PostParams
 from ...postprocessing.regions import as_rows
@@ -64,6 +65,8 @@ class BatchOutcome:
         What of it lies beyond healthy variation, in a sentence.
     scan_p : float or None
         p-value of the strongest region against healthy brains.
+    image_score : float or None
+        The highest score of the brain in the raw map.
     error : str
         Why there is nothing, in a sentence; empty when there is something.
     """
@@ -78,6 +81,7 @@ class BatchOutcome:
     warnings: tuple[str, ...] = ()
     verdict: str = ""
     scan_p: float | None = None
+    image_score: float | None = None
     error: str = ""
 
 
@@ -217,4 +221,5 @@ def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> Bat
         warnings=tuple(finding.sentence for finding in detection.warnings),
         verdict=verdict.line,
         scan_p=verdict.p,
+        image_score=image_score(detection.map),
     )

@@ -9,17 +9,20 @@ from typing import Any
 
 from ...core.provenance import NOTICE, versions
 from ...core.text import counted, html_text
-from ...io.atomic import json_text, write_text
+from ...evaluation.image_level import ImageLevel, image_level
+from ...io.atomic import json_text, table_text, write_text
 from ...io.results import Run, written_whole
-from ...io.tables import table_text
 from ...postprocessing.atlas import ATLAS_TITLE
 from ..detect.save import without_folders
 from .batch import BatchOutcome
 from .cohort import cases_sha256
 from .cohort_report import _STYLE, _table
 
-COLUMNS = ("scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "verdict", "folder", "error")
-"""Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains."""
+COLUMNS = (
+    "scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "image_score", "verdict", "folder", "error",
+)  # fmt: skip
+"""Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains, `image_score` the highest
+score of the map."""
 
 _LISTED = 10
 """So many regions of a scan are on the page, the strongest first."""
@@ -54,6 +57,7 @@ def save_batch(outcomes: Sequence[BatchOutcome], out: str | Path, *, command: st
         "notice": NOTICE,
         "command": without_folders(command),
         "left_out": list(left_out),
+        "image_level": None if (level := batch_image_level(outcomes)) is None else level.as_dict(),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -74,6 +78,11 @@ def batch_words(outcomes: Sequence[BatchOutcome]) -> str:
     return f"{counted(done, 'scan')} done{f', {failed} failed' if failed else ''}"
 
 
+def batch_image_level(outcomes: Sequence[BatchOutcome]) -> ImageLevel | None:
+    """How well the highest scores tell ill images from healthy ones, where the data set says which is which."""
+    return image_level((outcome.image_score, outcome.case.ill) for outcome in outcomes)
+
+
 def _row(outcome: BatchOutcome) -> dict[str, Any]:
     ended = not outcome.error
     return {
@@ -87,6 +96,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
         "sequence_words": outcome.sequence or None,
         "warnings": list(outcome.warnings),
         "scan_p": outcome.scan_p,
+        "image_score": outcome.image_score,
+        "ill": outcome.case.ill,
         "verdict": outcome.verdict or None,
         "folder": outcome.files["map"].parent.name if ended else None,
         "error": outcome.error or None,
@@ -103,7 +114,9 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
         f'<p class="notice">{NOTICE}</p>',
         f"<p>{batch_words(outcomes)}.</p>",
     ]
-    parts.append(_table(COLUMNS[:9], [[_cell(row[name]) for name in COLUMNS[:9]] for row in rows if row["error"] is None]))
+    level = batch_image_level(outcomes)
+    parts += [] if level is None else [f"<p>Image level (highest score of each map): {level.words}.</p>"]
+    parts.append(_table(COLUMNS[:10], [[_cell(row[name]) for name in COLUMNS[:10]] for row in rows if row["error"] is None]))
     for title, said in (
         ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
         ("To be looked at", [f"{row['scan']}: {line}" for row in rows for line in row["warnings"]]),

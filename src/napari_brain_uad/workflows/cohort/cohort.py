@@ -22,6 +22,7 @@ from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
+from ...evaluation.image_level import ImageLevel, image_level
 from ...evaluation.metrics import count
 from ...evaluation.pooled import Pooled, pool
 from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
@@ -45,7 +46,7 @@ TESTED = ("best_dice", "auprc")
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth, which `evaluate_cohort` needs."""
+    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none."""
 
     name: str
     scan: Path | Volume
@@ -53,6 +54,7 @@ class Case:
     mask: MaskInput | None = None
     sequence: str | None = None
     origin: str = LAYOUT
+    ill: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class CohortRow:
     """One method on one scan; `counts` against its ground truth.
 
     `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
-    whether the ground truth has a lesion; without one it is False where such scans are said to be healthy, else None.
+    whether the ground truth has a lesion; without one, what the data set says, or False where such scans are said to be healthy, else None.
     """
 
     case: str
@@ -152,6 +154,11 @@ class Cohort:
         healthy, sick = ([strength for ill, strength in own if ill is kind and strength is not None] for kind in (False, True))
         return scan_auroc(healthy, sick)
 
+    def image_level(self, method: str) -> ImageLevel | None:
+        """How well the highest scores of the maps tell scans with lesions from healthy ones; None without both."""
+        own = [(row.figures.image_score, row.ill) for row in self.rows if row.figures.method == method]
+        return image_level(own)
+
     def tests(self) -> tuple[PairTest, ...]:
         """Every pair of methods, by every column of `TESTED`; p-values are not corrected for their number."""
         found = []
@@ -225,7 +232,7 @@ def cases_of(
         else:
             said = sequence if alone else None if wanted == "unknown" else wanted
             origin = USER if alone else LAYOUT
-            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin))
+            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin, subject.ill))
     unknown = unused_files(subjects, root)
     if unknown:
         left_out.append(f"image files of no subject: {len(unknown)}, like {unknown[0].relative_to(root)}")
@@ -370,7 +377,8 @@ def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, optio
 def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[CohortRow]:
     rows = []
     truth = comparison.truth
-    ill = bool(truth.any()) if truth is not None else False if rest_healthy else None
+    said = False if rest_healthy and case.ill is None else case.ill
+    ill = said if truth is None else bool(truth.any())
     for run, row in zip(comparison.runs, comparison.table(), strict=True):
         found = CohortRow(
             case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill

@@ -15,9 +15,8 @@ from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.text import counted, html_text
 from ...evaluation.significance import DRAWS, Interval
-from ...io.atomic import json_text, write_bytes
+from ...io.atomic import json_text, table_text, write_bytes
 from ...io.results import Run, check_output, written_whole
-from ...io.tables import table_text
 from ..compare.compare_table import COLUMNS, cell
 from ..detect.save import without_folders
 from .cohort import SUMMARISED, Case, Cohort, cases_sha256
@@ -139,10 +138,11 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "notice": NOTICE,
         "threshold": cohort.threshold,
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
-        "scans": [{"scan": row.case, "sequence": row.sequence, **row.figures.as_dict()} for row in cohort.rows],
+        "scans": [{"scan": row.case, "sequence": row.sequence, "ill": row.ill, **row.figures.as_dict()} for row in cohort.rows],
         "mean": {method: {name: _interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
         "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
+        "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
         "warnings": list(cohort.warnings),
@@ -176,9 +176,13 @@ def cohort_text(cohort: Cohort) -> str:
 
 
 def _scan_level(cohort: Cohort) -> list[str]:
-    """How well each method's verdict tells scans with lesions from healthy ones."""
+    """How well each method's verdict, and the highest score of its maps, tell scans with lesions from healthy ones."""
     areas = {method: cohort.scan_auroc(method) for method in cohort.methods}
-    return [f"Scan-level AUROC of {method}: {area.words}" for method, area in areas.items() if area is not None]
+    said = [f"Scan-level AUROC of {method}: {area.words}" for method, area in areas.items() if area is not None]
+    for method in cohort.methods:
+        level = cohort.image_level(method)
+        said += [] if level is None else [f"Image level (highest score of each map) of {method}: {level.words}"]
+    return said
 
 
 def _interval(found: Interval | None) -> dict[str, float | int | None] | None:

@@ -25,6 +25,7 @@ from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.agreement import agreement, difference, mutual_dice
+from ...evaluation.image_level import image_score
 from ...evaluation.report import Evaluation, evaluate_map
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
@@ -142,6 +143,7 @@ class Comparison:
                 peak_bytes=run.peak_bytes,
                 cached=run.cached,
                 verdict=run.verdict,
+                image_score=image_score(run.map),
             )
             for run, dice in zip(self.runs, mutual, strict=True)
         )

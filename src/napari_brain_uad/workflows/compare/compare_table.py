@@ -9,7 +9,7 @@ from typing import Any
 from ...calibration.verdict import Verdict
 from ...core.volume import Grid
 from ...evaluation.report import Evaluation
-from ...io.tables import table_text
+from ...io.atomic import table_text
 from ...postprocessing.pipeline import PostResult
 
 
@@ -40,6 +40,7 @@ class Row:
     cached: bool
     scan_p: float | None = None
     regions_beyond: int | None = None
+    image_score: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The row as plain JSON data."""
@@ -76,6 +77,7 @@ COLUMNS: dict[str, Column] = {
     "cached": Column("Cached", "whether the map was made before"),
     "scan_p": Column("Scan p", "p-value of the strongest region against healthy brains; none where no healthy reference applies"),
     "regions_beyond": Column("Beyond healthy", "regions beyond healthy variation"),
+    "image_score": Column("Image score", "highest score of the brain in the raw map, in the unit of the method's score"),
 }
 
 PRINTED = ("best_dice", "dice", "auprc", "auroc", "pro", "lesion_recall", "false_positive_regions", "flagged_ml", "seconds", "memory_mb")
@@ -94,6 +96,7 @@ def table_row(
     peak_bytes: int | None,
     cached: bool,
     verdict: Verdict | None = None,
+    image_score: float | None = None,
 ) -> Row:
     """The row of one run; with a ground truth every figure is the evaluation's own."""
 
@@ -122,6 +125,7 @@ def table_row(
         cached=cached,
         scan_p=None if verdict is None else verdict.p,
         regions_beyond=None if verdict is None or verdict.p is None else verdict.beyond,
+        image_score=image_score,
     )
 
 
@@ -150,6 +154,7 @@ def cell(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        digits = {"flagged_ml": ".1f", "largest_region_ml": ".1f", "seconds": ".1f", "memory_mb": ".0f", "threshold": ".4g"}
+        digits = {"flagged_ml": ".1f", "largest_region_ml": ".1f", "seconds": ".1f", "memory_mb": ".0f"}
+        digits |= {"threshold": ".4g", "image_score": ".4g"}
         return format(value, digits.get(name, ".3f"))
     return str(value)

@@ -15,10 +15,9 @@ from ...core.progress import Progress
 from ...core.provenance import NOTICE
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
-from ...io.atomic import atomic_path, write_json, write_text
+from ...io.atomic import atomic_path, table_text, write_json, write_text
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
-from ...io.tables import table_text
 from ...postprocessing.atlas import ATLAS_TITLE
 from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record

@@ -13,17 +13,19 @@ from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom import is_dicom_path, read_series
 from ...io.nifti import read_mask, read_volume
+from ...io.pictures import is_picture_file, read_picture
 from .names import given_file
 
 
 @told_as_error()
 def load(path: str | Path, *, index: int | None = None, sequence: str | None = None) -> Volume:
-    """Read a scan from a NIfTI or MGZ file, or from a DICOM folder or file.
+    """Read a scan from a NIfTI or MGZ file, from a DICOM folder or file, or a single slice from a picture.
 
     Parameters
     ----------
     path : str or Path
-        ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair; or DICOM (a folder, or one of its files).
+        ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or an ``.hdr``/``.img`` pair; DICOM (a folder, or one of its files); or a grey
+        ``.png``, ``.jpg`` or ``.jpeg``.
     index : int, optional
         Which volume of a 4-D file, or which of a folder's series.
     sequence : str, optional
@@ -42,7 +44,12 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
     """
     path = given_file(path, "scan")
     wanted = None if sequence is None else check_sequence(sequence)
-    volume = read_series(path, index=index) if is_dicom_path(path) else read_volume(Path(path), index=index)
+    if is_dicom_path(path):
+        volume = read_series(path, index=index)
+    elif is_picture_file(path):
+        volume = read_picture(path)
+    else:
+        volume = read_volume(Path(path), index=index)
     return volume if wanted is None else volume.with_sequence(wanted, USER)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, check_not_constant, raise_errors
+from ...core.errors import InputError
 from ...core.extremes import without_extremes
 from ...core.memory import told_as_error
 from ...core.progress import Progress
@@ -64,8 +65,8 @@ def make_ready(
     preset_id : str
         The method's own preset, for "auto".
     prepare_with : str
-        "auto": run `preset_id` when the scan shows the whole head. "never": score it as it is, skull and all. Or a preset's id: run
-        that one whatever the scan is.
+        "auto": run `preset_id` when the scan shows the whole head, unless it is a single slice. "never": score it as it is, skull and
+        all. Or a preset's id: run that one whatever the scan is.
 
     Returns
     -------
@@ -84,11 +85,14 @@ def make_ready(
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
     if prepare_with not in (AUTO, NEVER):
+        if volume.is_slice:
+            why = "it is a single slice, and preparation works on whole scans"
+            raise InputError(f"{volume.name} cannot be prepared", why=why, fix="Leave the preset out, or give the whole scan")
         return _prepared(volume, prepare_with, progress)
     if volume.mask is not None:
         return _looked_at(ReadyScan(volume, volume))
     found = estimate_brain_mask(volume)
-    if found.stripped or prepare_with == NEVER:
+    if found.stripped or prepare_with == NEVER or volume.is_slice:
         masked = replace(volume, mask=found.mask, findings=(*volume.findings, *found.findings))
         return _looked_at(ReadyScan(masked, masked), head=not found.stripped)
     return _prepared(volume, preset_id, progress, found.why)

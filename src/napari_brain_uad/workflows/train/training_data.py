@@ -180,7 +180,8 @@ def first_scan(data: TrainingData) -> tuple[Volume, bool]:
     subjects = _healthy(data)[0]
     subject, sequence = _chosen(data, subjects)[0], _sequence(data, subjects)
     volume = load(subject.sequences[sequence])
-    ready = not data.preset and (_mask_of(subject, sequence) is not None or estimate_brain_mask(volume).stripped)
+    known = _mask_of(subject, sequence) is not None or volume.is_slice
+    ready = not data.preset and (known or estimate_brain_mask(volume).stripped)
     return volume, not ready
 
 
@@ -241,10 +242,12 @@ def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
         found = (layout(data.dataset) if data.source == "dataset" and data.dataset else find_layout(root)).subjects(root)
     except InputError as error:
         raise InputError(f"{_name(data.path)} holds no scan", why=error.why or str(error), fix="Give a folder of healthy scans") from error
-    healthy = tuple(one for one in found if one.truth is None and one.split != "test")
-    ill = [one for one in found if one.truth is not None]
-    test = [one for one in found if one.split == "test" and one.truth is None]
-    left_out = [_without(ill, "with lesions (a mask of them lies beside the scan)")] if ill else []
+    masked = [one for one in found if one.truth is not None]
+    ill = [one for one in found if one.truth is None and one.ill]
+    test = [one for one in found if one.truth is None and not one.ill and one.split == "test"]
+    healthy = tuple(one for one in found if one.truth is None and not one.ill and one.split != "test")
+    left_out = [_without(masked, "with lesions (a mask of them lies beside the scan)")] if masked else []
+    left_out += [_without(ill, "with lesions (by the folder's name)")] if ill else []
     left_out += [_without(test, "of the data set's test set")] if test else []
     left_out += missed_files(root)
     if not healthy:

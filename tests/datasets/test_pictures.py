@@ -1,0 +1,49 @@
+"""Folders of 2-D pictures: each a subject, ill or healthy by the names of folders where those are clear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_brain_uad.datasets.registry import find_layout
+
+
+def _touched(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_labels_come_from_the_last_folder_that_says_something(tmp_path: Path) -> None:
+    root = _touched(tmp_path / "set", "no/a.png", "yes/b.JPG", "yes/site 1/c_T2.jpeg", "yes/healthy/d.png", "other/e.png", "f.png")
+    found = find_layout(root)
+    assert found.id == "pictures"
+    ill = {one.id: (one.ill, *one.sequences) for one in found.subjects(root)}
+    assert ill == {
+        "f": (None, "unknown"),
+        "no/a": (False, "unknown"),
+        "other/e": (None, "unknown"),
+        "yes/b": (True, "unknown"),
+        "yes/healthy/d": (False, "unknown"),
+        "yes/site 1/c_T2": (True, "T2"),
+    }
+
+
+def test_the_root_says_something_too_and_names_stay_apart(tmp_path: Path) -> None:
+    root = _touched(tmp_path / "tumour", "a.png", "a.jpg")
+    subjects = find_layout(root).subjects(root)
+    assert [(one.id, one.ill) for one in subjects] == [("a.jpg", True), ("a.png", True)]
+
+
+def test_scans_come_before_pictures_of_them(tmp_path: Path) -> None:
+    assert find_layout(_touched(tmp_path, "a.png", "sub1_T1.nii.gz")).id == "plain"
+
+
+@pytest.mark.parametrize(("folder", "ill"), [("no", False), ("yes", True), ("pred", None)])
+def test_br35h_says_who_is_ill(tmp_path: Path, folder: str, ill: bool | None) -> None:
+    name = {"no": "no12", "yes": "y0", "pred": "pred3"}[folder]
+    found = find_layout(_touched(tmp_path, f"{folder}/{name}.jpg"))
+    assert found.id == "br35h"
+    assert [one.ill for one in found.subjects(tmp_path)] == [ill]
