@@ -24,6 +24,8 @@ SHIPPED = {
     "ce-vae": ("T1",),
     "dae": ("T2",),
     "pddpm": ("T2",),
+    "patchcore": ("T2",),
+    "simple-slice-net": ("T2",),
 }
 """Methods whose scores can be compared between brains and that come with a model or need none, and the sequences there are brains of."""
 

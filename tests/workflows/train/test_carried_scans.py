@@ -41,7 +41,7 @@ def first(folder: Path) -> Simulated:
 
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    who = {"words": "two people", "licence": "Scans: free", "names": ["P0", "P1"]}
+    who = {"words": "two people", "licence": "Scans: free", "weights": "as free", "names": ["P0", "P1"]}
     monkeypatch.setattr(carried_scans, "cohort", lambda _: who)
     monkeypatch.setattr("napari_brain_uad.workflows.train.recipe_scans.cohort", lambda _: who)
     monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.cohort", lambda _: who)
@@ -100,7 +100,7 @@ def test_a_card_says_who_was_trained_on(real: dict[str, Any]) -> None:
     told = card(own, {"seconds": 1.0}, "m")
     assert "no real image" not in told["data"]
     assert "real T1 scans of 2 healthy adults (two people), as T1, T2" in told["data"]
-    assert "Scans: free" in told["licences"]
+    assert told["licences"] == "Label maps: Apache-2.0. Scans: free. Weights: as free"
     assert "no real image" in card({**own, "scans": scans}, {"seconds": 1.0}, "m")["data"]
 
 

@@ -36,7 +36,7 @@ Report = Callable[[TrainingUpdate], None]
 
 _DATA = "Simulated {contrasts} brains at {spacing:g} mm{none}, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
 _REAL = "; real {source} scans of {count} healthy adults ({words}), as {contrasts}"
-_LICENCES = "Label maps: Apache-2.0. {real}Weights: BSD-3-Clause"
+_LICENCES = "Label maps: Apache-2.0. {real}Weights: {weights}"
 
 
 def recipes() -> dict[str, Recipe]:
@@ -216,5 +216,6 @@ def _data(scans: Mapping[str, Any]) -> str:
 def _licences(own: Recipe) -> str:
     """What is said of the licences of all data that a recipe names."""
     stages = (own, *own.get("stages", {}).values())
-    real = dict.fromkeys(cohort(one["scans"]["real"])["licence"] for one in stages if "real" in one["scans"])
-    return _LICENCES.format(real="".join(f"{licence}. " for licence in real))
+    people = [cohort(one["scans"]["real"]) for one in stages if "real" in one["scans"]]
+    real = "".join(f"{licence}. " for licence in dict.fromkeys(one["licence"] for one in people))
+    return _LICENCES.format(real=real, weights=people[0]["weights"] if people else "BSD-3-Clause")
