@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .catalogue import STRIDES
+
 _STEM, _CLASSES = 64, 1000
 
 
@@ -52,6 +54,12 @@ class ResNet(nn.Module):
             if level in levels:
                 found.append(features)
         return found
+
+    def keep(self, level: int) -> None:
+        """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
+        for number in range(level + 1, len(STRIDES) + 1):
+            delattr(self, f"layer{number}")
+        del self.fc
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Of the 1000 classes, shape (B, 1000)."""
