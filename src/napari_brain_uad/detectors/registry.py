@@ -39,6 +39,7 @@ METHODS: dict[str, str] = {
     "edc": "embedding.edc:EDC",
     "simple-slice-net": "embedding.simple_slice_net:SimpleSliceNet",
     "stfpm": "embedding.stfpm:STFPM",
+    "rd++": "embedding.rd_plus_plus:RDPlusPlus",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

@@ -40,7 +40,7 @@ class ResNet(nn.Module):
             blocks = []
             for number in range(count):
                 stride = 2 if level and number == 0 else 1
-                blocks.append(_Block(before, channels * width, after, stride, bottleneck))
+                blocks.append(ResidualBlock(before, channels * width, after, stride, bottleneck))
                 before = after
             setattr(self, f"layer{level + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(before, _CLASSES)
@@ -88,7 +88,19 @@ class WideResNet50(ResNet):
         super().__init__((3, 4, 6, 3), bottleneck=True, width=2)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
+    """Two convolutions of 3 x 3, or (a bottleneck) 3 x 3 between 1 x 1, added to what came in.
+
+    Parameters
+    ----------
+    before, inner, after : int
+        Channels that come in, within and that go out.
+    stride : int
+        Of the first 3 x 3.
+    bottleneck : bool
+        Which of both.
+    """
+
     def __init__(self, before: int, inner: int, after: int, stride: int, bottleneck: bool) -> None:
         super().__init__()
         # (channels, kernel, stride) of the convolutions
@@ -102,6 +114,7 @@ class _Block(nn.Module):
         self.downsample = None if fits else nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """From (B, before, h, w) to (B, after, h / stride, w / stride), rounded up."""
         found = features
         for number in range(1, self._count + 1):
             found = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(found))
