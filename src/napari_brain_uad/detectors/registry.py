@@ -38,6 +38,8 @@ METHODS: dict[str, str] = {
     "patchcore": "embedding.patchcore:PatchCore",
     "edc": "embedding.edc:EDC",
     "simple-slice-net": "embedding.simple_slice_net:SimpleSliceNet",
+    "stfpm": "embedding.stfpm:STFPM",
+    "rd++": "embedding.rd_plus_plus:RDPlusPlus",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

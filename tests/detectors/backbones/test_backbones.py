@@ -64,6 +64,19 @@ def test_weights_and_levels_are_as_the_catalogue_says(name: str) -> None:
     assert [level.shape for level in chosen] == [level.shape for level in pyramid[1:3]]
 
 
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet-v2", "resnet18"])
+def test_what_lies_behind_a_level_can_be_forgotten(name: str) -> None:
+    network = network_class(BACKBONES[name])().eval()
+    images, before = torch.rand(1, 3, 64, 64), sum(weights.numel() for weights in network.parameters())
+    whole = network(images, (1, 2, 3))
+    network.keep(3)  # type: ignore[operator]
+    kept = network(images, (1, 2, 3))
+    assert all(torch.equal(one, two) for one, two in zip(whole, kept, strict=True))
+    kept[2].sum().backward()
+    assert all(weights.grad is not None for weights in network.parameters())
+    assert sum(weights.numel() for weights in network.parameters()) < before / 2
+
+
 def test_names_are_torchvisions() -> None:
     with torch.device("meta"):
         names = set(network_class(BACKBONES["wide-resnet50"])().state_dict())

@@ -19,7 +19,7 @@ from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import detect
-from napari_brain_uad.workflows.detect.save import save_detection
+from napari_brain_uad.workflows.detect.save import save_detection, without_folders
 from napari_brain_uad.workflows.detect.score import score_with
 from napari_brain_uad.workflows.train.train import train
 
@@ -85,6 +85,11 @@ def test_a_map_that_was_kept_is_taken_with_the_record_of_this_scan(case: Any, tm
     np.testing.assert_array_equal(kept.result.mask, fresh.result.mask)
     assert not detect(case.scan, mask=case.mask, seed=5, use_cache=True).cached
     assert compare(case.scan, ["threshold"], mask=case.mask, seed=5).runs[0].cached
+
+
+@pytest.mark.parametrize("method", ["vae", "rd++", "simple-slice-net@paper"])
+def test_a_recorded_command_names_the_method_and_no_folder_of_its_model(method: str) -> None:
+    assert without_folders(f"brain-uad detect x.nii --method {method}:Jane_Doe/mine.json").endswith(f" {method}:mine.json")
 
 
 def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,7 @@ def test_files_are_taken_as_they_are_called() -> None:
     assert MethodSpec.parse("vae:half%/of it").model == "half%/of it"
     assert MethodSpec("vae", model=r"C:\Jane Doe\my.v2.safetensors").title == "vae:my.v2"
     assert MethodSpec("vae", model="/home/Jane Doe/my.v2").stem == "vae-my.v2"
+    assert MethodSpec.parse("rd++@paper").stem == "rd++-paper"
 
 
 TEXTS = st.text(st.characters(exclude_categories=()), min_size=1)  # lone surrogates too: bytes of a file name that are no UTF-8

@@ -48,6 +48,11 @@ class EfficientNetLite0(nn.Module):
                     break
         return found
 
+    def keep(self, level: int) -> None:
+        """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
+        self._blocks = self._blocks[: _LEVELS[level - 1] + 1]
+        del self._conv_head, self._bn1, self._fc
+
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Of the 1000 classes, shape (B, 1000)."""
         features = functional.relu6(self._bn1(self._conv_head(self(images, (4,))[0])))

@@ -39,6 +39,11 @@ class MobileNetV2(nn.Module):
                 found.append(features)
         return found
 
+    def keep(self, level: int) -> None:
+        """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
+        self.features = self.features[: _LEVELS[level - 1] + 1]
+        del self.classifier
+
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Of the 1000 classes, shape (B, 1000)."""
         found: torch.Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .catalogue import STRIDES
+
 _STEM, _CLASSES = 64, 1000
 
 
@@ -38,7 +40,7 @@ class ResNet(nn.Module):
             blocks = []
             for number in range(count):
                 stride = 2 if level and number == 0 else 1
-                blocks.append(_Block(before, channels * width, after, stride, bottleneck))
+                blocks.append(ResidualBlock(before, channels * width, after, stride, bottleneck))
                 before = after
             setattr(self, f"layer{level + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(before, _CLASSES)
@@ -52,6 +54,12 @@ class ResNet(nn.Module):
             if level in levels:
                 found.append(features)
         return found
+
+    def keep(self, level: int) -> None:
+        """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
+        for number in range(level + 1, len(STRIDES) + 1):
+            delattr(self, f"layer{number}")
+        del self.fc
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Of the 1000 classes, shape (B, 1000)."""
@@ -80,7 +88,19 @@ class WideResNet50(ResNet):
         super().__init__((3, 4, 6, 3), bottleneck=True, width=2)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
+    """Two convolutions of 3 x 3, or (a bottleneck) 3 x 3 between 1 x 1, added to what came in.
+
+    Parameters
+    ----------
+    before, inner, after : int
+        Channels that come in, within and that go out.
+    stride : int
+        Of the first 3 x 3.
+    bottleneck : bool
+        Which of both.
+    """
+
     def __init__(self, before: int, inner: int, after: int, stride: int, bottleneck: bool) -> None:
         super().__init__()
         # (channels, kernel, stride) of the convolutions
@@ -94,6 +114,7 @@ class _Block(nn.Module):
         self.downsample = None if fits else nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """From (B, before, h, w) to (B, after, h / stride, w / stride), rounded up."""
         found = features
         for number in range(1, self._count + 1):
             found = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,8 +21,11 @@ from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
+from ..base.stages import GradientStage
 
 if TYPE_CHECKING:
+    import torch
+
     from ..backbones.load import Backbone
     from .features import PatchFeatures
 
@@ -75,56 +78,54 @@ class EmbeddingParams(BackboneParams):
     )  # fmt: skip
 
 
-class EmbeddingDetector(SlicingDetector):
-    """Base of the methods that look at features of a backbone, which is loaded when it is first needed and never saved.
+class MapDetector(SlicingDetector):
+    """Base of the methods that score every slice by itself, at its pixels."""
 
-    A method writes what it learns (`stages`) and `_place_scores`. What it learned is kept with the SHA-256 of the backbone's weights:
-    with others it means nothing.
+    params: BackboneParams
+
+    @abstractmethod
+    def _mapping(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What gives the scores (B, H, W) of images (B, 1, H, W).
+
+        Raises
+        ------
+        ModelError
+            If nothing was trained.
+        """
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        mapping, cut = self._mapping(), self.cut(volume.with_mask(mask))
+        found = self._over(cut, lambda batch, _: mapping(batch.images), cut.shape[1:], seed, progress)
+        return cut.slices.back(self._finish(in_brain(found, cut.slices.mask, self.params, across=False), cut.slices))
+
+
+class BackboneDetector(SlicingDetector):
+    """Base of the methods with a frozen backbone, which is loaded when it is first needed and never saved.
+
+    What a method learned is kept with the SHA-256 of the backbone's weights: with others it means nothing.
     """
 
-    Params: ClassVar[type[AnyParams]] = EmbeddingParams
-    THREE_D: ClassVar[bool] = False
-    """Whether the scores are smoothed across slices, too."""
-    params: EmbeddingParams
+    Params: ClassVar[type[AnyParams]] = BackboneParams
+    params: BackboneParams
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
-        p = self.params
-        if list(p.levels) != sorted(set(p.levels)):
-            raise InputError(p.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
-        if p.neighbourhood % 2 == 0:
-            raise InputError(p.called("neighbourhood"), why=f"{p.neighbourhood} is not odd", fix="Give 1, 3, 5, ...")
-        self._extractor: PatchFeatures | None = None
+        self._backbone: Backbone | None = None
 
-    @abstractmethod
-    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        """Scores (S', h, w) of the places of a scan, whose S slices may have been made fewer."""
-
-    def features(self) -> PatchFeatures:
-        """What gives the features, on the device.
+    def backbone(self) -> Backbone:
+        """The backbone, on the device.
 
         Raises
         ------
         InputError, ModelError
-            If the backbone's weights are not there, or not its own; see `backbones.load.load_backbone`.
+            If its weights are not there, or not its own; see `backbones.load.load_backbone`.
         """
-        if self._extractor is None:
+        if self._backbone is None:
             from ..backbones.load import load_backbone
 
-            self._extractor = self._features_of(load_backbone(self.params.backbone, self.params.backbone_file))
-        self._extractor.backbone.network.to(self.device)
-        return self._extractor
-
-    def _features_of(self, backbone: Backbone) -> PatchFeatures:
-        from .features import PatchFeatures
-
-        p = self.params
-        return PatchFeatures(backbone, p.levels, p.neighbourhood, p.dimension)
-
-    def cells(self) -> tuple[int, int]:
-        """Places of a slice along its height and width."""
-        stride = STRIDES[self.params.levels[0] - 1]
-        return -(-self.params.height // stride), -(-self.params.width // stride)
+            self._backbone = load_backbone(self.params.backbone, self.params.backbone_file)
+        self._backbone.network.to(self.device)
+        return self._backbone
 
     def backbone_hash(self) -> NDArray[np.uint8]:
         """SHA-256 of the backbone's weights, shape (32,)."""
@@ -152,6 +153,53 @@ class EmbeddingDetector(SlicingDetector):
         if found is None or found.shape != (32,) or found.dtype != np.uint8:
             why = f"it holds {sorted(state)[:3]} and not the hash of a backbone's weights"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+
+    def _refuse_foreign(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Raise `ModelError` if there are arrays beside the hash and those of this method's networks."""
+        own = tuple(f"{stage.name}." for stage in self.stages() if isinstance(stage, GradientStage))
+        others = [name for name in state if name != "backbone" and not name.startswith(own)]
+        if others:
+            why = f"it has arrays of something else: {sorted(others)[:3]}"
+            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+
+
+class EmbeddingDetector(BackboneDetector):
+    """Base of the methods that look at the places of a backbone's features; see `BackboneDetector`.
+
+    A method writes what it learns (`stages`) and `_place_scores`.
+    """
+
+    Params: ClassVar[type[AnyParams]] = EmbeddingParams
+    THREE_D: ClassVar[bool] = False
+    """Whether the scores are smoothed across slices, too."""
+    params: EmbeddingParams
+
+    def __init__(self, params: AnyParams | None = None) -> None:
+        super().__init__(params)
+        p = self.params
+        if list(p.levels) != sorted(set(p.levels)):
+            raise InputError(p.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+        if p.neighbourhood % 2 == 0:
+            raise InputError(p.called("neighbourhood"), why=f"{p.neighbourhood} is not odd", fix="Give 1, 3, 5, ...")
+
+    @abstractmethod
+    def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Scores (S', h, w) of the places of a scan, whose S slices may have been made fewer."""
+
+    def features(self) -> PatchFeatures:
+        """What gives the features, on the device; errors as `backbone` has them."""
+        return self._features_of(self.backbone())
+
+    def _features_of(self, backbone: Backbone) -> PatchFeatures:
+        from .features import PatchFeatures
+
+        p = self.params
+        return PatchFeatures(backbone, p.levels, p.neighbourhood, p.dimension)
+
+    def cells(self) -> tuple[int, int]:
+        """Places of a slice along its height and width."""
+        stride = STRIDES[self.params.levels[0] - 1]
+        return -(-self.params.height // stride), -(-self.params.width // stride)
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         if not self._state:

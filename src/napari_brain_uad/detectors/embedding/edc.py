@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...core.params import Value, param
-from ...core.progress import Progress
-from ...core.volume import Volume
 from ...training.params import TrainingParams
-from ..base.reconstruction import SlicingDetector
 from ..base.stages import GradientStage, Stage
-from .common import CARD, BackboneParams, in_brain
+from .common import CARD, BackboneParams, MapDetector
 
 if TYPE_CHECKING:
+    import torch
+
     from .edc_task import EDCTask
 
 
@@ -49,7 +46,7 @@ class EDCTraining(TrainingParams):
     }
 
 
-class EDC(SlicingDetector):
+class EDC(MapDetector):
     """Score = 1 - cosine between the encoder's and the decoder's features, the mean of three levels."""
 
     Params = EDCParams
@@ -79,9 +76,7 @@ class EDC(SlicingDetector):
 
         return EDCTask(self.params.backbone, self.params.backbone_file)
 
-    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+    def _mapping(self) -> Callable[[torch.Tensor], torch.Tensor]:
         from .edc_task import distances
 
-        network, cut = self.network(), self.cut(volume.with_mask(mask))
-        found = self._over(cut, lambda batch, _: distances(network, batch.images), cut.shape[1:], seed, progress)
-        return cut.slices.back(self._finish(in_brain(found, cut.slices.mask, self.params, across=False), cut.slices))
+        return partial(distances, self.network())

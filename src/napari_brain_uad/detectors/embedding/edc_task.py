@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ...training.batch import Batch
 from ...training.draws import Draw
@@ -16,8 +15,7 @@ from ...training.task import Losses, Task
 from ..backbones.catalogue import BACKBONES
 from ..backbones.load import backbone_weights, network_class, normalised
 from .names import ENCODER_RATE
-
-_LEVELS = (1, 2, 3)
+from .pyramids import LEVELS, PyramidDecoder, at_images, cosine_maps, cosine_of_images
 
 
 class EncoderDecoder(nn.Module):
@@ -34,7 +32,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, encoder: nn.Module, channels: Sequence[int]) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = nn.ModuleList(_up(channels[level], channels[level - 1]) for level in (3, 2, 1))
+        self.decoder = PyramidDecoder(channels)
 
     def train(self, mode: bool = True) -> EncoderDecoder:
         """The encoder's running statistics stay those of its first training."""
@@ -44,11 +42,8 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Of grey images (B, 1, H, W): features of the levels 1 to 3, of the encoder (without gradient) and of the decoder."""
-        *encoded, features = self.encoder(normalised(images), (*_LEVELS, 4))
-        decoded: list[torch.Tensor] = []
-        for block, target in zip(self.decoder, encoded[::-1], strict=True):
-            features = block(functional.interpolate(features, target.shape[-2:], mode="nearest"))
-            decoded.insert(0, features)
+        *encoded, features = self.encoder(normalised(images), (*LEVELS, 4))
+        decoded = self.decoder(features, [level.shape[-2:] for level in encoded])
         return [level.detach() for level in encoded], decoded
 
 
@@ -87,20 +82,11 @@ class EDCTask(Task):
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""
         encoded, decoded = network(batch.images)
-        apart = [1.0 - functional.cosine_similarity(one.flatten(1), two.flatten(1)) for one, two in zip(encoded, decoded, strict=True)]
-        return {"loss": torch.stack(apart).sum(dim=0).mean()}
+        return {"loss": (1.0 - cosine_of_images(encoded, decoded)).sum(dim=0).mean()}
 
 
 @torch.no_grad()
 def distances(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Mean over the levels of 1 minus the cosine at each place, at the pixels (B, H, W)."""
     encoded, decoded = network(images)
-    maps = [1.0 - functional.cosine_similarity(one, two)[:, None] for one, two in zip(encoded, decoded, strict=True)]
-    whole = [functional.interpolate(one, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0] for one in maps]
-    return torch.stack(whole).mean(dim=0)
-
-
-def _up(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1)
-    )
+    return at_images(cosine_maps(encoded, decoded), images.shape[-2:])

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.detector import State
-from ...core.errors import ModelError
 from ...core.params import Value, param
 from ...core.progress import Progress
 from ...core.volume import Volume
@@ -242,8 +241,4 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         super()._check(state)
-        own = tuple(f"{stage.name}." for stage in self.stages() if isinstance(stage, GradientStage))
-        others = [name for name in state if name != "backbone" and not name.startswith(own)]
-        if others:
-            why = f"it has arrays of something else: {sorted(others)[:3]}"
-            raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+        self._refuse_foreign(state)

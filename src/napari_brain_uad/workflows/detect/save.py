@@ -199,7 +199,7 @@ def _without_folder(word: str) -> str:
     if not slash:
         return word
     # A model's file comes behind its method, as in vae:folder/model.safetensors.
-    method = re.match(r"([\w-]+)(@[^/]*)?[:=]", head)
+    method = re.match(r"([\w+-]+)(@[^/]*)?[:=]", head)
     prefix = method.group() if method is not None and method.group(1) in method_ids() else ""
     name = Path(word.removeprefix(prefix)).name
     return prefix + name if prefix else shell.file_word(name)

@@ -150,7 +150,7 @@ class MethodSpec:
     @property
     def stem(self) -> str:
         """The title as part of a file name."""
-        return re.sub(r"[^\w.=-]+", "-", self.title).strip("-.")
+        return re.sub(r"[^\w.+=-]+", "-", self.title).strip("-.")
 
     def params(self) -> dict[str, Any]:
         """The settings that are named, with their types.
