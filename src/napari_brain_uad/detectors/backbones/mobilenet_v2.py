@@ -41,7 +41,7 @@ class MobileNetV2(nn.Module):
 
     def keep(self, level: int) -> None:
         """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
-        self.features = self.features[: _LEVELS[level - 1] + 1]
+        self.features = nn.Sequential(*list(self.features)[: _LEVELS[level - 1] + 1])
         del self.classifier
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:

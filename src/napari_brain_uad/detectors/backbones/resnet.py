@@ -40,7 +40,7 @@ class ResNet(nn.Module):
             blocks = []
             for number in range(count):
                 stride = 2 if level and number == 0 else 1
-                blocks.append(ResidualBlock(before, channels * width, after, stride, bottleneck))
+                blocks.append(ResNetBlock(before, channels * width, after, stride, bottleneck))
                 before = after
             setattr(self, f"layer{level + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(before, _CLASSES)
@@ -88,7 +88,7 @@ class WideResNet50(ResNet):
         super().__init__((3, 4, 6, 3), bottleneck=True, width=2)
 
 
-class ResidualBlock(nn.Module):
+class ResNetBlock(nn.Module):
     """Two convolutions of 3 x 3, or (a bottleneck) 3 x 3 between 1 x 1, added to what came in.
 
     Parameters

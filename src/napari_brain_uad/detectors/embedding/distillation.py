@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STUDENT = "student"
 
 DISTILLED_TINY: Mapping[str, Value] = {"height": 96, "width": 96, "pixel_mm": 0.4, "step_mm": 4.0, "smoothing_mm": 2.0}
-QUICK: Mapping[str, Value] = {"steps": 40, "batch_size": 2, "optimizer": "adam", "learning_rate": 0.003}
+QUICK: Mapping[str, Value] = {"steps": 48, "batch_size": 2, "optimizer": "adam", "learning_rate": 0.003}
 """Presets to try out: few places and steps."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..backbones.resnet import ResidualBlock
+from ..backbones.resnet import ResNetBlock
 from .pyramids import LEVELS, Pyramid, PyramidDecoder
 
 _BLOCKS = 3
@@ -58,7 +58,7 @@ class OneClassBottleneck(nn.Module):
         )
         befores = (3 * third, *[fourth] * (_BLOCKS - 1))
         self.embed = nn.Sequential(
-            *(ResidualBlock(before, fourth // 2, fourth, 1 if number else 2, bottleneck=True) for number, before in enumerate(befores))
+            *(ResNetBlock(before, fourth // 2, fourth, 1 if number else 2, bottleneck=True) for number, before in enumerate(befores))
         )
 
     def forward(self, levels: Pyramid) -> torch.Tensor:
