@@ -61,8 +61,14 @@ def carried_makers(real: Mapping[str, Any], folder: Path, seed: int) -> list[Cal
 
 
 def cohort(real: Mapping[str, Any]) -> dict[str, Any]:
-    """The real subjects of a recipe: "names", files without their ending; "words", who they are; "licence", of the scans;
-    "weights", of what is trained on them."""
+    """The real subjects of a recipe.
+
+    Returns
+    -------
+    dict
+        "names", files without their ending; "words", who they are; "licence", of the scans; "weights", the licence of what is trained on
+        them.
+    """
     found: dict[str, Any] = read_json(_COHORTS, fix="Install again")[real["cohort"]]
     return found
 
