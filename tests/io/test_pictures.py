@@ -52,6 +52,17 @@ def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_picture(_saved(tmp_path, Image.fromarray(deep))).data[::-1, ::-1, 0].T, deep)
 
 
+def test_a_picture_that_says_how_it_was_turned_lies_as_viewers_show_it(tmp_path: Path) -> None:
+    """Catches a camera's or an export's rotation that is ignored: front would become side, and nothing would say so."""
+    shown = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    Image.fromarray(np.rot90(shown)).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(shown).save(tmp_path / "plain.png")
+    turned, plain = read_picture(tmp_path / "turned.png"), read_picture(tmp_path / "plain.png")
+    assert np.array_equal(turned.data, plain.data)
+
+
 def test_the_contents_say_the_format(tmp_path: Path) -> None:
     """Br35H has PNG pictures that are called .jpg."""
     path = _saved(tmp_path, Image.fromarray(GREY))

@@ -26,7 +26,7 @@ _TARGETS = tuple(
 """Sequences that are only what the image was registered to, and what is put in their place."""
 
 _ENTITY = re.compile(
-    r"(?<![A-Za-z0-9])(?:sub|ses|acq|ce|rec|run|space|desc|part|inv|echo|flip|res|den|label|task|dir|chunk|mod)-[A-Za-z0-9]+(?=_|$)"
+    r"(?<![A-Za-z0-9])(?:sub|ses|acq|ce|rec|run|space|desc|part|echo|flip|res|den|label|task|dir|chunk|mod)-[A-Za-z0-9]+(?=_|$)"
 )
 """BIDS entities inside a name that is not quite BIDS: ``space-T1w`` says nothing of the sequence."""
 
@@ -43,6 +43,8 @@ _AND = r"(?: (?:and|und|u|et|y|e|plus|n)| ?\+)"
 _BRANDS = (
     "dotarem|magnevist|multihance|prohance|omniscan|clariscan|vueway|elucirem|primovist|eovist|vasovist|ablavar|artirem|dotagraf|cyclolux"
 )
+_GIVEN = rf"(?:c|ce|cte|gd|gad\w*|km|mdc|civ|inj\w*|[ck]ontrast\w*|enh\w*|{_BRANDS})"
+_OTHER_THAN_AGENT = r"(?!(?:fs|fat\w*|f?sat|mtc?|spa?ir|spectral|supp\w*)\b)"
 _NOT_CONTRAST = r"(?! ?(?:op\w*|surg\w*|treat\w*|proc\w*|rt|radio\w*|chemo\w*|mortem|therapy|trauma\w*|stroke|resection))"
 
 _WORDS: tuple[tuple[str, str], ...] = (
@@ -63,8 +65,9 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "other",
-        r"(?:t2|flair) ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\binv ?[123]?\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?[tf]fe\b",
+        r"(?:t2|flair) ?star\w*|\bdir\b|\bpsir\b|\bstir\b|\bmt[cr]?\b|\bnm\b|\bfiesta\b|\bciss\b|\btrufi\w*|\bb ?[tf]fe\b",
     ),
+    ("other", r"\binv(?:ert\w*|erse\w*)? ?[123]?\b(?! rec)"),
     ("other", r"\bdual\b|\bdouble\b|\bt2 de\b|\bde tse\b|\bssfp\b|\bmerge\b|\bmedic\b|\bphase\b|\breal\b|\bimaginary\b|\bmagnitude\d*\b"),
     ("other", r"\bloc\w*|\bscout\b|\bsurvey\w*|\bcalib\w*|\btopogram\b|\bfield ?map\w*|\bfmap\w*|\bct\b|\bpet\b|\bsynth\w*"),
     ("other", r"\bsy ?mri\b|\bmsme\b|\bmdme\b|(?<= )sub$"),
@@ -79,15 +82,17 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("pd", r"\bpdwi?\b(?! ?\d)|\bproton ?density\b|(?<=[a-z0-9] )pd\b(?! ?\d)"),
     ("pd", r"^pd(?= ?(?:ax|sag|cor|tra|tse|f?se|fs|spc|space|blade|cube|[23]d|t2|\+|$))"),
     # Contrast agent: given, not given, or said in a way that could be somebody's initials.
+    ("both", rf"\b{_WITHOUT}(?: {_AGENT})?(?: {_AGENT}| ?\+ ?{_AGENT}|) ?\+|\bpost pre\b(?! ?op)|\bs ?c c ?c\b"),
+    ("native", r"\bs c(?:te|ontr\w*)?\b"),
     ("native", r"\bpr(?:e|a|ae)(?! ?op)(?: ?(?:gd|gad\w*|km|contrast\w*|c))?\b"),
-    ("native", r"\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*)\b|\bunenh\w*|\bnativ\w*"),
+    ("native", r"\bnon? ?(?:contrast\w*|gad\w*|gd|km|enh\w*|ce?)\b|\bunenh\w*|\bnativ\w*"),
     ("native", r"\b(?:contrast\w*|kontrast\w*|agent|km|gd|gad\w*) ?:? ?(?:no|none|nein|non|off|neg\w*)\b"),
     ("both", r"\bw(?:ith)? (?:and )?(?:w ?o|without)\b|\+-"),
     ("both", rf"\b{_WITHOUT}(?: {_AGENT})?{_AND}? {_WITH}\b|\b{_WITHOUT}{_AND} {_AGENT}\b"),
     ("native", r"\b(?:without|w ?o|ohne|sans|sin|senza|sem|vor|avant|before)\b"),
-    ("contrast", rf"{_T1}{_AGENT}(?![a-z0-9])|{_T1}\+|(?<![a-z0-9])c ?t1w?\b"),
-    ("contrast", r"(?<!\+)\+$|\+ ?c\b|\bc ?\+|\bgado\w*|\bgadav\w*"),
-    ("contrast", rf"\b(?:{_BRANDS})\b"),
+    ("contrast", rf"{_T1}{_AGENT}(?![a-z0-9])|{_T1}\+{_OTHER_THAN_AGENT}|(?<![a-z0-9])c ?t1w?\b"),
+    ("contrast", r"(?<!\+)\+$|\+ ?c\b|\b(?:c|ce|gd|gad|km) ?\+|\bgado\w*|\bgadav\w*"),
+    ("contrast", rf"\b(?:{_BRANDS})\b|\bgd ?(?:dtpa|dota|bopta|eob|bt|do3a)\b|\bcte\b|\binj\b|\bc c\b"),
     ("contrast", r"(?<!non )(?<!no )\b(?:post)?(?:contrast\w*|kontrast\w*)|\binject\w*|\benhanced\b|\bmdc\b|\bciv\b|^ce(?= t1)"),
     ("contrast", rf"\bpos(?:t(?:gd|gad\w*|km|c)?)?\b{_NOT_CONTRAST}|\bnach\b"),
     ("contrast", r"(?:(?<=[a-z0-9+] )|(?<=\+))(?:gd|km|gad|cm|ce|c)\b(?! ?\d)"),
@@ -100,6 +105,8 @@ _DECISIONS: tuple[tuple[frozenset[str], str | None], ...] = tuple(
         ({"other"}, None),
         ({"t2", "gradient"}, None),
         ({"t1", "both"}, None),
+        ({"t1 flair", "both"}, None),
+        ({"mpr", "both"}, None),
         ({"t1", "initials"}, None),
         ({"t2", "pd"}, None),
         ({"t1 flair", "t2"}, None),
@@ -184,8 +191,13 @@ def _plain(name: str) -> str:
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _ENTITY.sub(" ", text)).lower()
     text = re.sub(r"(t2|flair)w? ?\*", r"\1star", text)
     text = re.sub(r"\+ ?[/|_]? ?-(?![a-z0-9])|\u00b1", " +- ", text)  # with or without
-    text = re.sub(r"(?<=[ _])(?:c|gd|gad|km)-(?![a-z0-9])", " without ", text)  # "T1 C-"
-    text = re.sub(r"(?<= )-(?=(?:c|gd|gad|km)\b)|(?<=t1)-(?=c\b)", " +- ", text)  # "T1 -Gd", "T1-C": a minus, or a hyphen
+    text = re.sub(r"[\u2010-\u2015\u2212]", "-", text)
+    text = re.sub(rf"(t1\w*(?:[ +]+{_AGENT})?) ?- ?(?=t1)", r"\1 minus ", text)  # "T1Gd - T1"
+    text = re.sub(rf"(?<![a-z0-9+]){_GIVEN}(?:-| ?[:=] ?-| ?\(-\))(?![a-z0-9])", " without ", text)  # "T1 C-", "Gd (-)"
+    text = re.sub(rf"(?<![a-z0-9+]){_GIVEN} -$", " +- ", text)  # "T1 C -": a minus, or the rest of something
+    # "T1 -Gd", "T1-C": a minus, or a hyphen.
+    text = re.sub(rf"(?<![a-z0-9+) ])-(?={_GIVEN}(?![a-z0-9]))|(?<= )- ?(?={_GIVEN}(?![a-z0-9+]))", " +- ", text)
+    text = re.sub(r"(?<=[a-z0-9])(?<!post)(?<!pre)(?<!with)(?<!out)(?<!no)(?<!non)-(?=c(?![a-z0-9+]))", " +- ", text)
     text = re.sub(r"(?<!\+)-|[^a-z0-9+:-]+", " ", text).strip()
     for pattern, kept in _TARGETS:
         text = pattern.sub(kept, text)

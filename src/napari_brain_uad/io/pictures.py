@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 from PIL.Image import DecompressionBombError, DecompressionBombWarning
 from PIL.Image import open as decoded
+from PIL.ImageOps import exif_transpose
 
 from ..core.checks import Finding
 from ..core.errors import InputError
@@ -175,6 +176,7 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
         if width * height > _MOST_PIXELS:
             raise _too_large(name, f"it has {width:,} x {height:,} pixels")
         check_memory(name, 40 * width * height, "reading it", fix="Scale the picture down")
+        exif_transpose(image, in_place=True)  # as every viewer shows it
         if image.mode.startswith("I"):
             return np.asarray(image), ()
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
