@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import zlib
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def test_a_picture_that_says_how_it_was_turned_lies_as_viewers_show_it(tmp_path:
     Image.fromarray(shown).save(tmp_path / "plain.png")
     turned, plain = read_picture(tmp_path / "turned.png"), read_picture(tmp_path / "plain.png")
     assert np.array_equal(turned.data, plain.data)
+
+
+def test_damaged_notes_on_turning_cost_the_notes_alone(tmp_path: Path) -> None:
+    path = tmp_path / "slice.jpg"
+    Image.fromarray(GREY).save(path, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff\x00\x09")
+    assert read_picture(path).data.shape == (*GREY.T.shape, 1)
+
+
+def test_sixteen_bits_beside_transparency_are_told(tmp_path: Path) -> None:
+    """Pillow gives eight of them."""
+    rows = np.full((20, 30, 2), 0xFFFF, ">u2")
+    rows[..., 0] = 0x1234
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, held in (
+        (b"IHDR", struct.pack(">IIBBBBB", 30, 20, 16, 4, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"".join(b"\x00" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ):
+        parts.append(struct.pack(">I", len(held)) + kind + held + struct.pack(">I", zlib.crc32(kind + held)))
+    (tmp_path / "deep.png").write_bytes(b"".join(parts))
+    assert "eight-bits" in {finding.code for finding in read_picture(tmp_path / "deep.png").findings}
 
 
 def test_the_contents_say_the_format(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
-from PIL.Image import DecompressionBombError, DecompressionBombWarning
+from PIL.Image import DecompressionBombError, DecompressionBombWarning, Image
 from PIL.Image import open as decoded
 from PIL.ImageOps import exif_transpose
 
@@ -50,6 +50,16 @@ _COLOURED = 24
 
 _MARKS = 0.005
 """So many coloured pixels are marks on a grey picture; with more it is a colour picture."""
+
+_PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24
+"""How PNG files begin, and which byte says how many bits a channel has."""
+
+_EIGHT_BITS = Finding(
+    "eight-bits",
+    "warning",
+    "it has 16 bits a channel, of which 8 are read, as it is stored in colours or with transparency",
+    "Save it as a grey picture of 16 bits",
+)
 
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error, struct.error)
 """What Pillow raises for files that are cut off or damaged."""
@@ -169,21 +179,29 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
         width, height = image.size
         pictures = getattr(image, "n_frames", 1)
         if pictures > 1:
-            raise InputError(name, why=f"it holds {pictures} pictures (an animation)", fix="Give a single picture")
+            raise InputError(name, why=f"it holds {pictures} pictures", fix="Give a single picture")
         if min(width, height) < _FEWEST:
             why = f"it has {width} x {height} pixels, which show nothing"
             raise InputError(name, why=why, fix=f"Give {_FEWEST} or more along each side")
         if width * height > _MOST_PIXELS:
             raise _too_large(name, f"it has {width:,} x {height:,} pixels")
         check_memory(name, 40 * width * height, "reading it", fix="Scale the picture down")
-        exif_transpose(image, in_place=True)  # as every viewer shows it
+        image.load()
+        _turn(image)
         if image.mode.startswith("I"):
             return np.asarray(image), ()
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             raise InputError(name, why=f"its colours are {image.mode}, not shades of grey", fix="Save it as a grey picture")
         if image.mode in ("1", "L") and "transparency" not in image.info:
             return np.asarray(image.convert("L")), ()
-        return grey_of_colours(name, np.asarray(image.convert("RGBA")))
+        grey, marks = grey_of_colours(name, np.asarray(image.convert("RGBA")))
+        return grey, (*marks, _EIGHT_BITS) if raw.startswith(_PNG) and raw[_PNG_BITS] == 16 else marks
+
+
+def _turn(image: Image) -> None:
+    """Turn a picture as its EXIF notes say, which every viewer does; damaged notes say nothing."""
+    with suppress(*_DAMAGED):
+        exif_transpose(image, in_place=True)
 
 
 def _too_large(name: str, why: str) -> InputError:
@@ -196,6 +214,7 @@ def _decoding(name: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF notes
             yield
     except (DecompressionBombWarning, DecompressionBombError):
         raise _too_large(name, f"it has more than {_MOST_PIXELS:,} pixels") from None
