@@ -38,7 +38,11 @@ GUIDES = ("window", "sequences", "preprocessing", "calibration", "comparing", "t
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
     "Guides": [f"docs/{name}" for name in GUIDES],
-    "Reference": [*(f"docs/generated/{name}" for name in GENERATED), "docs/api", "benchmarks/results/methods", "benchmarks/results/answer"],
+    "Reference": [
+        *(f"docs/generated/{name}" for name in GENERATED),
+        "docs/api",
+        *(f"benchmarks/results/{name}" for name in ("methods", "answer", "br35h")),
+    ],
     "Development": ["docs/architecture", "docs/adding_a_method", "CONTRIBUTING", "CHANGELOG", "sample_data/README"],
 }
 
