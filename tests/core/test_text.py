@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.core.text import counted, html_text, readable, readable_lines, table_cell
+from napari_brain_uad.core.text import counted, html_text, readable, readable_lines, table_cell, table_text
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,10 @@ def test_an_error_is_one_line_whatever_it_quotes() -> None:
 )
 def test_one_of_them_has_no_s(number: int, words: tuple[str, ...], said: str) -> None:
     assert counted(number, *words) == said
+
+
+def test_texts_of_a_table_are_safe_and_numbers_stay() -> None:
+    text = table_text([["id", "score"], ["=cmd|'/C calc'!A0", -1.5], ["a\tb\nc", None], ['quote "this", please', "-7"]], delimiter="\t")
+    rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
+    assert rows == [["id", "score"], ["'=cmd|'/C calc'!A0", "-1.5"], [r"a\tb\nc", ""], ['quote "this", please', "-7"]]
+    assert text.count("\n") == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import signal
@@ -17,7 +15,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.atomic import atomic_path, json_text, table_text, write_bytes, write_json, write_text
+from napari_brain_uad.io.atomic import atomic_path, json_text, write_bytes, write_json, write_text
 
 
 def test_replaces_only_when_done(tmp_path: Path) -> None:
@@ -105,10 +103,3 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         text = target.read_text()
         assert len(text) == 200_000
         assert len(set(text)) == 1
-
-
-def test_texts_of_a_table_are_safe_and_numbers_stay() -> None:
-    text = table_text([["id", "score"], ["=cmd|'/C calc'!A0", -1.5], ["a\tb\nc", None], ['quote "this", please', "-7"]], delimiter="\t")
-    rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
-    assert rows == [["id", "score"], ["'=cmd|'/C calc'!A0", "-1.5"], [r"a\tb\nc", ""], ['quote "this", please', "-7"]]
-    assert text.count("\n") == 4

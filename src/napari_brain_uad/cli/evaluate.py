@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +90,12 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         cohort = evaluate_cohort(cases, rest_healthy=arguments.rest_healthy, progress=part, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
-    for line in (*alike(_parted(cohort.warnings)), *failure_lines(cohort)):
+    for line in (*alike(cohort.warnings), *failure_lines(cohort)):
         complain(line)
     if arguments.json:
         say_json(cohort_record(cohort, command=command, left_out=left_out))
         return 0
-    for line in alike(_parted(cohort.sequences)):
+    for line in alike(cohort.sequences):
         say(f"Sequence of {readable(line)}")
     say(cohort_text(cohort))
     for line in left_out:
@@ -104,10 +103,3 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     say(written(arguments.out, files.values()))
     say(NOTICE)
     return InputError.exit_code if cohort.failures else 0
-
-
-def _parted(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Lines like "NAME: TEXT" as names and texts."""
-    for line in lines:
-        name, _, text = line.partition(": ")
-        yield name, text

@@ -6,14 +6,16 @@ theirs in `io.figure_text`.
 
 from __future__ import annotations
 
+import csv
 import difflib
 import html
+import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the start of a formula; the last four are their wide forms."""
-
 
 _FEW = 8
 """So many names are named one by one."""
@@ -117,3 +119,15 @@ def _decoded(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def table_text(rows: Iterable[Sequence[Any]], *, delimiter: str = ",") -> str:
+    r"""Rows as CSV (or TSV) that a spreadsheet shows and does not compute: texts are made safe (`table_cell`).
+
+    At the end of each is ``\n``; None is an empty cell.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    for row in rows:
+        writer.writerow(["" if value is None else table_cell(value) if isinstance(value, str) else value for value in row])
+    return text.getvalue()

@@ -6,13 +6,11 @@ job leaves what was there before.
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.text import table_cell
 from .json_files import encodable
 
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -137,15 +134,3 @@ def not_written(target: Path, error: OSError) -> InputError:
     if error.errno in _NO_FOLDER:
         return InputError(what, why=f"{target.parent} is not a folder", fix="Create the folder first, or choose another one")
     return InputError(what, why=error.strerror or type(error).__name__, fix="Choose another file name or folder")
-
-
-def table_text(rows: Iterable[Sequence[Any]], *, delimiter: str = ",") -> str:
-    r"""Rows as CSV (or TSV) that a spreadsheet shows and does not compute: texts are made safe (`core.text.table_cell`).
-
-    At the end of each is ``\n``; None is an empty cell.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    for row in rows:
-        writer.writerow(["" if value is None else table_cell(value) if isinstance(value, str) else value for value in row])
-    return text.getvalue()

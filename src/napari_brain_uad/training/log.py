@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..io.atomic import table_text, write_text
+from ..core.text import table_text
+from ..io.atomic import write_text
 from .session import TrainingUpdate
 
 _LAST = ("validation", "learning_rate", "seconds", "samples_per_second")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from .params import TrainingParams
 
 
-def make_optimizer(parameters: Iterable[torch.nn.Parameter], training: TrainingParams) -> torch.optim.Optimizer:
-    """The optimizer of these settings for weights; its learning rate is set anew at every step."""
-    weights = [weight for weight in parameters if weight.requires_grad]
+def make_optimizer(parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], training: TrainingParams) -> torch.optim.Optimizer:
+    """The optimizer of these settings for weights, or for groups of them; its learning rate is set anew at every step.
+
+    A group is what torch takes for one, with its ``lr_factor`` (see `set_learning_rate`).
+    """
+    weights: list[Any] = [one for one in parameters if isinstance(one, dict) or one.requires_grad]
     betas = (training.beta1, training.beta2)
     if training.optimizer == "sgd":
         return torch.optim.SGD(weights, training.learning_rate, momentum=training.beta1, weight_decay=training.weight_decay)

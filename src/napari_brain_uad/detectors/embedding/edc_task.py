@@ -10,6 +10,7 @@ from torch import nn
 
 from ...training.batch import Batch
 from ...training.draws import Draw
+from ...training.optimization import make_optimizer
 from ...training.params import TrainingParams
 from ...training.task import Losses, Task
 from ..backbones.catalogue import BACKBONES
@@ -75,9 +76,7 @@ class EDCTask(Task):
         """See `training.task.Task`: the encoder learns at a tenth of the rate."""
         assert isinstance(network, EncoderDecoder)
         encoder: dict[str, Any] = {"params": network.encoder.parameters(), "lr_factor": ENCODER_RATE}
-        groups = [encoder, {"params": network.decoder.parameters()}]
-        betas = (training.beta1, training.beta2)
-        return {"": torch.optim.AdamW(groups, training.learning_rate, betas=betas, weight_decay=training.weight_decay)}
+        return {"": make_optimizer([encoder, {"params": network.decoder.parameters()}], training)}
 
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""

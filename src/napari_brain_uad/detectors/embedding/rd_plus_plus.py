@@ -64,7 +64,7 @@ class RDPlusPlus(DistillingDetector):
         bytes_per_voxel=80.0,
         presets="paper: Wide ResNet-50-2 (its weights from a file) on slices of 256 x 256 pixels. Without a preset: EfficientNet-Lite0 on "
         "192 x 192. The decoder has two convolutions a level, not the mirror image of the encoder's blocks. Optimal transport compares two "
-        "images of a batch at 64 places of a level; the authors' code compares the batch with itself in another order, which is 0.",
+        "images of a batch at 64 places of a level; the authors' code, as read here, compares a batch with itself in another order.",
     )
     params: RDPlusPlusParams
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ...training.batch import Batch
 from ...training.draws import Draw
+from ...training.optimization import make_optimizer
 from ...training.params import TrainingParams
 from ...training.task import Losses
 from ..backbones.catalogue import BACKBONES
@@ -48,9 +49,8 @@ class ReverseTask(Distillation):
         """See `training.task.Task`: the projections learn at a fifth of the rate."""
         assert isinstance(network, ReverseStudent)
         projections: dict[str, Any] = {"params": network.projections.parameters(), "lr_factor": PROJECTION_RATE}
-        groups = [projections, {"params": [*network.bottleneck.parameters(), *network.decoder.parameters()]}]
-        betas = (training.beta1, training.beta2)
-        return {"": torch.optim.Adam(groups, training.learning_rate, betas=betas, weight_decay=training.weight_decay)}
+        others = {"params": [*network.bottleneck.parameters(), *network.decoder.parameters()]}
+        return {"": make_optimizer([projections, others], training)}
 
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...core.provenance import NOTICE, versions
-from ...core.text import counted, html_text
+from ...core.text import counted, html_text, table_text
 from ...evaluation.image_level import ImageLevel, image_level
-from ...io.atomic import json_text, table_text, write_text
+from ...io.atomic import json_text, write_text
 from ...io.results import Run, written_whole
 from ...postprocessing.atlas import ATLAS_TITLE
 from ..detect.save import without_folders

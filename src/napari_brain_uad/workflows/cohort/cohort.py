@@ -113,10 +113,10 @@ class Cohort:
         The rule that all masks follow, in words.
     cases_sha256 : str
         See `cases_sha256`.
-    warnings : tuple of str
-        What was found about scans, ground truths and results, in words.
-    sequences : tuple of str
-        Name, sequence and what says so, of every scan.
+    warnings : tuple of (str, str)
+        Names of scans, and what was found about them, their ground truths and results, in words.
+    sequences : tuple of (str, str)
+        Name of every scan, and its sequence and what says so.
     """
 
     methods: tuple[str, ...]
@@ -125,8 +125,8 @@ class Cohort:
     failures: tuple[CaseFailure, ...]
     threshold: str
     cases_sha256: str = ""
-    warnings: tuple[str, ...] = ()
-    sequences: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
+    sequences: tuple[tuple[str, str], ...] = ()
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -316,8 +316,8 @@ class _Gathered:
         self._error: BrainUADError | None = None
         self._titles: dict[str, None] = {}
         self._threshold = ""
-        self._warnings: list[str] = []
-        self._sequences: list[str] = []
+        self._warnings: list[tuple[str, str]] = []
+        self._sequences: list[tuple[str, str]] = []
 
     def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
         """What the methods do on one scan, all of it or, when it fails, nothing."""
@@ -332,8 +332,8 @@ class _Gathered:
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._threshold = comparison.rule.words
         self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
-        self._warnings += [f"{case.name}: {finding.message}" for finding in comparison.warnings]
-        self._sequences.append(f"{case.name}: {comparison.volume.sequence_words}")
+        self._warnings += [(case.name, finding.message) for finding in comparison.warnings]
+        self._sequences.append((case.name, comparison.volume.sequence_words))
         self._rows += rows
         self._titles |= dict.fromkeys(run.title for run in comparison.runs)
 

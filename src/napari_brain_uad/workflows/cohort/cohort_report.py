@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
-from ...core.text import counted, html_text
+from ...core.text import alike, counted, html_text, table_text
 from ...evaluation.significance import DRAWS, Interval
-from ...io.atomic import json_text, table_text, write_bytes
+from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
 from ..compare.compare_table import COLUMNS, cell
 from ..detect.save import without_folders
@@ -145,8 +145,8 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
         "failures": [vars(failure) for failure in cohort.failures],
-        "warnings": list(cohort.warnings),
-        "sequences": list(cohort.sequences),
+        "warnings": alike(cohort.warnings),
+        "sequences": [": ".join(one) for one in cohort.sequences],
         "left_out": list(left_out),
         "command": without_folders(command),
         "versions": versions(),
@@ -236,7 +236,7 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         for row in cohort.rows
     ]
     parts += ["<h2>Every scan</h2>", _table(head, lines)]
-    for title, lines_said in (("To be looked at", cohort.warnings), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
+    for title, lines_said in (("To be looked at", record["warnings"]), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
         if lines_said:
             parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
     parts.append("<h2>What the columns mean</h2><dl>")

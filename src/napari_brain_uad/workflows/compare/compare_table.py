@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...calibration.verdict import Verdict
+from ...core.text import table_text
 from ...core.volume import Grid
 from ...evaluation.report import Evaluation
-from ...io.atomic import table_text
 from ...postprocessing.pipeline import PostResult
 
 

@@ -13,9 +13,10 @@ from ...core import shell
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE
+from ...core.text import table_text
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
-from ...io.atomic import atomic_path, table_text, write_json, write_text
+from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
 from ...postprocessing.atlas import ATLAS_TITLE

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError
-from ...core.sequence import USER
 from ...core.volume import Volume
 from ...io.json_files import read_json
 from ...preprocessing.brain_mask import stripped_brain
@@ -109,7 +108,7 @@ def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
         tissue < GREY, csf + (grey - csf) * (tissue - CSF) / (GREY - CSF), grey + (white - grey) * (tissue - GREY) / (WHITE - GREY)
     )
     data = np.where(scan.mask, np.maximum(image, 0.0), 0.0).astype(np.float32)
-    return replace(scan.with_data(data), sequence=contrast, sequence_origin=USER, name=f"{scan.name} as {contrast}")
+    return replace(scan.with_data(data).with_sequence(contrast, "the recipe"), name=f"{scan.name} as {contrast}")
 
 
 def _file(folder: Path, name: str) -> Path:
