@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
+LARGEST_PACKAGE = 25
 
 
 def _sources(repository: Path) -> list[Path]:
@@ -27,6 +29,11 @@ def test_functions_stay_short(repository: Path) -> None:
                 if lines >= LONGEST_FUNCTION:
                     long[f"{path.name}:{node.name}"] = lines
     assert long == {}
+
+
+def test_packages_stay_small(repository: Path) -> None:
+    counts = Counter(path.parent.relative_to(repository).as_posix() for path in _sources(repository))
+    assert {name: files for name, files in counts.items() if files > LARGEST_PACKAGE} == {}
 
 
 OWN_PIPES = {"json_files.py", "train_process.py", "scoring_process.py", "devices.py", "entries.py"}

@@ -9,10 +9,10 @@ import pytest
 from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from napari_brain_uad.core.numbers import number_text
 from napari_brain_uad.evaluation.curves import LiveHistogram
 from napari_brain_uad.gui.train.loss_plot import LossPlot
 from napari_brain_uad.gui.tune.histogram import CurvePlot, HistogramPlot
-from napari_brain_uad.gui.widgets.numbers import number_text
 from napari_brain_uad.gui.widgets.plots import NumberAxis
 from napari_brain_uad.gui.widgets.threshold_row import ShortBox
 

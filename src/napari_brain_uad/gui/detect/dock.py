@@ -15,6 +15,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
+from ...core.numbers import number_text
 from ...core.progress import Progress
 from ...core.text import counted
 from ...preprocessing.presets import preset
@@ -32,7 +33,6 @@ from ..layers.subjects import bring_into_view
 from ..widgets.empty_state import EmptyState
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import NO_MODEL
-from ..widgets.numbers import number_text
 from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
 from .job import DetectRequest, MapCache, run_request

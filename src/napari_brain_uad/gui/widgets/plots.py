@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QWidget
 
-from .numbers import number_text
+from ...core.numbers import number_text
 
 
 class NumberAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types

@@ -5,10 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from ...core.numbers import number_text
 from ...core.threshold import DEFAULT_ML, HEALTHY_ML, RULES, Threshold, ThresholdRule
 from .editors import ComboBox, FloatBox
 from .messages import wrapping_label
-from .numbers import number_text
 
 _STEPS = {
     "percentile": (0.5, 98.0, "Percentile of the brain's scores (0 to 100)"),
