@@ -16,9 +16,11 @@ from napari_brain_uad.calibration.names import reference_file
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.models.models import default_model, shipped_dir
+from napari_brain_uad.workflows.models.references import stem_of
 
 SHIPPED = {
     "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
+    "combined-evidence": ("T1", "T1c", "T2", "FLAIR"),
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
@@ -65,7 +67,7 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
     reference = build_reference(
         maps, PostParams(), title=title(sequence, subjects), sequence=sequence, model_sha256="" if model is None else model.sha256
     )
-    save_reference(reference_file(out, model.id if model else method, sequence), reference)
+    save_reference(reference_file(out, stem_of(method, model), sequence), reference)
     check = leave_one_out(reference)
     print(f"{method} {sequence}: {reference.title}. {reference.default_words}. {'' if check is None else check.words}", flush=True)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.calibration.files import load_reference, save_reference
-from napari_brain_uad.calibration.names import is_reference, reference_file, reference_files
+from napari_brain_uad.calibration.names import borrowed, is_reference, reference_file, reference_files
 from napari_brain_uad.calibration.reference import HealthyReference
 from napari_brain_uad.core.errors import ModelError
 from napari_brain_uad.io.checkpoint import checkpoint_files, save_checkpoint
@@ -30,6 +30,15 @@ def test_what_is_read_is_what_was_written(reference: HealthyReference, tmp_path:
     assert b"patient" not in b"".join(path.read_bytes() for path in checkpoint_files(file))
     assert {path for path in reference_files(tmp_path, "toy") if path.exists()} == set(checkpoint_files(file))
     assert all(is_reference(path) == (path.suffix == ".safetensors") for path in checkpoint_files(file))
+
+
+def test_the_reference_of_a_method_that_borrows_a_model_goes_with_the_model(reference: HealthyReference, tmp_path: Path) -> None:
+    own, lent = (reference_file(tmp_path, stem, "T1") for stem in ("toy", borrowed("toy", "other-method")))
+    another = reference_file(tmp_path, "toy.2", "T1")
+    for file in (own, lent, another):
+        save_reference(file, reference)
+    there = {path for path in reference_files(tmp_path, "toy") if path.exists()}
+    assert there == {*checkpoint_files(own), *checkpoint_files(lent)}
 
 
 @pytest.mark.parametrize(("made_for", "asked_for"), [("", "abc"), ("abc", ""), ("abc", "abd")])

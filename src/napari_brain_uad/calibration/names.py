@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 from ..core.sequence import SEQUENCES
@@ -14,9 +15,15 @@ def reference_file(folder: Path, stem: str, sequence: str) -> Path:
     return folder / f"{stem}.{sequence}{SUFFIX}"
 
 
+def borrowed(model: str, method: str) -> str:
+    """What the files of a reference are called by where a method uses another's model: ids of models have no plus sign."""
+    return f"{model}+{method}"
+
+
 def reference_files(folder: Path, stem: str) -> tuple[Path, ...]:
-    """All files, present or not, of the references of a model."""
+    """All files, present or not, of the references of a model, with those of the methods that borrow it."""
     places = [reference_file(folder, stem, sequence) for sequence in SEQUENCES]
+    places += sorted(file.with_suffix("") for file in folder.glob(f"{glob.escape(borrowed(stem, ''))}*{SUFFIX}.json"))
     return tuple(place.with_name(place.name + ending) for place in places for ending in (".safetensors", ".json"))
 
 

@@ -45,6 +45,7 @@ METHODS: dict[str, str] = {
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
     "anomaly-segmentation": "tissue.anomaly_segmentation:AnomalySegmentation",
     "tissue-ensemble": "tissue.tissue_ensemble:TissueEnsemble",
+    "combined-evidence": "tissue.combined_evidence:CombinedEvidence",
     "f-anogan": "adversarial.f_anogan:FAnoGAN",
     "vae-restoration": "autoencoder.vae_restoration:VAERestoration",
 }

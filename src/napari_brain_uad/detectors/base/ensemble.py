@@ -60,7 +60,7 @@ class Ensemble(BaseDetector):
         fresh = self._members()
         for name, member in fresh.items():
             own = of_stage(name, state)
-            if state and not own:
+            if state and not own and member.stages():
                 raise ModelError(f"Model of {self.INFO.id}", why=f"it has nothing for '{name}'", fix="Train it again")
             member.load_state(own)
         self.members = fresh

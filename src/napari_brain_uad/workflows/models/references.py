@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration.files import load_reference
-from ...calibration.names import reference_file
+from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
@@ -46,8 +46,10 @@ class Compared:
 
 
 def stem_of(method: str, model: Model | None) -> str:
-    """What the files of a reference are called by: the model, or the method where it needs none."""
-    return method if model is None else model.id
+    """What the files of a reference are called by: the model, or the method where it needs none, or both where it uses another's."""
+    if model is None:
+        return method
+    return model.id if model.method == method else borrowed(model.id, method)
 
 
 def references_of(stem: str) -> dict[str, Path]:
@@ -87,7 +89,7 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     """
     record: Mapping[str, Any] = amap.provenance.get("model", {})
     stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
-    files = references_of(stem)
+    files = references_of(borrowed(stem, amap.method)) or references_of(stem)
     if not files:
         return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
     if sequence not in files:
