@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from napari_brain_uad.workflows.detect.detect import judged
 from ._healthy import Subject, healthy_subjects, is_kept, map_of, patients, samples
 
 RESULTS = Path(__file__).parent / "results"
-METHODS = ("tissue-ensemble", "robust-intensity", "vae", "ce-vae")
+METHODS = ("tissue-ensemble", "combined-evidence", "robust-intensity", "vae", "ce-vae")
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
 
 
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), metavar="ID")
     parser.add_argument("--sequences", nargs="+", default=list(SEQUENCES), metavar="NAME")
     parser.add_argument("--kept", action="store_true", help="only scans whose maps are kept already")
+    parser.add_argument("--update", action="store_true", help="keep the methods and sequences in DIR that are not measured anew")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     given = parser.parse_args()
     found: list[Figures] = []
@@ -73,11 +74,22 @@ def main() -> None:
                 if not given.kept or is_kept(one, method, given.maps):
                     found.append(figures(one, method, given.maps))
                     print(method, one.id, found[-1].verdict, flush=True)
+    if given.update:
+        found = [*_kept(given.out / "answer.json", found), *found]
+        found.sort(key=lambda one: SEQUENCES.index(one.sequence))
     page = markdown(found)
     about = {"date": datetime.now(UTC).date().isoformat(), "versions": versions(), "scans": [asdict(one) for one in found]}
     write_json(given.out / "answer.json", json.loads(json.dumps(about)))
     write_text(given.out / "answer.md", page)
     print(page)
+
+
+def _kept(file: Path, found: Sequence[Figures]) -> list[Figures]:
+    """What an earlier run measured and this one did not, under the names that methods have today."""
+    anew = {(one.method, one.sequence) for one in found}
+    earlier = [Figures(**one | {"region_p": tuple(one["region_p"])}) for one in json.loads(file.read_text(encoding="utf-8"))["scans"]]
+    earlier = [replace(one, method="tissue-ensemble") if one.method == "strega" else one for one in earlier]
+    return [one for one in earlier if (one.method, one.sequence) not in anew]
 
 
 def figures(subject: Subject, method: str, store: Path) -> Figures:

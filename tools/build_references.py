@@ -20,7 +20,7 @@ from napari_brain_uad.workflows.models.references import stem_of
 
 SHIPPED = {
     "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
-    "combined-evidence": ("T1", "T1c", "T2", "FLAIR"),
+    "combined-evidence": ("FLAIR",),
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),
     "ce-vae": ("T1",),
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--kept", action="store_true", help="only scans whose maps are kept already")
     parser.add_argument("--out", type=Path, default=shipped_dir(), metavar="DIR")
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     for method in given.methods:
         for sequence in SHIPPED[method]:
             if not given.sequences or sequence in given.sequences:

@@ -24,6 +24,9 @@ from .tissues import sequence_of
 INTENSITY = "intensity"
 """The third member."""
 
+LEAST = 1e-4
+"""The evidence that counts as none."""
+
 _POOLS = Path(__file__).with_name("combined_evidence.json")
 
 
@@ -54,11 +57,15 @@ class Pool:
     floor: float
 
     def pooled(self, tissue: NDArray[np.float32], intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The weighted geometric mean of both (a logarithmic opinion pool), from 0 to 1."""
-        from scipy.special import expit
+        """The weighted geometric mean of both (a logarithmic opinion pool) on a logarithmic scale: 0 for `LEAST` or less, 1 for 1.
 
-        bright = expit((intensity - self.centre) / self.slope)
-        return np.asarray(bright**self.intensity * tissue.clip(self.floor, 1.0) ** (1.0 - self.intensity), np.float32)
+        Healthy brains and lesions lie orders of magnitude apart: on the scale of the mean itself all thresholds of use would be next to 0.
+        """
+        from scipy.special import log_expit
+
+        bright = log_expit((intensity - np.float32(self.centre)) / np.float32(self.slope))
+        mean = self.intensity * bright + (1.0 - self.intensity) * np.log(tissue.clip(self.floor, 1.0))
+        return np.asarray((1.0 - mean / np.log(LEAST)).clip(0.0, 1.0), np.float32)
 
 
 @cache
