@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
 from .quick_grid import make_plain, make_quick
+from .stillness import insert_quietly, still_canvas
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -72,6 +73,7 @@ class CompareScene:
     def __init__(self, viewer: ViewerModel, ready: ShownComparison, broken: Callable[[], None]) -> None:
         self._viewer, self.ready, self._broken = viewer, ready, broken
         self._state: ViewerState | None = None
+        self._young = ExitStack()
         self._layers: list[Layer] = []
         self._extra: dict[str, list[Layer]] = {}
         self.heats: list[Image] = []
@@ -106,51 +108,53 @@ class CompareScene:
         self._state = ViewerState(viewer)
         viewer.layers.events.removed.connect(self._removed)
         viewer.mouse_drag_callbacks.append(self._pressed)
-        with young_garbage_only():
-            with viewer.layers.batched_update():
-                for number in range(count):
-                    for layer in self._made(number):
-                        point = viewer.dims.point
-                        self._layers.append(layer)
-                        viewer.layers.insert(len(self._layers) - 1, layer)
-                        viewer.dims.point = point
-                        yield 0.5 * len(self._layers) / (count * _STRIDE)
-                    # The letters and bars of a view were hung on it as on any map; they follow below.
-                    self.heats[number].colorbar.visible = False
-                self._show_grid(before)
-            yield 0.5
-            self.fit()
-            yield 0.5
-            for number, heat in enumerate(self.heats):
-                cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
-                for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
-                    seen.visible = True
-                    yield 0.5 + 0.5 * (number + place / 5) / count
-            viewer.canvas.grid.shape = (-1, -1)
-            yield 1.0
-            self._fit_names()
+        # Until the comparison is left: napari has all garbage collected then.
+        self._young.enter_context(young_garbage_only())
+        with still_canvas(viewer):
+            for number in range(count):
+                for layer in self._made(number):
+                    yield 0.5 * len(self._layers) / (count * _STRIDE)
+                    self._layers.append(layer)
+                    insert_quietly(viewer, len(self._layers) - 1, layer)
+                    yield 0.5 * len(self._layers) / (count * _STRIDE)
+                # The letters and bars of a view were hung on it as on any map; they follow below.
+                self.heats[number].colorbar.visible = False
+            for layer in before:
+                layer.visible = False
+                yield 0.5
+            self._lay_out()
+        yield 0.5
+        attach(viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
+        yield 0.5
+        self.fit()
+        yield 0.5
+        for number, heat in enumerate(self.heats):
+            cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
+            for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
+                seen.visible = True
+                yield 0.5 + 0.5 * (number + place / 5) / count
+        viewer.canvas.grid.shape = (-1, -1)
+        yield 1.0
+        self._fit_names()
         yield 1.0
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
         self.choose(0)
         yield 1.0
 
-    def _made(self, number: int) -> list[Layer]:
-        """The layers of one method's cell, not yet seen."""
+    def _made(self, number: int) -> Iterator[Layer]:
+        """The layers of one method's cell, not yet seen, made one by one."""
         run, shown = self.ready.cells[number].run, self.ready.cells[number].prepared.shown
         mask = LiveMask(shown, run.result.threshold)
         mask.settle(np.ascontiguousarray(run.result.mask.T))
         self.masks.append(mask)
         self.heats.append(self._heat(number, run.title))
-        layers = self._cell(self.heats[-1], mask)
-        for layer in layers:
+        for layer in self._cell(self.heats[-1], mask):
             layer.visible = False
-        return layers
+            yield layer
 
-    def _show_grid(self, before: Sequence[Layer]) -> None:
-        """Hide what was there, and lay out the cells; there have to be some with something to see, or napari lays out one for all."""
-        for layer in before:
-            layer.visible = False
+    def _lay_out(self) -> None:
+        """Lay out the cells; there have to be some with something to see, or napari lays out one for all."""
         columns = math.ceil(math.sqrt(len(self.heats)))
         make_quick(self._viewer)
         grid = self._viewer.canvas.grid
@@ -158,7 +162,6 @@ class CompareScene:
         grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
         grid.enabled = True
         self._layers[0].visible = True
-        attach(self._viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
 
     def fit(self) -> None:
         """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
@@ -206,7 +209,12 @@ class CompareScene:
             make_plain(viewer)
             release_grids(viewer)
             self._layers.clear()
+            self.forget()
         yield 1.0
+
+    def forget(self) -> None:
+        """Let go of what is held outside the viewer; its window may be gone."""
+        self._young.close()
 
     # Thresholds
 
@@ -312,7 +320,7 @@ class CompareScene:
             image = make()
             dress(image)
             image.name_overlay.visible = image.colorbar.visible = True
-            made = self._cell(image, self.masks[0])
+            made = list(self._cell(image, self.masks[0]))
             made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
             self._extra[name] = made
             with young_garbage_only(), viewer.layers.batched_update():
@@ -332,7 +340,7 @@ class CompareScene:
 
     # Layers
 
-    def _cell(self, image: Image, mask: LiveMask) -> list[Layer]:
+    def _cell(self, image: Image, mask: LiveMask) -> Iterator[Layer]:
         volume = self.ready.comparison.volume
         scan = Image(
             volume.data.T,
@@ -342,6 +350,9 @@ class CompareScene:
             metadata=self._noted(volume=volume),
             **self._place,
         )
+        self._scans.append(scan)
+        yield scan
+        yield image
         labels = Labels(
             CellLabels(mask, self._truth, lambda: marked_voxel(self._viewer, self.heats[0])),
             name=f"{image.name} | outlines",
@@ -354,9 +365,8 @@ class CompareScene:
         labels.editable = False
         for name in _PAINTING & labels._overlays.keys():
             labels._overlays[name].visible = False
-        self._scans.append(scan)
         self._labels.append(labels)
-        return [scan, image, labels]
+        yield labels
 
     def _heat(self, number: int, title: str) -> Image:
         scale, run = self.ready.scale, self.ready.cells[number].run
