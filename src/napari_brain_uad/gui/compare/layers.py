@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...evaluation.colours import HIT_COLOUR
 from ..layers.crosshair import crosshair_lines, outline
 from ..layers.layers import FLAGGED_COLOUR
-from ..layers.mask_layer import LiveMask
+from ..layers.mask_layer import LiveMask, Refilled
 
 MASK, TRUTH, BOTH, CROSS = 1, 2, 3, 4
 """Labels of a cell. In 3-D masks are filled, and what lies in both has a label of its own."""
@@ -31,7 +31,7 @@ _CROSS_COLOUR = (0.45, 0.9, 0.45, 0.75)
 _FAINT = 0.15
 
 
-class CellLabels:
+class CellLabels(Refilled):
     """Labels of one cell: outlines of mask and ground truth, and the crosshair over them.
 
     Parameters
@@ -65,7 +65,7 @@ class CellLabels:
         """Number of voxels."""
         return self.live.size
 
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+    def _labels(self, key: Any) -> NDArray[np.uint8]:
         mask = np.asarray(self.live[key], dtype=np.bool_)
         truth = None if self.truth is None or not self.show_truth else self.truth[key]
         labels: NDArray[np.uint8] = np.zeros(mask.shape, np.uint8)

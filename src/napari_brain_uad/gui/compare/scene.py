@@ -16,12 +16,13 @@ from ..app.steps import young_garbage_only
 from ..layers.crosshair import marked_voxel, point_at
 from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
 from ..layers.mask_layer import LiveMask
+from ..layers.repaint import repaint
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
 from .quick_grid import make_plain, make_quick
-from .stillness import insert_quietly, still_canvas
+from .stillness import drawn_ahead, insert_quietly, still_canvas, unpainted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -93,6 +94,10 @@ class CompareScene:
         return self._state is not None
 
     @property
+    def _columns(self) -> int:
+        return math.ceil(math.sqrt(len(self.ready.cells)))
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of the comparison, from the bottom."""
         return tuple(self._layers)
@@ -110,29 +115,32 @@ class CompareScene:
         viewer.mouse_drag_callbacks.append(self._pressed)
         # Until the comparison is left: napari has all garbage collected then.
         self._young.enter_context(young_garbage_only())
-        with still_canvas(viewer):
-            for number in range(count):
-                for layer in self._made(number):
-                    yield 0.5 * len(self._layers) / (count * _STRIDE)
-                    self._layers.append(layer)
-                    insert_quietly(viewer, len(self._layers) - 1, layer)
-                    yield 0.5 * len(self._layers) / (count * _STRIDE)
-                # The letters and bars of a view were hung on it as on any map; they follow below.
-                self.heats[number].colorbar.visible = False
-            for layer in before:
-                layer.visible = False
+        with unpainted(viewer):
+            with still_canvas(viewer):
+                for number in range(count):
+                    for layer in self._made(number):
+                        yield 0.5 * len(self._layers) / (count * _STRIDE)
+                        self._layers.append(layer)
+                        insert_quietly(viewer, len(self._layers) - 1, layer)
+                        yield 0.5 * len(self._layers) / (count * _STRIDE)
+                    # The letters and bars of a view were hung on it as on any map; they follow below.
+                    self.heats[number].colorbar.visible = False
+                for layer in before:
+                    layer.visible = False
+                    yield 0.5
+                self._lay_out()
                 yield 0.5
-            self._lay_out()
-        yield 0.5
-        attach(viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
-        yield 0.5
-        self.fit()
-        yield 0.5
-        for number, heat in enumerate(self.heats):
-            cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
-            for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
+            yield 0.5
+            yield from (0.5 for _ in drawn_ahead(viewer))
+            attach(viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
+            yield 0.5
+            self.fit()
+            yield 0.5
+            for number, seen in self._to_see():
                 seen.visible = True
-                yield 0.5 + 0.5 * (number + place / 5) / count
+                yield 0.5 + 0.5 * number / count
+                yield from (0.5 + 0.5 * number / count for _ in drawn_ahead(viewer))
+        yield 1.0
         viewer.canvas.grid.shape = (-1, -1)
         yield 1.0
         self._fit_names()
@@ -153,9 +161,17 @@ class CompareScene:
             layer.visible = False
             yield layer
 
+    def _to_see(self) -> Iterator[tuple[int, Any]]:
+        """What is seen one after the other: the number of the cell, and a layer, its name or its colour bar."""
+        for number, heat in enumerate(self.heats):
+            for seen in (*self._layers[_STRIDE * number : _STRIDE * (number + 1)], heat.name_overlay):
+                yield number, seen
+            if number == self._columns - 1:  # at the top right: the colours mean the same in all cells
+                yield number, heat.colorbar
+
     def _lay_out(self) -> None:
         """Lay out the cells; there have to be some with something to see, or napari lays out one for all."""
-        columns = math.ceil(math.sqrt(len(self.heats)))
+        columns = self._columns
         make_quick(self._viewer)
         grid = self._viewer.canvas.grid
         # As many as there will be: napari would lay them out again for every cell in which something is seen.
@@ -198,18 +214,19 @@ class CompareScene:
         # The canvas waits until `restoring` has ended its own batch.
         viewer.layers.events.begin_batch()
         rest = state.restoring(viewer, remove=self._layers)
-        try:
-            for number, layer in enumerate(reversed(self._layers)):
-                if layer in viewer.layers:
-                    viewer.layers.remove(layer)
-                yield number / len(self._layers)
-            yield from (1.0 for _ in rest)  # in the first step napari has all garbage collected: a fifth of a second
-        finally:
-            list(rest)
-            make_plain(viewer)
-            release_grids(viewer)
-            self._layers.clear()
-            self.forget()
+        with unpainted(viewer):
+            try:
+                for number, layer in enumerate(reversed(self._layers)):
+                    if layer in viewer.layers:
+                        viewer.layers.remove(layer)
+                    yield number / len(self._layers)
+                yield from (1.0 for _ in rest)  # in the first step napari has the comparison's garbage collected
+            finally:
+                list(rest)
+                make_plain(viewer)
+                release_grids(viewer)
+                self._layers.clear()
+                self.forget()
         yield 1.0
 
     def forget(self) -> None:
@@ -234,9 +251,11 @@ class CompareScene:
         self._repaint()
 
     def _repaint(self) -> None:
-        """Slice and draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        """Draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        for labels in self._labels:
+            repaint(self._viewer, labels, labels.data)
         with self._viewer.layers.events.blocker_all():
-            for layer in (*self._labels, *self._extra.get("agreement", [])):
+            for layer in self._extra.get("agreement", []):
                 layer.refresh(thumbnail=False, extent=False, highlight=False)
 
     # What is seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+_STEP_SECONDS = 0.03
 
 
 def _canvas(viewer: ViewerModel) -> Any:
@@ -19,7 +22,7 @@ def _canvas(viewer: ViewerModel) -> Any:
 
 @contextmanager
 def still_canvas(viewer: ViewerModel) -> Iterator[None]:
-    """Paint the canvas, and lay out what is on it, at the end and not before.
+    """Lay out what is on the canvas at the end and not before.
 
     As ``layers.batched_update``, but without the collection of all garbage with which that ends: nothing goes, so nothing has to.
     """
@@ -27,14 +30,11 @@ def still_canvas(viewer: ViewerModel) -> Iterator[None]:
     if canvas is None:
         yield
         return
-    native = canvas.native
     canvas._pause_scene_graph_update()
-    native.setUpdatesEnabled(False)
     try:
         yield
     finally:
         canvas._pause_scene_graph = False
-        native.setUpdatesEnabled(True)
         canvas._update_scenegraph()
 
 
@@ -51,3 +51,64 @@ def insert_quietly(viewer: ViewerModel, place: int, layer: Layer) -> None:
         layers._activate_on_insert = selects
     if viewer.dims.point != point:
         viewer.dims.point = point
+
+
+@contextmanager
+def unpainted(viewer: ViewerModel) -> Iterator[None]:
+    """Paint the canvas at the end and not before; what is on it is laid out as ever."""
+    canvas = _canvas(viewer)
+    if canvas is None:
+        yield
+        return
+    canvas.native.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        canvas.native.setUpdatesEnabled(True)  # which asks for a repaint
+
+
+def drawn_ahead(viewer: ViewerModel) -> Iterator[None]:
+    """Draw what was never drawn, piece by piece and unseen; some 30 ms a step.
+
+    The first time that vispy draws a piece it writes and compiles a program for the GPU, which costs as much as a whole repaint later. On a
+    canvas that is painted as usual, all that came with a layer is compiled in one turn.
+    """
+    canvas = _canvas(viewer)
+    if canvas is None:
+        return
+    scene = canvas._scene_canvas
+    start = time.perf_counter()
+    for piece in list(_pieces(scene.scene)):
+        if not piece._program._need_build:
+            continue
+        canvas.native.makeCurrent()
+        scene.set_current()
+        # One pixel, which the next repaint covers.
+        scene.context.set_state(scissor_test=True)
+        scene.context.set_scissor(0, 0, 1, 1)
+        try:
+            piece.draw()
+        finally:
+            scene.context.set_state(scissor_test=False)
+            scene.context.flush_commands()
+        if time.perf_counter() - start > _STEP_SECONDS:
+            yield
+            start = time.perf_counter()
+
+
+def _pieces(node: Any) -> Iterator[Any]:
+    """All that is drawn with a program of its own, of a node and what hangs on it, as far as it is seen."""
+    if not node.visible:
+        return
+    yield from _programs(node)
+    for child in node.children:
+        yield from _pieces(child)
+
+
+def _programs(visual: Any) -> Iterator[Any]:
+    if hasattr(visual, "_program"):
+        yield visual
+    elif hasattr(visual, "_subvisuals") and visual._prepare_draw(view=visual) is not False:
+        for part in visual._subvisuals:
+            if part.visible:
+                yield from _programs(part)
