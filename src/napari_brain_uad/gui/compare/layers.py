@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ NAME, NARROW_NAME = 9, 7
 
 _CROSS_COLOUR = (0.45, 0.9, 0.45, 0.75)
 _FAINT = 0.15
+_PAINTING = {"polygon", "brush_stroke"}
 
 
 class CellLabels(Refilled):
@@ -129,6 +130,16 @@ def label_colours() -> DirectLabelColormap:
     colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     colours |= {MASK: FLAGGED_COLOUR, TRUTH: TRUTH_OUTLINE, BOTH: HIT_COLOUR, CROSS: _CROSS_COLOUR}
     return DirectLabelColormap(color_dict=colours)
+
+
+def outlines(cell: CellLabels, **more: Any) -> Labels:
+    """A cell's labels, to be shown."""
+    labels = Labels(cell, colormap=label_colours(), opacity=1.0, **more)
+    # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
+    labels.editable = False
+    for name in _PAINTING & labels._overlays.keys():
+        labels._overlays[name].visible = False
+    return labels
 
 
 def agreement_colours() -> Colormap:

@@ -15,12 +15,13 @@ from ...core.threshold import Threshold
 from ..app.steps import young_garbage_only
 from ..layers.crosshair import marked_voxel, point_at
 from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
-from ..layers.mask_layer import LiveMask
+from ..layers.mask_layer import LiveMask, turned
 from ..layers.repaint import repaint
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
-from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
+from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, outlines
+from .looking import look_at
 from .quick_grid import make_plain, make_quick
 from .stillness import drawn_ahead, insert_quietly, still_canvas, unpainted
 
@@ -46,11 +47,7 @@ _NAME_HEIGHT = 28
 _WIDE_CELLS = 4
 """So many have two columns."""
 
-_ROOM = 0.9
-"""Part of a cell that the brain may fill; the letters stand beside it."""
-
 _CHOSEN_PLATE = (0.18, 0.44, 0.71, 0.95)
-_PAINTING = {"polygon", "brush_stroke"}
 _LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
 
 
@@ -154,7 +151,7 @@ class CompareScene:
         """The layers of one method's cell, not yet seen, made one by one."""
         run, shown = self.ready.cells[number].run, self.ready.cells[number].prepared.shown
         mask = LiveMask(shown, run.result.threshold)
-        mask.settle(np.ascontiguousarray(run.result.mask.T))
+        mask.settle(turned(run.result.mask))
         self.masks.append(mask)
         self.heats.append(self._heat(number, run.title))
         for layer in self._cell(self.heats[-1], mask):
@@ -181,18 +178,9 @@ class CompareScene:
 
     def fit(self) -> None:
         """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
-        viewer = self._viewer
-        viewer.reset_view()
-        if not self.shown or viewer.dims.ndisplay != 2:
-            return
-        low, high = (self.heats[0].data_to_world(corner) for corner in self._box)
-        shown = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
-        whole = self.heats[0].extent.world
-        parts = [(whole[1][axis] - whole[0][axis]) / max(high[axis] - low[axis], 1e-6) for axis in shown]
-        centre = list(viewer.scene.camera.center)
-        centre[-2:] = [(low[axis] + high[axis]) / 2 for axis in shown]
-        viewer.scene.camera.center = tuple(centre)
-        viewer.scene.camera.zoom *= max(min(parts) * _ROOM, 1.0)
+        self._viewer.reset_view()
+        if self.shown and self._viewer.dims.ndisplay == 2:
+            look_at(self._viewer, self.heats[0], self._box)
 
     def leave(self) -> None:
         """Take the layers out and put everything back as it was."""
@@ -245,7 +233,7 @@ class CompareScene:
         """Show the finished masks."""
         for mask, run in zip(self.masks, comparison.runs, strict=True):
             mask.set_threshold(run.result.threshold)
-            mask.settle(np.ascontiguousarray(run.result.mask.T))
+            mask.settle(turned(run.result.mask))
         # They are linked: one tells all.
         self.heats[0].contrast_limits = self.ready.colour_limits([run.result.threshold.value for run in comparison.runs])
         self._repaint()
@@ -372,18 +360,12 @@ class CompareScene:
         self._scans.append(scan)
         yield scan
         yield image
-        labels = Labels(
+        labels = outlines(
             CellLabels(mask, self._truth, lambda: marked_voxel(self._viewer, self.heats[0])),
             name=f"{image.name} | outlines",
-            colormap=label_colours(),
-            opacity=1.0,
             metadata=self._noted(kind="regions", map=self.ready.cells[0].run.map),
             **self._place,
         )
-        # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
-        labels.editable = False
-        for name in _PAINTING & labels._overlays.keys():
-            labels._overlays[name].visible = False
         self._labels.append(labels)
         yield labels
 

@@ -154,6 +154,19 @@ def scored(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(mask, score, np.float32(-np.inf))
 
 
+def turned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask (i, j, k) laid out as a layer holds it, (k, j, i); most of a volume is empty, and is not copied."""
+    if mask.T.flags.c_contiguous or not mask.any():
+        return np.ascontiguousarray(mask.T)
+    # In a function: it brings scipy, which would slow the opening of the docks.
+    from ...postprocessing.filters import bounding_box
+
+    i, j, k = bounding_box(mask)
+    out = np.zeros(mask.shape[::-1], np.bool_)
+    out[k, j, i] = mask[i, j, k].T
+    return out
+
+
 def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None) -> LiveMask:
     """The mask of a finished result, laid out as a layer holds it; at 1 mm a tenth of a second, so rather in a job than in the window.
 
@@ -168,5 +181,5 @@ def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_]
     """
     score = np.ascontiguousarray(scored(amap.score, amap.mask).T)
     live = LiveMask(score, result.threshold, None if truth is None else np.ascontiguousarray(truth.T))
-    live.settle(np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None)
+    live.settle(turned(result.mask), region_labels(result.labels) if truth is None else None)
     return live
