@@ -21,7 +21,7 @@ from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, outlines
-from .looking import look_at
+from .looking import look_at, point_by_click
 from .quick_grid import make_plain, make_quick
 from .stillness import drawn_ahead, insert_quietly, still_canvas, unpainted
 
@@ -38,9 +38,6 @@ DERIVED = "derived"
 
 _STRIDE = 3
 _SPACING = 4
-_TOLERANCE = 4
-"""A press and release of the mouse closer together than this, in pixels, is a click."""
-
 _NAME_HEIGHT = 28
 """In pixels; the upper letter stands below a cell's name, which may be long."""
 
@@ -109,7 +106,7 @@ class CompareScene:
         before, count = tuple(viewer.layers), len(self.ready.cells)
         self._state = ViewerState(viewer)
         viewer.layers.events.removed.connect(self._removed)
-        viewer.mouse_drag_callbacks.append(self._pressed)
+        viewer.mouse_drag_callbacks.append(point_by_click)
         # Until the comparison is left: napari has all garbage collected then.
         self._young.enter_context(young_garbage_only())
         with unpainted(viewer):
@@ -194,7 +191,7 @@ class CompareScene:
             return
         viewer = self._viewer
         viewer.layers.events.removed.disconnect(self._removed)
-        viewer.mouse_drag_callbacks.remove(self._pressed)
+        viewer.mouse_drag_callbacks.remove(point_by_click)
         for group in (self.heats, self._scans):
             if left := [layer for layer in group if layer in viewer.layers]:
                 viewer.layers.unlink_layers(left)
@@ -398,13 +395,3 @@ class CompareScene:
     def _removed(self, event: Any) -> None:
         if event.value in self._layers:
             self._broken()
-
-    def _pressed(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
-        """Take a press of the mouse: a click, not a drag, moves the crosshair."""
-        start = np.asarray(event.pos, dtype=float)
-        yield
-        while event.type == "mouse_move":
-            yield
-        still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
-        if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
-            point_at(viewer, event.position)
