@@ -128,6 +128,15 @@ def _written(folder: Path, content: bytes) -> Path:
     return folder / "slice.png"
 
 
+def test_of_a_cameras_several_pictures_the_first_is_read(tmp_path: Path) -> None:
+    grey, small = Image.fromarray(GREY), Image.fromarray(GREY[:20, :20])
+    alone = read_picture(_saved(tmp_path, grey, "alone.jpg", quality=95))
+    path = _saved(tmp_path, grey, "several.jpg", format="MPO", save_all=True, append_images=[small], quality=95)
+    several = read_picture(path)
+    np.testing.assert_array_equal(several.data, alone.data)
+    assert [finding.code for finding in several.findings] == ["orientation-unknown", "first-picture"]
+
+
 def _wide(folder: Path) -> Path:
     """A header alone, which claims more than anyone could hold."""
     path = _saved(folder, Image.fromarray(GREY))

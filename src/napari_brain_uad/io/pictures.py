@@ -61,6 +61,12 @@ _EIGHT_BITS = Finding(
     "Save it as a grey picture of 16 bits",
 )
 
+_FIRST_OF_SEVERAL = Finding(
+    "first-picture",
+    "info",
+    "it holds further pictures behind the first one, as cameras write them (MPO); the first is read, which is what viewers show",
+)
+
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error, struct.error)
 """What Pillow raises for files that are cut off or damaged."""
 
@@ -88,7 +94,7 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
     Raises
     ------
     InputError
-        If the file is missing, damaged, no such picture, animated, too large or too small, coloured, or partly transparent.
+        If the file is missing, damaged, no such picture, an animation, too large or too small, coloured, or partly transparent.
     """
     path = Path(path)
     raw = read_head(path, _MOST_BYTES + 1)
@@ -178,7 +184,7 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
     with _decoding(name), decoded(BytesIO(raw), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         pictures = getattr(image, "n_frames", 1)
-        if pictures > 1:
+        if pictures > 1 and image.format != "MPO":
             raise InputError(name, why=f"it holds {pictures} pictures", fix="Give a single picture")
         if min(width, height) < _FEWEST:
             why = f"it has {width} x {height} pixels, which show nothing"
@@ -188,14 +194,15 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
         check_memory(name, 40 * width * height, "reading it", fix="Scale the picture down")
         image.load()
         _turn(image)
+        first = (_FIRST_OF_SEVERAL,) if pictures > 1 else ()
         if image.mode.startswith("I"):
             return np.asarray(image), ()
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             raise InputError(name, why=f"its colours are {image.mode}, not shades of grey", fix="Save it as a grey picture")
         if image.mode in ("1", "L") and "transparency" not in image.info:
-            return np.asarray(image.convert("L")), ()
+            return np.asarray(image.convert("L")), first
         grey, marks = grey_of_colours(name, np.asarray(image.convert("RGBA")))
-        return grey, (*marks, _EIGHT_BITS) if raw.startswith(_PNG) and raw[_PNG_BITS] == 16 else marks
+        return grey, (*first, *marks, _EIGHT_BITS) if raw.startswith(_PNG) and raw[_PNG_BITS] == 16 else (*first, *marks)
 
 
 def _turn(image: Image) -> None:
