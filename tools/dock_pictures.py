@@ -2,7 +2,9 @@
 
     xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho train train_running models]
 
-Those of Train learn from simulated subjects: ``$BRAIN_UAD_DATA/labelmaps`` holds label maps. Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --screenshot` leaves.
+Those of Train learn from simulated subjects: ``$BRAIN_UAD_DATA/labelmaps`` holds label maps.
+
+Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --screenshot` leaves.
 """
 
 from __future__ import annotations

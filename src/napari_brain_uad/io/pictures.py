@@ -24,7 +24,7 @@ from PIL.Image import DecompressionBombError, DecompressionBombWarning, Image
 from PIL.Image import open as decoded
 from PIL.ImageOps import exif_transpose
 
-from ..core.checks import Finding
+from ..core.checks import Finding, raise_errors
 from ..core.errors import InputError
 from ..core.memory import check_memory
 from ..core.sequence import read_sequence
@@ -53,6 +53,12 @@ _MARKS = 0.005
 
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24
 """How PNG files begin, and which byte says how many bits a channel has."""
+
+_FEW_VALUES = 16
+"""So many grey values are labels, black none."""
+
+_BLURRED = 0.05
+"""Part of a mask's pixels that may be neither black nor white."""
 
 _EIGHT_BITS = Finding(
     "eight-bits",
@@ -104,6 +110,41 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
     volume = slice_volume(grey, name or path.stem, path=path, sha256=hashlib.sha256(raw).hexdigest())
     reading = read_sequence(path.stem, folder=path.absolute().parent.name)
     return replace(volume, findings=(*volume.findings, *marks)).with_sequence(reading.sequence, reading.origin)
+
+
+def read_picture_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
+    """Read a mask that was drawn on a picture.
+
+    Parameters
+    ----------
+    path : Path or str
+        A picture: black is outside; inside is white, or a colour for each of a few labels.
+    like : Volume
+        The slice.
+    label : str
+        What to call the mask in messages.
+
+    Returns
+    -------
+    array of bool
+        Shape of ``like.data``.
+
+    Raises
+    ------
+    InputError
+        If `read_picture` would refuse it, it lies on another grid, or its grey values are those of no mask.
+    """
+    drawn = read_picture(path, name=Path(path).name)
+    raise_errors(drawn.name, like.grid.compare(drawn.grid, label))
+    values, high = drawn.data, float(drawn.data.max())
+    if np.unique(values).size <= _FEW_VALUES:
+        return np.asarray(values > 0)
+    # JPEG blurs the edges of what was drawn; a scan is full of what lies between black and white.
+    between = float(np.mean((values > 0.25 * high) & (values < 0.75 * high)))
+    if between > _BLURRED:
+        why = f"it holds {np.unique(values).size} grey values, as a scan does: which of them the {label} is, is not known"
+        raise InputError(drawn.name, why=why, fix="Give a picture in black and white")
+    return np.asarray(values > 0.5 * high)
 
 
 def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha256: str = "") -> Volume:
