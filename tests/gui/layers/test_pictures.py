@@ -70,6 +70,7 @@ def test_a_picture_in_black_and_white_is_a_mask_and_lies_on_its_slice() -> None:
     look.dress()
     assert is_mask(mask)
     assert not is_scan(mask)
+    assert not is_mask(other)
     assert is_scan(other)
     assert fits(mask, volume.grid)
     assert not fits(other, volume.grid)

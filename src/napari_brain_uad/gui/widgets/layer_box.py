@@ -133,5 +133,7 @@ def is_scan(layer: Layer) -> bool:
 
 
 def is_mask(layer: Layer) -> bool:
-    """Whether a layer may be a brain mask or a ground truth: labels or an image that no run of ours made."""
+    """Whether a layer may be a brain mask or a ground truth: labels or an image that no run of ours made; no picture with grey values."""
+    if isinstance(layer, Image) and layer.ndim == 2:
+        return is_picture_mask(layer)
     return isinstance(layer, Image | Labels) and record(layer).get("kind", "mask") in ("scan", "mask")
