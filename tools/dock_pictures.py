@@ -1,14 +1,19 @@
 """Take the pictures of the docks in docs/images from the window as it is, on the samples.
 
-    xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho models]
+    xvfb-run -s "-screen 0 1600x1000x24" python -m tools.dock_pictures [prepare detect tune compare ortho train train_running models]
+
+Those of Train learn from simulated subjects: ``$BRAIN_UAD_DATA/labelmaps`` holds label maps.
 
 Each begins with a fresh window. ``demo_window.png`` is what `brain-uad demo --screenshot` leaves.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +29,15 @@ from walk import pause, wait  # type: ignore[import-not-found]  # noqa: E402  # 
 
 _OUT = _ROOT / "docs" / "images"
 _SIZE = (1366, 900)
+_FILES = {"ortho": "ortho_view.png", "train_running": "train_dock_running.png"}
 _SETTLE_MS = 2500
 _TUMOUR_SLICE = 87
 _BY_HAND = 0.99
 """Threshold that somebody looking at the MS sample would set."""
+
+
+_SUBJECTS, _STEPS = 8, 160
+"""Of a training that two cores see through in some minutes."""
 
 
 def main() -> int:
@@ -39,7 +49,7 @@ def main() -> int:
         try:
             shown = _PICTURES[name](viewer)
             pause(_SETTLE_MS)
-            file = _OUT / ("ortho_view.png" if name == "ortho" else f"{name}_dock.png")
+            file = _OUT / _FILES.get(name, f"{name}_dock.png")
             if isinstance(shown, QWidget):
                 shown.grab().save(str(file))
             else:
@@ -106,6 +116,33 @@ def _ortho(viewer: Any) -> Any:
     return None
 
 
+def _training(viewer: Any) -> Any:
+    """The dock Train, ready to begin."""
+    maps = Path(os.environ.get("BRAIN_UAD_DATA", "")) / "labelmaps"
+    assert maps.is_dir(), "label maps are needed: let BRAIN_UAD_DATA name a folder that holds labelmaps"
+    # A folder of models without any, and a path that says nothing of this machine.
+    place = tempfile.mkdtemp()
+    os.environ["BRAIN_UAD_MODELS"] = str(Path(place) / "models")
+    os.chdir(place)
+    Path("labelmaps").symlink_to(maps)
+    dock = open_dock(viewer, "Train")
+    dock.inputs.method.choose("vae")
+    dock.inputs.data.set_value({"source": "simulation", "path": "labelmaps", "sequence": "T1", "count": _SUBJECTS, "validation": 0.15})
+    form = dock.inputs.training
+    form.set_value(replace(form.value(), steps=_STEPS, batch_size=8, validate_every=_STEPS // 8))
+    dock.inputs.name.setText("vae-t1")
+    wait(lambda: dock.inputs.data.summary is not None and dock.inputs.data.pictures.heightForWidth(300) > 0, "the subjects", 300.0)
+    return dock
+
+
+def _train_running(viewer: Any) -> Any:
+    """Most of a training, which is stopped with the window."""
+    dock = _training(viewer)
+    dock.start.click()
+    wait(lambda: len(dock.panel.plot.validation) > 5, "the training", 900.0)
+    return dock
+
+
 def _models(viewer: Any) -> Any:
     return open_dock(viewer, "Models")
 
@@ -116,6 +153,8 @@ _PICTURES: dict[str, Callable[[Any], Any]] = {
     "tune": _tune,
     "compare": _compare,
     "ortho": _ortho,
+    "train": _training,
+    "train_running": _train_running,
     "models": _models,
 }
 

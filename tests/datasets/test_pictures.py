@@ -37,6 +37,19 @@ def test_the_root_says_something_too_and_names_stay_apart(tmp_path: Path) -> Non
     assert [(one.id, one.ill) for one in subjects] == [("a.jpg", True), ("a.png", True)]
 
 
+def test_masks_beside_pictures_are_no_slices(tmp_path: Path) -> None:
+    """Catches a mask that is scored like a scan. A disease in a name makes no mask: no picture is called like the rest of it."""
+    root = _touched(tmp_path / "set", "a.png", "a_seg.png", "b.png", "b_mask.png", "brain_tumor_3.png", "lone_mask.png")
+    subjects = {one.id: (one.truth, one.extra) for one in find_layout(root).subjects(root)}
+    nothing = (None, ())
+    assert subjects == {
+        "a": (root / "a_seg.png", ()),
+        "b": (None, (root / "b_mask.png",)),
+        "brain_tumor_3": nothing,
+        "lone_mask": nothing,
+    }
+
+
 def test_scans_come_before_pictures_of_them(tmp_path: Path) -> None:
     assert find_layout(_touched(tmp_path, "a.png", "sub1_T1.nii.gz")).id == "plain"
 

@@ -14,7 +14,7 @@ from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid, Source, Volume
 from napari_brain_uad.evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, heat_table
 from napari_brain_uad.evaluation.figure import detection_figure
-from napari_brain_uad.evaluation.figure_views import heat_colours
+from napari_brain_uad.evaluation.figure_views import Plane, draw_outline, heat_colours
 from napari_brain_uad.evaluation.report import evaluate_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import PostResult, postprocess
@@ -96,6 +96,20 @@ def test_hits_and_false_alarms_have_their_colours_and_without_truth_neither() ->
     figure = detection_figure(volume, amap, postprocess(amap, PLAIN))
     assert pixels_near(rendered(figure), HIT_COLOUR).sum() == 0
     assert "Dice" not in "\n".join(texts(figure))
+
+
+@pytest.mark.parametrize("side", [60, 700, 4000])
+def test_an_outline_keeps_to_the_edges_of_voxels_however_fine_they_are(side: int) -> None:
+    """Catches a wrong scale where voxels are repeated, or taken together since they are finer than the page."""
+    axes = Figure().add_subplot()
+    flat = np.zeros((side, side), bool)
+    flat[side // 2 :, side // 4 : side // 2] = True  # reaches the border
+    grid = Grid((side, side, 1), np.diag((0.5, 0.25, 1.0, 1.0)))
+    plane = Plane("Axial", (0, 1), "RLPA", grid, (0, 0, 0), (slice(side), slice(side), slice(1)))
+    draw_outline(axes, plane, flat, "#FFFFFF", 1.0)
+    edges = axes.collections[0].get_paths()[0].get_extents().get_points()
+    expected = np.array([[0.5 * (side // 4), 0.25 * (side // 2)], [0.5 * (side // 2), 0.25 * side]])
+    np.testing.assert_allclose(edges, expected, atol=1e-9 if side < 1600 else 3 * 0.5)
 
 
 @pytest.mark.parametrize("with_truth", [True, False])

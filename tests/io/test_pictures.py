@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.pictures import LONGER_SIDE_MM, read_picture
+from napari_brain_uad.io.pictures import LONGER_SIDE_MM, read_picture, read_picture_mask
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (40, 60)).astype(np.uint8)  # 40 rows, 60 columns
@@ -126,6 +126,32 @@ def _transparent(folder: Path) -> Path:
 def _written(folder: Path, content: bytes) -> Path:
     (folder / "slice.png").write_bytes(content)
     return folder / "slice.png"
+
+
+def test_of_a_cameras_several_pictures_the_first_is_read(tmp_path: Path) -> None:
+    grey, small = Image.fromarray(GREY), Image.fromarray(GREY[:20, :20])
+    alone = read_picture(_saved(tmp_path, grey, "alone.jpg", quality=95))
+    path = _saved(tmp_path, grey, "several.jpg", format="MPO", save_all=True, append_images=[small], quality=95)
+    several = read_picture(path)
+    np.testing.assert_array_equal(several.data, alone.data)
+    assert [finding.code for finding in several.findings] == ["orientation-unknown", "first-picture"]
+
+
+@pytest.mark.parametrize(("name", "inside"), [("mask.png", 255), ("mask.png", 1), ("mask.jpg", 255)])
+def test_a_mask_may_be_a_picture_of_the_same_size(tmp_path: Path, name: str, inside: int) -> None:
+    drawn = np.zeros(GREY.shape, np.uint8)
+    drawn[5:20, 8:30] = 1
+    like = read_picture(_saved(tmp_path, Image.fromarray(GREY)))
+    mask = read_picture_mask(_saved(tmp_path, Image.fromarray(drawn * inside), name), like)
+    np.testing.assert_array_equal(mask[::-1, ::-1, 0].T, drawn > 0)
+    with pytest.raises(InputError, match="59x40x1"):
+        read_picture_mask(_saved(tmp_path, Image.fromarray(drawn[:, :-1] * inside), name), like)
+
+
+def test_a_slice_is_no_mask(tmp_path: Path) -> None:
+    path = _saved(tmp_path, Image.fromarray(GREY))
+    with pytest.raises(InputError, match="grey values, as a scan does"):
+        read_picture_mask(path, read_picture(path))
 
 
 def _wide(folder: Path) -> Path:

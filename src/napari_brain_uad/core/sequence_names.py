@@ -194,7 +194,10 @@ def _plain(name: str) -> str:
     text = re.sub(r"[\u2010-\u2015\u2212]", "-", text)
     text = re.sub(rf"(t1\w*(?:[ +]+{_AGENT})?) ?- ?(?=t1)", r"\1 minus ", text)  # "T1Gd - T1"
     text = re.sub(rf"(?<![a-z0-9+]){_GIVEN}(?:-| ?[:=] ?-| ?\(-\))(?![a-z0-9])", " without ", text)  # "T1 C-", "Gd (-)"
-    text = re.sub(rf"(?<![a-z0-9+]){_GIVEN} -$", " +- ", text)  # "T1 C -": a minus, or the rest of something
+    text = re.sub(rf"(?<![a-z0-9+])(?:{_GIVEN} |post[ _]*)-[ _]*$", " +- ", text)  # "T1 C -", "T1 POST-": a minus, or the rest of something
+    text = re.sub(
+        r"(?<![a-z0-9])(p|i|acc|grappa|sense)[ _]?(\d)[ _]?\+[ _]*$", r" \1\2 +- ", text
+    )  # "T1 p2+": of the acceleration, or given
     # "T1 -Gd", "T1-C": a minus, or a hyphen.
     text = re.sub(rf"(?<![a-z0-9+) ])-(?={_GIVEN}(?![a-z0-9]))|(?<= )- ?(?={_GIVEN}(?![a-z0-9+]))", " +- ", text)
     text = re.sub(r"(?<=[a-z0-9])(?<!post)(?<!pre)(?<!with)(?<!out)(?<!no)(?<!non)-(?=c(?![a-z0-9+]))", " +- ", text)

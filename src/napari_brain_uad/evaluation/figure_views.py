@@ -27,6 +27,9 @@ FLAGGED_COLOUR = "#CC79A7"
 _HALO = [Stroke(linewidth=3.0, foreground="black"), Normal()]
 _MARGIN_MM = 6.0
 
+_FINEST = 1600
+"""More than the pixels of a view on the page, along each side."""
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -135,11 +138,16 @@ def draw_outline(axes: Axes, plane: Plane, flat: NDArray[np.bool_], colour: str,
     """Outline of a mask that `Plane.slice` cut, along the edges of its voxels."""
     if not flat.any():
         return
-    # Every voxel repeated, and a frame of background: the contour then keeps to the edges of voxels and closes at the border.
-    repeat = 6
-    fine = np.pad(np.kron(flat, np.ones((repeat, repeat))), 1)
+    # Every voxel repeated, and a frame of background: the contour then keeps to the edges of voxels and closes at the border. Of a
+    # picture that is finer than the page, voxels are taken together instead.
+    finest = max(flat.shape)
+    repeat, step = max(1, min(6, _FINEST // finest)), -(-finest // _FINEST)
+    if step > 1:
+        flat = np.logical_or.reduceat(np.logical_or.reduceat(flat, range(0, flat.shape[0], step)), range(0, flat.shape[1], step), axis=1)
+    fine = np.pad(flat.repeat(repeat, axis=0).repeat(repeat, axis=1).astype(np.float64), 1)
     x, y = (
-        (np.arange(length) - 0.5) * plane.grid.spacing[axis] / repeat for length, axis in zip(fine.shape[::-1], plane.axes, strict=True)
+        (np.arange(length) - 0.5) * plane.grid.spacing[axis] * step / repeat
+        for length, axis in zip(fine.shape[::-1], plane.axes, strict=True)
     )
     contour = axes.contour(x, y, fine, levels=[0.5], colors=[colour], linewidths=width)
     contour.set_path_effects([Stroke(linewidth=width + 1.2, foreground="black", alpha=0.6), Normal()])

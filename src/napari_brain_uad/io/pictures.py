@@ -24,7 +24,7 @@ from PIL.Image import DecompressionBombError, DecompressionBombWarning, Image
 from PIL.Image import open as decoded
 from PIL.ImageOps import exif_transpose
 
-from ..core.checks import Finding
+from ..core.checks import Finding, raise_errors
 from ..core.errors import InputError
 from ..core.memory import check_memory
 from ..core.sequence import read_sequence
@@ -54,11 +54,23 @@ _MARKS = 0.005
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24
 """How PNG files begin, and which byte says how many bits a channel has."""
 
+_FEW_VALUES = 16
+"""So many grey values are labels, black none."""
+
+_BLURRED = 0.05
+"""Part of a mask's pixels that may be neither black nor white."""
+
 _EIGHT_BITS = Finding(
     "eight-bits",
     "warning",
     "it has 16 bits a channel, of which 8 are read, as it is stored in colours or with transparency",
     "Save it as a grey picture of 16 bits",
+)
+
+_FIRST_OF_SEVERAL = Finding(
+    "first-picture",
+    "info",
+    "it holds further pictures behind the first one, as cameras write them (MPO); the first is read, which is what viewers show",
 )
 
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error, struct.error)
@@ -88,7 +100,7 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
     Raises
     ------
     InputError
-        If the file is missing, damaged, no such picture, animated, too large or too small, coloured, or partly transparent.
+        If the file is missing, damaged, no such picture, an animation, too large or too small, coloured, or partly transparent.
     """
     path = Path(path)
     raw = read_head(path, _MOST_BYTES + 1)
@@ -98,6 +110,41 @@ def read_picture(path: Path | str, *, name: str | None = None) -> Volume:
     volume = slice_volume(grey, name or path.stem, path=path, sha256=hashlib.sha256(raw).hexdigest())
     reading = read_sequence(path.stem, folder=path.absolute().parent.name)
     return replace(volume, findings=(*volume.findings, *marks)).with_sequence(reading.sequence, reading.origin)
+
+
+def read_picture_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> NDArray[np.bool_]:
+    """Read a mask that was drawn on a picture.
+
+    Parameters
+    ----------
+    path : Path or str
+        A picture: black is outside; inside is white, or a colour for each of a few labels.
+    like : Volume
+        The slice.
+    label : str
+        What to call the mask in messages.
+
+    Returns
+    -------
+    array of bool
+        Shape of ``like.data``.
+
+    Raises
+    ------
+    InputError
+        If `read_picture` would refuse it, it lies on another grid, or its grey values are those of no mask.
+    """
+    drawn = read_picture(path, name=Path(path).name)
+    raise_errors(drawn.name, like.grid.compare(drawn.grid, label))
+    values, high = drawn.data, float(drawn.data.max())
+    if np.unique(values).size <= _FEW_VALUES:
+        return np.asarray(values > 0)
+    # JPEG blurs the edges of what was drawn; a scan is full of what lies between black and white.
+    between = float(np.mean((values > 0.25 * high) & (values < 0.75 * high)))
+    if between > _BLURRED:
+        why = f"it holds {np.unique(values).size} grey values, as a scan does: which of them the {label} is, is not known"
+        raise InputError(drawn.name, why=why, fix="Give a picture in black and white")
+    return np.asarray(values > 0.5 * high)
 
 
 def slice_volume(grey: NDArray[Any], name: str, *, path: Path | None = None, sha256: str = "") -> Volume:
@@ -178,7 +225,7 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
     with _decoding(name), decoded(BytesIO(raw), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         pictures = getattr(image, "n_frames", 1)
-        if pictures > 1:
+        if pictures > 1 and image.format != "MPO":
             raise InputError(name, why=f"it holds {pictures} pictures", fix="Give a single picture")
         if min(width, height) < _FEWEST:
             why = f"it has {width} x {height} pixels, which show nothing"
@@ -188,14 +235,15 @@ def _grey(name: str, raw: bytes) -> tuple[NDArray[np.generic], tuple[Finding, ..
         check_memory(name, 40 * width * height, "reading it", fix="Scale the picture down")
         image.load()
         _turn(image)
+        first = (_FIRST_OF_SEVERAL,) if pictures > 1 else ()
         if image.mode.startswith("I"):
             return np.asarray(image), ()
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             raise InputError(name, why=f"its colours are {image.mode}, not shades of grey", fix="Save it as a grey picture")
         if image.mode in ("1", "L") and "transparency" not in image.info:
-            return np.asarray(image.convert("L")), ()
+            return np.asarray(image.convert("L")), first
         grey, marks = grey_of_colours(name, np.asarray(image.convert("RGBA")))
-        return grey, (*marks, _EIGHT_BITS) if raw.startswith(_PNG) and raw[_PNG_BITS] == 16 else marks
+        return grey, (*first, *marks, _EIGHT_BITS) if raw.startswith(_PNG) and raw[_PNG_BITS] == 16 else (*first, *marks)
 
 
 def _turn(image: Image) -> None:

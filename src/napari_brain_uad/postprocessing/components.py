@@ -48,11 +48,16 @@ def label(mask: NDArray[np.bool_], connectivity: int = 26) -> NDArray[np.uint32]
 
 def label_large(mask: NDArray[np.bool_], min_voxels: int, connectivity: int = 26) -> NDArray[np.uint32]:
     """`label`, with components of fewer than `min_voxels` voxels set to 0; the numbers of the others stay, with gaps."""
-    labels = label(mask, connectivity)
-    if min_voxels > 1 and mask.any():
-        box = bounding_box(mask)
-        kept = np.bincount(labels[mask]) >= min_voxels
-        labels[box] = np.where(kept[labels[box]], labels[box], 0)
+    if min_voxels <= 1 or not mask.any():
+        return label(mask, connectivity)
+    labels = np.zeros_like(mask, np.uint32)
+    box = bounding_box(mask)
+    inside = label(mask[box], connectivity)
+    numbers = inside[mask[box]]
+    small = np.bincount(numbers) < min_voxels
+    numbers[small[numbers]] = 0
+    inside[mask[box]] = numbers
+    labels[box] = inside
     return labels
 
 

@@ -13,7 +13,7 @@ from ..core.text import counted
 from ..core.threshold import AUTO_RULE, Healthy, Threshold
 from .clean_up import cleaned
 from .edits import REJECTED
-from .filters import erode, gaussian, median
+from .filters import bounding_box, erode, gaussian, median
 from .params import PostParams
 from .regions import Region, number_regions
 from .thresholds import resolve
@@ -148,10 +148,13 @@ def postprocess(
         raise_errors(amap.name, (check_same_shape(amap.grid.shape, truth.shape, "ground truth"),))
     score, brain = filtered_score(amap, post) if filtered is None else filtered
     threshold = find_threshold(amap, post, (score, brain), truth=truth, healthy=healthy)
-    large = cleaned(threshold.flag(score) & brain, post, amap.grid)
-    labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value)
+    flagged = threshold.flag(score) & brain
+    # All that follows happens where something is flagged, mostly a small part of the volume.
+    box = bounding_box(flagged) if flagged.any() else (slice(0, 0),) * 3
+    large = cleaned(flagged[box], post, amap.grid)
+    labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value, within=box)
     if threshold.rule.kind == "fdr" and healthy is not None and regions:
         kept = healthy.discoveries([region.strength for region in regions], threshold.value, float(threshold.rule.number or 0.0))
-        large = np.where(np.append(False, kept)[labels], large, np.uint32(0))
-        labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value)
+        large = np.where(np.append(False, kept)[labels[box]], large, np.uint32(0))
+        labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value, within=box)
     return PostResult(labels > 0, threshold, score, brain, regions, labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cc3d
 import numpy as np
@@ -85,6 +85,7 @@ def number_regions(
     connectivity: int = 26,
     truth: NDArray[np.bool_] | None = None,
     threshold: float | None = None,
+    within: Box | None = None,
 ) -> tuple[NDArray[np.uint32], tuple[Region, ...]]:
     """Regions sorted by strength, then volume (both descending), and a label image that carries their numbers.
 
@@ -102,14 +103,18 @@ def number_regions(
         Gives `Region.hit`.
     threshold : float, optional
         The strength counts from here; from the lowest flagged score when None.
+    within : tuple of slice, optional
+        The box of `score` that `labels_or_mask` covers, when that is not the whole; there is nothing outside of it.
     """
     labels = label(labels_or_mask, connectivity) if labels_or_mask.dtype == bool else labels_or_mask
-    numbered = np.zeros_like(labels, np.uint32)
+    numbered = np.zeros_like(score, np.uint32)
     flagged = labels > 0
     if not flagged.any():
         return numbered, ()
-    box = bounding_box(flagged)
-    inside, scores = labels[box][flagged[box]], score[box][flagged[box]]
+    held = bounding_box(flagged)
+    labels, flagged = labels[held], flagged[held]
+    box = held if within is None else _moved(held, within)
+    inside, scores = labels[flagged], score[box][flagged]
     values, first, region_of, voxels = np.unique(inside, return_index=True, return_inverse=True, return_counts=True)
     peaks = np.full(values.size, -np.inf, np.float32)
     np.maximum.at(peaks, region_of, scores)
@@ -119,34 +124,52 @@ def number_regions(
     order = np.lexsort((first, -voxels, -strength))
     number_of = np.empty(values.size, np.uint32)
     number_of[order] = np.arange(1, values.size + 1)
-    numbered[box][flagged[box]] = number_of[region_of]
-    hits = None if truth is None else np.bincount(region_of, weights=truth[box][flagged[box]], minlength=values.size)[order] > 0
+    numbered[box][flagged] = number_of[region_of]
+    hits = None if truth is None else np.bincount(region_of, weights=truth[box][flagged], minlength=values.size)[order] > 0
     at_peak = np.flatnonzero(scores == peaks[region_of])
     peak_first = np.empty(values.size, np.int64)
     peak_first[region_of[at_peak][::-1]] = at_peak[::-1]  # the last one written is the region's first voxel
-    where = np.argwhere(flagged[box])[peak_first[order]] + [side.start for side in box]
-    return numbered, _table(numbered, score, grid, where, strength[order], hits, box)
+    places = np.argwhere(flagged) + [side.start for side in box]
+    # Region by region, each in the order of its voxels.
+    rank = number_of[region_of].astype(np.int64) - 1
+    starts = np.append(0, np.cumsum(voxels[order]))[:-1]
+    by_region = places[np.argsort(rank, kind="stable")]
+    extents = _Extents(
+        voxels[order],
+        np.add.reduceat(by_region, starts) / voxels[order][:, None],
+        np.stack((np.minimum.reduceat(by_region, starts), np.maximum.reduceat(by_region, starts) + 1), axis=2),
+    )
+    return numbered, _table(extents, score, grid, places[peak_first[order]], strength[order], hits)
+
+
+def _moved(box: Box, within: Box) -> Box:
+    """The box of an array that `box` is in a part of it."""
+    i, j, k = (slice(side.start + whole.start, side.stop + whole.start) for side, whole in zip(box, within, strict=True))
+    return i, j, k
+
+
+class _Extents(NamedTuple):
+    """Where regions 1, 2, ... lie: voxels (n,), centroids (n, 3) as voxel indices, half-open ranges (n, 3, 2)."""
+
+    voxels: NDArray[np.int64]
+    centroids: NDArray[np.float64]
+    ranges: NDArray[np.int64]
 
 
 def _table(
-    numbered: NDArray[np.uint32],
+    extents: _Extents,
     score: NDArray[np.float32],
     grid: Grid,
     peaks: NDArray[np.int64],
     strength: NDArray[np.floating[Any]],
     hits: NDArray[np.bool_] | None,
-    box: Box,
 ) -> tuple[Region, ...]:
-    """Region 1, 2, ... of a label image; `peaks` are their voxel indices, `box` holds them all."""
-    statistics = cc3d.statistics(numbered[box].copy(order="K"), no_slice_conversion=True)
-    origin = np.array([side.start for side in box])
-    # cc3d's boxes are closed (i0, i1, j0, j1, k0, k1).
-    corners = np.asarray(statistics["bounding_boxes"], np.int64)[1:].reshape(-1, 3, 2) + origin[:, None] + [0, 1]
+    """Region 1, 2, ...; `peaks` are their voxel indices."""
     # All at once: a point at a time, hundreds of regions would take longer than finding them.
-    centroids = grid.to_world(np.asarray(statistics["centroids"])[1:] + origin).tolist()
+    centroids = grid.to_world(extents.centroids).tolist()
     peaks_mm, values = grid.to_world(peaks).tolist(), score[tuple(peaks.T)].tolist()
     voxel_ml = grid.voxel_volume_mm3 / 1000.0
-    counts, ranges = statistics["voxel_counts"][1:].tolist(), corners.reshape(-1, 6).tolist()
+    counts, ranges = extents.voxels.tolist(), extents.ranges.reshape(-1, 6).tolist()
     regions = []
     for row, (i, j, k) in enumerate(peaks.tolist()):
         i0, i1, j0, j1, k0, k1 = ranges[row]

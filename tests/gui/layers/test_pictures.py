@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from PIL import Image as Picture
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.gui.app.docks import open_dock
-from napari_brain_uad.gui.layers.layers import is_map, map_of, mask_of, record, volume_of
+from napari_brain_uad.gui.layers.layers import fits, is_map, map_of, mask_of, record, volume_layer, volume_of
+from napari_brain_uad.gui.layers.view import attach
+from napari_brain_uad.gui.widgets.layer_box import is_mask, is_scan
 from napari_brain_uad.io.pictures import read_picture
 from napari_brain_uad.workflows.detect.detect import detect
 
@@ -53,6 +56,29 @@ def test_a_mask_drawn_on_it_is_one_of_its_slice() -> None:
     np.testing.assert_array_equal(volume.data[mask], 230)
     with pytest.raises(InputError, match="the brain mask has 39x48x1 voxels, the scan 40x48x1"):
         mask_of(Labels(LESION[:, :-1].astype(np.uint8)), volume.grid, "brain mask")
+
+
+def test_a_picture_in_black_and_white_is_a_mask_and_lies_on_its_slice() -> None:
+    """Catches masks that lie a picture's width beside the slice, and are no ground truth to choose."""
+    viewer = ViewerModel()
+    look = attach(viewer)
+    volume = volume_of(Image(GREY))
+    data, meta, _ = volume_layer(volume)
+    slice_layer = viewer.add_layer(Image(data, **meta))
+    mask = viewer.add_image(255 * LESION.astype(np.uint8), name="slice_mask")
+    other = viewer.add_image(GREY, name="slice")
+    look.dress()
+    assert is_mask(mask)
+    assert not is_scan(mask)
+    assert not is_mask(other)
+    assert is_scan(other)
+    assert fits(mask, volume.grid)
+    assert not fits(other, volume.grid)
+    np.testing.assert_array_equal(volume.data[mask_of(mask, volume.grid, "ground truth")], 230)
+    shown = tuple(round(value) for value in slice_layer.world_to_data((0.0, *mask.data_to_world((14, 14)))))
+    assert slice_layer.data[shown] == 230
+    assert slice_layer.data[0, shown[1] + 6, shown[2]] != 230
+    np.testing.assert_array_equal(other.translate, 0)
 
 
 def test_detect_takes_it_and_the_map_lies_on_it(make_napari_viewer: Any, qtbot: Any, file: Path) -> None:

@@ -51,9 +51,12 @@ class ComparisonModel(QAbstractTableModel):
         same = columns == self.columns and [row["method"] for row in rows] == [row["method"] for row in self.rows]
         if not same:
             self.beginResetModel()
-        self.rows, self.columns, self.moving = list(rows), columns, moving
+        before, self.rows, self.columns, self.moving = self.rows, list(rows), columns, moving
         if same:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(columns) - 1))
+            # Cells that stay are not laid out and painted anew: most of them, while a threshold moves.
+            for place, name in enumerate(columns):
+                if [row[name] for row in before] != [row[name] for row in rows]:
+                    self.dataChanged.emit(self.index(0, place), self.index(len(self.rows) - 1, place))
         else:
             self.endResetModel()
 

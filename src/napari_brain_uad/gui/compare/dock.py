@@ -366,7 +366,7 @@ class CompareDock(CompareLayout):
         self._timer.stop()
         scene = self._let_go()
         if self._lifetime.window_closed:
-            self._switch.forget()
+            self._switch.forget(scene)
         else:
             self._switch.stop(scene)
             self._close_table()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from numpy.typing import NDArray
 
 from ...evaluation.colours import HIT_COLOUR
 from ..layers.crosshair import crosshair_lines, outline
 from ..layers.layers import FLAGGED_COLOUR
-from ..layers.mask_layer import LiveMask
+from ..layers.mask_layer import LiveMask, Refilled
 
 MASK, TRUTH, BOTH, CROSS = 1, 2, 3, 4
 """Labels of a cell. In 3-D masks are filled, and what lies in both has a label of its own."""
@@ -29,9 +29,10 @@ NAME, NARROW_NAME = 9, 7
 
 _CROSS_COLOUR = (0.45, 0.9, 0.45, 0.75)
 _FAINT = 0.15
+_PAINTING = {"polygon", "brush_stroke"}
 
 
-class CellLabels:
+class CellLabels(Refilled):
     """Labels of one cell: outlines of mask and ground truth, and the crosshair over them.
 
     Parameters
@@ -65,7 +66,7 @@ class CellLabels:
         """Number of voxels."""
         return self.live.size
 
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+    def _labels(self, key: Any) -> NDArray[np.uint8]:
         mask = np.asarray(self.live[key], dtype=np.bool_)
         truth = None if self.truth is None or not self.show_truth else self.truth[key]
         labels: NDArray[np.uint8] = np.zeros(mask.shape, np.uint8)
@@ -129,6 +130,16 @@ def label_colours() -> DirectLabelColormap:
     colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     colours |= {MASK: FLAGGED_COLOUR, TRUTH: TRUTH_OUTLINE, BOTH: HIT_COLOUR, CROSS: _CROSS_COLOUR}
     return DirectLabelColormap(color_dict=colours)
+
+
+def outlines(cell: CellLabels, **more: Any) -> Labels:
+    """A cell's labels, to be shown."""
+    labels = Labels(cell, colormap=label_colours(), opacity=1.0, **more)
+    # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
+    labels.editable = False
+    for name in _PAINTING & labels._overlays.keys():
+        labels._overlays[name].visible = False
+    return labels
 
 
 def agreement_colours() -> Colormap:

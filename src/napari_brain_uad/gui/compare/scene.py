@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from ...core.threshold import Threshold
 from ..app.steps import young_garbage_only
 from ..layers.crosshair import marked_voxel, point_at
 from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
-from ..layers.mask_layer import LiveMask
+from ..layers.mask_layer import LiveMask, turned
+from ..layers.repaint import repaint
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
 from ..layers.viewer_state import ViewerState, release_grids
 from .comparing import ShownComparison
-from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, label_colours
+from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, outlines
+from .looking import look_at, point_by_click
 from .quick_grid import make_plain, make_quick
+from .stillness import drawn_ahead, insert_quietly, still_canvas, unpainted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,20 +38,13 @@ DERIVED = "derived"
 
 _STRIDE = 3
 _SPACING = 4
-_TOLERANCE = 4
-"""A press and release of the mouse closer together than this, in pixels, is a click."""
-
 _NAME_HEIGHT = 28
 """In pixels; the upper letter stands below a cell's name, which may be long."""
 
 _WIDE_CELLS = 4
 """So many have two columns."""
 
-_ROOM = 0.9
-"""Part of a cell that the brain may fill; the letters stand beside it."""
-
 _CHOSEN_PLATE = (0.18, 0.44, 0.71, 0.95)
-_PAINTING = {"polygon", "brush_stroke"}
 _LINKED = ("contrast_limits", "opacity", "gamma", "colormap")
 
 
@@ -72,6 +68,7 @@ class CompareScene:
     def __init__(self, viewer: ViewerModel, ready: ShownComparison, broken: Callable[[], None]) -> None:
         self._viewer, self.ready, self._broken = viewer, ready, broken
         self._state: ViewerState | None = None
+        self._young = ExitStack()
         self._layers: list[Layer] = []
         self._extra: dict[str, list[Layer]] = {}
         self.heats: list[Image] = []
@@ -91,6 +88,10 @@ class CompareScene:
         return self._state is not None
 
     @property
+    def _columns(self) -> int:
+        return math.ceil(math.sqrt(len(self.ready.cells)))
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of the comparison, from the bottom."""
         return tuple(self._layers)
@@ -105,75 +106,78 @@ class CompareScene:
         before, count = tuple(viewer.layers), len(self.ready.cells)
         self._state = ViewerState(viewer)
         viewer.layers.events.removed.connect(self._removed)
-        viewer.mouse_drag_callbacks.append(self._pressed)
-        with young_garbage_only():
-            with viewer.layers.batched_update():
+        viewer.mouse_drag_callbacks.append(point_by_click)
+        # Until the comparison is left: napari has all garbage collected then.
+        self._young.enter_context(young_garbage_only())
+        with unpainted(viewer):
+            with still_canvas(viewer):
                 for number in range(count):
                     for layer in self._made(number):
-                        point = viewer.dims.point
+                        yield 0.5 * len(self._layers) / (count * _STRIDE)
                         self._layers.append(layer)
-                        viewer.layers.insert(len(self._layers) - 1, layer)
-                        viewer.dims.point = point
+                        insert_quietly(viewer, len(self._layers) - 1, layer)
                         yield 0.5 * len(self._layers) / (count * _STRIDE)
                     # The letters and bars of a view were hung on it as on any map; they follow below.
                     self.heats[number].colorbar.visible = False
-                self._show_grid(before)
+                for layer in before:
+                    layer.visible = False
+                    yield 0.5
+                self._lay_out()
+                yield 0.5
+            yield 0.5
+            yield from (0.5 for _ in drawn_ahead(viewer))
+            attach(viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
             yield 0.5
             self.fit()
             yield 0.5
-            for number, heat in enumerate(self.heats):
-                cell = self._layers[_STRIDE * number : _STRIDE * (number + 1)]
-                for place, seen in enumerate((*cell, heat.name_overlay, heat.colorbar)):
-                    seen.visible = True
-                    yield 0.5 + 0.5 * (number + place / 5) / count
-            viewer.canvas.grid.shape = (-1, -1)
-            yield 1.0
-            self._fit_names()
+            for number, seen in self._to_see():
+                seen.visible = True
+                yield 0.5 + 0.5 * number / count
+                yield from (0.5 + 0.5 * number / count for _ in drawn_ahead(viewer))
+        yield 1.0
+        viewer.canvas.grid.shape = (-1, -1)
+        yield 1.0
+        self._fit_names()
         yield 1.0
         viewer.layers.link_layers(self.heats, _LINKED)
         viewer.layers.link_layers(self._scans, _LINKED)
         self.choose(0)
         yield 1.0
 
-    def _made(self, number: int) -> list[Layer]:
-        """The layers of one method's cell, not yet seen."""
+    def _made(self, number: int) -> Iterator[Layer]:
+        """The layers of one method's cell, not yet seen, made one by one."""
         run, shown = self.ready.cells[number].run, self.ready.cells[number].prepared.shown
         mask = LiveMask(shown, run.result.threshold)
-        mask.settle(np.ascontiguousarray(run.result.mask.T))
+        mask.settle(turned(run.result.mask))
         self.masks.append(mask)
         self.heats.append(self._heat(number, run.title))
-        layers = self._cell(self.heats[-1], mask)
-        for layer in layers:
+        for layer in self._cell(self.heats[-1], mask):
             layer.visible = False
-        return layers
+            yield layer
 
-    def _show_grid(self, before: Sequence[Layer]) -> None:
-        """Hide what was there, and lay out the cells; there have to be some with something to see, or napari lays out one for all."""
-        for layer in before:
-            layer.visible = False
-        columns = math.ceil(math.sqrt(len(self.heats)))
+    def _to_see(self) -> Iterator[tuple[int, Any]]:
+        """What is seen one after the other: the number of the cell, and a layer, its name or its colour bar."""
+        for number, heat in enumerate(self.heats):
+            for seen in (*self._layers[_STRIDE * number : _STRIDE * (number + 1)], heat.name_overlay):
+                yield number, seen
+            if number == self._columns - 1:  # at the top right: the colours mean the same in all cells
+                yield number, heat.colorbar
+
+    def _lay_out(self) -> None:
+        """Lay out the cells; there have to be some with something to see, or napari lays out one for all."""
+        columns = self._columns
         make_quick(self._viewer)
         grid = self._viewer.canvas.grid
         # As many as there will be: napari would lay them out again for every cell in which something is seen.
         grid.stride, grid.shape, grid.spacing = _STRIDE, (math.ceil(len(self.heats) / columns), columns), _SPACING
         grid.enabled = True
         self._layers[0].visible = True
-        attach(self._viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
 
     def fit(self) -> None:
         """Look at the brain, as large as the cells allow: the background around it would cost half of them."""
-        viewer = self._viewer
-        viewer.reset_view()
-        if not self.shown or viewer.dims.ndisplay != 2:
-            return
-        low, high = (self.heats[0].data_to_world(corner) for corner in self._box)
-        shown = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
-        whole = self.heats[0].extent.world
-        parts = [(whole[1][axis] - whole[0][axis]) / max(high[axis] - low[axis], 1e-6) for axis in shown]
-        centre = list(viewer.scene.camera.center)
-        centre[-2:] = [(low[axis] + high[axis]) / 2 for axis in shown]
-        viewer.scene.camera.center = tuple(centre)
-        viewer.scene.camera.zoom *= max(min(parts) * _ROOM, 1.0)
+        self._viewer.reset_view()
+        if self.shown and self._viewer.dims.ndisplay == 2:
+            look_at(self._viewer, self.heats[0], self._box)
 
     def leave(self) -> None:
         """Take the layers out and put everything back as it was."""
@@ -187,7 +191,7 @@ class CompareScene:
             return
         viewer = self._viewer
         viewer.layers.events.removed.disconnect(self._removed)
-        viewer.mouse_drag_callbacks.remove(self._pressed)
+        viewer.mouse_drag_callbacks.remove(point_by_click)
         for group in (self.heats, self._scans):
             if left := [layer for layer in group if layer in viewer.layers]:
                 viewer.layers.unlink_layers(left)
@@ -195,18 +199,24 @@ class CompareScene:
         # The canvas waits until `restoring` has ended its own batch.
         viewer.layers.events.begin_batch()
         rest = state.restoring(viewer, remove=self._layers)
-        try:
-            for number, layer in enumerate(reversed(self._layers)):
-                if layer in viewer.layers:
-                    viewer.layers.remove(layer)
-                yield number / len(self._layers)
-            yield from (1.0 for _ in rest)  # in the first step napari has all garbage collected: a fifth of a second
-        finally:
-            list(rest)
-            make_plain(viewer)
-            release_grids(viewer)
-            self._layers.clear()
+        with unpainted(viewer):
+            try:
+                for number, layer in enumerate(reversed(self._layers)):
+                    if layer in viewer.layers:
+                        viewer.layers.remove(layer)
+                    yield number / len(self._layers)
+                yield from (1.0 for _ in rest)  # in the first step napari has the comparison's garbage collected
+            finally:
+                list(rest)
+                make_plain(viewer)
+                release_grids(viewer)
+                self._layers.clear()
+                self.forget()
         yield 1.0
+
+    def forget(self) -> None:
+        """Let go of what is held outside the viewer; its window may be gone."""
+        self._young.close()
 
     # Thresholds
 
@@ -220,15 +230,17 @@ class CompareScene:
         """Show the finished masks."""
         for mask, run in zip(self.masks, comparison.runs, strict=True):
             mask.set_threshold(run.result.threshold)
-            mask.settle(np.ascontiguousarray(run.result.mask.T))
+            mask.settle(turned(run.result.mask))
         # They are linked: one tells all.
         self.heats[0].contrast_limits = self.ready.colour_limits([run.result.threshold.value for run in comparison.runs])
         self._repaint()
 
     def _repaint(self) -> None:
-        """Slice and draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        """Draw the masks again. The layer list, which repaints all its rows on any event of a layer, hears nothing."""
+        for labels in self._labels:
+            repaint(self._viewer, labels, labels.data)
         with self._viewer.layers.events.blocker_all():
-            for layer in (*self._labels, *self._extra.get("agreement", [])):
+            for layer in self._extra.get("agreement", []):
                 layer.refresh(thumbnail=False, extent=False, highlight=False)
 
     # What is seen
@@ -312,7 +324,7 @@ class CompareScene:
             image = make()
             dress(image)
             image.name_overlay.visible = image.colorbar.visible = True
-            made = self._cell(image, self.masks[0])
+            made = list(self._cell(image, self.masks[0]))
             made[-1].data.show_mask, made[-1].data.show_truth = False, self._truth_seen
             self._extra[name] = made
             with young_garbage_only(), viewer.layers.batched_update():
@@ -332,7 +344,7 @@ class CompareScene:
 
     # Layers
 
-    def _cell(self, image: Image, mask: LiveMask) -> list[Layer]:
+    def _cell(self, image: Image, mask: LiveMask) -> Iterator[Layer]:
         volume = self.ready.comparison.volume
         scan = Image(
             volume.data.T,
@@ -342,21 +354,17 @@ class CompareScene:
             metadata=self._noted(volume=volume),
             **self._place,
         )
-        labels = Labels(
+        self._scans.append(scan)
+        yield scan
+        yield image
+        labels = outlines(
             CellLabels(mask, self._truth, lambda: marked_voxel(self._viewer, self.heats[0])),
             name=f"{image.name} | outlines",
-            colormap=label_colours(),
-            opacity=1.0,
             metadata=self._noted(kind="regions", map=self.ready.cells[0].run.map),
             **self._place,
         )
-        # Painting into computed labels has no meaning; what napari draws for it would be made in every cell, and painted every time.
-        labels.editable = False
-        for name in _PAINTING & labels._overlays.keys():
-            labels._overlays[name].visible = False
-        self._scans.append(scan)
         self._labels.append(labels)
-        return [scan, image, labels]
+        yield labels
 
     def _heat(self, number: int, title: str) -> Image:
         scale, run = self.ready.scale, self.ready.cells[number].run
@@ -387,13 +395,3 @@ class CompareScene:
     def _removed(self, event: Any) -> None:
         if event.value in self._layers:
             self._broken()
-
-    def _pressed(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
-        """Take a press of the mouse: a click, not a drag, moves the crosshair."""
-        start = np.asarray(event.pos, dtype=float)
-        yield
-        while event.type == "mouse_move":
-            yield
-        still = float(np.abs(np.asarray(event.pos, dtype=float) - start).max()) <= _TOLERANCE
-        if still and event.button == 1 and not event.modifiers and viewer.dims.ndisplay == 2:
-            point_at(viewer, event.position)

@@ -68,10 +68,13 @@ class SceneSwitch:
                 scene.leave()
         self._going = self.coming = None
 
-    def forget(self) -> None:
+    def forget(self, shown: CompareScene | None = None) -> None:
         """Stop, for a window that is gone: there is nothing to put back."""
         if self._steps is not None:
             self._steps.stop()
+        for scene in (self._going, self.coming, shown):
+            if scene is not None:
+                scene.forget()
         self._steps = self._going = self.coming = None
 
     def _work(self) -> Iterator[float]:

@@ -27,7 +27,7 @@ from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection, adding_pictures
 from ..layers.layers import is_map, record, volume_layer, volume_of
 from ..layers.mask_layer import LiveMask, finished_mask
-from ..layers.pictures import is_picture, lay_on
+from ..layers.pictures import is_picture, lay_masks, lay_on
 from ..layers.scan_facts import Facts, facts
 from ..layers.subjects import bring_into_view
 from ..widgets.empty_state import EmptyState
@@ -183,6 +183,7 @@ class DetectDock(SideDock):
         picture.name, picture.visible = f"{volume.name} (picture)", False
         layer = Image(data, **meta)
         lay_on(picture, layer)
+        lay_masks([*self.viewer.layers, layer])  # before it is there: napari warns of layers in pixels beside others in mm
         self.inputs.method.same_for(layer)
         self.viewer.add_layer(layer)
         bring_into_view(self.viewer, layer, elsewhere=True)

@@ -25,7 +25,7 @@ from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, h
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
 from .mask_values import inside, is_binary, whole_numbers
-from .pictures import is_picture, slice_mask, slice_of
+from .pictures import is_picture, is_picture_mask, slice_mask, slice_of
 from .region_colours import FIRST_REGION, REGION_COLOURS
 
 if TYPE_CHECKING:
@@ -359,6 +359,8 @@ def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
 
 def fits(layer: Layer, grid: Grid) -> bool:
     """Whether a layer has as many voxels as `grid` and lies at the same place: enough to offer it as a mask."""
+    if layer.ndim == 2:
+        return is_picture_mask(layer) and (*layer.data.shape[::-1], 1) == grid.shape
     if tuple(layer.data.shape[::-1]) != grid.shape:
         return False
     noted = record(layer).get("affine")

@@ -5,6 +5,7 @@ A tick of the threshold then costs one slice, not a volume: napari asks for ``da
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -22,7 +23,39 @@ FLAGGED, MISSED, HIT = 1, 2, 3
 """Label values: flagged (a false alarm when there is a ground truth), in the truth only, in both."""
 
 
-class LiveMask:
+class Refilled(ABC):
+    """Labels that are computed when they are asked for, and can be computed again in place."""
+
+    _given: tuple[Any, ref[NDArray[np.uint8]]] | None = None
+
+    def refill(self, shown: NDArray[np.uint8]) -> bool:
+        """Compute labels again in place, in an array that is the latest answer of this object, or a transposed view of it.
+
+        Returns
+        -------
+        bool
+            False, and nothing is changed, when `shown` is another array: then somebody has to ask for the slice.
+        """
+        if self._given is None:
+            return False
+        key, given = self._given[0], self._given[1]()
+        if given is None or (shown is not given and shown.base is not given):
+            return False
+        given[...] = self._labels(key)
+        return True
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        labels = self._labels(key)
+        # A single label is a number, which nobody can be shown again in place.
+        self._given = (key, ref(labels)) if np.ndim(labels) else None
+        return labels
+
+    @abstractmethod
+    def _labels(self, key: Any) -> NDArray[np.uint8]:
+        """The labels at an index."""
+
+
+class LiveMask(Refilled):
     """Labels computed when they are asked for: ``(score > threshold) + 2 * truth``, or without a truth one for each region's colour.
 
     Parameters
@@ -47,7 +80,6 @@ class LiveMask:
         self._truth = None if truth is None else truth.view(np.uint8)
         self._settled: NDArray[np.bool_] | None = None
         self._regions: NDArray[np.uint8] | None = None
-        self._given: tuple[Any, ref[NDArray[np.uint8]]] | None = None
         self.set_threshold(threshold)
 
     @property
@@ -102,28 +134,6 @@ class LiveMask:
         """The whole mask without the truth, shape (k, j, i)."""
         return self._settled if self._settled is not None else np.asarray(self._score > self._limit)
 
-    def refill(self, shown: NDArray[np.uint8]) -> bool:
-        """Compute labels again in place, in an array that is the latest answer of this mask, or a transposed view of it.
-
-        Returns
-        -------
-        bool
-            False, and nothing is changed, when `shown` is another array: then somebody has to ask for the slice.
-        """
-        if self._given is None:
-            return False
-        key, given = self._given[0], self._given[1]()
-        if given is None or (shown is not given and shown.base is not given):
-            return False
-        given[...] = self._labels(key)
-        return True
-
-    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
-        labels = self._labels(key)
-        # A single label is a number, which nobody can be shown again in place.
-        self._given = (key, ref(labels)) if np.ndim(labels) else None
-        return labels
-
     def _labels(self, key: Any) -> NDArray[np.uint8]:
         if self._settled is not None:
             flagged = self._settled[key]
@@ -144,6 +154,19 @@ def scored(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(mask, score, np.float32(-np.inf))
 
 
+def turned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask (i, j, k) laid out as a layer holds it, (k, j, i); most of a volume is empty, and is not copied."""
+    if mask.T.flags.c_contiguous or not mask.any():
+        return np.ascontiguousarray(mask.T)
+    # In a function: it brings scipy, which would slow the opening of the docks.
+    from ...postprocessing.filters import bounding_box
+
+    i, j, k = bounding_box(mask)
+    out = np.zeros(mask.shape[::-1], np.bool_)
+    out[k, j, i] = mask[i, j, k].T
+    return out
+
+
 def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None) -> LiveMask:
     """The mask of a finished result, laid out as a layer holds it; at 1 mm a tenth of a second, so rather in a job than in the window.
 
@@ -158,5 +181,5 @@ def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_]
     """
     score = np.ascontiguousarray(scored(amap.score, amap.mask).T)
     live = LiveMask(score, result.threshold, None if truth is None else np.ascontiguousarray(truth.T))
-    live.settle(np.ascontiguousarray(result.mask.T), region_labels(result.labels) if truth is None else None)
+    live.settle(turned(result.mask), region_labels(result.labels) if truth is None else None)
     return live

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from ...core.errors import BrainUADError
 from ...core.volume import Volume
 from ...io.pictures import as_slice, grey_of_colours, is_picture_file, read_picture, slice_volume
+from .mask_values import is_binary
 
 
 def is_picture(layer: Layer) -> bool:
     """Whether a layer holds one 2-D picture, grey or in colours."""
     return isinstance(layer, Image) and layer.ndim == 2 and not layer.multiscale
+
+
+def is_picture_mask(layer: Layer) -> bool:
+    """Whether a layer may be a mask of a picture: labels, or a picture in black and white."""
+    if isinstance(layer, Labels):
+        return bool(layer.ndim == 2)
+    return is_picture(layer) and not layer.rgb and is_binary(np.asarray(layer.data)[None])
 
 
 def slice_of(layer: Image) -> Volume:
@@ -51,6 +60,15 @@ def lay_on(layer: Layer, slice_layer: Layer) -> None:
     # See `io.pictures`: the picture's first pixel is the last of the slice.
     layer.translate = corner + size * (np.array(slice_layer.data.shape[-2:]) - 1)
     layer.scale = -size
+
+
+def lay_masks(layers: Sequence[Layer]) -> None:
+    """Put masks of pictures, which have no place of their own, on the slice that has as many pixels: the last one."""
+    slices = [layer for layer in layers if isinstance(layer, Image) and layer.ndim == 3 and layer.data.shape[0] == 1]
+    for mask in layers:
+        fitting = [layer for layer in slices if mask.ndim == 2 and layer.data.shape[1:] == mask.data.shape]
+        if fitting and is_picture_mask(mask):
+            lay_on(mask, fitting[-1])
 
 
 def slice_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

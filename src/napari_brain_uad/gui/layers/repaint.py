@@ -11,13 +11,13 @@ from napari.layers import Image, Labels, Layer
 
 from ...evaluation.colours import heat_limits
 from .layers import record
-from .mask_layer import LiveMask
+from .mask_layer import Refilled
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-def repaint(viewer: ViewerModel, layer: Labels, live: LiveMask) -> None:
+def repaint(viewer: ViewerModel, layer: Labels, live: Refilled) -> None:
     """Draw a mask's slice anew."""
     if not layer.visible:
         return  # napari slices it when it is shown again

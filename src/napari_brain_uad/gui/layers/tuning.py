@@ -15,7 +15,7 @@ from ...core.threshold import ThresholdRule
 from ...evaluation.curves import LiveFigures, LiveHistogram
 from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
-from .mask_layer import scored
+from .mask_layer import scored, turned
 from .region_colours import region_labels
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _settled(
 
     found = judged.result
     result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
-    mask = np.ascontiguousarray(result.reviewed_mask.T)
+    mask = turned(result.reviewed_mask)
     regions = region_labels(result.labels) if truth is None else None
     figures = replace(figures_of(amap, found, truth), regions=len(result.regions))
     return Settled(post, edits, prepared, result, figures, mask, regions, mni_relation(amap), judged)

@@ -19,6 +19,7 @@ from ..app.settings import remember, remembered
 from .colour_bars import ColourBars
 from .layers import is_map, layer_affine, map_of, record, volume_layer, voxel_at
 from .letters import EDGES, LettersOverlay
+from .pictures import lay_masks
 from .solid import SolidLook
 from .units import share_millimetres
 
@@ -190,6 +191,7 @@ class ViewOverlay:
                 layer.contour = 1
         if self._bars is not None:
             self._bars.update()
+        lay_masks(viewer.layers)
         share_millimetres(viewer)
 
     def __call__(self, _viewer: object, event: Any) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ...postprocessing.regions import Region
 
-REST_MS = 60
+REST_MS = 40
 """The hand rests when the threshold has not moved for this long."""
 
 _ONE_DRAG = 0.5

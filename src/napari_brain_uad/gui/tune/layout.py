@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrol
 from ...postprocessing.params import PostParams
 from ..app.docks import open_dock
 from ..layers.layers import is_map, record
+from ..layers.pictures import is_picture_mask
 from ..widgets.forms import ParamsForm
 from ..widgets.layer_box import LayerBox
 from ..widgets.messages import wrapping_label
@@ -153,7 +154,7 @@ def _may_be_tuned(layer: Layer) -> bool:
 
 
 def _may_be_truth(layer: Layer) -> bool:
-    return isinstance(layer, Labels) and record(layer).get("kind") != "regions"
+    return (isinstance(layer, Labels) or is_picture_mask(layer)) and record(layer).get("kind") != "regions"
 
 
 def _button(text: str, tip: str) -> QPushButton:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from ..layers.layers import record
 from ..layers.mask_values import is_binary
+from ..layers.pictures import is_picture_mask
 from .editors import ComboBox
 
 if TYPE_CHECKING:
@@ -126,9 +127,13 @@ def is_scan(layer: Layer) -> bool:
     """Whether a layer may be a scan: an image that is neither an anomaly map nor a mask, whoever opened it."""
     if not isinstance(layer, Image) or record(layer).get("kind", "scan") != "scan":
         return False
-    return bool(record(layer)) or layer.ndim != 3 or not is_binary(np.asarray(layer.data))
+    if record(layer):
+        return True
+    return not is_picture_mask(layer) and (layer.ndim != 3 or not is_binary(np.asarray(layer.data)))
 
 
 def is_mask(layer: Layer) -> bool:
-    """Whether a layer may be a brain mask or a ground truth: labels or an image that no run of ours made."""
+    """Whether a layer may be a brain mask or a ground truth: labels or an image that no run of ours made; no picture with grey values."""
+    if isinstance(layer, Image) and layer.ndim == 2:
+        return is_picture_mask(layer)
     return isinstance(layer, Image | Labels) and record(layer).get("kind", "mask") in ("scan", "mask")

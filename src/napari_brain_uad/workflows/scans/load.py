@@ -13,7 +13,7 @@ from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom import is_dicom_path, read_series
 from ...io.nifti import read_mask, read_volume
-from ...io.pictures import is_picture_file, read_picture
+from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file
 
 
@@ -72,7 +72,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     Parameters
     ----------
     path : str or Path
-        Its file; voxels above 0 (labels) or above 0.5 (fractions) belong to it.
+        Its file; voxels above 0 (labels) or above 0.5 (fractions) belong to it. Of a picture a mask may be a picture.
     like : Volume
         The scan it belongs to.
     label : str
@@ -87,7 +87,8 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     InputError
         If it cannot be read, or lies on another grid.
     """
-    return read_mask(Path(given_file(path, label)), like, label=label)
+    path = Path(given_file(path, label))
+    return (read_picture_mask if is_picture_file(path) else read_mask)(path, like, label=label)
 
 
 MaskInput = NDArray[np.bool_] | str | Path
