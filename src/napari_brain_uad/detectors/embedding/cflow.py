@@ -6,6 +6,7 @@ Gudovskiy, Ishizaka, Kozuka: "CFLOW-AD: Real-time unsupervised anomaly detection
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,14 +92,14 @@ class CFlow(PlaceDetector):
 
     def stages(self) -> tuple[Stage, ...]:
         """See `BaseDetector.stages`: which backbone it was, and a flow for each level."""
-        return (
-            EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
-            *(self._flow(level) for level in self.params.levels),
-        )
+        kept: dict[tuple[int, int], NDArray[np.float16]] = {}  # features of levels whose turn is still to come, by scans and level
+        flows = (self._flow(number, kept) for number in range(len(self.params.levels)))
+        return (EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}), *flows)
 
-    def _flow(self, level: int) -> GradientStage:
+    def _flow(self, number: int, kept: dict[tuple[int, int], NDArray[np.float16]]) -> GradientStage:
         scale: list[Scale] = []  # of the training's features, the first that are asked for
-        return GradientStage(f"flow{level}", lambda _: self._task(level, scale), partial(self._samples, level, scale))
+        level = self.params.levels[number]
+        return GradientStage(f"flow{level}", lambda _: self._task(level, scale), partial(self._samples, number, kept, scale))
 
     def _task(self, level: int, scale: Sequence[Scale]) -> FlowTask:
         from .flow_task import FlowTask
@@ -114,52 +115,74 @@ class CFlow(PlaceDetector):
     def _channels(self, level: int) -> int:
         return BACKBONES[self.params.backbone].channels[level - 1]
 
-    def _samples(self, level: int, scale: list[Scale], volumes: Sequence[Volume], before: State, progress: Progress) -> ArraySamples:
-        """Features of healthy places of a level with row and column, shape (N, channels + 2); computed once, kept as float16."""
+    def _samples(
+        self,
+        number: int,
+        kept: dict[tuple[int, int], NDArray[np.float16]],
+        scale: list[Scale],
+        volumes: Sequence[Volume],
+        before: State,
+        progress: Progress,
+    ) -> ArraySamples:
+        """Features of healthy places of a level with row and column, shape (N, channels + 2); one pass of the backbone for all levels."""
         from ...training.sources import ArraySamples
         from .features import scale_of
 
-        found = [np.empty((0, self._channels(level) + 2), np.float16)]
-        for number, volume in enumerate(volumes):
-            part = progress.part(number / len(volumes), (number + 1) / len(volumes))
-            found.append(self._places(level, self.cut(volume), 0, part)[0].astype(np.float16))
-        places = np.concatenate(found)
+        if (id(volumes), number) not in kept:
+            kept |= {(id(volumes), which): places for which, places in enumerate(self._of_scans(volumes, progress))}
+        places = kept.pop((id(volumes), number))
         if self.params.standardise and not scale and len(places):
             scale.append(scale_of(places[:, :-2]))
         return ArraySamples(places)
 
-    def _places(self, level: int, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Places of a level that show brain, (N, channels + 2) as its flow sees them, and which they are, (S, h, w)."""
+    def _of_scans(self, volumes: Sequence[Volume], progress: Progress) -> list[NDArray[np.float16]]:
+        """The places of each level, of all scans together."""
+        found = [[np.empty((0, self._channels(level) + 2), np.float16)] for level in self.params.levels]
+        for number, volume in enumerate(volumes):
+            part = progress.part(number / len(volumes), (number + 1) / len(volumes))
+            for of_level, (places, _) in zip(found, self._places(self.cut(volume), 0, part), strict=True):
+                of_level.append(places.astype(np.float16))
+        return [np.concatenate(of_level) for of_level in found]
+
+    def _places(self, cut: Cut, seed: int, progress: Progress) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """For each level its places that show brain, (N, channels + 2) as its flow sees them, and which they are, (S, h, w)."""
         import torch
 
         from .features import brain_cells
 
-        backbone, stride = self.backbone(), STRIDES[level - 1]
-        size = -(-self.params.height // stride), -(-self.params.width // stride)
+        backbone, levels, sizes = self.backbone(), self.params.levels, self._sizes()
 
+        @torch.no_grad()
         def extract(images: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                return backbone.features(images, (level,))[0].float()
+            return torch.cat([level.float().flatten(1) for level in backbone.features(images, levels)], dim=1)
 
-        found = self._over(cut, lambda batch, _: extract(batch.images), (self._channels(level), *size), seed, progress)
-        cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *size)).numpy()
-        where = np.argwhere(cells)[:, 1:].astype(np.float32)
-        return np.concatenate([found.transpose(0, 2, 3, 1)[cells], where], axis=1), cells
+        ends = np.cumsum([math.prod(size) for size in sizes])
+        flat = self._over(cut, lambda batch, _: extract(batch.images), (int(ends[-1]),), seed, progress)
+        found = []
+        for size, one in zip(sizes, np.split(flat, ends[:-1], axis=1), strict=True):
+            cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *size[1:])).numpy()
+            features, where = one.reshape(-1, *size).transpose(0, 2, 3, 1)[cells], np.argwhere(cells)[:, 1:].astype(np.float32)
+            found.append((np.concatenate([features, where], axis=1), cells))
+        return found
+
+    def _sizes(self) -> list[tuple[int, int, int]]:
+        """Channels, rows and columns of the levels."""
+        p = self.params
+        strides = [STRIDES[level - 1] for level in p.levels]
+        return [(self._channels(level), -(-p.height // s), -(-p.width // s)) for level, s in zip(p.levels, strides, strict=True)]
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         from .flow import log_likelihoods
 
-        total, count = np.zeros(cut.slices.mask.shape, np.float32), len(self.params.levels)
-        for number, level in enumerate(self.params.levels):
-            part = progress.part(number / count, (number + 1) / count)
-            places, cells = self._places(level, cut, seed, part.part(0.0, 0.6))
-            likely, scores = (
-                log_likelihoods(self.network(f"flow{level}"), places, self.device, part.part(0.6, 1.0)),
-                np.zeros(cells.shape, np.float32),
-            )
+        total, levels = np.zeros(cut.slices.mask.shape, np.float32), self.params.levels
+        found = self._places(cut, seed, progress.part(0.0, 0.6))
+        for number, (level, (places, cells)) in enumerate(zip(levels, found, strict=True)):
+            part = progress.part(0.6 + 0.4 * number / len(levels), 0.6 + 0.4 * (number + 1) / len(levels))
+            likely = log_likelihoods(self.network(f"flow{level}"), places, self.device, part)
+            scores = np.zeros(cells.shape, np.float32)
             # The paper's is 1 - p here; its "largest sum of p, minus the sum" ranks the places as this does.
             scores[cells] = -likely if self.params.score == "likelihood" else -np.expm1(likely - likely.max(initial=-np.inf))
-            total += to_pixels(scores, cut.slices) / count
+            total += to_pixels(scores, cut.slices) / len(levels)
         return in_brain(total, cut.slices.mask, self.params, across=False)
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
