@@ -6,15 +6,15 @@ import gc
 import importlib.util
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from scratch import new_scratch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-_SCRATCH = tempfile.TemporaryDirectory(prefix="brain-uad-tests-")
+_SCRATCH = new_scratch()
 _GUARD = Path(__file__).parent / "network_guard"
 _NETWORK_LOG = Path(_SCRATCH.name) / "network.log"
 
@@ -23,6 +23,7 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["NAPARI_CONFIG"] = str(Path(_SCRATCH.name) / "napari.yaml")
 os.environ["XDG_CONFIG_HOME"] = str(Path(_SCRATCH.name) / "config")  # Qt's settings; the caches stay, they are slow to make
 os.environ["BRAIN_UAD_MODELS"] = str(Path(_SCRATCH.name) / "models")  # nobody's own models decide what a test does
+os.environ["BRAIN_UAD_TESTS"] = str(os.getpid())
 os.environ["BRAIN_UAD_NETWORK_LOG"] = str(_NETWORK_LOG)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_GUARD), os.environ.get("PYTHONPATH"))))
 

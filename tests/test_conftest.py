@@ -6,9 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from scratch import new_scratch, prefix_of
 
 
 def _take_log() -> str:
@@ -47,3 +50,43 @@ def test_local_sockets_pass():
 def test_settings_are_nobodys():
     assert Path.home() not in Path(os.environ["NAPARI_CONFIG"]).parents
     assert not os.environ["XDG_CONFIG_HOME"].startswith(str(Path.home() / ".config"))
+
+
+_TESTS_WITH_A_CHILD = """
+import os, subprocess, sys
+os.environ["BRAIN_UAD_TESTS"] = str(os.getpid())
+child = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can wait for the end of any process")
+def test_children_end_with_killed_tests():
+    run = subprocess.Popen([sys.executable, "-c", _TESTS_WITH_A_CHILD], stdout=subprocess.PIPE, text=True)
+    child = int(run.communicate(timeout=60)[0])
+    # Killed or not yet waited for, it is gone when a signal of no effect does not reach it, or when it is a zombie.
+    until = time.monotonic() + 20
+    while _lives(child):
+        assert time.monotonic() < until, "the child outlived the tests"
+        time.sleep(0.02)
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_what_a_killed_run_left_is_removed():
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = Path(tempfile.mkdtemp(prefix=prefix_of(dead.pid)))
+    (left / "file").touch()
+    own = Path(os.environ["NAPARI_CONFIG"]).parent
+    with new_scratch() as folder:
+        assert Path(folder).is_dir()
+        assert not left.exists()
+        assert own.is_dir()

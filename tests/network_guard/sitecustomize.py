@@ -1,5 +1,7 @@
 """Refuses network connections in this interpreter. On PYTHONPATH, so that child processes of the tests load it by themselves.
 
+It also ends the interpreter when the tests' own process, BRAIN_UAD_TESTS, is gone: a test run that was killed leaves no orphans.
+
 It also hides the packages that BRAIN_UAD_WITHOUT names (top-level modules, separated by commas), as if they were not installed.
 
 Audit events come from the socket module's C code: no library gets past them, and what is refused is written down even if
@@ -7,8 +9,10 @@ the library swallows the error. Local sockets (X11, multiprocessing) are let thr
 """
 
 import os
+import select
 import socket
 import sys
+import threading
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -38,6 +42,25 @@ class Without(PathFinder):
 def hide(modules):
     sys.meta_path[:] = [Without(modules) if finder is PathFinder else finder for finder in sys.meta_path]
 
+
+def end_with(process):
+    """A thread waits for the end of a process, however it ends. Not by its parent: tests end parents to see what children do."""
+    try:
+        gone = os.pidfd_open(process)
+    except ProcessLookupError:
+        os._exit(1)
+
+    def watch():
+        select.select([gone], [], [])
+        os._exit(1)
+
+    before = threading.stack_size(256 * 1024)  # some tests limit the address space
+    threading.Thread(target=watch, name="tests", daemon=True).start()
+    threading.stack_size(before)
+
+
+if os.environ.get("BRAIN_UAD_TESTS", str(os.getpid())) != str(os.getpid()) and hasattr(os, "pidfd_open"):
+    end_with(int(os.environ["BRAIN_UAD_TESTS"]))
 
 if os.environ.get("BRAIN_UAD_WITHOUT"):
     hide(os.environ["BRAIN_UAD_WITHOUT"].split(","))

@@ -39,6 +39,8 @@ from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 METHODS = ["threshold", "threshold@bins=8", "thresh-raw"]
+PAIR = ["threshold", "thresh-raw"]
+"""As many as most tests need: every cell costs a second or two to show and to leave."""
 MEASURED = ("seconds", "memory_mb", "cached")
 
 
@@ -52,7 +54,7 @@ class _Bench:
         self.truth = viewer.open(truth, plugin="napari-brain-uad")[0]
         self.dock: CompareDock = open_dock(viewer, "Compare")
         self.dock.inputs.scans.truth.choose(self.truth)
-        self.dock.inputs.methods.choose(METHODS)
+        self.dock.inputs.methods.choose(PAIR)
 
     def compare(self) -> Comparison:
         self.dock.button.click()
@@ -96,6 +98,13 @@ def bench(make_napari_viewer: Callable[..., Any], files: tuple[Path, Path], qtbo
     made.end()
 
 
+@pytest.fixture
+def three(bench: _Bench) -> _Bench:
+    """With all three methods ticked."""
+    bench.dock.inputs.methods.choose(METHODS)
+    return bench
+
+
 def _figures(comparison: Comparison) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.as_dict().items() if name not in MEASURED} for row in comparison.table()]
 
@@ -126,7 +135,8 @@ def _snapshot(viewer: Any) -> dict[str, Any]:
     }
 
 
-def test_the_same_figures_as_the_workflow_and_the_command_line(bench: _Bench, files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_same_figures_as_the_workflow_and_the_command_line(three: _Bench, files: tuple[Path, Path], tmp_path: Path) -> None:
+    bench = three
     shown = bench.compare()
     scan, truth = files
     assert _figures(shown) == _figures(compare(scan, METHODS, truth=truth))
@@ -144,24 +154,27 @@ def test_the_same_figures_as_the_workflow_and_the_command_line(bench: _Bench, fi
         assert bench.dock.table.text(run, "false_positive_regions") == one["false_positive_regions"]
 
 
-@pytest.mark.parametrize("rule", ["percentile:97.5", "0.9", "otsu", "best-dice", "auto", "healthy-ml:0.5"])
-def test_every_rule_gives_what_the_workflow_gives(bench: _Bench, files: tuple[Path, Path], tmp_path: Path, rule: str) -> None:
+def test_every_rule_gives_what_the_workflow_gives(three: _Bench, files: tuple[Path, Path], tmp_path: Path) -> None:
+    """One rule after the other in one comparison, as a user tries them: a viewer for each would take most of the time."""
     scan, truth = files
     data, _ = head()
     healthy = write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))
-    methods = ["threshold", "threshold@bins=8"] if rule == "0.9" else METHODS
-    bench.dock.inputs.methods.choose(methods)
-    bench.compare()
-    kind, _, number = rule.partition(":")
-    if rule == "0.9":
-        bench.dock.threshold.choose("value", 0.9)
-    else:
-        if kind == "healthy-ml":
-            bench.dock.threshold.healthy.choose_files([healthy])
-        bench.dock.threshold.choose(kind, float(number) if number else None)
+    three.dock.threshold.healthy.choose_files([healthy])
+    three.compare()
+    for rule in ("percentile:97.5", "otsu", "best-dice", "auto", "healthy-ml:0.5"):
+        kind, _, number = rule.partition(":")
+        three.dock.threshold.choose(kind, float(number) if number else None)
+        _agrees_with_the_workflow(three, compare(scan, METHODS, truth=truth, post=PostParams(threshold=rule), healthy=[healthy]), rule)
+    alike = METHODS[:2]
+    three.dock.inputs.methods.choose(alike)
+    three.compare()
+    three.dock.threshold.choose("value", 0.9)
+    _agrees_with_the_workflow(three, compare(scan, alike, truth=truth, post=PostParams(threshold="0.9"), healthy=[healthy]), "0.9")
+
+
+def _agrees_with_the_workflow(bench: _Bench, again: Comparison, rule: str) -> None:
     bench.qtbot.waitUntil(lambda: not bench.dock.running, timeout=30_000)
     bench.qtbot.waitUntil(lambda: bench.dock.comparison is not None and str(bench.dock.comparison.rule) == rule, timeout=30_000)
-    again = compare(scan, methods, truth=truth, post=PostParams(threshold=rule), healthy=[healthy])
     assert _figures(bench.rest()) == _figures(again)
     assert bench.rest().command == again.command
     scene = bench.dock.scene
@@ -201,7 +214,8 @@ def test_the_newest_of_many_moves_counts(bench: _Bench) -> None:
     assert str(bench.rest().rule) == "percentile:96.5"
 
 
-def test_one_cell_a_method_with_shared_arrays(bench: _Bench) -> None:
+def test_one_cell_a_method_with_shared_arrays(three: _Bench) -> None:
+    bench = three
     comparison = bench.compare()
     grid, scene = bench.viewer.canvas.grid, bench.dock.scene
     assert scene is not None
@@ -218,7 +232,8 @@ def test_one_cell_a_method_with_shared_arrays(bench: _Bench) -> None:
     assert [place for place, heat in zip(places, scene.heats, strict=True) if heat.colorbar.visible] == [(0, 1)]
 
 
-def test_colours_are_percentiles_unless_the_scores_have_one_unit(bench: _Bench) -> None:
+def test_colours_are_percentiles_unless_the_scores_have_one_unit(three: _Bench) -> None:
+    bench = three
     comparison = bench.compare()
     scene = bench.dock.scene
     assert scene is not None
@@ -262,7 +277,8 @@ def _prepare_odd_viewer(bench: _Bench) -> None:
     viewer.layers.selection.update(viewer.layers[:2])
 
 
-def test_leaving_puts_everything_back(bench: _Bench) -> None:
+def test_leaving_puts_everything_back(three: _Bench) -> None:
+    bench = three
     _prepare_odd_viewer(bench)
     before = _snapshot(bench.viewer)
     bench.compare()
@@ -312,7 +328,9 @@ def test_a_run_that_fails_or_is_cancelled_changes_nothing(bench: _Bench, monkeyp
     assert _snapshot(bench.viewer) == before
 
 
-def test_a_method_that_fails_is_named_and_does_not_stop_the_others(bench: _Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_that_fails_is_named_and_does_not_stop_the_others(three: _Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = three
+
     def fail(*_args: Any, **_more: Any) -> None:
         raise InputError("No luck today", fix="Wait")
 
@@ -370,7 +388,7 @@ def test_closing_the_dock_leaves_the_comparison(bench: _Bench) -> None:
     bench.viewer.window.remove_dock_widget(open_dock(bench.viewer, "Compare"))
     before = _snapshot(bench.viewer)
     bench.dock = open_dock(bench.viewer, "Compare")
-    bench.dock.inputs.methods.choose(METHODS)
+    bench.dock.inputs.methods.choose(PAIR)
     bench.compare()
     bench.viewer.window.remove_dock_widget(bench.dock)
     assert _snapshot(bench.viewer) == before
@@ -384,17 +402,18 @@ def _half_way(bench: _Bench, done: float) -> None:
     assert not bench.dock.comparing
 
 
-@pytest.mark.parametrize("done", [0.01, 0.3, 0.5, 0.6, 0.9])
-def test_what_is_half_shown_can_be_cancelled(bench: _Bench, done: float) -> None:
+def test_what_is_half_shown_can_be_cancelled(three: _Bench) -> None:
+    bench = three
     _prepare_odd_viewer(bench)
     before, frozen = _snapshot(bench.viewer), gc.get_freeze_count()
-    _half_way(bench, done)
-    assert _snapshot(bench.viewer) != before
-    bench.dock.run_bar.button.click()
-    assert not bench.dock.running
-    assert _snapshot(bench.viewer) == before
-    assert gc.get_freeze_count() == frozen
-    assert "Cancelled" in bench.dock.messages.text
+    for done in (0.01, 0.3, 0.5, 0.6, 0.9):
+        _half_way(bench, done)
+        assert _snapshot(bench.viewer) != before
+        bench.dock.run_bar.button.click()
+        assert not bench.dock.running
+        assert _snapshot(bench.viewer) == before, done
+        assert gc.get_freeze_count() == frozen
+        assert "Cancelled" in bench.dock.messages.text
     bench.compare()
     bench.leave()
     assert _snapshot(bench.viewer) == before
@@ -405,7 +424,7 @@ def test_the_dock_may_be_closed_while_it_shows_or_leaves(bench: _Bench) -> None:
     before = _snapshot(bench.viewer)
     for half in (0.3, 0.8, None):
         bench.dock = open_dock(bench.viewer, "Compare")
-        bench.dock.inputs.methods.choose(METHODS)
+        bench.dock.inputs.methods.choose(PAIR)
         if half is None:
             bench.compare()
             bench.dock.leave.click()
@@ -452,7 +471,9 @@ def test_one_comparison_after_another_and_cancelled_between_them(bench: _Bench) 
     assert _snapshot(bench.viewer) == before
 
 
-def test_the_canvas_keeps_no_grid_of_comparisons_that_were_left(bench: _Bench) -> None:
+def test_the_canvas_keeps_no_grid_of_comparisons_that_were_left(three: _Bench) -> None:
+    bench = three
+
     def grids() -> int:
         around = bench.viewer.window._qt_viewer.canvas.central_widget
         return sum(isinstance(widget, Grid) for widget in around._widgets)
@@ -537,7 +558,8 @@ def test_outlines_can_be_switched_off(bench: _Bench) -> None:
     assert not any(heat.visible for heat in bench.dock.scene.heats)
 
 
-def test_agreement_and_difference_are_those_of_the_workflow(bench: _Bench) -> None:
+def test_agreement_and_difference_are_those_of_the_workflow(three: _Bench) -> None:
+    bench = three
     comparison = bench.compare()
     bench.dock.agreement.setChecked(True)
     bench.dock.difference.setChecked(True)
@@ -609,7 +631,8 @@ def test_the_colour_bars_say_percentile_where_they_count_in_percentiles(bench: _
     assert words.position == "top_right"
 
 
-def test_maps_of_an_earlier_run_are_reused_and_said_so(bench: _Bench) -> None:
+def test_maps_of_an_earlier_run_are_reused_and_said_so(three: _Bench) -> None:
+    bench = three
     bench.compare()
     assert "3 maps made" in bench.dock.outcome.text()
     bench.dock.inputs.methods.choose([*METHODS, "thresh-raw@smoothing_mm=1"] if _has_smoothing() else METHODS)
@@ -622,7 +645,8 @@ def _has_smoothing() -> bool:
     return any(name == "smoothing_mm" for name, _, _ in RawThreshold.Params.describe())
 
 
-def test_what_was_compared_is_offered_and_what_was_ticked_holds_for_its_scan(bench: _Bench) -> None:
+def test_what_was_compared_is_offered_and_what_was_ticked_holds_for_its_scan(three: _Bench) -> None:
+    bench = three
     bench.compare()
     bench.viewer.window.remove_dock_widget(bench.dock)
     inputs = open_dock(bench.viewer, "Compare").inputs
@@ -707,7 +731,7 @@ def test_nothing_ticked_and_a_mask_elsewhere_are_told_in_the_dock(bench: _Bench)
     bench.dock.inputs.methods.choose([])
     bench.dock.button.click()
     assert "No method is chosen" in bench.dock.messages.text
-    bench.dock.inputs.methods.choose(METHODS)
+    bench.dock.inputs.methods.choose(PAIR)
     bench.dock.inputs.scans.brain.choose(bench.viewer.add_labels(np.ones((3, 3, 3), int), name="elsewhere"))
     bench.dock.button.click()
     assert "elsewhere" in bench.dock.messages.text
@@ -730,6 +754,7 @@ def test_a_click_moves_the_crosshair_and_a_drag_does_not(
     make_napari_viewer: Callable[..., Any], files: tuple[Path, Path], qtbot: Any
 ) -> None:
     bench = _Bench(make_napari_viewer(show=True), *files, qtbot)
+    bench.dock.inputs.methods.choose(METHODS)  # two rows: the click is to meet the scan
     bench.compare()
     qtbot.wait(200)
     canvas = bench.viewer.window._qt_viewer.canvas.native

@@ -33,7 +33,7 @@ class VAERestorationParams(VAEParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         **VAEParams.PRESETS,
-        "tiny": {**TINY, "restoration_steps": 25, "step_size": 0.02},
+        "tiny": {**TINY, "restoration_steps": 10, "step_size": 0.03},
     }
 
 

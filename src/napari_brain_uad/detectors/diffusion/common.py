@@ -35,10 +35,10 @@ _WIDTH = 8
 PAPER: Mapping[str, Value] = {}
 CODE: Mapping[str, Value] = {"multipliers": (1, 2, 2), "transposed": False, "schedule": "cosine"}
 TINY: Mapping[str, Value] = {
-    "height": 32, "width": 32, "pixel_mm": 1.5, "base_channels": 16, "multipliers": (1, 2), "blocks": 1, "transposed": False,
+    "height": 32, "width": 32, "pixel_mm": 1.5, "base_channels": 8, "multipliers": (1, 2), "blocks": 1, "transposed": False,
     "schedule": "cosine", "score": "brighter", "t_test": (250,),
 }  # fmt: skip
-TINY_TRAINING: Mapping[str, Value] = {"steps": 60, "batch_size": 16, "learning_rate": 0.003}
+TINY_TRAINING: Mapping[str, Value] = {"steps": 60, "batch_size": 4, "learning_rate": 0.005}
 
 
 @dataclass(frozen=True)

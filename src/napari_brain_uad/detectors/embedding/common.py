@@ -17,11 +17,13 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.slices import Slices
 from ...sampling.windows import Cut
+from ...training.params import TrainingParams
 from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
 from ..base.stages import GradientStage
+from .names import SCORES
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +78,35 @@ class EmbeddingParams(BackboneParams):
         256, "Features of a place (D); those of the levels are averaged to so many", label="Dimension", low=8, high=8192, step=64,
         role="network",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FlowParams(BackboneParams):
+    """Settings of the methods with a normalising flow."""
+
+    standardise: bool = param(
+        True, "Bring features to mean 0 and standard deviation 1 before the flow: backbones differ in them", label="Standardise",
+        advanced=True, role="network",
+    )  # fmt: skip
+    blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
+    clamp: float = param(
+        1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"
+    )
+    score: str = param(
+        "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
+        label="Anomaly score", choices=SCORES,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlaceTraining(TrainingParams):
+    """How a network is trained on features that were computed once."""
+
+    steps: int = param(2000, "Batches to train on", low=1, high=10_000_000, step=1000)
+    batch_size: int = param(4096, "Places in a batch, over all devices together", low=1, high=1_048_576, step=1024)
+    learning_rate: float = param(1e-3, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
+    precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
+    augmentation: str = param("none", "Random changes of the training slices: none, as features are computed once", choices=("none",))
 
 
 class MapDetector(SlicingDetector):
@@ -163,8 +194,25 @@ class BackboneDetector(SlicingDetector):
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
 
 
-class EmbeddingDetector(BackboneDetector):
-    """Base of the methods that look at the places of a backbone's features; see `BackboneDetector`.
+class PlaceDetector(BackboneDetector):
+    """Base of the methods that score the places of a backbone's features; see `BackboneDetector`."""
+
+    @abstractmethod
+    def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Scores (S, H, W) of the pixels of a scan's slices, smoothed within the brain."""
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        if not self._state:
+            raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
+        cut = self.cut(volume.with_mask(mask))
+        scores = self._finish(self._pixel_scores(cut, seed, progress), cut.slices)
+        # Brain that lies in no slice gets the lowest score; raw scores may be negative.
+        lowest = float(scores[cut.slices.mask].min(initial=0.0))
+        return cut.slices.back(scores - np.float32(lowest)) + np.float32(lowest)
+
+
+class EmbeddingDetector(PlaceDetector):
+    """Base of the methods that look at the features of several levels together, at the places of the first.
 
     A method writes what it learns (`stages`) and `_place_scores`.
     """
@@ -201,24 +249,29 @@ class EmbeddingDetector(BackboneDetector):
         stride = STRIDES[self.params.levels[0] - 1]
         return -(-self.params.height // stride), -(-self.params.width // stride)
 
-    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
-        if not self._state:
-            raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
-        cut = self.cut(volume.with_mask(mask))
-        scores = self._finish(self._pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices)
-        # Brain that lies in no slice gets the lowest score; raw scores may be negative.
-        lowest = float(scores[cut.slices.mask].min(initial=0.0))
-        return cut.slices.back(scores - np.float32(lowest)) + np.float32(lowest)
-
-    def _pixels(self, scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
-        """Scores of places (S', h, w) at the pixels of the slices (S, H, W), smoothed within the brain."""
+    def _healthy(self, volume: Volume, seed: int, progress: Progress) -> NDArray[np.float16]:
+        """Features of the places of a scan that show brain, shape (N, D)."""
         import torch
 
-        from .features import at_pixels, brain_cells
+        from .features import brain_cells
 
-        cells = brain_cells(torch.from_numpy(slices.mask), scores.shape)
-        found = at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy()
-        return in_brain(found, slices.mask, self.params, across=self.THREE_D)
+        extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
+        found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
+        cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
+        return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
+
+    def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        return in_brain(to_pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices.mask, self.params, across=self.THREE_D)
+
+
+def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
+    """Scores of places (S', h, w), of which those count that show brain, at the pixels of the slices (S, H, W)."""
+    import torch
+
+    from .features import at_pixels, brain_cells
+
+    cells = brain_cells(torch.from_numpy(slices.mask), scores.shape)
+    return np.asarray(at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy(), np.float32)
 
 
 def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: BackboneParams, *, across: bool) -> NDArray[np.float32]:

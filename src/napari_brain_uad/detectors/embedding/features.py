@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..backbones.load import Backbone
+
+Scale = tuple[torch.Tensor, torch.Tensor]
+"""Mean and deviation of features, each of shape (D,)."""
+
+
+def scale_of(features: NDArray[np.floating]) -> Scale:
+    """Mean and standard deviation, at least 1e-4, of features (N, D)."""
+    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(np.maximum(deviation, 1e-4), dtype=torch.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
+import numpy as np
 import torch
 from FrEIA.modules import AllInOneBlock
+from numpy.typing import NDArray
 from torch import nn
+
+from ...core.progress import Progress
 
 POSITION = 128
 """Numbers that say where a place is."""
+_PLACES = 4096
+"""Places that go through a flow at once."""
 
 
 class ConditionalFlow(nn.Module):
@@ -28,19 +35,28 @@ class ConditionalFlow(nn.Module):
         Of the logarithm of a coupling's scale.
     mean, deviation : tensor, shape (D,), optional
         Features are brought to mean 0 and deviation 1 with them; left as they are when None.
+    widening : int
+        Hidden numbers of a coupling's perceptron, as a multiple of those that go in.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __init__(
-        self, dimension: int, blocks: int, clamp: float, mean: torch.Tensor | None = None, deviation: torch.Tensor | None = None
+        self,
+        dimension: int,
+        blocks: int,
+        clamp: float,
+        mean: torch.Tensor | None = None,
+        deviation: torch.Tensor | None = None,
+        *,
+        widening: int = 1,
     ) -> None:
         super().__init__()
         self.dimension = dimension
         self.register_buffer("mean", torch.zeros(dimension) if mean is None else mean)
         self.register_buffer("deviation", torch.ones(dimension) if deviation is None else deviation)
-        self.blocks = nn.ModuleList(_block(dimension, clamp) for _ in range(blocks))
+        self.blocks = nn.ModuleList(_block(dimension, clamp, widening) for _ in range(blocks))
 
     def forward(self, places: torch.Tensor, noise: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents, and the log-likelihood of the standardised features divided by D.
@@ -79,9 +95,24 @@ def position(where: torch.Tensor) -> torch.Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=3).reshape(len(where), POSITION)
 
 
-def _block(dimension: int, clamp: float) -> nn.Module:
+@torch.no_grad()
+def log_likelihoods(flow: nn.Module, places: NDArray[np.float32], device: torch.device | str, progress: Progress) -> NDArray[np.float32]:
+    """What a flow says of places (N, D + 2): shape (N,)."""
+    found = np.empty(len(places), np.float32)
+    for start in range(0, len(places), _PLACES):
+        progress.update(start / len(places), "Likelihoods")
+        found[start : start + _PLACES] = flow(torch.from_numpy(places[start : start + _PLACES]).to(device))[1].cpu().numpy()
+    return found
+
+
+def _block(dimension: int, clamp: float, widening: int) -> nn.Module:
     block = AllInOneBlock(
-        [(dimension,)], [(POSITION,)], subnet_constructor=_subnet, affine_clamping=clamp, global_affine_type="SOFTPLUS", permute_soft=False
+        [(dimension,)],
+        [(POSITION,)],
+        subnet_constructor=partial(_subnet, widening),
+        affine_clamping=clamp,
+        global_affine_type="SOFTPLUS",
+        permute_soft=False,
     )
     # FrEIA's own rotations take minutes at 1024 dimensions and come from numpy's global random numbers.
     rotation = torch.linalg.qr(torch.randn(dimension, dimension))[0]
@@ -90,5 +121,6 @@ def _block(dimension: int, clamp: float) -> nn.Module:
     return block  # type: ignore[no-any-return]
 
 
-def _subnet(incoming: int, outgoing: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(incoming, incoming), nn.ReLU(), nn.Linear(incoming, outgoing))
+def _subnet(widening: int, incoming: int, outgoing: int) -> nn.Module:
+    hidden = widening * incoming
+    return nn.Sequential(nn.Linear(incoming, hidden), nn.ReLU(), nn.Linear(hidden, outgoing))

@@ -1,4 +1,4 @@
-"""What SimpleSliceNet's flow minimises. Imports torch, so methods import it only when they need it."""
+"""What normalising flows of features minimise. Imports torch, so methods import it only when they need it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ class FlowTask(Task):
         One of `names.LOSSES`.
     noise : float
         Standard deviation of what is added to features to make abnormal ones of them.
+    bounded : bool
+        The negative logarithm of the sigmoid of the log-likelihood, instead of its negative: features that are likely already count
+        little.
     """
 
     make: Callable[[], nn.Module]
     loss_name: str
     noise: float
+    bounded: bool = False
 
     def build(self) -> nn.Module:
         """See `training.task.Task`."""
@@ -44,12 +48,15 @@ class FlowTask(Task):
         """See `training.task.Task`."""
         contrast, count = CONTRASTS[self.loss_name], len(batch)
         if contrast is None:
-            likelihood = -network(batch.images)[1].mean()
+            likelihood = self._unlikely(network(batch.images)[1])
             return {"loss": likelihood, "likelihood": likelihood}
         noise = self.noise * draw.normal((count, batch.images.shape[1] - 2))
         latents, found = network(torch.cat([batch.images, batch.images]), torch.cat([torch.zeros_like(noise), noise]))
-        likelihood, apart = -found[:count].mean(), contrast(latents[:count], latents[count:], found[:count], found[count:])
+        likelihood, apart = self._unlikely(found[:count]), contrast(latents[:count], latents[count:], found[:count], found[count:])
         return {"loss": likelihood + apart, "likelihood": likelihood, self.loss_name: apart}
+
+    def _unlikely(self, found: torch.Tensor) -> torch.Tensor:
+        return -(functional.logsigmoid(found) if self.bounded else found).mean()
 
 
 def triplet(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:

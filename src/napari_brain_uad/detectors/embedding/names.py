@@ -23,3 +23,6 @@ BLUR, PLACES = 0.05, 64
 
 PROJECTION_RATE = 0.2
 """Of RD++'s learning rate, for the projections: 0.001 and 0.005."""
+
+DISCRIMINATOR_MARGIN, ADAPTER_RATE = 0.5, 0.5
+"""Of SimpleNet: how far above 0 healthy features are wanted and noisy ones below, and the adapter's share of the learning rate."""

@@ -105,17 +105,6 @@ class PatchCore(EmbeddingDetector):
                 kept, keys = kept[stay], keys[stay]
         return kept
 
-    def _healthy(self, volume: Volume, seed: int, progress: Progress) -> NDArray[np.float16]:
-        """Features of the places of a scan that show brain, shape (N, D)."""
-        import torch
-
-        from .features import brain_cells
-
-        extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
-        found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
-        cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
-        return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
-
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._check_state(state, {"bank": (2, "f"), "backbone": (1, "u")})
         super()._check(state)

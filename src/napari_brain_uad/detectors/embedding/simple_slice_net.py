@@ -23,9 +23,9 @@ from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..backbones.catalogue import BACKBONES
 from ..base.stages import EstimateStage, GradientStage, Stage, of_stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, FlowParams, PlaceTraining
 from .edc import EDCTraining
-from .names import LOSSES, SCORES
+from .names import LOSSES
 
 if TYPE_CHECKING:
     import torch
@@ -33,46 +33,32 @@ if TYPE_CHECKING:
     from ...training.sources import ArraySamples
     from ..backbones.load import Backbone
     from .edc_task import EDCTask
-    from .features import PatchFeatures
+    from .features import PatchFeatures, Scale
     from .flow import ConditionalFlow
     from .flow_task import FlowTask
 
 _ENCODER = "edc"
-_PLACES = 4096
-"""Places that go through the flow at once."""
 _PAPER: Mapping[str, Value] = {
     "backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "depth": 96, "standardise": False, "noise": 0.06, "edc": True,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class SimpleSliceNetParams(EmbeddingParams):
+class SimpleSliceNetParams(FlowParams, EmbeddingParams):
     """Settings of `SimpleSliceNet`."""
 
     depth: int = param(0, "Number of slices, around the middle of the brain; 0 = all that show brain", low=0, high=1024, role="network")
     aggregation: int = param(
         3, "Slices whose features are averaged into one; 1 = each by itself", label="Slice aggregation", low=1, high=64, role="network"
     )
-    standardise: bool = param(
-        True, "Bring features to mean 0 and standard deviation 1 before the flow: backbones differ in them", label="Standardise",
-        advanced=True, role="network",
-    )  # fmt: skip
     edc: bool = param(
         False, "Tune the backbone on the training slices first, by encoder-decoder contrast; it is then part of the model",
         label="Tune the backbone (EDC)", role="network",
     )  # fmt: skip
-    blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
-    clamp: float = param(
-        1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"
-    )
     loss: str = param("triplet", "How noisy features are pushed away from healthy ones", label="Loss", choices=LOSSES, role="training")
     noise: float = param(
         0.5, "Standard deviation of the noise that makes healthy features abnormal", label="Noise level", low=0.0, high=100.0, step=0.01,
         role="training",
-    )  # fmt: skip
-    score: str = param(
-        "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
-        label="Anomaly score", choices=SCORES,
     )  # fmt: skip
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
@@ -88,7 +74,7 @@ class SimpleSliceNetParams(EmbeddingParams):
 
 
 @dataclass(frozen=True)
-class FlowTraining(TrainingParams):
+class FlowTraining(PlaceTraining):
     """Adam with step size 1e-3 on batches of 4096 places. The paper trains for 30 epochs."""
 
     steps: int = param(2000, "Batches to train the flow on", low=1, high=10_000_000, step=1000)
@@ -98,10 +84,6 @@ class FlowTraining(TrainingParams):
     encoder_batch: int = param(
         32, "Slices in a batch when the backbone is tuned", label="Batch of the backbone", low=1, high=65_536, step=8
     )
-    batch_size: int = param(4096, "Places in a batch, over all devices together", low=1, high=1_048_576, step=1024)
-    learning_rate: float = param(1e-3, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
-    precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
-    augmentation: str = param("none", "Random changes of the training slices: none, as features are computed once", choices=("none",))
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {},
@@ -147,7 +129,7 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def stages(self) -> tuple[Stage, ...]:
         """See `BaseDetector.stages`: which backbone it was, and the flow."""
-        scale: list[tuple[torch.Tensor, torch.Tensor]] = []  # of the training's features, the first that are asked for
+        scale: list[Scale] = []  # of the training's features, the first that are asked for
         return (
             EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
             *((GradientStage(_ENCODER, lambda _: self._encoder_task(), self._pool, _encoder_training),) if self.params.edc else ()),
@@ -174,7 +156,7 @@ class SimpleSliceNet(EmbeddingDetector):
     def _belongs(self, state: Mapping[str, NDArray[Any]]) -> bool:
         return self.params.edc or super()._belongs(state)
 
-    def _task(self, scale: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> FlowTask:
+    def _task(self, scale: Sequence[Scale]) -> FlowTask:
         from .flow import ConditionalFlow
         from .flow_task import FlowTask
 
@@ -185,14 +167,11 @@ class SimpleSliceNet(EmbeddingDetector):
 
         return FlowTask(make, p.loss, p.noise)
 
-    def _samples(
-        self, scale: list[tuple[torch.Tensor, torch.Tensor]], volumes: Sequence[Volume], before: State, progress: Progress
-    ) -> ArraySamples:
+    def _samples(self, scale: list[Scale], volumes: Sequence[Volume], before: State, progress: Progress) -> ArraySamples:
         """Features of healthy places with row and column, shape (N, D + 2); computed once, kept as float16."""
-        import torch
-
         from ...training.sources import ArraySamples
         from ..base.network_state import network_with
+        from .features import scale_of
 
         if self.params.edc:
             network, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
@@ -205,9 +184,7 @@ class SimpleSliceNet(EmbeddingDetector):
             found.append(self._places(extract, self.cut(volume), 0, part)[0].astype(np.float16))
         places = np.concatenate(found)
         if self.params.standardise and not scale and len(places):
-            features = places[:, :-2]
-            mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-            scale.append((torch.tensor(mean, dtype=torch.float32), torch.tensor(np.maximum(deviation, 1e-4), dtype=torch.float32)))
+            scale.append(scale_of(places[:, :-2]))
         return ArraySamples(places)
 
     def _places(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -226,15 +203,10 @@ class SimpleSliceNet(EmbeddingDetector):
         return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        import torch
+        from .flow import log_likelihoods
 
         places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
-        network, found = self.network("flow"), np.empty(len(places), np.float32)
-        for start in range(0, len(places), _PLACES):
-            progress.update(0.8 + 0.2 * start / len(places), "Likelihoods")
-            with torch.no_grad():
-                some = torch.from_numpy(places[start : start + _PLACES]).to(self.device)
-                found[start : start + _PLACES] = network(some)[1].cpu().numpy()
+        found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0))
         scores = np.zeros(cells.shape, np.float32)
         scores[cells] = -found if self.params.score == "likelihood" else -np.expm1(found - found.max(initial=-np.inf))
         return scores

@@ -194,5 +194,5 @@ class SegmentationTraining(TissueTraining):
     """The same; a network that segments needs more steps than one that restores until it says anything."""
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
-        "tiny": {"steps": 160, "batch_size": 16, "learning_rate": 0.01, "schedule": "constant", "warmup_steps": 0}
+        "tiny": {"steps": 120, "batch_size": 16, "learning_rate": 0.01, "schedule": "constant", "warmup_steps": 0}
     }
