@@ -44,4 +44,4 @@ class BaurTraining(TrainingParams):
     batch_size: int = param(8, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
     beta1: float = param(0.5, "Decay of the optimizer's mean of gradients", low=0.0, high=0.9999, step=0.05, advanced=True)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 40, "learning_rate": 0.002}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 60, "learning_rate": 0.001}}
