@@ -71,6 +71,9 @@ class RobustIntensity(BaseDetector):
 def mode_and_spread(values: NDArray[np.float32]) -> tuple[float, float]:
     """The commonest of a brain's intensities, and their interquartile range.
 
+    The darkest quarter has no say in the mode: fluid, and holes and rims of a brain mask that are exactly 0, may be its highest peak, while
+    grey and white matter are far more than half of any brain.
+
     Parameters
     ----------
     values : array of float32, shape (n,)
@@ -83,5 +86,6 @@ def mode_and_spread(values: NDArray[np.float32]) -> tuple[float, float]:
         return low, 0.0
     counts, edges = np.histogram(values, bins=_BINS, range=(low, high))
     # Intensities in whole numbers leave bins empty: the mode is that of the smoothed histogram.
-    place = int(np.argmax(gaussian_filter1d(counts.astype(np.float64), 3.0, mode="nearest")))
+    common = gaussian_filter1d(counts.astype(np.float64), 3.0, mode="nearest")
+    place = int(np.argmax(np.where(edges[1:] >= lower, common, -1.0)))
     return float(edges[place] + edges[place + 1]) / 2.0, upper - lower
