@@ -161,7 +161,7 @@ def test_every_rule_gives_what_the_workflow_gives(three: _Bench, files: tuple[Pa
     healthy = write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))
     three.dock.threshold.healthy.choose_files([healthy])
     three.compare()
-    for rule in ("percentile:97.5", "otsu", "best-dice", "auto", "healthy-ml:0.5"):
+    for rule in ("percentile:97.5", "otsu", "healthy-ml:0.5", "best-dice", "auto"):
         kind, _, number = rule.partition(":")
         three.dock.threshold.choose(kind, float(number) if number else None)
         _agrees_with_the_workflow(three, compare(scan, METHODS, truth=truth, post=PostParams(threshold=rule), healthy=[healthy]), rule)

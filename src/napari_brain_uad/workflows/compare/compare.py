@@ -167,7 +167,8 @@ class Comparison:
         post = self.post.with_rule(rule if isinstance(rule, ThresholdRule) else ThresholdRule.parse(rule))
         runs = []
         for run in self.runs:
-            result, verdict = _thresholded(run.map, post, self.truth, run.healthy)
+            # As in a run of its own: healthy scans that were given count for the rules that need them alone.
+            result, verdict = _thresholded(run.map, post, self.truth, run.healthy if post.rule.needs_healthy else None)
             evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
             runs.append(replace(run, result=result, evaluation=evaluation, verdict=verdict))
         return replace(self, runs=tuple(runs), post=post)
