@@ -24,7 +24,7 @@ from .tissues import sequence_of
 INTENSITY = "intensity"
 """The third member."""
 
-LEAST = 1e-4
+LEAST = 1e-8
 """The evidence that counts as none."""
 
 _POOLS = Path(__file__).with_name("combined_evidence.json")
