@@ -25,7 +25,7 @@ endif
 test: .venv/.ready-dev ## Set up and run the tests but the slow ones, two files at a time; ARGS="-k name" passes on to pytest
 	$(TESTS) -m "not slow" $(ARGS)
 
-test-slow: .venv/.ready-dev ## Set up and run the tests that take long by nature: soak, tutorials, interruptions, real lesions
+test-slow: .venv/.ready-dev ## Set up and run the tests that take long by nature: soak, tutorials, interruptions, registrations, real lesions
 	$(TESTS) -m slow $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest

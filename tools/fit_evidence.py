@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_brain_uad.detectors.tissue import combined_evidence
-from napari_brain_uad.detectors.tissue.combined_evidence import Pool
+from napari_brain_uad.detectors.tissue.combined_evidence import OpinionPool
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.io.atomic import write_json
 from napari_brain_uad.simulation.params import SimulationParams
@@ -37,10 +37,10 @@ PER_KIND = 2
 GAIN = 1.05
 """How many times the AUPRC of tissue evidence alone a pool has to reach: less is no reason to mix."""
 
-GRID = [Pool(*values) for values in product((1.0, 1.5, 2.0, 2.5, 3.0), (0.25, 0.5, 1.0), (0.25, 0.5, 0.75), (0.01, 0.05))]
-ALONE = Pool(2.0, 0.5, 0.0, 0.01)
+GRID = [OpinionPool(*values) for values in product((1.0, 1.5, 2.0, 2.5, 3.0), (0.25, 0.5, 1.0), (0.25, 0.5, 0.75), (0.01, 0.05))]
+ALONE = OpinionPool(2.0, 0.5, 0.0, 0.01)
 
-Means = Mapping[Pool, Mapping[str, float]]
+Means = Mapping[OpinionPool, Mapping[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,12 @@ def measured(scans: list[Patient]) -> Means:
     """Mean AUPRC by kind, of every pool of the grid and of tissue evidence alone."""
     found = {}
     for pool in (ALONE, *GRID):
-        values = [(one.kind, Curves(pool.pooled(one.tissue, one.intensity), one.truth).average_precision) for one in scans]
+        values = [(one.kind, Curves(pool.pooled(one.tissue, one.intensity), one.truth).average_precision or 0.0) for one in scans]
         found[pool] = {kind: round(fmean(value for of, value in values if of == kind), 4) for kind in dict.fromkeys(of for of, _ in values)}
     return found
 
 
-def choose(means: Means) -> tuple[Pool | None, dict[str, Any]]:
+def choose(means: Means) -> tuple[OpinionPool | None, dict[str, Any]]:
     """The best pool, None where tissue evidence alone is as good; and what the choice without a kind gives on that kind."""
     best = max(means, key=lambda pool: fmean(means[pool].values()))
     apart = {}

@@ -60,6 +60,7 @@ def test_nothing_is_known_beyond_the_face_that_cuts_the_brain():
     )
 
 
+@pytest.mark.slow
 def test_a_brain_cut_off_by_the_image_is_not_stretched_to_fill_the_template(cut):
     volume, matrix = cut
     found = RegisterMni().apply(volume, Context())
@@ -74,6 +75,7 @@ def test_a_brain_cut_off_by_the_image_is_not_stretched_to_fill_the_template(cut)
     assert found.findings == ()
 
 
+@pytest.mark.slow
 def test_so_it_is_in_another_contrast(cut):
     volume, matrix = cut
     inverted = volume.with_data(np.where(volume.mask, 260 - volume.data, 0).astype(np.float32))

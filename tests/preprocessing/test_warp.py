@@ -175,6 +175,7 @@ def test_maps_come_back_on_the_scans_grid(scan):
     assert np.abs(back.score[back.mask] - volume.data[back.mask]).mean() < 0.05 * volume.data.max()
 
 
+@pytest.mark.slow
 def test_a_recorded_run_is_repeated_with_its_deformation_only(scan, warp):
     volume = load(scan)
     prepared, _ = run_pipeline(PIPELINE, volume)
@@ -197,6 +198,7 @@ def test_it_comes_from_the_cache_and_from_its_files(scan, warp, tmp_path):
     np.testing.assert_array_equal(replay(first.record, volume, warp=Warp(*fields)).volume.data, first.volume.data)
 
 
+@pytest.mark.slow
 def test_further_sequences_take_the_deformation_over(scan, warp):
     volume = load(scan)
     other = replace(volume.with_data(volume.data.max() - volume.data), sequence="T2", name="other")
@@ -209,6 +211,7 @@ def test_further_sequences_take_the_deformation_over(scan, warp):
     np.testing.assert_allclose(total, volume.data.max(), rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_nothing_moves_the_patient_after_a_deformation(scan):
 
     volume = load(scan)

@@ -19,6 +19,7 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
         return dict(found)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the name of the local network interface differs")
 def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     """The two are cancelled on the way and resumed."""

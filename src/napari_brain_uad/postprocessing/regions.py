@@ -130,16 +130,16 @@ def number_regions(
     peak_first = np.empty(values.size, np.int64)
     peak_first[region_of[at_peak][::-1]] = at_peak[::-1]  # the last one written is the region's first voxel
     places = np.argwhere(flagged) + [side.start for side in box]
-    # Region by region, each in the order of its voxels.
-    rank = number_of[region_of].astype(np.int64) - 1
-    starts = np.append(0, np.cumsum(voxels[order]))[:-1]
-    by_region = places[np.argsort(rank, kind="stable")]
-    extents = _Extents(
-        voxels[order],
-        np.add.reduceat(by_region, starts) / voxels[order][:, None],
-        np.stack((np.minimum.reduceat(by_region, starts), np.maximum.reduceat(by_region, starts) + 1), axis=2),
-    )
+    extents = _extents_of(places, number_of[region_of].astype(np.int64) - 1, voxels[order])
     return numbered, _table(extents, score, grid, places[peak_first[order]], strength[order], hits)
+
+
+def _extents_of(places: NDArray[np.int64], region: NDArray[np.int64], voxels: NDArray[np.int64]) -> _Extents:
+    """Centres and boxes of the regions that voxels at these places belong to, by the number of each voxel's region, from 0."""
+    starts = np.append(0, np.cumsum(voxels))[:-1]
+    by_region = places[np.argsort(region, kind="stable")]  # region by region, each in the order of its voxels
+    boxes = np.stack((np.minimum.reduceat(by_region, starts), np.maximum.reduceat(by_region, starts) + 1), axis=2)
+    return _Extents(voxels, np.add.reduceat(by_region, starts) / voxels[:, None], boxes)
 
 
 def _moved(box: Box, within: Box) -> Box:

@@ -63,6 +63,7 @@ def test_affine_registration_finds_a_known_transform(displaced):
     np.testing.assert_array_equal(again.volume.data, result.volume.data)
 
 
+@pytest.mark.slow
 def test_registration_copes_with_another_contrast(displaced):
     volume, matrix = displaced
     inverted = volume.with_data(np.where(volume.mask, 260 - volume.data, 0).astype(np.float32))
@@ -100,6 +101,7 @@ def test_registration_can_be_cancelled(displaced):
         align(template(), displaced[0], "affine", progress)
 
 
+@pytest.mark.slow
 def test_coregistration_finds_a_known_rigid_motion_and_changes_the_affine_only(displaced):
     volume, _ = displaced
     motion = np.eye(4)

@@ -38,7 +38,7 @@ class CombinedEvidenceParams(TissueEnsembleParams):
 
 
 @dataclass(frozen=True)
-class Pool:
+class OpinionPool:
     """How two kinds of evidence are pooled on one sequence.
 
     Parameters
@@ -69,9 +69,9 @@ class Pool:
 
 
 @cache
-def pools() -> dict[str, Pool]:
+def pools() -> dict[str, OpinionPool]:
     """How evidence is pooled, by sequence; where there is nothing the tissue ensemble's counts alone. Made by ``tools.fit_evidence``."""
-    return {sequence: Pool(**values) for sequence, values in read_json(_POOLS, fix="Install again")["pools"].items()}
+    return {sequence: OpinionPool(**values) for sequence, values in read_json(_POOLS, fix="Install again")["pools"].items()}
 
 
 class CombinedEvidence(TissueEnsemble):
