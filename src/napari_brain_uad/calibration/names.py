@@ -27,6 +27,12 @@ def reference_files(folder: Path, stem: str) -> tuple[Path, ...]:
     return tuple(place.with_name(place.name + ending) for place in places for ending in (".safetensors", ".json"))
 
 
+def borrowers(folder: Path, stem: str) -> tuple[str, ...]:
+    """The methods that have a reference of their own with a model of another method, of those in a folder."""
+    start = borrowed(stem, "")
+    return tuple(sorted({file.name.removeprefix(start).split(".")[0] for file in folder.glob(f"{glob.escape(start)}*{SUFFIX}.json")}))
+
+
 def is_reference(tensors: Path) -> bool:
     """Whether a ``.safetensors`` file is a reference and no model."""
     return tensors.name.endswith(f"{SUFFIX}.safetensors")

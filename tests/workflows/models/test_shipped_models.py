@@ -20,6 +20,7 @@ from napari_brain_uad.workflows.detect.score import ScoringRequest, load_detecto
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import find_model, model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
+from napari_brain_uad.workflows.models.reference_titles import reference_titles
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
@@ -148,6 +149,11 @@ def test_references_are_those_of_the_models_they_lie_beside(name):
         # Nobody real stands behind a simulated sequence.
         assert (reference.real > 0) == (sequence in ("T1", "FLAIR"))
         assert ("simulated" in reference.title) == (reference.real < len(reference.scans))
+
+
+def test_a_models_references_are_listed_with_those_of_the_methods_that_borrow_it() -> None:
+    assert set(reference_titles("tissue-ensemble")) == {"T1", "T1c", "T2", "FLAIR, combined-evidence"}
+    assert set(reference_titles("robust-intensity")) == {"FLAIR"}
 
 
 def test_references_are_small():
