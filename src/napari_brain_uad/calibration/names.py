@@ -22,8 +22,8 @@ def borrowed(model: str, method: str) -> str:
 
 def reference_files(folder: Path, stem: str) -> tuple[Path, ...]:
     """All files, present or not, of the references of a model, with those of the methods that borrow it."""
-    places = [reference_file(folder, stem, sequence) for sequence in SEQUENCES]
-    places += sorted(file.with_suffix("") for file in folder.glob(f"{glob.escape(borrowed(stem, ''))}*{SUFFIX}.json"))
+    stems = (stem, *(borrowed(stem, method) for method in borrowers(folder, stem)))
+    places = [reference_file(folder, one, sequence) for one in stems for sequence in SEQUENCES]
     return tuple(place.with_name(place.name + ending) for place in places for ending in (".safetensors", ".json"))
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from ...core.params import Value, param
+from ...core.params import Value
 from .cflow import FLOW_TINY, CFlow, CFlowParams
+from .common import noise_setting
 
 if TYPE_CHECKING:
     from .features import Scale
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 class BGADParams(CFlowParams):
     """Settings of `BGAD`."""
 
-    noise: float = param(
-        0.5, "Standard deviation of the noise that makes healthy features abnormal", label="Noise level", low=0.0, high=100.0, step=0.01,
-        role="training",
-    )  # fmt: skip
+    noise: float = noise_setting()
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {**CFlowParams.PRESETS, "tiny": FLOW_TINY}
 

@@ -172,7 +172,7 @@ class CFlow(PlaceDetector):
         return [(self._channels(level), -(-p.height // s), -(-p.width // s)) for level, s in zip(p.levels, strides, strict=True)]
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .flow import log_likelihoods
+        from .flow import log_likelihoods, unlikeliness
 
         total, levels = np.zeros(cut.slices.mask.shape, np.float32), self.params.levels
         found = self._places(cut, seed, progress.part(0.0, 0.6))
@@ -181,7 +181,7 @@ class CFlow(PlaceDetector):
             likely = log_likelihoods(self.network(f"flow{level}"), places, self.device, part)
             scores = np.zeros(cells.shape, np.float32)
             # The paper's is 1 - p here; its "largest sum of p, minus the sum" ranks the places as this does.
-            scores[cells] = -likely if self.params.score == "likelihood" else -np.expm1(likely - likely.max(initial=-np.inf))
+            scores[cells] = unlikeliness(likely, self.params.score)
             total += to_pixels(scores, cut.slices) / len(levels)
         return in_brain(total, cut.slices.mask, self.params, across=False)
 

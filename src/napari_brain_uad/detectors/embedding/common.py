@@ -80,14 +80,25 @@ class EmbeddingParams(BackboneParams):
     )  # fmt: skip
 
 
+def standardise_setting() -> bool:
+    """The setting that brings features of any backbone to one scale."""
+    told = "Bring features to mean 0 and standard deviation 1 first: backbones differ in them"
+    setting: bool = param(True, told, label="Standardise", advanced=True, role="network")
+    return setting
+
+
+def noise_setting() -> float:
+    """The setting of the methods that learn from healthy features and the same with noise."""
+    told = "Standard deviation of the noise that makes healthy features abnormal"
+    setting: float = param(0.5, told, label="Noise level", low=0.0, high=100.0, step=0.01, role="training")
+    return setting
+
+
 @dataclass(frozen=True)
 class FlowParams(BackboneParams):
     """Settings of the methods with a normalising flow."""
 
-    standardise: bool = param(
-        True, "Bring features to mean 0 and standard deviation 1 before the flow: backbones differ in them", label="Standardise",
-        advanced=True, role="network",
-    )  # fmt: skip
+    standardise: bool = standardise_setting()
     blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
     clamp: float = param(
         1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"

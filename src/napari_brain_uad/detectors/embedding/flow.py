@@ -105,6 +105,11 @@ def log_likelihoods(flow: nn.Module, places: NDArray[np.float32], device: torch.
     return found
 
 
+def unlikeliness(likely: NDArray[np.float32], score: str) -> NDArray[np.float32]:
+    """Scores of places from their log-likelihoods (N,): the negative ("likelihood"), or the papers' 1 - p, p relative to the largest."""
+    return -likely if score == "likelihood" else -np.expm1(likely - likely.max(initial=-np.inf))
+
+
 def _block(dimension: int, clamp: float, widening: int) -> nn.Module:
     block = AllInOneBlock(
         [(dimension,)],

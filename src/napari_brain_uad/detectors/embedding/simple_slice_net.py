@@ -23,7 +23,7 @@ from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..backbones.catalogue import BACKBONES
 from ..base.stages import EstimateStage, GradientStage, Stage, of_stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, FlowParams, PlaceTraining
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, FlowParams, PlaceTraining, noise_setting
 from .edc import EDCTraining
 from .names import LOSSES
 
@@ -56,10 +56,7 @@ class SimpleSliceNetParams(FlowParams, EmbeddingParams):
         label="Tune the backbone (EDC)", role="network",
     )  # fmt: skip
     loss: str = param("triplet", "How noisy features are pushed away from healthy ones", label="Loss", choices=LOSSES, role="training")
-    noise: float = param(
-        0.5, "Standard deviation of the noise that makes healthy features abnormal", label="Noise level", low=0.0, high=100.0, step=0.01,
-        role="training",
-    )  # fmt: skip
+    noise: float = noise_setting()
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": _PAPER,
@@ -203,12 +200,12 @@ class SimpleSliceNet(EmbeddingDetector):
         return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .flow import log_likelihoods
+        from .flow import log_likelihoods, unlikeliness
 
         places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
         found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0))
         scores = np.zeros(cells.shape, np.float32)
-        scores[cells] = -found if self.params.score == "likelihood" else -np.expm1(found - found.max(initial=-np.inf))
+        scores[cells] = unlikeliness(found, self.params.score)
         return scores
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:

@@ -19,7 +19,7 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.windows import Cut
 from ..base.stages import EstimateStage, GradientStage, Stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, PlaceTraining
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, PlaceTraining, noise_setting, standardise_setting
 
 if TYPE_CHECKING:
     import torch
@@ -37,19 +37,13 @@ _NETWORK = "discriminator"
 class SimpleNetParams(EmbeddingParams):
     """Settings of `SimpleNet`."""
 
-    standardise: bool = param(
-        True, "Bring features to mean 0 and standard deviation 1 before the adapter: backbones differ in them", label="Standardise",
-        advanced=True, role="network",
-    )  # fmt: skip
+    standardise: bool = standardise_setting()
     brightest: float = param(
         99.0, "Percentile of the brain's intensities that becomes 1; a lower one changes less where a lesion is bright and large",
         label="Brightest percentile", unit="%", low=50.0, high=100.0, step=1.0, advanced=True, role="network",
     )  # fmt: skip
     hidden: int = param(1024, "Hidden numbers of the discriminator", label="Hidden numbers", low=1, high=65_536, step=64, role="network")
-    noise: float = param(
-        0.5, "Standard deviation of the noise that makes healthy features abnormal", label="Noise level", low=0.0, high=100.0, step=0.01,
-        role="training",
-    )  # fmt: skip
+    noise: float = noise_setting()
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {"backbone": "wide-resnet50", "dimension": 1536, "standardise": False, "noise": 0.015},
