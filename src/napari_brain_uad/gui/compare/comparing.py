@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.threshold import HEALTHY_ML, Threshold, ThresholdRule
+from ..layers.layers import contrast_limits
 from ..layers.tuning import SortedMap, prepare
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class ShownComparison:
         What colours mean, and the values of every cell that are coloured, shape (i, j, k); see `evaluation.montage.colour_scale`.
     rows : tuple of dict
         The table's rows.
+    window : tuple of float
+        Darkest and brightest intensity of the scan that are told apart.
     """
 
     comparison: Comparison
@@ -83,6 +86,7 @@ class ShownComparison:
     scale: ColourScale
     colours: tuple[NDArray[np.float32], ...]
     rows: tuple[dict[str, Any], ...]
+    window: tuple[float, float]
 
     @property
     def span(self) -> tuple[float, float]:
@@ -119,7 +123,8 @@ def make_ready(comparison: Comparison, scale: str, progress: Progress) -> ShownC
         score, brain = prepared.filtered
         cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
     progress.update(1.0, "Colours")
-    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison))
+    window = contrast_limits(comparison.volume.data, comparison.volume.mask)
+    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison), window)
 
 
 def recoloured(ready: ShownComparison, scale: str) -> ShownComparison:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...core.threshold import Threshold
 from ..app.steps import young_garbage_only
 from ..layers.crosshair import marked_voxel, point_at
-from ..layers.layers import KEY, contrast_limits, heat_colormap, placement
+from ..layers.layers import KEY, heat_colormap, placement
 from ..layers.mask_layer import LiveMask, turned
 from ..layers.repaint import repaint
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
@@ -23,7 +23,7 @@ from .comparing import ShownComparison
 from .layers import NAME, NARROW_NAME, PLATE, CellLabels, agreement_image, bounds, difference_image, dress, outlines
 from .looking import look_at, point_by_click
 from .quick_grid import make_plain, make_quick
-from .stillness import drawn_ahead, insert_quietly, still_canvas, unpainted
+from .stillness import cells_made, drawn_ahead, insert_quietly, still_canvas, unpainted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -77,7 +77,6 @@ class CompareScene:
         self._scans: list[Image] = []
         truth = ready.comparison.truth
         self._truth = None if truth is None else np.ascontiguousarray(truth.T)
-        self._window = contrast_limits(ready.comparison.volume.data, ready.comparison.volume.mask)
         self._place = placement(ready.comparison.volume.grid)
         self._truth_seen = True
         self._box = bounds(ready.cells[0].run.map.mask)
@@ -97,7 +96,7 @@ class CompareScene:
         return tuple(self._layers)
 
     def entering(self) -> Iterator[float]:
-        """Hide what is there and show the grid, in steps; yields how much is done. A step costs 20 to 150 ms, repainting included.
+        """Hide what is there and show the grid, in steps of less than 100 ms; yields how much is done.
 
         napari makes a layer's controls and textures when it is added, and its programs for the GPU when it is first painted. So layers are
         added hidden, one a step, and then seen one by one.
@@ -124,6 +123,8 @@ class CompareScene:
                     yield 0.5
                 self._lay_out()
                 yield 0.5
+                cells_made(viewer)
+                yield 0.5
             yield 0.5
             yield from (0.5 for _ in drawn_ahead(viewer))
             attach(viewer).resize_letters(SMALL_LETTERS, below=_NAME_HEIGHT)
@@ -134,14 +135,15 @@ class CompareScene:
                 seen.visible = True
                 yield 0.5 + 0.5 * number / count
                 yield from (0.5 + 0.5 * number / count for _ in drawn_ahead(viewer))
-        yield 1.0
-        viewer.canvas.grid.shape = (-1, -1)
-        yield 1.0
-        self._fit_names()
-        yield 1.0
-        viewer.layers.link_layers(self.heats, _LINKED)
-        viewer.layers.link_layers(self._scans, _LINKED)
-        self.choose(0)
+            viewer.canvas.grid.shape = (-1, -1)
+            yield 1.0
+            self._fit_names()
+            yield 1.0
+            viewer.layers.link_layers(self.heats, _LINKED)
+            viewer.layers.link_layers(self._scans, _LINKED)
+            self.choose(0)
+            yield 1.0
+            yield from (1.0 for _ in drawn_ahead(viewer, every=True))
         yield 1.0
 
     def _made(self, number: int) -> Iterator[Layer]:
@@ -206,6 +208,7 @@ class CompareScene:
                         viewer.layers.remove(layer)
                     yield number / len(self._layers)
                 yield from (1.0 for _ in rest)  # in the first step napari has the comparison's garbage collected
+                yield from (1.0 for _ in drawn_ahead(viewer, every=True))
             finally:
                 list(rest)
                 make_plain(viewer)
@@ -350,7 +353,7 @@ class CompareScene:
             volume.data.T,
             name=volume.name,
             colormap="gray",
-            contrast_limits=self._window,
+            contrast_limits=self.ready.window,
             metadata=self._noted(volume=volume),
             **self._place,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,11 +68,23 @@ def unpainted(viewer: ViewerModel) -> Iterator[None]:
         canvas.native.setUpdatesEnabled(True)  # which asks for a repaint
 
 
-def drawn_ahead(viewer: ViewerModel) -> Iterator[None]:
+def cells_made(viewer: ViewerModel) -> None:
+    """Make the cells of the grid that the canvas lays out next: a good half of that work, for a step of its own."""
+    canvas = _canvas(viewer)
+    if canvas is not None:
+        canvas._init_or_update_grid()
+
+
+def drawn_ahead(viewer: ViewerModel, *, every: bool = False) -> Iterator[None]:
     """Draw what was never drawn, piece by piece and unseen; some 30 ms a step.
 
     The first time that vispy draws a piece it writes and compiles a program for the GPU, which costs as much as a whole repaint later. On a
     canvas that is painted as usual, all that came with a layer is compiled in one turn.
+
+    Parameters
+    ----------
+    every : bool, default False
+        Draw what was drawn before as well: after cells or cameras changed, vispy works out the place of every piece again.
     """
     canvas = _canvas(viewer)
     if canvas is None:
@@ -79,21 +92,28 @@ def drawn_ahead(viewer: ViewerModel) -> Iterator[None]:
     scene = canvas._scene_canvas
     start = time.perf_counter()
     for piece in list(_pieces(scene.scene)):
-        if not piece._program._need_build:
+        if not (every or piece._program._need_build):
             continue
-        canvas.native.makeCurrent()
-        scene.set_current()
-        # One pixel, which the next repaint covers.
-        scene.context.set_state(scissor_test=True)
-        scene.context.set_scissor(0, 0, 1, 1)
-        try:
-            piece.draw()
-        finally:
-            scene.context.set_state(scissor_test=False)
-            scene.context.flush_commands()
-        if time.perf_counter() - start > _STEP_SECONDS:
-            yield
-            start = time.perf_counter()
+        # Preparing draws the characters of a text that were never seen before.
+        for act in (partial(piece._prepare_draw, view=piece), partial(_draw_unseen, canvas, piece)):
+            act()
+            if time.perf_counter() - start > _STEP_SECONDS:
+                yield
+                start = time.perf_counter()
+
+
+def _draw_unseen(canvas: Any, piece: Any) -> None:
+    scene = canvas._scene_canvas
+    canvas.native.makeCurrent()
+    scene.set_current()
+    # One pixel, which the next repaint covers.
+    scene.context.set_state(scissor_test=True)
+    scene.context.set_scissor(0, 0, 1, 1)
+    try:
+        piece.draw()
+    finally:
+        scene.context.set_state(scissor_test=False)
+        scene.context.flush_commands()
 
 
 def _pieces(node: Any) -> Iterator[Any]:
