@@ -79,6 +79,8 @@ class ShownComparison:
         The table's rows.
     window : tuple of float
         Darkest and brightest intensity of the scan that are told apart.
+    truth : array of bool, shape (k, j, i), or None
+        The ground truth as it is drawn.
     """
 
     comparison: Comparison
@@ -87,6 +89,7 @@ class ShownComparison:
     colours: tuple[NDArray[np.float32], ...]
     rows: tuple[dict[str, Any], ...]
     window: tuple[float, float]
+    truth: NDArray[np.bool_] | None
 
     @property
     def span(self) -> tuple[float, float]:
@@ -124,7 +127,8 @@ def make_ready(comparison: Comparison, scale: str, progress: Progress) -> ShownC
         cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
     progress.update(1.0, "Colours")
     window = contrast_limits(comparison.volume.data, comparison.volume.mask)
-    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison), window)
+    truth = None if comparison.truth is None else np.ascontiguousarray(comparison.truth.T)
+    return ShownComparison(comparison, tuple(cells), *_colours(comparison, scale), rows_of(comparison), window, truth)
 
 
 def recoloured(ready: ShownComparison, scale: str) -> ShownComparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -165,10 +166,9 @@ class CompareDock(CompareLayout):
         camera, point = self.viewer.scene.camera, self.viewer.dims.point
         before = (point, camera.center, camera.zoom) if self.comparing else None
         coming = CompareScene(self.viewer, rest.of, self._broken)
-        # First of all, so that the canvas has its size.
         self.table.show_rows(rest.rows, with_truth=rest.comparison.truth is not None)
-        self._open_table()
-        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before))
+        # The table comes first of all, so that the canvas has its size.
+        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before), self._opening_table())
 
     def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
         ready = rest.of
@@ -202,10 +202,11 @@ class CompareDock(CompareLayout):
         self.scene.recolour(ready)
         return True
 
-    def _open_table(self) -> None:
-        """The table below the viewer; it may have been closed by hand."""
+    def _opening_table(self) -> Iterator[None]:
+        """Show the table below the viewer, in steps; it may have been closed by hand."""
         if self.table.parentWidget() is None:
             self.viewer.window.add_dock_widget(self.table, name=_TABLE, area="bottom")
+            yield
         self.table.show()
         raise_dock(self.table)
 
@@ -388,5 +389,5 @@ class CompareDock(CompareLayout):
         self.table.chosen.connect(self._run_chosen)
         self.regions.chosen.connect(self._go_to_region)
         self.leave.clicked.connect(self.leave_comparison)
-        self.show_table.clicked.connect(self._open_table)
+        self.show_table.clicked.connect(lambda: list(self._opening_table()))
         bind_keys(self)

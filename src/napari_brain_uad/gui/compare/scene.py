@@ -75,8 +75,7 @@ class CompareScene:
         self._labels: list[Labels] = []
         self.masks: list[LiveMask] = []
         self._scans: list[Image] = []
-        truth = ready.comparison.truth
-        self._truth = None if truth is None else np.ascontiguousarray(truth.T)
+        self._truth = ready.truth
         self._place = placement(ready.comparison.volume.grid)
         self._truth_seen = True
         self._box = bounds(ready.cells[0].run.map.mask)

@@ -56,7 +56,7 @@ def insert_quietly(viewer: ViewerModel, place: int, layer: Layer) -> None:
 
 @contextmanager
 def unpainted(viewer: ViewerModel) -> Iterator[None]:
-    """Paint the canvas at the end and not before; what is on it is laid out as ever."""
+    """Paint the canvas at the end, at once, and not before; what is on it is laid out as ever."""
     canvas = _canvas(viewer)
     if canvas is None:
         yield
@@ -65,7 +65,8 @@ def unpainted(viewer: ViewerModel) -> Iterator[None]:
     try:
         yield
     finally:
-        canvas.native.setUpdatesEnabled(True)  # which asks for a repaint
+        canvas.native.setUpdatesEnabled(True)
+        canvas.native.repaint()  # otherwise it comes together with what changes next in the docks
 
 
 def cells_made(viewer: ViewerModel) -> None:

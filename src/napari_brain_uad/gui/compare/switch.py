@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ..app.steps import Steps
@@ -48,15 +48,17 @@ class SceneSwitch:
         """Whether a change is under way."""
         return self._steps is not None
 
-    def start(self, going: CompareScene | None, coming: CompareScene | None, on_done: Callable[[], None]) -> None:
-        """Leave one scene, enter another."""
+    def start(
+        self, going: CompareScene | None, coming: CompareScene | None, on_done: Callable[[], None], first: Iterable[object] = ()
+    ) -> None:
+        """Leave one scene, enter another; the steps of `first` come before."""
         self._going, self.coming, self.done = going, coming, 0.0
 
         def done() -> None:
             self._steps = self._going = self.coming = None
             on_done()
 
-        self._steps = Steps(self._work(), parent=self._parent, on_done=done, on_broken=self._broken, on_step=self._tell)
+        self._steps = Steps(self._work(first), parent=self._parent, on_done=done, on_broken=self._broken, on_step=self._tell)
 
     def stop(self, shown: CompareScene | None = None) -> None:
         """Put the viewer back as it was before any of the scenes, `shown` among them, at once."""
@@ -77,8 +79,9 @@ class SceneSwitch:
                 scene.forget()
         self._steps = self._going = self.coming = None
 
-    def _work(self) -> Iterator[float]:
+    def _work(self, first: Iterable[object]) -> Iterator[float]:
         part = 0.0
+        yield from (part for _ in first)
         if self._going is not None:
             part = 1.0 if self.coming is None else _LEAVING
             for done in self._going.leaving():
