@@ -110,6 +110,13 @@ def test_a_map_of_fractions_is_an_image_from_0_to_1_and_no_scan(tmp_path: Path) 
     assert 0 < wanted.sum() < (fractions > 0).sum()
 
 
+@pytest.mark.parametrize("name", ["lesion_roi", "GM_probseg"])
+def test_values_near_0_are_seen_whatever_the_name(tmp_path: Path, name: str) -> None:
+    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", head()[1].astype(np.float32) * 1e-3))
+    assert isinstance(layer, Image)
+    assert layer.contrast_limits[1] == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("value", [1, 40])
 def test_a_mask_that_others_opened_as_an_image_is_no_scan(value: int) -> None:
     assert not is_scan(Image(np.ascontiguousarray(head()[1].T) * value))

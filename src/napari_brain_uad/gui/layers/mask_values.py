@@ -16,6 +16,9 @@ _NOISE = 1e-3
 _INSIDE = 0.5
 """As in `io.nifti.read_mask`: above it a voxel of a mask in floating point is inside."""
 
+_FAINT = 0.05
+"""A map of fractions that stays below this everywhere would be black from 0 to 1."""
+
 _HIGHEST_LABEL = 65535
 _STEP, _ALIKE = 4, 0.5
 
@@ -39,13 +42,15 @@ def kind_of(stem: str, data: NDArray[Any]) -> Kind:
     -------
     {"scan", "labels", "fraction"}
         "labels" for two values, 0 and another, whatever the name; for whole numbers in flat patches where the name says mask, labels or
-        truth. "fraction" for values from 0 to 1 where the name says so. Both but for the noise of an interpolation.
+        truth. "fraction" for values from 0 to 1, not all of them tiny, where the name says so. Both but for the noise of an interpolation.
     """
     if is_binary(data):
         return "labels"
     if not _LABEL_WORDS.search(stem.lower()):
         return "scan"
     low, high = float(data.min()), float(data.max())
+    if 0.0 < high <= _FAINT:
+        return "scan"  # whose limits are those of its values
     if low >= -_NOISE and high <= _HIGHEST_LABEL and _is_whole(data) and _is_flat(data):
         return "labels"
     return "fraction" if low >= -_NOISE and high <= 1.0 + _NOISE else "scan"
