@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from promptness import assert_within
 from qtpy.QtCore import Qt
@@ -132,6 +133,38 @@ def test_the_copied_command_says_what_is_set(dock: BatchDock, folder: Path, qtbo
     assert words[:3] == ["brain-uad", "batch", str(folder)]
     for option, value in (("--sequence", "FLAIR"), ("--threshold", "otsu"), (post_option("min_voxels"), "7"), ("--method", "threshold")):
         assert words[words.index(option) + 1] == value
+
+
+def test_scans_of_unknown_sequence_are_done(dock: BatchDock, tmp_path: Path, qtbot: Any) -> None:
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    write(mixed / "a.nii.gz", head()[0])
+    write(mixed / "b_T2w.nii.gz", head()[0])
+    dock.inputs.choose_folder(mixed)
+    box = dock.inputs.sequence
+    qtbot.waitUntil(lambda: box.count() > 2, timeout=20_000)
+    assert dock.messages.text == ""
+    assert [box.itemData(row) for row in range(box.count())] == ["", "T2", "FLAIR", "T1", "T1c", "PD"]
+    assert {case.name: case.sequence for case in dock.inputs.scans} == {"a": None, "b": "T2"}
+    # Who has no FLAIR is left out; a scan of which nothing is known is taken to be one.
+    box.setCurrentIndex(box.findData("FLAIR"))
+    assert {case.name: case.sequence for case in dock.inputs.scans} == {"a": "FLAIR"}
+    box.setCurrentIndex(0)
+    dock.button.click()
+    _finished(dock, qtbot)
+    assert dock.results.states() == ["done", "done"]
+
+
+def test_pictures_are_done(dock: BatchDock, tmp_path: Path, qtbot: Any) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    slice_ = head()[0][:, :, head()[0].shape[2] // 2]
+    PIL.Image.fromarray((255 * slice_ / slice_.max()).astype(np.uint8)).save(folder / "one.png")
+    dock.inputs.choose_folder(folder)
+    qtbot.waitUntil(lambda: len(dock.inputs.scans) == 1, timeout=20_000)
+    dock.button.click()
+    _finished(dock, qtbot)
+    assert dock.results.states() == ["done"]
 
 
 def test_a_folder_without_scans_is_an_error_in_the_dock(dock: BatchDock, tmp_path: Path, qtbot: Any) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from ...core.errors import Cancelled, InputError
+from ...core.errors import BrainUADError, Cancelled, InputError
+from ...core.isolation import isolated
 from ...core.progress import Progress
+from ...core.sequence import SEQUENCES
 from ...core.text import counted, readable
 from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams
@@ -280,5 +283,12 @@ def _look(root: Path, progress: Progress) -> Found:
     layout = find_layout(root)
     progress.check()
     sequences = dict.fromkeys(sequence for subject in layout.subjects(root) for sequence in subject.sequences)
-    found = {name: cases_of(root, layout_id=layout.id, sequence=name or None, need_truth=False) for name in ("", *sequences)}
+    if "unknown" in sequences:
+        # No sequence to ask for; a scan that is its subject's only one may be told to be any.
+        sequences = dict.fromkeys((*(one for one in sequences if one != "unknown"), *SEQUENCES))
+    found = {"": cases_of(root, layout_id=layout.id, need_truth=False)}
+    for name in sequences:
+        cases = isolated(partial(cases_of, root, layout_id=layout.id, sequence=name, need_truth=False))
+        if not isinstance(cases, BrainUADError):  # nobody has it
+            found[name] = cases
     return Found(layout.name, {name: scans for name, (scans, _) in found.items()}, {name: left for name, (_, left) in found.items()})
