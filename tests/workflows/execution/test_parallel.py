@@ -101,17 +101,16 @@ def test_in_one_process_what_fails_costs_one_job_too(tmp_path: Path) -> None:
     assert [type(one) for one in outcomes] == [InternalError, DeviceError, str]
 
 
-def test_processes_that_cannot_start_are_an_error(tmp_path: Path) -> None:
-    """As with a script that does its work outside of ``if __name__ == "__main__"``: its processes would start others."""
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    """Processes do not run the script again, as those of `multiprocessing` do, and its own functions can be sent."""
     script = tmp_path / "script.py"
     script.write_text(
         "from napari_brain_uad.workflows.execution.parallel import in_processes\n"
-        "from parallel_work import square\nin_processes(square, [1, 2], 2)\n"
+        "def twice(number, progress):\n    return 2 * number\n"
+        "print(in_processes(twice, [1, 2], 2))\n"
     )
     done = subprocess.run([sys.executable, script], env=_environment(), capture_output=True, text=True, timeout=60, check=False)
-    last = done.stderr.splitlines()[-1]
-    assert "DeviceError: Processes for --jobs cannot be started" in last
-    assert "__main__" in last
+    assert (done.stdout, done.stderr) == ("[2, 4]\n", "")
 
 
 @needs_signals
