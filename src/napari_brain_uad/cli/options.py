@@ -92,7 +92,9 @@ def add_workers(parser: Any, *, at_a_time: str) -> None:
     """
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help=f"{at_a_time}, each in its own process (default: 1)")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler that runs, like tcp://host:8786, in place of --jobs")
+    group.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler that runs, like tcp://host:8786, in place of --jobs"
+    )
     text = "start the Dask cluster (SLURM, PBS, Kubernetes, ...) that a JSON file describes; see the page on cohorts"
     group.add_argument("--cluster", type=Path, metavar="FILE", help=text)
     parser.add_argument("--dashboard", action="store_true", help="say where Dask's dashboard is (needs bokeh)")

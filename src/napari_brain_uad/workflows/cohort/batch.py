@@ -24,7 +24,7 @@ from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..scans.names import folder_name
 from ..scans.ready import AUTO
-from .cohort import Case, case_volume
+from .case import Case, case_volume
 
 
 @dataclass(frozen=True)

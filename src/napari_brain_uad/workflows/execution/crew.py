@@ -65,7 +65,9 @@ class Crew:
                 raise self.lost() from error
             if any(number > 1 for number in threads.values()):
                 fix = "Start workers with one thread each: `dask worker --nthreads 1`, or the same in the cluster's options"
-                raise InputError(f"Workers of {self._where}", why="some have several threads, and a job needs a process of its own", fix=fix)
+                raise InputError(
+                    f"Workers of {self._where}", why="some have several threads, and a job needs a process of its own", fix=fix
+                )
             self._size, self._counted = len(threads), time.monotonic()
         return self._size
 
@@ -95,26 +97,14 @@ class Crew:
 
 
 @contextmanager
-def crew_of(workers: Workers, jobs: int) -> Iterator[Crew]:
-    """Who does some jobs, for as long as the block lasts.
+def crew_elsewhere(workers: Workers) -> Iterator[Crew]:
+    """The workers of a cluster that the user named, for as long as the block lasts.
 
     Raises
     ------
     InputError, DeviceError
         If what the user gave cannot be used; if a cluster cannot be reached or started.
     """
-    if workers.elsewhere:
-        with _cluster_of_others(workers) as crew:
-            yield crew
-        return
-    from .local import local_crew
-
-    with local_crew(min(workers.jobs, jobs), dashboard=workers.dashboard) as local:
-        yield local
-
-
-@contextmanager
-def _cluster_of_others(workers: Workers) -> Iterator[Crew]:
     distributed = distributed_quietly()
     with ExitStack() as stack:
         if workers.cluster is None:

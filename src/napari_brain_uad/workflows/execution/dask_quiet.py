@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 _LOUD = ("distributed", "distributed.client", "distributed.gc", "bokeh", "tornado", "tornado.application")
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     # The first death of a worker may be another's fault; see `parallel` for how jobs that shared it are told apart.
     "distributed.scheduler.allowed-failures": 1,
     # A job may hold Python for minutes; a dead process is noticed by its connection.
@@ -43,6 +44,6 @@ def configured(*, dashboard: bool = False) -> Iterator[None]:
     import dask
 
     # Without a dashboard nothing is served over HTTP, where everybody on this computer could read it.
-    served = {} if dashboard else {"distributed.scheduler.http.routes": []}
+    served: dict[str, Any] = {} if dashboard else {"distributed.scheduler.http.routes": []}
     with dask.config.set(_SETTINGS | served):
         yield

@@ -30,7 +30,7 @@ class _AtWork:
 
     def __init__(self) -> None:
         self.going: dict[str, Progress] = {}
-        self.tell: Callable[[str], None] = str
+        self.tell: Callable[[str], None] = lambda _line: None
 
     def cancel(self) -> None:
         """Cancel all of them."""
@@ -115,7 +115,8 @@ def _watched(worker: Worker, key: str, progress: Progress) -> Iterator[None]:
         while not ended.wait(_LOOK_SECONDS):
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled" or worker.status in _ENDING:
-                return progress.cancel()
+                progress.cancel()
+                return
 
     threading.Thread(target=watch, name="wanted", daemon=True).start()
     try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pickle
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +44,7 @@ def in_processes(
 
 def as_done(
     work: Callable[[Job, Progress], Result], given: Sequence[Job], jobs: int | Workers, progress: Progress | None = None
-) -> Iterator[tuple[int, Result | BrainUADError]]:
+) -> Generator[tuple[int, Result | BrainUADError]]:
     """``work(job, progress)`` for every job, as they end; a loop that is left before the end ends what is still at work.
 
     Parameters
@@ -77,9 +77,7 @@ def as_done(
             part = progress.part(number / len(given), (number + 1) / len(given))
             yield number, _here(work, one, part)
         return
-    from .crew import crew_of
-
-    with crew_of(workers, len(given)) as crew, closing(_Run(crew, work, given)) as run:
+    with _crew(workers, len(given)) as crew, closing(_Run(crew, work, given)) as run:
         yield from run.outcomes(progress)
 
 
@@ -87,6 +85,17 @@ def _here(work: Callable[[Job, Progress], Result], job: Job, progress: Progress)
     outcome = isolated(partial(work, job, progress))
     progress.check()
     return outcome
+
+
+def _crew(workers: Workers, jobs: int) -> AbstractContextManager[Crew]:
+    """Who does it; what they need is imported only then."""
+    if workers.elsewhere:
+        from .crew import crew_elsewhere
+
+        return crew_elsewhere(workers)
+    from .local import local_crew
+
+    return local_crew(min(workers.jobs, jobs), dashboard=workers.dashboard)
 
 
 class _Run:
@@ -98,7 +107,7 @@ class _Run:
         self._crew, self._client, self._work, self._given = crew, crew.client, work, given
         self._topic = f"brain-uad-{uuid.uuid4().hex}"
         self._ended = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
-        self._going: dict[Future, int] = {}
+        self._going: dict[Future[bytes], int] = {}
         self._fractions: dict[int, float] = {}
         self._tries = 0
         self._client.subscribe_topic(self._topic, self._hear)
@@ -134,14 +143,14 @@ class _Run:
         self._going[future], self._fractions[number] = number, 0.0
         self._ended.add(future)
 
-    def _ready(self) -> list[tuple[Future, Any]]:
+    def _ready(self) -> list[tuple[Future[bytes], Any]]:
         """What ended meanwhile."""
         with self._ended.thread_condition:
             if not self._ended.has_ready():
                 self._ended.thread_condition.wait(_LOOK_SECONDS)
         return list(self._ended.next_batch(block=False))
 
-    def _outcome(self, number: int, future: Future, told: Any) -> Any:
+    def _outcome(self, number: int, future: Future[bytes], told: Any) -> Any:
         from distributed.scheduler import KilledWorker
 
         if future.status == "finished" and isinstance(told, bytes):
