@@ -194,6 +194,7 @@ def _scheduler(kind: type[LocalCluster], security: Any, dashboard: bool) -> Loca
         host="127.0.0.1",
         protocol="tls://",
         security=security,
-        dashboard_address="127.0.0.1:0" if dashboard else None,
+        # Its server is always there, with nothing on it but for a dashboard; any free port will do.
+        scheduler_kwargs={"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"},
         silence_logs=False,
     )
