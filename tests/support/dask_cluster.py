@@ -29,7 +29,7 @@ def cluster(folder: Path, *, threads: int = 1) -> Iterator[tuple[str, subprocess
 
         files = ["--scheduler-file", str(told)]
         scheduler = started(_SCHEDULER, *local, "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0", *files)
-        place = ["--local-directory", str(folder), "--no-dashboard", "--no-nanny"]
+        place = ["--local-directory", str(folder), "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--no-nanny"]
         worker = started(_WORKER, *files, *local, "--nthreads", str(threads), *place)
         try:
             yield _address(told), scheduler

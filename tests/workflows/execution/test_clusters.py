@@ -16,6 +16,7 @@ from promptness import assert_within
 
 from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.workflows.execution import crew
 from napari_brain_uad.workflows.execution.parallel import in_processes
 from napari_brain_uad.workflows.execution.workers import ClusterFile, Workers
 
@@ -66,13 +67,15 @@ def test_a_scheduler_that_is_lost_is_an_error_soon(tmp_path: Path) -> None:
 
 def test_workers_that_do_several_jobs_at_a_time_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "cluster.json"
-    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None, "host": "127.0.0.1"}
+    own = {"host": "127.0.0.1", "protocol": "tcp://", "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, **own}
     file.write_text(json.dumps({"cluster": "LocalCluster", "workers": 1, "options": options}))
     with pytest.raises(InputError, match="--nthreads 1"):
         in_processes(square, [1, 2], Workers(cluster=file))
 
 
-def test_no_scheduler_there_is_an_error() -> None:
+def test_no_scheduler_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.3)
     with pytest.raises(DeviceError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         in_processes(square, [1, 2], Workers(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(InputError, match="Two clusters"):

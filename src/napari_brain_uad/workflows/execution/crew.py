@@ -58,6 +58,8 @@ class Crew:
         DeviceError
             If the scheduler is gone.
         """
+        if self.client.status != "running":
+            raise self.lost()  # it would try for a while to reach it again, but what was under way is gone
         if time.monotonic() - self._counted >= _COUNT_SECONDS:
             try:
                 threads = self.client.nthreads()

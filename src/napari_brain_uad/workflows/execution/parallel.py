@@ -169,9 +169,11 @@ class _Run:
 
     def close(self) -> None:
         """Cancel what still goes on."""
+        going = list(self._going)
+        self._ended.clear()
+        if self._client.status != "running":
+            return  # nobody hears it, and it would wait for somebody
         with suppress(OSError, TimeoutError):
-            going = list(self._going)
-            self._ended.clear()
             self._client.unsubscribe_topic(self._topic)
             if going:
                 self._client.cancel(going, force=True)
