@@ -10,12 +10,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from parallel_work import run_or_die
+from parallel_work import figures_or_die
 from small_heads import AFFINE, SHAPE, brain, head, save
 
 from napari_brain_uad import cli
 from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
-from napari_brain_uad.workflows.compare import compare
+from napari_brain_uad.workflows.cohort import cohort as cohort_workflow
 
 GOOD = 4
 
@@ -91,7 +91,7 @@ def test_ten_bad_scans_leave_the_good_ones(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_killed_process_costs_its_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(compare, "_run_one", run_or_die)
+    monkeypatch.setattr(cohort_workflow, "scan_figures", figures_or_die)
     (tmp_path / "in").mkdir()
     folder = cohort(tmp_path / "in", {"killed": lambda path: None})
     for file in folder.glob("good[1-9]*"):
@@ -100,7 +100,7 @@ def test_a_killed_process_costs_its_scan(tmp_path: Path, monkeypatch: pytest.Mon
     assert cli.main([str(word) for word in words]) == 2
     _, err = capsys.readouterr()
     assert len(err.splitlines()) == 1
-    assert err.startswith("brain-uad: thresh-raw, killed: ")
+    assert err.startswith("brain-uad: killed: ")
     assert "memory" in err
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "cohort.csv").read_text())))
-    assert [row["scan"] for row in rows] == ["good0", "good0", "killed"]
+    assert [row["scan"] for row in rows] == ["good0", "good0"]

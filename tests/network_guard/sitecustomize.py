@@ -5,7 +5,7 @@ It also ends the interpreter when the tests' own process, BRAIN_UAD_TESTS, is go
 It also hides the packages that BRAIN_UAD_WITHOUT names (top-level modules, separated by commas), as if they were not installed.
 
 Audit events come from the socket module's C code: no library gets past them, and what is refused is written down even if
-the library swallows the error. Local sockets (X11, multiprocessing) are let through.
+the library swallows the error. Local sockets (X11, multiprocessing) and this computer's own address (Dask) are let through.
 """
 
 import os
@@ -18,10 +18,13 @@ from pathlib import Path
 
 _CONNECTING = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _LOOK_UPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+_OWN = ("127.0.0.1", "::1", b"127.0.0.1", b"::1")
 
 
 def _refuse(event, args):
     if event not in _LOOK_UPS and (event not in _CONNECTING or args[0].family == getattr(socket, "AF_UNIX", None)):
+        return
+    if (args[0] if event in _LOOK_UPS else args[-1][0]) in _OWN:
         return
     attempt = f"{event} {args[0] if event in _LOOK_UPS else args[-1]}"
     with Path(os.environ["BRAIN_UAD_NETWORK_LOG"]).open("a", encoding="utf-8") as log:

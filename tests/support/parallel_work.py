@@ -18,8 +18,10 @@ def square(number: int, progress: Progress) -> tuple[int, int]:
     return number**2, os.getpid()
 
 
-def sleep(seconds: float, progress: Progress) -> None:
-    time.sleep(seconds)
+def sleep(folder: Path, progress: Progress) -> None:
+    """Listens to nobody, once it has said in a file that it is at work."""
+    (folder / str(os.getpid())).touch()
+    time.sleep(60.0)
 
 
 def at_work(given: tuple[str, Path], progress: Progress) -> str:
@@ -32,8 +34,6 @@ def at_work(given: tuple[str, Path], progress: Progress) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "crashes":
         os.kill(os.getpid(), signal.SIGSEGV)
-    if what == "leaves":
-        os._exit(7)
     if what == "raises":
         return [what][1]
     if what == "cannot be sent":
@@ -68,10 +68,10 @@ def _there(file: Path) -> Iterator[None]:
         file.unlink()
 
 
-def run_or_die(job: Any, progress: Progress) -> Any:
-    """As `workflows.compare.compare` runs a method, but for one, on one scan, which the system ends."""
-    from napari_brain_uad.workflows.compare.compare import _run_one
+def figures_or_die(task: Any, progress: Progress) -> Any:
+    """As `workflows.cohort.scan_figures.scan_figures`, but for a scan in whose midst the system ends the process."""
+    from napari_brain_uad.workflows.cohort.scan_figures import scan_figures
 
-    if job.ready.scan.name.startswith("killed") and job.spec.method == "thresh-raw":
+    if task.case.name.startswith("killed"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _run_one(job, progress)
+    return scan_figures(task, progress)

@@ -15,7 +15,8 @@ from napari_brain_uad.evaluation.figure import detection_figure
 from napari_brain_uad.gui.layers.tuning import Tuning, settle
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.batch import BatchRun, run_batch
-from napari_brain_uad.workflows.cohort.cohort import Case, evaluate_cohort
+from napari_brain_uad.workflows.cohort.case import Case
+from napari_brain_uad.workflows.cohort.cohort import evaluate_cohort
 from napari_brain_uad.workflows.cohort.evaluate import evaluate
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import Detection, detect

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, method_spec, post_params
+from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say
 
 
@@ -31,7 +31,7 @@ def add_batch(commands: Any) -> None:
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many scans at a time (default: 1)")
+    add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -53,7 +53,7 @@ def _batch(arguments: argparse.Namespace) -> int:
     )
     cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     with progress_bar(arguments.quiet) as progress:
-        outcomes = run_batch(cases, run, arguments.out, jobs=arguments.jobs, overwrite=arguments.overwrite, progress=progress)
+        outcomes = run_batch(cases, run, arguments.out, jobs=workers_of(arguments), overwrite=arguments.overwrite, progress=progress)
     files = save_batch(outcomes, arguments.out, command=shell.join(["brain-uad", *arguments.words]), left_out=left_out)
     for outcome in outcomes:
         if outcome.error:

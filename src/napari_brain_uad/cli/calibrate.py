@@ -9,7 +9,7 @@ from typing import Any
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from ..io.streams import check_there
-from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, method_spec, post_params
+from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, add_workers, method_spec, post_params, workers_of
 from .terminal import progress_bar, say, written
 
 
@@ -31,6 +31,7 @@ def add_calibrate(commands: Any) -> None:
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
+    add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write it into (default: that of your models)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_calibrate)
@@ -52,6 +53,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             seed=arguments.seed,
             out=arguments.out,
+            jobs=workers_of(arguments),
             progress=progress,
         )
     for line in left_out:

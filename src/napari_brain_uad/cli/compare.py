@@ -11,7 +11,17 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from ..io.streams import check_there
-from .options import SPEC_HELP, add_overwrite, add_post_options, add_seed, add_sequence, assignments, post_params
+from .options import (
+    SPEC_HELP,
+    add_overwrite,
+    add_post_options,
+    add_seed,
+    add_sequence,
+    add_workers,
+    assignments,
+    post_params,
+    workers_of,
+)
 from .terminal import complain, progress_bar, say, warn, written
 
 
@@ -50,7 +60,7 @@ def add_method_list(parser: Any, *, required: bool = True) -> None:
     )
 
 
-def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) -> None:
+def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True, at_a_time: str = "methods at a time") -> None:
     """What a comparison of one scan and of a cohort share."""
     parser.add_argument(
         "--healthy", type=Path, nargs="+", default=[], metavar="SCAN", help="healthy scans, in place of the methods' healthy references"
@@ -59,7 +69,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, needs_out: bool = True) 
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="methods at a time, each in its own process (default: 1)")
+    add_workers(parser, at_a_time=at_a_time)
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep maps in the cache")
     parser.add_argument("--out", type=Path, required=needs_out, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
@@ -76,7 +86,7 @@ def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "prepare_with": arguments.prepare,
         "device": arguments.device,
         "seed": arguments.seed,
-        "jobs": arguments.jobs,
+        "jobs": workers_of(arguments),
         "use_cache": not arguments.no_cache,
     }
 

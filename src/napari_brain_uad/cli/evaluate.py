@@ -42,7 +42,7 @@ def add_evaluate(commands: Any) -> None:
         action="store_true",
         help="scans without a ground truth are healthy: they count where the verdict tells scans apart (scan-level AUROC)",
     )
-    add_run_options(parser, needs_out=False)
+    add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
@@ -77,6 +78,33 @@ def _seed(text: str) -> int:
         return check_seed(int(text) if len(text) <= _LONGEST_SEED and text.strip().isdecimal() else -1)
     except InputError:
         raise argparse.ArgumentTypeError(f"it is not a whole number from 0 to {LARGEST_SEED}") from None
+
+
+def add_workers(parser: Any, *, at_a_time: str) -> None:
+    """Where the work is done and how much of it at a time.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or group
+        What gets the options.
+    at_a_time : str
+        What ``--jobs`` counts: "scans at a time".
+    """
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help=f"{at_a_time}, each in its own process (default: 1)")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler that runs, like tcp://host:8786, in place of --jobs"
+    )
+    text = "start the Dask cluster (SLURM, PBS, Kubernetes, ...) that a JSON file describes; see the page on cohorts"
+    group.add_argument("--cluster", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--dashboard", action="store_true", help="say where Dask's dashboard is (needs bokeh)")
+
+
+def workers_of(arguments: argparse.Namespace) -> Any:
+    """The `Workers` that the options of `add_workers` give."""
+    from ..workflows.execution.workers import Workers
+
+    return Workers(arguments.jobs, arguments.scheduler, arguments.cluster, dashboard=arguments.dashboard)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

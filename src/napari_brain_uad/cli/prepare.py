@@ -14,7 +14,7 @@ from ..core.provenance import NOTICE
 from ..core.sequence import SEQUENCES, check_sequence
 from ..core.text import readable
 from ..io.streams import GET_LINKED, check_there
-from .options import add_overwrite
+from .options import add_overwrite, add_workers, workers_of
 from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def add_prepare(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time, some 2 GB of memory each (default: 1)")
+    add_workers(parser, at_a_time="patients at a time, some 2 GB of memory each")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results in the cache")
     parser.add_argument("--no-figures", action="store_true", help="no quality-control pictures")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -75,7 +75,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             patients,
             arguments.preset,
             arguments.out,
-            jobs=arguments.jobs,
+            jobs=workers_of(arguments),
             use_cache=not arguments.no_cache,
             figures=not arguments.no_figures,
             overwrite=arguments.overwrite,

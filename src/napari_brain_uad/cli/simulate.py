@@ -10,7 +10,7 @@ from ..core.provenance import NOTICE
 from ..core.sequence import spelled
 from ..core.text import counted, readable
 from ..io.streams import check_there
-from .options import add_overwrite, add_seed, assignments
+from .options import add_overwrite, add_seed, add_workers, assignments, workers_of
 from .terminal import complain, progress_bar, say
 
 
@@ -48,7 +48,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--thickness", type=float, default=0.0, metavar="MM", help="slice thickness (default: as the voxel size)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting; may be given several times")
     add_seed(parser)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="subjects at a time, some 1 GB of memory each (default: 1)")
+    add_workers(parser, at_a_time="subjects at a time, some 1 GB of memory each")
     add_overwrite(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_simulate)
@@ -74,7 +74,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
             sequences=arguments.sequence,
             params=params,
             seed=arguments.seed,
-            jobs=arguments.jobs,
+            jobs=workers_of(arguments),
             lesion_masks=arguments.lesion_masks,
             overwrite=arguments.overwrite,
             progress=progress,

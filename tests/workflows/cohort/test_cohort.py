@@ -20,7 +20,8 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
-from napari_brain_uad.workflows.cohort.cohort import Case, Cohort, cases_of, cases_sha256, evaluate_cohort
+from napari_brain_uad.workflows.cohort.case import Case
+from napari_brain_uad.workflows.cohort.cohort import Cohort, cases_of, cases_sha256, evaluate_cohort
 from napari_brain_uad.workflows.cohort.cohort_report import cohort_text, save_cohort
 from napari_brain_uad.workflows.compare.compare import compare
 

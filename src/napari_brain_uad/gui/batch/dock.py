@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...workflows.cohort.batch import BatchOutcome, BatchRun
-    from ...workflows.cohort.cohort import Case
+    from ...workflows.cohort.case import Case
     from ...workflows.detect.detect import Detection
 
 _PURPOSE = "Runs one method on every scan of a folder. Research use only."
@@ -255,7 +255,7 @@ def _work(
 def _opened(outcome: BatchOutcome, run: BatchRun, progress: Progress) -> tuple[Detection, LiveMask]:
     """A result as the batch wrote it, read again with its scan."""
     from ...io.nifti import read_map
-    from ...workflows.cohort.cohort import case_volume
+    from ...workflows.cohort.case import case_volume
     from ...workflows.detect.detect import finish_detection
     from ...workflows.scans.load import as_mask
 

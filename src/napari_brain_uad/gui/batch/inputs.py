@@ -30,7 +30,7 @@ from ..widgets.model_row import ModelRow
 
 if TYPE_CHECKING:
     from ...workflows.cohort.batch import BatchRun
-    from ...workflows.cohort.cohort import Case
+    from ...workflows.cohort.case import Case
 
 _WAIT_MS = 400
 """After the last letter, before a folder is looked at."""

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 
 if TYPE_CHECKING:
     from ...workflows.cohort.batch import BatchOutcome
-    from ...workflows.cohort.cohort import Case
+    from ...workflows.cohort.case import Case
 
 _COLUMNS = ("Scan", "State", "Regions", "ml", "Dice")
 _STATE = 1

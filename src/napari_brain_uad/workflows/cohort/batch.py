@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from ...postprocessing.regions import as_rows
 from ..detect.command import post_words
 from ..detect.detect import Detection, detect
 from ..detect.save import check_detection_output, save_detection
-from ..execution.parallel import in_processes
+from ..execution.parallel import as_done
+from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..scans.names import folder_name
 from ..scans.ready import AUTO
-from .cohort import Case, case_volume
+from .case import Case, case_volume
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def run_batch(
     run: BatchRun,
     out: str | Path,
     *,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     overwrite: bool = False,
     tell: Callable[[BatchOutcome], None] | None = None,
     progress: Progress | None = None,
@@ -113,12 +115,13 @@ def run_batch(
         What is done to each.
     out : str or Path
         The folder; made when missing.
-    jobs : int
-        How many scans at a time, each in a process of its own.
+    jobs : int or Workers
+        How many scans at a time, each in a process of its own; or where else: see `execution.workers.Workers`. The workers write the
+        results: those of a cluster need to see `out` under the same name.
     overwrite : bool
         As in `save.save_detection`.
     tell : callable, optional
-        Gets every outcome; with one job, as soon as it is there.
+        Gets every outcome as soon as it is there.
 
     Returns
     -------
@@ -132,23 +135,14 @@ def run_batch(
     """
     folder = Path(out)
     check_output(folder)
-    tell = tell or _nothing
     tasks = [_BatchTask(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
-
-    def work(task: _BatchTask, progress: Progress) -> BatchOutcome:
-        outcome = _run_one(task, progress)
-        tell(outcome)
-        return outcome
-
-    # Only a function of a module is found by other processes.
-    alone = jobs <= 1 or len(tasks) <= 1
-    done: Sequence[BatchOutcome | BrainUADError] = in_processes(work if alone else _run_one, tasks, jobs, progress)
-    outcomes = tuple(
-        one if isinstance(one, BatchOutcome) else BatchOutcome(task.case, error=str(one)) for task, one in zip(tasks, done, strict=True)
-    )
-    for outcome in () if alone else outcomes:
-        tell(outcome)
-    return outcomes
+    outcomes: dict[int, BatchOutcome] = {}
+    with closing(as_done(_run_one, tasks, jobs, progress)) as done:
+        for number, one in done:
+            outcomes[number] = BatchOutcome(cases[number], error=str(one)) if isinstance(one, BrainUADError) else one
+            if tell is not None:
+                tell(outcomes[number])
+    return tuple(outcomes[number] for number in range(len(tasks)))
 
 
 def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> str:
@@ -161,10 +155,6 @@ def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id
     words += ["--seed", str(run.seed)] if run.seed else []
     words += ["--device", run.device] if run.device != "auto" else []
     return shell.join([*words, "--out", shell.file_word(out)])
-
-
-def _nothing(_outcome: BatchOutcome) -> None:
-    """Nobody listens."""
 
 
 def _places(cases: Sequence[Case]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import HealthyReference
 from ...core.errors import BrainUADError, InputError
-from ...core.isolation import isolated
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...detectors.registry import method_class
@@ -23,12 +21,15 @@ from ...io.checkpoint import checkpoint_files
 from ...postprocessing.params import PostParams
 from ..detect.score import ScoringRequest, model_for
 from ..detect.score_volume import scored_volume
+from ..execution.parallel import in_processes
+from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
 from ..models.references import stem_of
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
-from .cohort import Case, case_volume, cases_of
+from .case import Case, case_volume
+from .cohort import cases_of
 
 FEWEST = 2
 _BYTES = 5
@@ -67,6 +68,7 @@ def calibrate(
     device: str = "auto",
     seed: int = 0,
     out: str | Path | None = None,
+    jobs: int | Workers = 1,
     progress: Progress | None = None,
 ) -> tuple[tuple[Calibration, ...], tuple[str, ...]]:
     """One calibration a sequence, kept beside the model and checked by leaving one scan out at a time; which scans are not in it, and why.
@@ -85,6 +87,8 @@ def calibrate(
         As in `detect`.
     out : str or Path, optional
         The folder to write into; that of the user's models when None, where the method finds it.
+    jobs : int or Workers
+        How many scans at a time, each in a process of its own; or where else: see `execution.workers.Workers`.
 
     Raises
     ------
@@ -100,15 +104,15 @@ def calibrate(
         ages = _ages(Path(healthy))
     else:
         cases, left_out = tuple(healthy), ()
-    settings = (post or PostParams(), prepare_with, device, seed)
-    maps, missed = _all_scored(cases, spec, settings, kind, ages, progress)
+    tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
+    maps, missed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
     missed = [*left_out, *missed]
     made = []
     for of, scored in sorted(maps.items()):
         if len(scored) < FEWEST:
             missed.append(f"{of}: one scan only")
         else:
-            made.append(_made(of, scored, settings[0], title, out, progress.part(0.9, 1.0)))
+            made.append(_made(of, scored, post or PostParams(), title, out, progress.part(0.9, 1.0)))
     if not made:
         why = "; ".join(missed[:3]) or "no scan was given"
         raise InputError("No healthy reference was made", why=why, fix=f"Give at least {FEWEST} healthy scans of one sequence")
@@ -122,42 +126,47 @@ def _check_comparable(method: str) -> None:
         raise InputError(f"{method} can have no healthy reference", why=why, fix="Use robust-intensity, or a trained method")
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One healthy scan's share, as it is sent to a process."""
+
+    case: Case
+    spec: MethodSpec
+    prepare_with: str
+    device: str
+    seed: int
+    scans: int
+
+
 def _all_scored(
-    cases: Sequence[Case],
-    spec: MethodSpec,
-    settings: tuple[PostParams, str, str, int],
-    kind: str,
-    ages: Mapping[str, float],
-    progress: Progress,
+    tasks: Sequence[_Task], kind: str, ages: Mapping[str, float], jobs: int | Workers, progress: Progress
 ) -> tuple[dict[str, list[tuple[HealthyMap, Model | None]]], list[str]]:
     """The maps by sequence, and which scans have none and why."""
     maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
     missed = []
-    for number, case in enumerate(cases):
-        part = progress.part(0.9 * number / len(cases), 0.9 * (number + 1) / len(cases))
-        found = isolated(partial(_scored, case, spec, settings, len(cases), part))
+    for number, (task, found) in enumerate(zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True)):
+        name = task.case.name
         if isinstance(found, BrainUADError):
-            missed.append(f"{case.name}: {found}")
+            missed.append(f"{name}: {found}")
             continue
         one, model, of = found
-        known = replace(one, kind=kind, person=number + 1, age=ages.get(case.name.removeprefix("sub-")))
+        known = replace(one, kind=kind, person=number + 1, age=ages.get(name.removeprefix("sub-")))
         maps.setdefault(of, []).append((known, model))
     return maps, missed
 
 
-def _scored(
-    case: Case, spec: MethodSpec, settings: tuple[PostParams, str, str, int], scans: int, progress: Progress
-) -> tuple[HealthyMap, Model | None, str]:
-    volume, (_, prepare_with, device, seed) = case_volume(case), settings
+def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, str]:
+    volume, spec, scans = case_volume(task.case), task.spec, task.scans
     if volume.sequence is None:
         raise InputError(volume.name, why="its sequence is not known", fix="Say it (--sequence)")
-    if case.truth is not None and as_mask(case.truth, volume, label="ground truth").any():
+    if task.case.truth is not None and as_mask(task.case.truth, volume, label="ground truth").any():
         raise InputError(volume.name, why="its ground truth has lesions: it is not healthy")
     check_memory(volume.name, _BYTES * scans * volume.data.size, f"keeping the maps of {scans} healthy scans")
-    ready = make_ready(volume, case.mask, preset_id=method_class(spec.method).INFO.preset, prepare_with=prepare_with)
+    preset_id = method_class(spec.method).INFO.preset
+    ready = make_ready(volume, task.case.mask, preset_id=preset_id, prepare_with=task.prepare_with)
     model = model_for(spec.method, spec.model or None, volume.sequence)
     chosen = replace(spec, model="" if model is None else str(model.path))
-    scored = scored_volume(ready.scored, ScoringRequest(chosen, device, seed), progress)
+    scored = scored_volume(ready.scored, ScoringRequest(chosen, task.device, task.seed), progress)
     return HealthyMap(ready.bring_back(scored.map)), model, volume.sequence
 
 

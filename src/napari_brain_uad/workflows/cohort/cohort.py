@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import BrainUADError, InputError
-from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.sequence import USER, check_sequence
@@ -23,17 +22,17 @@ from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
 from ...evaluation.image_level import ImageLevel, image_level
-from ...evaluation.metrics import count
 from ...evaluation.pooled import Pooled, pool
 from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
 from ...postprocessing.ranking import Counts
-from ..compare.compare import Comparison, compare
-from ..compare.compare_table import Row
+from ..execution.parallel import as_done
 from ..models.method_spec import MethodSpec, parse_specs
-from ..scans.load import MaskInput, load
+from ..scans.load import MaskInput
+from .case import Case, CaseFailure, CohortRow
 from .kept_scores import KeptScores
+from .scan_figures import ScanFigures, ScanTask, scan_figures
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,46 +41,6 @@ SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", 
 
 TESTED = ("best_dice", "auprc")
 """The columns by which methods are tested against each other."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none."""
-
-    name: str
-    scan: Path | Volume
-    truth: MaskInput | None
-    mask: MaskInput | None = None
-    sequence: str | None = None
-    origin: str = LAYOUT
-    ill: bool | None = None
-
-
-@dataclass(frozen=True)
-class CohortRow:
-    """One method on one scan; `counts` against its ground truth.
-
-    `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
-    whether the ground truth has a lesion; without one, what the data set says, or False where such scans are said to be healthy, else None.
-    """
-
-    case: str
-    sequence: str | None
-    figures: Row
-    counts: Counts | None
-    lesions: int
-    lesions_found: int
-    strength: float | None = None
-    ill: bool | None = None
-
-
-@dataclass(frozen=True)
-class CaseFailure:
-    """A method (or all: empty) that gave nothing on a scan, and why."""
-
-    case: str
-    method: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -266,7 +225,8 @@ def evaluate_cohort(
     rest_healthy : bool
         Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
     **options
-        What `compare` takes besides: models, healthy, post, prepare_with, device, seed, jobs, use_cache.
+        What `compare` takes besides: models, healthy, post, prepare_with, device, seed, use_cache; and jobs, which says how many scans at
+        a time, or where else (methods, when there is one scan).
 
     Returns
     -------
@@ -283,13 +243,15 @@ def evaluate_cohort(
     progress = progress or Progress()
     specs = parse_specs(methods)
     _check_names(cases)
+    # Scans go to processes of their own; the methods do when there is one scan.
+    jobs = options.get("jobs", 1) if len(cases) > 1 else 1
+    options = options | {"jobs": 1 if len(cases) > 1 else options.get("jobs", 1)}
+    tasks = [ScanTask(case, specs, options, with_pooled, rest_healthy) for case in cases]
     with temporary_folder() as folder:
-        gathered = _Gathered(KeptScores(folder) if with_pooled else None, rest_healthy)
-        for number, case in enumerate(cases):
-            part = progress.part(0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
-            error = isolated(partial(gathered.add, case, specs, part, options))
-            if error is not None:
-                gathered.fail(case, error)
+        gathered = _Gathered(KeptScores(folder) if with_pooled else None)
+        with closing(as_done(scan_figures, tasks, jobs, progress.part(0.0, 0.95))) as done:
+            for number, found in done:
+                gathered.add(number, cases[number], found)
         progress.update(0.95, "Pooling")
         cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
@@ -307,85 +269,45 @@ def _check_names(cases: Sequence[Case]) -> None:
 
 
 class _Gathered:
-    """What the scans gave so far."""
+    """What the scans gave so far, in whatever order they come."""
 
-    def __init__(self, waiting: KeptScores | None, rest_healthy: bool) -> None:
-        self._waiting, self._rest_healthy = waiting, rest_healthy
-        self._rows: list[CohortRow] = []
-        self._failures: list[CaseFailure] = []
-        self._error: BrainUADError | None = None
-        self._titles: dict[str, None] = {}
-        self._threshold = ""
-        self._warnings: list[tuple[str, str]] = []
-        self._sequences: list[tuple[str, str]] = []
+    def __init__(self, waiting: KeptScores | None) -> None:
+        self._waiting = waiting
+        self._found: dict[int, ScanFigures] = {}
+        self._failed: dict[int, tuple[str, BrainUADError]] = {}
 
-    def add(self, case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> None:
-        """What the methods do on one scan, all of it or, when it fails, nothing."""
-        comparison = _compared(case, specs, progress, options)
-        rows = _rows(case, comparison, self._rest_healthy)
+    def add(self, number: int, case: Case, found: ScanFigures | BrainUADError) -> None:
+        """What the methods did on one scan, all of it or, when it failed, nothing."""
+        if isinstance(found, BrainUADError):
+            self._failed[number] = case.name, found
+            return
         try:
-            if self._waiting is not None and comparison.truth is not None:
-                self._waiting.add(comparison)
+            if self._waiting is not None:
+                self._waiting.add(number, found.scores)
         except OSError as error:
             self._waiting = None
             why = error.strerror or str(error)
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
-        self._threshold = comparison.rule.words
-        self._failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in comparison.failures]
-        self._warnings += [(case.name, finding.message) for finding in comparison.warnings]
-        self._sequences.append((case.name, comparison.volume.sequence_words))
-        self._rows += rows
-        self._titles |= dict.fromkeys(run.title for run in comparison.runs)
-
-    def fail(self, case: Case, error: BrainUADError) -> None:
-        self._error = self._error or error
-        self._failures.append(CaseFailure(case.name, "", str(error)))
+        self._found[number] = replace(found, scores={})
 
     def cohort(self) -> Cohort:
-        if not self._rows:
-            raise self._error or InputError("Nothing to evaluate", fix="Give scans with ground truths")
-        pooled = (
-            {} if self._waiting is None else {title: pool(self._waiting.scans(title)) for title in self._titles if self._waiting.has(title)}
-        )
+        found = [self._found[number] for number in sorted(self._found)]
+        rows = tuple(row for one in found for row in one.rows)
+        if not rows:
+            first = next((self._failed[number][1] for number in sorted(self._failed)), None)
+            raise first or InputError("Nothing to evaluate", fix="Give scans with ground truths")
+        titles = tuple(dict.fromkeys(row.figures.method for row in rows))
+        kept = self._waiting
+        failures: dict[int, tuple[CaseFailure, ...]] = {
+            number: (CaseFailure(name, "", str(error)),) for number, (name, error) in self._failed.items()
+        }
+        failures |= {number: one.failures for number, one in self._found.items()}
         return Cohort(
-            tuple(self._titles),
-            tuple(self._rows),
-            pooled,
-            tuple(self._failures),
-            self._threshold,
-            warnings=tuple(self._warnings),
-            sequences=tuple(self._sequences),
+            titles,
+            rows,
+            {} if kept is None else {title: pool(kept.scans(title)) for title in titles if kept.has(title)},
+            tuple(one for number in sorted(failures) for one in failures[number]),
+            found[-1].threshold,
+            warnings=tuple(one for scan in found for one in scan.warnings),
+            sequences=tuple((scan.rows[0].case, scan.sequence) for scan in found),
         )
-
-
-def case_volume(case: Case) -> Volume:
-    """The scan of a case, with the sequence that its data set says.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
-    return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)
-
-
-def _compared(case: Case, specs: Sequence[MethodSpec], progress: Progress, options: dict[str, Any]) -> Comparison:
-    return compare(case_volume(case), specs, truth=case.truth, mask=case.mask, progress=progress, **options)
-
-
-def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[CohortRow]:
-    rows = []
-    truth = comparison.truth
-    said = False if rest_healthy and case.ill is None else case.ill
-    ill = said if truth is None else bool(truth.any())
-    for run, row in zip(comparison.runs, comparison.table(), strict=True):
-        found = CohortRow(
-            case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill
-        )
-        if run.evaluation is not None and truth is not None:
-            lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
-            hit = 0 if recall is None else round(recall * lesions)
-            found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit)
-        rows.append(found)
-    return rows

@@ -19,7 +19,8 @@ from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
 from ..compare.compare_table import COLUMNS, cell
 from ..detect.save import without_folders
-from .cohort import SUMMARISED, Case, Cohort, cases_sha256
+from .case import Case
+from .cohort import SUMMARISED, Cohort, cases_sha256
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -35,6 +35,7 @@ from ..detect.score import ScoringRequest, check_model
 from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
+from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
@@ -210,7 +211,7 @@ def compare(
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     use_cache: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -232,8 +233,8 @@ def compare(
         Filters, threshold rule and clean-up for all.
     prepare_with, device, seed
         As in `detect`.
-    jobs, use_cache : int, bool
-        How many methods at a time, each in a process of its own. Take maps that were made before, and keep new ones.
+    jobs, use_cache : int or Workers, bool
+        How many methods at a time, each in a process of its own, or where else. Take maps that were made before, and keep new ones.
 
     Returns
     -------
@@ -261,7 +262,7 @@ def _compare(
     mask: MaskInput | None,
     healthy: Sequence[Scan],
     given: _Settings,
-    jobs: int,
+    jobs: int | Workers,
     progress: Progress,
 ) -> Comparison:
     progress.update(0.0, "Reading the scan")
@@ -270,7 +271,7 @@ def _compare(
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
     others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
     work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
-    if given.use_cache and jobs > 1:
+    if given.use_cache and Workers.of(jobs).several:
         try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
     runs = tuple(one for one in outcomes if isinstance(one, MethodRun))

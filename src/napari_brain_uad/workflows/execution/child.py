@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import IO, Any
 
 from ...core.errors import BrainUADError, Cancelled, DeviceError, InputError, InternalError, ModelError
@@ -23,8 +24,13 @@ _SAID_SECONDS = 0.2
 _ERRORS = {kind.__name__: kind for kind in (BrainUADError, InputError, ModelError, DeviceError, InternalError, Cancelled)}
 
 
-def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+def start_child(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """Start ``python -m MODULE ARGUMENTS`` with pipes to and from it.
+
+    Parameters
+    ----------
+    environment : mapping, optional
+        What its environment has besides this process'.
 
     Returns
     -------
@@ -32,7 +38,7 @@ def start_child(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], 
         The process, and the file its standard error goes to, which the reader closes; see `why_died`.
     """
     # On a busy machine, threads that spin while they wait keep those they wait for from running: steps a hundred times as long.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **(environment or {})}
     errors = temporary_file()
     with unreached_by_ctrl_c():
         child = subprocess.Popen(

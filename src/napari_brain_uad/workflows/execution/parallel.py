@@ -1,85 +1,84 @@
-"""The same work on several things, one after the other or in processes of their own: what fails costs one thing, and nothing hangs.
+"""The same work on several things, one after the other or by Dask's workers: what fails costs one thing, and nothing hangs.
 
-`in_processes` is all that others see of it: another executor (a cluster's) takes its place without a change to them.
+`in_processes` and `as_done` are all that others see of it; `workers.Workers` says where the work is done.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
-import queue
-import signal
-import sys
-import threading
-import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
-from multiprocessing import get_context, resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...core.errors import BrainUADError, Cancelled, DeviceError, InputError
+from ...core.errors import BrainUADError
 from ...core.isolation import isolated, log_details
 from ...core.progress import Progress
-from ...io.processes import end_soon, unreached_by_ctrl_c
-from .child import why_ended
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from .crew import Crew
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_LOOK_SECONDS = 0.2
-_GRACE = 2.0
-"""Seconds that a process has to end by itself when it is cancelled or its parent is gone; most look at their progress twice a second."""
-
-_TRIES = 2
-"""How often a job may take its process with it: memory may have run out because of another."""
-
-_READY = "ready"
-# Fresh processes: forked ones would inherit the threads of ITK and torch in unknown states.
-_CONTEXT = get_context("spawn")
+_LOOK_SECONDS = 0.1
+_AHEAD = 2
+"""Jobs that are given away for each worker: the one it does and the next. All together would lie in the scheduler's memory."""
 
 
 def in_processes(
-    work: Callable[[Job, Progress], Result], given: Sequence[Job], jobs: int, progress: Progress | None = None
+    work: Callable[[Job, Progress], Result], given: Sequence[Job], jobs: int | Workers, progress: Progress | None = None
 ) -> list[Result | BrainUADError]:
     """``work(job, progress)`` for every job: what it returned or the error it ended with, in the order of the jobs.
+
+    For the parameters and errors see `as_done`.
+    """
+    found: dict[int, Result | BrainUADError] = dict(as_done(work, given, jobs, progress))
+    return [found[number] for number in range(len(given))]
+
+
+def as_done(
+    work: Callable[[Job, Progress], Result], given: Sequence[Job], jobs: int | Workers, progress: Progress | None = None
+) -> Generator[tuple[int, Result | BrainUADError]]:
+    """``work(job, progress)`` for every job, as they end; a loop that is left before the end ends what is still at work.
 
     Parameters
     ----------
     work : callable
         A function of a module, so that processes find it.
-    jobs : int
-        Processes at a time; with 1 all is done in this one.
+    jobs : int or Workers
+        Processes at a time, with 1 all is done in this one; or where else.
 
-    Returns
-    -------
-    list
-        A `BrainUADError` in place of a result: see `core.isolation.isolated`; a `DeviceError` when the process of a job was ended by the
-        system, and so was that of a second try.
+    Yields
+    ------
+    int, object or BrainUADError
+        The job's number, and its result. A `BrainUADError` in place of a result: see `core.isolation.isolated`; a `DeviceError` when the
+        process of a job was ended by the system, and so was that of a second try.
 
     Raises
     ------
     InputError
-        If `jobs` is below 1.
+        If `jobs` is below 1, or says something that cannot be used.
     DeviceError
-        If no process can be started.
+        If no process can be started, no scheduler answers, or it was lost.
     Cancelled
         If `progress` was cancelled; processes that still work are ended.
     """
-    if jobs < 1:
-        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
-    progress = progress or Progress()
-    total = max(len(given), 1)
-    if jobs == 1 or len(given) <= 1:
-        parts = [progress.part(number / total, (number + 1) / total) for number in range(len(given))]
-        return [_here(work, one, part) for one, part in zip(given, parts, strict=True)]
-    workers = _Workers(min(jobs, len(given)))
-    try:
-        return workers.done(work, given, progress)
-    finally:
-        workers.close()
+    workers, progress = Workers.of(jobs), progress or Progress()
+    if not given:
+        return
+    if not workers.elsewhere and min(workers.jobs, len(given)) == 1:
+        for number, one in enumerate(given):
+            part = progress.part(number / len(given), (number + 1) / len(given))
+            yield number, _here(work, one, part)
+        return
+    with _crew(workers, len(given)) as crew, closing(_Run(crew, work, given)) as run:
+        yield from run.outcomes(progress)
 
 
 def _here(work: Callable[[Job, Progress], Result], job: Job, progress: Progress) -> Result | BrainUADError:
@@ -88,118 +87,101 @@ def _here(work: Callable[[Job, Progress], Result], job: Job, progress: Progress)
     return outcome
 
 
-class _Worker:
-    """The parent's end of one process."""
+def _crew(workers: Workers, jobs: int) -> AbstractContextManager[Crew]:
+    """Who does it; what they need is imported only then."""
+    if workers.elsewhere:
+        from .crew import crew_elsewhere
 
-    def __init__(self, cores: int) -> None:
-        self.line, theirs = _CONTEXT.Pipe()
-        self.process = _CONTEXT.Process(target=_serve, args=(theirs, cores), daemon=True)
-        if sys.platform != "win32":
-            # Otherwise it is started below by multiprocessing, which then lets Ctrl+C through again.
-            resource_tracker.ensure_running()
-        with unreached_by_ctrl_c():
-            self.process.start()
-        theirs.close()  # with the last copy of it the line ends: that is how a death is noticed
-        self.job: int | None = None
+        return crew_elsewhere(workers)
+    from .local import local_crew
 
-    def end(self) -> int:
-        """End it at once, unless it has ended; its exit code."""
-        self.line.close()
-        self.process.kill()
-        self.process.join()
-        return self.process.exitcode or 0
+    return local_crew(min(workers.jobs, jobs), dashboard=workers.dashboard)
 
 
-class _Workers:
-    """Processes that do jobs until there are no more, replaced when they die."""
+class _Run:
+    """Jobs given to a crew, a few at a time."""
 
-    def __init__(self, count: int) -> None:
-        self._cores = max(1, (os.cpu_count() or 1) // count)
-        self._workers = [_Worker(self._cores) for _ in range(count)]
-        self._still_born = 0
+    def __init__(self, crew: Crew, work: Callable[[Any, Progress], Any], given: Sequence[Any]) -> None:
+        from distributed import as_completed
 
-    def done(self, work: Callable[[Job, Progress], Result], given: Sequence[Job], progress: Progress) -> list[Result | BrainUADError]:
-        waiting, tries, found = deque(range(len(given))), [0] * len(given), dict[int, Any]()
-        while len(found) < len(given):
-            progress.update(len(found) / len(given), f"{len(found)} of {len(given)} done")
-            for worker in self._talking():
-                try:
-                    told = worker.line.recv_bytes()
-                except (EOFError, OSError):
-                    number = worker.job
-                    error = self._replaced(worker)
-                    if number is not None and tries[number] < _TRIES:
-                        waiting.appendleft(number)
-                    elif number is not None:
-                        found[number] = error
+        self._crew, self._client, self._work, self._given = crew, crew.client, work, given
+        self._topic = f"brain-uad-{uuid.uuid4().hex}"
+        self._ended = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        self._going: dict[Future[bytes], int] = {}
+        self._fractions: dict[int, float] = {}
+        self._tries = 0
+        self._client.subscribe_topic(self._topic, self._hear)
+
+    def outcomes(self, progress: Progress) -> Iterator[tuple[int, Any]]:
+        waiting, total, done = deque(range(len(self._given))), len(self._given), 0
+        while done < total:
+            part = (done + sum(tuple(self._fractions.values()))) / total
+            progress.update(part, f"{done} of {total} done" if self._going else "Waiting for workers")
+            room = _AHEAD * self._crew.size() - len(self._going)
+            for _ in range(min(room, len(waiting))):
+                self._submit(waiting.popleft())
+            for future, told in self._ready():
+                number = self._going.pop(future)
+                outcome = self._outcome(number, future, told)
+                self._fractions.pop(number, None)
+                if outcome is _AGAIN:
+                    waiting.appendleft(number)
                     continue
-                if worker.job is not None:
-                    found[worker.job], worker.job = isolated(partial(pickle.loads, told)), None
-                if waiting:
-                    worker.job = waiting.popleft()
-                    tries[worker.job] += 1
-                    with suppress(OSError):  # a worker that just died is found out at its line's end
-                        worker.line.send_bytes(pickle.dumps((work, given[worker.job])))
-        outcomes = [found[number] for number in range(len(given))]
-        for one in outcomes:
-            log_details(one)
-        return outcomes
+                done += 1
+                log_details(outcome)
+                yield number, outcome
 
-    def _talking(self) -> list[_Worker]:
-        ready = wait([worker.line for worker in self._workers], _LOOK_SECONDS)
-        return [worker for worker in self._workers if worker.line in ready]
+    def _submit(self, number: int) -> None:
+        import cloudpickle
 
-    def _replaced(self, worker: _Worker) -> BrainUADError:
-        """A new process in place of one that died; why it did."""
-        worker.process.join(_GRACE)  # its line ends a moment before it does
-        why, memory = why_ended(worker.end())
-        fix = "Use fewer --jobs, or close other programs" if memory else "Try --jobs 1; if it happens again, report this"
-        self._still_born = 0 if worker.job is not None else self._still_born + 1
-        if self._still_born > len(self._workers):
-            guard = "Use --jobs 1; a script of your own needs `if __name__ == '__main__':` around what it does"
-            raise DeviceError("Processes for --jobs cannot be started", why=why, fix=guard)
-        self._workers[self._workers.index(worker)] = _Worker(self._cores)
-        return DeviceError("The process that worked on it stopped unexpectedly, twice", why=why, fix=fix)
+        from .job import do
+
+        self._tries += 1
+        told = cloudpickle.dumps((self._work, self._given[number]))  # as pickle, and functions of a script that is run
+        key = f"{self._topic}-{self._tries}"
+        future = self._client.submit(do, told, self._topic, number, self._crew.code, key=key, pure=False)
+        self._going[future], self._fractions[number] = number, 0.0
+        self._ended.add(future)
+
+    def _ready(self) -> list[tuple[Future[bytes], Any]]:
+        """What ended meanwhile."""
+        with self._ended.thread_condition:
+            if not self._ended.has_ready():
+                self._ended.thread_condition.wait(_LOOK_SECONDS)
+        return list(self._ended.next_batch(block=False))
+
+    def _outcome(self, number: int, future: Future[bytes], told: Any) -> Any:
+        from distributed.scheduler import KilledWorker
+
+        if future.status == "finished" and isinstance(told, bytes):
+            return isolated(partial(pickle.loads, told))
+        if future.status == "error":
+            _, error, _ = told
+            if isinstance(error, KilledWorker):
+                return self._crew.blamed(number, error) or _AGAIN
+            return isolated(partial(_raise, error))
+        raise self._crew.lost()
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        number, fraction = event[1]
+        if number in self._fractions:
+            self._fractions[number] = fraction
 
     def close(self) -> None:
-        """Close all lines, which cancels what goes on; end the processes that this does not end."""
-        for worker in self._workers:
-            worker.line.close()
-        deadline = time.monotonic() + _GRACE
-        for worker in self._workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-        for worker in self._workers:
-            worker.end()
+        """Cancel what still goes on."""
+        going = list(self._going)
+        self._ended.clear()
+        if self._client.status != "running":
+            return  # nobody hears it, and it would wait for somebody
+        with suppress(OSError, TimeoutError):
+            self._client.unsubscribe_topic(self._topic)
+            if going:
+                self._client.cancel(going, force=True)
+                self._crew.stop(self._topic)
 
 
-def _serve(line: Connection, cores: int) -> None:
-    """Do jobs in this process, the child, until the line ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
-    # Each takes its share of the cores, or they would fight for them.
-    os.environ["OMP_NUM_THREADS"] = str(cores)
-    jobs: queue.SimpleQueue[tuple[bytes, Progress] | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(line, jobs), name="parent", daemon=True).start()
-    with suppress(OSError, Cancelled):  # the parent is gone, or wants no more
-        line.send(_READY)
-        while (told := jobs.get()) is not None:
-            outcome = isolated(partial(_work, *told))
-            problem = isolated(partial(line.send, outcome))  # not every result can be sent, or fits into memory twice
-            if problem is not None:
-                line.send(problem)
+_AGAIN = object()
 
 
-def _work(told: bytes, progress: Progress) -> Any:
-    work, job = pickle.loads(told)  # from the parent, through a pipe that nobody else has
-    return work(job, progress)
-
-
-def _listen(line: Connection, jobs: queue.SimpleQueue[tuple[bytes, Progress] | None]) -> None:
-    """Take jobs until the parent is gone or wants no more, which cancels the last one."""
-    latest = Progress()
-    with suppress(EOFError, OSError):
-        while True:
-            told = line.recv_bytes()
-            latest = Progress()
-            jobs.put((told, latest))
-    jobs.put(None)
-    end_soon(latest, _GRACE)
+def _raise(error: BaseException) -> None:
+    raise error

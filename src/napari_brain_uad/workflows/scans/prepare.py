@@ -26,6 +26,7 @@ from ...preprocessing.presets import preset
 from ...preprocessing.step import Reference, patient_order
 from ...preprocessing.warp import STEP_MM
 from ..execution.parallel import in_processes
+from ..execution.workers import Workers
 from .load import as_volume, load
 from .names import output_stem, run_of
 
@@ -319,7 +320,7 @@ def prepare_many(
     preset_id: str,
     out: str | Path,
     *,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     use_cache: bool = True,
     figures: bool = True,
     overwrite: bool = False,
@@ -332,8 +333,8 @@ def prepare_many(
     ----------
     patients : sequence of Patient
         Their results go to ``out / name``, or to `out` itself when there is only one.
-    jobs : int
-        How many processes; each needs some 2 GB of memory.
+    jobs : int or Workers
+        How many processes, each needs some 2 GB of memory; or where else: see `execution.workers.Workers`.
     overwrite : bool
         Results on other scans of the same names may be replaced.
     settings : mapping, optional
@@ -356,7 +357,7 @@ def prepare_many(
     pipeline = with_settings(preset(preset_id).pipeline, settings or {})
     several = len(patients) > 1
     tasks = [PrepareTask(one, preset_id, pipeline, out / one.name if several else out, use_cache, figures, overwrite) for one in patients]
-    if use_cache and several and jobs > 1:
+    if use_cache and several and Workers.of(jobs).several:
         disk.try_out()
     outcomes = in_processes(_prepare_one, tasks, jobs, progress)
     return [

@@ -22,6 +22,7 @@ from ...io.walk import files_in
 from ...simulation.params import SimulationParams
 from ...simulation.population import Population, Simulated
 from ..execution.parallel import in_processes
+from ..execution.workers import Workers
 
 SIMULATED = "Simulated: made by a program from a label map; it is no person's scan."
 
@@ -80,7 +81,7 @@ def simulate(
     sequences: Sequence[str] = (),
     params: SimulationParams | None = None,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     lesion_masks: Path | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -101,8 +102,8 @@ def simulate(
         See `simulation.population.Population`.
     seed : int
         Of everything random: the same seed gives the same files.
-    jobs : int
-        How many processes.
+    jobs : int or Workers
+        How many processes, or where else: see `execution.workers.Workers`.
     lesion_masks : Path or str, optional
         Folder of masks of real lesions whose shapes MS-like ones take.
     overwrite : bool
@@ -128,9 +129,8 @@ def simulate(
     return _cohort(tasks, Path(out), jobs, overwrite, progress)
 
 
-def _cohort(tasks: Sequence[_Task], out: Path, jobs: int, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
-    if jobs < 1:
-        raise InputError("jobs", why=f"{jobs} is not a number of processes", fix="Give at least 1")
+def _cohort(tasks: Sequence[_Task], out: Path, jobs: int | Workers, overwrite: bool, progress: Progress | None) -> SimulatedCohort:
+    jobs = Workers.of(jobs)
     run = _run_of(tasks)
     check_output(out, [run], overwrite=overwrite)
     with written_whole(out, [run], overwrite=overwrite) as folder:
@@ -139,7 +139,7 @@ def _cohort(tasks: Sequence[_Task], out: Path, jobs: int, overwrite: bool, progr
     return cohort
 
 
-def _written(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress | None) -> SimulatedCohort:
+def _written(tasks: Sequence[_Task], out: Path, jobs: Workers, progress: Progress | None) -> SimulatedCohort:
     """Everybody's scans, written where the tasks say; the paths that they will have in `out`."""
     written = in_processes(_write_person, tasks, jobs, progress)
     failed = {f"Person {task.number + 1}": one for task, one in zip(tasks, written, strict=True) if isinstance(one, BrainUADError)}

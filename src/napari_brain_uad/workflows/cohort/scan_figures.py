@@ -1,0 +1,80 @@
+"""What methods give on one scan of a cohort, as a job of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...core.progress import Progress
+from ...evaluation.metrics import count
+from ...evaluation.pooled import BrainScores
+from ..compare.compare import Comparison, compare
+from ..models.method_spec import MethodSpec
+from .case import Case, CaseFailure, CohortRow, case_volume
+
+
+@dataclass(frozen=True, eq=False)
+class ScanTask:
+    """One scan and what is done to it; `options`: what `compare` takes besides. For the rest see `cohort.evaluate_cohort`."""
+
+    case: Case
+    specs: Sequence[MethodSpec]
+    options: Mapping[str, Any]
+    with_pooled: bool
+    rest_healthy: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ScanFigures:
+    """What methods gave on one scan; `scores` by method, for the figures over all scans together, when there is a ground truth."""
+
+    rows: tuple[CohortRow, ...]
+    failures: tuple[CaseFailure, ...]
+    warnings: tuple[tuple[str, str], ...]
+    sequence: str
+    threshold: str
+    scores: Mapping[str, BrainScores]
+
+
+def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
+    """Run the methods on one scan and measure them.
+
+    Raises
+    ------
+    BrainUADError
+        As `compare`.
+    """
+    case = task.case
+    found = compare(case_volume(case), task.specs, truth=case.truth, mask=case.mask, progress=progress, **task.options)
+    return ScanFigures(
+        tuple(_rows(case, found, task.rest_healthy)),
+        tuple(CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in found.failures),
+        tuple((case.name, finding.message) for finding in found.warnings),
+        found.volume.sequence_words,
+        found.rule.words,
+        _scores(found) if task.with_pooled else {},
+    )
+
+
+def _scores(found: Comparison) -> dict[str, BrainScores]:
+    if found.truth is None:
+        return {}
+    return {run.title: BrainScores.of(run.result.score, found.truth, run.result.brain) for run in found.runs}
+
+
+def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[CohortRow]:
+    rows = []
+    truth = comparison.truth
+    said = False if rest_healthy and case.ill is None else case.ill
+    ill = said if truth is None else bool(truth.any())
+    for run, row in zip(comparison.runs, comparison.table(), strict=True):
+        found = CohortRow(
+            case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill
+        )
+        if run.evaluation is not None and truth is not None:
+            lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
+            hit = 0 if recall is None else round(recall * lesions)
+            found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit)
+        rows.append(found)
+    return rows
