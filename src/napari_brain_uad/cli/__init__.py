@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,3 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
     return ended[0]
+
+
+def bids_main() -> int:
+    """The program ``brain-uad-bids``, which is ``brain-uad bids`` by the name that a BIDS App has."""
+    sys.argv.insert(1, "bids")
+    return main()

@@ -21,6 +21,7 @@ from ..core.provenance import NOTICE, package_version
 from ..core.text import counted, readable
 from ..io.streams import check_there
 from .batch import add_batch
+from .bids import add_bids
 from .calibrate import add_calibrate
 from .compare import add_compare
 from .datasets import add_datasets
@@ -108,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_batch, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate)
     for add in (_add_methods, *scans, add_train, add_calibrate, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():

@@ -214,8 +214,8 @@ def write_mask(path: Path | str, mask: NDArray[np.bool_], like: Volume | Anomaly
     _write(Path(path), mask.astype(np.uint8), like.grid, like.source)
 
 
-def write_labels(path: Path | str, labels: NDArray[np.uint8], like: Volume | AnomalyMap) -> None:
-    """Write classes (uint8) that lie on the grid of `like`; see `write_volume`."""
+def write_labels(path: Path | str, labels: NDArray[np.unsignedinteger[Any]], like: Volume | AnomalyMap) -> None:
+    """Write classes or numbers of regions that lie on the grid of `like`, in their own type; see `write_volume`."""
     raise_errors(Path(path).name, (check_same_shape(like.grid.shape, labels.shape, "label map"),))
     _write(Path(path), labels, like.grid, like.source)
 

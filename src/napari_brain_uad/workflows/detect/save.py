@@ -116,11 +116,16 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
+    draw_figure(detection, files["figure"])
+
+
+def draw_figure(detection: Detection, path: Path) -> None:
+    """Draw scan, map and regions into a PNG file."""
     from ...evaluation.figure import detection_figure  # it brings matplotlib, which only drawing needs
 
     shown = detection.volume, detection.map, detection.result, detection.truth, detection.evaluation
     figure = detection_figure(*shown, verdict=detection.verdict.line)
-    with atomic_path(files["figure"]) as temporary:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": "napari-brain-uad"})
 
 

@@ -1,0 +1,334 @@
+"""A BIDS App (Gorgolewski et al., PLOS Computational Biology 2017, doi:10.1371/journal.pcbi.1005209): a data set in, derivatives out.
+
+The level ``participant`` analyses every image of the chosen participants, wherever and however often it is called; the level ``group``
+gathers what those calls left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from ...core.errors import BrainUADError, InputError
+from ...core.isolation import isolated
+from ...core.progress import Progress
+from ...core.provenance import NOTICE, code_sha256, versions
+from ...core.text import counted, did_you_mean, table_text
+from ...datasets.bids_images import BIDSImage, ages_of, bids_images
+from ...io.atomic import write_json, write_text
+from ...io.json_files import read_json
+from ...io.nifti import read_volume
+from ...io.results import check_output, check_whole
+from ...postprocessing.params import PostParams
+from ..detect.detect import detect
+from ..execution.parallel import as_done
+from ..execution.workers import Workers
+from ..models.method_spec import MethodSpec
+from ..models.recommend import recommend
+from ..scans.names import output_folder
+from .bids_files import Place, cell, describe_folder, label_of, save_derivatives
+
+DONE, KEPT, FAILED, LEFT_OUT = "done", "kept", "failed", "left out"
+
+COLUMNS = (
+    "participant_id", "session_id", "image", "sequence", "method", "state", "regions", "volume_ml", "scan_p", "verdict", "seconds",
+    "reason",
+)  # fmt: skip
+"""Of the group's table."""
+
+_NO_METHOD = "none"
+"""The label in the log of an image that no method saw."""
+
+_ABOUT: dict[str, dict[str, str]] = {
+    "session_id": {"Description": "Session, where there are several"},
+    "image": {"Description": "Name of the raw image"},
+    "sequence": {"Description": "What the image was taken to be"},
+    "method": {"Description": "Method, with its settings and model"},
+    "state": {"Description": f"{DONE}, {FAILED} or {LEFT_OUT}"},
+    "regions": {"Description": "Regions found"},
+    "volume_ml": {"Description": "Volume of all regions", "Units": "mL"},
+    "scan_p": {"Description": "Conformal p-value of the strongest region against healthy brains"},
+    "verdict": {"Description": "What of it lies beyond healthy variation"},
+    "seconds": {"Description": "Time of scoring and post-processing", "Units": "s"},
+    "reason": {"Description": "Why there is no result"},
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images are analysed.
+
+    Parameters
+    ----------
+    participants, sessions : tuple of str
+        Labels, with or without ``sub-`` and ``ses-``; all when empty.
+    suffixes : tuple of str
+        "T1w", "T2w", "FLAIR", "PDw"; all when empty.
+    """
+
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AppRun:
+    """What is done to every image.
+
+    Parameters
+    ----------
+    spec : MethodSpec or None
+        The method; None for the one that is recommended for each image's sequence.
+    post, prepare_with, device, seed
+        As in `detect.detect`.
+    overwrite, resume : bool
+        Whether derivatives of another image of the same name are replaced; whether what is there of the same run is left as it is.
+    """
+
+    spec: MethodSpec | None = None
+    post: PostParams = field(default_factory=PostParams)
+    prepare_with: str = "auto"
+    device: str = "auto"
+    seed: int = 0
+    overwrite: bool = False
+    resume: bool = True
+
+    def of(self, sequence: str) -> MethodSpec:
+        """The method for an image."""
+        return self.spec or MethodSpec.of(recommend(sequence)[0])
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
+    """What became of an image; the fields are those of a row of the group's table, and `warnings`."""
+
+    participant_id: str
+    session_id: str
+    image: str
+    sequence: str
+    method: str
+    state: str
+    regions: int | None = None
+    volume_ml: float | None = None
+    scan_p: float | None = None
+    verdict: str = ""
+    seconds: float | None = None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Task:
+    image: BIDSImage
+    run: AppRun
+    out: Path
+    age: float | None
+
+
+def chosen_images(root: Path, selection: Selection) -> tuple[BIDSImage, ...]:
+    """The images of a data set that were chosen, those that are not analysed among them.
+
+    Raises
+    ------
+    InputError
+        If there are none, or a participant, session or suffix that was asked for is not there.
+    """
+    images = bids_images(root)
+    if not images:
+        why = "there is no image in a folder sub-*/anat or sub-*/ses-*/anat"
+        raise InputError(f"{root.name} is no BIDS data set with anatomical images", why=why, fix="Give the folder that holds sub-01")
+    wanted = {
+        "sub-": ([one.subject for one in images], selection.participants),
+        "ses-": ([one.session for one in images], selection.sessions),
+        "": ([one.suffix for one in images], selection.suffixes),
+    }
+    kept = []
+    for prefix, (present, asked) in wanted.items():
+        labels = {label.removeprefix(prefix) for label in asked}
+        missing = sorted(labels - set(present))
+        if missing:
+            known = sorted({one for one in present if one})
+            fix = f"{did_you_mean(missing[0], known)}There are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+            raise InputError(f"There is no {prefix}{missing[0]} in {root.name}", fix=fix)
+        kept.append([not labels or one in labels for one in present])
+    return tuple(image for image, *keep in zip(images, *kept, strict=True) if all(keep))
+
+
+def run_participants(
+    root: str | Path,
+    out: str | Path,
+    run: AppRun,
+    selection: Selection | None = None,
+    *,
+    jobs: int | Workers = 1,
+    tell: Callable[[ImageOutcome], None] | None = None,
+    progress: Progress | None = None,
+) -> tuple[ImageOutcome, ...]:
+    """Analyse every chosen image, and write its derivatives.
+
+    Parameters
+    ----------
+    root, out : str or Path
+        The raw data set, and the folder of the derivatives; it is made when missing.
+    run : AppRun
+        What is done to each.
+    selection : Selection, optional
+        Which; all by default.
+    jobs : int or Workers
+        See `execution.workers.Workers`.
+    tell : callable, optional
+        Gets every outcome as soon as it is there.
+
+    Returns
+    -------
+    tuple of ImageOutcome
+        Every image, sorted; those that are left out, or failed, with the reason.
+
+    Raises
+    ------
+    InputError, Cancelled
+        If there is nothing to analyse, or the folder cannot be written; if `progress` was cancelled, when what is written stays.
+    """
+    root, out = Path(root), Path(out)
+    if out.resolve() == root.resolve():
+        raise InputError("BIDS_DIR and OUT_DIR are the same folder", fix=f"Give another OUT_DIR, like {root.name}/derivatives/brain-uad")
+    images = chosen_images(root, selection or Selection())
+    check_output(out)
+    describe_folder(output_folder(out), root)
+    ages = ages_of(root)
+    tasks = [_Task(image, run, out, ages.get(image.subject)) for image in images]
+    outcomes: dict[int, ImageOutcome] = {}
+    with closing(as_done(_analysed, tasks, jobs, progress)) as done:
+        for number, one in done:
+            if isinstance(one, BrainUADError):
+                one = _not_done(tasks[number], FAILED, str(one))
+            outcomes[number] = one
+            if tell is not None:
+                tell(one)
+    return tuple(outcomes[number] for number in range(len(tasks)))
+
+
+def _analysed(task: _Task, progress: Progress) -> ImageOutcome:
+    if task.image.why_not:
+        return _not_done(task, LEFT_OUT, task.image.why_not)
+    outcome = isolated(partial(_written, task, progress))
+    return _not_done(task, FAILED, str(outcome)) if isinstance(outcome, BrainUADError) else outcome
+
+
+def _written(task: _Task, progress: Progress) -> ImageOutcome:
+    image, run = task.image, task.run
+    progress.update(0.0, f"{image.path.name}: reading")
+    spec = run.of(image.sequence)
+    volume = read_volume(image.path).with_sequence(image.sequence, "by its BIDS name")
+    place = Place(image, label_of(spec.method))
+    key = _key(task, spec, volume.source.sha256 if volume.source is not None else "")
+    kept = _kept(task.out, place, key) if run.resume else None
+    if kept is not None:
+        return kept
+    detection = detect(
+        volume,
+        spec,
+        post=run.post,
+        age=task.age,
+        prepare_with=run.prepare_with,
+        device=run.device,
+        seed=run.seed,
+        progress=progress.part(0.0, 0.8),
+    )
+    save_derivatives(detection, place, task.out, progress.part(0.8, 1.0), overwrite=run.overwrite)
+    outcome = ImageOutcome(
+        *_who(task),
+        state=DONE,
+        regions=len(detection.result.regions),
+        volume_ml=round(sum(region.volume_ml for region in detection.result.regions), 4),
+        scan_p=detection.verdict.p,
+        verdict=detection.verdict.line,
+        seconds=round(detection.seconds, 2),
+        warnings=tuple(finding.sentence for finding in detection.warnings),
+    )
+    _note(task.out / place.log, outcome, key)
+    # What an earlier call said of an image that was not there yet.
+    (task.out / Place(image, _NO_METHOD).log).unlink(missing_ok=True)
+    return outcome
+
+
+def _who(task: _Task) -> tuple[str, str, str, str, str]:
+    image = task.image
+    method = "" if image.why_not else str(task.run.of(image.sequence))
+    return f"sub-{image.subject}", f"ses-{image.session}" if image.session else "", image.path.name, image.sequence, method
+
+
+def _not_done(task: _Task, state: str, reason: str) -> ImageOutcome:
+    outcome = ImageOutcome(*_who(task), state=state, reason=reason)
+    place = Place(task.image, label_of(task.run.of(task.image.sequence).method) if outcome.method else _NO_METHOD)
+    _note(task.out / place.log, outcome, "")
+    return outcome
+
+
+def _note(path: Path, outcome: ImageOutcome, key: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"notice": NOTICE, "key": key, **asdict(outcome)})
+
+
+def _key(task: _Task, spec: MethodSpec, sha256: str) -> str:
+    """SHA-256 over all that the derivatives depend on."""
+    run = task.run
+    told = [str(spec), run.post.as_dict(), run.prepare_with, run.seed, task.age, sha256, versions(), code_sha256()]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _kept(out: Path, place: Place, key: str) -> ImageOutcome | None:
+    """What an earlier call with the same key left, where all of its files are as it wrote them."""
+    files = [out / place.folder / name for name in place.files.values()]
+    logged = isolated(partial(_outcome_of, out / place.log))
+    if isinstance(logged, BrainUADError) or logged[1] != key or not all(file.is_file() for file in files):
+        return None
+    whole = isolated(partial(check_whole, files[0], f"{place.stem}{place.label}", files[1:]))
+    return None if isinstance(whole, BrainUADError) else replace(logged[0], state=KEPT)
+
+
+def _outcome_of(path: Path) -> tuple[ImageOutcome, str]:
+    """What a log says, and the key of its run."""
+    record = read_json(path)
+    names = ImageOutcome.__dataclass_fields__
+    if not isinstance(record, dict) or not set(names) <= set(record):
+        raise InputError(path.name, why="it is no log of this app", fix="Remove it, and call the level participant again")
+    return ImageOutcome(**{name: record[name] for name in names} | {"warnings": tuple(record["warnings"])}), str(record.get("key", ""))
+
+
+def gather_group(out: str | Path) -> tuple[tuple[ImageOutcome, ...], Mapping[str, Path]]:
+    """Gather what calls of the level participant left in a folder of derivatives.
+
+    Returns
+    -------
+    outcomes, files
+        Every image, sorted by name; ``group_anomalies.tsv`` and its sidecar.
+
+    Raises
+    ------
+    InputError
+        If there is nothing, or a log cannot be read.
+    """
+    out = Path(out)
+    logs = sorted(out.glob("logs/*.json"))
+    if not logs:
+        raise InputError(f"There is nothing to gather in {out.name}", fix="Call the level participant first, with the same OUT_DIR")
+    outcomes = tuple(_outcome_of(path)[0] for path in logs)
+    rows = [[cell(getattr(one, name)) for name in COLUMNS] for one in outcomes]
+    files = {"tsv": out / "group_anomalies.tsv", "json": out / "group_anomalies.json"}
+    write_text(files["tsv"], table_text([COLUMNS, *rows], delimiter="\t"))
+    write_json(files["json"], {"notice": NOTICE, **_ABOUT})
+    return outcomes, files
+
+
+def outcome_words(outcomes: Sequence[ImageOutcome]) -> str:
+    """How many images gave something, and how many did not, in a sentence."""
+    people = len({one.participant_id for one in outcomes})
+    counts = {state: sum(one.state == state for one in outcomes) for state in (DONE, KEPT, FAILED, LEFT_OUT)}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{counted(len(outcomes), 'image')} of {counted(people, 'participant')}: {told}"

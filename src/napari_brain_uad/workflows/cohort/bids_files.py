@@ -1,0 +1,223 @@
+"""A detection as BIDS derivatives (bids-specification 1.10, "Derivatives"): names, sidecars and the files of the folder itself.
+
+``sub-01[_ses-1][_run-1]_space-T1w_desc-LABEL_mask.nii.gz``: ``space-`` says in which of the session's images a file lies (the standard
+names no entity for it, and a session has several images), ``desc-`` which method made it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.progress import Progress
+from ...core.provenance import NOTICE, package_version
+from ...core.text import table_text
+from ...datasets.bids import APP
+from ...datasets.bids_images import BIDSImage
+from ...io.atomic import write_json, write_text
+from ...io.nifti import write_labels, write_map, write_mask
+from ...io.results import Run, written_whole
+from ...postprocessing.regions import REGION_COLUMNS, as_rows
+from ..detect.detect import Detection
+from ..detect.save import draw_figure, provenance_record, regions_record
+from ..scans.names import run_of
+
+VERSION = "1.10.0"
+"""Of the standard."""
+
+IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png")
+"""What lies beside the derivatives and has no name in the standard."""
+
+_ENDINGS = {
+    "map": "{label}Score_{suffix}.nii.gz",
+    "mask": "{label}_mask.nii.gz",
+    "regions": "{label}_dseg.nii.gz",
+    "regions_tsv": "{label}_dseg.tsv",
+    "brainmask": "{label}Brain_mask.nii.gz",
+    "figure": "{label}_figure.png",
+}
+_SIDECARS = ("map", "mask", "regions", "brainmask")
+_COLUMNS = ("index", "name", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
+_ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
+    "volume_ml": ("Volume of the region", "mL"),
+    "voxels": ("Voxels of the region", ""),
+    "strength": ("Sum of the scores above the threshold times the volume of a voxel", ""),
+    "peak": ("Highest score", ""),
+    **{f"{point}_{axis}_mm": (f"{point} of the region, {axis}, RAS+", "mm") for point in ("centroid", "peak") for axis in "xyz"},
+    "peak_index": ("Voxel of the highest score, RAS+ axes", ""),
+    "box": ("Bounding box in voxels, RAS+ axes: first and last of each axis", ""),
+    "hit": ("Whether it meets the ground truth", ""),
+    "review": ("What a person said of it", ""),
+    "note": ("Note of a person", ""),
+    "parts": ("Regions that a person merged into it", ""),
+    "p_value": ("Conformal p-value against healthy brains", ""),
+}
+
+
+def label_of(text: str) -> str:
+    """A method as a label of the standard, which has letters and digits alone: ``tissueEnsemble`` of ``tissue-ensemble``."""
+    first, *rest = [word for word in re.split(r"[^A-Za-z0-9]+", text.replace("+", "-plus")) if word] or ["method"]
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the derivatives of an image by a method lie.
+
+    Parameters
+    ----------
+    image : BIDSImage
+        The raw image.
+    label : str
+        The method's; see `label_of`.
+    """
+
+    image: BIDSImage
+    label: str
+
+    @property
+    def folder(self) -> Path:
+        """Below the derivatives' folder."""
+        session = [f"ses-{self.image.session}"] if self.image.session else []
+        return Path(f"sub-{self.image.subject}", *session, "anat")
+
+    @property
+    def stem(self) -> str:
+        """What all names begin with, but for the label."""
+        return f"{self.image.stem}_space-{self.image.suffix}_desc-"
+
+    @property
+    def log(self) -> Path:
+        """What became of the image, below the derivatives' folder."""
+        return Path("logs", f"{self.stem}{self.label}.json")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The names by what they hold, sidecars among them."""
+        found = {kind: self.stem + ending.format(label=self.label, suffix=self.image.suffix) for kind, ending in _ENDINGS.items()}
+        return found | {f"{kind}_json": found[kind].removesuffix(".nii.gz") + ".json" for kind in _SIDECARS}
+
+    @property
+    def raw(self) -> str:
+        """The raw image as a BIDS URI."""
+        session = [f"ses-{self.image.session}"] if self.image.session else []
+        return "bids:raw:" + "/".join([f"sub-{self.image.subject}", *session, "anat", self.image.path.name])
+
+    def run(self, detection: Detection) -> Run:
+        """What the files belong to; see `io.results.Run`."""
+        return run_of("bids", detection.volume, f"{self.stem}{self.label}", self.files.values())
+
+
+def save_derivatives(detection: Detection, place: Place, out: Path, progress: Progress, *, overwrite: bool = False) -> dict[str, Path]:
+    """Write map, masks, regions and figure with their sidecars: all files or none.
+
+    Parameters
+    ----------
+    detection : Detection
+        What `detect` gave.
+    place : Place
+        Where they go.
+    out : Path
+        The derivatives' folder.
+
+    Returns
+    -------
+    dict of str to Path
+        By what they hold.
+
+    Raises
+    ------
+    InputError
+        If they cannot be written, or would replace those of another image of that name.
+    """
+    names = place.files
+    with written_whole(out / place.folder, [place.run(detection)], overwrite=overwrite) as folder:
+        files = {kind: folder / name for kind, name in names.items()}
+        progress.update(0.0, "Writing the derivatives")
+        write_map(files["map"], detection.map)
+        write_mask(files["mask"], detection.result.mask, detection.map)
+        write_labels(files["regions"], detection.result.labels.astype(np.uint16), detection.map)
+        write_mask(files["brainmask"], detection.map.mask, detection.map)
+        write_text(files["regions_tsv"], _regions_tsv(detection))
+        for kind, about in _sidecars(detection, place, files).items():
+            write_json(files[f"{kind}_json"], about)
+        progress.update(0.7, "Drawing the figure")
+        draw_figure(detection, files["figure"])
+    return {kind: out / place.folder / name for kind, name in names.items()}
+
+
+def describe_folder(out: Path, raw: Path) -> None:
+    """Write what a folder of derivatives of a raw data set needs: ``dataset_description.json``, ``README.md`` and ``.bidsignore``."""
+    write_json(
+        out / "dataset_description.json",
+        {
+            "Name": "Anomalies in brain MRI",
+            "BIDSVersion": VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": APP, "Version": package_version(), "Description": NOTICE}],
+            "DatasetLinks": {"raw": Path(os.path.relpath(raw, out)).as_posix()},
+        },
+    )
+    write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
+    write_text(out / "README.md", _README)
+
+
+_README = f"""# Anomalies in brain MRI
+
+Derivatives of napari-brain-uad: unsupervised anomaly detection. {NOTICE}
+
+For every image, in the space of the image itself (`space-` names its suffix), by method (`desc-`):
+
+- `desc-METHODScore_T1w.nii.gz`: the anomaly map. It has the suffix of the image it was made from, because the standard has none for maps of
+  scores; its sidecar says what the score means and how it was made.
+- `desc-METHOD_mask.nii.gz`: what lies above the threshold, after the clean-up.
+- `desc-METHOD_dseg.nii.gz` and `.tsv`: the same as numbered regions, and their table.
+- `desc-METHODBrain_mask.nii.gz`: the brain that was scored.
+- `desc-METHOD_figure.png`: a figure.
+
+`group_anomalies.tsv` (after the analysis level `group`) lists all images, those left out among them; `logs/` says what became of each.
+"""
+
+
+def _regions_tsv(detection: Detection) -> str:
+    rows = []
+    for row in as_rows(detection.result.regions):
+        named = {**row, "index": row["region"], "name": row["region_name"] or f"region {row['region']}"}
+        rows.append([cell(named[column]) for column in _COLUMNS])
+    return table_text([_COLUMNS, *rows], delimiter="\t")
+
+
+def cell(value: Any) -> str:
+    """A value in a table of the standard."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(cell, value)) or "n/a"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "n/a" if value in (None, "") else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _sidecars(detection: Detection, place: Place, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    shared = {"Sources": [place.raw], "SpatialReference": place.raw}
+    provenance = provenance_record(detection, {})
+    about = regions_record(detection)
+    columns = {name: {"Description": text} | ({"Units": unit} if unit else {}) for name, (text, unit) in _ABOUT_COLUMNS.items()}
+    return {
+        "map": shared
+        | {
+            "Description": f"Anomaly map of {detection.map.method}",
+            "Units": detection.map.unit,
+            "SkullStripped": True,
+            "Provenance": provenance,
+        },
+        "mask": shared
+        | {"Description": "Voxels above the threshold, after the clean-up", "Type": "Lesion", "Threshold": about["threshold"]},
+        "regions": shared
+        | {"Description": "The regions of the mask, the strongest first", "Manual": False, "Verdict": about["verdict"], **columns},
+        "brainmask": shared | {"Description": "The brain that was scored", "Type": "Brain"},
+    }
