@@ -34,7 +34,9 @@ html_title = f"{project} {release}"
 html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 
-GUIDES = ("window", "sequences", "preprocessing", "calibration", "comparing", "bids", "training", "simulation", "learned_methods", "embedding")
+GUIDES = (
+    "window", "sequences", "preprocessing", "calibration", "comparing", "bids", "training", "simulation", "learned_methods", "embedding",
+)  # fmt: skip
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
     "Guides": [f"docs/{name}" for name in GUIDES],
