@@ -148,6 +148,8 @@ def _add_detect(commands: Any) -> None:
         metavar="PRESET",
         help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
     )
+    dicom = "write regions and map as DICOM Segmentation and Parametric Map, too; SCAN is a DICOM series"
+    parser.add_argument("--dicom", action="store_true", help=dicom)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--save-reconstruction",
@@ -233,6 +235,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.scans.load import load
 
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
+    dicom = _series_of(arguments, scan) if arguments.dicom else None
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
@@ -249,9 +252,22 @@ def _detect(arguments: argparse.Namespace) -> int:
             reconstruct=arguments.save_reconstruction,
             progress=progress.part(0.0, 0.8),
         )
-        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, progress=progress.part(0.8, 1.0))
+        rest = progress.part(0.8, 1.0)
+        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
     _report(detection, files)
     return 0
+
+
+def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
+    """The slices that DICOM objects refer to."""
+    from ..io.dicom import is_dicom_path, stack_of
+    from ..workflows.detect.dicom_results import check_dicom
+
+    if not is_dicom_path(arguments.scan):
+        raise InputError("--dicom", why=f"{arguments.scan.name} is no DICOM series, which the objects refer to", fix="Leave it off")
+    stack = stack_of(arguments.scan, index=arguments.volume)
+    check_dicom(scan.source.grid.shape, stack)
+    return stack
 
 
 def _report(detection: Any, files: dict[str, Path]) -> None:

@@ -176,15 +176,25 @@ def read_series(path: Path | str, uid: str | None = None, *, index: int | None =
         If there are several series and none is chosen (they are listed); if slices of the chosen one are missing, doubled, mixed or
         damaged; if they say nothing about their place; or if no installed package decodes them.
     """
-    path = Path(path)
+    return _volume(*_chosen(Path(path), uid, index))
+
+
+def stack_of(path: Path | str, *, index: int | None = None) -> Stack:
+    """The slices, in order, that `read_series` makes a volume of, for who writes further objects of that series; raises as it does."""
+    study, uid = _chosen(Path(path), None, index)
+    return study.stacks[uid]
+
+
+def _chosen(path: Path, uid: str | None, index: int | None) -> tuple[Study, str]:
     if path.is_file():
         alone = _read_file(path)
         if len(alone) > 1:
-            found = Contents(1, volumes_of(alone), {}, (), frozenset())
-            return _volume(_study(found), uid, index)
+            study = _study(Contents(1, volumes_of(alone), {}, (), frozenset()))
+            return study, _choose(study, uid, index)
         study = find_study(path.parent)
-        return _volume(study, uid or _uid_of(alone[0], study), index)
-    return _volume(find_study(path), uid, index)
+        return study, _choose(study, uid or _uid_of(alone[0], study), index)
+    study = find_study(path)
+    return study, _choose(study, uid, index)
 
 
 def is_dicom_path(path: Path | str) -> bool:
@@ -266,8 +276,7 @@ def _left_out_words(study: Study) -> str:
     return f"Left out: {'; '.join(told[:8])}{more}" if told else ""
 
 
-def _volume(study: Study, uid: str | None, index: int | None) -> Volume:
-    uid = _choose(study, uid, index)
+def _volume(study: Study, uid: str) -> Volume:
     stack = study.stacks[uid]
     series = _series(uid, study.frames[uid])
     stored, sha256 = read_stack(stack)

@@ -17,6 +17,7 @@ from ...core.text import table_text
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
 from ...io.atomic import atomic_path, write_json, write_text
+from ...io.dicom_stack import Stack
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
 from ...postprocessing.atlas import ATLAS_TITLE
@@ -25,6 +26,7 @@ from ...postprocessing.region_edits import review_record
 from ...postprocessing.regions import REGION_COLUMNS, as_rows
 from ..scans.names import output_stem, run_of
 from .detect import Detection
+from .dicom_results import write_dicom
 from .region_names import mni_relation
 
 ENDINGS = {
@@ -38,6 +40,8 @@ ENDINGS = {
     "figure": "figure.png",
     "metrics": "metrics.json",
     "truth": "truth.nii.gz",
+    "dicom_seg": "seg.dcm",
+    "dicom_map": "map.dcm",
 }
 """What a detection gives, and how the names of its files end."""
 
@@ -65,7 +69,9 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
 
 
 @told_as_error()
-def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> dict[str, Path]:
+def save_detection(
+    detection: Detection, out: str | Path, *, overwrite: bool = False, dicom: Stack | None = None, progress: Progress | None = None
+) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space: all files or none.
 
     Parameters
@@ -76,14 +82,16 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
         The folder; made when missing. The method's earlier results on this scan are replaced.
     overwrite : bool
         Results on another scan of the same name, and those of a comparison, may be replaced too.
+    dicom : Stack, optional
+        The slices of the scan's DICOM series (`io.dicom.stack_of`): regions and map are written as DICOM objects that refer to them, too.
 
     Returns
     -------
     dict of str to Path
         "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
         "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
-        regions that a person rejected, when there are some; and what the method compared, "picture:input" and the like, when it was
-        asked for.
+        regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; and what the method compared, "picture:input"
+        and the like, when it was asked for.
 
     Raises
     ------
@@ -97,12 +105,16 @@ def save_detection(detection: Detection, out: str | Path, *, overwrite: bool = F
         "metrics": detection.evaluation is not None,
         "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
         "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
+        "dicom_seg": dicom is not None and any(region.review != REJECTED for region in detection.result.regions),
+        "dicom_map": dicom is not None,
     }
     kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         files |= {f"{_PICTURE}:{name}": folder / f"{run.name}_{_PICTURE}-{name.replace(' ', '-')}.nii.gz" for name in detection.pictures}
         _write(detection, files, progress)
+        if dicom is not None:
+            write_dicom(detection, dicom, files)
     progress.update(1.0, "Saved")
     return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
 
