@@ -31,6 +31,8 @@ _LOG = logging.getLogger(__name__)
 _MODULE = f"{__package__}.worker_process"
 _TRIES = 2
 """How often a job may take its process with it: memory may have run out because of another."""
+_MOST_MET = 10
+"""How often a job may be given up by Dask because processes ended while it waited for them; beyond it, they end without any work."""
 
 
 class _Place:
@@ -59,7 +61,8 @@ class _Place:
             for line in child.stdout:
                 word, _, number = line.decode().strip().partition(" ")
                 self.ready = self.ready or word == READY
-                job = int(number) if word == "begins" else None
+                if word != READY:  # it may begin before it says so
+                    job = int(number) if number else None
             code = child.wait()
             self._crew.ended(name, job, why_ended(code) if self.ready else why_died(code, errors), self.ready)
             self.ready = False
@@ -91,6 +94,7 @@ class LocalCrew(Crew):
         self._why = ""
         self._dead: dict[str, threading.Event] = {}
         self._deaths: dict[int, list[tuple[str, bool]]] = {}
+        self._met: dict[int, list[tuple[str, bool]]] = {}
         self._places = [_Place(number, self) for number in range(count)]
 
     def started(self, place: _Place, name: str) -> Any:
@@ -131,10 +135,11 @@ class LocalCrew(Crew):
         """As `Crew.blamed`: Dask blames all jobs that waited for a worker, but each process said what it had begun."""
         if dead := self._dead.get(str(killed.last_worker.name)):
             dead.wait(GRACE)  # its connection ends a moment before it does
-        deaths = self._deaths.get(number, [])
-        if len(deaths) < _TRIES:
+        deaths, met = self._deaths.get(number, []), self._met.setdefault(number, [])
+        met.append((self._why, False))
+        if len(deaths) < _TRIES and len(met) < _MOST_MET:
             return None
-        why, memory = deaths[-1]
+        why, memory = (deaths or met)[-1]
         fix = "Use fewer --jobs, or close other programs" if memory else "Try --jobs 1; if it happens again, report this"
         return DeviceError("The process that worked on it stopped unexpectedly, twice", why=why, fix=fix)
 
