@@ -31,11 +31,11 @@ AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
 def write_scans(folder: Path, count: int) -> None:
     """Ellipsoids of noise with a bright lesion each, 3 mm, with brain mask and truth."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
-    brain = sum((axis / 0.85) ** 2 for axis in axes) < 1
+    brain = np.less(sum((axis / 0.85) ** 2 for axis in axes), 1)
     for number in range(count):
         rng = np.random.default_rng(number)
         centre = rng.uniform(-0.4, 0.4, 3)
-        truth = sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) < 0.02
+        truth = np.less(sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)), 0.02)
         data = np.where(brain, rng.normal(100, 12, SHAPE) + 60 * truth, 0).clip(0)
         place = folder / f"pat{number:05d}"
         place.mkdir(parents=True)
@@ -55,7 +55,7 @@ def steady_seconds(work: Callable[[Any, Progress], Any], given: Sequence[Any], w
         run = _Run(crew, work, given)
         times = [time.perf_counter() for _ in run.outcomes(Progress())]
         run.close()
-    settled = min(2 * workers, len(times) - 1)  # the first come while others still import what they need
+    settled = min(2 * workers, len(times) // 2)  # the first come while others still import what they need
     return times[0] - start, (times[-1] - times[settled]) / max(len(times) - 1 - settled, 1)
 
 
@@ -78,7 +78,7 @@ def _measure(folder: Path, count: int, jobs: int) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scans", type=int, default=40, help="for the ratio of two workers to one")
+    parser.add_argument("--scans", type=int, default=40, help="for the ratio of two workers to one: 10 or more")
     parser.add_argument("--empty", type=int, default=2000, help="jobs without work")
     parser.add_argument("--memory", type=int, nargs=2, default=(20, 200), help="numbers of scans whose peak memory is compared")
     parser.add_argument("--jobs", type=int, default=2)
@@ -104,11 +104,10 @@ def main() -> None:
         print(
             f"{arguments.empty} jobs without work: {1000 * each:.1f} ms each, {1000 * cpu:.1f} ms of them computed by scheduler and client"
         )
-        few, many = (peak_megabytes(folder, count, jobs) for count in arguments.memory)
+        less, more = arguments.memory
+        few, many = (peak_megabytes(folder, count, jobs) for count in (less, more))
         for who, a, b in zip(("process that asks", "largest worker"), few, many, strict=True):
-            print(
-                f"Peak memory, {who}: {a:.0f} MB with {arguments.memory[0]} scans, {b:.0f} MB with {arguments.memory[1]} ({b / a - 1:+.0%})"
-            )
+            print(f"Peak memory, {who}: {a:.0f} MB with {less} scans, {b:.0f} MB with {more} ({b / a - 1:+.0%})")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import cluster
 
 from napari_brain_uad.calibration.names import reference_file
 from napari_brain_uad.cli import main
-from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.io.checkpoint import checkpoint_files
 from napari_brain_uad.io.nifti import read_map
@@ -24,6 +25,7 @@ from napari_brain_uad.workflows.cohort.case import case_volume
 from napari_brain_uad.workflows.cohort.cohort import cases_of
 from napari_brain_uad.workflows.cohort.finished import key_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.execution.workers import Workers
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from tests.gui.scans import head, write
 
@@ -179,3 +181,20 @@ def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys:
         np.testing.assert_array_equal(read_map(again).score, read_map(outcome.files["map"]).score)
         mask = again.with_name(again.name.replace("anomalymap", "mask"))
         assert mask.read_bytes() == outcome.files["mask"].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_batch_whose_scheduler_was_lost_goes_on(folder: Path, tmp_path: Path) -> None:
+    """On workers started elsewhere; what it finished stays, and in the end all is as if nothing had happened."""
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    out = tmp_path / "out"
+    with cluster(tmp_path) as (address, scheduler), pytest.raises(DeviceError, match="same command again"):
+        run_batch(scans, RUN, out, jobs=Workers(scheduler=address), tell=lambda _outcome: scheduler.kill())
+    before = _written(out / "sub-01")
+    resumed = run_batch(scans, RUN, out)
+    assert _written(out / "sub-01") == before
+    whole = run_batch(scans, RUN, tmp_path / "whole")
+    for one, other in zip(resumed, whole, strict=True):
+        assert replace(one, files={}, seconds=0.0) == replace(other, files={}, seconds=0.0)
+        for kind in ("map", "mask", "regions_tsv", "figure") if one.files else ():
+            assert one.files[kind].read_bytes() == other.files[kind].read_bytes()
