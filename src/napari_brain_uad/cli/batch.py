@@ -34,6 +34,8 @@ def add_batch(commands: Any) -> None:
     add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
+    text = "do all scans again (default: those are left as they are that the same command finished before, from the same files)"
+    parser.add_argument("--no-resume", action="store_true", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(handler=_batch)
 
@@ -53,7 +55,8 @@ def _batch(arguments: argparse.Namespace) -> int:
     )
     cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     with progress_bar(arguments.quiet) as progress:
-        outcomes = run_batch(cases, run, arguments.out, jobs=workers_of(arguments), overwrite=arguments.overwrite, progress=progress)
+        given = {"jobs": workers_of(arguments), "overwrite": arguments.overwrite, "resume": not arguments.no_resume}
+        outcomes = run_batch(cases, run, arguments.out, **given, progress=progress)
     files = save_batch(outcomes, arguments.out, command=shell.join(["brain-uad", *arguments.words]), left_out=left_out)
     for outcome in outcomes:
         if outcome.error:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import cluster
 
+from napari_brain_uad.calibration.names import reference_file
 from napari_brain_uad.cli import main
-from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.io.checkpoint import checkpoint_files
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.batch import BatchOutcome, BatchRun, batch_command, run_batch
 from napari_brain_uad.workflows.cohort.batch_report import save_batch
+from napari_brain_uad.workflows.cohort.case import case_volume
 from napari_brain_uad.workflows.cohort.cohort import cases_of
+from napari_brain_uad.workflows.cohort.finished import key_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.execution.workers import Workers
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from tests.gui.scans import head, write
 
@@ -90,6 +97,59 @@ def test_cancelling_ends_the_batch_and_keeps_what_is_done(folder: Path, tmp_path
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["sub-01"]
 
 
+def test_the_same_batch_goes_on_where_it_was_ended(folder: Path, tmp_path: Path) -> None:
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    out, progress = tmp_path / "out", Progress()
+    with pytest.raises(Cancelled):
+        run_batch(scans, RUN, out, tell=lambda _outcome: progress.cancel(), progress=progress)
+    first = _written(out / "sub-01")
+    resumed = run_batch(scans, RUN, out)
+    assert _written(out / "sub-01") == first
+    whole = run_batch(scans, RUN, tmp_path / "whole")
+    for one, other in zip(resumed, whole, strict=True):
+        assert replace(one, files={}, seconds=0.0) == replace(other, files={}, seconds=0.0)
+        assert {kind: file.name for kind, file in one.files.items()} == {kind: file.name for kind, file in other.files.items()}
+    assert whole[0].regions
+    assert list(resumed[0].regions[0]) == list(whole[0].regions[0])
+    # What is not as it was written is done again.
+    mask = resumed[0].files["mask"]
+    content = mask.read_bytes()
+    mask.write_bytes(content[:-9])
+    run_batch(scans[:1], RUN, out)
+    assert mask.read_bytes() == content
+
+
+def test_whatever_changes_a_result_makes_another_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (scan, *_), _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    volume = case_volume(scan)
+    mask = folder / "mask.nii.gz"
+    write(mask, head()[1].astype(np.uint8))
+    others = [
+        (scan, volume, replace(RUN, post=replace(RUN.post, min_voxels=6))),
+        (scan, volume, replace(RUN, seed=1)),
+        (scan, volume, replace(RUN, spec=MethodSpec("threshold"))),
+        (scan, volume, replace(RUN, prepare_with="never")),
+        (replace(scan, mask=mask), volume, RUN),
+        (replace(scan, truth=mask), volume, RUN),
+        (scan, replace(volume, data=volume.data + 1), RUN),
+        (scan, volume.with_sequence("T2", "user"), RUN),
+    ]
+    keys = [key_of(*one) for one in [(scan, volume, RUN), *others]]
+    write(mask, 1 - head()[1].astype(np.uint8))
+    keys.append(key_of(replace(scan, mask=mask), volume, RUN))
+    assert len(set(keys)) == len(keys)
+    assert key_of(scan, case_volume(scan), RUN) == keys[0]
+    # A healthy reference that was made meanwhile.
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(folder))
+    for file in checkpoint_files(reference_file(folder, "thresh-raw", "FLAIR")):
+        file.write_text("{}")
+    assert key_of(scan, volume, RUN) != keys[0]
+
+
+def _written(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
 def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> None:
     scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     out = tmp_path / "out"
@@ -121,3 +181,20 @@ def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys:
         np.testing.assert_array_equal(read_map(again).score, read_map(outcome.files["map"]).score)
         mask = again.with_name(again.name.replace("anomalymap", "mask"))
         assert mask.read_bytes() == outcome.files["mask"].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_batch_whose_scheduler_was_lost_goes_on(folder: Path, tmp_path: Path) -> None:
+    """On workers started elsewhere; what it finished stays, and in the end all is as if nothing had happened."""
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    out = tmp_path / "out"
+    with cluster(tmp_path) as (address, scheduler), pytest.raises(DeviceError, match="same command again"):
+        run_batch(scans, RUN, out, jobs=Workers(scheduler=address), tell=lambda _outcome: scheduler.kill())
+    before = _written(out / "sub-01")
+    resumed = run_batch(scans, RUN, out)
+    assert _written(out / "sub-01") == before
+    whole = run_batch(scans, RUN, tmp_path / "whole")
+    for one, other in zip(resumed, whole, strict=True):
+        assert replace(one, files={}, seconds=0.0) == replace(other, files={}, seconds=0.0)
+        for kind in ("map", "mask", "regions_tsv", "figure") if one.files else ():
+            assert one.files[kind].read_bytes() == other.files[kind].read_bytes()

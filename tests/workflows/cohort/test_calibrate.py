@@ -42,7 +42,7 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folder: Path, own_models: Path) -> None:
-    (made,), left_out = calibrate(METHOD, healthy_folder)
+    (made,), left_out = calibrate(METHOD, healthy_folder, jobs=2)
     assert left_out == ()
     assert made.reference.real == 5
     assert made.left_out is not None

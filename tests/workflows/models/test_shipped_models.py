@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.core.detector import state_is_finite
+from napari_brain_uad.core.kept import Kept
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.detectors.registry import cards, method_class
 from napari_brain_uad.evaluation.curves import Curves
-from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.checkpoint import Checkpoint, load_checkpoint
 from napari_brain_uad.io.nifti import read_mask, read_volume
 from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_mask, resample_volume
+from napari_brain_uad.workflows.detect import score
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score import ScoringRequest, load_detector
 from napari_brain_uad.workflows.detect.score_volume import scored_volume
@@ -167,3 +169,19 @@ def test_the_healthy_sample_is_called_healthy():
     assert found.verdict.line.startswith("Nothing beyond healthy variation")
     assert str(found.result.threshold.rule) == "healthy-ml:3"
     assert sum(region.volume_ml for region in found.result.regions) < 1.0
+
+
+def test_a_model_is_read_once_a_process_for_scan_after_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> Checkpoint:
+        read.append(path)
+        return load_checkpoint(path)
+
+    monkeypatch.setattr(score, "_LOADED", Kept(most=4))
+    monkeypatch.setattr(score, "load_checkpoint", counted)
+    model = find_model("vae")
+    states = [load_detector("vae", model="vae").state() for _ in range(3)]
+    assert read == [model.path]
+    for name, array in states[0].items():
+        np.testing.assert_array_equal(array, states[2][name])

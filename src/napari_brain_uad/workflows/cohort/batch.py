@@ -25,6 +25,7 @@ from ..models.method_spec import MethodSpec
 from ..scans.names import folder_name
 from ..scans.ready import AUTO
 from .case import Case, case_volume
+from .finished import Finished, key_of, plain
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class _BatchTask:
     run: BatchRun
     out: Path
     overwrite: bool
+    resume: bool
 
 
 def run_batch(
@@ -102,6 +104,7 @@ def run_batch(
     *,
     jobs: int | Workers = 1,
     overwrite: bool = False,
+    resume: bool = True,
     tell: Callable[[BatchOutcome], None] | None = None,
     progress: Progress | None = None,
 ) -> tuple[BatchOutcome, ...]:
@@ -120,6 +123,8 @@ def run_batch(
         results: those of a cluster need to see `out` under the same name.
     overwrite : bool
         As in `save.save_detection`.
+    resume : bool
+        Take what lies in `out` for scans whose results would be the same: those of a batch that was ended.
     tell : callable, optional
         Gets every outcome as soon as it is there.
 
@@ -135,7 +140,7 @@ def run_batch(
     """
     folder = Path(out)
     check_output(folder)
-    tasks = [_BatchTask(case, run, folder / place, overwrite) for case, place in zip(cases, _places(cases), strict=True)]
+    tasks = [_BatchTask(case, run, folder / place, overwrite, resume) for case, place in zip(cases, _places(cases), strict=True)]
     outcomes: dict[int, BatchOutcome] = {}
     with closing(as_done(_run_one, tasks, jobs, progress)) as done:
         for number, one in done:
@@ -175,6 +180,10 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
     progress.update(0.0, f"{case.name}: reading")
     try:
         volume = case_volume(case)
+        finished = Finished(task.out, key_of(case, volume, run))
+        if task.resume and (kept := finished.find()) is not None:
+            regions = tuple(dict(row) for row in kept["regions"])
+            return BatchOutcome(case, **kept | {"regions": regions, "warnings": tuple(kept["warnings"])})
         check_detection_output(volume, run.spec.method, task.out, overwrite=task.overwrite)
         detection = detect(
             volume,
@@ -192,7 +201,11 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
         raise
     except BrainUADError as error:
         return BatchOutcome(case, error=str(error))
-    return _outcome(case, detection, files)
+    outcome = _outcome(case, detection, files)
+    # Rows as pairs: JSON files are sorted by name, tables are not.
+    rows = [list(row.items()) for row in outcome.regions]
+    finished.keep(plain(outcome, "case", "files", "error") | {"regions": rows}, files)
+    return outcome
 
 
 def _outcome(case: Case, detection: Detection, files: Mapping[str, Path]) -> BatchOutcome:

@@ -9,17 +9,21 @@ from typing import Any, Self
 from ...core.anomaly_map import AnomalyMap
 from ...core.detector import Detector
 from ...core.errors import InputError, ModelError
+from ...core.kept import Kept
 from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors.registry import create, method_class
-from ...io.checkpoint import load_checkpoint
+from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint
 from ..execution.devices import resolve_device
 from ..models.earlier import as_now
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.models import Model, default_model, find_model, list_models, no_model, settings_for
+
+_LOADED: Kept[Checkpoint] = Kept(most=4)
+"""The models of a cohort's methods: a process that scores scan after scan reads each once."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def load_detector(
     found, used = method_class(method), model_for(method, model, sequence)
     if used is None:
         return _on(device, create(method, _as_params(found.Params, params)))
-    checkpoint = as_now(load_checkpoint(used.path))
+    path = used.path
+    checkpoint = _LOADED.get(path, checkpoint_files(path), lambda: as_now(load_checkpoint(path)))
     own = settings_for(method, checkpoint.method, checkpoint.params)
     changed = params.as_dict() if isinstance(params, Params) else dict(params or {})
     detector = _on(device, create(method, found.Params.from_dict(own | changed)))

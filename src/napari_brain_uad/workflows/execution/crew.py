@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import BrainUADError, DeviceError, InputError
@@ -112,7 +113,7 @@ def crew_elsewhere(workers: Workers) -> Iterator[Crew]:
         if workers.cluster is None:
             given, where = workers.scheduler, workers.scheduler
         else:
-            given, where = stack.enter_context(_started(ClusterFile.read(workers.cluster), workers.jobs)), workers.cluster.name
+            given, where = stack.enter_context(_started(workers.cluster, workers.jobs)), workers.cluster.name
         try:
             with configured():
                 client = distributed.Client(given, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -124,14 +125,21 @@ def crew_elsewhere(workers: Workers) -> Iterator[Crew]:
 
 
 @contextmanager
-def _started(given: ClusterFile, jobs: int) -> Iterator[Any]:
-    """A cluster as a configuration file says."""
+def _started(file: Path, jobs: int) -> Iterator[Any]:
+    """A cluster as a configuration file says; encrypted, unless that says otherwise, as `local.local_crew` is and for its reasons."""
+    given = ClusterFile.read(file)
+    options = dict(given.options)
+    if given.kind != "KubeCluster":
+        options = {"security": True} | options
+    if given.kind not in ("KubeCluster", "LocalCluster"):
+        # Where the workers find their certificates.
+        options = {"shared_temp_directory": str(file.resolve().parent)} | options
     module = CLUSTERS[given.kind]
     require(module.partition(".")[0], what_for=f"A {given.kind} cannot be started")
     kind = getattr(importlib.import_module(module), given.kind)
     try:
         with configured():
-            cluster = kind(**given.options)
+            cluster = kind(**options)
             cluster.scale(given.workers or jobs)
     except (OSError, TypeError, ValueError, RuntimeError, TimeoutError) as error:
         raise InputError(f"{given.kind} cannot be started", why=f"{type(error).__name__}: {error}", fix="Change its options") from error

@@ -31,6 +31,8 @@ _LOG = logging.getLogger(__name__)
 _MODULE = f"{__package__}.worker_process"
 _TRIES = 2
 """How often a job may take its process with it: memory may have run out because of another."""
+_MOST_MET = 10
+"""How often a job may be given up by Dask because processes ended while it waited for them; beyond it, they end without any work."""
 
 
 class _Place:
@@ -59,7 +61,8 @@ class _Place:
             for line in child.stdout:
                 word, _, number = line.decode().strip().partition(" ")
                 self.ready = self.ready or word == READY
-                job = int(number) if word == "begins" else None
+                if word != READY:  # it may begin before it says so
+                    job = int(number) if number else None
             code = child.wait()
             self._crew.ended(name, job, why_ended(code) if self.ready else why_died(code, errors), self.ready)
             self.ready = False
@@ -78,10 +81,11 @@ class _Place:
 class LocalCrew(Crew):
     """Processes of this computer; each takes its share of the cores."""
 
-    def __init__(self, client: Client, told: dict[str, Any], count: int) -> None:
-        super().__init__(client, "this computer")
+    def __init__(self, count: int) -> None:
         self.code = ""  # they are this program
-        self._told, self._count = told, count
+        self._where, self._count = "this computer", count
+        self._told: dict[str, Any] = {}
+        self._can_be_told = threading.Event()
         # Or they would fight for the cores.
         cores = max(1, (os.cpu_count() or 1) // count)
         self._environment = {"OMP_NUM_THREADS": str(cores)}
@@ -91,6 +95,7 @@ class LocalCrew(Crew):
         self._why = ""
         self._dead: dict[str, threading.Event] = {}
         self._deaths: dict[int, list[tuple[str, bool]]] = {}
+        self._met: dict[int, list[tuple[str, bool]]] = {}
         self._places = [_Place(number, self) for number in range(count)]
 
     def started(self, place: _Place, name: str) -> Any:
@@ -106,10 +111,16 @@ class LocalCrew(Crew):
             place.child = child
             self._dead[name] = threading.Event()
         assert child.stdin is not None
-        with suppress(OSError):  # one that died already is found out at its output's end
+        self._can_be_told.wait()
+        with suppress(OSError, ValueError):  # one that died already is found out at its output's end
             child.stdin.write(json.dumps(self._told | {"name": name, "path": sys.path}).encode() + b"\n")
             child.stdin.flush()
         return child, errors
+
+    def connect(self, client: Client, told: dict[str, Any]) -> None:
+        """Say where the scheduler is: the processes are importing what they need, which takes as long as starting it."""
+        self.client, self._told = client, told
+        self._can_be_told.set()
 
     def ended(self, name: str, job: int | None, why: tuple[str, bool], was_ready: bool) -> None:
         """Take note of how a process ended, and of the job that it had."""
@@ -131,10 +142,11 @@ class LocalCrew(Crew):
         """As `Crew.blamed`: Dask blames all jobs that waited for a worker, but each process said what it had begun."""
         if dead := self._dead.get(str(killed.last_worker.name)):
             dead.wait(GRACE)  # its connection ends a moment before it does
-        deaths = self._deaths.get(number, [])
-        if len(deaths) < _TRIES:
+        deaths, met = self._deaths.get(number, []), self._met.setdefault(number, [])
+        met.append((self._why, False))
+        if len(deaths) < _TRIES and len(met) < _MOST_MET:
             return None
-        why, memory = deaths[-1]
+        why, memory = (deaths or met)[-1]
         fix = "Use fewer --jobs, or close other programs" if memory else "Try --jobs 1; if it happens again, report this"
         return DeviceError("The process that worked on it stopped unexpectedly, twice", why=why, fix=fix)
 
@@ -145,6 +157,7 @@ class LocalCrew(Crew):
         """Cut all lifelines, which cancels what goes on; end the processes that this does not end."""
         with self._lock:
             self._closing = True
+        self._can_be_told.set()
         deadline = time.monotonic() + GRACE
         for place in self._places:
             if place.child is not None and place.child.stdin is not None:
@@ -171,6 +184,8 @@ def local_crew(count: int, *, dashboard: bool = False) -> Iterator[LocalCrew]:
     distributed = distributed_quietly()
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
+        crew = LocalCrew(count)
+        stack.callback(crew.close)
         security = distributed.Security.temporary()
         with configured(dashboard=dashboard):
             cluster = _scheduler(distributed.LocalCluster, security, dashboard)
@@ -181,7 +196,8 @@ def local_crew(count: int, *, dashboard: bool = False) -> Iterator[LocalCrew]:
             _LOG.warning("Dask's dashboard, for all users of this computer: %s", cluster.dashboard_link)
         keys = {name: getattr(security, name) for name in ("tls_ca_file", "tls_worker_key", "tls_worker_cert")}
         told = {"scheduler": cluster.scheduler_address, "security": keys, "folder": str(Path(folder) / "workers")}
-        crew = LocalCrew(client, told, count)
+        crew.connect(client, told)
+        # Before the scheduler, which would take note of every job and worker that goes.
         stack.callback(crew.close)
         yield crew
 

@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from types import ModuleType
 from typing import IO, Any
 
 from ...io.json_files import parse_json
 from .child import own_output
+from .dask_quiet import configured, distributed_quietly
 
 GRACE = 2.0
 """Seconds that a job has to end by itself when it is cancelled or its parent is gone; most look at their progress twice a second."""
@@ -28,19 +30,20 @@ def main() -> None:
     """Do jobs until the lifeline or the scheduler ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
     said = own_output()
-    told = parse_json(sys.stdin.buffer.readline())
+    distributed = distributed_quietly()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # nobody wants it any more
+    told = parse_json(line)
     sys.path[:] = told["path"]
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
     with suppress(OSError, TimeoutError):
-        asyncio.run(_serve(told, said))
+        asyncio.run(_serve(distributed, told, said))
     _end()
 
 
-async def _serve(told: dict[str, Any], said: IO[str]) -> None:
-    from .dask_quiet import configured, distributed_quietly
-
-    distributed = distributed_quietly()
-    from .job import AT_WORK
+async def _serve(distributed: ModuleType, told: dict[str, Any], said: IO[str]) -> None:
+    from .job import AT_WORK  # which imports `distributed`
 
     def say(line: str) -> None:
         with suppress(OSError):
