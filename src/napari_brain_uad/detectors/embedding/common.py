@@ -23,7 +23,6 @@ from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
 from ..base.stages import GradientStage
-from .names import SCORES
 
 if TYPE_CHECKING:
     import torch
@@ -92,21 +91,6 @@ def noise_setting() -> float:
     told = "Standard deviation of the noise that makes healthy features abnormal"
     setting: float = param(0.5, told, label="Noise level", low=0.0, high=100.0, step=0.01, role="training")
     return setting
-
-
-@dataclass(frozen=True)
-class FlowParams(BackboneParams):
-    """Settings of the methods with a normalising flow."""
-
-    standardise: bool = standardise_setting()
-    blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
-    clamp: float = param(
-        1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"
-    )
-    score: str = param(
-        "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
-        label="Anomaly score", choices=SCORES,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from napari_brain_uad.detectors.embedding.bgad import BGAD, BGADParams
+from napari_brain_uad.detectors.flow.bgad import BGAD, BGADParams
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

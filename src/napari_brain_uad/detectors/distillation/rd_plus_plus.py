@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Value, param
 from ...training.params import TrainingParams
-from .common import CARD
-from .distillation import DISTILLED_TINY, QUICK, DistillationParams, DistillingDetector
+from ..embedding.common import CARD
+from .common import DISTILLED_TINY, QUICK, DistillationParams, DistillingDetector
 from .names import COMBINATIONS
 
 if TYPE_CHECKING:

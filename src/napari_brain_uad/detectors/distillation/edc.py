@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ...core.params import Value, param
 from ...training.params import TrainingParams
 from ..base.stages import GradientStage, Stage
-from .common import CARD, BackboneParams, MapDetector
+from ..embedding.common import CARD, BackboneParams, MapDetector
 
 if TYPE_CHECKING:
     import torch

@@ -18,11 +18,11 @@ from napari_brain_uad.detectors.backbones import load
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import network_class
 from napari_brain_uad.detectors.base.stages import GradientStage
-from napari_brain_uad.detectors.embedding.edc import EDC, EDCParams, EDCTraining
-from napari_brain_uad.detectors.embedding.flow import POSITION, ConditionalFlow, position
-from napari_brain_uad.detectors.embedding.flow_task import FlowTask, boundary_guided, ranking, triplet
-from napari_brain_uad.detectors.embedding.names import LOSSES
-from napari_brain_uad.detectors.embedding.simple_slice_net import FlowTraining, SimpleSliceNet, SimpleSliceNetParams
+from napari_brain_uad.detectors.distillation.edc import EDC, EDCParams, EDCTraining
+from napari_brain_uad.detectors.flow.conditional import POSITION, ConditionalFlow, position
+from napari_brain_uad.detectors.flow.flow_task import FlowTask, boundary_guided, ranking, triplet
+from napari_brain_uad.detectors.flow.names import LOSSES
+from napari_brain_uad.detectors.flow.simple_slice_net import FlowTraining, SimpleSliceNet, SimpleSliceNetParams
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 from napari_brain_uad.training.params import TrainingParams

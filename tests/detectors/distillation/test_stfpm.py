@@ -10,8 +10,8 @@ from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import Backbone, backbone_weights, network_class
-from napari_brain_uad.detectors.embedding.stfpm import STFPM, STFPMParams, STFPMTraining
-from napari_brain_uad.detectors.embedding.stfpm_task import STFPMTask
+from napari_brain_uad.detectors.distillation.stfpm import STFPM, STFPMParams, STFPMTraining
+from napari_brain_uad.detectors.distillation.stfpm_task import STFPMTask
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

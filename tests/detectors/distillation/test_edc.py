@@ -9,8 +9,8 @@ import torch
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import backbone_weights, network_class
-from napari_brain_uad.detectors.embedding.edc import EDC, EDCParams, EDCTraining
-from napari_brain_uad.detectors.embedding.edc_task import EDCTask, EncoderDecoder, distances
+from napari_brain_uad.detectors.distillation.edc import EDC, EDCParams, EDCTraining
+from napari_brain_uad.detectors.distillation.edc_task import EDCTask, EncoderDecoder, distances
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

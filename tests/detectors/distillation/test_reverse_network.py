@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
-from napari_brain_uad.detectors.embedding.reverse_network import ReverseStudent, projection
+from napari_brain_uad.detectors.distillation.reverse_network import ReverseStudent, projection
 
 CHANNELS = (8, 12, 16, 20)
 

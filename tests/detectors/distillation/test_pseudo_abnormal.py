@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_brain_uad.detectors.embedding.pseudo_abnormal import with_simplex_noise
+from napari_brain_uad.detectors.distillation.pseudo_abnormal import with_simplex_noise
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

@@ -23,8 +23,9 @@ from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..backbones.catalogue import BACKBONES
 from ..base.stages import EstimateStage, GradientStage, Stage, of_stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, FlowParams, PlaceTraining, noise_setting
-from .edc import EDCTraining
+from ..distillation.edc import EDCTraining
+from ..embedding.common import CARD, TINY, EmbeddingDetector, EmbeddingParams, PlaceTraining, noise_setting
+from .common import FlowParams
 from .names import LOSSES
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
     from ...training.sources import ArraySamples
     from ..backbones.load import Backbone
-    from .edc_task import EDCTask
-    from .features import PatchFeatures, Scale
-    from .flow import ConditionalFlow
+    from ..distillation.edc_task import EDCTask
+    from ..embedding.features import PatchFeatures, Scale
+    from .conditional import ConditionalFlow
     from .flow_task import FlowTask
 
 _ENCODER = "edc"
@@ -134,7 +135,7 @@ class SimpleSliceNet(EmbeddingDetector):
         )
 
     def _encoder_task(self) -> EDCTask:
-        from .edc_task import EDCTask
+        from ..distillation.edc_task import EDCTask
 
         return EDCTask(self.params.backbone, self.params.backbone_file)
 
@@ -145,7 +146,7 @@ class SimpleSliceNet(EmbeddingDetector):
     def _tuned(self, network: torch.nn.Module) -> Backbone:
         """The encoder of an encoder and its decoder; no file of weights is needed."""
         from ..backbones.load import Backbone
-        from .edc_task import EncoderDecoder
+        from ..distillation.edc_task import EncoderDecoder
 
         assert isinstance(network, EncoderDecoder)
         return Backbone(BACKBONES[self.params.backbone], network.encoder, "")
@@ -154,7 +155,7 @@ class SimpleSliceNet(EmbeddingDetector):
         return self.params.edc or super()._belongs(state)
 
     def _task(self, scale: Sequence[Scale]) -> FlowTask:
-        from .flow import ConditionalFlow
+        from .conditional import ConditionalFlow
         from .flow_task import FlowTask
 
         p = self.params
@@ -168,7 +169,7 @@ class SimpleSliceNet(EmbeddingDetector):
         """Features of healthy places with row and column, shape (N, D + 2); computed once, kept as float16."""
         from ...training.sources import ArraySamples
         from ..base.network_state import network_with
-        from .features import scale_of
+        from ..embedding.features import scale_of
 
         if self.params.edc:
             network, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
@@ -189,7 +190,7 @@ class SimpleSliceNet(EmbeddingDetector):
         import torch
         from torch.nn import functional
 
-        from .features import brain_cells
+        from ..embedding.features import brain_cells
 
         dimension = self.params.dimension
         slices = torch.from_numpy(self._over(cut, lambda batch, _: extract(batch.images), (dimension, *self.cells()), seed, progress))
@@ -200,7 +201,7 @@ class SimpleSliceNet(EmbeddingDetector):
         return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .flow import log_likelihoods, unlikeliness
+        from .conditional import log_likelihoods, unlikeliness
 
         places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
         found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0))

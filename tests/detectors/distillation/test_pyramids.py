@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_brain_uad.detectors.embedding.names import COMBINATIONS
-from napari_brain_uad.detectors.embedding.pyramids import COMBINATIONS as FUNCTIONS
-from napari_brain_uad.detectors.embedding.pyramids import PyramidDecoder, at_images, cosine_maps, cosine_of_images
+from napari_brain_uad.detectors.distillation.names import COMBINATIONS
+from napari_brain_uad.detectors.distillation.pyramids import COMBINATIONS as FUNCTIONS
+from napari_brain_uad.detectors.distillation.pyramids import PyramidDecoder, at_images, cosine_maps, cosine_of_images
 
 
 def level(size: int, seed: int) -> torch.Tensor:

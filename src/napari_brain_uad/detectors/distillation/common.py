@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
 from ..base.stages import EstimateStage, GradientStage, Stage
-from .common import BackboneDetector, BackboneParams, MapDetector
+from ..embedding.common import BackboneDetector, BackboneParams, MapDetector
 from .names import COMBINATIONS
 
 if TYPE_CHECKING:

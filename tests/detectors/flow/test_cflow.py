@@ -13,9 +13,9 @@ from torch.nn import functional
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
-from napari_brain_uad.detectors.embedding.cflow import CFlow, CFlowParams, CFlowTraining
-from napari_brain_uad.detectors.embedding.flow import POSITION, ConditionalFlow
-from napari_brain_uad.detectors.embedding.flow_task import FlowTask
+from napari_brain_uad.detectors.flow.cflow import CFlow, CFlowParams, CFlowTraining
+from napari_brain_uad.detectors.flow.conditional import POSITION, ConditionalFlow
+from napari_brain_uad.detectors.flow.flow_task import FlowTask
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Value
+from ..embedding.common import noise_setting
 from .cflow import FLOW_TINY, CFlow, CFlowParams
-from .common import noise_setting
 
 if TYPE_CHECKING:
-    from .features import Scale
+    from ..embedding.features import Scale
     from .flow_task import FlowTask
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from napari_brain_uad.detectors.embedding.sinkhorn import entropic_transport, sinkhorn_divergence
+from napari_brain_uad.detectors.distillation.sinkhorn import entropic_transport, sinkhorn_divergence
 
 
 def points(count: int, seed: int) -> torch.Tensor:

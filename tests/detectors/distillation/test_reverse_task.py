@@ -8,8 +8,8 @@ import torch
 
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import Backbone, network_class
-from napari_brain_uad.detectors.embedding.rd_plus_plus import RDPlusPlus, RDPlusPlusParams, RDPlusPlusTraining
-from napari_brain_uad.detectors.embedding.reverse_task import ReverseTask, compactness, contrast, reconstruction
+from napari_brain_uad.detectors.distillation.rd_plus_plus import RDPlusPlus, RDPlusPlusParams, RDPlusPlusTraining
+from napari_brain_uad.detectors.distillation.reverse_task import ReverseTask, compactness, contrast, reconstruction
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import BatchDraw
 

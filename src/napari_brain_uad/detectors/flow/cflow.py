@@ -24,12 +24,13 @@ from ...core.volume import Volume
 from ...sampling.windows import Cut
 from ..backbones.catalogue import BACKBONES, STRIDES
 from ..base.stages import EstimateStage, GradientStage, Stage
-from .common import CARD, TINY, FlowParams, PlaceDetector, PlaceTraining, in_brain, to_pixels
+from ..embedding.common import CARD, TINY, PlaceDetector, PlaceTraining, in_brain, to_pixels
+from .common import FlowParams
 
 if TYPE_CHECKING:
     from ...training.sources import ArraySamples
-    from .features import Scale
-    from .flow import ConditionalFlow
+    from ..embedding.features import Scale
+    from .conditional import ConditionalFlow
     from .flow_task import FlowTask
 
 _HIDDEN = 2
@@ -107,7 +108,7 @@ class CFlow(PlaceDetector):
         return FlowTask(partial(self._make, level, scale), "none", 0.0, bounded=True)
 
     def _make(self, level: int, scale: Sequence[Scale]) -> ConditionalFlow:
-        from .flow import ConditionalFlow
+        from .conditional import ConditionalFlow
 
         p = self.params
         return ConditionalFlow(self._channels(level), p.blocks, p.clamp, *(scale[0] if scale else ()), widening=_HIDDEN)
@@ -126,7 +127,7 @@ class CFlow(PlaceDetector):
     ) -> ArraySamples:
         """Features of healthy places of a level with row and column, shape (N, channels + 2); one pass of the backbone for all levels."""
         from ...training.sources import ArraySamples
-        from .features import scale_of
+        from ..embedding.features import scale_of
 
         if (id(volumes), number) not in kept:
             kept |= {(id(volumes), which): places for which, places in enumerate(self._of_scans(volumes, progress))}
@@ -148,7 +149,7 @@ class CFlow(PlaceDetector):
         """For each level its places that show brain, (N, channels + 2) as its flow sees them, and which they are, (S, h, w)."""
         import torch
 
-        from .features import brain_cells
+        from ..embedding.features import brain_cells
 
         backbone, levels, sizes = self.backbone(), self.params.levels, self._sizes()
 
@@ -172,7 +173,7 @@ class CFlow(PlaceDetector):
         return [(self._channels(level), -(-p.height // s), -(-p.width // s)) for level, s in zip(p.levels, strides, strict=True)]
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .flow import log_likelihoods, unlikeliness
+        from .conditional import log_likelihoods, unlikeliness
 
         total, levels = np.zeros(cut.slices.mask.shape, np.float32), self.params.levels
         found = self._places(cut, seed, progress.part(0.0, 0.6))
