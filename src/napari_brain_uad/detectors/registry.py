@@ -43,6 +43,7 @@ METHODS: dict[str, str] = {
     "bgad": "flow.bgad:BGAD",
     "stfpm": "distillation.stfpm:STFPM",
     "rd++": "distillation.rd_plus_plus:RDPlusPlus",
+    "oc-svm": "embedding.oc_svm:OneClassSVM",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

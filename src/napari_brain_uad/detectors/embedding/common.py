@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,7 @@ from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
-from ..base.stages import GradientStage
+from ..base.stages import Fitting, GradientStage
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +90,13 @@ def noise_setting() -> float:
     """The setting of the methods that learn from healthy features and the same with noise."""
     told = "Standard deviation of the noise that makes healthy features abnormal"
     setting: float = param(0.5, told, label="Noise level", low=0.0, high=100.0, step=0.01, role="training")
+    return setting
+
+
+def most_features_setting(default: int) -> int:
+    """The setting of the methods that look at a random sample of the healthy features."""
+    told = "Healthy features that are looked at, drawn at random where there are more; 0 = all"
+    setting: int = param(default, told, label="Features at most", low=0, high=100_000_000, step=10_000, role="network")
     return setting
 
 
@@ -254,6 +261,27 @@ class EmbeddingDetector(PlaceDetector):
         found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
         return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
+
+    def _sampled(self, volumes: Sequence[Volume], how: Fitting, most: int) -> NDArray[np.float16]:
+        """Features of healthy places, shape (N, D): all, or as many as wanted, each with the same chance; `most` = 0 is all.
+
+        Raises
+        ------
+        InputError
+            If no scan shows brain.
+        """
+        rng = np.random.default_rng(how.seed)
+        kept, keys = np.empty((0, self.params.dimension), np.float16), np.empty(0)
+        for number, volume in enumerate(volumes):
+            found = self._healthy(volume, how.seed, how.progress.part(number / len(volumes), (number + 1) / len(volumes)))
+            kept, keys = np.concatenate([kept, found]), np.concatenate([keys, rng.random(len(found))])
+            if most and len(kept) > most:
+                # Those with the smallest of random keys are a random sample, however many scans are still to come.
+                stay = np.sort(np.argpartition(keys, most)[:most])
+                kept, keys = kept[stay], keys[stay]
+        if len(kept) == 0:
+            raise InputError("There is nothing to learn from", why="no slice shows brain", fix="Give healthy scans of whole brains")
+        return kept
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         return in_brain(to_pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices.mask, self.params, across=self.THREE_D)
