@@ -44,6 +44,7 @@ METHODS: dict[str, str] = {
     "stfpm": "distillation.stfpm:STFPM",
     "rd++": "distillation.rd_plus_plus:RDPlusPlus",
     "oc-svm": "embedding.oc_svm:OneClassSVM",
+    "ae-flow": "flow.ae_flow:AEFlow",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

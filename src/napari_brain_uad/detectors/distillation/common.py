@@ -6,22 +6,17 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
-from ..base.stages import EstimateStage, GradientStage, Stage
-from ..embedding.common import BackboneDetector, BackboneParams, MapDetector
+from ..embedding.common import BackboneMapDetector, BackboneParams
 from .names import COMBINATIONS
 
 if TYPE_CHECKING:
     import torch
 
     from .distillation_task import Distillation
-
-_STUDENT = "student"
 
 DISTILLED_TINY: Mapping[str, Value] = {"height": 96, "width": 96, "pixel_mm": 0.4, "step_mm": 4.0, "smoothing_mm": 2.0}
 QUICK: Mapping[str, Value] = {"steps": 48, "batch_size": 2, "optimizer": "adam", "learning_rate": 0.003}
@@ -38,30 +33,20 @@ class DistillationParams(BackboneParams):
     )  # fmt: skip
 
 
-class DistillingDetector(MapDetector, BackboneDetector):
+class DistillingDetector(BackboneMapDetector):
     """Base of the methods that score how far the student's features are from the teacher's: 1 - cosine at each place of three levels.
 
     A method writes its settings, its card and `_task`. The model holds the student and the SHA-256 of the teacher's weights.
     """
 
     Params: ClassVar[type[AnyParams]] = DistillationParams
+    NETWORK = "student"
     params: DistillationParams
 
     @abstractmethod
     def _task(self) -> Distillation:
         """The student and what it minimises."""
 
-    def stages(self) -> tuple[Stage, ...]:
-        """See `BaseDetector.stages`: which backbone is the teacher, and the student."""
-        return (
-            EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
-            GradientStage(_STUDENT, lambda _: self._task(), self._pool),
-        )
-
-    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
-        super()._check(state)
-        self._refuse_foreign(state)
-
     def _mapping(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        student, combination = self.network(_STUDENT), self.params.combination
+        student, combination = self.network(self.NETWORK), self.params.combination
         return partial(self._task().scores, student, self.backbone(), combination)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..embedding.features import resized_maps
+
 Pyramid = Sequence[torch.Tensor]
 """Features of several levels, each (B, channels, h, w)."""
 
@@ -48,8 +50,7 @@ def cosine_of_images(one: Pyramid, two: Pyramid) -> torch.Tensor:
 
 def at_images(maps: Sequence[torch.Tensor], size: Sequence[int], combination: str = "mean") -> torch.Tensor:
     """Maps (B, h, w) of several levels as one at the pixels (B, H, W): their mean or their product, linear between the places."""
-    whole = [functional.interpolate(one[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0] for one in maps]
-    return COMBINATIONS[combination](torch.stack(whole))
+    return COMBINATIONS[combination](resized_maps(maps, size))
 
 
 def _up(before: int, after: int) -> nn.Sequential:

@@ -22,11 +22,12 @@ from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
-from ..base.stages import Fitting, GradientStage
+from ..base.stages import EstimateStage, Fitting, GradientStage, Stage
 
 if TYPE_CHECKING:
     import torch
 
+    from ...training.task import Task
     from ..backbones.load import Backbone
     from .features import PatchFeatures
 
@@ -194,6 +195,31 @@ class BackboneDetector(SlicingDetector):
         if others:
             why = f"it has arrays of something else: {sorted(others)[:3]}"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+
+
+class BackboneMapDetector(MapDetector, BackboneDetector):
+    """Base of the methods whose network is trained on slices, with a frozen backbone beside it.
+
+    A method writes its settings, its card, `_task` and `_mapping`. The model holds the network and the SHA-256 of the backbone's weights.
+    """
+
+    NETWORK: ClassVar[str] = "network"
+    """The stage's name."""
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """The network and what it minimises."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`: which backbone it is, and the network."""
+        return (
+            EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
+            GradientStage(self.NETWORK, lambda _: self._task(), self._pool),
+        )
+
+    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super()._check(state)
+        self._refuse_foreign(state)
 
 
 class PlaceDetector(BackboneDetector):

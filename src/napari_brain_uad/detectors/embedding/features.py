@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,11 @@ def at_pixels(scores: torch.Tensor, cells: torch.Tensor, size: tuple[int, ...]) 
         (S', H, W) wanted.
     """
     return _resized(scores * cells, size) / _resized(cells.float(), size).clamp_min(1e-6)
+
+
+def resized_maps(maps: Sequence[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
+    """Maps (B, h, w) of several levels at the pixels, linear between the places: shape (levels, B, H, W)."""
+    return torch.stack([functional.interpolate(one[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0] for one in maps])
 
 
 def _resized(values: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:

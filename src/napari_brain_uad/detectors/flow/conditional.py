@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -56,7 +57,7 @@ class ConditionalFlow(nn.Module):
         self.dimension = dimension
         self.register_buffer("mean", torch.zeros(dimension) if mean is None else mean)
         self.register_buffer("deviation", torch.ones(dimension) if deviation is None else deviation)
-        self.blocks = nn.ModuleList(_block(dimension, clamp, widening) for _ in range(blocks))
+        self.blocks = nn.ModuleList(coupling((dimension,), [(POSITION,)], partial(_subnet, widening), clamp) for _ in range(blocks))
 
     def forward(self, places: torch.Tensor, noise: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents, and the log-likelihood of the standardised features divided by D.
@@ -80,8 +81,15 @@ class ConditionalFlow(nn.Module):
         for block in self.blocks:
             (latents,), change = block((latents,), [where])
             volume = volume + change
-        constant = 0.5 * self.dimension * math.log(2.0 * math.pi)
-        return latents, (volume - 0.5 * latents.float().square().sum(dim=1) - constant) / self.dimension
+        return latents, standard_normal(latents, volume)
+
+
+def standard_normal(latents: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+    """Log-likelihood (B,) of samples whose latents (B, ...) are standard normal, divided by how many; `volume`: log-determinants (B,)."""
+    latents = latents.float().flatten(1)
+    count = latents.shape[1]
+    constant = 0.5 * count * math.log(2.0 * math.pi)
+    return (volume - 0.5 * latents.square().sum(dim=1) - constant) / count
 
 
 def position(where: torch.Tensor) -> torch.Tensor:
@@ -110,19 +118,32 @@ def unlikeliness(likely: NDArray[np.float32], score: str) -> NDArray[np.float32]
     return -likely if score == "likelihood" else -np.expm1(likely - likely.max(initial=-np.inf))
 
 
-def _block(dimension: int, clamp: float, widening: int) -> nn.Module:
+def coupling(
+    dims: tuple[int, ...], conditions: Sequence[tuple[int, ...]], subnet: Callable[[int, int], nn.Module], clamp: float
+) -> nn.Module:
+    """An affine coupling block of FrEIA with a random rotation of the features behind it.
+
+    Parameters
+    ----------
+    dims, conditions : tuple of int
+        Shape of what goes through, features first; shapes of what it is conditioned on.
+    subnet : callable
+        Makes the network of the coupling from the number of features that go in and come out.
+    clamp : float
+        Of the logarithm of its scale.
+    """
     block = AllInOneBlock(
-        [(dimension,)],
-        [(POSITION,)],
-        subnet_constructor=partial(_subnet, widening),
+        [dims],
+        list(conditions),
+        subnet_constructor=subnet,
         affine_clamping=clamp,
         global_affine_type="SOFTPLUS",
         permute_soft=False,
     )
     # FrEIA's own rotations take minutes at 1024 dimensions and come from numpy's global random numbers.
-    rotation = torch.linalg.qr(torch.randn(dimension, dimension))[0]
+    rotation = torch.linalg.qr(torch.randn(dims[0], dims[0]))[0].reshape(dims[0], dims[0], *[1] * (len(dims) - 1))
     block.w_perm = nn.Parameter(rotation, requires_grad=False)
-    block.w_perm_inv = nn.Parameter(rotation.T.contiguous(), requires_grad=False)
+    block.w_perm_inv = nn.Parameter(rotation.transpose(0, 1).contiguous(), requires_grad=False)
     return block  # type: ignore[no-any-return]
 
 
