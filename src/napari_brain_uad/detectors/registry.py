@@ -45,6 +45,7 @@ METHODS: dict[str, str] = {
     "rd++": "distillation.rd_plus_plus:RDPlusPlus",
     "oc-svm": "embedding.oc_svm:OneClassSVM",
     "ae-flow": "flow.ae_flow:AEFlow",
+    "fae": "distillation.fae:FAE",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

@@ -253,8 +253,7 @@ class EmbeddingDetector(PlaceDetector):
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
         p = self.params
-        if list(p.levels) != sorted(set(p.levels)):
-            raise InputError(p.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+        check_ascending(p, p.levels)
         if p.neighbourhood % 2 == 0:
             raise InputError(p.called("neighbourhood"), why=f"{p.neighbourhood} is not odd", fix="Give 1, 3, 5, ...")
 
@@ -311,6 +310,12 @@ class EmbeddingDetector(PlaceDetector):
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         return in_brain(to_pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices.mask, self.params, across=self.THREE_D)
+
+
+def check_ascending(params: AnyParams, levels: tuple[int, ...]) -> None:
+    """Raise `InputError` unless the levels of a backbone ascend, each once."""
+    if list(levels) != sorted(set(levels)):
+        raise InputError(params.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
 
 
 def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.detector import State
-from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
 from ...core.progress import Progress
@@ -24,7 +23,7 @@ from ...core.volume import Volume
 from ...sampling.windows import Cut
 from ..backbones.catalogue import BACKBONES, STRIDES
 from ..base.stages import EstimateStage, GradientStage, Stage
-from ..embedding.common import CARD, TINY, PlaceDetector, PlaceTraining, in_brain, to_pixels
+from ..embedding.common import CARD, TINY, PlaceDetector, PlaceTraining, check_ascending, in_brain, to_pixels
 from .common import FlowParams
 
 if TYPE_CHECKING:
@@ -87,9 +86,7 @@ class CFlow(PlaceDetector):
 
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
-        levels = self.params.levels
-        if list(levels) != sorted(set(levels)):
-            raise InputError(self.params.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+        check_ascending(self.params, self.params.levels)
 
     def stages(self) -> tuple[Stage, ...]:
         """See `BaseDetector.stages`: which backbone it was, and a flow for each level."""
