@@ -28,6 +28,7 @@ METHODS: dict[str, str] = {
     "ae-dense": "autoencoder.ae_dense:DenseAE",
     "ae-spatial": "autoencoder.ae_spatial:SpatialAE",
     "vae": "autoencoder.vae:VAE",
+    "ae-3d": "autoencoder.ae_3d:VolumeAE",
     "svae": "autoencoder.svae:SVAE",
     "ce-vae": "autoencoder.ce_vae:CeVAE",
     "cce-vae": "autoencoder.cce_vae:CceVAE",
