@@ -47,6 +47,7 @@ METHODS: dict[str, str] = {
     "oc-svm": "embedding.oc_svm:OneClassSVM",
     "ae-flow": "flow.ae_flow:AEFlow",
     "fae": "distillation.fae:FAE",
+    "cutpaste": "embedding.cutpaste:CutPaste",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

@@ -14,12 +14,13 @@ from ...training.optimization import make_optimizer
 from ...training.params import TrainingParams
 from ...training.task import Losses, Task
 from ..backbones.catalogue import BACKBONES
-from ..backbones.load import backbone_weights, network_class, normalised
+from ..backbones.load import normalised
+from ..embedding.tuning import TunedNetwork, encoder_of, with_first_weights
 from .names import ENCODER_RATE
 from .pyramids import LEVELS, PyramidDecoder, at_images, cosine_maps, cosine_of_images
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(TunedNetwork):
     """Features of the levels 1 to 3 of a backbone, and what a decoder makes of level 4 for each.
 
     Parameters
@@ -31,15 +32,8 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         self.decoder = PyramidDecoder(channels)
-
-    def train(self, mode: bool = True) -> EncoderDecoder:
-        """The encoder's running statistics stay those of its first training."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
     def forward(self, images: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Of grey images (B, 1, H, W): features of the levels 1 to 3, of the encoder (without gradient) and of the decoder."""
@@ -65,12 +59,8 @@ class EDCTask(Task):
 
     def build(self) -> nn.Module:
         """See `training.task.Task`: the encoder has the backbone's weights, unless there is no memory behind them (torch's "meta")."""
-        info = BACKBONES[self.backbone]
-        network = EncoderDecoder(network_class(info)(), info.channels)
-        if not next(network.parameters()).is_meta:
-            state = backbone_weights(self.backbone, self.file).state
-            network.encoder.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-        return network
+        network = EncoderDecoder(encoder_of(self.backbone), BACKBONES[self.backbone].channels)
+        return with_first_weights(network, self.backbone, self.file)
 
     def optimizers(self, network: nn.Module, training: TrainingParams) -> dict[str, torch.optim.Optimizer]:
         """See `training.task.Task`: the encoder learns at a tenth of the rate."""

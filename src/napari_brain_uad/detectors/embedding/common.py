@@ -189,8 +189,8 @@ class BackboneDetector(SlicingDetector):
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
 
     def _refuse_foreign(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Raise `ModelError` if there are arrays beside the hash and those of this method's networks."""
-        own = tuple(f"{stage.name}." for stage in self.stages() if isinstance(stage, GradientStage))
+        """Raise `ModelError` if there are arrays beside the hash and those of this method's stages."""
+        own = tuple(f"{stage.name}." for stage in self.stages() if stage.name)
         others = [name for name in state if name != "backbone" and not name.startswith(own)]
         if others:
             why = f"it has arrays of something else: {sorted(others)[:3]}"
@@ -276,19 +276,19 @@ class EmbeddingDetector(PlaceDetector):
         stride = STRIDES[self.params.levels[0] - 1]
         return -(-self.params.height // stride), -(-self.params.width // stride)
 
-    def _healthy(self, volume: Volume, seed: int, progress: Progress) -> NDArray[np.float16]:
-        """Features of the places of a scan that show brain, shape (N, D)."""
+    def _healthy(self, volume: Volume, seed: int, progress: Progress, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
+        """Features of the places of a scan that show brain, shape (N, D); by `features` unless `extract` gives them."""
         import torch
 
         from .features import brain_cells
 
-        extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
+        cut, shape, extract = self.cut(volume), (self.params.dimension, *self.cells()), extract or self.features()
         found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
         return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
 
-    def _sampled(self, volumes: Sequence[Volume], how: Fitting, most: int) -> NDArray[np.float16]:
-        """Features of healthy places, shape (N, D): all, or as many as wanted, each with the same chance; `most` = 0 is all.
+    def _sampled(self, volumes: Sequence[Volume], how: Fitting, most: int, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
+        """Features of healthy places, shape (N, D), see `_healthy`: all, or `most` of them, each with the same chance; 0 is all.
 
         Raises
         ------
@@ -298,7 +298,8 @@ class EmbeddingDetector(PlaceDetector):
         rng = np.random.default_rng(how.seed)
         kept, keys = np.empty((0, self.params.dimension), np.float16), np.empty(0)
         for number, volume in enumerate(volumes):
-            found = self._healthy(volume, how.seed, how.progress.part(number / len(volumes), (number + 1) / len(volumes)))
+            part = how.progress.part(number / len(volumes), (number + 1) / len(volumes))
+            found = self._healthy(volume, how.seed, part, extract)
             kept, keys = np.concatenate([kept, found]), np.concatenate([keys, rng.random(len(found))])
             if most and len(kept) > most:
                 # Those with the smallest of random keys are a random sample, however many scans are still to come.

@@ -21,7 +21,6 @@ from ...core.volume import Volume
 from ...sampling.slices import SliceGrid
 from ...sampling.windows import Cut
 from ...training.params import TrainingParams
-from ..backbones.catalogue import BACKBONES
 from ..base.stages import EstimateStage, GradientStage, Stage, of_stage
 from ..distillation.edc import EDCTraining
 from ..embedding.common import CARD, TINY, EmbeddingDetector, EmbeddingParams, PlaceTraining, noise_setting
@@ -29,10 +28,7 @@ from .common import FlowParams
 from .names import LOSSES
 
 if TYPE_CHECKING:
-    import torch
-
     from ...training.sources import ArraySamples
-    from ..backbones.load import Backbone
     from ..distillation.edc_task import EDCTask
     from ..embedding.features import PatchFeatures, Scale
     from .conditional import ConditionalFlow
@@ -141,15 +137,11 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def features(self) -> PatchFeatures:
         """See `EmbeddingDetector.features`: of the tuned encoder, where there is one."""
-        return self._features_of(self._tuned(self.network(_ENCODER))) if self.params.edc else super().features()
+        from ..embedding.tuning import tuned_backbone
 
-    def _tuned(self, network: torch.nn.Module) -> Backbone:
-        """The encoder of an encoder and its decoder; no file of weights is needed."""
-        from ..backbones.load import Backbone
-        from ..distillation.edc_task import EncoderDecoder
-
-        assert isinstance(network, EncoderDecoder)
-        return Backbone(BACKBONES[self.params.backbone], network.encoder, "")
+        if not self.params.edc:
+            return super().features()
+        return self._features_of(tuned_backbone(self.params.backbone, self.network(_ENCODER)))
 
     def _belongs(self, state: Mapping[str, NDArray[Any]]) -> bool:
         return self.params.edc or super()._belongs(state)
@@ -170,10 +162,11 @@ class SimpleSliceNet(EmbeddingDetector):
         from ...training.sources import ArraySamples
         from ..base.network_state import network_with
         from ..embedding.features import scale_of
+        from ..embedding.tuning import tuned_backbone
 
         if self.params.edc:
             network, _ = network_with(self._encoder_task().build, of_stage(_ENCODER, before), "The tuned encoder")
-            extract = self._features_of(self._tuned(network.to(self.device)))
+            extract = self._features_of(tuned_backbone(self.params.backbone, network.to(self.device)))
         else:
             extract = self.features()
         found = [np.empty((0, self.params.dimension + 2), np.float16)]
