@@ -29,6 +29,7 @@ METHODS: dict[str, str] = {
     "ae-spatial": "autoencoder.ae_spatial:SpatialAE",
     "vae": "autoencoder.vae:VAE",
     "ae-3d": "autoencoder.ae_3d:VolumeAE",
+    "symmetry-ae": "autoencoder.symmetry_ae:SymmetryAE",
     "svae": "autoencoder.svae:SVAE",
     "ce-vae": "autoencoder.ce_vae:CeVAE",
     "cce-vae": "autoencoder.cce_vae:CceVAE",
