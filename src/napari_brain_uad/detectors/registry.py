@@ -49,6 +49,7 @@ METHODS: dict[str, str] = {
     "ae-flow": "flow.ae_flow:AEFlow",
     "fae": "distillation.fae:FAE",
     "cutpaste": "embedding.cutpaste:CutPaste",
+    "cradl": "embedding.cradl:CRADL",
     "csf-class": "tissue.csf_class:CSFClass",
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",

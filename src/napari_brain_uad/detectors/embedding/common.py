@@ -47,7 +47,16 @@ TINY: Mapping[str, Value] = {
 
 
 @dataclass(frozen=True)
-class BackboneParams(SliceParams):
+class SmoothedParams(SliceParams):
+    """Settings of the methods that smooth their scores."""
+
+    smoothing_mm: float = param(
+        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
+    )
+
+
+@dataclass(frozen=True)
+class BackboneParams(SmoothedParams):
     """Settings of the methods with a backbone."""
 
     height: int = param(192, "Rows of a slice, posterior to anterior", unit="pixels", low=32, high=1024, step=16)
@@ -56,9 +65,6 @@ class BackboneParams(SliceParams):
     backbone: str = param("efficientnet-lite0", "Network that gives the features, trained on ImageNet", choices=NAMES, role="network")
     backbone_file: str = param(
         "", "File with the backbone's weights (.pth or .safetensors), for those that no package brings", label="Backbone file"
-    )
-    smoothing_mm: float = param(
-        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
     )
 
 
@@ -94,6 +100,15 @@ def noise_setting() -> float:
     return setting
 
 
+def brightest_setting() -> float:
+    """The setting of the methods that a bright and large lesion would disturb everywhere; see `up_to_brightest`."""
+    told = "Percentile of the brain's intensities that becomes 1; a lower one changes less where a lesion is bright and large"
+    setting: float = param(
+        99.0, told, label="Brightest percentile", unit="%", low=50.0, high=100.0, step=1.0, advanced=True, role="network"
+    )
+    return setting
+
+
 def most_features_setting(default: int) -> int:
     """The setting of the methods that look at a random sample of the healthy features."""
     told = "Healthy features that are looked at, drawn at random where there are more; 0 = all"
@@ -115,7 +130,7 @@ class PlaceTraining(TrainingParams):
 class MapDetector(SlicingDetector):
     """Base of the methods that score every slice by itself, at its pixels."""
 
-    params: BackboneParams
+    params: SmoothedParams
 
     @abstractmethod
     def _mapping(self) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -205,6 +220,7 @@ class BackboneMapDetector(MapDetector, BackboneDetector):
 
     NETWORK: ClassVar[str] = "network"
     """The stage's name."""
+    params: BackboneParams
 
     @abstractmethod
     def _task(self) -> Task:
@@ -319,6 +335,14 @@ def check_ascending(params: AnyParams, levels: tuple[int, ...]) -> None:
         raise InputError(params.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
 
 
+def up_to_brightest(volume: Volume, percentile: float) -> Volume:
+    """A scan whose intensities from the 1st percentile of the brain to this one became 0 to 1."""
+    from ...preprocessing.step import Context
+    from ...preprocessing.steps.intensity import Intensity
+
+    return Intensity(method="percentile", low=1.0, high=percentile).apply(volume, Context()).volume
+
+
 def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
     """Scores of places (S', h, w), of which those count that show brain, at the pixels of the slices (S, H, W)."""
     import torch
@@ -329,7 +353,7 @@ def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32
     return np.asarray(at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy(), np.float32)
 
 
-def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: BackboneParams, *, across: bool) -> NDArray[np.float32]:
+def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: SmoothedParams, *, across: bool) -> NDArray[np.float32]:
     """Scores of pixels (S, H, W), smoothed within the brain, `across` the slices or in each by itself; 0 outside."""
     if not params.smoothing_mm:
         return np.where(mask, scores, np.float32(0.0))
