@@ -81,7 +81,7 @@ class CRADL(MapDetector):
         summary="Slices are represented by contrastive learning; where a change would make the representation more likely is the score.",
         paper="Lüth et al. 2023, CRADL: Contrastive representations for unsupervised anomaly detection and localization, arXiv:2301.02126; "
         "SimCLR: Chen et al. 2020, arXiv:2002.05709",
-        score_unit="|gradient of the negative log-density per latent number|",
+        score_unit="absolute gradient of the negative log-density per latent number",
         colour_limits=None,
         seconds_per_megavoxel=1.0,
         bytes_per_voxel=40.0,

@@ -44,7 +44,7 @@ class OneClassSVMParams(EmbeddingParams):
     )  # fmt: skip
     kernel: float = param(
         1.0,
-        "Width of the kernel: exp(-|x - v|^2 / (width D variance))",
+        "Width of the kernel: exp(-squared distance / (width D variance))",
         label="Kernel width",
         low=0.001,
         high=1000.0,
