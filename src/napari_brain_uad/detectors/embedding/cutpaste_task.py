@@ -55,6 +55,8 @@ class CutPasteTask(Task):
         Of it.
     """
 
+    partial = True  # levels of the backbone that are not looked at
+
     def __init__(self, backbone: str, file: str, levels: tuple[int, ...]) -> None:
         self.backbone, self.file, self.levels = backbone, file, levels
 

@@ -56,6 +56,8 @@ class AEFlowTraining(TrainingParams):
 
     steps: int = param(2000, "Batches to train on", low=1, high=10_000_000, step=1000)
     learning_rate: float = param(1e-3, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
+    # Log-determinants are sums of many small numbers.
+    precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
     clip_norm: float = param(
         1.0, "Longest gradient; longer ones are shortened to it; 0 = as they are", low=0.0, high=1e6, step=0.5, advanced=True
     )
