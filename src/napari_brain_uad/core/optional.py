@@ -11,7 +11,7 @@ from .errors import InputError
 
 _PACKAGE = "napari-brain-uad"
 
-_DISTRIBUTIONS = {"FrEIA": "freia", "libjpeg": "pylibjpeg-libjpeg", "openjpeg": "pylibjpeg-openjpeg"}
+_DISTRIBUTIONS = {"FrEIA": "freia", "libjpeg": "pylibjpeg-libjpeg", "openjpeg": "pylibjpeg-openjpeg", "sklearn": "scikit-learn"}
 """Modules whose distribution is called otherwise."""
 
 _EXTRA = re.compile(r"""\s*([\w.-]+).*;.*\bextra\s*==\s*["']([\w.-]+)["']""")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,12 +22,12 @@ from ..backbones.catalogue import NAMES, STRIDES
 from ..base.card import LEARNED
 from ..base.reconstruction import SliceParams, SlicingDetector
 from ..base.smoothing import smoothed
-from ..base.stages import GradientStage
-from .names import SCORES
+from ..base.stages import EstimateStage, Fitting, GradientStage, Stage
 
 if TYPE_CHECKING:
     import torch
 
+    from ...training.task import Task
     from ..backbones.load import Backbone
     from .features import PatchFeatures
 
@@ -47,7 +47,16 @@ TINY: Mapping[str, Value] = {
 
 
 @dataclass(frozen=True)
-class BackboneParams(SliceParams):
+class SmoothedParams(SliceParams):
+    """Settings of the methods that smooth their scores."""
+
+    smoothing_mm: float = param(
+        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
+    )
+
+
+@dataclass(frozen=True)
+class BackboneParams(SmoothedParams):
     """Settings of the methods with a backbone."""
 
     height: int = param(192, "Rows of a slice, posterior to anterior", unit="pixels", low=32, high=1024, step=16)
@@ -56,9 +65,6 @@ class BackboneParams(SliceParams):
     backbone: str = param("efficientnet-lite0", "Network that gives the features, trained on ImageNet", choices=NAMES, role="network")
     backbone_file: str = param(
         "", "File with the backbone's weights (.pth or .safetensors), for those that no package brings", label="Backbone file"
-    )
-    smoothing_mm: float = param(
-        4.0, "Gaussian smoothing of the score (sigma)", label="Score smoothing", unit="mm", low=0.0, high=50.0, step=0.5
     )
 
 
@@ -94,19 +100,20 @@ def noise_setting() -> float:
     return setting
 
 
-@dataclass(frozen=True)
-class FlowParams(BackboneParams):
-    """Settings of the methods with a normalising flow."""
-
-    standardise: bool = standardise_setting()
-    blocks: int = param(8, "Coupling blocks of the flow", label="Coupling blocks", low=1, high=64, role="network")
-    clamp: float = param(
-        1.9, "Limit of the logarithm of a coupling's scale", label="Clamping", low=0.1, high=10.0, step=0.1, advanced=True, role="network"
+def brightest_setting() -> float:
+    """The setting of the methods that a bright and large lesion would disturb everywhere; see `up_to_brightest`."""
+    told = "Percentile of the brain's intensities that becomes 1; a lower one changes less where a lesion is bright and large"
+    setting: float = param(
+        99.0, told, label="Brightest percentile", unit="%", low=50.0, high=100.0, step=1.0, advanced=True, role="network"
     )
-    score: str = param(
-        "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
-        label="Anomaly score", choices=SCORES,
-    )  # fmt: skip
+    return setting
+
+
+def most_features_setting(default: int) -> int:
+    """The setting of the methods that look at a random sample of the healthy features."""
+    told = "Healthy features that are looked at, drawn at random where there are more; 0 = all"
+    setting: int = param(default, told, label="Features at most", low=0, high=100_000_000, step=10_000, role="network")
+    return setting
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class PlaceTraining(TrainingParams):
 class MapDetector(SlicingDetector):
     """Base of the methods that score every slice by itself, at its pixels."""
 
-    params: BackboneParams
+    params: SmoothedParams
 
     @abstractmethod
     def _mapping(self) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -197,12 +204,38 @@ class BackboneDetector(SlicingDetector):
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
 
     def _refuse_foreign(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Raise `ModelError` if there are arrays beside the hash and those of this method's networks."""
-        own = tuple(f"{stage.name}." for stage in self.stages() if isinstance(stage, GradientStage))
+        """Raise `ModelError` if there are arrays beside the hash and those of this method's stages."""
+        own = tuple(f"{stage.name}." for stage in self.stages() if stage.name)
         others = [name for name in state if name != "backbone" and not name.startswith(own)]
         if others:
             why = f"it has arrays of something else: {sorted(others)[:3]}"
             raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Load a model trained with this method")
+
+
+class BackboneMapDetector(MapDetector, BackboneDetector):
+    """Base of the methods whose network is trained on slices, with a frozen backbone beside it.
+
+    A method writes its settings, its card, `_task` and `_mapping`. The model holds the network and the SHA-256 of the backbone's weights.
+    """
+
+    NETWORK: ClassVar[str] = "network"
+    """The stage's name."""
+    params: BackboneParams
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """The network and what it minimises."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """See `BaseDetector.stages`: which backbone it is, and the network."""
+        return (
+            EstimateStage("", lambda volumes, how: {"backbone": self.backbone_hash()}),
+            GradientStage(self.NETWORK, lambda _: self._task(), self._pool),
+        )
+
+    def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super()._check(state)
+        self._refuse_foreign(state)
 
 
 class PlaceDetector(BackboneDetector):
@@ -236,8 +269,7 @@ class EmbeddingDetector(PlaceDetector):
     def __init__(self, params: AnyParams | None = None) -> None:
         super().__init__(params)
         p = self.params
-        if list(p.levels) != sorted(set(p.levels)):
-            raise InputError(p.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+        check_ascending(p, p.levels)
         if p.neighbourhood % 2 == 0:
             raise InputError(p.called("neighbourhood"), why=f"{p.neighbourhood} is not odd", fix="Give 1, 3, 5, ...")
 
@@ -260,19 +292,55 @@ class EmbeddingDetector(PlaceDetector):
         stride = STRIDES[self.params.levels[0] - 1]
         return -(-self.params.height // stride), -(-self.params.width // stride)
 
-    def _healthy(self, volume: Volume, seed: int, progress: Progress) -> NDArray[np.float16]:
-        """Features of the places of a scan that show brain, shape (N, D)."""
+    def _healthy(self, volume: Volume, seed: int, progress: Progress, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
+        """Features of the places of a scan that show brain, shape (N, D); by `features` unless `extract` gives them."""
         import torch
 
         from .features import brain_cells
 
-        extract, cut, shape = self.features(), self.cut(volume), (self.params.dimension, *self.cells())
+        cut, shape, extract = self.cut(volume), (self.params.dimension, *self.cells()), extract or self.features()
         found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
         return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
 
+    def _sampled(self, volumes: Sequence[Volume], how: Fitting, most: int, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
+        """Features of healthy places, shape (N, D), see `_healthy`: all, or `most` of them, each with the same chance; 0 is all.
+
+        Raises
+        ------
+        InputError
+            If no scan shows brain.
+        """
+        rng = np.random.default_rng(how.seed)
+        kept, keys = np.empty((0, self.params.dimension), np.float16), np.empty(0)
+        for number, volume in enumerate(volumes):
+            part = how.progress.part(number / len(volumes), (number + 1) / len(volumes))
+            found = self._healthy(volume, how.seed, part, extract)
+            kept, keys = np.concatenate([kept, found]), np.concatenate([keys, rng.random(len(found))])
+            if most and len(kept) > most:
+                # Those with the smallest of random keys are a random sample, however many scans are still to come.
+                stay = np.sort(np.argpartition(keys, most)[:most])
+                kept, keys = kept[stay], keys[stay]
+        if len(kept) == 0:
+            raise InputError("There is nothing to learn from", why="no slice shows brain", fix="Give healthy scans of whole brains")
+        return kept
+
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         return in_brain(to_pixels(self._place_scores(cut, seed, progress), cut.slices), cut.slices.mask, self.params, across=self.THREE_D)
+
+
+def check_ascending(params: AnyParams, levels: tuple[int, ...]) -> None:
+    """Raise `InputError` unless the levels of a backbone ascend, each once."""
+    if list(levels) != sorted(set(levels)):
+        raise InputError(params.called("levels"), why="they have to ascend, each once", fix="Write them like 2,3")
+
+
+def up_to_brightest(volume: Volume, percentile: float) -> Volume:
+    """A scan whose intensities from the 1st percentile of the brain to this one became 0 to 1."""
+    from ...preprocessing.step import Context
+    from ...preprocessing.steps.intensity import Intensity
+
+    return Intensity(method="percentile", low=1.0, high=percentile).apply(volume, Context()).volume
 
 
 def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
@@ -285,7 +353,7 @@ def to_pixels(scores: NDArray[np.float32], slices: Slices) -> NDArray[np.float32
     return np.asarray(at_pixels(torch.from_numpy(scores), cells, slices.mask.shape).numpy(), np.float32)
 
 
-def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: BackboneParams, *, across: bool) -> NDArray[np.float32]:
+def in_brain(scores: NDArray[np.float32], mask: NDArray[np.bool_], params: SmoothedParams, *, across: bool) -> NDArray[np.float32]:
     """Scores of pixels (S, H, W), smoothed within the brain, `across` the slices or in each by itself; 0 outside."""
     if not params.smoothing_mm:
         return np.where(mask, scores, np.float32(0.0))

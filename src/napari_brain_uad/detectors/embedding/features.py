@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,12 +50,10 @@ class PatchFeatures:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Of grey images (B, 1, H, W): shape (B, D, h, w)."""
         found = [self._averaged(level.float()) for level in self.backbone.features(images, self.levels)]
-        size = found[0].shape[-2:]
-        same = [found[0], *(functional.interpolate(level, size, mode="bilinear", align_corners=False) for level in found[1:])]
-        if len(same) == 1:
-            return same[0]
-        stacked = torch.cat(same, dim=1).permute(0, 2, 3, 1)
-        return functional.adaptive_avg_pool1d(stacked.flatten(1, 2), self.dimension).reshape(*stacked.shape[:3], -1).permute(0, 3, 1, 2)
+        if len(found) == 1:
+            return found[0]
+        whole = stacked(found).permute(0, 2, 3, 1)
+        return functional.adaptive_avg_pool1d(whole.flatten(1, 2), self.dimension).reshape(*whole.shape[:3], -1).permute(0, 3, 1, 2)
 
     def _averaged(self, level: torch.Tensor) -> torch.Tensor:
         """Groups of the features of each neighbourhood, shape (B, D, h, w)."""
@@ -62,6 +61,13 @@ class PatchFeatures:
         around = functional.unfold(level, side, padding=side // 2).transpose(1, 2)
         pooled = functional.adaptive_avg_pool1d(around, self.dimension)
         return pooled.transpose(1, 2).reshape(len(level), self.dimension, *level.shape[-2:])
+
+
+def stacked(levels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Features of several levels at the places of the first, linear between those of the deeper: shape (B, channels of all, h, w)."""
+    size = levels[0].shape[-2:]
+    same = [levels[0], *(functional.interpolate(level, size, mode="bilinear", align_corners=False) for level in levels[1:])]
+    return torch.cat(same, dim=1).float()
 
 
 def brain_cells(brain: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
@@ -80,6 +86,11 @@ def at_pixels(scores: torch.Tensor, cells: torch.Tensor, size: tuple[int, ...]) 
         (S', H, W) wanted.
     """
     return _resized(scores * cells, size) / _resized(cells.float(), size).clamp_min(1e-6)
+
+
+def resized_maps(maps: Sequence[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
+    """Maps (B, h, w) of several levels at the pixels, linear between the places: shape (levels, B, H, W)."""
+    return torch.stack([functional.interpolate(one[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0] for one in maps])
 
 
 def _resized(values: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.detector import State
-from ...core.errors import InputError, ModelError
+from ...core.errors import ModelError
 from ...core.params import Value, param
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..base.stages import EstimateStage, Fitting, Stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams
+from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, most_features_setting
 
 if TYPE_CHECKING:
     import torch
@@ -33,10 +33,7 @@ class PatchCoreParams(EmbeddingParams):
     coreset: float = param(
         10.0, "Share of the features that the memory bank keeps", label="Coreset", unit="%", low=0.01, high=100.0, step=1.0, role="network"
     )
-    most_features: int = param(
-        100_000, "Features that the coreset is chosen from, drawn at random where there are more; 0 = all", label="Features at most", low=0,
-        high=100_000_000, step=10_000, role="network",
-    )  # fmt: skip
+    most_features: int = most_features_setting(100_000)
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {"backbone": "wide-resnet50", "dimension": 1024, "step_mm": 1.0, "most_features": 0},
@@ -81,29 +78,13 @@ class PatchCore(EmbeddingDetector):
         from .coreset import greedy_coreset
 
         backbone = self.backbone_hash()  # before the scans: weights that are not there are not a scan's fault
-        features = self._sampled(volumes, how)
-        if len(features) == 0:
-            raise InputError("There is nothing to learn from", why="no slice shows brain", fix="Give healthy scans of whole brains")
+        features = self._sampled(volumes, replace(how, progress=how.progress.part(0.0, 0.5)), self.params.most_features)
         count = max(1, round(len(features) * self.params.coreset / 100.0))
         chosen = greedy_coreset(
             torch.from_numpy(features).to(self.device), count, seed=how.seed, progress=how.progress.part(0.5, 1.0)
         ).cpu()
         how.progress.update(1.0, "Memory bank filled")
         return {"bank": features[chosen.numpy()].astype(np.float32), "backbone": backbone}
-
-    def _sampled(self, volumes: Sequence[Volume], how: Fitting) -> NDArray[np.float16]:
-        """Features of healthy places, shape (N, D): all, or as many as wanted, each with the same chance."""
-        rng, most = np.random.default_rng(how.seed), self.params.most_features
-        kept, keys = np.empty((0, self.params.dimension), np.float16), np.empty(0)
-        for number, volume in enumerate(volumes):
-            part = how.progress.part(0.5 * number / len(volumes), 0.5 * (number + 1) / len(volumes))
-            found = self._healthy(volume, how.seed, part)
-            kept, keys = np.concatenate([kept, found]), np.concatenate([keys, rng.random(len(found))])
-            if most and len(kept) > most:
-                # Those with the smallest of random keys are a random sample, however many scans are still to come.
-                stay = np.sort(np.argpartition(keys, most)[:most])
-                kept, keys = kept[stay], keys[stay]
-        return kept
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._check_state(state, {"bank": (2, "f"), "backbone": (1, "u")})

@@ -19,7 +19,17 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.windows import Cut
 from ..base.stages import EstimateStage, GradientStage, Stage
-from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, PlaceTraining, noise_setting, standardise_setting
+from .common import (
+    CARD,
+    TINY,
+    EmbeddingDetector,
+    EmbeddingParams,
+    PlaceTraining,
+    brightest_setting,
+    noise_setting,
+    standardise_setting,
+    up_to_brightest,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -38,10 +48,7 @@ class SimpleNetParams(EmbeddingParams):
     """Settings of `SimpleNet`."""
 
     standardise: bool = standardise_setting()
-    brightest: float = param(
-        99.0, "Percentile of the brain's intensities that becomes 1; a lower one changes less where a lesion is bright and large",
-        label="Brightest percentile", unit="%", low=50.0, high=100.0, step=1.0, advanced=True, role="network",
-    )  # fmt: skip
+    brightest: float = brightest_setting()
     hidden: int = param(1024, "Hidden numbers of the discriminator", label="Hidden numbers", low=1, high=65_536, step=64, role="network")
     noise: float = noise_setting()
 
@@ -94,10 +101,7 @@ class SimpleNet(EmbeddingDetector):
         )
 
     def _prepare(self, volume: Volume) -> Volume:
-        from ...preprocessing.step import Context
-        from ...preprocessing.steps.intensity import Intensity
-
-        return Intensity(method="percentile", low=1.0, high=self.params.brightest).apply(volume, Context()).volume
+        return up_to_brightest(volume, self.params.brightest)
 
     def _task(self, scale: Sequence[Scale]) -> SimpleNetTask:
         from .simplenet_task import SimpleNetTask

@@ -23,7 +23,8 @@ _UP = (128, 64, 32, 32)
 _NARROW = 16
 
 
-def _encoder(channels: int) -> nn.Sequential:
+def unified_encoder(channels: int) -> nn.Sequential:
+    """From images (B, C, H, W) to 16 maps of a sixteenth of their height and width."""
     layers: list[nn.Module] = []
     for count in _DOWN:
         layers += [nn.Conv2d(channels, count, 5, stride=2, padding=2), nn.BatchNorm2d(count), nn.LeakyReLU(0.3)]
@@ -49,7 +50,7 @@ class SpatialAutoencoder(nn.Module):
 
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.dropout = _encoder(channels), _decoder(channels), nn.Dropout(dropout)
+        self.encoder, self.decoder, self.dropout = unified_encoder(channels), _decoder(channels), nn.Dropout(dropout)
 
     def forward(self, images: torch.Tensor) -> Output:
         """Reconstruct images (B, C, H, W)."""
@@ -63,7 +64,7 @@ class DenseAutoencoder(nn.Module):
         super().__init__()
         self.shape = (_NARROW, size[0] // STRIDE, size[1] // STRIDE)
         flat = self.shape[0] * self.shape[1] * self.shape[2]
-        self.encoder, self.decoder, self.dropout = _encoder(channels), _decoder(channels), nn.Dropout(dropout)
+        self.encoder, self.decoder, self.dropout = unified_encoder(channels), _decoder(channels), nn.Dropout(dropout)
         self.inward, self.outward = nn.Linear(flat, latent), nn.Linear(latent, flat)
 
     def forward(self, images: torch.Tensor) -> Output:
@@ -79,7 +80,7 @@ class VariationalAutoencoder(VariationalNetwork):
         super().__init__()
         self.shape = (_NARROW, size[0] // STRIDE, size[1] // STRIDE)
         flat = self.shape[0] * self.shape[1] * self.shape[2]
-        self.encoder, self.decoder, self.dropout = _encoder(channels), _decoder(channels), nn.Dropout(dropout)
+        self.encoder, self.decoder, self.dropout = unified_encoder(channels), _decoder(channels), nn.Dropout(dropout)
         self.mean, self.log_variance, self.outward = nn.Linear(flat, latent), nn.Linear(flat, latent), nn.Linear(latent, flat)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

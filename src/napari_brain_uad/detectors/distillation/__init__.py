@@ -1,0 +1,1 @@
+"""Methods in which a network learns the features of a backbone, and is compared with it."""

@@ -1,0 +1,1 @@
+"""Methods with a normalising flow over features of a backbone."""
