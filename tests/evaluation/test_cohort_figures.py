@@ -17,8 +17,10 @@ def texts(figure: Figure) -> str:
 def test_curves_are_the_pooled_ones() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(500) < 0.2
-    found = pool([BrainScores((rng.normal(size=500) + truth).astype(np.float32), truth, 3)])
-    figure = curves_figure({"threshold": found, "nothing": pool([BrainScores(np.zeros(4, np.float32), np.zeros(4, bool), 0)])})
+    found = pool([BrainScores((rng.normal(size=500) + truth).astype(np.float32), truth, np.zeros(500, np.uint16), 3)])
+    figure = curves_figure(
+        {"threshold": found, "nothing": pool([BrainScores(np.zeros(4, np.float32), np.zeros(4, bool), np.zeros(4, np.uint16), 0)])}
+    )
     left, right = figure.axes
     np.testing.assert_array_equal(left.lines[0].get_xydata(), found.pr_curve[:2].T)
     np.testing.assert_array_equal(right.lines[0].get_xydata(), found.roc_curve[:2].T)

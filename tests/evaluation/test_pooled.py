@@ -31,6 +31,6 @@ def test_pooled_figures_against_scikit_learn(levels: int | None) -> None:
 
 
 def test_without_truth_nothing_is_defined() -> None:
-    found = pool([BrainScores(np.arange(5, dtype=np.float32), np.zeros(5, bool), 0)])
+    found = pool([BrainScores(np.arange(5, dtype=np.float32), np.zeros(5, bool), np.zeros(5, np.uint16), 0)])
     assert (found.auprc, found.auroc, found.best_dice_voxels) == (None, None, None)
     assert found.pr_curve.shape == (3, 0)

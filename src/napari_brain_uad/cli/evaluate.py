@@ -42,6 +42,8 @@ def add_evaluate(commands: Any) -> None:
         action="store_true",
         help="scans without a ground truth are healthy: they count where the verdict tells scans apart (scan-level AUROC)",
     )
+    protocols = "also give the figures as papers aggregate them: flair-threshold, simple-slice-net, pddpm, strega (with commas), or all"
+    group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
 
@@ -72,9 +74,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate_folder(arguments: argparse.Namespace) -> int:
+    from ..evaluation.protocols import parse_protocols
     from ..workflows.cohort.cohort import cases_of, evaluate_cohort
     from ..workflows.cohort.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
 
+    protocols = parse_protocols(arguments.protocols) if arguments.protocols else ()
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
         if not given:
             raise InputError(f"A folder of scans needs {option}", fix=f"Add {option}, see brain-uad evaluate --help")
@@ -87,7 +91,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         part = progress.part(0.0, 0.95)
-        cohort = evaluate_cohort(cases, rest_healthy=arguments.rest_healthy, progress=part, **run_options(arguments))
+        how = {"rest_healthy": arguments.rest_healthy, "protocols": protocols}
+        cohort = evaluate_cohort(cases, progress=part, **how, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
     for line in (*alike(cohort.warnings), *failure_lines(cohort)):

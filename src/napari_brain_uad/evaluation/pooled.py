@@ -14,16 +14,26 @@ from .report import thinned
 
 @dataclass(frozen=True, eq=False)
 class BrainScores:
-    """The brain of one scan: its scores and the truth in it, shape (n,), and how many voxels of truth lie outside of it."""
+    """The brain of one scan, n voxels.
+
+    Parameters
+    ----------
+    score, truth, slices : array, shape (n,)
+        Scores, ground truth, and the number of each voxel's axial slice.
+    missed : int
+        Voxels of truth outside of the brain.
+    """
 
     score: NDArray[np.float32]
     truth: NDArray[np.bool_]
+    slices: NDArray[np.uint16]
     missed: int
 
     @classmethod
     def of(cls, score: NDArray[np.float32], truth: NDArray[np.bool_], brain: NDArray[np.bool_]) -> BrainScores:
         """From a map, shape (i, j, k)."""
-        return cls(score[brain], truth[brain], int(np.count_nonzero(truth & ~brain)))
+        slices = np.broadcast_to(np.arange(brain.shape[2], dtype=np.uint16), brain.shape)[brain]
+        return cls(score[brain], truth[brain], slices, int(np.count_nonzero(truth & ~brain)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +52,7 @@ class Pooled:
 
 def pool(scans: Sequence[BrainScores]) -> Pooled:
     """Pool the scans of one method; its scores must mean the same in every scan."""
-    missed = sum(scan.missed for scan in scans)
-    lowest = min((scan.score.min() for scan in scans if scan.score.size), default=np.float32(0))
-    below = np.full(missed, np.nextafter(np.float32(lowest), np.float32(-np.inf)), np.float32)
-    score = np.concatenate([*(scan.score for scan in scans), below])
-    truth = np.concatenate([*(scan.truth for scan in scans), np.ones(missed, bool)])
-    curves = Curves(score, truth)
+    curves = Curves(*joined(scans))
     best = curves.best_dice()
     return Pooled(
         curves.average_precision,
@@ -55,4 +60,14 @@ def pool(scans: Sequence[BrainScores]) -> Pooled:
         None if best is None else best[0],
         thinned(curves.pr_curve()),
         thinned(curves.roc_curve()),
+    )
+
+
+def joined(scans: Sequence[BrainScores]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Scores and truth of all scans, shape (n,); what is missed lies below every score."""
+    missed = sum(scan.missed for scan in scans)
+    lowest = min((scan.score.min() for scan in scans if scan.score.size), default=np.float32(0))
+    below = np.full(missed, np.nextafter(np.float32(lowest), np.float32(-np.inf)), np.float32)
+    return np.concatenate([*(scan.score for scan in scans), below]), np.concatenate(
+        [*(scan.truth for scan in scans), np.ones(missed, bool)]
     )

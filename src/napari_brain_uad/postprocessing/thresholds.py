@@ -63,13 +63,13 @@ def resolve(
         percentile = float(rule.number or 0.0)
         value, origin = float(np.percentile(score[mask], percentile)), f"{_ordinal(percentile)} percentile of this brain's scores"
     elif rule.kind == "otsu":
-        value, origin = _otsu(score[mask]), "Otsu on this volume"
+        value, origin = otsu(score[mask]), "Otsu on this volume"
     else:
         value, origin = float(rule.number or 0.0), "set by hand"
     return Threshold(value, rule, origin_prefix + origin)
 
 
-def _otsu(scores: NDArray[np.float32]) -> float:
+def otsu(scores: NDArray[np.float32]) -> float:
     """Otsu 1979 over 256 bins, a few scores far beyond all others aside; of a constant the constant, above which nothing lies."""
     return float(threshold_otsu(scores.clip(*robust_range(scores, FAR_SCORES))))
 
@@ -79,7 +79,7 @@ def _otsu_slices(score: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[f
     per_slice = np.full(score.shape[2], float(score[mask].max()))
     used = np.flatnonzero(mask.any(axis=(0, 1)))
     for k in used:
-        per_slice[k] = _otsu(score[:, :, k][mask[:, :, k]])
+        per_slice[k] = otsu(score[:, :, k][mask[:, :, k]])
     return float(np.median(per_slice[used])), per_slice, "Otsu on each axial slice (median shown)"
 
 

@@ -152,8 +152,9 @@ def test_the_command_line_gives_the_same(
 ) -> None:
     monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
     words = ["evaluate", str(folder), "--methods", "threshold,thresh-raw", "--opening", "0", "--out", str(tmp_path / "out"), "--quiet"]
-    assert cli.main(words) == 0
+    assert cli.main([*words, "--protocols", "strega,simple-slice-net"]) == 0
     printed = capsys.readouterr().out
+    assert printed.index("By the protocol strega. Chatterjee") < printed.index("By the protocol simple-slice-net. Zhang")
     assert "Left out: pat3: no ground truth" not in printed
     record = json.loads((tmp_path / "out" / "cohort.json").read_text())
     # A scan without a ground truth is measured too, as far as that goes.
@@ -163,6 +164,16 @@ def test_the_command_line_gives_the_same(
     assert [scan["auprc"] for scan in record["scans"] if scan not in own] == [row.figures.auprc for row in cohort.rows]
     assert record["pooled"]["threshold"]["best_dice_voxels"] == cohort.pooled["threshold"].best_dice_voxels
     assert str(folder.parent) not in record["command"]
+    told = record["protocols"]["thresh-raw"]
+    assert list(told) == ["simple-slice-net", "strega"]
+    # Each volume's scale does not move its own average precision, and the mean over volumes is that of the table.
+    precision = cohort.mean("thresh-raw", "auprc")
+    assert precision is not None
+    assert told["simple-slice-net"]["figures"]["voxel AUPRC"] == pytest.approx(precision.mean)
+    assert 0 < told["strega"]["figures"]["Dice"] < 1
+    page = (tmp_path / "out" / "cohort.html").read_text()
+    assert "By the protocol strega" in page
+    assert f"{told['strega']['figures']['Dice']:.3f}" in page
 
 
 @pytest.mark.parametrize(
@@ -171,6 +182,7 @@ def test_the_command_line_gives_the_same(
         (["evaluate", "FOLDER", "--out", "o"], "needs --methods"),
         (["evaluate", "FOLDER", "--methods", "threshold"], "needs --out"),
         (["evaluate", "FOLDER", "FOLDER", "--methods", "threshold", "--out", "o"], "no TRUTH"),
+        (["evaluate", "FOLDER", "--methods", "threshold", "--out", "o", "--protocols", "strga"], "Did you mean strega"),
         (["evaluate", "FOLDER/pat0/FLAIR.nii.gz"], "no ground truth"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "treshold", "--out", "o"], "Did you mean threshold"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--slices", "top", "--out", "o"], "heights in mm"),

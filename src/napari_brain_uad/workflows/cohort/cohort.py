@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
 from ...evaluation.image_level import ImageLevel, image_level
-from ...evaluation.pooled import Pooled, pool
+from ...evaluation.pooled import BrainScores, Pooled, pool
+from ...evaluation.protocols import Figures, Protocol
 from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
@@ -76,6 +77,8 @@ class Cohort:
         Names of scans, and what was found about them, their ground truths and results, in words.
     sequences : tuple of (str, str)
         Name of every scan, and its sequence and what says so.
+    protocols : dict of str to dict
+        By method and protocol: the figures as papers aggregate them; see `evaluation.protocols`.
     """
 
     methods: tuple[str, ...]
@@ -86,6 +89,7 @@ class Cohort:
     cases_sha256: str = ""
     warnings: tuple[tuple[str, str], ...] = ()
     sequences: tuple[tuple[str, str], ...] = ()
+    protocols: dict[str, dict[str, Figures]] = field(default_factory=dict)
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -208,6 +212,7 @@ def evaluate_cohort(
     methods: Iterable[str | MethodSpec],
     *,
     with_pooled: bool = True,
+    protocols: Sequence[Protocol] = (),
     rest_healthy: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -221,7 +226,9 @@ def evaluate_cohort(
     methods : iterable of str or MethodSpec
         See `workflows.compare.compare.compare`.
     with_pooled : bool
-        Give the figures over all voxels too. Scores wait for them on disk: some 10 MB a scan of 1 mm and method.
+        Give the figures over all voxels too. Scores wait for them on disk: some 15 MB a scan of 1 mm and method.
+    protocols : sequence of Protocol
+        Give the figures as these papers aggregate them, too; they need `with_pooled`.
     rest_healthy : bool
         Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
     **options
@@ -253,7 +260,7 @@ def evaluate_cohort(
             for number, found in done:
                 gathered.add(number, cases[number], found)
         progress.update(0.95, "Pooling")
-        cohort = replace(gathered.cohort(), cases_sha256=cases_sha256(cases))
+        cohort = replace(gathered.cohort(protocols), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
 
@@ -290,7 +297,7 @@ class _Gathered:
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._found[number] = replace(found, scores={})
 
-    def cohort(self) -> Cohort:
+    def cohort(self, protocols: Sequence[Protocol]) -> Cohort:
         found = [self._found[number] for number in sorted(self._found)]
         rows = tuple(row for one in found for row in one.rows)
         if not rows:
@@ -298,6 +305,7 @@ class _Gathered:
             raise first or InputError("Nothing to evaluate", fix="Give scans with ground truths")
         titles = tuple(dict.fromkeys(row.figures.method for row in rows))
         kept = self._waiting
+        having = [] if kept is None else [title for title in titles if kept.has(title)]
         failures: dict[int, tuple[CaseFailure, ...]] = {
             number: (CaseFailure(name, "", str(error)),) for number, (name, error) in self._failed.items()
         }
@@ -305,9 +313,14 @@ class _Gathered:
         return Cohort(
             titles,
             rows,
-            {} if kept is None else {title: pool(kept.scans(title)) for title in titles if kept.has(title)},
+            {} if kept is None else {title: pool(kept.scans(title)) for title in having},
             tuple(one for number in sorted(failures) for one in failures[number]),
             found[-1].threshold,
             warnings=tuple(one for scan in found for one in scan.warnings),
             sequences=tuple((scan.rows[0].case, scan.sequence) for scan in found),
+            protocols={} if kept is None or not protocols else {title: _measured(kept.scans(title), protocols) for title in having},
         )
+
+
+def _measured(scans: Sequence[BrainScores], protocols: Sequence[Protocol]) -> dict[str, Figures]:
+    return {protocol.id: protocol.measure(scans) for protocol in protocols}

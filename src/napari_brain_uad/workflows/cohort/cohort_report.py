@@ -14,6 +14,7 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
 from ...core.text import alike, counted, html_text, table_text
+from ...evaluation.protocols import PROTOCOLS
 from ...evaluation.significance import DRAWS, Interval
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
@@ -142,6 +143,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "scans": [{"scan": row.case, "sequence": row.sequence, "ill": row.ill, **row.figures.as_dict()} for row in cohort.rows],
         "mean": {method: {name: _interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
         "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
+        "protocols": {method: protocol_figures(cohort, method) for method in cohort.protocols},
         "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
         "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
@@ -167,13 +169,34 @@ def pooled_figures(cohort: Cohort, method: str) -> dict[str, float | None]:
     }
 
 
+def protocol_figures(cohort: Cohort, method: str) -> dict[str, dict[str, Any]]:
+    """The figures of one method as papers aggregate them, with what each does."""
+    found = cohort.protocols[method].items()
+    return {name: {"paper": PROTOCOLS[name].paper, "what": PROTOCOLS[name].words, "figures": figures} for name, figures in found}
+
+
+def _protocol_lines(cohort: Cohort) -> list[tuple[str, str, list[list[str]]]]:
+    """Of every protocol: its name, what it does, and a line a method; the first line holds the names of the figures."""
+    asked = next(iter(cohort.protocols.values()), {})
+    told = []
+    for name, figures in asked.items():
+        lines = [["Method", *figures]]
+        for method, own in cohort.protocols.items():
+            lines.append([method, *("undefined" if value is None else f"{value:.3f}" for value in own[name].values())])
+        told.append((name, f"{PROTOCOLS[name].paper}: {PROTOCOLS[name].words}.", lines))
+    return told
+
+
 def cohort_text(cohort: Cohort) -> str:
     """Means and pooled figures for a terminal."""
     head, lines = _mean_table(cohort)
-    cells = [head, *lines]
-    widths = [max(len(line[number]) for line in cells) for number in range(len(head))]
-    table = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    return "\n".join([*table, *_scan_level(cohort)])
+    protocols = [line for name, words, table in _protocol_lines(cohort) for line in (f"By the protocol {name}. {words}", *_columns(table))]
+    return "\n".join([*_columns([head, *lines]), *protocols, *_scan_level(cohort)])
+
+
+def _columns(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[number]) for line in cells) for number in range(len(cells[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
 def _scan_level(cohort: Cohort) -> list[str]:
@@ -229,6 +252,8 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         lines = [[method, *(cell(name, figures[name]) for name in names)] for method, figures in record["pooled"].items()]
         parts += ["<h2>Pooled</h2>", "<p>Over the brain voxels of all scans together; truth outside a brain mask counts as missed.</p>"]
         parts += [_table(["Method", *(COLUMNS[name].title for name in names)], lines), _image(pictures["curves"], "Pooled curves")]
+    for name, words, lines in _protocol_lines(cohort):
+        parts += [f"<h2>By the protocol {html_text(name)}</h2>", f"<p>{html_text(words)}</p>", _table(lines[0], lines[1:])]
     parts += ["<h2>Spread over scans</h2>", _image(pictures["violins"], "Violin plots of the figures over scans")]
     parts += _tests(record["tests"])
     head = ["Scan", "Sequence", "Method", *(COLUMNS[name].title for name in _PER_SCAN)]

@@ -22,7 +22,7 @@ class KeptScores:
         for title, own in scores.items():
             files = self._files.setdefault(title, {})
             files[number] = self._folder / f"{list(self._files).index(title)}-{number}.npz"
-            np.savez(files[number], score=own.score, truth=own.truth, missed=own.missed)
+            np.savez(files[number], score=own.score, truth=own.truth, slices=own.slices, missed=own.missed)
 
     def has(self, title: str) -> bool:
         """Whether a method scored a scan that has a ground truth."""
@@ -33,5 +33,5 @@ class KeptScores:
         found = []
         for _, file in sorted(self._files[title].items()):
             with np.load(file) as kept:
-                found.append(BrainScores(kept["score"], kept["truth"], int(kept["missed"])))
+                found.append(BrainScores(kept["score"], kept["truth"], kept["slices"], int(kept["missed"])))
         return found
