@@ -34,7 +34,18 @@ html_title = f"{project} {release}"
 html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 
-GUIDES = ("window", "sequences", "preprocessing", "calibration", "comparing", "cohort", "training", "simulation", "learned_methods", "embedding")
+GUIDES = (
+    "window",
+    "sequences",
+    "preprocessing",
+    "calibration",
+    "comparing",
+    "cohort",
+    "training",
+    "simulation",
+    "learned_methods",
+    "embedding",
+)
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
     "Guides": [f"docs/{name}" for name in GUIDES],

@@ -67,7 +67,13 @@ def test_a_scheduler_that_is_lost_is_an_error_soon(tmp_path: Path) -> None:
 
 def test_workers_that_do_several_jobs_at_a_time_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "cluster.json"
-    own = {"host": "127.0.0.1", "security": False, "protocol": "tcp://", "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "dashboard_address": None}
+    own = {
+        "host": "127.0.0.1",
+        "security": False,
+        "protocol": "tcp://",
+        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
+        "dashboard_address": None,
+    }
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, **own}
     file.write_text(json.dumps({"cluster": "LocalCluster", "workers": 1, "options": options}))
     with pytest.raises(InputError, match="--nthreads 1"):

@@ -85,18 +85,16 @@ def calibrate(
         Who they are, as verdicts name them (no person's name); "real" or "simulated": these count for no p-value.
     post, prepare_with, device, seed
         As in `detect`.
-    out : str or Path, optional
-        The folder to write into; that of the user's models when None, where the method finds it.
-    jobs : int or Workers
-        How many scans at a time, each in a process of its own; or where else: see `execution.workers.Workers`.
+    out, jobs : optional
+        The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
+        process of its own, or where else: see `execution.workers.Workers`.
 
     Raises
     ------
     InputError
         If the method's scores cannot be compared between brains, or fewer than two scans can be used.
     """
-    progress = progress or Progress()
-    spec = MethodSpec.of(method)
+    progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
     ages: dict[str, float] = {}
     if isinstance(healthy, str | Path):
