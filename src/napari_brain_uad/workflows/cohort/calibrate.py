@@ -103,9 +103,8 @@ def calibrate(
     else:
         cases, left_out = tuple(healthy), ()
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
-    maps, missed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
-    missed = [*left_out, *missed]
-    made = []
+    maps, failed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
+    missed, made = [*left_out, *failed], []
     for of, scored in sorted(maps.items()):
         if len(scored) < FEWEST:
             missed.append(f"{of}: one scan only")
