@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dask_cluster import cluster
+from dask_cluster import cluster, with_support
 from parallel_work import square, until_cancelled
 from promptness import assert_within
+from small_heads import head, save
 
+from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.workflows.execution import crew
@@ -125,3 +129,29 @@ def _wait(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_command_line_goes_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.3)
+    data, _ = head(0, lesion=True)
+    (tmp_path / "in").mkdir()
+    scan = save(data, tmp_path / "in" / "sub-1_T1.nii.gz")
+    words = ["batch", str(scan.parent), "--out", str(tmp_path / "out"), "--quiet"]
+    assert cli.main([*words, "--scheduler", "tcp://127.0.0.1:9"]) == DeviceError.exit_code
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
+    assert cli.main([*words, "--cluster", str(tmp_path / "none.json")]) == InputError.exit_code
+    assert "none.json" in capsys.readouterr().err
+    assert cli.main([*words, "--jobs", "0"]) == InputError.exit_code
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--scheduler", "tcp://127.0.0.1:9", "--cluster", "file.json"])
+
+
+def test_one_job_at_a_time_starts_and_imports_nothing() -> None:
+    code = (
+        "import sys\nfrom napari_brain_uad.workflows.execution.parallel import in_processes\nfrom parallel_work import square\n"
+        "in_processes(square, [1, 2], 1)\nin_processes(square, [1], 4)\nprint(sorted({'distributed', 'dask'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=with_support(), capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
