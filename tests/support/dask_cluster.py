@@ -16,10 +16,15 @@ _WORKER = "from distributed.cli.dask_worker import main; main()"
 _OFF = {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]", "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]"}
 
 
+def with_support() -> dict[str, str]:
+    """An environment in which processes find what is beside this file."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_SUPPORT), os.environ.get("PYTHONPATH"))))}
+
+
 @contextmanager
 def cluster(folder: Path, *, threads: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Its address and its scheduler."""
-    environment = {**os.environ, **_OFF, "PYTHONPATH": os.pathsep.join(filter(None, (str(_SUPPORT), os.environ.get("PYTHONPATH"))))}
+    environment = with_support() | _OFF
     told = folder / "scheduler.json"
     local = ["--host", "127.0.0.1"]
     with (folder / "log").open("wb") as log:

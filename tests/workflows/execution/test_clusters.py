@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dask_cluster import cluster
+from dask_cluster import cluster, with_support
 from parallel_work import square, until_cancelled
 from promptness import assert_within
+from small_heads import head, save
 
+from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, DeviceError, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.workflows.execution import crew
@@ -67,7 +71,13 @@ def test_a_scheduler_that_is_lost_is_an_error_soon(tmp_path: Path) -> None:
 
 def test_workers_that_do_several_jobs_at_a_time_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "cluster.json"
-    own = {"host": "127.0.0.1", "security": False, "protocol": "tcp://", "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "dashboard_address": None}
+    own = {
+        "host": "127.0.0.1",
+        "security": False,
+        "protocol": "tcp://",
+        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
+        "dashboard_address": None,
+    }
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, **own}
     file.write_text(json.dumps({"cluster": "LocalCluster", "workers": 1, "options": options}))
     with pytest.raises(InputError, match="--nthreads 1"):
@@ -119,3 +129,29 @@ def _wait(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_command_line_goes_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.3)
+    data, _ = head(0, lesion=True)
+    (tmp_path / "in").mkdir()
+    scan = save(data, tmp_path / "in" / "sub-1_T1.nii.gz")
+    words = ["batch", str(scan.parent), "--out", str(tmp_path / "out"), "--quiet"]
+    assert cli.main([*words, "--scheduler", "tcp://127.0.0.1:9"]) == DeviceError.exit_code
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
+    assert cli.main([*words, "--cluster", str(tmp_path / "none.json")]) == InputError.exit_code
+    assert "none.json" in capsys.readouterr().err
+    assert cli.main([*words, "--jobs", "0"]) == InputError.exit_code
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--scheduler", "tcp://127.0.0.1:9", "--cluster", "file.json"])
+
+
+def test_one_job_at_a_time_starts_and_imports_nothing() -> None:
+    code = (
+        "import sys\nfrom napari_brain_uad.workflows.execution.parallel import in_processes\nfrom parallel_work import square\n"
+        "in_processes(square, [1, 2], 1)\nin_processes(square, [1], 4)\nprint(sorted({'distributed', 'dask'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=with_support(), capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

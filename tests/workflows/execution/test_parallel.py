@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dask_cluster import with_support
 from parallel_work import at_work, sleep, square, until_cancelled
 from promptness import assert_within
 
 from napari_brain_uad.core.errors import Cancelled, DeviceError, InternalError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.workflows.execution.parallel import in_processes
-
-_SUPPORT = Path(__file__).parents[2] / "support"
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -110,7 +109,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
         "def twice(number, progress):\n    return 2 * number\n"
         "print(in_processes(twice, [1, 2], 2))\n"
     )
-    done = subprocess.run([sys.executable, script], env=_environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, script], env=with_support(), capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[2, 4]\n", "")
 
 
@@ -125,7 +124,7 @@ def test_processes_end_with_their_parent(tmp_path: Path, kind: signal.Signals) -
     (tmp_path / "files").mkdir()
     program = tmp_path / "program.py"
     program.write_text(script)
-    parent = subprocess.Popen([sys.executable, program, tmp_path / "files"], env=_environment())
+    parent = subprocess.Popen([sys.executable, program, tmp_path / "files"], env=with_support())
     _wait_until(lambda: len(list((tmp_path / "files").iterdir())) == 2, 60)
     children = [int(file.name) for file in (tmp_path / "files").iterdir()]
     parent.send_signal(kind)
@@ -133,11 +132,6 @@ def test_processes_end_with_their_parent(tmp_path: Path, kind: signal.Signals) -
     # Each has cleaned up before it went.
     _wait_until(lambda: not list((tmp_path / "files").iterdir()), 5)
     _wait_until(lambda: not any(map(_runs, children)), 5)
-
-
-def _environment() -> dict[str, str]:
-    """In which children find the jobs."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_SUPPORT), os.environ.get("PYTHONPATH"))))}
 
 
 def _wait_until(what: Callable[[], bool], seconds: float) -> None:

@@ -85,18 +85,16 @@ def calibrate(
         Who they are, as verdicts name them (no person's name); "real" or "simulated": these count for no p-value.
     post, prepare_with, device, seed
         As in `detect`.
-    out : str or Path, optional
-        The folder to write into; that of the user's models when None, where the method finds it.
-    jobs : int or Workers
-        How many scans at a time, each in a process of its own; or where else: see `execution.workers.Workers`.
+    out, jobs : optional
+        The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
+        process of its own, or where else: see `execution.workers.Workers`.
 
     Raises
     ------
     InputError
         If the method's scores cannot be compared between brains, or fewer than two scans can be used.
     """
-    progress = progress or Progress()
-    spec = MethodSpec.of(method)
+    progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
     ages: dict[str, float] = {}
     if isinstance(healthy, str | Path):
@@ -105,9 +103,8 @@ def calibrate(
     else:
         cases, left_out = tuple(healthy), ()
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
-    maps, missed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
-    missed = [*left_out, *missed]
-    made = []
+    maps, failed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
+    missed, made = [*left_out, *failed], []
     for of, scored in sorted(maps.items()):
         if len(scored) < FEWEST:
             missed.append(f"{of}: one scan only")

@@ -130,7 +130,7 @@ def _started(file: Path, jobs: int) -> Iterator[Any]:
     given = ClusterFile.read(file)
     options = dict(given.options)
     if given.kind != "KubeCluster":
-        options = {"security": True} | options
+        options["security"] = options.get("security", True) or None  # False is no value of it
     if given.kind not in ("KubeCluster", "LocalCluster"):
         # Where the workers find their certificates.
         options = {"shared_temp_directory": str(file.resolve().parent)} | options
