@@ -30,11 +30,18 @@ class SymmetryAEParams(BaurParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {"score": "l1"}, "tiny": TINY}
 
 
+@dataclass(frozen=True)
+class SymmetryTraining(BaurTraining):
+    """As `BaurTraining`."""
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 30, "learning_rate": 0.001}}
+
+
 class SymmetryAE(ReconstructionDetector):
     """Baur's unified network from each half of a slice to the other, trained on absolute differences."""
 
     Params = SymmetryAEParams
-    Training = BaurTraining
+    Training = SymmetryTraining
     INFO = replace(
         CARD,
         id="symmetry-ae",

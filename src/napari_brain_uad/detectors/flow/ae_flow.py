@@ -64,7 +64,7 @@ class AEFlowTraining(TrainingParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {},
-        "tiny": {"steps": 40, "batch_size": 4, "learning_rate": 0.003},
+        "tiny": {"steps": 25, "batch_size": 3, "learning_rate": 0.003},
     }
 
 
