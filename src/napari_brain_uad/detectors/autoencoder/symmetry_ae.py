@@ -30,11 +30,18 @@ class SymmetryAEParams(BaurParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {"score": "l1"}, "tiny": TINY}
 
 
+@dataclass(frozen=True)
+class SymmetryTraining(BaurTraining):
+    """As `BaurTraining`."""
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": {"steps": 30, "learning_rate": 0.001}}
+
+
 class SymmetryAE(ReconstructionDetector):
     """Baur's unified network from each half of a slice to the other, trained on absolute differences."""
 
     Params = SymmetryAEParams
-    Training = BaurTraining
+    Training = SymmetryTraining
     INFO = replace(
         CARD,
         id="symmetry-ae",
@@ -42,6 +49,8 @@ class SymmetryAE(ReconstructionDetector):
         summary="Predicts each half of a slice from the other half; where the brain is not as its other side lets expect is the score.",
         paper="After Wu et al. 2021, Unsupervised brain tumor segmentation using a symmetric-driven adversarial network, Neurocomputing "
         "455, doi:10.1016/j.neucom.2021.05.073; network: Baur et al. 2021, arXiv:2004.03271",
+        seconds_per_megavoxel=0.5,
+        bytes_per_voxel=60.0,
         presets="paper: absolute residual. Without a preset: what is brighter than its other side lets expect, since a lesion also spoils "
         "the prediction of the place opposite, which an absolute residual marks as well; for lesions darker than tissue take darker. "
         "The network is Baur's with a spatial bottleneck, without the paper's adversary. The midline is the middle of the box around the "

@@ -38,7 +38,7 @@ class FAEParams(BackboneParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {"backbone": "resnet18", "height": 128, "width": 128, "pixel_mm": 1.6, "standardise": False, "smoothing_mm": 0.0},
-        "tiny": {**DISTILLED_TINY, "widths": (32, 48)},
+        "tiny": {**DISTILLED_TINY, "widths": (32, 48), "smoothing_mm": 1.0},
     }
 
 
@@ -49,7 +49,7 @@ class FAETraining(TrainingParams):
     steps: int = param(4000, "Batches to train on", low=1, high=10_000_000, step=1000)
     learning_rate: float = param(2e-4, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.0001)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {"steps": 10_000, "batch_size": 64}, "tiny": QUICK}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {"steps": 10_000, "batch_size": 64}, "tiny": {**QUICK, "steps": 30}}
 
 
 class FAE(BackboneMapDetector):

@@ -72,8 +72,8 @@ class OneClassSVM(EmbeddingDetector):
         paper="Schölkopf et al. 2001, Estimating the support of a high-dimensional distribution, Neural Computation 13(7), "
         "doi:10.1162/089976601750264965",
         score_unit="offset minus kernel density of the support vectors; above 0 lies outside",
-        seconds_per_megavoxel=2.0,
-        bytes_per_voxel=150.0,
+        seconds_per_megavoxel=1.0,
+        bytes_per_voxel=100.0,
         presets="The method knows no features of its own; here they are PatchCore's. paper: Wide ResNet-50-2 (its weights from a file) "
         "with 1024 dimensions. Without a preset: EfficientNet-Lite0, 256 dimensions. In both 5 % of the healthy features may lie outside "
         "(our choice), the kernel is as wide as scikit-learn's default (gamma = 1 / (D variance)), and the machine is found from 10,000 "

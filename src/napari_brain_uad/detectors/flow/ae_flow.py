@@ -64,7 +64,7 @@ class AEFlowTraining(TrainingParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {},
-        "tiny": {"steps": 40, "batch_size": 4, "learning_rate": 0.003},
+        "tiny": {"steps": 25, "batch_size": 3, "learning_rate": 0.003},
     }
 
 
@@ -83,8 +83,8 @@ class AEFlow(BackboneMapDetector):
         "coupling blocks: Ardizzone et al. 2019, arXiv:1907.02392",
         score_unit="weighted sum of 1 - relative density of latents and squared error of intensities",
         colour_limits=(0.0, 1.0),
-        seconds_per_megavoxel=2.0,
-        bytes_per_voxel=80.0,
+        seconds_per_megavoxel=1.0,
+        bytes_per_voxel=100.0,
         presets="paper: Wide ResNet-50-2 (its weights from a file), level 3 of slices of 256 x 256 pixels, features as they are. Without a "
         "preset: EfficientNet-Lite0 on 192 x 192, standardised features. The weight of the flow in the loss (0.5) is the paper's; the "
         "share of the flow in the score (0.5), the widths of the couplings and of the decoder, and the training are ours. The encoder "
