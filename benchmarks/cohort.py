@@ -48,6 +48,11 @@ def nothing(number: int, progress: Progress) -> int:
     return number
 
 
+def wait(seconds: float, progress: Progress) -> None:
+    """A job that needs no core: a busy machine does not change how many are done at a time."""
+    time.sleep(seconds)
+
+
 def steady_seconds(work: Callable[[Any, Progress], Any], given: Sequence[Any], workers: int) -> tuple[float, float]:
     """Seconds until the first result, with the start of the processes; and seconds a job after it, when all are at work."""
     start = time.perf_counter()
@@ -79,6 +84,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=40, help="for the ratio of two workers to one: 10 or more")
+    parser.add_argument("--rounds", type=int, default=3, help="the fastest counts")
     parser.add_argument("--empty", type=int, default=2000, help="jobs without work")
     parser.add_argument("--memory", type=int, nargs=2, default=(20, 200), help="numbers of scans whose peak memory is compared")
     parser.add_argument("--jobs", type=int, default=2)
@@ -94,10 +100,13 @@ def main() -> None:
         specs, options = parse_specs(METHODS), {"post": PostParams(), "use_cache": False}
         tasks = [ScanTask(case, specs, options, True, False) for case in cases_of(folder)[0][: arguments.scans]]
         print(f"{arguments.scans} scans of {SHAPE}, methods {', '.join(METHODS)}")
-        one, several = (steady_seconds(scan_figures, tasks, count) for count in (1, jobs))
+        rounds = [[steady_seconds(scan_figures, tasks, count) for count in (1, jobs)] for _ in range(arguments.rounds)]
+        one, several = ((min(r[which][0] for r in rounds), min(r[which][1] for r in rounds)) for which in (0, 1))
         for count, (first, each) in ((1, one), (jobs, several)):
             print(f"  {count} workers: first result after {first:5.1f} s, then {1000 * each:7.1f} ms a scan")
         print(f"  {jobs} workers do {one[1] / several[1]:.2f} times the scans of one")
+        waits = [steady_seconds(wait, [0.1] * 60, count)[1] for count in (1, jobs)]
+        print(f"Jobs that wait for 100 ms: {jobs} workers do {waits[0] / waits[1]:.2f} times those of one")
         cpu = time.process_time()
         _, each = steady_seconds(nothing, range(arguments.empty), jobs)
         cpu = (time.process_time() - cpu) / arguments.empty

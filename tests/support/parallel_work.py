@@ -18,6 +18,10 @@ def square(number: int, progress: Progress) -> tuple[int, int]:
     return number**2, os.getpid()
 
 
+def length(data: bytes, progress: Progress) -> int:
+    return len(data)
+
+
 def sleep(folder: Path, progress: Progress) -> None:
     """Listens to nobody, once it has said in a file that it is at work."""
     (folder / str(os.getpid())).touch()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from dask_cluster import cluster, with_support
-from parallel_work import square, until_cancelled
+from parallel_work import length, square, until_cancelled
 from promptness import assert_within
 from small_heads import head, save
 
@@ -39,6 +39,8 @@ def test_a_scheduler_s_workers_give_the_same(address: str) -> None:
     assert [value for value, _ in there] == [49, 9, 1, 4]
     assert len({process for _, process in there}) == 1
     assert os.getpid() not in {process for _, process in there}
+    # A job brings its scan with it, and nobody warns of that.
+    assert in_processes(length, [bytes(11_000_000)], Workers(scheduler=address)) == [11_000_000]
 
 
 def test_cancelling_reaches_jobs_on_a_cluster_of_others(address: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +20,8 @@ from .workers import CLUSTERS, ClusterFile, Workers
 if TYPE_CHECKING:
     from distributed import Client
     from distributed.scheduler import KilledWorker
+
+_LOG = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _COUNT_SECONDS = 1.0
@@ -119,8 +122,11 @@ def crew_elsewhere(workers: Workers) -> Iterator[Crew]:
                 client = distributed.Client(given, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             fix = "Check the address, like tcp://host:8786, and that it can be reached from here"
-            raise DeviceError(f"No Dask scheduler answers at {where}", why=str(error).splitlines()[0] or "no answer", fix=fix) from error
+            why = next(iter(str(error).splitlines()), "no answer")
+            raise DeviceError(f"No Dask scheduler answers at {where}", why=why, fix=fix) from error
         stack.callback(_closed, client)
+        if workers.dashboard:
+            _LOG.warning("Dask's dashboard: %s", client.dashboard_link)
         yield Crew(client, where)
 
 

@@ -27,6 +27,9 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.1
+_AGAIN = object()
+"""In place of an outcome: the job is to be tried again."""
+
 _AHEAD = 2
 """Jobs that are given away for each worker: the one it does and the next. All together would lie in the scheduler's memory."""
 
@@ -134,12 +137,14 @@ class _Run:
     def _submit(self, number: int) -> None:
         import cloudpickle
 
+        from .dask_quiet import configured
         from .job import do
 
         self._tries += 1
         told = cloudpickle.dumps((self._work, self._given[number]))  # as pickle, and functions of a script that is run
         key = f"{self._topic}-{self._tries}"
-        future = self._client.submit(do, told, self._topic, number, self._crew.code, key=key, pure=False)
+        with configured():
+            future = self._client.submit(do, told, self._topic, number, self._crew.code, key=key, pure=False)
         self._going[future], self._fractions[number] = number, 0.0
         self._ended.add(future)
 
@@ -178,9 +183,6 @@ class _Run:
             if going:
                 self._client.cancel(going, force=True)
                 self._crew.stop(self._topic)
-
-
-_AGAIN = object()
 
 
 def _raise(error: BaseException) -> None:

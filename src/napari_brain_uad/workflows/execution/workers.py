@@ -35,9 +35,9 @@ class Workers:
     scheduler : str
         Address of a Dask scheduler that runs, like ``tcp://host:8786``.
     cluster : Path or None
-        A file that says which cluster to start; see `read_cluster`.
+        A file that says which cluster to start; see `ClusterFile.read`.
     dashboard : bool
-        Serve Dask's dashboard on this computer alone, and log where (INFO).
+        Say where Dask's dashboard is; for processes of this computer, serve one.
 
     Raises
     ------
