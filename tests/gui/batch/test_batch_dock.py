@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import time
@@ -153,6 +154,23 @@ def test_scans_of_unknown_sequence_are_done(dock: BatchDock, tmp_path: Path, qtb
     dock.button.click()
     _finished(dock, qtbot)
     assert dock.results.states() == ["done", "done"]
+
+
+def test_two_scans_at_a_time_give_the_same(dock: BatchDock, folder: Path, qtbot: Any) -> None:
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one core")
+    found = {}
+    for jobs in (1, 2):
+        dock.inputs.jobs.setValue(jobs)
+        dock.inputs.out.setText(str(folder.parent / f"out{jobs}"))
+        dock.button.click()
+        _finished(dock, qtbot)
+        assert dock.results.states() == ["done", "failed", "done"]
+        found[jobs] = {path.name: path.read_bytes() for path in (folder.parent / f"out{jobs}").glob("*/*.nii.gz")}
+    assert found[1] == found[2] != {}
+    dock.copy.click()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[words.index("--jobs") + 1] == "2"
 
 
 def test_pictures_are_done(dock: BatchDock, tmp_path: Path, qtbot: Any) -> None:

@@ -81,7 +81,7 @@ class BatchDock(SideDock):
         self.results.start(scans)
         self._show_running(True)
         self._job = workers.run_telling(
-            partial(_work, scans, run, out, self._command(run), left_out),
+            partial(_work, scans, run, out, self.inputs.jobs.value(), self._command(run), left_out),
             parent=self,
             on_done=self._done,
             on_error=self._failed,
@@ -145,7 +145,8 @@ class BatchDock(SideDock):
     def _command(self, run: BatchRun) -> str:
         from ...workflows.cohort.batch import batch_command
 
-        return batch_command(self.inputs.root, run, self.inputs.results, sequence=self.inputs.wanted_sequence)
+        sequence, jobs = self.inputs.wanted_sequence, self.inputs.jobs.value()
+        return batch_command(self.inputs.root, run, self.inputs.results, sequence=sequence, jobs=jobs)
 
     def _copy_command(self) -> None:
         clipboard = QGuiApplication.clipboard()
@@ -239,6 +240,7 @@ def _work(
     scans: Sequence[Case],
     run: BatchRun,
     out: Path,
+    jobs: int,
     command: str,
     left_out: Sequence[str],
     progress: Progress,
@@ -247,7 +249,7 @@ def _work(
     from ...workflows.cohort.batch import run_batch
     from ...workflows.cohort.batch_report import save_batch
 
-    outcomes = run_batch(scans, run, out, tell=tell, progress=progress.part(0.0, 0.99))
+    outcomes = run_batch(scans, run, out, jobs=jobs, tell=tell, progress=progress.part(0.0, 0.99))
     save_batch(outcomes, out, command=command, left_out=left_out)
     return outcomes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from ...workflows.models.models import no_model
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..widgets.device_choice import DeviceChoice
-from ..widgets.editors import ComboBox
+from ..widgets.editors import ComboBox, IntBox
 from ..widgets.forms import Fold, ParamsForm, exchange, form_for_scoring
 from ..widgets.messages import wrapping_label
 from ..widgets.method_box import MethodBox
@@ -73,6 +74,7 @@ class BatchInputs(QWidget):
         self.method = MethodBox()
         self.model = ModelRow()
         self._device = DeviceChoice(self)
+        self.jobs = IntBox()
         self.form = form_for_scoring(self.method.info.id)
         self.clean_up = ParamsForm(PostParams, folded=False)
         self._found: Found | None = None
@@ -240,6 +242,9 @@ class BatchInputs(QWidget):
     def _lay_out(self) -> None:
         self.folder.setPlaceholderText("Folder of scans")
         self.folder.setAccessibleName("Folder of scans")
+        self.jobs.setRange(1, os.cpu_count() or 1)
+        self.jobs.setToolTip("Each in a process of its own, which loads the model again: memory grows with their number")
+        self.jobs.setAccessibleName("Scans at a time")
         self.out.setPlaceholderText("Folder for the results")
         self.out.setAccessibleName("Folder for the results")
         self.sequence.setAccessibleName("Sequence")
@@ -259,6 +264,7 @@ class BatchInputs(QWidget):
         form.addRow(self.model)
         form.addRow("Device", self._device.box)
         form.addRow(self._device.words)
+        form.addRow("Scans at a time", self.jobs)
         form.addRow(Fold("Advanced", advanced))
         form.addRow(Fold("Threshold and clean-up", self.clean_up))
         form.addRow("Results", self._with_browse(self.out, "Folder for the results"))

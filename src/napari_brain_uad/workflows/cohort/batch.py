@@ -150,7 +150,9 @@ def run_batch(
     return tuple(outcomes[number] for number in range(len(tasks)))
 
 
-def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None) -> str:
+def batch_command(
+    root: str | Path, run: BatchRun, out: str | Path, *, layout_id: str | None = None, sequence: str | None = None, jobs: int = 1
+) -> str:
     """The ``brain-uad batch`` command that gives the same files."""
     words = ["brain-uad", "batch", shell.file_word(root), "--method", str(run.spec)]
     for option, given in (("--layout", layout_id), ("--sequence", sequence)):
@@ -159,6 +161,7 @@ def batch_command(root: str | Path, run: BatchRun, out: str | Path, *, layout_id
     words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
     words += ["--seed", str(run.seed)] if run.seed else []
     words += ["--device", run.device] if run.device != "auto" else []
+    words += ["--jobs", str(jobs)] if jobs > 1 else []
     return shell.join([*words, "--out", shell.file_word(out)])
 
 
