@@ -21,7 +21,7 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.datasets.bids import BIDS
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.cohort import bids_app
+from napari_brain_uad.workflows.cohort import finished
 from napari_brain_uad.workflows.cohort.bids_app import AppRun, Selection, gather_group, outcome_words, run_participants
 from napari_brain_uad.workflows.cohort.bids_files import label_of
 from napari_brain_uad.workflows.detect.detect import detect
@@ -136,7 +136,7 @@ def test_what_an_earlier_call_finished_is_kept(raw: Path, out: Path, monkeypatch
     save(head(9, lesion=True)[0], raw / TWO_RUNS.format(2))
     assert states(replace(RUN, overwrite=True)) == ("kept", "done"), "another image of that name"
     assert states(replace(RUN, post=PostParams(median=3))) == ("done", "done"), "another clean-up"
-    monkeypatch.setattr(bids_app, "versions", lambda: {"napari-brain-uad": "99"})
+    monkeypatch.setattr(finished, "versions", lambda: {"napari-brain-uad": "99"})
     (raw / TWO_RUNS.format(2)).unlink()
     assert _states(run_participants(raw, out, RUN, Selection(("01",))))[first] == "done", "another version"
 

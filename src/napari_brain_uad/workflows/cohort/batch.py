@@ -27,6 +27,8 @@ from ..scans.ready import AUTO
 from .case import Case, case_volume
 from .finished import Finished, key_of, plain
 
+_RECORD = "batch_scan.json"
+
 
 @dataclass(frozen=True)
 class BatchRun:
@@ -183,7 +185,7 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
     progress.update(0.0, f"{case.name}: reading")
     try:
         volume = case_volume(case)
-        finished = Finished(task.out, key_of(case, volume, run))
+        finished = Finished(task.out / _RECORD, task.out, key_of(case, volume, run))
         if task.resume and (kept := finished.find()) is not None:
             regions = tuple(dict(row) for row in kept["regions"])
             return BatchOutcome(case, **kept | {"regions": regions, "warnings": tuple(kept["warnings"])})

@@ -6,24 +6,23 @@ gathers what those calls left.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...core.errors import BrainUADError, InputError
 from ...core.isolation import isolated
 from ...core.progress import Progress
-from ...core.provenance import NOTICE, code_sha256, versions
+from ...core.provenance import NOTICE
 from ...core.text import counted, did_you_mean, table_text
 from ...datasets.bids_images import BIDSImage, ages_of, bids_images
+from ...datasets.layout import LAYOUT
 from ...io.atomic import write_json, write_text
-from ...io.json_files import read_json
 from ...io.nifti import read_volume
-from ...io.results import check_output, check_whole
+from ...io.results import check_output
 from ...postprocessing.params import PostParams
 from ..detect.detect import detect
 from ..execution.parallel import as_done
@@ -31,7 +30,11 @@ from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.recommend import recommend
 from ..scans.names import output_folder
+from ..scans.ready import AUTO
+from .batch import BatchRun
 from .bids_files import Place, cell, describe_folder, label_of, save_derivatives
+from .case import Case
+from .finished import Finished, about_of, key_of, plain
 
 DONE, KEPT, FAILED, LEFT_OUT = "done", "kept", "failed", "left out"
 
@@ -92,15 +95,16 @@ class AppRun:
 
     spec: MethodSpec | None = None
     post: PostParams = field(default_factory=PostParams)
-    prepare_with: str = "auto"
+    prepare_with: str = AUTO
     device: str = "auto"
     seed: int = 0
     overwrite: bool = False
     resume: bool = True
 
-    def of(self, sequence: str) -> MethodSpec:
-        """The method for an image."""
-        return self.spec or MethodSpec.of(recommend(sequence)[0])
+    def of(self, sequence: str) -> BatchRun:
+        """What is done to an image of a sequence."""
+        spec = self.spec or MethodSpec.of(recommend(sequence)[0])
+        return BatchRun(spec, self.post, self.prepare_with, self.device, self.seed)
 
 
 @dataclass(frozen=True)
@@ -221,26 +225,18 @@ def _analysed(task: _Task, progress: Progress) -> ImageOutcome:
 
 
 def _written(task: _Task, progress: Progress) -> ImageOutcome:
-    image, run = task.image, task.run
+    image, run, out = task.image, task.run.of(task.image.sequence), task.out
     progress.update(0.0, f"{image.path.name}: reading")
-    spec = run.of(image.sequence)
-    volume = read_volume(image.path).with_sequence(image.sequence, "by its BIDS name")
-    place = Place(image, label_of(spec.method))
-    key = _key(task, spec, volume.source.sha256 if volume.source is not None else "")
-    kept = _kept(task.out, place, key) if run.resume else None
-    if kept is not None:
-        return kept
-    detection = detect(
-        volume,
-        spec,
-        post=run.post,
-        age=task.age,
-        prepare_with=run.prepare_with,
-        device=run.device,
-        seed=run.seed,
-        progress=progress.part(0.0, 0.8),
-    )
-    save_derivatives(detection, place, task.out, progress.part(0.8, 1.0), overwrite=run.overwrite)
+    volume = read_volume(image.path).with_sequence(image.sequence, LAYOUT)
+    place = Place(image, label_of(run.spec.method))
+    # Participants' ages are looked up in a table, which is not among what a scan of a batch depends on.
+    key = f"{key_of(Case(image.path.name, image.path, None), volume, run)} {task.age}"
+    finished = Finished(out / place.log, out / place.folder, key)
+    if task.run.resume and (kept := finished.find()) is not None:
+        return replace(_outcome_from(kept), state=KEPT)
+    how: dict[str, Any] = {"post": run.post, "prepare_with": run.prepare_with, "device": run.device, "seed": run.seed, "age": task.age}
+    detection = detect(volume, run.spec, **how, progress=progress.part(0.0, 0.8))
+    files = save_derivatives(detection, place, out, progress.part(0.8, 1.0), overwrite=task.run.overwrite)
     outcome = ImageOutcome(
         *_who(task),
         state=DONE,
@@ -251,54 +247,37 @@ def _written(task: _Task, progress: Progress) -> ImageOutcome:
         seconds=round(detection.seconds, 2),
         warnings=tuple(finding.sentence for finding in detection.warnings),
     )
-    _note(task.out / place.log, outcome, key)
+    finished.keep(plain(outcome), files)
     # What an earlier call said of an image that was not there yet.
-    (task.out / Place(image, _NO_METHOD).log).unlink(missing_ok=True)
+    (out / Place(image, _NO_METHOD).log).unlink(missing_ok=True)
     return outcome
 
 
 def _who(task: _Task) -> tuple[str, str, str, str, str]:
     image = task.image
-    method = "" if image.why_not else str(task.run.of(image.sequence))
+    method = "" if image.why_not else str(task.run.of(image.sequence).spec)
     return f"sub-{image.subject}", f"ses-{image.session}" if image.session else "", image.path.name, image.sequence, method
 
 
 def _not_done(task: _Task, state: str, reason: str) -> ImageOutcome:
     outcome = ImageOutcome(*_who(task), state=state, reason=reason)
-    place = Place(task.image, label_of(task.run.of(task.image.sequence).method) if outcome.method else _NO_METHOD)
-    _note(task.out / place.log, outcome, "")
+    place = Place(task.image, label_of(task.run.of(task.image.sequence).spec.method) if outcome.method else _NO_METHOD)
+    Finished(task.out / place.log, task.out / place.folder, "").keep(plain(outcome), {})
     return outcome
 
 
-def _note(path: Path, outcome: ImageOutcome, key: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"notice": NOTICE, "key": key, **asdict(outcome)})
+def _outcome_from(about: Mapping[str, Any]) -> ImageOutcome:
+    """An outcome as a record holds it.
 
-
-def _key(task: _Task, spec: MethodSpec, sha256: str) -> str:
-    """SHA-256 over all that the derivatives depend on."""
-    run = task.run
-    told = [str(spec), run.post.as_dict(), run.prepare_with, run.seed, task.age, sha256, versions(), code_sha256()]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _kept(out: Path, place: Place, key: str) -> ImageOutcome | None:
-    """What an earlier call with the same key left, where all of its files are as it wrote them."""
-    files = [out / place.folder / name for name in place.files.values()]
-    logged = isolated(partial(_outcome_of, out / place.log))
-    if isinstance(logged, BrainUADError) or logged[1] != key or not all(file.is_file() for file in files):
-        return None
-    whole = isolated(partial(check_whole, files[0], f"{place.stem}{place.label}", files[1:]))
-    return None if isinstance(whole, BrainUADError) else replace(logged[0], state=KEPT)
-
-
-def _outcome_of(path: Path) -> tuple[ImageOutcome, str]:
-    """What a log says, and the key of its run."""
-    record = read_json(path)
+    Raises
+    ------
+    InputError
+        If it is another record.
+    """
     names = ImageOutcome.__dataclass_fields__
-    if not isinstance(record, dict) or not set(names) <= set(record):
-        raise InputError(path.name, why="it is no log of this app", fix="Remove it, and call the level participant again")
-    return ImageOutcome(**{name: record[name] for name in names} | {"warnings": tuple(record["warnings"])}), str(record.get("key", ""))
+    if not set(names) <= set(about):
+        raise InputError("A record in logs/ is not of this app", fix="Remove it, and call the level participant again")
+    return ImageOutcome(**{name: about[name] for name in names} | {"warnings": tuple(about["warnings"])})
 
 
 def gather_group(out: str | Path) -> tuple[tuple[ImageOutcome, ...], Mapping[str, Path]]:
@@ -318,7 +297,7 @@ def gather_group(out: str | Path) -> tuple[tuple[ImageOutcome, ...], Mapping[str
     logs = sorted(out.glob("logs/*.json"))
     if not logs:
         raise InputError(f"There is nothing to gather in {out.name}", fix="Call the level participant first, with the same OUT_DIR")
-    outcomes = tuple(_outcome_of(path)[0] for path in logs)
+    outcomes = tuple(_outcome_from(about_of(path)) for path in logs)
     rows = [[cell(getattr(one, name)) for name in COLUMNS] for one in outcomes]
     files = {"tsv": out / "group_anomalies.tsv", "json": out / "group_anomalies.json"}
     write_text(files["tsv"], table_text([COLUMNS, *rows], delimiter="\t"))

@@ -136,8 +136,8 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
     InputError
         If they cannot be written, or would replace those of another image of that name.
     """
-    names = place.files
-    with written_whole(out / place.folder, [place.run(detection)], overwrite=overwrite) as folder:
+    names, run = place.files, place.run(detection)
+    with written_whole(out / place.folder, [run], overwrite=overwrite) as folder:
         files = {kind: folder / name for kind, name in names.items()}
         progress.update(0.0, "Writing the derivatives")
         write_map(files["map"], detection.map)
@@ -149,7 +149,7 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
             write_json(files[f"{kind}_json"], about)
         progress.update(0.7, "Drawing the figure")
         draw_figure(detection, files["figure"])
-    return {kind: out / place.folder / name for kind, name in names.items()}
+    return {kind: out / place.folder / name for kind, name in (names | {"manifest": run.manifest}).items()}
 
 
 def describe_folder(out: Path, raw: Path) -> None:

@@ -25,28 +25,30 @@ from ..scans.load import MaskInput
 from .case import Case
 
 _FORMAT = "napari-brain-uad batch scan 1"
-_NAME = "batch_scan.json"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What is kept of a finished scan, beside its results.
+    """What is kept of a finished scan.
 
     Parameters
     ----------
+    record : Path
+        The file that says so.
     folder : Path
         Of its results.
     key : str
         SHA-256 over all that they depend on; see `key_of`.
     """
 
+    record: Path
     folder: Path
     key: str
 
     def find(self) -> dict[str, Any] | None:
         """What was kept, when the results are all there and as they were written; None otherwise."""
         try:
-            kept = read_json(self.folder / _NAME)
+            kept = read_json(self.record)
             if not isinstance(kept, dict) or kept.get("format") != _FORMAT or kept.get("key") != self.key:
                 return None
             files = {kind: self.folder / Path(name).name for kind, name in kept["files"].items()}
@@ -61,7 +63,8 @@ class Finished:
     def keep(self, about: Mapping[str, Any], files: Mapping[str, Path]) -> None:
         """Keep what is to be known of the scan, plain JSON data, and the names of its files."""
         names = {kind: file.name for kind, file in files.items()}
-        write_json(self.folder / _NAME, {"format": _FORMAT, "key": self.key, "files": names, "about": dict(about)})
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.record, {"format": _FORMAT, "key": self.key, "files": names, "about": dict(about)})
 
 
 def key_of(case: Case, volume: Volume, run: Any) -> str:
@@ -102,6 +105,20 @@ def _file_sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def about_of(record: Path) -> dict[str, Any]:
+    """What was kept of a scan, finished or not.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    kept = read_json(record)
+    if not isinstance(kept, dict) or kept.get("format") != _FORMAT or not isinstance(kept.get("about"), dict):
+        raise InputError(record.name, why="it is no record of a scan", fix="Remove it, and run the scan again")
+    return dict(kept["about"])
 
 
 def plain(outcome: Any, *without: str) -> dict[str, Any]:
