@@ -8,8 +8,8 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE, package_version
+from ..core.sequence import BIDS_SUFFIXES
 from ..core.text import alike, readable
-from ..datasets.bids_images import SUFFIXES
 from ..io.streams import check_there
 from .options import add_overwrite, add_post_options, add_seed, add_workers, assignments, post_params, workers_of
 from .terminal import complain, progress_bar, say
@@ -30,7 +30,9 @@ def add_bids(commands: Any) -> None:
     for option, what in (("--participant-label", "participants"), ("--session-label", "sessions")):
         other = option.replace("-label", "_label")
         parser.add_argument(option, other, nargs="+", default=(), metavar="LABEL", help=f"these {what} alone, with or without sub- or ses-")
-    parser.add_argument("--suffix", nargs="+", default=(), choices=SUFFIXES, metavar="SUFFIX", help=f"{', '.join(SUFFIXES)} (default: all)")
+    parser.add_argument(
+        "--suffix", nargs="+", default=(), choices=BIDS_SUFFIXES, metavar="SUFFIX", help=f"{', '.join(BIDS_SUFFIXES)} (default: all)"
+    )
     parser.add_argument("--method", metavar="METHOD", help="as in `brain-uad detect` (default: the one recommended for each sequence)")
     parser.add_argument("--model", metavar="MODEL", help="a trained model for --method")
     parser.add_argument("--preset", default="", metavar="NAME", help="a preset of --method")

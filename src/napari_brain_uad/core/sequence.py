@@ -24,6 +24,9 @@ from .sequence_tags import read_tags, says_contrast
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "PD")
 """T1c is T1 after a contrast agent."""
 
+BIDS_SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw")
+"""Of images of these sequences; T1c is a T1w with the entity ``ce``."""
+
 _SPELLINGS = {
     spelling: sequence
     for sequence, spellings in {

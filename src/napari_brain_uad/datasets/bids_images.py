@@ -14,12 +14,10 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.file_role import file_roles
+from ..core.sequence import BIDS_SUFFIXES
 from ..io.nifti import image_stem
 from ..io.streams import GET_LINKED
 from .bids import SEQUENCE_OF, entities_of
-
-SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw")
-"""Of the images that are analysed."""
 
 _ENDINGS = (".nii", ".nii.gz")
 _NOT_ANALYSED = {
@@ -144,4 +142,4 @@ def _why_not(path: Path, entities: Mapping[str, str], sequence: str, role: str) 
         return "a mask"
     if "space" in entities or "desc" in entities:
         return "it is a derivative, no raw image"
-    return "" if sequence else f"{entities['']} is none of {', '.join(SUFFIXES)}"
+    return "" if sequence else f"{entities['']} is none of {', '.join(BIDS_SUFFIXES)}"
