@@ -51,6 +51,12 @@ def test_the_convention_of_bids_apps(
     assert len((out / "group_anomalies.tsv").read_text().splitlines()) == 4
 
 
+def test_labels_add_up_however_they_are_given(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ["--participant-label", "01", "--participant_label", "sub-02", "--suffix", "T2w"]
+    assert cli.main(["bids", str(raw), str(tmp_path / "out"), "participant", *labels, "--method", "threshold", "--quiet"]) == 0
+    assert "2 images of 2 participants: 2 done" in capsys.readouterr().out
+
+
 def test_one_damaged_scan_costs_that_scan_and_the_exit_code(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (raw / "sub-01" / "anat" / "sub-01_T2w.nii.gz").write_bytes(b"no image")
     assert cli.main(["bids", str(raw), str(tmp_path / "out"), "participant", "--method", "threshold", "--quiet"]) == 2

@@ -72,10 +72,47 @@ def test_every_image_says_what_it_is_or_why_not(tmp_path: Path) -> None:
     assert (found["PDw"].subject, found["PDw"].session, found["PDw"].suffix) == ("01", "b", "PDw")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("T1w", "follow BIDS"),
+        ("sub-01_t1w", "none of"),
+        ("sub-01_Acq-fast_T1w", "follow BIDS"),
+        ("sub-01_acq-a b_T1w", "follow BIDS"),
+        ("sub-01_acq-<b>_T1w", "follow BIDS"),
+        ("sub-01_-x_T1w", "follow BIDS"),
+        ("sub-01_acq-a_acq-b_T1w", "follow BIDS"),
+        ("sub-01_T1w.old", "follow BIDS"),
+        ("sub-01_new\nline_T1w", "follow BIDS"),
+        ("sub-02_T1w", "participant"),
+        ("sub-01_ses-1_T1w", "session"),
+        ("sub-01_inv-1_T1w", "MP2RAGE"),
+        ("sub-01_dir-AP_T1w", "dir-"),
+        ("sub-01_rec-norm_run-02_T1w", ""),
+    ],
+)
+def test_a_name_that_is_not_the_standard_s_is_told(tmp_path: Path, name: str, says: str) -> None:
+    # Folders above the data set may be called anything.
+    root = tmp_path / "ses-study" / "sub-x"
+    _tree(root, f"sub-01/anat/{name}.nii.gz", "sub-02/anat", "sub-03/ses-1/anat/sub-03_ses-1_FLAIR.nii")
+    found = bids_images(root)
+    assert [one.why_not for one in found if one.subject == "03"] == [""]
+    (image,) = [one for one in found if one.subject == "01"]
+    assert says in image.why_not
+    assert bool(image.why_not) == bool(says)
+
+
+def test_of_two_images_of_one_name_one_is_told(tmp_path: Path) -> None:
+    found = bids_images(_tree(tmp_path, "sub-1/anat/sub-1_T1w.nii", "sub-1/anat/sub-1_T1w.nii.gz", "sub-1/anat/sub-1_T2w.nii"))
+    assert ["another image" in one.why_not for one in found] == [False, True, False]
+
+
 def test_ages_are_numbers_or_left_out(tmp_path: Path) -> None:
     assert ages_of(tmp_path) == {}
     table = tmp_path / "participants.tsv"
-    table.write_text("participant_id\tsex\tage\nsub-01\tF\t34.5\nsub-02\tM\tn/a\nsub-03\tM\t89+\nsub-04\tF\t8\n")
+    table.write_text(
+        "participant_id\tsex\tage\nsub-01\tF\t34.5\nsub-02\tM\tn/a\nsub-03\tM\t89+\nsub-04\tF\t8\nsub-05\tF\tnan\nsub-06\tM\t-5\nsub-07\tM\t999\n"
+    )
     assert ages_of(tmp_path) == {"01": 34.5, "04": 8.0}
     table.write_text("participant_id\nsub-01\n")
     assert ages_of(tmp_path) == {}

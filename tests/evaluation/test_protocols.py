@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.evaluation.pooled import BrainScores
-from napari_brain_uad.evaluation.protocols import PROTOCOLS, parse_protocols
+from napari_brain_uad.evaluation.protocols import PROTOCOLS, measured, parse_protocols
 
 Map = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -121,11 +121,14 @@ def test_truth_outside_the_brain_costs_every_protocol(name: str) -> None:
     assert all((missed[key] or 0) < (inside[key] or 0) for key in voxelwise)
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_scans_without_any_lesion_have_no_figure_that_needs_one(name: str) -> None:
+def test_scans_without_any_lesion_have_no_figures() -> None:
     score, _, brain = _maps()[0]
-    found = PROTOCOLS[name].measure(_scans([(score, np.zeros(brain.shape, bool), brain)] * 2))
-    assert all(value is None for key, value in found.items() if "AU" in key or "best" in key)
+    healthy = _scans([(score, np.zeros(brain.shape, bool), brain)] * 2)
+    found = measured(healthy, list(PROTOCOLS.values()))
+    assert {value for figures in found.values() for value in figures.values()} == {None}
+    ill = measured([*healthy, *_scans(_maps()[:1])], list(PROTOCOLS.values()))
+    assert {name: list(figures) for name, figures in ill.items()} == {name: list(figures) for name, figures in found.items()}
+    assert None not in {value for figures in ill.values() for value in figures.values()}
 
 
 def test_names_are_read() -> None:

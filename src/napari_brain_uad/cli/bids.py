@@ -27,12 +27,12 @@ def add_bids(commands: Any) -> None:
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="the folder of the derivatives, like BIDS_DIR/derivatives/brain-uad")
     levels = "participant: every image of the participants; group: one table of what is there"
     parser.add_argument("level", choices=("participant", "group"), metavar="LEVEL", help=levels)
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     for option, what in (("--participant-label", "participants"), ("--session-label", "sessions")):
-        other = option.replace("-label", "_label")
-        parser.add_argument(option, other, nargs="+", default=(), metavar="LABEL", help=f"these {what} alone, with or without sub- or ses-")
-    parser.add_argument(
-        "--suffix", nargs="+", default=(), choices=BIDS_SUFFIXES, metavar="SUFFIX", help=f"{', '.join(BIDS_SUFFIXES)} (default: all)"
-    )
+        words = f"these {what} alone, with or without sub- or ses-"
+        parser.add_argument(option, option.replace("-label", "_label"), metavar="LABEL", help=words, **several)
+    words = f"{', '.join(BIDS_SUFFIXES)} (default: all)"
+    parser.add_argument("--suffix", choices=BIDS_SUFFIXES, metavar="SUFFIX", help=words, **several)
     parser.add_argument("--method", metavar="METHOD", help="as in `brain-uad detect` (default: the one recommended for each sequence)")
     parser.add_argument("--model", metavar="MODEL", help="a trained model for --method")
     parser.add_argument("--preset", default="", metavar="NAME", help="a preset of --method")
@@ -75,7 +75,7 @@ def _participants(arguments: argparse.Namespace) -> int:
         outcomes = run_participants(arguments.bids_dir, arguments.out, run, selection, jobs=jobs, progress=progress)
     for one in outcomes:
         if one.state == FAILED:
-            complain(f"{one.image}: {one.reason}")
+            complain(one.reason if one.reason.startswith(one.image) else f"{one.image}: {one.reason}")
     for line in alike((one.image, f"warning: {text}") for one in outcomes for text in one.warnings):
         complain(line)
     for line in alike((one.image, one.reason) for one in outcomes if one.state == LEFT_OUT):
@@ -101,7 +101,11 @@ def _group(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.bids_app import gather_group, outcome_words
 
     check_there(arguments.out, fix="Call the level participant first, with the same OUT_DIR")
-    outcomes, files = gather_group(arguments.out)
+    if arguments.participant_label or arguments.session_label or arguments.suffix:
+        complain("The level group gathers all that is there: the labels and suffixes that were given change nothing")
+    outcomes, problems, files = gather_group(arguments.out)
+    for problem in problems:
+        complain(problem)
     say(f"{outcome_words(outcomes)}. Written to {arguments.out}: {', '.join(path.name for path in files.values())}")
     say(NOTICE)
-    return 0
+    return InputError.exit_code if problems else 0

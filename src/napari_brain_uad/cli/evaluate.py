@@ -103,6 +103,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     for line in alike(cohort.sequences):
         say(f"Sequence of {readable(line)}")
     say(cohort_text(cohort))
+    if protocols and not cohort.protocols:
+        say("By the protocols: nothing, as no scan has a ground truth")
     for line in left_out:
         say(f"Left out: {readable(line)}")
     say(written(arguments.out, files.values()))

@@ -63,11 +63,12 @@ def _raw(root: Path) -> list[tuple[Path, str | None]]:
 
 def _derived(folder: Path) -> Iterator[tuple[Path, str | None]]:
     """The images of derivatives, but for our own: what a method flagged is no ground truth."""
-    ours = [path.parent for path in (folder, *folder.glob("*")) for path in path.glob("dataset_description.json") if _is_ours(path)]
+    ours = [path.parent for path in (folder, *folder.glob("*")) for path in path.glob("dataset_description.json") if is_ours(path)]
     yield from (one for one in _files(folder) if not any(one[0].is_relative_to(place) for place in ours))
 
 
-def _is_ours(description: Path) -> bool:
+def is_ours(description: Path) -> bool:
+    """Whether a ``dataset_description.json`` says that the data set is one of our derivatives."""
     found = isolated(partial(read_json, description))
     made_by = found.get("GeneratedBy") if isinstance(found, dict) else None
     return isinstance(made_by, list) and any(isinstance(one, dict) and one.get("Name") == APP for one in made_by)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -20,12 +19,17 @@ from ..io.streams import GET_LINKED
 from .bids import SEQUENCE_OF, entities_of
 
 _ENDINGS = (".nii", ".nii.gz")
+_NAME = re.compile(r"sub-[0-9A-Za-z]+(_[a-z]+-[0-9A-Za-z+]+)*_[0-9A-Za-z]+\.nii(\.gz)?")
+_ENTITIES = {"sub", "ses", "task", "acq", "ce", "rec", "run", "echo", "part", "chunk"}
+"""Of anatomical images, as far as they are analysed."""
+
 _NOT_ANALYSED = {
-    "unit1": "MP2RAGE's uniform image: its background is noise, and its contrast that of no sequence here",
-    "mp2rage": "one of MP2RAGE's inversions",
+    "UNIT1": "MP2RAGE's uniform image: its background is noise, and its contrast that of no sequence here",
+    "MP2RAGE": "one of MP2RAGE's inversions",
     "defacemask": "a mask",
 }
 _PARTS = {"phase": "a phase image", "real": "the real part of a complex image", "imag": "the imaginary part of a complex image"}
+_OLDEST = 130.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def bids_images(root: Path) -> tuple[BIDSImage, ...]:
         Empty for a data set without such folders.
     """
     folders = sorted([*root.glob("sub-*/anat"), *root.glob("sub-*/ses-*/anat")])
-    return tuple(image for folder in folders for image in _images(folder))
+    return tuple(image for folder in folders if folder.is_dir() for image in _images(root, folder))
 
 
 def ages_of(root: Path) -> dict[str, float]:
@@ -105,41 +109,55 @@ def ages_of(root: Path) -> dict[str, float]:
         raise InputError(path.name, why="it cannot be read as a table in UTF-8", fix="Save it as tab-separated UTF-8") from error
     found = {}
     for row in rows:
-        with suppress(ValueError):
-            found[str(row.get("participant_id") or "").removeprefix("sub-")] = float(row.get("age") or "")
+        told = str(row.get("age") or "").strip()
+        if re.fullmatch(r"\d{1,3}(\.\d+)?", told) and float(told) <= _OLDEST:
+            found[str(row.get("participant_id") or "").removeprefix("sub-")] = float(told)
     return found
 
 
-def _images(folder: Path) -> list[BIDSImage]:
+def _images(root: Path, folder: Path) -> list[BIDSImage]:
     # Links that lead nowhere (contents that an annex did not fetch) are listed too.
     paths = sorted(path for path in folder.iterdir() if path.name.lower().endswith(_ENDINGS) and not path.name.startswith("."))
     roles = file_roles(image_stem(path) for path in paths)
-    return [_image(path, roles[image_stem(path)].role) for path in paths]
+    found: list[BIDSImage] = []
+    for path in paths:
+        image = _image(path, path.relative_to(root).parts[:-2], roles[image_stem(path)].role)
+        if not image.why_not and any(other.stem == image.stem and other.suffix == image.suffix for other in found if not other.why_not):
+            image = replace(image, why_not="there is another image of that name, as .nii or .nii.gz")
+        found.append(image)
+    return found
 
 
-def _image(path: Path, role: str) -> BIDSImage:
-    entities = entities_of(path)
-    place = [part for part in path.parts if re.match("(sub|ses)-", part)]
-    owner = {key: value for key, _, value in (part.partition("-") for part in place[:-1])}
-    sequence = SEQUENCE_OF.get(entities[""].lower(), "")
-    if sequence == "T1" and "ce" in entities:
+def _image(path: Path, place: tuple[str, ...], role: str) -> BIDSImage:
+    """An image in the folders of its participant and session."""
+    told = entities_of(path)
+    owner = dict(part.split("-", 1) for part in place)
+    entities = owner | {key: value for key, value in told.items() if key not in owner}
+    sequence = SEQUENCE_OF.get(told[""].lower(), "")
+    if sequence == "T1" and "ce" in told:
         sequence = "T1c"
-    misplaced = any(entities.get(key) != value for key, value in owner.items())
-    why_not = "its name is not that of its participant and session" if misplaced else _why_not(path, entities, sequence, role)
-    return BIDSImage(path, {**owner, **entities} if misplaced else entities, sequence, why_not)
+    return BIDSImage(path, entities, sequence, _why_not(path, told, owner, role))
 
 
-def _why_not(path: Path, entities: Mapping[str, str], sequence: str, role: str) -> str:
+def _why_not(path: Path, told: Mapping[str, str], owner: Mapping[str, str], role: str) -> str:
+    keys = [part.partition("-")[0] for part in path.name.split("_")[:-1]]
+    if not _NAME.fullmatch(path.name) or len(set(keys)) < len(keys):
+        return "its name does not follow BIDS"
+    if any(told.get(key) != owner.get(key) for key in ("sub", "ses")):
+        return "its name is not that of its participant and session"
     if not path.exists():
         return f"it is a link that leads nowhere. {GET_LINKED}"
-    if entities[""].lower() in _NOT_ANALYSED:
-        return _NOT_ANALYSED[entities[""].lower()]
-    if "inv" in entities:
+    if told[""] in _NOT_ANALYSED:
+        return _NOT_ANALYSED[told[""]]
+    if "inv" in told:
         return "one of MP2RAGE's inversions"
-    if entities.get("part", "mag") != "mag":
-        return _PARTS.get(entities["part"], f"part-{entities['part']} of a complex image")
+    if told.get("part", "mag") != "mag":
+        return _PARTS.get(told["part"], f"part-{told['part']} of a complex image")
     if role != "scan":
         return "a mask"
-    if "space" in entities or "desc" in entities:
+    if "space" in told or "desc" in told:
         return "it is a derivative, no raw image"
-    return "" if sequence else f"{entities['']} is none of {', '.join(BIDS_SUFFIXES)}"
+    unknown = [key for key in keys if key not in _ENTITIES]
+    if unknown:
+        return f"{unknown[0]}- is no part of the name of such an image"
+    return "" if told[""] in BIDS_SUFFIXES else f"{told['']} is none of {', '.join(BIDS_SUFFIXES)}"

@@ -176,6 +176,14 @@ PROTOCOLS: Mapping[str, Protocol] = {
 """By their ids."""
 
 
+def measured(scans: Sequence[BrainScores], protocols: Sequence[Protocol]) -> dict[str, Figures]:
+    """The figures of every protocol, by its id; where no scan has a lesion, none of them says anything, and all are None."""
+    found = {protocol.id: protocol.measure(scans) for protocol in protocols}
+    if any(scan.truth.any() or scan.missed for scan in scans):
+        return found
+    return {name: dict.fromkeys(figures) for name, figures in found.items()}
+
+
 def parse_protocols(text: str) -> tuple[Protocol, ...]:
     """The protocols of a list with commas; "all" stands for all.
 

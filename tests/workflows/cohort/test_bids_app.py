@@ -149,7 +149,7 @@ def test_an_image_that_came_later_is_left_out_no_more(raw: Path, out: Path) -> N
     late.unlink()
     save(head(4, lesion=False)[0], late)
     run_participants(raw, out, RUN, Selection(suffixes=("T1w", "UNIT1")))
-    group, files = gather_group(out)
+    group, _, files = gather_group(out)
     assert _states(group)["sub-01_ses-1_T1w"] == "done"
     assert len(group) == 3, "once each"
     with files["tsv"].open(newline="") as file:
@@ -181,6 +181,65 @@ def test_what_is_no_data_set_is_said(raw: Path, tmp_path: Path) -> None:
         run_participants(raw, raw, RUN)
     with pytest.raises(InputError, match="nothing to gather"):
         gather_group(tmp_path / "empty")
+
+
+def test_nothing_of_somebody_else_is_replaced(raw: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dataset_description.json").write_text('{"Name": "mine"}')
+    (other / "README.md").write_text("mine")
+    for out, says in ((other, "another data set"), (raw / "sub-01" / "anat", "participant's folder"), (raw / "sub-01", "participant's")):
+        with pytest.raises(InputError, match=says):
+            run_participants(raw, out, RUN)
+    assert {path.name: path.read_text() for path in other.iterdir()} == {
+        "dataset_description.json": '{"Name": "mine"}',
+        "README.md": "mine",
+    }
+    (other / "dataset_description.json").unlink()
+    run_participants(raw, other, RUN, Selection(suffixes=("UNIT1",)))
+    assert (other / "README.md").read_text() == "mine"
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "logs").write_text("a file")
+    with pytest.raises(InputError):
+        run_participants(raw, taken, RUN)
+
+
+def test_one_damaged_record_costs_that_record(raw: Path, out: Path) -> None:
+    run_participants(raw, out, RUN, Selection(suffixes=("UNIT1", "T1w")))
+    log = out / "logs" / "sub-02_ce-gd_space-T1w_desc-threshold.json"
+    sound = json.loads(log.read_text())
+    for name, value in (
+        ("participant_id", [1]), ("warnings", 5), ("state", "foo"), ("state", 7), ("volume_ml", "x\ty"), ("image", [[1]]), ("seconds", {}),
+        ("participant_id", None), ("regions", True),
+    ):  # fmt: skip
+        log.write_text(json.dumps({**sound, "about": {**sound["about"], name: value}}))
+        outcomes, problems, _ = gather_group(out)
+        assert _states(outcomes) == {"sub-02_UNIT1": "left out"}
+        assert len(problems) == 1
+        assert log.name in problems[0]
+        assert _states(run_participants(raw, out, RUN, Selection(suffixes=("T1w",))))["sub-02_ce-gd_T1w"] == "done", "made anew"
+    log.unlink()
+    log.mkdir()
+    assert len(gather_group(out)[1]) == 1
+
+
+def test_images_of_odd_names_have_rows_of_their_own(raw: Path, out: Path) -> None:
+    folder = raw / "sub-02" / "anat"
+    for name in ("T1w", "sub-01_FLAIR", "sub-02_acq-a_acq-b_T2w", "sub-02_UNIT1_T2w", "sub-02_acq-<b>_T1w"):
+        shutil.copy(folder / "sub-02_UNIT1.nii.gz", folder / f"{name}.nii.gz")
+    outcomes = run_participants(raw, out, RUN, Selection(participants=("02",)))
+    assert len(outcomes) == 8
+    assert sum(one.state == "left out" for one in outcomes) == 6
+    assert len(gather_group(out)[0]) == 8
+
+
+def test_a_series_of_volumes_is_told(raw: Path, out: Path) -> None:
+    file = raw / "sub-02/anat/sub-02_T2w.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.float32), AFFINE), file)
+    (one,) = run_participants(raw, out, RUN, Selection(participants=("02",), suffixes=("T2w",)))
+    assert one.state == "failed"
+    assert "series of 3 volumes" in one.reason
 
 
 def test_a_cancelled_call_goes_on_later(raw: Path, out: Path) -> None:

@@ -6,6 +6,7 @@ gathers what those calls left.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,11 @@ from ...core.isolation import isolated
 from ...core.progress import Progress
 from ...core.provenance import NOTICE
 from ...core.text import counted, did_you_mean, table_text
+from ...datasets.bids import is_ours
 from ...datasets.bids_images import BIDSImage, ages_of, bids_images
 from ...datasets.layout import LAYOUT
 from ...io.atomic import write_json, write_text
-from ...io.nifti import read_volume
+from ...io.nifti import count_volumes, read_volume
 from ...io.results import check_output
 from ...postprocessing.params import PostParams
 from ..detect.detect import detect
@@ -44,8 +46,7 @@ COLUMNS = (
 )  # fmt: skip
 """Of the group's table."""
 
-_NO_METHOD = "none"
-"""The label in the log of an image that no method saw."""
+_LOGS = "logs"
 
 _ABOUT: dict[str, dict[str, str]] = {
     "session_id": {"Description": "Session, where there are several"},
@@ -157,7 +158,8 @@ def chosen_images(root: Path, selection: Selection) -> tuple[BIDSImage, ...]:
         missing = sorted(labels - set(present))
         if missing:
             known = sorted({one for one in present if one})
-            fix = f"{did_you_mean(missing[0], known)}There are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+            listed = f"There are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}" if known else "There are none at all"
+            fix = f"{did_you_mean(missing[0], known)}{listed}"
             raise InputError(f"There is no {prefix}{missing[0]} in {root.name}", fix=fix)
         kept.append([not labels or one in labels for one in present])
     return tuple(image for image, *keep in zip(images, *kept, strict=True) if all(keep))
@@ -199,22 +201,36 @@ def run_participants(
         If there is nothing to analyse, or the folder cannot be written; if `progress` was cancelled, when what is written stays.
     """
     root, out = Path(root), Path(out)
-    if out.resolve() == root.resolve():
-        raise InputError("BIDS_DIR and OUT_DIR are the same folder", fix=f"Give another OUT_DIR, like {root.name}/derivatives/brain-uad")
+    _check_place(root, out)
     images = chosen_images(root, selection or Selection())
-    check_output(out)
-    describe_folder(output_folder(out), root)
+    for folder in (out, out / _LOGS):
+        check_output(folder)
     ages = ages_of(root)
     tasks = [_Task(image, run, out, ages.get(image.subject)) for image in images]
     outcomes: dict[int, ImageOutcome] = {}
     with closing(as_done(_analysed, tasks, jobs, progress)) as done:
         for number, one in done:
+            if not outcomes:  # not before there is something to describe
+                describe_folder(output_folder(out), root)
             if isinstance(one, BrainUADError):
                 one = _not_done(tasks[number], FAILED, str(one))
             outcomes[number] = one
             if tell is not None:
                 tell(one)
     return tuple(outcomes[number] for number in range(len(tasks)))
+
+
+def _check_place(root: Path, out: Path) -> None:
+    """Nothing of somebody else's data is to be replaced."""
+    raw, own = root.resolve(), out.resolve()
+    fix = f"Give another OUT_DIR, like {root.name}/derivatives/brain-uad"
+    if own == raw:
+        raise InputError("BIDS_DIR and OUT_DIR are the same folder", fix=fix)
+    if own.is_relative_to(raw) and own.relative_to(raw).parts[0].startswith("sub-"):
+        raise InputError("OUT_DIR lies in a participant's folder of BIDS_DIR", fix=fix)
+    description = out / "dataset_description.json"
+    if description.exists() and not is_ours(description):
+        raise InputError("OUT_DIR is another data set", why=f"its {description.name} says so", fix=fix)
 
 
 def _analysed(task: _Task, progress: Progress) -> ImageOutcome:
@@ -227,13 +243,19 @@ def _analysed(task: _Task, progress: Progress) -> ImageOutcome:
 def _written(task: _Task, progress: Progress) -> ImageOutcome:
     image, run, out = task.image, task.run.of(task.image.sequence), task.out
     progress.update(0.0, f"{image.path.name}: reading")
+    if (count := count_volumes(image.path)) > 1:
+        raise InputError(
+            image.path.name, why=f"it is a series of {count} volumes", fix="Keep the one that is meant, as an image of its own"
+        )
     volume = read_volume(image.path).with_sequence(image.sequence, LAYOUT)
     place = Place(image, label_of(run.spec.method))
     # Participants' ages are looked up in a table, which is not among what a scan of a batch depends on.
     key = f"{key_of(Case(image.path.name, image.path, None), volume, run)} {task.age}"
     finished = Finished(out / place.log, out / place.folder, key)
     if task.run.resume and (kept := finished.find()) is not None:
-        return replace(_outcome_from(kept), state=KEPT)
+        earlier = isolated(partial(_outcome_from, kept))
+        if not isinstance(earlier, BrainUADError):
+            return replace(earlier, state=KEPT)
     how: dict[str, Any] = {"post": run.post, "prepare_with": run.prepare_with, "device": run.device, "seed": run.seed, "age": task.age}
     detection = detect(volume, run.spec, **how, progress=progress.part(0.0, 0.8))
     files = save_derivatives(detection, place, out, progress.part(0.8, 1.0), overwrite=task.run.overwrite)
@@ -248,9 +270,15 @@ def _written(task: _Task, progress: Progress) -> ImageOutcome:
         warnings=tuple(finding.sentence for finding in detection.warnings),
     )
     finished.keep(plain(outcome), files)
-    # What an earlier call said of an image that was not there yet.
-    (out / Place(image, _NO_METHOD).log).unlink(missing_ok=True)
+    _left_out_log(task).unlink(missing_ok=True)
     return outcome
+
+
+def _left_out_log(task: _Task) -> Path:
+    """What says that an image is left out; a name of its own for whatever the file is called."""
+    image = task.image
+    told = repr((image.subject, image.session, image.path.name)).encode("utf-8", "surrogateescape")
+    return task.out / _LOGS / f"left_out_{hashlib.sha256(told).hexdigest()[:12]}.json"
 
 
 def _who(task: _Task) -> tuple[str, str, str, str, str]:
@@ -260,9 +288,12 @@ def _who(task: _Task) -> tuple[str, str, str, str, str]:
 
 
 def _not_done(task: _Task, state: str, reason: str) -> ImageOutcome:
-    outcome = ImageOutcome(*_who(task), state=state, reason=reason)
-    place = Place(task.image, label_of(task.run.of(task.image.sequence).spec.method) if outcome.method else _NO_METHOD)
-    Finished(task.out / place.log, task.out / place.folder, "").keep(plain(outcome), {})
+    outcome, left_out = ImageOutcome(*_who(task), state=state, reason=reason), _left_out_log(task)
+    log = left_out
+    if outcome.method:
+        log = task.out / Place(task.image, label_of(task.run.of(task.image.sequence).spec.method)).log
+        left_out.unlink(missing_ok=True)
+    Finished(log, task.out, "").keep(plain(outcome), {})
     return outcome
 
 
@@ -275,34 +306,51 @@ def _outcome_from(about: Mapping[str, Any]) -> ImageOutcome:
         If it is another record.
     """
     names = ImageOutcome.__dataclass_fields__
-    if not set(names) <= set(about):
-        raise InputError("A record in logs/ is not of this app", fix="Remove it, and call the level participant again")
-    return ImageOutcome(**{name: about[name] for name in names} | {"warnings": tuple(about["warnings"])})
+    told: dict[str, Any] = {name: about.get(name) for name in names}
+    texts = (told[name] for name in ("participant_id", "session_id", "image", "sequence", "method", "verdict", "reason"))
+    numbers = (told[name] for name in ("volume_ml", "scan_p", "seconds", "regions"))
+    warnings = told["warnings"]
+    sound = (
+        all(isinstance(text, str) for text in texts)
+        and all(number is None or (isinstance(number, int | float) and not isinstance(number, bool)) for number in numbers)
+        and told["state"] in (DONE, FAILED, LEFT_OUT)
+        and isinstance(warnings, list)
+    )
+    if not sound:
+        raise InputError("A record in logs/ is damaged", fix="Remove it, and call the level participant again")
+    return ImageOutcome(**told | {"warnings": tuple(map(str, warnings or ()))})
 
 
-def gather_group(out: str | Path) -> tuple[tuple[ImageOutcome, ...], Mapping[str, Path]]:
+def gather_group(out: str | Path) -> tuple[tuple[ImageOutcome, ...], tuple[str, ...], Mapping[str, Path]]:
     """Gather what calls of the level participant left in a folder of derivatives.
 
     Returns
     -------
-    outcomes, files
-        Every image, sorted by name; ``group_anomalies.tsv`` and its sidecar.
+    outcomes, problems, files
+        Every image, sorted by name; records that cannot be read, in words; ``group_anomalies.tsv`` and its sidecar.
 
     Raises
     ------
     InputError
-        If there is nothing, or a log cannot be read.
+        If there is nothing.
     """
     out = Path(out)
-    logs = sorted(out.glob("logs/*.json"))
+    logs = sorted(out.glob(f"{_LOGS}/*.json"))
     if not logs:
         raise InputError(f"There is nothing to gather in {out.name}", fix="Call the level participant first, with the same OUT_DIR")
-    outcomes = tuple(_outcome_from(about_of(path)) for path in logs)
+    read = {path.name: isolated(partial(_recorded, path)) for path in logs}
+    problems = tuple(f"{_LOGS}/{name}: {one}" for name, one in read.items() if isinstance(one, BrainUADError))
+    found = [one for one in read.values() if not isinstance(one, BrainUADError)]
+    outcomes = tuple(sorted(found, key=lambda one: (one.participant_id, one.session_id, one.image, one.method)))
     rows = [[cell(getattr(one, name)) for name in COLUMNS] for one in outcomes]
     files = {"tsv": out / "group_anomalies.tsv", "json": out / "group_anomalies.json"}
     write_text(files["tsv"], table_text([COLUMNS, *rows], delimiter="\t"))
     write_json(files["json"], {"notice": NOTICE, **_ABOUT})
-    return outcomes, files
+    return outcomes, problems, files
+
+
+def _recorded(path: Path) -> ImageOutcome:
+    return _outcome_from(about_of(path))
 
 
 def outcome_words(outcomes: Sequence[ImageOutcome]) -> str:
@@ -310,4 +358,6 @@ def outcome_words(outcomes: Sequence[ImageOutcome]) -> str:
     people = len({one.participant_id for one in outcomes})
     counts = {state: sum(one.state == state for one in outcomes) for state in (DONE, KEPT, FAILED, LEFT_OUT)}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    return f"{counted(len(outcomes), 'image')} of {counted(people, 'participant')}: {told}"
+    images = len({(one.participant_id, one.session_id, one.image) for one in outcomes})
+    results = f"{counted(len(outcomes), 'result')} on " if images < len(outcomes) else ""
+    return f"{results}{counted(images, 'image')} of {counted(people, 'participant')}: {told}"

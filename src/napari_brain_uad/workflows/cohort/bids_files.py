@@ -164,8 +164,9 @@ def describe_folder(out: Path, raw: Path) -> None:
             "DatasetLinks": {"raw": Path(os.path.relpath(raw, out)).as_posix()},
         },
     )
-    write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
-    write_text(out / "README.md", _README)
+    for name, text in ((".bidsignore", "\n".join(IGNORED) + "\n"), ("README.md", _README)):
+        if not (out / name).exists():  # what people wrote there stays
+            write_text(out / name, text)
 
 
 _README = f"""# Anomalies in brain MRI

@@ -22,8 +22,8 @@ from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, missed_files, unused_files
 from ...datasets.registry import find_layout, layout
 from ...evaluation.image_level import ImageLevel, image_level
-from ...evaluation.pooled import BrainScores, Pooled, pool
-from ...evaluation.protocols import Figures, Protocol
+from ...evaluation.pooled import Pooled, pool
+from ...evaluation.protocols import Figures, Protocol, measured
 from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
@@ -318,9 +318,5 @@ class _Gathered:
             found[-1].threshold,
             warnings=tuple(one for scan in found for one in scan.warnings),
             sequences=tuple((scan.rows[0].case, scan.sequence) for scan in found),
-            protocols={} if kept is None or not protocols else {title: _measured(kept.scans(title), protocols) for title in having},
+            protocols={} if kept is None or not protocols else {title: measured(kept.scans(title), protocols) for title in having},
         )
-
-
-def _measured(scans: Sequence[BrainScores], protocols: Sequence[Protocol]) -> dict[str, Figures]:
-    return {protocol.id: protocol.measure(scans) for protocol in protocols}

@@ -177,7 +177,7 @@ def protocol_figures(cohort: Cohort, method: str) -> dict[str, dict[str, Any]]:
 
 def _protocol_lines(cohort: Cohort) -> list[tuple[str, str, list[list[str]]]]:
     """Of every protocol: its name, what it does, and a line a method; the first line holds the names of the figures."""
-    asked = next(iter(cohort.protocols.values()), {})
+    asked = next(iter(cohort.protocols.values()), {})  # empty where no scan has a ground truth
     told = []
     for name, figures in asked.items():
         lines = [["Method", *figures]]
