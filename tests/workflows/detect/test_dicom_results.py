@@ -18,7 +18,9 @@ from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.io.dicom import read_series, stack_of
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect import dicom_results
 from napari_brain_uad.workflows.detect.detect import Detection, detect
+from napari_brain_uad.workflows.detect.dicom_results import check_dicom
 from napari_brain_uad.workflows.detect.save import save_detection
 
 POST = PostParams.from_strings({"threshold": "percentile:90", "opening": "0", "min_ml": "0", "min_voxels": "1"})
@@ -182,3 +184,56 @@ def test_a_series_that_names_no_study_is_refused_before_work(tmp_path: Path, ser
     assert main(["detect", str(tmp_path / "series"), "--dicom", "--quiet", "--out", str(tmp_path / "out")]) == 2
     assert "lack FrameOfReferenceUID" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SpecificCharacterSet", "KLINGON"), ("PatientSex", "unknown"), ("PatientSex", "m"), ("PatientBirthDate", "1970-01-01"),
+        ("StudyDate", "yesterday"), ("StudyTime", "25:99"), ("SliceThickness", None), ("StudyID", "x" * 40), ("PatientID", None),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_headers_that_the_standard_does_not_allow_are_no_hindrance(tmp_path: Path, series: Truth, name: str, value: str | None) -> None:
+    def changed(data: pydicom.Dataset, _: int) -> pydicom.Dataset:
+        if value is None:
+            delattr(data, name)
+        else:
+            setattr(data, name, value)
+        return data
+
+    write(series, tmp_path / "series", changed)
+    stack = stack_of(tmp_path / "series")
+    volume = read_series(tmp_path / "series")
+    check_dicom(volume.source.grid.shape, stack)  # type: ignore[union-attr]
+    detection = detect(volume, "threshold", mask=volume.data > 0, post=POST)
+    files = save_detection(detection, tmp_path / "out", dicom=stack)
+    regions = hd.seg.segread(files["dicom_seg"])
+    assert len(regions.segment_numbers) == 3
+    assert regions.get_volume(combine_segments=True).spacing[0] == pytest.approx(float(np.linalg.norm(series.step)), abs=1e-3)
+
+
+def test_headers_that_cannot_be_mended_are_told_before_work(
+    tmp_path: Path, series: Truth, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(series, tmp_path / "series")
+
+    def refuse(**_: object) -> None:
+        raise ValueError("it does not like them")
+
+    monkeypatch.setattr(hd.pm, "ParametricMap", refuse)
+    assert main(["detect", str(tmp_path / "series"), "--dicom", "--quiet", "--out", str(tmp_path / "out")]) == 2
+    assert "it does not like them" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_very_many_regions_the_strongest_are_written(tmp_path: Path, series: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_results, "_MOST_SEGMENTS", 2)
+    write(series, tmp_path / "series")
+    volume = read_series(tmp_path / "series")
+    detection = detect(volume, "threshold", mask=volume.data > 0, post=POST)
+    files = save_detection(detection, tmp_path / "out", dicom=stack_of(tmp_path / "series"))
+    regions = hd.seg.segread(files["dicom_seg"])
+    assert [regions.get_segment_description(number).segment_label for number in regions.segment_numbers] == ["Region 1", "Region 2"]
+    found = regions.get_volume(combine_segments=True).array
+    assert np.count_nonzero(found) == sum(region.voxels for region in detection.result.regions[:2])

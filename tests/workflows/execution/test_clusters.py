@@ -157,3 +157,10 @@ def test_one_job_at_a_time_starts_and_imports_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=with_support(), capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://", "host:8786", "tcp://host", "tcp://host:port", "tcp://a b:1"])
+def test_what_is_no_address_is_told_at_once(address: str) -> None:
+    with pytest.raises(InputError, match="no address"):
+        Workers(scheduler=address)
+    Workers(scheduler="tls://node-1.cluster:8786")

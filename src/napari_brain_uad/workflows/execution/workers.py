@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ CLUSTERS = {
 
 _KEYS = ("cluster", "workers", "options")
 _EXAMPLE = '{"cluster": "SLURMCluster", "workers": 20, "options": {"cores": 1, "memory": "8GB"}}'
+
+
+_ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d{1,5}(/\S*)?")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Workers:
             raise InputError("jobs", why=f"{self.jobs} is not a number of processes", fix="Give at least 1")
         if self.scheduler and self.cluster is not None:
             raise InputError("Two clusters are given", why=f"{self.scheduler} and {self.cluster.name}", fix="Give one of the two")
+        if self.scheduler and not _ADDRESS.fullmatch(self.scheduler):
+            fix = "Give it as the scheduler says it, like tcp://host:8786"
+            raise InputError(f"The scheduler '{self.scheduler}'", why="it is no address", fix=fix)
 
     @classmethod
     def of(cls, jobs: int | Workers) -> Workers:
