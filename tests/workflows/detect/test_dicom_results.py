@@ -219,11 +219,13 @@ def test_headers_that_cannot_be_mended_are_told_before_work(
     write(series, tmp_path / "series")
 
     def refuse(**_: object) -> None:
-        raise ValueError("it does not like them")
+        raise ValueError(f"it does not like Name^{series.name} at all")
 
     monkeypatch.setattr(hd.pm, "ParametricMap", refuse)
     assert main(["detect", str(tmp_path / "series"), "--dicom", "--quiet", "--out", str(tmp_path / "out")]) == 2
-    assert "it does not like them" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "it does not like ... at all" in said
+    assert series.name not in said
     assert not (tmp_path / "out").exists()
 
 

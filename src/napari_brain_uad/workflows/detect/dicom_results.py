@@ -83,7 +83,7 @@ def _check_size(volume_size: Sequence[int], stack: Stack) -> None:
         raise InputError("The detection is not of this series", fix="Give the series that was scored")
 
 
-def _attempted(make: Callable[..., Any], *given: Any) -> Any:
+def _attempted(make: Callable[..., Any], datasets: list[Any], *given: Any) -> Any:
     """What a function of highdicom makes of the series.
 
     Raises
@@ -92,12 +92,13 @@ def _attempted(make: Callable[..., Any], *given: Any) -> Any:
         If it refuses the headers.
     """
     try:
-        return make(*given)
+        return make(datasets, *given)
     except (ValueError, TypeError, AttributeError, KeyError, ImportError) as error:
-        why = f"highdicom refuses its headers ({error})"
-        raise InputError(
-            "DICOM objects cannot refer to this series", why=why, fix="Leave off --dicom, or export the series again"
-        ) from error
+        told = str(error)
+        for value in (str(datasets[0].get(name) or "") for name in _MAY_BE_EMPTY):  # nothing of a patient is shown
+            told = told.replace(value, "...") if value else told
+        why, fix = f"highdicom refuses its headers ({told})", "Leave off --dicom, or export the series again"
+        raise InputError("DICOM objects cannot refer to this series", why=why, fix=fix) from None
 
 
 @dataclass(frozen=True)
