@@ -95,7 +95,7 @@ class CompareScene:
         return tuple(self._layers)
 
     def entering(self) -> Iterator[float]:
-        """Hide what is there and show the grid, in steps of less than 100 ms; yields how much is done.
+        """Hide what is there and show the grid, in steps of 20 to 90 ms; yields how much is done.
 
         napari makes a layer's controls and textures when it is added, and its programs for the GPU when it is first painted. So layers are
         added hidden, one a step, and then seen one by one.

@@ -95,8 +95,8 @@ def drawn_ahead(viewer: ViewerModel, *, every: bool = False) -> Iterator[None]:
     for piece in list(_pieces(scene.scene)):
         if not (every or piece._program._need_build):
             continue
-        # Preparing draws the characters of a text that were never seen before.
-        for act in (partial(piece._prepare_draw, view=piece), partial(_draw_unseen, canvas, piece)):
+        # Preparing draws the characters of a text that were never seen before; building writes the program, drawing compiles it.
+        for act in (partial(piece._prepare_draw, view=piece), piece._program.build_if_needed, partial(_draw_unseen, canvas, piece)):
             act()
             if time.perf_counter() - start > _STEP_SECONDS:
                 yield
