@@ -116,6 +116,9 @@ def test_ages_are_numbers_or_left_out(tmp_path: Path) -> None:
     assert ages_of(tmp_path) == {"01": 34.5, "04": 8.0}
     table.write_text("participant_id\nsub-01\n")
     assert ages_of(tmp_path) == {}
+    table.write_text("sub-01\tF\t34.5\nsub-02\tM\t8\n")
+    with pytest.raises(InputError, match="no column participant_id"):
+        ages_of(tmp_path)
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"participants\.tsv"):
         ages_of(tmp_path)

@@ -11,7 +11,7 @@ from ..core.provenance import NOTICE, package_version
 from ..core.sequence import BIDS_SUFFIXES
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import add_overwrite, add_post_options, add_seed, add_workers, assignments, post_params, workers_of
+from .options import add_method, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say
 
 
@@ -33,10 +33,7 @@ def add_bids(commands: Any) -> None:
         parser.add_argument(option, option.replace("-label", "_label"), metavar="LABEL", help=words, **several)
     words = f"{', '.join(BIDS_SUFFIXES)} (default: all)"
     parser.add_argument("--suffix", choices=BIDS_SUFFIXES, metavar="SUFFIX", help=words, **several)
-    parser.add_argument("--method", metavar="METHOD", help="as in `brain-uad detect` (default: the one recommended for each sequence)")
-    parser.add_argument("--model", metavar="MODEL", help="a trained model for --method")
-    parser.add_argument("--preset", default="", metavar="NAME", help="a preset of --method")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of --method (repeatable)")
+    add_method(parser, default=None)
     add_seed(parser)
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
@@ -87,14 +84,12 @@ def _participants(arguments: argparse.Namespace) -> int:
 
 def _spec(arguments: argparse.Namespace) -> Any:
     """The method that was asked for; None for the recommended ones."""
-    from ..workflows.models.method_spec import MethodSpec
-
+    if arguments.method is not None:
+        return method_spec(arguments)
     given = [option for option, value in (("--model", arguments.model), ("--preset", arguments.preset), ("--set", arguments.set)) if value]
-    if arguments.method is None:
-        if given:
-            raise InputError(f"{given[0]} without --method", why="it belongs to a method", fix="Give --method, too")
-        return None
-    return MethodSpec.of(arguments.method, preset=arguments.preset, settings=assignments(arguments.set), model=arguments.model)
+    if given:
+        raise InputError(f"{given[0]} without --method", why="it belongs to a method", fix="Give --method, too")
+    return None
 
 
 def _group(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ SPEC_HELP = (
 """How a method is written; `workflows.models.method_spec` reads it."""
 
 
-def add_method(parser: Any, *, positional: bool = False, model: bool = True) -> None:
+def add_method(parser: Any, *, positional: bool = False, model: bool = True, default: str | None = "threshold") -> None:
     """Which method, with what is chosen of it: in one word, or with options of their own.
 
     Parameters
@@ -35,11 +35,14 @@ def add_method(parser: Any, *, positional: bool = False, model: bool = True) -> 
         Whether the method is the command's first argument.
     model : bool
         Whether a trained model can be chosen.
+    default : str or None
+        The method when none is given; None for the one that is recommended for each scan's sequence.
     """
     if positional:
         parser.add_argument("method", metavar="METHOD", help=SPEC_HELP)
     else:
-        parser.add_argument("--method", default="threshold", metavar="METHOD", help=f"{SPEC_HELP} (default: threshold)")
+        said = default or "the one recommended for each sequence"
+        parser.add_argument("--method", default=default, metavar="METHOD", help=f"{SPEC_HELP} (default: {said})")
     parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like @NAME")
     parser.add_argument(
         "--set",

@@ -107,6 +107,8 @@ def ages_of(root: Path) -> dict[str, float]:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path.name, why="it cannot be read as a table in UTF-8", fix="Save it as tab-separated UTF-8") from error
+    if rows and "participant_id" not in rows[0]:
+        raise InputError(path.name, why="it has no column participant_id", fix="Name the columns in its first line, as BIDS has them")
     found = {}
     for row in rows:
         told = str(row.get("age") or "").strip()

@@ -204,6 +204,7 @@ def recorded_command(command: str, files: Mapping[str, Path]) -> str:
     for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
         if key in files and is_unnamed(command, option):
             words[words.index(option) + 1] = shell.file_word(files[key].name)
+    words += ["--dicom"] if "dicom_map" in files else []
     return without_folders(shell.join(words))
 
 
