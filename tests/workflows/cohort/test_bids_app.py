@@ -23,7 +23,7 @@ from napari_brain_uad.datasets.bids import BIDS
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort import finished
 from napari_brain_uad.workflows.cohort.bids_app import AppRun, Selection, gather_group, outcome_words, run_participants
-from napari_brain_uad.workflows.cohort.bids_files import label_of
+from napari_brain_uad.workflows.cohort.bids_files import label_of, narrow
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 
@@ -98,6 +98,13 @@ def test_derivatives_are_what_detect_gives_and_lie_where_the_image_lies(raw: Pat
     assert about["Sources"] == ["bids:raw:sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz"]
     assert about["Units"] == detection.map.unit
     assert about["Provenance"]["threshold"] == detection.result.threshold.as_dict()
+
+
+def test_numbers_of_regions_stay_apart_however_many_there_are() -> None:
+    for highest, kind in ((0, np.uint16), (65_535, np.uint16), (65_536, np.uint32)):
+        labels = np.array([[0, highest]], np.uint32)
+        assert narrow(labels).dtype == kind
+        np.testing.assert_array_equal(narrow(labels), labels)
 
 
 def _errors(folder: Path, cache: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, package_version
@@ -142,7 +143,7 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         progress.update(0.0, "Writing the derivatives")
         write_map(files["map"], detection.map)
         write_mask(files["mask"], detection.result.mask, detection.map)
-        write_labels(files["regions"], detection.result.labels.astype(np.uint16), detection.map)
+        write_labels(files["regions"], narrow(detection.result.labels), detection.map)
         write_mask(files["brainmask"], detection.map.mask, detection.map)
         write_text(files["regions_tsv"], _regions_tsv(detection))
         for kind, about in _sidecars(detection, place, files).items():
@@ -150,6 +151,11 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         progress.update(0.7, "Drawing the figure")
         draw_figure(detection, files["figure"])
     return {kind: out / place.folder / name for kind, name in (names | {"manifest": run.manifest}).items()}
+
+
+def narrow(labels: NDArray[np.uint32]) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """Numbers of regions in 16 bits, which more programs read, where that keeps them apart."""
+    return labels.astype(np.uint16) if labels.max(initial=0) <= np.iinfo(np.uint16).max else labels
 
 
 def describe_folder(out: Path, raw: Path) -> None:
