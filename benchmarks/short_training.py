@@ -1,8 +1,9 @@
-"""What a method reaches on the shared T2 scans after a short training: ``python -m benchmarks.short_training METHOD ... [options]``.
+"""What methods reach after a short training: ``python -m benchmarks.short_training METHOD ... [options]``.
 
-Every method is trained on the same 20 simulated T2 brains (label maps 01 to 16, the kinds of the recipe ``pddpm``, seed 7) on one core,
-for the few steps of `TRAININGS` unless ``--train`` says otherwise, and scores the real T2 scans at 2 mm. Printed are AUPRC and the best
-Dice over all thresholds, of each scan and as the mean of the gliomas. This says how methods compare after minutes, not what they can reach.
+Every method is trained on the same 20 simulated brains of one sequence (label maps 01 to 13, the kinds of the recipe ``pddpm``, seed 7) on
+one core, for the few steps of `TRAININGS` unless ``--steps`` or ``--train`` say otherwise, and scores the shared scans of that sequence and
+the synthetic set, at 2 mm. With several ``--steps`` each is a training of its own: figures against seconds. This says how methods compare
+after minutes, not what they can reach. ``results/short_training.json`` keeps a record for each method, settings, training and scan.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._cases import data_folder, real_cases
+from benchmarks._cases import BenchCase, data_folder, real_cases, synthetic_cases
 from napari_brain_uad.cli.options import assignments
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.params import value_text
@@ -25,10 +26,18 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.evaluation.curves import Curves
+from napari_brain_uad.evaluation.pooled import BrainScores
+from napari_brain_uad.evaluation.pro import per_region_overlap
+from napari_brain_uad.evaluation.protocols import PROTOCOLS
+from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.workflows.train.recipe_scans import training_scans
 
+RESULTS = Path(__file__).with_name("results")
+"""Folder of ``short_training.json`` and ``.md``."""
+
 _RECIPES = Path(__file__).resolve().parents[1] / "src" / "napari_brain_uad" / "workflows" / "train" / "recipes.json"
-_SCANS, _SEED, _SPACING_MM = 10, 7, 2.0
+_SCANS, _MAPS, _SEED, _SPACING_MM = 10, 13, 7, 2.0
+"""Scans of each kind; label maps: the heads of the synthetic set are the others; seed; voxel size."""
 _OF_PLACES, _OF_SLICES = {"steps": 300, "batch_size": 2048}, {"steps": 300, "batch_size": 8}
 
 TRAININGS: Mapping[str, Mapping[str, Any]] = {
@@ -38,23 +47,24 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
     "bgad": {"steps": 300, "batch_size": 512},
     "stfpm": _OF_SLICES,
     "rd++": _OF_SLICES,
+    "edc": _OF_SLICES,
     "ae-flow": _OF_SLICES,
     "fae": _OF_SLICES,
     "cutpaste": {"steps": 300, "batch_size": 16},
     "symmetry-ae": {"steps": 1000, "batch_size": 8, "learning_rate": 0.001},
-    "cradl": {"steps": 300, "batch_size": 32, "learning_rate": 0.001},
+    "cradl": {"steps": 150, "batch_size": 32, "learning_rate": 0.001},
     "ae-3d": {"steps": 500, "learning_rate": 0.001},
 }
 """Settings of the training; methods without gradients have none."""
 
+Record = dict[str, Any]
+_KEY = ("sequence", "method", "settings", "training", "group", "scan")
+_COLUMNS = ("voxel AUROC", "AUPRC", "PRO", "\u2308Dice\u2309 (no dropping)", "slice AUROC")
+
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, score and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="+", metavar="METHOD", help="ids of methods")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of all of them (repeatable)")
-    parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="a setting of all their trainings (repeatable)")
-    given = parser.parse_args(argv)
+    """Train, score, print and keep."""
+    given = _parser().parse_args(argv)
     root = data_folder()
     if root is None:
         raise SystemExit("no scan: set BRAIN_UAD_DATA to the shared scans' folder")
@@ -62,45 +72,115 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     torch.set_num_threads(1)
     kinds = json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]
-    scans = list(training_scans({**kinds, "contrasts": {"T2": _SCANS}}, sorted((root / "labelmaps").glob("*.nii.gz")), _SEED))
-    cases = [(case.group, case.name, *case.load(_SPACING_MM)) for case in real_cases() if case.sequence == "T2"]
-    print(f"{len(scans)} simulated scans", flush=True)
+    maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
+    scans = list(training_scans({**kinds, "contrasts": {given.sequence: _SCANS}}, maps, _SEED))
+    cases = [case for case in (*real_cases(), *synthetic_cases()) if case.sequence == given.sequence]
+    loaded = [(case, *case.load(_SPACING_MM)) for case in cases]
+    print(f"{len(scans)} simulated scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
+    settings, training = assignments(given.set), assignments(given.train)
     for method in given.methods:
-        measure(method, assignments(given.set), assignments(given.train), scans, cases)
+        for steps in given.steps or [None]:
+            own = training if steps is None else {**training, "steps": str(steps)}
+            keep(given.out, measured(method, given.sequence, settings, own, scans, loaded))
 
 
-def measure(
+def measured(
     method: str,
+    sequence: str,
     settings: Mapping[str, str],
     training: Mapping[str, str],
     scans: Sequence[Volume],
-    cases: Sequence[tuple[str, str, Volume, NDArray[np.bool_]]],
-) -> None:
-    """Train one method and print its figures."""
+    cases: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]],
+) -> list[Record]:
+    """Train one method and measure it; one record a scan, and one for all slices of a group's scans together."""
     kind = method_class(method)
     detector = create(method, kind.Params.from_strings(settings))
-    short = {name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}
-    how = None if kind.Training is None else kind.Training.from_strings({**short, **training})
-    begun = time.process_time()
-    detector.fit(scans, seed=0, progress=Progress(), training=how)
-    print(f"{method}: trained in {time.process_time() - begun:.0f} s of a core", flush=True)
-    gliomas = []
-    for group, name, volume, truth in cases:
+    about: Record = {"sequence": sequence, "method": method, "settings": _said(settings), "training": "", "train_seconds": 0.0}
+    if kind.INFO.trainable:
+        short = {**{name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}, **training}
+        how = None if kind.Training is None else kind.Training.from_strings(short)
+        begun = time.process_time()
+        detector.fit(scans, seed=0, progress=Progress(), training=how)
+        about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
+        print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
+    records: list[Record] = []
+    groups: dict[str, list[BrainScores]] = {}
+    for case, volume, truth in cases:
         begun = time.process_time()
         amap = detector.score(volume, seed=0, progress=Progress())
-        taken, area, dice = time.process_time() - begun, *figures(amap, truth)
-        gliomas += [(area, dice)] if group.startswith("BraTS") else []
-        print(f"{method}: {group} {name} {area:.3f} / {dice:.3f}, {taken:.1f} s", flush=True)
-    print("{}: mean of the gliomas {:.3f} / {:.3f}".format(method, *np.mean(gliomas, axis=0)), flush=True)
+        seconds = round(time.process_time() - begun, 2)
+        groups.setdefault(case.group, []).append(BrainScores.of(amap.score, truth, amap.mask))
+        records.append({**about, "group": case.group, "scan": case.name, "seconds": seconds, **figures(amap, truth)})
+    for group, scores in groups.items():
+        paper = PROTOCOLS["simple-slice-net"].measure(scores)
+        records.append({**about, "group": group, "scan": "all", **{name: paper[name] for name in paper if name.startswith("slice")}})
+        print(f"{method} {about['settings']} {group}: {_cells(records, group)}", flush=True)
+    return records
 
 
-def figures(amap: AnomalyMap, truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """AUPRC and the best Dice over all thresholds, within the brain."""
+def figures(amap: AnomalyMap, truth: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Figures of one map within the brain, over all thresholds."""
     curves = Curves(amap.score, truth, amap.mask)
-    area, best = curves.average_precision, curves.best_dice()
-    assert area is not None, "a scan without truth"
-    assert best is not None
-    return area, best[0]
+    best = curves.best_dice()
+    values = (curves.auroc, curves.average_precision, per_region_overlap(amap.score, truth, amap.mask), None if best is None else best[0])
+    return dict(zip(_COLUMNS, values, strict=False))
+
+
+def keep(folder: Path, records: Sequence[Record]) -> None:
+    """Add records to those of earlier runs, in place of those of the same method, settings, training and scan; write the page."""
+    file = folder / "short_training.json"
+    earlier = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    merged = {tuple(one[name] for name in _KEY): one for one in (*earlier, *records)}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(file, list(merged.values()))
+    write_text(folder / "short_training.md", page(list(merged.values())))
+
+
+def page(records: Sequence[Record]) -> str:
+    """One table a sequence and group of scans, the best AUPRC first."""
+    lines = ["# Methods after a short training", "", *(__doc__ or "").strip().splitlines()[2:], ""]
+    lines += [
+        "Voxel figures are means over the scans, within the brain. A slice's score is its highest voxel, scaled to 0-1 within its scan as",
+        "the SimpleSliceNet paper does; it is abnormal when it has a voxel of truth. Order by AUPRC: a few scans and one seed carry no ranking.",
+        "",
+    ]
+    for sequence, group in dict.fromkeys((one["sequence"], one["group"]) for one in records):
+        own = [one for one in records if (one["sequence"], one["group"]) == (sequence, group)]
+        ways = dict.fromkeys((one["method"], one["settings"], one["training"]) for one in own)
+        rows = []
+        for way in ways:
+            mine = [one for one in own if (one["method"], one["settings"], one["training"]) == way]
+            spread = [one["AUPRC"] for one in mine if one.get("AUPRC") is not None]
+            name = f"`{way[0]}`" + (f", {way[1]}" if way[1] else "")
+            low_high = f"{min(spread):.3f} to {max(spread):.3f}" if spread else "-"
+            head = f"| {name} | {way[2] or '-'} | {mine[0]['train_seconds']:.0f} | {_cells(mine, group)} | {low_high} |"
+            rows.append((float(np.mean(spread)) if spread else 0.0, head))
+        count = len({one["scan"] for one in own} - {"all"})
+        titles = f"| Method | Training | s of a core | {' | '.join(_COLUMNS)} | AUPRC over scans |"
+        lines += [f"## {group}, {sequence} ({count} scans)", "", titles, "|---|---|" + "---:|" * (len(_COLUMNS) + 2)]
+        lines += [row for _, row in sorted(rows, key=lambda one: -one[0])] + [""]
+    return "\n".join([*lines, "Research use only, not for diagnosis.", ""])
+
+
+def _cells(records: Iterable[Record], group: str) -> str:
+    own = [one for one in records if one["group"] == group]
+    means = ([one[name] for one in own if one.get(name) is not None] for name in _COLUMNS)
+    return " | ".join(f"{np.mean(values):.3f}" if values else "-" for values in means)
+
+
+def _said(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="+", metavar="METHOD", help="ids of methods")
+    parser.add_argument("--sequence", default="T2", metavar="NAME", help="which sequence is simulated and scored (default: T2)")
+    parser.add_argument("--steps", type=int, nargs="+", metavar="N", help="length of the training; several train anew for each")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of all of them (repeatable)")
+    parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="a setting of all their trainings (repeatable)")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
+    return parser
 
 
 if __name__ == "__main__":
