@@ -141,7 +141,7 @@ def page(records: Sequence[Record]) -> str:
     lines = ["# Methods after a short training", "", *(__doc__ or "").strip().splitlines()[2:], ""]
     lines += [
         "Voxel figures are means over the scans, within the brain. A slice's score is its highest voxel, scaled to 0-1 within its scan as",
-        "the SimpleSliceNet paper does; it is abnormal when it has a voxel of truth. Order by AUPRC: a few scans and one seed carry no ranking.",
+        "the SimpleSliceNet paper does; it is abnormal when it has a voxel of truth. Few scans, one seed: no ranking.",
         "",
     ]
     for sequence, group in dict.fromkeys((one["sequence"], one["group"]) for one in records):
