@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .home import raise_dock
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.viewer import Viewer
 
 PLUGIN = "napari-brain-uad"
@@ -65,6 +66,21 @@ def opening_dock(viewer: Viewer, title: str) -> Iterator[Any]:
         yield widget
     raise_dock(widget)
     yield widget
+
+
+def open_titles(viewer: ViewerModel) -> tuple[str, ...]:
+    """Titles of our docks that are open; none without a window."""
+    window = getattr(viewer, "window", None)
+    kinds = {type(widget).__name__ for widget in window.dock_widgets.values()} if window is not None else set()
+    return tuple(title for title, place in _DOCKS.items() if place.partition(":")[2] in kinds)
+
+
+def reopening_docks(viewer: Viewer, titles: Iterable[str]) -> Iterator[float]:
+    """Open docks that were open before, in steps; titles that are unknown are left out."""
+    for title in titles:
+        if title in _DOCKS:
+            for _ in opening_dock(viewer, title):
+                yield 1.0
 
 
 def opening_workspace(viewer: Viewer) -> Iterator[float]:

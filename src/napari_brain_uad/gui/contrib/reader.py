@@ -15,6 +15,8 @@ from ...io.streams import is_file
 from ..app.settings import remember
 from ..layers.layers import KEY, record
 from ..layers.view import attach
+from ..session.actions import open_session
+from ..session.files import is_session
 from .files import DICOM_SUFFIXES, LayerTuple, file_layers, warn
 from .series_picker import SeriesPicker, find_choices, open_choice
 
@@ -28,6 +30,8 @@ _NOTHING: list[LayerTuple] = [(None,)]
 def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerTuple]] | None:
     """Answer napari whether this plugin can open `path` (one path, or several that are to be stacked)."""
     paths = [Path(one) for one in ([path] if isinstance(path, str) else path)]
+    if len(paths) == 1 and is_session(paths[0]):
+        return read_session_folder
     if len(paths) == 1 and paths[0].is_dir():
         return read_folder if holds_scans(paths[0]) else None
     return read if paths and all(one.name.lower().endswith((*SUFFIXES, *DICOM_SUFFIXES)) for one in paths) else None
@@ -58,6 +62,16 @@ def read_folder(path: str | Sequence[str]) -> list[LayerTuple]:
         names = "; ".join(f"{number}: {choice.label}" for number, choice in enumerate(choices[:12]))
         raise InputError(f"The folder holds {len(choices)} volumes", why=names, fix="Open one of them")
     return open_choice(choices[0])
+
+
+def read_session_folder(path: str | Sequence[str]) -> list[LayerTuple]:
+    """Open a session in the window; its layers come later, without this reader."""
+    folder = Path(path if isinstance(path, str) else path[0])
+    viewer = current_viewer()
+    if viewer is None or not hasattr(viewer, "window"):
+        raise InputError(f"{folder.name} is a session", why="there is no window to open it in", fix="Open it in napari")
+    open_session(viewer, folder)
+    return _NOTHING
 
 
 def read(path: str | Sequence[str]) -> list[LayerTuple]:

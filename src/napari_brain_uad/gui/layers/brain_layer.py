@@ -11,7 +11,8 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from ...core.volume import Volume
-from .layers import KEY, fits, labels_layer, mask_of, record
+from .layers import fits, labels_layer, mask_of, record
+from .mask_values import inside
 from .subjects import join
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def add_brain(viewer: ViewerModel, volume: Volume, scan: Layer | None) -> Labels
                 join(shown, scan)
             return None
     data, meta, _ = brain_layer(volume, mask)
-    meta["metadata"][KEY] |= {_MADE: mask, _PREPARED: any(finding.code == "prepared" for finding in volume.findings)}
     layer = Labels(data, **meta)
+    note_run(layer, mask, prepared=any(finding.code == "prepared" for finding in volume.findings))
     if scan is not None:
         join(layer, scan)
     insert_above(viewer, layer, scan)
@@ -67,6 +68,17 @@ def by_hand(layer: Layer, mask: NDArray[np.bool_]) -> bool:
     """Whether a mask is somebody's: a run's own that was not painted since is not, and the next run finds the same again."""
     made = record(layer).get(_MADE)
     return made is None or not np.array_equal(made, mask)
+
+
+def note_run(layer: Layer, made: NDArray[np.bool_] | None, *, prepared: bool) -> None:
+    """Note the mask that a run made, None when somebody painted it since, and whether it was extracted from a whole head."""
+    record(layer).update({_MADE: made, _PREPARED: prepared})
+
+
+def is_runs_own(layer: Layer) -> bool:
+    """Whether a layer holds a mask as a run made it."""
+    made = record(layer).get(_MADE)
+    return made is not None and np.array_equal(made, inside(np.asarray(layer.data)).T)
 
 
 def needs_preparation(layer: Layer | None) -> bool:

@@ -168,7 +168,7 @@ def turned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None) -> LiveMask:
-    """The mask of a finished result, laid out as a layer holds it; at 1 mm a tenth of a second, so rather in a job than in the window.
+    """The mask of a finished result without rejected regions, laid out as a layer holds it; at 1 mm a tenth of a second, so rather in a job than in the window.
 
     Parameters
     ----------
@@ -181,5 +181,5 @@ def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_]
     """
     score = np.ascontiguousarray(scored(amap.score, amap.mask).T)
     live = LiveMask(score, result.threshold, None if truth is None else np.ascontiguousarray(truth.T))
-    live.settle(turned(result.mask), region_labels(result.labels) if truth is None else None)
+    live.settle(turned(result.reviewed_mask), region_labels(result.labels) if truth is None else None)
     return live

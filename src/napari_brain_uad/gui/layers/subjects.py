@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -32,6 +33,21 @@ def join(layer: Layer, scan: Layer) -> None:
     of = _noted(layer).setdefault(_OF, [])
     if token_of(scan) not in of:
         of.append(token_of(scan))
+
+
+def tokens(layer: Layer) -> dict[str, Any]:
+    """What a layer's record says of subjects, as JSON data, for `set_tokens`."""
+    noted = record(layer)
+    return {_TOKEN: noted.get(_TOKEN), _OF: list(noted.get(_OF, ())), _AWAY: bool(noted.get(_AWAY))}
+
+
+def set_tokens(layer: Layer, said: Mapping[str, Any], new: Callable[[str], str]) -> None:
+    """Have a layer be part of the subjects that `tokens` told of, each token by the new name that `new` gives it."""
+    noted, of = _noted(layer), said.get(_OF)
+    if isinstance(said.get(_TOKEN), str):
+        noted[_TOKEN] = new(said[_TOKEN])
+    noted[_OF] = [new(token) for token in of if isinstance(token, str)] if isinstance(of, list) else []
+    noted[_AWAY] = said.get(_AWAY) is True
 
 
 def belongs_elsewhere(layer: Layer, scan: Layer) -> bool:
