@@ -70,6 +70,7 @@ def test_every_scan_is_done_the_damaged_one_is_named_and_a_double_click_opens_a_
     qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
     _finished(dock, qtbot)
     assert dock.results.states() == ["done", "failed", "done"]
+    assert not dock.settings.isExpanded()
     assert dock.messages.level == "warning"
     assert "pat2" in dock.messages.text
     item = dock.results.item(0, 4)
@@ -86,6 +87,22 @@ def test_every_scan_is_done_the_damaged_one_is_named_and_a_double_click_opens_a_
     written = read_map(next((out / "pat3").glob("*_anomalymap.nii.gz")))
     np.testing.assert_array_equal(map_of(shown).score, written.score)
     qtbot.waitUntil(lambda: dock._showing is None, timeout=20_000)
+
+
+def test_on_a_laptop_a_run_shows_its_scans_and_the_settings_come_back(dock: BatchDock, folder: Path, qtbot: Any) -> None:
+    window = dock.viewer.window._qt_window
+    window.resize(1366, 768)
+    assert dock.inputs.isVisible()
+    (folder / "pat3" / "FLAIR.nii.gz").rename(folder / "pat3" / "T1.nii.gz")
+    dock.inputs.look()
+    qtbot.waitUntil(lambda: "or several sequences" in dock.inputs.method.fit.text())
+    qtbot.waitUntil(dock.button.isEnabled)
+    qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
+    _finished(dock, qtbot)
+    assert not dock.inputs.isVisible()
+    assert dock.results.viewport().visibleRegion().boundingRect().height() >= 10 * 22
+    qtbot.mouseClick(dock.settings.toggleButton(), Qt.MouseButton.LeftButton)
+    assert dock.inputs.isVisible()
 
 
 def test_a_failed_row_opens_nothing(dock: BatchDock, qtbot: Any) -> None:

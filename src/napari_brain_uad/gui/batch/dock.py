@@ -21,6 +21,7 @@ from ..layers.detection_layers import adding_detection
 from ..layers.layers import is_map, record
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.view import add_volume, go_to
+from ..widgets.forms import Fold
 from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 from .inputs import BatchInputs
@@ -53,6 +54,7 @@ class BatchDock(SideDock):
         self._showing: Steps | None = None
         self._run: BatchRun | None = None
         self.inputs = BatchInputs()
+        self.settings = Fold("Scans, method and results", self.inputs, unfolded=True)
         self.button = QPushButton("Run")
         self.copy = QPushButton("Copy as command")
         self.results = BatchResults()
@@ -130,11 +132,13 @@ class BatchDock(SideDock):
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
+        if running:
+            # The scans take their place: on a laptop both have no room.
+            self.settings.collapse(animate=False)
         self.outcome.clear()
         self.run_bar.start() if running else self.run_bar.stop()
         self._inputs_changed()
-        if running:
-            self.button.setEnabled(False)
+        self.button.setEnabled(self.button.isEnabled() and not running)
 
     def _inputs_changed(self) -> None:
         count = len(self.inputs.scans)
@@ -228,7 +232,7 @@ class BatchDock(SideDock):
         self.copy.setToolTip("Copy the command line that gives the same files")
         self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.arrange(
-            [wrapping_label(_PURPOSE), self.inputs],
+            [wrapping_label(_PURPOSE), self.settings],
             [self.button, self.run_bar],
             [self.outcome, self.messages, self.results],
             [self.copy],

@@ -188,8 +188,7 @@ class BatchInputs(QWidget):
     def _sequence_changed(self) -> None:
         scans = self.scans
         sequences = {scan.sequence for scan in scans}
-        one = sequences.pop() if len(sequences) == 1 else None
-        self.method.set_sequence(one)
+        self.method.set_sequence(next(iter(sequences)) if len(sequences) == 1 else None, several=len(sequences) > 1)
         self._show_models()
         if self._found is not None:
             truths = sum(scan.truth is not None for scan in scans)

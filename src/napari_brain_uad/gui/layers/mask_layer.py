@@ -168,7 +168,7 @@ def turned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def finished_mask(amap: AnomalyMap, result: PostResult, truth: NDArray[np.bool_] | None = None) -> LiveMask:
-    """The mask of a finished result without rejected regions, laid out as a layer holds it; at 1 mm a tenth of a second, so rather in a job than in the window.
+    """The mask of a finished result without rejected regions, as a layer holds it; at 1 mm 0.1 s, so rather in a job than in the window.
 
     Parameters
     ----------

@@ -173,9 +173,9 @@ def row_label(text: str, editor: QWidget) -> QLabel:
 
 
 class Fold(QCollapsible):
-    """A button that unfolds `content`, which starts folded away."""
+    """A button that unfolds `content`, which starts folded away unless it is to be `unfolded`."""
 
-    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None, *, unfolded: bool = False) -> None:
         # No icons: they keep the colour of the theme that they were made under.
         super().__init__(title, parent, QIcon(), QIcon())
         self._title = title
@@ -192,6 +192,8 @@ class Fold(QCollapsible):
             inside.addWidget(content)
         self.toggled.connect(self._show)
         self._show(False)
+        if unfolded:
+            self.expand(animate=False)
 
     def _show(self, unfolded: bool) -> None:
         self.setText(f"{_ARROWS[unfolded]}  {self._title}")

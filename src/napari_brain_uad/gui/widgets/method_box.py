@@ -57,7 +57,7 @@ class MethodBox(QWidget):
         self._recommended, self._why, self._last = "", "", ""
         self._scan: ref[object] | None = None
         self._choices: WeakKeyDictionary[object, str] = WeakKeyDictionary()
-        self._waiting = ""
+        self._waiting, self._named = "", "an unknown sequence"
         self._missing: dict[str, str] = {}
         self.box = ComboBox()
         self.box.setModel(QStandardItemModel(self))
@@ -115,14 +115,14 @@ class MethodBox(QWidget):
         self._last = method if method in self._cards else ""
         self._show()
 
-    def set_sequence(self, sequence: str | None, scan: object | None = None) -> None:
-        """Mark the method that is recommended for this sequence, and choose it unless the user chose another for this scan."""
-        self._sequence = sequence
+    def set_sequence(self, sequence: str | None, scan: object | None = None, *, several: bool = False) -> None:
+        """Mark the method that is recommended for this sequence, or for `several`, and choose it unless the user chose another here."""
+        self._sequence, self._named = sequence, "several sequences" if several else sequence or "an unknown sequence"
         self._scan = None if scan is None else ref(scan)
         if scan is not None and self._waiting:
             # Chosen before there was a scan.
             self._choices[scan], self._waiting = self._waiting, ""
-        self._recommended, self._why = recommend(sequence)
+        self._recommended, self._why = recommend(sequence, several=several)
         self.refresh()
         self.box.setCurrentIndex(self.box.findData(self._choice() or self._recommended))
         self._show()
@@ -178,7 +178,7 @@ class MethodBox(QWidget):
             item.setText(f"{info.name} ({self._missing[info.id]})")
             item.setForeground(QColor(GREY))
         elif info.id == self._recommended:
-            item.setText(f"{info.name} - recommended for {_named(self._sequence)}")
+            item.setText(f"{info.name} - recommended for {self._named}")
         return item
 
     def _chosen(self) -> None:
@@ -202,7 +202,7 @@ class MethodBox(QWidget):
         made_for = ", ".join(info.sequences)
         if not self._recommended:
             return f"Made for {made_for}." if made_for else ""
-        why, named = html.escape(self._why), _named(self._sequence)
+        why, named = html.escape(self._why), self._named
         if info.id == self._recommended:
             return f"Recommended for {named}: {why}.{self._last_words(info)}"
         own = f"Made for {made_for}; this scan is {self._sequence}. " if self._sequence and info.sequences else ""
@@ -214,7 +214,3 @@ class MethodBox(QWidget):
         if self._last in ("", info.id, self._recommended):
             return ""
         return f" Last used: <a href='{self._last}' style='{LINK}'>{html.escape(self._cards[self._last].name)}</a>."
-
-
-def _named(sequence: str | None) -> str:
-    return sequence or "an unknown sequence"

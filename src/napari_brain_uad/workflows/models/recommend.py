@@ -33,23 +33,28 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
 _UNKNOWN = (("threshold", "the sequence is unknown, and this needs no training and shows what is bright"),)
 
 
-def recommend(sequence: str | None) -> tuple[str, str]:
+_SEVERAL = ("threshold", "it takes scans of any sequence and needs no training; choose one sequence for a learned method")
+
+
+def recommend(sequence: str | None, *, several: bool = False) -> tuple[str, str]:
     """The method to start with.
 
     Parameters
     ----------
     sequence : str or None
         "FLAIR", "T1", "T1c", "T2", "PD"; None when unknown.
+    several : bool
+        For scans of more sequences than one.
 
     Returns
     -------
     method, why : str
         A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
     """
-    for method, why in _BY_SEQUENCE.get(sequence, _UNKNOWN):
+    for method, why in () if several else _BY_SEQUENCE.get(sequence, _UNKNOWN):
         if method in method_ids() and not any(cannot_score(method, sequence)):
             return method, why
-    return _UNKNOWN[0]
+    return _SEVERAL if several else _UNKNOWN[0]
 
 
 def recommend_learned(sequence: str | None) -> str | None:
