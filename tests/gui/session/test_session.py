@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.gui.app.docks import open_dock, open_titles, reopening_docks
 from napari_brain_uad.gui.contrib.files import file_layers
 from napari_brain_uad.gui.contrib.reader import get_reader
 from napari_brain_uad.gui.layers.brain_layer import by_hand
@@ -244,16 +245,27 @@ def test_saving_again_replaces_all_and_other_results_stay(saved: tuple[ViewerMod
 def test_the_reader_opens_a_session_folder_in_the_window(
     saved: tuple[ViewerModel, Path], make_napari_viewer: Any, qtbot: Any, monkeypatch: Any
 ) -> None:
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
+    open_dock(viewer, "Detect anomalies")
+    open_dock(viewer, "Tune")
     said: list[str] = []
     monkeypatch.setattr(actions, "show_info", said.append)
     reader = get_reader(str(saved[1]))
     assert reader is not None
     assert reader(str(saved[1])) == [(None,)]
     qtbot.waitUntil(lambda: len(viewer.layers) == len(saved[0].layers) and viewer.status == "")
+    assert [layer.name for layer in viewer.layers] == [layer.name for layer in saved[0].layers]
+    qtbot.wait(300)  # the Tune dock settles, and adds nothing of its own
+    assert len(viewer.layers) == len(saved[0].layers)
     target = saved[1].with_name("again")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(target), ""))
     actions.save_session_as(viewer)
     qtbot.waitUntil(lambda: bool(said))
     assert said == [f"Session saved: {len(viewer.layers)} layers in again.uad-session."]
     assert is_session(target.with_name("again.uad-session"))
+    docks = read_session(target.with_name("again.uad-session"), Progress()).docks
+    assert docks == ("Tune", "Detect anomalies")
+    viewer.window.remove_dock_widget(open_dock(viewer, "Detect anomalies"))
+    for _ in reopening_docks(viewer, docks):
+        pass
+    assert open_titles(viewer) == docks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -69,18 +69,20 @@ def opening_dock(viewer: Viewer, title: str) -> Iterator[Any]:
 
 
 def open_titles(viewer: ViewerModel) -> tuple[str, ...]:
-    """Titles of our docks that are open; none without a window."""
+    """Titles of our docks that are open, those in front of their tab area first; none without a window."""
     window = getattr(viewer, "window", None)
-    kinds = {type(widget).__name__ for widget in window.dock_widgets.values()} if window is not None else set()
-    return tuple(title for title, place in _DOCKS.items() if place.partition(":")[2] in kinds)
+    open_now = {type(widget).__name__: widget for widget in window.dock_widgets.values()} if window is not None else {}
+    found = {title: open_now[name] for title, place in _DOCKS.items() if (name := place.partition(":")[2]) in open_now}
+    return tuple(sorted(found, key=lambda title: found[title].visibleRegion().isEmpty()))
 
 
-def reopening_docks(viewer: Viewer, titles: Iterable[str]) -> Iterator[float]:
-    """Open docks that were open before, in steps; titles that are unknown are left out."""
-    for title in titles:
-        if title in _DOCKS:
-            for _ in opening_dock(viewer, title):
-                yield 1.0
+def reopening_docks(viewer: Viewer, titles: Sequence[str]) -> Iterator[float]:
+    """Open docks that were open before and are not now, in steps, the first of the known `titles` in front; others are left out."""
+    missing = [title for title in titles if title in _DOCKS and title not in open_titles(viewer)]
+    front = [title for title in titles if title in _DOCKS][:1] if missing else []
+    for title in (*missing, *front):
+        for _ in opening_dock(viewer, title):
+            yield 1.0
 
 
 def opening_workspace(viewer: Viewer) -> Iterator[float]:

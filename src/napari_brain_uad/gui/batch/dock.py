@@ -128,7 +128,7 @@ class BatchDock(SideDock):
             return
         self._show_running(False)
         self.results.stopped()
-        self.show_failure(error, "Running the batch", kept="The results of the scans that are done stay in the folder")
+        self.show_failure(error, "Running the batch", kept="What is done stays in the folder; Run goes on with the rest")
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)

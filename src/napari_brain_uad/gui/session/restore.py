@@ -20,6 +20,7 @@ from ...postprocessing.edits import REJECTED
 from ...postprocessing.params import PostParams
 from ..app.steps import young_garbage_only
 from ..layers.brain_layer import note_run
+from ..layers.detection_layers import own_layer
 from ..layers.layers import (
     add_boxes,
     add_colour_bar,
@@ -123,6 +124,9 @@ def restoring(viewer: ViewerModel, ready: Ready) -> Iterator[float]:
                 made[number] = layer
                 _dress(layer, item, names.of)
             yield 0.9 * (number + 1) / len(items)
+        for place, layer in enumerate(made.values(), start=len(viewer.layers) - len(made)):
+            if viewer.layers.index(layer) != place:
+                viewer.layers.move(viewer.layers.index(layer), place)
         # Adding a map hides the others of its scan, and made its own layer the active one.
         for number, layer in made.items():
             with suppress(ValueError, TypeError):
@@ -211,13 +215,19 @@ def _map(viewer: ViewerModel, item: Item, number: int, ready: Ready) -> Layer | 
 
 def _regions(viewer: ViewerModel, item: Item, _number: int, ready: Ready) -> Layer | None:
     found = _of(item, ready)
-    return None if found is None or item.amap is None else add_regions(viewer, item.amap, found.live)
+    if found is None or item.amap is None:
+        return None
+    # The Tune dock, if it is open, may have been faster.
+    return own_layer(viewer, item.amap, "regions") or add_regions(viewer, item.amap, found.live)
 
 
 def _boxes(viewer: ViewerModel, item: Item, _number: int, ready: Ready) -> Layer | None:
     found = _of(item, ready)
     if found is None or item.amap is None:
         return None
+    there = own_layer(viewer, item.amap, "boxes")
+    if there is not None:
+        return there
     layer = add_boxes(viewer, item.amap)
     show_boxes(layer, [region.box for region in found.result.regions if region.review != REJECTED], viewer)
     return layer
