@@ -62,6 +62,7 @@ def save_to(viewer: Viewer, session: Session, folder: Path, on_end: Callable[[],
     """Write a session in the background, and say so."""
 
     def done(_: object) -> None:
+        viewer.status = ""
         remember("last_folder", str(folder.absolute().parent))
         left = f" Not kept: {'; '.join(session.left_out)}." if session.left_out else ""
         (show_warning if left else show_info)(f"Session saved: {counted(len(session.items), 'layer')} in {readable(folder.name)}.{left}")
