@@ -35,7 +35,11 @@ def add_evaluate(commands: Any) -> None:
     add_method_list(group, required=False)
     group.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
     group.add_argument(
-        "--sequence", metavar="NAME", help="which sequence of each subject (default: the first it has); what scans of unknown sequence are"
+        "--sequence",
+        action="append",
+        metavar="NAME",
+        help="which sequence of each subject (default: the first it has); what scans of unknown sequence are; may be repeated, or all: "
+        "each sequence is then a scan of its own, and reported apart too",
     )
     group.add_argument(
         "--rest-healthy",
@@ -44,8 +48,48 @@ def add_evaluate(commands: Any) -> None:
     )
     protocols = "also give the figures as papers aggregate them: flair-threshold, simple-slice-net, pddpm, strega (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
+    _add_study_options(parser.add_argument_group("for a folder, as a study (docs/evaluation.md)"))
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
+
+
+def _add_study_options(group: Any) -> None:
+    group.add_argument(
+        "--lesion-bins", metavar="ML,ML", help="edges between sizes of lesions whose recall is given apart, in ml (default: 0.1,1,10)"
+    )
+    chosen = group.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--threshold-from",
+        metavar="SPLIT",
+        help="choose each method's threshold on the scans of this split (best mean Dice), and report Dice at it on all others",
+    )
+    chosen.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="choose each method's threshold in K folds by subject, each fold's on the others; see --seed",
+    )
+    group.add_argument(
+        "--effects",
+        metavar="A,B",
+        help="test effects on Dice, AUPRC and flagged ml: scanner, site, field, sequence, age, sex (default: those the data has)",
+    )
+    group.add_argument("--parquet", action="store_true", help="write the tables as Parquet too (pip install napari-brain-uad[parquet])")
+
+
+def _study_settings(arguments: argparse.Namespace) -> Any:
+    from ..workflows.cohort.study import StudySettings
+
+    given: dict[str, Any] = {"threshold_from": arguments.threshold_from, "folds": arguments.folds, "seed": arguments.seed}
+    if arguments.lesion_bins is not None:
+        try:
+            given["lesion_edges"] = tuple(float(one) for one in arguments.lesion_bins.split(","))
+        except ValueError:
+            why = f"'{arguments.lesion_bins}' is no list of numbers"
+            raise InputError("--lesion-bins", why=why, fix="Give ml like 0.1,1,10") from None
+    if arguments.effects is not None:
+        given["effects"] = tuple(one.strip() for one in arguments.effects.split(",") if one.strip())
+    return StudySettings(**given)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -77,6 +121,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     from ..evaluation.protocols import parse_protocols
     from ..workflows.cohort.cohort import cases_of, evaluate_cohort
     from ..workflows.cohort.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
+    from ..workflows.cohort.study_tables import check_parquet
 
     protocols = parse_protocols(arguments.protocols) if arguments.protocols else ()
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
@@ -86,14 +131,18 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         raise InputError(
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
+    study = _study_settings(arguments)
+    if arguments.parquet:
+        check_parquet()
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    study.check(cases)
     check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         part = progress.part(0.0, 0.95)
-        how = {"rest_healthy": arguments.rest_healthy, "protocols": protocols}
+        how = {"rest_healthy": arguments.rest_healthy, "protocols": protocols, "study": study}
         cohort = evaluate_cohort(cases, progress=part, **how, **run_options(arguments))
-        about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
+        about = {"command": command, "left_out": left_out, "parquet": arguments.parquet, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
     for line in (*alike(cohort.warnings), *failure_lines(cohort)):
         complain(line)

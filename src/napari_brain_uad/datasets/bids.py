@@ -5,6 +5,7 @@ Anatomical images ``sub-01[/ses-02]/anat/sub-01[_ses-02][_acq-..][_ce-..][_rec-.
 ``desc-T1lesion_mask``, ``sub-01_lesions``, ...; see `core.file_role`) are taken from beside the images and from any folder of
 ``derivatives/``, when they lie in the images' own space.
 Where a session has several images of one sequence, the plainest name with the lowest run is used; the others are in `extra`.
+Age, sex, site, scanner and split come from ``participants.tsv``, where it has such columns.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..core.file_role import FileRole, file_roles
 from ..core.isolation import isolated
 from ..io.json_files import read_json
 from ..io.nifti import image_stem
+from .covariates import covariates_of, participants
 from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
 
 APP = "napari-brain-uad"
@@ -52,7 +54,8 @@ class BIDS:
             entities = entities_of(path)
             group = found.setdefault((entities.get("sub", ""), entities.get("ses", "")), {})
             group.setdefault(kind, []).append(path)
-        subjects = [_subject(key, group) for key, group in sorted(found.items())]
+        rows = participants(root)
+        subjects = [_subject(key, group, rows.get(key[0], {})) for key, group in sorted(found.items())]
         return some_subjects(tuple(subject for subject in subjects if subject.sequences), root, self.name)
 
 
@@ -112,7 +115,7 @@ def _preference(path: Path) -> tuple[int, int, str]:
     return len(entities) - ("run" in entities), int(run) if run.isdigit() else 0, path.as_posix()
 
 
-def _subject(key: tuple[str, str], group: dict[str, list[Path]]) -> Subject:
+def _subject(key: tuple[str, str], group: dict[str, list[Path]], row: dict[str, str]) -> Subject:
     ranked = {kind: sorted(paths, key=_preference) for kind, paths in group.items()}
     best = {kind: paths[0] for kind, paths in ranked.items()}
     return Subject(
@@ -121,5 +124,7 @@ def _subject(key: tuple[str, str], group: dict[str, list[Path]]) -> Subject:
         sequences={kind: path for kind, path in best.items() if kind not in (BRAIN_MASK, TRUTH)},
         brain_mask=best.get(BRAIN_MASK),
         truth=best.get(TRUTH),
+        split=row.get("split", "").strip() or None,
+        covariates=covariates_of(row),
         extra=tuple(path for paths in ranked.values() for path in paths[1:]),
     )

@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.errors import InputError
 from ..core.file_role import file_roles
 from ..core.sequence import BIDS_SUFFIXES
 from ..io.nifti import image_stem
 from ..io.streams import GET_LINKED
 from .bids import SEQUENCE_OF, entities_of
+from .covariates import covariates_of, participants
 
 _ENDINGS = (".nii", ".nii.gz")
 _NAME = re.compile(r"sub-[0-9A-Za-z]+(_[a-z]+-[0-9A-Za-z+]+)*_[0-9A-Za-z]+\.nii(\.gz)?")
@@ -29,7 +28,6 @@ _NOT_ANALYSED = {
     "defacemask": "a mask",
 }
 _PARTS = {"phase": "a phase image", "real": "the real part of a complex image", "imag": "the imaginary part of a complex image"}
-_OLDEST = 130.0
 
 
 @dataclass(frozen=True)
@@ -99,22 +97,8 @@ def ages_of(root: Path) -> dict[str, float]:
     InputError
         If the file cannot be read as a table.
     """
-    path = root / "participants.tsv"
-    if not path.is_file():
-        return {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(path.name, why="it cannot be read as a table in UTF-8", fix="Save it as tab-separated UTF-8") from error
-    if rows and "participant_id" not in rows[0]:
-        raise InputError(path.name, why="it has no column participant_id", fix="Name the columns in its first line, as BIDS has them")
-    found = {}
-    for row in rows:
-        told = str(row.get("age") or "").strip()
-        if re.fullmatch(r"\d{1,3}(\.\d+)?", told) and float(told) <= _OLDEST:
-            found[str(row.get("participant_id") or "").removeprefix("sub-")] = float(told)
-    return found
+    found = {person: covariates_of(row).age for person, row in participants(root).items()}
+    return {person: age for person, age in found.items() if age is not None}
 
 
 def _images(root: Path, folder: Path) -> list[BIDSImage]:

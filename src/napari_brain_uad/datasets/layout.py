@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..io.nifti import SUFFIXES
 from ..io.streams import GET_LINKED
 from ..io.walk import Missed, walk_files
+from .covariates import Covariates
 
 BRAIN_MASK = "brain mask"
 TRUTH = "truth"
@@ -42,6 +43,8 @@ class Subject:
         Further images of the same kind that are not used: second runs, second raters.
     ill : bool or None
         Whether the data set says that there is a lesion, where it has no masks; None where it does not say.
+    covariates : Covariates
+        Age, sex, site, scanner, as far as the data set's table has them.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Subject:
     split: str | None = None
     extra: tuple[Path, ...] = field(default=())
     ill: bool | None = None
+    covariates: Covariates = field(default_factory=Covariates)
 
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The subject as JSON data; files relative to the data set's folder."""
@@ -68,6 +72,7 @@ class Subject:
             "split": self.split,
             "extra": [name(path) for path in self.extra],
             "ill": self.ill,
+            "covariates": self.covariates.as_dict(),
         }
 
 

@@ -1,7 +1,8 @@
 """A CSV file that lists a data set: one row a subject and visit.
 
 Columns, in any order: ``id`` (needed); ``session``; ``FLAIR``, ``T1``, ``T1c``, ``T2``, ``PD``, ``unknown`` (files, at least one a
-row); ``brain_mask``; ``truth``; ``split``. Paths are absolute or relative to the CSV file's folder; cells may be empty.
+row); ``brain_mask``; ``truth``; ``split``; ``age`` (years), ``sex``, ``site``, ``scanner``, ``field_strength`` (tesla). Paths are
+absolute or relative to the CSV file's folder; cells may be empty.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..io.streams import GET_LINKED, leads_nowhere
+from .covariates import check_age, covariates_of
 from .layout import Subject, some_subjects
 
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "PD", "unknown")
 _MASKS = ("brain_mask", "truth")
-_COLUMNS = ("id", "session", *SEQUENCES, *_MASKS, "split")
+_COLUMNS = ("id", "session", *SEQUENCES, *_MASKS, "split", "age", "sex", "site", "scanner", "field_strength")
 
 
 @dataclass(frozen=True)
@@ -79,4 +81,13 @@ def _subject(root: Path, line: int, row: dict[str, str], too_long: bool) -> Subj
         raise InputError(place, why=f"{missing.name} is a link that leads nowhere", fix=GET_LINKED)
     if missing is not None:
         raise InputError(place, why=f"there is no file {missing.name}", fix="Correct its path: relative to the CSV file, or absolute")
-    return Subject(row["id"], row.get("session") or None, sequences, files.get("brain_mask"), files.get("truth"), row.get("split") or None)
+    check_age(row.get("age", ""), place)
+    return Subject(
+        row["id"],
+        row.get("session") or None,
+        sequences,
+        files.get("brain_mask"),
+        files.get("truth"),
+        row.get("split") or None,
+        covariates=covariates_of(row),
+    )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.text import did_you_mean
 from ..postprocessing.thresholds import otsu
+from .chosen_thresholds import dice_at, held_out_dice
 from .curves import Curves
 from .pooled import BrainScores, joined
 
@@ -58,12 +59,6 @@ def _curves(scans: Sequence[BrainScores]) -> Curves:
     return Curves(*joined(scans))
 
 
-def _dice(curves: Curves, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Dice at every threshold; 1 where nothing is flagged and there is nothing."""
-    found = [curves.dice_at(float(value)) for value in thresholds]
-    return np.array([1.0 if dice is None else dice for dice in found])
-
-
 def _tried(scans: Sequence[BrainScores]) -> NDArray[np.float64]:
     scores = [scan.score for scan in scans if scan.score.size]
     if not scores:
@@ -73,7 +68,7 @@ def _tried(scans: Sequence[BrainScores]) -> NDArray[np.float64]:
 
 def _data_set(scans: Sequence[BrainScores]) -> Figures:
     curves = _curves(scans)
-    best = float(_dice(curves, _tried(scans)).max()) if curves.positives else None
+    best = float(dice_at(curves, _tried(scans)).max()) if curves.positives else None
     return {"AUPRC": curves.average_precision, "AUROC": curves.auroc, "best Dice": best}
 
 
@@ -116,12 +111,9 @@ def _one_threshold(scans: Sequence[BrainScores], folds: int) -> Figures:
         return {"Dice": None, "Dice, spread over folds": None, "AUPRC": _mean([_curves([scan]).average_precision for scan in scans])}
     tried = _tried(scans)
     each = [_curves([scan]) for scan in scans]
-    dice = np.array([_dice(curves, tried) for curves in each])
+    dice = np.array([dice_at(curves, tried) for curves in each])
     fold = np.arange(len(scans)) % min(folds, len(scans))
-    means = []
-    for number in np.unique(fold):
-        chosen = int(dice[fold != number].mean(axis=0).argmax())
-        means.append(dice[fold == number, chosen])
+    means = [held_out_dice(dice, fold != number, fold == number)[1] for number in np.unique(fold)]
     return {
         "Dice": float(np.concatenate(means).mean()),
         "Dice, spread over folds": float(np.std([own.mean() for own in means])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -12,6 +13,9 @@ from ..core.errors import InputError
 
 DRAWS = 10_000
 """Of the bootstrap and of the permutation test (Behrendt et al. 2023 use as many)."""
+
+_BLOCK = 4_000_000
+"""Numbers drawn at once."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,45 @@ def bootstrap_mean(values: ArrayLike, *, level: float = 0.95, draws: int = DRAWS
     mean = float(given.mean())
     if given.size < 2:
         return Interval(mean, None, None, 1)
-    rng = np.random.default_rng(seed)
-    means = given[rng.integers(given.size, size=(draws, given.size))].mean(axis=1)
+    means = np.concatenate([given[drawn].mean(axis=1) for drawn in _draws(given.size, draws, seed)])
     low, high = (float(bound) for bound in np.percentile(means, (50 * (1 - level), 50 * (1 + level))))
     return Interval(mean, low, high, int(given.size))
+
+
+def _draws(size: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Scans drawn with replacement, shape (n, size): in blocks, so that a large cohort needs no more memory than a small one."""
+    rng = np.random.default_rng(seed)
+    step = max(1, _BLOCK // size)
+    for first in range(0, draws, step):
+        yield rng.integers(size, size=(min(step, draws - first), size))
+
+
+def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Interval | None:
+    """A share over all scans together, ``sum(parts) / sum(wholes)``, with its percentile-bootstrap interval: scans are drawn anew.
+
+    What lies in one scan (its lesions) is not independent, which is why scans are drawn and not lesions.
+
+    Parameters
+    ----------
+    parts, wholes : array of float, shape (n,)
+        Both of each scan, like lesions found and lesions.
+
+    Returns
+    -------
+    Interval or None
+        `count` is the number of scans whose whole is not 0; None when there is none. Two are needed for the bounds.
+    """
+    part, whole = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
+    # Scans with nothing to count change no share; without them no draw is empty.
+    part, whole = part[whole > 0], whole[whole > 0]
+    if not whole.size:
+        return None
+    ratio = float(part.sum() / whole.sum())
+    if whole.size < 2:
+        return Interval(ratio, None, None, 1)
+    ratios = np.concatenate([part[drawn].sum(axis=1) / whole[drawn].sum(axis=1) for drawn in _draws(whole.size, draws, seed)])
+    low, high = (float(bound) for bound in np.percentile(ratios, (50 * (1 - level), 50 * (1 + level))))
+    return Interval(ratio, low, high, int(whole.size))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ _LARGEST = 4_000_000
 """Bytes. Sidecars have some kilobytes; slice timings and conversion records make some larger."""
 
 
-def read_sidecar(path: Path) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """The fields of a sidecar that tell the sequence; nothing else of it is kept, since some hold the patient's name.
+def read_sidecar(path: Path, names: Collection[str] = (*FIELDS, *DESCRIPTIONS)) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """Some fields of a sidecar; nothing else of it is kept, since some hold the patient's name.
 
     Parameters
     ----------
     path : Path
         The JSON file; it need not be there.
+    names : collection of str
+        The fields; those that tell the sequence when left out.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def read_sidecar(path: Path) -> tuple[dict[str, Any], tuple[Finding, ...]]:
         return {}, (_unusable(error.why),)
     if not isinstance(content, dict):
         return {}, (_unusable("it holds no fields"),)
-    return {name: content[name] for name in (*FIELDS, *DESCRIPTIONS) if name in content}, ()
+    return {name: content[name] for name in names if name in content}, ()
 
 
 def _unusable(why: str) -> Finding:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.volume import Volume
+from ...datasets.covariates import Covariates
 from ...datasets.layout import LAYOUT
+from ...evaluation.lesions import ScanLesions
 from ...postprocessing.ranking import Counts
 from ..compare.compare_table import Row
 from ..scans.load import MaskInput, load
@@ -14,7 +16,10 @@ from ..scans.load import MaskInput, load
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none."""
+    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none.
+
+    `subject`, `session`, `split` and `covariates` are the data set's words on who was scanned; `name` stands for a subject that has none.
+    """
 
     name: str
     scan: Path | Volume
@@ -23,6 +28,15 @@ class Case:
     sequence: str | None = None
     origin: str = LAYOUT
     ill: bool | None = None
+    subject: str = ""
+    session: str | None = None
+    split: str | None = None
+    covariates: Covariates = field(default_factory=Covariates)
+
+    @property
+    def person(self) -> str:
+        """Who was scanned: all scans of one person lie on one side of every split."""
+        return self.subject or self.name
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class CohortRow:
 
     `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
     whether the ground truth has a lesion; without one, what the data set says, or False where such scans are said to be healthy, else None.
+    `found` says what the mask found of every lesion; None without a ground truth.
     """
 
     case: str
@@ -41,6 +56,12 @@ class CohortRow:
     lesions_found: int
     strength: float | None = None
     ill: bool | None = None
+    found: ScanLesions | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells the scan from the cohort's others."""
+        return f"{self.case} {self.sequence or ''}".strip()
 
 
 @dataclass(frozen=True)

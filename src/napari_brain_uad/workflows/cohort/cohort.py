@@ -17,14 +17,11 @@ import numpy as np
 from ...core.errors import BrainUADError, InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
-from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
-from ...datasets.layout import LAYOUT, missed_files, unused_files
-from ...datasets.registry import find_layout, layout
 from ...evaluation.image_level import ImageLevel, image_level
 from ...evaluation.pooled import Pooled, pool
 from ...evaluation.protocols import Figures, Protocol, measured
-from ...evaluation.significance import Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
+from ...evaluation.significance import DRAWS, Auroc, Interval, bootstrap_mean, permutation_test, scan_auroc
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
 from ...postprocessing.ranking import Counts
@@ -32,8 +29,11 @@ from ..execution.parallel import as_done
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput
 from .case import Case, CaseFailure, CohortRow
+from .cases import cases_of as cases_of
 from .kept_scores import KeptScores
+from .scan_facts import ScanFacts
 from .scan_figures import ScanFigures, ScanTask, scan_figures
+from .study import ChosenThresholds, StudySettings, chosen_thresholds
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +46,10 @@ TESTED = ("best_dice", "auprc")
 
 @dataclass(frozen=True)
 class PairTest:
-    """Permutation test between two methods over the scans that both have."""
+    """Paired permutation test between two methods over the scans that both have.
+
+    `low` and `high` are the bounds of the 95 % bootstrap interval of the mean difference, scans drawn anew with both their figures.
+    """
 
     first: str
     second: str
@@ -54,6 +57,10 @@ class PairTest:
     difference: float
     p: float
     scans: int
+    low: float | None = None
+    high: float | None = None
+    paired: bool = True
+    permutations: int = DRAWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,14 @@ class Cohort:
         Name of every scan, and its sequence and what says so.
     protocols : dict of str to dict
         By method and protocol: the figures as papers aggregate them; see `evaluation.protocols`.
+    scans : tuple of ScanFacts
+        Who and what every scan is.
+    settings : StudySettings
+        What is asked of the cohort as a study.
+    chosen : dict of str to ChosenThresholds
+        By method: what thresholds of other scans give; empty when not asked for.
+    apart : dict of str to Cohort
+        By sequence, when the scans are of several: the scans of each alone.
     """
 
     methods: tuple[str, ...]
@@ -90,10 +105,14 @@ class Cohort:
     warnings: tuple[tuple[str, str], ...] = ()
     sequences: tuple[tuple[str, str], ...] = ()
     protocols: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    scans: tuple[ScanFacts, ...] = ()
+    settings: StudySettings = field(default_factory=StudySettings)
+    chosen: dict[str, ChosenThresholds] = field(default_factory=dict)
+    apart: dict[str, Cohort] = field(default_factory=dict)
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
-        own = {_key(row): getattr(row.figures, column) for row in self.rows if row.figures.method == method}
+        own = {row.key: getattr(row.figures, column) for row in self.rows if row.figures.method == method}
         return {case: float(value) for case, value in own.items() if value is not None}
 
     def mean(self, method: str, column: str) -> Interval | None:
@@ -131,12 +150,10 @@ class Cohort:
                 both = [case for case in a if case in b]
                 if len(both) > 1:
                     x, y = np.array([a[case] for case in both]), np.array([b[case] for case in both])
-                    found.append(PairTest(first, second, column, float((x - y).mean()), permutation_test(x, y), len(both)))
+                    spread = bootstrap_mean(x - y)
+                    bounds = (None, None) if spread is None else (spread.low, spread.high)
+                    found.append(PairTest(first, second, column, float((x - y).mean()), permutation_test(x, y), len(both), *bounds))
         return tuple(found)
-
-
-def _key(row: CohortRow) -> str:
-    return f"{row.case} {row.sequence or ''}".strip()
 
 
 def cases_sha256(cases: Sequence[Case]) -> str:
@@ -152,60 +169,6 @@ def _file(given: MaskInput | Volume) -> list[str | int]:
     return [path.name, path.stat().st_size if is_file(path) else 0]
 
 
-def cases_of(
-    root: str | Path, *, layout_id: str | None = None, sequence: str | None = None, need_truth: bool = True
-) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The scans of a data set.
-
-    Parameters
-    ----------
-    root : str or Path
-        Its folder, or a CSV file; see `datasets`.
-    layout_id : str, optional
-        Its layout; found by its file names when None.
-    sequence : str, optional
-        Which sequence of each subject; the first it has when None. A subject's only scan, if its sequence is unknown, is taken to
-        be this one.
-    need_truth : bool
-        Leave out subjects without a ground truth.
-
-    Returns
-    -------
-    cases, left_out
-        `left_out` says in words which subjects have no such scan or no truth, which files belong to none, and what could not be
-        looked at.
-
-    Raises
-    ------
-    InputError
-        If nothing is left.
-    """
-    root, sequence = Path(root), None if sequence is None else check_sequence(sequence)
-    found = find_layout(root) if layout_id is None else layout(layout_id)
-    cases, left_out = [], []
-    subjects = found.subjects(root)
-    for subject in subjects:
-        name = f"{subject.id}_{subject.session}" if subject.session else subject.id
-        alone = list(subject.sequences) == ["unknown"]
-        wanted = "unknown" if alone else sequence or next(iter(subject.sequences))
-        if need_truth and subject.truth is None:
-            left_out.append(f"{name}: no ground truth")
-        elif wanted not in subject.sequences:
-            left_out.append(f"{name}: no {wanted}")
-        else:
-            said = sequence if alone else None if wanted == "unknown" else wanted
-            origin = USER if alone else LAYOUT
-            cases.append(Case(name, subject.sequences[wanted], subject.truth, subject.brain_mask, said, origin, subject.ill))
-    unknown = unused_files(subjects, root)
-    if unknown:
-        left_out.append(f"image files of no subject: {len(unknown)}, like {unknown[0].relative_to(root)}")
-    left_out += missed_files(root)
-    if not cases:
-        fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
-        raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
-    return tuple(cases), tuple(left_out)
-
-
 @told_as_error()
 def evaluate_cohort(
     cases: Sequence[Case],
@@ -214,6 +177,7 @@ def evaluate_cohort(
     with_pooled: bool = True,
     protocols: Sequence[Protocol] = (),
     rest_healthy: bool = False,
+    study: StudySettings | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Cohort:
@@ -231,6 +195,8 @@ def evaluate_cohort(
         Give the figures as these papers aggregate them, too; they need `with_pooled`.
     rest_healthy : bool
         Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
+    study : StudySettings, optional
+        What is asked of the cohort besides: sizes of lesions, thresholds chosen on other scans (they need `with_pooled`), effects.
     **options
         What `compare` takes besides: models, healthy, post, prepare_with, device, seed, use_cache; and jobs, which says how many scans at
         a time, or where else (methods, when there is one scan).
@@ -243,24 +209,26 @@ def evaluate_cohort(
     Raises
     ------
     InputError, Cancelled
-        If a method or an option cannot be used, or two cases have the same name and sequence.
+        If a method or an option cannot be used, two cases have the same name and sequence, or the scans do not allow what `study` asks.
     BrainUADError
         The first failure, when nothing succeeds.
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
     _check_names(cases)
+    settings = study or StudySettings()
+    settings.check(cases)
     # Scans go to processes of their own; the methods do when there is one scan.
     jobs = options.get("jobs", 1) if len(cases) > 1 else 1
     options = options | {"jobs": 1 if len(cases) > 1 else options.get("jobs", 1)}
     tasks = [ScanTask(case, specs, options, with_pooled, rest_healthy) for case in cases]
     with temporary_folder() as folder:
-        gathered = _Gathered(KeptScores(folder) if with_pooled else None)
+        gathered = _Gathered(cases, KeptScores(folder) if with_pooled else None)
         with closing(as_done(scan_figures, tasks, jobs, progress.part(0.0, 0.95))) as done:
             for number, found in done:
-                gathered.add(number, cases[number], found)
+                gathered.add(number, found)
         progress.update(0.95, "Pooling")
-        cohort = replace(gathered.cohort(protocols), cases_sha256=cases_sha256(cases))
+        cohort = replace(gathered.cohort(protocols, settings), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
 
@@ -278,15 +246,16 @@ def _check_names(cases: Sequence[Case]) -> None:
 class _Gathered:
     """What the scans gave so far, in whatever order they come."""
 
-    def __init__(self, waiting: KeptScores | None) -> None:
+    def __init__(self, cases: Sequence[Case], waiting: KeptScores | None) -> None:
+        self._cases = cases
         self._waiting = waiting
         self._found: dict[int, ScanFigures] = {}
-        self._failed: dict[int, tuple[str, BrainUADError]] = {}
+        self._failed: dict[int, BrainUADError] = {}
 
-    def add(self, number: int, case: Case, found: ScanFigures | BrainUADError) -> None:
+    def add(self, number: int, found: ScanFigures | BrainUADError) -> None:
         """What the methods did on one scan, all of it or, when it failed, nothing."""
         if isinstance(found, BrainUADError):
-            self._failed[number] = case.name, found
+            self._failed[number] = found
             return
         try:
             if self._waiting is not None:
@@ -297,26 +266,48 @@ class _Gathered:
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
         self._found[number] = replace(found, scores={})
 
-    def cohort(self, protocols: Sequence[Protocol]) -> Cohort:
-        found = [self._found[number] for number in sorted(self._found)]
-        rows = tuple(row for one in found for row in one.rows)
-        if not rows:
-            first = next((self._failed[number][1] for number in sorted(self._failed)), None)
+    def cohort(self, protocols: Sequence[Protocol], settings: StudySettings) -> Cohort:
+        if not self._found:
+            first = next((self._failed[number] for number in sorted(self._failed)), None)
             raise first or InputError("Nothing to evaluate", fix="Give scans with ground truths")
-        titles = tuple(dict.fromkeys(row.figures.method for row in rows))
-        kept = self._waiting
-        having = [] if kept is None else [title for title in titles if kept.has(title)]
         failures: dict[int, tuple[CaseFailure, ...]] = {
-            number: (CaseFailure(name, "", str(error)),) for number, (name, error) in self._failed.items()
+            number: (CaseFailure(self._cases[number].name, "", str(error)),) for number, error in self._failed.items()
         }
         failures |= {number: one.failures for number, one in self._found.items()}
-        return Cohort(
+        by_sequence: dict[str, list[int]] = {}
+        for number in sorted(self._found):
+            by_sequence.setdefault(self._found[number].facts.sequence or "unknown", []).append(number)
+        apart = by_sequence if len(by_sequence) > 1 else {}
+        return replace(
+            self._of(sorted(self._found), protocols, settings),
+            failures=tuple(one for number in sorted(failures) for one in failures[number]),
+            apart={sequence: self._of(numbers, protocols, settings) for sequence, numbers in apart.items()},
+        )
+
+    def _of(self, numbers: Sequence[int], protocols: Sequence[Protocol], settings: StudySettings) -> Cohort:
+        """Some of the scans as a cohort."""
+        found = [self._found[number] for number in numbers]
+        rows = tuple(row for one in found for row in one.rows)
+        titles = tuple(dict.fromkeys(row.figures.method for row in rows))
+        kept = self._waiting
+        having = [] if kept is None else [title for title in titles if set(kept.numbers(title)) & set(numbers)]
+        cohort = Cohort(
             titles,
             rows,
-            {} if kept is None else {title: pool(kept.scans(title)) for title in having},
-            tuple(one for number in sorted(failures) for one in failures[number]),
+            {} if kept is None else {title: pool(kept.scans(title, numbers)) for title in having},
+            (),
             found[-1].threshold,
             warnings=tuple(one for scan in found for one in scan.warnings),
-            sequences=tuple((scan.rows[0].case, scan.sequence) for scan in found),
-            protocols={} if kept is None or not protocols else {title: measured(kept.scans(title), protocols) for title in having},
+            sequences=tuple((one.facts.scan, one.facts.sequence_from) for one in found),
+            scans=tuple(one.facts for one in found),
+            settings=settings,
         )
+        if kept is None:
+            return cohort
+        protocol_figures = {title: measured(kept.scans(title, numbers), protocols) for title in having} if protocols else {}
+        chosen = {title: self._chosen(title, kept, numbers, settings) for title in having} if settings.chooses else {}
+        return replace(cohort, protocols=protocol_figures, chosen=chosen)
+
+    def _chosen(self, title: str, kept: KeptScores, numbers: Sequence[int], settings: StudySettings) -> ChosenThresholds:
+        rows = {number: row for number in numbers for row in self._found[number].rows if row.figures.method == title}
+        return chosen_thresholds(title, kept, {number: self._cases[number] for number in numbers}, rows, settings)

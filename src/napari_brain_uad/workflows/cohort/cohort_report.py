@@ -13,15 +13,28 @@ from typing import TYPE_CHECKING, Any
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
-from ...core.text import alike, counted, html_text, table_text
+from ...core.text import alike, counted, html_text, readable
 from ...evaluation.protocols import PROTOCOLS
-from ...evaluation.significance import DRAWS, Interval
+from ...evaluation.significance import DRAWS
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
 from ..compare.compare_table import COLUMNS, cell
 from ..detect.save import without_folders
 from .case import Case
 from .cohort import SUMMARISED, Cohort, cases_sha256
+from .scan_facts import data_summary, data_words
+from .study_record import (
+    DEFINITIONS,
+    effect_lines,
+    healthy_lines,
+    instances_table,
+    interval,
+    said,
+    strata_table,
+    study_record,
+    threshold_lines,
+)
+from .study_tables import contents, file_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +64,6 @@ code{font-size:12px;word-break:break-all}
 
 
 _FILES = {
-    "csv": "cohort.csv",
     "json": "cohort.json",
     "violins": "cohort_violins.png",
     "curves": "cohort_curves.png",
@@ -60,7 +72,7 @@ _FILES = {
 
 
 def _run_of(sha256: str) -> Run:
-    return Run("cohort", "|".join(map(re.escape, _FILES.values())), "a set of scans", sha256, kind="evaluate")
+    return Run("cohort", "|".join(map(re.escape, (*_FILES.values(), *file_names()))), "a set of scans", sha256, kind="evaluate")
 
 
 def check_cohort_output(cases: Sequence[Case], out: str | Path, *, overwrite: bool = False) -> None:
@@ -81,6 +93,7 @@ def save_cohort(
     *,
     command: str = "",
     left_out: Sequence[str] = (),
+    parquet: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
@@ -96,13 +109,15 @@ def save_cohort(
         The command line that gives the same; folders are left out of it.
     left_out : sequence of str
         Subjects that were not evaluated, with the reason.
+    parquet : bool
+        Write the tables as Parquet too; see `study_tables`.
     overwrite : bool
         Results on other scans may be replaced; those on the same scans always are.
 
     Returns
     -------
     dict of str to Path
-        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled.
+        "csv", "json", "violins", "html", "manifest", and "curves" when voxels were pooled; the other tables by their names.
 
     Raises
     ------
@@ -118,20 +133,16 @@ def save_cohort(
     pictures = {"violins": _png(violin_figure(spread))}
     if cohort.pooled:
         pictures["curves"] = _png(curves_figure(cohort.pooled))
-    texts = {"csv": cohort_csv(cohort), "json": json_text(record), "html": _page(cohort, record, pictures)}
-    contents = {kind: text.encode("utf-8") for kind, text in texts.items()} | pictures
+    texts = {"json": json_text(record), "html": _page(cohort, record, pictures)}
+    files = {_FILES[kind]: text.encode("utf-8") for kind, text in texts.items()}
+    files |= {_FILES[kind]: picture for kind, picture in pictures.items()} | contents(cohort, parquet=parquet)
     run = _run_of(cohort.cases_sha256)
     with written_whole(out, [run], overwrite=overwrite) as folder:
-        for kind, content in contents.items():
-            write_bytes(folder / _FILES[kind], content)
+        for name, content in files.items():
+            write_bytes(folder / name, content)
     progress.update(1.0, "Saved")
-    return {kind: Path(out) / _FILES[kind] for kind in _FILES if kind in contents} | {"manifest": Path(out) / run.manifest}
-
-
-def cohort_csv(cohort: Cohort) -> str:
-    """One line a scan and method, all columns."""
-    rows = [[row.case, row.sequence, *row.figures.as_dict().values()] for row in cohort.rows]
-    return table_text([["scan", "sequence", *COLUMNS], *rows])
+    kinds = {name: kind for kind, name in _FILES.items()} | {"cohort.csv": "csv"}
+    return {kinds.get(name, name): Path(out) / name for name in files} | {"manifest": Path(out) / run.manifest}
 
 
 def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -141,12 +152,9 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "threshold": cohort.threshold,
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
         "scans": [{"scan": row.case, "sequence": row.sequence, "ill": row.ill, **row.figures.as_dict()} for row in cohort.rows],
-        "mean": {method: {name: _interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
-        "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
-        "protocols": {method: protocol_figures(cohort, method) for method in cohort.protocols},
-        "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
-        "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
-        "tests": [vars(test) for test in cohort.tests()],
+        "data": {"summary": data_summary(cohort.scans), "scans": [one.as_dict() for one in cohort.scans]},
+        **_measured(cohort),
+        "by_sequence": {sequence: {"scans": len(part.scans), **_measured(part)} for sequence, part in cohort.apart.items()},
         "failures": [vars(failure) for failure in cohort.failures],
         "warnings": alike(cohort.warnings),
         "sequences": [": ".join(one) for one in cohort.sequences],
@@ -154,6 +162,19 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "command": without_folders(command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _measured(cohort: Cohort) -> dict[str, Any]:
+    """What was measured over several scans together, as JSON data."""
+    return {
+        "mean": {method: {name: interval(cohort.mean(method, name)) for name in SUMMARISED} for method in cohort.methods},
+        "pooled": {method: pooled_figures(cohort, method) for method in cohort.methods if method in cohort.pooled},
+        "protocols": {method: protocol_figures(cohort, method) for method in cohort.protocols},
+        "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
+        "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
+        "tests": [vars(test) for test in cohort.tests()],
+        "study": study_record(cohort),
     }
 
 
@@ -188,10 +209,27 @@ def _protocol_lines(cohort: Cohort) -> list[tuple[str, str, list[list[str]]]]:
 
 
 def cohort_text(cohort: Cohort) -> str:
-    """Means and pooled figures for a terminal."""
+    """Means, pooled figures and the study's answers for a terminal."""
+    parts = [*data_words(data_summary(cohort.scans)), *_part_text(cohort)]
+    for sequence, part in cohort.apart.items():
+        parts += ["", f"{readable(sequence)} alone, {counted(len(part.scans), 'scan')}", *_part_text(part)]
+    return "\n".join(parts)
+
+
+def _part_text(cohort: Cohort) -> list[str]:
     head, lines = _mean_table(cohort)
     protocols = [line for name, words, table in _protocol_lines(cohort) for line in (f"By the protocol {name}. {words}", *_columns(table))]
-    return "\n".join([*_columns([head, *lines]), *protocols, *_scan_level(cohort)])
+    study = [line for table in (strata_table(cohort), instances_table(cohort)) if table for line in _columns(table)]
+    said_last = [*healthy_lines(cohort), *threshold_lines(cohort), *_test_lines(cohort), *effect_lines(cohort)]
+    return [*_columns([head, *lines]), *protocols, *study, *_scan_level(cohort), *map(readable, said_last)]
+
+
+def _test_lines(cohort: Cohort) -> list[str]:
+    return [
+        f"{one.first} - {one.second}, {COLUMNS[one.column].title}: {one.difference:+.3f}"
+        f"{'' if one.low is None else f' [{one.low:+.3f}, {one.high:+.3f}]'}, paired permutation test p {one.p:.4f} ({one.scans} scans)"
+        for one in cohort.tests()
+    ]
 
 
 def _columns(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -209,22 +247,12 @@ def _scan_level(cohort: Cohort) -> list[str]:
     return said
 
 
-def _interval(found: Interval | None) -> dict[str, float | int | None] | None:
-    return None if found is None else {"mean": found.mean, "low": found.low, "high": found.high, "scans": found.count}
-
-
 def _mean_table(cohort: Cohort) -> tuple[list[str], list[list[str]]]:
     lines = []
     for method in cohort.methods:
         means = [cohort.mean(method, name) for name in SUMMARISED]
-        lines.append([method, *(_said(found) for found in means)])
+        lines.append([method, *(said(found) for found in means)])
     return ["Mean over scans", *(COLUMNS[name].title for name in SUMMARISED)], lines
-
-
-def _said(found: Interval | None) -> str:
-    if found is None:
-        return "undefined"
-    return f"{found.mean:.3f}" if found.low is None else f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def _png(figure: Figure) -> bytes:
@@ -254,6 +282,7 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
         parts += [_table(["Method", *(COLUMNS[name].title for name in names)], lines), _image(pictures["curves"], "Pooled curves")]
     for name, words, lines in _protocol_lines(cohort):
         parts += [f"<h2>By the protocol {html_text(name)}</h2>", f"<p>{html_text(words)}</p>", _table(lines[0], lines[1:])]
+    parts += _study(cohort)
     parts += ["<h2>Spread over scans</h2>", _image(pictures["violins"], "Violin plots of the figures over scans")]
     parts += _tests(record["tests"])
     head = ["Scan", "Sequence", "Method", *(COLUMNS[name].title for name in _PER_SCAN)]
@@ -273,16 +302,45 @@ def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) ->
     return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
 
 
+def _study(cohort: Cohort) -> list[str]:
+    """The data, and the study's answers."""
+    parts = ["<h2>The data</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in data_words(data_summary(cohort.scans))), "</ul>"]
+    for sequence, part in ({"": cohort} | cohort.apart).items():
+        of = f" ({html_text(sequence)} alone)" if sequence else ""
+        if sequence:
+            parts += [f"<h2>Mean over scans{of}</h2>", _table(*_mean_table(part))]
+        for title, key, table in (
+            ("Lesions by size", "lesion_strata", strata_table(part)),
+            ("Lesions as wholes", "instances", instances_table(part)),
+        ):
+            if table:
+                parts += [f"<h2>{title}{of}</h2>", f"<p>{html_text(DEFINITIONS[key])}.</p>", _table(table[0], table[1:])]
+        for title, key, lines in (
+            ("Healthy scans", "healthy_false_positive_ml", healthy_lines(part)),
+            ("Thresholds of other scans", "thresholds", threshold_lines(part)),
+            ("Effects", "effects", effect_lines(part)),
+        ):
+            if lines:
+                said_lines = (f"<li>{html_text(one)}</li>" for one in lines)
+                parts += [f"<h2>{title}{of}</h2>", f"<p>{html_text(DEFINITIONS[key])}.</p>", "<ul>", *said_lines, "</ul>"]
+    return parts
+
+
 def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
     if not tests:
         return []
     words = f"Two-sided paired permutation test over scans, {DRAWS:,} sign flips (all if there are fewer); not corrected for multiplicity."
+    words += " Brackets: 95 % bootstrap interval."
     lines = [
-        [f"{t['first']} against {t['second']}", COLUMNS[t["column"]].title, f"{t['difference']:+.3f}", f"{t['p']:.4f}", str(t["scans"])]
-        for t in tests
+        [f"{t['first']} against {t['second']}", COLUMNS[t["column"]].title, _difference(t), f"{t['p']:.4f}", str(t["scans"])] for t in tests
     ]
     table = _table(["Pair", "Figure", "Mean difference", "p", "Scans"], lines)
     return ["<h2>Differences between methods</h2>", f"<p>{words}</p>", table]
+
+
+def _difference(test: dict[str, Any]) -> str:
+    bounds = "" if test["low"] is None else f" [{test['low']:+.3f}, {test['high']:+.3f}]"
+    return f"{test['difference']:+.3f}{bounds}"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,15 @@ class KeptScores:
             files[number] = self._folder / f"{list(self._files).index(title)}-{number}.npz"
             np.savez(files[number], score=own.score, truth=own.truth, slices=own.slices, missed=own.missed)
 
-    def has(self, title: str) -> bool:
-        """Whether a method scored a scan that has a ground truth."""
-        return title in self._files
+    def numbers(self, title: str) -> list[int]:
+        """The scans that a method scored and that have a ground truth, in their order."""
+        return sorted(self._files.get(title, {}))
 
-    def scans(self, title: str) -> list[BrainScores]:
-        """Those of a method, in the order of the scans."""
-        found = []
-        for _, file in sorted(self._files[title].items()):
-            with np.load(file) as kept:
-                found.append(BrainScores(kept["score"], kept["truth"], kept["slices"], int(kept["missed"])))
-        return found
+    def scan(self, title: str, number: int) -> BrainScores:
+        """One of them."""
+        with np.load(self._files[title][number]) as kept:
+            return BrainScores(kept["score"], kept["truth"], kept["slices"], int(kept["missed"]))
+
+    def scans(self, title: str, among: Collection[int]) -> list[BrainScores]:
+        """Those of a method that are among some, in the order of the scans."""
+        return [self.scan(title, number) for number in self.numbers(title) if number in among]

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.progress import Progress
+from ...evaluation.lesions import scan_lesions
 from ...evaluation.metrics import count
 from ...evaluation.pooled import BrainScores
 from ..compare.compare import Comparison, compare
 from ..models.method_spec import MethodSpec
 from .case import Case, CaseFailure, CohortRow, case_volume
+from .scan_facts import ScanFacts, scan_facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class ScanFigures:
     rows: tuple[CohortRow, ...]
     failures: tuple[CaseFailure, ...]
     warnings: tuple[tuple[str, str], ...]
-    sequence: str
+    facts: ScanFacts
     threshold: str
     scores: Mapping[str, BrainScores]
 
@@ -47,11 +49,12 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
     """
     case = task.case
     found = compare(case_volume(case), task.specs, truth=case.truth, mask=case.mask, progress=progress, **task.options)
+    rows = tuple(_rows(case, found, task.rest_healthy))
     return ScanFigures(
-        tuple(_rows(case, found, task.rest_healthy)),
+        rows,
         tuple(CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in found.failures),
         tuple((case.name, finding.message) for finding in found.warnings),
-        found.volume.sequence_words,
+        scan_facts(case, found.volume, rows[0].ill, rows[0].found),
         found.rule.words,
         _scores(found) if task.with_pooled else {},
     )
@@ -75,6 +78,7 @@ def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[Cohort
         if run.evaluation is not None and truth is not None:
             lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
             hit = 0 if recall is None else round(recall * lesions)
-            found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit)
+            by_lesion = scan_lesions(run.result.mask, truth, comparison.volume.grid.voxel_volume_mm3 / 1000.0)
+            found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit, found=by_lesion)
         rows.append(found)
     return rows
