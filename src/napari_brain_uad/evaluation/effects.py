@@ -142,7 +142,7 @@ def trend_effect(numbers: ArrayLike, figures: ArrayLike) -> Effect:
 
 def _too_few(groups: Sequence[Group]) -> str:
     if len(groups) < 2:
-        return "only one group has figures" if groups else "no scan has both"
+        return "only one group has figures" if groups else "it is known of no scan that has the figure"
     told = ", ".join(f"{one.name} {one.count}" for one in groups[:6])
     return f"not enough scans: fewer than two groups of {FEWEST_IN_GROUP} people ({told}{', ...' if len(groups) > 6 else ''})"
 

@@ -135,7 +135,7 @@ def check_edges(edges: Sequence[float]) -> tuple[float, ...]:
     return found
 
 
-def strata(scans: Sequence[ScanLesions], edges: Sequence[float] = EDGES) -> tuple[Stratum, ...]:
+def strata(scans: Sequence[ScanLesions], edges: Sequence[float] = EDGES, people: Sequence[str] | None = None) -> tuple[Stratum, ...]:
     """Recall of lesions by their size, over all scans: few large lesions do not hide what many small ones lack.
 
     Parameters
@@ -144,13 +144,15 @@ def strata(scans: Sequence[ScanLesions], edges: Sequence[float] = EDGES) -> tupl
         Of one method.
     edges : sequence of float
         ml, ascending; see `check_edges`.
+    people : sequence of str, optional
+        Whose scan each is; see `significance.bootstrap_mean`.
     """
     bounds = [0.0, *check_edges(edges)]
     made = []
     for low, high in zip(bounds, [*bounds[1:], None], strict=True):
         own = [[one for one in scan.lesions if one.ml >= low and (high is None or one.ml < high)] for scan in scans]
         found, total = [sum(one.found for one in lesions) for lesions in own], [len(lesions) for lesions in own]
-        made.append(Stratum(low, high, sum(total), sum(found), bootstrap_ratio(found, total)))
+        made.append(Stratum(low, high, sum(total), sum(found), bootstrap_ratio(found, total, groups=people)))
     return tuple(made)
 
 
@@ -177,15 +179,16 @@ class InstanceFigures:
     at: tuple[tuple[float, float | None, float | None, float | None], ...]
 
 
-def instance_figures(scans: Sequence[ScanLesions]) -> InstanceFigures:
+def instance_figures(scans: Sequence[ScanLesions], people: Sequence[str] | None = None) -> InstanceFigures:
     """Precision, recall and F1 of whole lesions and regions (Chan et al. 2021, arXiv:2104.14812).
 
     A lesion is found where its sIoU is above a threshold; a region is false where the share of its voxels that are lesion is not above it.
-    ``F1 = 2 TP / (2 TP + FN + FP)``, lesions and regions of all scans counted together.
+    ``F1 = 2 TP / (2 TP + FN + FP)``, lesions and regions of all scans counted together. `people` says whose scan each is.
     """
     siou = np.array([one.siou for scan in scans for one in scan.lesions])
     precision = np.array([one for scan in scans for one in scan.region_precision])
-    mean = bootstrap_ratio([sum(one.siou for one in scan.lesions) for scan in scans], [len(scan.lesions) for scan in scans])
+    sums, counts = [sum(one.siou for one in scan.lesions) for scan in scans], [len(scan.lesions) for scan in scans]
+    mean = bootstrap_ratio(sums, counts, groups=people)
     each = {threshold: _at(siou, precision, threshold) for threshold in SIOU_THRESHOLDS}
     f1 = [figures[2] for figures in each.values() if figures[2] is not None]
     return InstanceFigures(

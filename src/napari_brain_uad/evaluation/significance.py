@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -28,30 +28,39 @@ class Interval:
     count: int
 
 
-def bootstrap_mean(values: ArrayLike, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Interval | None:
+def bootstrap_mean(
+    values: ArrayLike, *, groups: Sequence[str] | None = None, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Interval | None:
     """Mean over scans with its percentile-bootstrap interval (Efron 1979): scans are drawn anew, with replacement.
 
     Parameters
     ----------
     values : array of float, shape (n,)
         One a scan.
+    groups : sequence of str, optional
+        Whose scan each is: all scans of a subject are drawn together, as they are not independent. Without it each is its own.
     level : float
         Coverage, 0 to 1.
 
     Returns
     -------
     Interval or None
-        None without values.
+        None without values. The bounds need two subjects.
     """
     given = np.asarray(values, np.float64)
-    if not given.size:
-        return None
-    mean = float(given.mean())
-    if given.size < 2:
-        return Interval(mean, None, None, 1)
-    means = np.concatenate([given[drawn].mean(axis=1) for drawn in _draws(given.size, draws, seed)])
-    low, high = (float(bound) for bound in np.percentile(means, (50 * (1 - level), 50 * (1 + level))))
-    return Interval(mean, low, high, int(given.size))
+    return bootstrap_ratio(given, np.ones(given.size), groups=groups, level=level, draws=draws, seed=seed)
+
+
+def _grouped(values: NDArray[np.float64], groups: Sequence[str] | None) -> NDArray[np.float64]:
+    """Sums by group, in the order in which groups first appear."""
+    if groups is None:
+        return values
+    place = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    if len(place) == values.size:
+        return values
+    sums = np.zeros(len(place))
+    np.add.at(sums, [place[group] for group in groups], values)
+    return sums
 
 
 def _draws(size: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -62,7 +71,15 @@ def _draws(size: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
         yield rng.integers(size, size=(min(step, draws - first), size))
 
 
-def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Interval | None:
+def bootstrap_ratio(
+    parts: ArrayLike,
+    wholes: ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval | None:
     """A share over all scans together, ``sum(parts) / sum(wholes)``, with its percentile-bootstrap interval: scans are drawn anew.
 
     What lies in one scan (its lesions) is not independent, which is why scans are drawn and not lesions.
@@ -71,23 +88,27 @@ def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, *, level: float = 0.95,
     ----------
     parts, wholes : array of float, shape (n,)
         Both of each scan, like lesions found and lesions.
+    groups : sequence of str, optional
+        See `bootstrap_mean`.
 
     Returns
     -------
     Interval or None
-        `count` is the number of scans whose whole is not 0; None when there is none. Two are needed for the bounds.
+        `count` is the number of scans whose whole is not 0; None when there is none. The bounds need two subjects.
     """
     part, whole = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
-    # Scans with nothing to count change no share; without them no draw is empty.
-    part, whole = part[whole > 0], whole[whole > 0]
-    if not whole.size:
+    count = int(np.count_nonzero(whole))
+    if not count:
         return None
     ratio = float(part.sum() / whole.sum())
+    part, whole = _grouped(part, groups), _grouped(whole, groups)
+    # Subjects with nothing to count change no share; without them no draw is empty.
+    part, whole = part[whole > 0], whole[whole > 0]
     if whole.size < 2:
-        return Interval(ratio, None, None, 1)
+        return Interval(ratio, None, None, count)
     ratios = np.concatenate([part[drawn].sum(axis=1) / whole[drawn].sum(axis=1) for drawn in _draws(whole.size, draws, seed)])
     low, high = (float(bound) for bound in np.percentile(ratios, (50 * (1 - level), 50 * (1 + level))))
-    return Interval(ratio, low, high, int(whole.size))
+    return Interval(ratio, low, high, count)
 
 
 @dataclass(frozen=True)
@@ -132,7 +153,9 @@ def scan_auroc(healthy: ArrayLike, ill: ArrayLike, *, draws: int = 2000, seed: i
     return Auroc(float(wins.mean()), low, high, int(negative.size), int(positive.size))
 
 
-def permutation_test(first: ArrayLike, second: ArrayLike, *, permutations: int = DRAWS, seed: int = 0) -> float:
+def permutation_test(
+    first: ArrayLike, second: ArrayLike, *, groups: Sequence[str] | None = None, permutations: int = DRAWS, seed: int = 0
+) -> float:
     """Two-sided p-value of "both methods are equally good" from paired figures: signs of the differences are flipped at random.
 
     All sign patterns are counted when there are no more than `permutations` of them, which makes the value exact; otherwise random
@@ -142,6 +165,8 @@ def permutation_test(first: ArrayLike, second: ArrayLike, *, permutations: int =
     ----------
     first, second : array of float, shape (n,)
         The two methods' figures on the same scans, in the same order.
+    groups : sequence of str, optional
+        Whose scan each is: the signs of all scans of a subject are flipped together, as they are not independent.
 
     Raises
     ------
@@ -151,17 +176,19 @@ def permutation_test(first: ArrayLike, second: ArrayLike, *, permutations: int =
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape or a.ndim != 1 or not a.size:
         raise InputError("Permutation test", why=f"it has {a.size} and {b.size} figures", fix="Give figures of the same scans")
-    differences = a - b
-    observed = abs(differences.mean())
-    if differences.size < 63 and 2**differences.size <= permutations:
-        means = np.array(list(product((1.0, -1.0), repeat=differences.size))) @ differences / differences.size
-        return float(np.mean(_as_extreme(means, observed)))
+    sums = _grouped(a - b, groups)
+    observed = abs(sums.sum())
+    if sums.size < 63 and 2**sums.size <= permutations:
+        flipped = np.array(list(product((1.0, -1.0), repeat=sums.size))) @ sums
+        return float(np.mean(_as_extreme(flipped, observed)))
     rng = np.random.default_rng(seed)
-    signs = rng.choice((1.0, -1.0), size=(permutations, differences.size))
-    hits = int(np.count_nonzero(_as_extreme(signs @ differences / differences.size, observed)))
+    step, hits = max(1, _BLOCK // sums.size), 0
+    for start in range(0, permutations, step):
+        signs = rng.choice((1.0, -1.0), size=(min(step, permutations - start), sums.size))
+        hits += int(np.count_nonzero(_as_extreme(signs @ sums, observed)))
     return (hits + 1) / (permutations + 1)
 
 
-def _as_extreme(means: NDArray[np.float64], observed: float) -> NDArray[np.bool_]:
+def _as_extreme(sums: NDArray[np.float64], observed: float) -> NDArray[np.bool_]:
     # Sums in another order differ in their last bits: what is equal must count as equal.
-    return np.asarray(np.abs(means) >= observed * (1 - 1e-12) - 1e-300)
+    return np.asarray(np.abs(sums) >= observed * (1 - 1e-12) - 1e-300)

@@ -45,7 +45,7 @@ class CohortRow:
 
     `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
     whether the ground truth has a lesion; without one, what the data set says, or False where such scans are said to be healthy, else None.
-    `found` says what the mask found of every lesion; None without a ground truth.
+    `found` says what the mask found of every lesion; None without a ground truth. `subject` is who was scanned.
     """
 
     case: str
@@ -57,6 +57,12 @@ class CohortRow:
     strength: float | None = None
     ill: bool | None = None
     found: ScanLesions | None = None
+    subject: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who was scanned; several scans of one person are not independent."""
+        return self.subject or self.case
 
     @property
     def key(self) -> str:

@@ -48,7 +48,8 @@ TESTED = ("best_dice", "auprc")
 class PairTest:
     """Paired permutation test between two methods over the scans that both have.
 
-    `low` and `high` are the bounds of the 95 % bootstrap interval of the mean difference, scans drawn anew with both their figures.
+    `low` and `high` are the bounds of the 95 % bootstrap interval of the mean difference. Subjects are drawn, and their signs flipped,
+    with all their scans.
     """
 
     first: str
@@ -59,6 +60,7 @@ class PairTest:
     scans: int
     low: float | None = None
     high: float | None = None
+    subjects: int = 0
     paired: bool = True
     permutations: int = DRAWS
 
@@ -116,8 +118,14 @@ class Cohort:
         return {case: float(value) for case, value in own.items() if value is not None}
 
     def mean(self, method: str, column: str) -> Interval | None:
-        """Mean over scans with its 95 % bootstrap interval."""
-        return bootstrap_mean(list(self.values(method, column).values()))
+        """Mean over scans with its 95 % bootstrap interval over subjects."""
+        values = self.values(method, column)
+        return bootstrap_mean(list(values.values()), groups=self.people(values))
+
+    def people(self, scans: Iterable[str]) -> list[str]:
+        """Whose each scan is, by the scans' keys."""
+        person = {row.key: row.person for row in self.rows}
+        return [person[scan] for scan in scans]
 
     def pooled_dice(self, method: str) -> float | None:
         """Dice of all masks together: 2 sum TP / (2 sum TP + sum FP + sum FN)."""
@@ -150,9 +158,11 @@ class Cohort:
                 both = [case for case in a if case in b]
                 if len(both) > 1:
                     x, y = np.array([a[case] for case in both]), np.array([b[case] for case in both])
-                    spread = bootstrap_mean(x - y)
+                    people = self.people(both)
+                    spread = bootstrap_mean(x - y, groups=people)
                     bounds = (None, None) if spread is None else (spread.low, spread.high)
-                    found.append(PairTest(first, second, column, float((x - y).mean()), permutation_test(x, y), len(both), *bounds))
+                    p = permutation_test(x, y, groups=people)
+                    found.append(PairTest(first, second, column, float((x - y).mean()), p, len(both), *bounds, len(set(people))))
         return tuple(found)
 
 

@@ -225,11 +225,13 @@ def _part_text(cohort: Cohort) -> list[str]:
 
 
 def _test_lines(cohort: Cohort) -> list[str]:
-    return [
-        f"{one.first} - {one.second}, {COLUMNS[one.column].title}: {one.difference:+.3f}"
-        f"{'' if one.low is None else f' [{one.low:+.3f}, {one.high:+.3f}]'}, paired permutation test p {one.p:.4f} ({one.scans} scans)"
-        for one in cohort.tests()
-    ]
+    lines = []
+    for one in cohort.tests():
+        bounds = "" if one.low is None else f" [{one.low:+.3f}, {one.high:+.3f}]"
+        of = f"{one.scans} scans of {counted(one.subjects, 'subject')}"
+        title = COLUMNS[one.column].title
+        lines.append(f"{one.first} - {one.second}, {title}: {one.difference:+.3f}{bounds}, paired permutation test p {one.p:.4f} ({of})")
+    return lines
 
 
 def _columns(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -272,7 +274,7 @@ def failure_lines(cohort: Cohort) -> list[str]:
 def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
     scans = len({(row.case, row.sequence) for row in cohort.rows})
     parts = [f"<h1>{counted(len(cohort.methods), 'method')} on {counted(scans, 'scan')}</h1>", f'<p class="notice">{NOTICE}</p>']
-    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over scans ({DRAWS:,} draws).</p>")
+    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over subjects ({DRAWS:,} draws).</p>")
     parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
     parts += [f"<p>{html_text(line)}</p>" for line in _scan_level(cohort)]
     if cohort.pooled:
@@ -329,7 +331,7 @@ def _study(cohort: Cohort) -> list[str]:
 def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
     if not tests:
         return []
-    words = f"Two-sided paired permutation test over scans, {DRAWS:,} sign flips (all if there are fewer); not corrected for multiplicity."
+    words = f"Two-sided paired permutation test, {DRAWS:,} sign flips by subject (all if there are fewer); not corrected for multiplicity."
     words += " Brackets: 95 % bootstrap interval."
     lines = [
         [f"{t['first']} against {t['second']}", COLUMNS[t["column"]].title, _difference(t), f"{t['p']:.4f}", str(t["scans"])] for t in tests

@@ -75,6 +75,7 @@ def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[Cohort
         found = CohortRow(
             case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill
         )
+        found = replace(found, subject=case.person)
         if run.evaluation is not None and truth is not None:
             lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value
             hit = 0 if recall is None else round(recall * lesions)

@@ -63,7 +63,7 @@ class StudySettings:
         if self.threshold_from is not None and self.folds is not None:
             why = "a split and folds by subject both say which scans choose it"
             raise InputError("The threshold", why=why, fix="Give --threshold-from or --folds")
-        unknown = next((one for one in self.effects or () if one not in COVARIATES), None)
+        unknown = next((one for one in self.effects or () if one not in COVARIATES), None if self.effects != () else "")
         if unknown is not None:
             raise InputError(f"There is no effect '{unknown}'", fix=f"{did_you_mean(unknown, COVARIATES)}Effects: {', '.join(COVARIATES)}")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.text import alike
 from ...evaluation.effects import Effect, group_effect, holm, trend_effect
-from ...evaluation.lesions import SIOU_THRESHOLDS, ScanLesions, Stratum, instance_figures, strata
+from ...evaluation.lesions import SIOU_THRESHOLDS, InstanceFigures, ScanLesions, Stratum, instance_figures, strata
 from ...evaluation.significance import Interval, bootstrap_mean
 from .cohort import Cohort
 from .scan_facts import ScanFacts
@@ -20,8 +19,8 @@ EXPLAINED = ("dice", "auprc", "flagged_ml")
 """The columns whose differences between groups are tested."""
 
 DEFINITIONS = {
-    "lesion_strata": "26-connected lesions that the mask touches / lesions, by volume, all scans together; interval: bootstrap over scans",
-    "healthy_false_positive_ml": "mean volume of the mask in scans without a lesion; interval: bootstrap over scans",
+    "lesion_strata": "lesions (26-connected) that the mask touches / all, by volume, all scans together; interval: bootstrap over subjects",
+    "healthy_false_positive_ml": "mean volume of the mask in scans without a lesion; interval: bootstrap over subjects",
     "instances": "segment-wise IoU (sIoU) of each lesion with the regions that touch it, other lesions not counted against it; a lesion is "
     "found where it is above a threshold, a region false where the share of it that is lesion is not; lesions and regions of all scans "
     f"together; mean F1 over {len(SIOU_THRESHOLDS)} thresholds from {SIOU_THRESHOLDS[0]:g} to {SIOU_THRESHOLDS[-1]:g} (Chan et al. 2021, "
@@ -67,19 +66,27 @@ class NamedEffect:
         }
 
 
-def lesions_of(cohort: Cohort, method: str) -> list[ScanLesions]:
-    """What a method found of the lesions, scan by scan."""
-    return [row.found for row in cohort.rows if row.figures.method == method and row.found is not None]
+def _lesions(cohort: Cohort, method: str) -> tuple[list[ScanLesions], list[str]]:
+    """What a method found of the lesions, scan by scan, and whose scan each is."""
+    own = [(row.found, row.person) for row in cohort.rows if row.figures.method == method and row.found is not None]
+    return [found for found, _ in own], [person for _, person in own]
 
 
 def lesion_strata(cohort: Cohort, method: str) -> tuple[Stratum, ...]:
     """Recall of lesions by size."""
-    return strata(lesions_of(cohort, method), cohort.settings.lesion_edges)
+    found, people = _lesions(cohort, method)
+    return strata(found, cohort.settings.lesion_edges, people)
+
+
+def lesion_instances(cohort: Cohort, method: str) -> InstanceFigures:
+    """Lesions and regions as wholes."""
+    return instance_figures(*_lesions(cohort, method))
 
 
 def healthy_false_positives(cohort: Cohort, method: str) -> Interval | None:
     """Mean ml flagged in scans without a lesion; None without such scans."""
-    return bootstrap_mean([row.figures.flagged_ml for row in cohort.rows if row.figures.method == method and row.ill is False])
+    own = [row for row in cohort.rows if row.figures.method == method and row.ill is False]
+    return bootstrap_mean([row.figures.flagged_ml for row in own], groups=[row.person for row in own])
 
 
 def effects(cohort: Cohort) -> tuple[NamedEffect, ...]:
@@ -124,7 +131,7 @@ def study_record(cohort: Cohort) -> dict[str, Any]:
         "settings": {**vars(cohort.settings), "lesion_edges_ml": cohort.settings.lesion_edges},
         "lesion_strata": {method: [_stratum(one) for one in lesion_strata(cohort, method)] for method in cohort.methods},
         "healthy_false_positive_ml": {method: interval(healthy_false_positives(cohort, method)) for method in cohort.methods},
-        "instances": {method: _instances(lesions_of(cohort, method)) for method in cohort.methods},
+        "instances": {method: _instances(lesion_instances(cohort, method)) for method in cohort.methods},
         "thresholds": {method: _threshold(cohort, method) for method in cohort.chosen},
         "effects": [one.as_dict() for one in effects(cohort)],
     }
@@ -141,8 +148,7 @@ def _stratum(one: Stratum) -> dict[str, Any]:
     }
 
 
-def _instances(scans: Sequence[ScanLesions]) -> dict[str, Any]:
-    found = instance_figures(scans)
+def _instances(found: InstanceFigures) -> dict[str, Any]:
     return {
         "lesions": found.lesions,
         "regions": found.regions,
@@ -155,12 +161,13 @@ def _instances(scans: Sequence[ScanLesions]) -> dict[str, Any]:
 def _threshold(cohort: Cohort, method: str) -> dict[str, Any]:
     found = cohort.chosen[method]
     dice, default = list((found.dice or {}).values()), list((found.default_dice or {}).values())
+    people = cohort.people(found.dice or {})
     return {
         "rule": threshold_rule(cohort),
         "folds": [vars(fold) for fold in found.folds],
-        "dice": interval(bootstrap_mean(dice)),
-        "default_dice": interval(bootstrap_mean(default)),
-        "difference": interval(bootstrap_mean(np.subtract(dice, default))),
+        "dice": interval(bootstrap_mean(dice, groups=people)),
+        "default_dice": interval(bootstrap_mean(default, groups=people)),
+        "difference": interval(bootstrap_mean(np.subtract(dice, default), groups=people)),
         "scans": [
             {"scan": scan, "dice": value, "default_dice": (found.default_dice or {})[scan]} for scan, value in (found.dice or {}).items()
         ],
@@ -196,7 +203,7 @@ def strata_table(cohort: Cohort) -> list[list[str]]:
 
 def instances_table(cohort: Cohort) -> list[list[str]]:
     """Lesions and regions as wholes, a line a method. Empty without lesions."""
-    found = {method: instance_figures(lesions_of(cohort, method)) for method in cohort.methods}
+    found = {method: lesion_instances(cohort, method) for method in cohort.methods}
     if not any(one.lesions for one in found.values()):
         return []
     shown = [f"{name} at {at[0]:g}" for at in next(iter(found.values())).at for name in ("precision", "recall", "F1")]
@@ -224,18 +231,20 @@ def threshold_lines(cohort: Cohort) -> list[str]:
             continue
         values = [fold.threshold for fold in found.folds]
         which = f"{values[0]:.4g}" if len(values) == 1 else f"{min(values):.4g} to {max(values):.4g}"
-        dice, default = (bootstrap_mean(list((one or {}).values())) for one in (found.dice, found.default_dice))
+        people = cohort.people(found.dice or {})
+        dice, default = (bootstrap_mean(list((one or {}).values()), groups=people) for one in (found.dice, found.default_dice))
         lines.append(f"{method}: Dice {said(dice)} at {which}, {said(default)} at the default threshold ({len(found.dice or {})} scans)")
     return [f"At {threshold_rule(cohort)}, without clean-up:", *lines] if lines else []
 
 
 def effect_lines(cohort: Cohort) -> list[str]:
-    """Every effect in words; those that were not tested once a reason."""
-    lines, not_tested = [], []
+    """Every effect in words; those that were not tested in one line a covariate and reason."""
+    lines: list[str] = []
+    untested: dict[tuple[str, str], list[NamedEffect]] = {}
     for one in effects(cohort):
         effect = one.effect
         if effect.p is None or one.p_holm is None or effect.size is None:
-            not_tested.append((f"{one.covariate} on {one.figure} of {one.method}", f"not tested, {effect.why_not}"))
+            untested.setdefault((one.covariate, effect.why_not), []).append(one)
             continue
         groups = ", ".join(f"{group.name} {group.median:.3g} ({group.count})" for group in effect.groups)
         told = f"; medians {groups}" if groups else f"; {effect.count} people"
@@ -243,4 +252,8 @@ def effect_lines(cohort: Cohort) -> list[str]:
             f"{one.covariate} on {one.figure} of {one.method}: {effect.test}, {effect.size_name.split(',')[0]} {effect.size:+.2f}, "
             f"p {effect.p:.4f}, by Holm {one.p_holm:.4f}{told}"
         )
-    return [f"Effect of {line}" for line in (*lines, *alike(not_tested))]
+    for (covariate, why), own in untested.items():
+        methods, figures = (list(dict.fromkeys(getattr(one, name) for one in own)) for name in ("method", "figure"))
+        of = f" of {', '.join(methods)}" if len(methods) < len(cohort.methods) else ""
+        lines.append(f"{covariate} on {', '.join(figures)}{of}: not tested, {why}")
+    return [f"Effect of {line}" for line in lines]

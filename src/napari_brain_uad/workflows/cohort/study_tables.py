@@ -8,11 +8,10 @@ from typing import Any
 
 from ...core.optional import require
 from ...core.text import table_text
-from ...evaluation.lesions import instance_figures
 from ..compare.compare_table import COLUMNS
 from .cohort import SUMMARISED, Cohort
 from .scan_facts import FACTS
-from .study_record import effects, healthy_false_positives, interval, lesion_strata, lesions_of
+from .study_record import effects, healthy_false_positives, interval, lesion_instances, lesion_strata
 
 _ALL = "all"
 _FIGURE_COLUMNS = ("sequence", "method", "part", "group", "figure", "value", "low", "high", "count", "p", "p_holm")
@@ -72,7 +71,7 @@ def tables(cohort: Cohort) -> dict[str, Table]:
     """
     rows = [[row.case, row.sequence, *row.figures.as_dict().values()] for row in cohort.rows]
     lesions = [
-        [row.case, row.sequence, row.figures.method, number, one.ml, one.found, one.overlap, one.siou]
+        [row.case, row.sequence, row.figures.method, number, round(one.ml, 6), one.found, one.overlap, one.siou]
         for row in cohort.rows
         if row.found is not None
         for number, one in enumerate(row.found.lesions, 1)
@@ -103,7 +102,7 @@ def _figures(cohort: Cohort) -> list[list[Any]]:
         for one in lesion_strata(cohort, method):
             add(method, "lesion size", one.words, "recall", interval(one.recall) or {"mean": None})
             add(method, "lesion size", one.words, "lesions", one.lesions)
-        instances = instance_figures(lesions_of(cohort, method))
+        instances = lesion_instances(cohort, method)
         add(method, "instances", None, "siou", interval(instances.siou) or {"mean": None})
         add(method, "instances", None, "mean_f1", instances.mean_f1, instances.lesions)
         for threshold, *figures in instances.at:
