@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.evaluation.significance import bootstrap_mean, permutation_test, scan_auroc
+from napari_brain_uad.evaluation.significance import bootstrap_mean, bootstrap_ratio, permutation_test, scan_auroc
 
 
 @pytest.mark.parametrize("count", [4, 9, 25])
@@ -64,3 +66,67 @@ def test_scans_told_apart_against_scikit_learn() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(areas, (2.5, 97.5))), abs=0.03)
     assert (found.healthy, found.ill) == (30, 20)
     assert scan_auroc([], ill) is None
+
+
+def _fixed() -> tuple[np.ndarray, np.ndarray]:
+    """Dice of two methods on nine scans."""
+    first = np.array([0.62, 0.58, 0.71, 0.33, 0.45, 0.80, 0.52, 0.66, 0.49])
+    return first, np.array([0.55, 0.57, 0.60, 0.35, 0.31, 0.71, 0.53, 0.50, 0.40])
+
+
+def test_paired_permutations_against_mlxtend() -> None:
+    from mlxtend.evaluate import permutation_test as theirs  # here, as it takes seconds
+
+    a, b = _fixed()
+    assert permutation_test(a, b) == pytest.approx(theirs(a, b, method="exact", paired=True), abs=1e-12)
+    # Its default is not paired, as in Behrendt et al. 2023: the scans' own spread then hides the difference.
+    assert theirs(a, b, method="exact") > 10 * permutation_test(a, b)
+
+
+def test_interval_of_the_difference_against_scipy() -> None:
+    a, b = _fixed()
+    ours = bootstrap_mean(a - b)
+    theirs = stats.bootstrap(
+        (a, b),
+        lambda x, y, axis: (x - y).mean(axis=axis),
+        paired=True,
+        n_resamples=20_000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert ours is not None
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.003)
+
+
+def test_a_share_over_all_scans_against_scipy() -> None:
+    rng = np.random.default_rng(7)
+    whole = rng.integers(1, 12, 14)
+    part = rng.binomial(whole, 0.4)
+    theirs = stats.bootstrap(
+        (part, whole), lambda x, y, axis: x.sum(axis) / y.sum(axis), paired=True, n_resamples=20_000, method="percentile", rng=rng
+    ).confidence_interval
+    ours = bootstrap_ratio([*part, 0], [*whole, 0])  # a scan without lesions changes nothing
+    assert ours is not None
+    assert (ours.mean, ours.count) == (part.sum() / whole.sum(), 14)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+    assert bootstrap_ratio([0.0], [0.0]) is None
+
+
+def test_scans_of_one_subject_go_together() -> None:
+    a, b = _fixed()
+    people = ["a", "a", "a", "b", "b", "c", "d", "e", "e"]
+    signs = np.array(list(product((1, -1), repeat=5)))[:, ["abcde".index(person) for person in people]]
+    means = (signs * (a - b)).mean(axis=1)
+    assert permutation_test(a, b, groups=people) == np.mean(np.abs(means) >= abs((a - b).mean()) - 1e-12)
+    assert permutation_test(a, b, groups=people) > permutation_test(a, b)
+    drawn = np.random.default_rng(3).integers(5, size=(4000, 5))
+    by_person = [a[[one == person for one in people]] for person in "abcde"]
+    means = np.array([np.concatenate([by_person[one] for one in row]).mean() for row in drawn])
+    found = bootstrap_mean(a, groups=people)
+    assert found is not None
+    assert (found.mean, found.count) == (pytest.approx(a.mean()), 9)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, (2.5, 97.5))), abs=0.01)
+    alone = bootstrap_mean(a, groups=["a"] * 9)
+    assert alone is not None
+    assert alone.low is None  # one subject says nothing of others
+    assert bootstrap_mean(a, groups=list("abcdefghi")) == bootstrap_mean(a)

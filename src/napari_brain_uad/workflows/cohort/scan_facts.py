@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,7 @@ class ScanFacts:
             "sequence_from": self.sequence_from,
             "ill": self.ill,
             "lesions": None if own is None else len(own),
-            "lesion_ml": None if own is None else round(sum(own), 6),
+            "lesion_ml": None if own is None else round(math.fsum(own), 6),
             "largest_lesion_ml": None if own is None else round(max(own, default=0.0), 6),
             **{f"voxels_{axis}": size for axis, size in zip("ijk", self.shape, strict=True)},
             **{f"voxel_mm_{axis}": round(size, 6) for axis, size in zip("ijk", self.voxel_mm, strict=True)},

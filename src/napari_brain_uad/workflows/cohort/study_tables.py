@@ -101,7 +101,7 @@ def _figures(cohort: Cohort) -> list[list[Any]]:
             add(method, "healthy", None, "flagged_ml", healthy)
         for one in lesion_strata(cohort, method):
             add(method, "lesion size", one.words, "recall", interval(one.recall) or {"mean": None})
-            add(method, "lesion size", one.words, "lesions", one.lesions)
+            add(method, "lesion size", one.words, "lesions", float(one.lesions))
         instances = lesion_instances(cohort, method)
         add(method, "instances", None, "siou", interval(instances.siou) or {"mean": None})
         add(method, "instances", None, "mean_f1", instances.mean_f1, instances.lesions)
