@@ -11,42 +11,47 @@ from ..core.extremes import FAR_SCORES, apart, robust_range
 from ..postprocessing.ranking import Counts, RankedScores
 
 
-class Curves:
-    """Precision-recall and ROC curves of a map, exact, ties included; scores are sorted once.
+class LevelCurves:
+    """Precision-recall and ROC curves, from counts at the scores of the truth; exact, ties included.
 
     Every vertex of both curves lies where the recall changes, that is at a score that some voxel of truth has, or just above it.
-    Only these are computed, which is why 7 million voxels take a fraction of a second.
 
     Parameters
     ----------
-    score : array of float32, shape (i, j, k)
-        Finite; higher = more abnormal.
-    truth : array of bool, same shape
-    region : array of bool, same shape, optional
-        The voxels that count; all when None.
+    levels : array of float32, shape (n,)
+        Distinct scores inside the truth, descending.
+    tp : array of int, shape (n,)
+        Voxels of truth at or above each level.
+    fp, fp_before : array of int, shape (n,)
+        Other voxels at or above each level, and above it.
+    negatives : int
+        Other voxels in all.
+    lowest, highest : float
+        Of all scores.
     """
 
-    def __init__(self, score: NDArray[np.float32], truth: NDArray[np.bool_], region: NDArray[np.bool_] | None = None) -> None:
-        self.ranked = RankedScores(score, truth, region)
-        values, counts = self.ranked.levels()
-        self.levels: NDArray[np.float32] = values
-        """Distinct scores inside the truth, descending, shape (n,)."""
-        self.tp: NDArray[np.int64] = np.cumsum(counts)
-        """Voxels of truth at or above each level, shape (n,)."""
-        self.fp: NDArray[np.int64] = self.ranked.negatives_above(values, or_equal=True)
-        """Other voxels at or above each level, shape (n,)."""
-        self.fp_before: NDArray[np.int64] = self.ranked.negatives_above(values, or_equal=False)
-        """Other voxels above each level, shape (n,)."""
+    def __init__(
+        self,
+        levels: NDArray[np.float32],
+        tp: NDArray[np.int64],
+        fp: NDArray[np.int64],
+        fp_before: NDArray[np.int64],
+        *,
+        negatives: int,
+        lowest: float,
+        highest: float,
+    ) -> None:
+        self.levels = levels
+        self.tp = tp
+        self.fp = fp
+        self.fp_before = fp_before
+        self.negatives = negatives
+        self._ends = lowest, highest
 
     @property
     def positives(self) -> int:
         """Voxels of truth."""
-        return self.ranked.positives.size
-
-    @property
-    def negatives(self) -> int:
-        """Other voxels."""
-        return self.ranked.negatives.size
+        return int(self.tp[-1]) if self.tp.size else 0
 
     @property
     def average_precision(self) -> float | None:
@@ -73,17 +78,10 @@ class Curves:
         below = self.negatives - (self.fp + self.fp_before) / 2.0
         return float((gained * below).sum() / (self.positives * self.negatives))
 
-    def best_dice(self) -> tuple[float, float] | None:
-        """Highest Dice over all thresholds, and the threshold that gives it; None without truth. See `RankedScores.best_dice`."""
-        return self.ranked.best_dice()
-
-    def counts_at(self, threshold: float) -> Counts:
-        """Confusion table of ``score > threshold``."""
-        return self.ranked.counts(threshold)
-
-    def dice_at(self, threshold: float) -> float | None:
-        """Dice of ``score > threshold``; None when nothing is flagged and there is no truth."""
-        return self.counts_at(threshold).dice
+    @property
+    def highest_dice(self) -> float | None:
+        """Highest Dice over all thresholds; None without truth."""
+        return float((2.0 * self.tp / (self.tp + self.fp + self.positives)).max()) if self.positives else None
 
     def pr_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
         """Recall (rising), precision and the score at each vertex, shape (2 n + 1,): first recall 0 with precision 1."""
@@ -99,11 +97,10 @@ class Curves:
         if not self.positives or not self.negatives:
             return np.zeros(0), np.zeros(0), np.zeros(0, np.float32)
         tp, fp, levels = self._vertices()
-        lowest = min(self.ranked.positives[0], self.ranked.negatives[0])
         return (
             np.append(fp, self.negatives) / self.negatives,
             np.append(tp, self.positives) / self.positives,
-            np.append(levels, lowest),
+            np.append(levels, np.float32(self._ends[0])),
         )
 
     def _vertices(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
@@ -111,8 +108,46 @@ class Curves:
         before = np.concatenate([[0], self.tp[:-1]])
         tp = np.concatenate([[0], np.column_stack([before, self.tp]).ravel()])
         fp = np.concatenate([[0], np.column_stack([self.fp_before, self.fp]).ravel()])
-        highest = max(part[-1] for part in (self.ranked.positives, self.ranked.negatives) if part.size)
-        return tp, fp, np.concatenate([[highest], np.repeat(self.levels, 2)]).astype(np.float32)
+        return tp, fp, np.concatenate([[self._ends[1]], np.repeat(self.levels, 2)]).astype(np.float32)
+
+
+class Curves(LevelCurves):
+    """The curves of a map. Scores are sorted once, which is why 7 million voxels take a fraction of a second.
+
+    Parameters
+    ----------
+    score : array of float32, shape (i, j, k)
+        Finite; higher = more abnormal.
+    truth : array of bool, same shape
+    region : array of bool, same shape, optional
+        The voxels that count; all when None.
+    """
+
+    def __init__(self, score: NDArray[np.float32], truth: NDArray[np.bool_], region: NDArray[np.bool_] | None = None) -> None:
+        self.ranked = RankedScores(score, truth, region)
+        values, counts = self.ranked.levels()
+        parts = [part for part in (self.ranked.positives, self.ranked.negatives) if part.size]
+        super().__init__(
+            values,
+            np.cumsum(counts),
+            self.ranked.negatives_above(values, or_equal=True),
+            self.ranked.negatives_above(values, or_equal=False),
+            negatives=self.ranked.negatives.size,
+            lowest=min((float(part[0]) for part in parts), default=0.0),
+            highest=max((float(part[-1]) for part in parts), default=0.0),
+        )
+
+    def best_dice(self) -> tuple[float, float] | None:
+        """Highest Dice over all thresholds, and the threshold that gives it; None without truth. See `RankedScores.best_dice`."""
+        return self.ranked.best_dice()
+
+    def counts_at(self, threshold: float) -> Counts:
+        """Confusion table of ``score > threshold``."""
+        return self.ranked.counts(threshold)
+
+    def dice_at(self, threshold: float) -> float | None:
+        """Dice of ``score > threshold``; None when nothing is flagged and there is no truth."""
+        return self.counts_at(threshold).dice
 
 
 @dataclass(frozen=True)

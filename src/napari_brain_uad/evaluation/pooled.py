@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import Curves
+from .merged_levels import merged_curves
 from .report import thinned
 
 
@@ -51,16 +51,28 @@ class Pooled:
 
 
 def pool(scans: Sequence[BrainScores]) -> Pooled:
-    """Pool the scans of one method; its scores must mean the same in every scan."""
-    curves = Curves(*joined(scans))
-    best = curves.best_dice()
+    """Pool the scans of one method; its scores must mean the same in every scan.
+
+    Where `scans` reads each scan when it is asked for, one is in memory at a time; see `merged_levels.merged_curves`.
+    """
+    curves = merged_curves(_Parts(scans))
     return Pooled(
         curves.average_precision,
         curves.auroc,
-        None if best is None else best[0],
+        curves.highest_dice,
         thinned(curves.pr_curve()),
         thinned(curves.roc_curve()),
     )
+
+
+class _Parts:
+    """Of every scan what the curves need, each time anew."""
+
+    def __init__(self, scans: Sequence[BrainScores]) -> None:
+        self._scans = scans
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], int]]:
+        return ((scan.score, scan.truth, scan.missed) for scan in self._scans)
 
 
 def joined(scans: Sequence[BrainScores]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

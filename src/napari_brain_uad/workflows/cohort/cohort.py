@@ -296,15 +296,16 @@ class _Gathered:
 
     def _of(self, numbers: Sequence[int], protocols: Sequence[Protocol], settings: StudySettings) -> Cohort:
         """Some of the scans as a cohort."""
+        inside = set(numbers)
         found = [self._found[number] for number in numbers]
         rows = tuple(row for one in found for row in one.rows)
         titles = tuple(dict.fromkeys(row.figures.method for row in rows))
         kept = self._waiting
-        having = [] if kept is None else [title for title in titles if set(kept.numbers(title)) & set(numbers)]
+        having = [] if kept is None else [title for title in titles if inside & set(kept.numbers(title))]
         cohort = Cohort(
             titles,
             rows,
-            {} if kept is None else {title: pool(kept.scans(title, numbers)) for title in having},
+            {} if kept is None else {title: pool(kept.scans(title, inside)) for title in having},
             (),
             found[-1].threshold,
             warnings=tuple(one for scan in found for one in scan.warnings),
@@ -314,7 +315,7 @@ class _Gathered:
         )
         if kept is None:
             return cohort
-        protocol_figures = {title: measured(kept.scans(title, numbers), protocols) for title in having} if protocols else {}
+        protocol_figures = {title: measured(list(kept.scans(title, inside)), protocols) for title in having} if protocols else {}
         chosen = {title: self._chosen(title, kept, numbers, settings) for title in having} if settings.chooses else {}
         return replace(cohort, protocols=protocol_figures, chosen=chosen)
 

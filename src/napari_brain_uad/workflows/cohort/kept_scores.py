@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -33,6 +34,27 @@ class KeptScores:
         with np.load(self._files[title][number]) as kept:
             return BrainScores(kept["score"], kept["truth"], kept["slices"], int(kept["missed"]))
 
-    def scans(self, title: str, among: Collection[int]) -> list[BrainScores]:
-        """Those of a method that are among some, in the order of the scans."""
-        return [self.scan(title, number) for number in self.numbers(title) if number in among]
+    def scans(self, title: str, among: Collection[int]) -> Sequence[BrainScores]:
+        """Those of a method that are among some, in the order of the scans; each is read when it is asked for."""
+        return _Read(self, title, [number for number in self.numbers(title) if number in among])
+
+
+class _Read(Sequence[BrainScores]):
+    """Scans that lie on disk."""
+
+    def __init__(self, kept: KeptScores, title: str, numbers: list[int]) -> None:
+        self._kept, self._title, self._numbers = kept, title, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> BrainScores: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[BrainScores]: ...
+
+    def __getitem__(self, place: int | slice) -> BrainScores | list[BrainScores]:
+        if isinstance(place, slice):
+            return [self._kept.scan(self._title, number) for number in self._numbers[place]]
+        return self._kept.scan(self._title, self._numbers[place])
