@@ -84,9 +84,8 @@ def test_beyond_the_most_levels_the_last_bits_are_dropped() -> None:
     for scan in scans:
         mantissa, exponent = np.frexp(scan.score)
         # As many of the mantissa's bits as are left, towards lower scores.
-        rounded.append(
-            BrainScores(np.ldexp(np.floor(mantissa * 16) / 16, exponent).astype(np.float32), scan.truth, scan.slices, scan.missed)
-        )
+        low = np.ldexp(np.floor(mantissa * 16) / 16, exponent).astype(np.float32)
+        rounded.append(BrainScores(low, scan.truth, scan.slices, scan.missed))
     whole = Curves(*joined(rounded))
     assert merged.average_precision == pytest.approx(whole.average_precision, abs=1e-12)
     assert merged.auroc == pytest.approx(whole.auroc, abs=1e-12)

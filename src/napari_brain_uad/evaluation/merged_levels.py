@@ -39,7 +39,8 @@ def merged_curves(scans: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_], 
     for score, truth, _ in scans:
         if score.size:
             lowest, highest = min(lowest, float(score.min())), max(highest, float(score.max()))
-        others = _keys(score[~truth]) >> shift
+        # In order, which the searches among the levels are many times faster for than the sorting takes.
+        others = _keys(np.sort(score[~truth])) >> shift
         negatives += others.size
         reached += np.bincount(np.searchsorted(keys, others, side="right"), minlength=keys.size + 1)
         passed += np.bincount(np.searchsorted(keys, others, side="left"), minlength=keys.size + 1)
