@@ -38,8 +38,8 @@ MODULES = {
 
 EVERYTHING = frozenset(chain(*MODULES.values()))
 
-OTHERS = frozenset({"highdicom", "jpeg_ls"})
-"""Hidden throughout: the extra dicom-results, and a decoder that comes with it."""
+OTHERS = frozenset({"highdicom", "jpeg_ls", "pyarrow"})
+"""Hidden throughout: the extras dicom-results and parquet, and a decoder that comes with the former."""
 
 SUBSETS = {
     EVERYTHING.difference(*(MODULES[extra] for extra in chosen)): chosen
@@ -101,6 +101,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Command]:
         "DICOM objects": Command(["detect", str(folder / "plain"), "--dicom", *out], {"highdicom"}, "dicom-results", costly=True),
         "compare": Command(["compare", scan, *both], {"torch"}, "learn", costly=True),
         "evaluate": Command(["evaluate", str(cohort), "--sequence", "T1", *both], {"torch"}, "learn", costly=True),
+        "Parquet": Command(["evaluate", str(cohort), *both, "--parquet"], {"pyarrow"}, "parquet", costly=True),
         "demo": Command(["demo", "--sample", "ms-flair-simulated", *out]),
         "window": Command(["demo", "--window"], {"napari", "PyQt6"}, "all", tried_elsewhere=True),
         "picture": Command(["demo", "--screenshot", *out], {"napari", "PyQt6"}, "all", tried_elsewhere=True),

@@ -225,9 +225,7 @@ def evaluate_cohort(
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
-    _check_names(cases)
-    settings = study or StudySettings()
-    settings.check(cases)
+    settings = _checked(cases, study or StudySettings())
     # Scans go to processes of their own; the methods do when there is one scan.
     jobs = options.get("jobs", 1) if len(cases) > 1 else 1
     options = options | {"jobs": 1 if len(cases) > 1 else options.get("jobs", 1)}
@@ -243,14 +241,16 @@ def evaluate_cohort(
     return cohort
 
 
-def _check_names(cases: Sequence[Case]) -> None:
-    """Of two scans of one name, the figures of one would replace those of the other."""
+def _checked(cases: Sequence[Case], study: StudySettings) -> StudySettings:
+    """What is asked, if the scans allow it. Of two scans of one name, the figures of one would replace those of the other."""
     seen: dict[tuple[str, str | None], Case] = {}
     for case in cases:
         other = seen.setdefault((case.name, case.sequence), case)
         if other is not case:
             files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
             raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
+    study.check(cases)
+    return study
 
 
 class _Gathered:

@@ -104,7 +104,7 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
-class Fold:
+class ThresholdFold:
     """One choice of a threshold: on which subjects, and whose figures are reported at it."""
 
     threshold: float
@@ -118,7 +118,7 @@ class ChosenThresholds:
 
     Parameters
     ----------
-    folds : tuple of Fold
+    folds : tuple of ThresholdFold
         One for a split.
     dice, default_dice : dict of str to float
         By scan, of the reported scans with lesions: Dice over the brain's voxels, no components dropped, at the chosen threshold and at
@@ -127,7 +127,7 @@ class ChosenThresholds:
         Why there is nothing; empty when there is.
     """
 
-    folds: tuple[Fold, ...] = ()
+    folds: tuple[ThresholdFold, ...] = ()
     dice: dict[str, float] | None = None
     default_dice: dict[str, float] | None = None
     why_not: str = ""
@@ -166,11 +166,11 @@ def chosen_thresholds(
     tried, dice = dice_table(numbers, lambda number: kept.scan(title, number), np.any([one for one, _ in sides], axis=0))
     if not tried.size:
         return ChosenThresholds(why_not="no lesion lies in a brain mask")
-    folds: list[Fold] = []
+    folds: list[ThresholdFold] = []
     found: dict[int, float] = {}
     for choosing, reported in sides:
         best, own = held_out_dice(dice, choosing, reported)
-        folds.append(Fold(float(tried[best]), _who(people, choosing), _who(people, reported)))
+        folds.append(ThresholdFold(float(tried[best]), _who(people, choosing), _who(people, reported)))
         found |= dict(zip(np.array(numbers)[reported].tolist(), own.tolist(), strict=True))
     default = {number: _default_dice(title, kept, number, rows[number]) for number in sorted(found)}
     by_scan = {number: rows[number].key for number in sorted(found)}

@@ -18,7 +18,7 @@ _FIGURE_COLUMNS = ("sequence", "method", "part", "group", "figure", "value", "lo
 
 
 @dataclass(frozen=True)
-class Table:
+class TidyTable:
     """Columns and rows; None where nothing is known."""
 
     columns: tuple[str, ...]
@@ -63,7 +63,7 @@ def check_parquet() -> None:
     require("pyarrow", what_for="Tables cannot be written as Parquet")
 
 
-def tables(cohort: Cohort) -> dict[str, Table]:
+def tables(cohort: Cohort) -> dict[str, TidyTable]:
     """The tables by the names of their files.
 
     "cohort" has a line a scan and method, "scans" a line a scan, "lesions" a line a lesion and method, "figures" a line a figure over
@@ -78,10 +78,10 @@ def tables(cohort: Cohort) -> dict[str, Table]:
     ]
     parts = {_ALL: cohort} | cohort.apart
     return {
-        "cohort": Table(("scan", "sequence", *COLUMNS), rows),
-        "scans": Table(FACTS, [list(one.as_dict().values()) for one in cohort.scans]),
-        "lesions": Table(("scan", "sequence", "method", "lesion", "ml", "found", "overlap", "siou"), lesions),
-        "figures": Table(_FIGURE_COLUMNS, [[sequence, *line] for sequence, part in parts.items() for line in _figures(part)]),
+        "cohort": TidyTable(("scan", "sequence", *COLUMNS), rows),
+        "scans": TidyTable(FACTS, [list(one.as_dict().values()) for one in cohort.scans]),
+        "lesions": TidyTable(("scan", "sequence", "method", "lesion", "ml", "found", "overlap", "siou"), lesions),
+        "figures": TidyTable(_FIGURE_COLUMNS, [[sequence, *line] for sequence, part in parts.items() for line in _figures(part)]),
     }
 
 
