@@ -20,6 +20,7 @@ from napari_brain_uad.evaluation.chosen_thresholds import subject_folds
 from napari_brain_uad.workflows.cohort.cases import cases_of
 from napari_brain_uad.workflows.cohort.study import StudySettings
 
+_NO_CLEAN_UP = ["--opening", "0", "--min-size-voxels", "0"]
 VOXEL_ML = abs(np.linalg.det(AFFINE[:3, :3])) / 1000
 
 
@@ -53,8 +54,8 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"h{number},,{number}.nii.gz,,{number}_truth.nii.gz,test,,M,")
     (root / "4.json").write_text('{"Manufacturer": "GE", "MagneticFieldStrength": 1.5, "PatientName": "Somebody"}')
     path = root / "scans.csv"
-    head_line = "id,session,FLAIR,T2,truth,split,age,sex,scanner,brain_mask\n"
-    path.write_text(head_line + "".join(f"{row},brain.nii.gz\n" for row in rows))
+    head_line = "id,session,FLAIR,T2,truth,split,age,sex,scanner,brain_mask,site\n"
+    path.write_text(head_line + "".join(f"{row},brain.nii.gz,<i>\x1b[1m{row[0]}\n" for row in rows))
     return path
 
 
@@ -64,7 +65,7 @@ def out(listed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["--methods", "threshold,thresh-raw", "--sequence", "all", "--folds", "3", "--parquet", "--lesion-bins", "0.1", "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_UAD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        assert cli.main(["evaluate", str(listed), *words, "--out", str(folder), "--seed", "5", "--opening", "0"]) == 0
+        assert cli.main(["evaluate", str(listed), *words, "--out", str(folder), "--seed", "5", *_NO_CLEAN_UP]) == 0
     return folder
 
 
@@ -126,6 +127,9 @@ def test_each_fold_is_reported_at_the_threshold_of_the_others(out: Path) -> None
         assert sorted([*one["reported"], *one["chosen_on"]]) == ["a", "b", "c"]
     assert [one["scan"] for one in record["scans"]] == ["a_1 FLAIR", "a_2 FLAIR", "b FLAIR", "b T2", "c FLAIR"]
     assert record["dice"]["mean"] == pytest.approx(np.mean([one["dice"] for one in record["scans"]]))
+    # Without clean-up, Dice at the default threshold is the one that the mask has.
+    rows = {f"{one['scan']} {one['sequence']}": one for one in _table(out / "cohort.csv") if one["method"] == "thresh-raw"}
+    assert [one["default_dice"] for one in record["scans"]] == pytest.approx([float(rows[one["scan"]]["dice"]) for one in record["scans"]])
     assert record["difference"]["mean"] == pytest.approx(record["dice"]["mean"] - record["default_dice"]["mean"])
     # T2's scores are twice as high: one threshold for both sequences serves neither, one of each sequence does.
     alone = _record(out)["by_sequence"]["FLAIR"]["study"]["thresholds"]["thresh-raw"]
@@ -145,14 +149,31 @@ def test_every_sequence_is_reported_apart(out: Path) -> None:
     test = record["tests"][0]
     assert (test["paired"], test["permutations"], test["scans"], test["subjects"]) == (True, 10_000, 5, 3)
     assert test["low"] <= test["difference"] <= test["high"]
+    assert test["p"] >= 2 / 2**3  # of three subjects' signs, not of five scans'
     page = (out / "cohort.html").read_text()
-    for words in ("FLAIR alone", "7 of 5 subjects", "Lesions by size", "3 folds by subject, seed 5", "bootstrap over subjects"):
+    assert "<i>" not in page
+    for words in (
+        "&lt;i&gt;",
+        "FLAIR alone",
+        "7 of 5 subjects",
+        "Lesions by size",
+        "3 folds by subject, seed 5",
+        "bootstrap over subjects",
+    ):
         assert words in page
+
+
+def test_what_a_table_says_does_no_harm(listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--methods", "threshold", "--sequence", "T2", "--effects", "site", "--quiet", "--no-cache", "--out", str(tmp_path)]
+    assert cli.main(["evaluate", str(listed), *words]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "Site: <i>" in said
 
 
 def test_effects_say_why_they_were_not_tested(out: Path) -> None:
     found = _record(out)["study"]["effects"]
-    assert {one["covariate"] for one in found} == {"scanner", "sequence", "age", "sex"}  # the field strength is one
+    assert {one["covariate"] for one in found} == {"scanner", "site", "sequence", "age", "sex"}  # the field strength is one
     assert all(one["p"] is None and one["why_not"] for one in found)
     sex = next(one for one in found if (one["covariate"], one["figure"]) == ("sex", "flagged_ml"))
     assert sex["why_not"] == "not enough scans: fewer than two groups of 5 people (F 3, M 2)"
@@ -165,7 +186,7 @@ def test_parquet_holds_what_the_csv_files_hold(out: Path) -> None:
         table, lines = parquet.read_table(out / f"{name}.parquet"), _table(out / f"{name}.csv")
         assert table.num_rows == len(lines)
         assert [["" if value is None else str(value) for value in row.values()] for row in table.to_pylist()] == [
-            [value.removeprefix("'") for value in line.values()] for line in lines
+            [value.removeprefix("'").replace(r"\x1b", "\x1b") for value in line.values()] for line in lines
         ]
     assert [str(kind) for kind in parquet.read_schema(out / "lesions.parquet").types] == ["string"] * 3 + ["int64", "double", "bool"] + [
         "double"

@@ -210,7 +210,7 @@ def _protocol_lines(cohort: Cohort) -> list[tuple[str, str, list[list[str]]]]:
 
 def cohort_text(cohort: Cohort) -> str:
     """Means, pooled figures and the study's answers for a terminal."""
-    parts = [*data_words(data_summary(cohort.scans)), *_part_text(cohort)]
+    parts = [*map(readable, data_words(data_summary(cohort.scans))), *_part_text(cohort)]
     for sequence, part in cohort.apart.items():
         parts += ["", f"{readable(sequence)} alone, {counted(len(part.scans), 'scan')}", *_part_text(part)]
     return "\n".join(parts)
