@@ -60,6 +60,12 @@ def _dice(scan: BrainScores, threshold: float) -> float:
     return 2 * int((flagged & scan.truth).sum()) / (int(flagged.sum()) + int(scan.truth.sum()) + scan.missed)
 
 
+def test_only_the_choosing_scans_choose() -> None:
+    dice = np.array([[0.9, 0.1, 0.9], [0.7, 0.2, 0.7], [0.1, 0.9, 0.3]])
+    best, own = held_out_dice(dice, np.array([True, True, False]), np.array([False, False, True]))
+    assert (best, own.tolist()) == (0, [0.1])  # the first of equals, although the reported scan would like the second
+
+
 def test_no_lesion_in_any_brain() -> None:
     outside = BrainScores(np.zeros(5, np.float32), np.zeros(5, bool), np.zeros(5, np.uint16), 9)
     thresholds, dice = dice_table([0], lambda _: outside, np.array([True]))

@@ -107,6 +107,7 @@ def test_a_share_over_all_scans_against_scipy() -> None:
     ).confidence_interval
     ours = bootstrap_ratio([*part, 0], [*whole, 0])  # a scan without lesions changes nothing
     assert ours is not None
+    assert ours == bootstrap_ratio(part, whole)
     assert (ours.mean, ours.count) == (part.sum() / whole.sum(), 14)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
     assert bootstrap_ratio([0.0], [0.0]) is None
