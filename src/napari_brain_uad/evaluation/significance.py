@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -106,9 +107,17 @@ def bootstrap_ratio(
     part, whole = part[whole > 0], whole[whole > 0]
     if whole.size < 2:
         return Interval(ratio, None, None, count)
-    ratios = np.concatenate([part[drawn].sum(axis=1) / whole[drawn].sum(axis=1) for drawn in _draws(whole.size, draws, seed)])
-    low, high = (float(bound) for bound in np.percentile(ratios, (50 * (1 - level), 50 * (1 + level))))
+    low, high = _bounds(part.tobytes(), whole.tobytes(), level, draws, seed)
     return Interval(ratio, low, high, count)
+
+
+@lru_cache(maxsize=256)
+def _bounds(parts: bytes, wholes: bytes, level: float, draws: int, seed: int) -> tuple[float, float]:
+    """The bootstrap itself. Record, page, tables and terminal ask for the same figures: they are computed once."""
+    part, whole = np.frombuffer(parts), np.frombuffer(wholes)
+    ratios = np.concatenate([part[drawn].sum(axis=1) / whole[drawn].sum(axis=1) for drawn in _draws(whole.size, draws, seed)])
+    low, high = np.percentile(ratios, (50 * (1 - level), 50 * (1 + level)))
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

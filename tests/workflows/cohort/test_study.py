@@ -240,3 +240,17 @@ def test_a_subject_on_both_sides_of_a_split_is_refused(listed: Path) -> None:
         StudySettings(threshold_from="val").check([replace(case, split="val") for case in cases])
     with pytest.raises(InputError, match="it names no splits"):
         StudySettings(threshold_from="val").check([replace(case, split=None) for case in cases])
+
+
+def test_several_sequences_are_several_scans(listed: Path, tmp_path: Path) -> None:
+    cases, left_out = cases_of(listed, sequence=["T2", "flair"])
+    assert [(case.name, case.sequence) for case in cases][2:5] == [("b", "T2"), ("b", "FLAIR"), ("c", "FLAIR")]
+    assert left_out[:2] == ("a_1: no T2", "a_2: no T2")
+    assert [case.person for case in cases[:3]] == ["a", "a", "b"]
+    both, nothing = cases_of(listed, sequence="ALL")
+    assert (len(both), nothing) == (7, ())
+    alone = tmp_path / "alone.csv"
+    alone.write_text(f"id,unknown\np1,{listed.parent}/0.nii.gz\n")
+    # A scan of unknown sequence can be the one that is asked for, but not several.
+    found = [cases_of(alone, sequence=asked, need_truth=False)[0][0].sequence for asked in ("T2", ["T2", "T1"], "all", None)]
+    assert found == ["T2", None, None, None]
