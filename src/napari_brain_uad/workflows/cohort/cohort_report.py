@@ -316,7 +316,7 @@ def _study(cohort: Cohort) -> list[str]:
             ("Lesions as wholes", "instances", instances_table(part)),
         ):
             if table:
-                parts += [f"<h2>{title}{of}</h2>", f"<p>{html_text(DEFINITIONS[key])}.</p>", _table(table[0], table[1:])]
+                parts += [f"<h2>{title}{of}</h2>", f"<p>{_sentence(DEFINITIONS[key])}</p>", _table(table[0], table[1:])]
         for title, key, lines in (
             ("Healthy scans", "healthy_false_positive_ml", healthy_lines(part)),
             ("Thresholds of other scans", "thresholds", threshold_lines(part)),
@@ -324,8 +324,12 @@ def _study(cohort: Cohort) -> list[str]:
         ):
             if lines:
                 said_lines = (f"<li>{html_text(one)}</li>" for one in lines)
-                parts += [f"<h2>{title}{of}</h2>", f"<p>{html_text(DEFINITIONS[key])}.</p>", "<ul>", *said_lines, "</ul>"]
+                parts += [f"<h2>{title}{of}</h2>", f"<p>{_sentence(DEFINITIONS[key])}</p>", "<ul>", *said_lines, "</ul>"]
     return parts
+
+
+def _sentence(words: str) -> str:
+    return html_text(f"{words[0].upper()}{words[1:]}.")
 
 
 def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:

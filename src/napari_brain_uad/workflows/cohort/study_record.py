@@ -11,6 +11,7 @@ import numpy as np
 from ...evaluation.effects import Effect, group_effect, holm, trend_effect
 from ...evaluation.lesions import SIOU_THRESHOLDS, InstanceFigures, ScanLesions, Stratum, instance_figures, strata
 from ...evaluation.significance import Interval, bootstrap_mean
+from ..compare.compare_table import COLUMNS
 from .cohort import Cohort
 from .scan_facts import ScanFacts
 from .study import COVARIATES
@@ -128,7 +129,7 @@ def study_record(cohort: Cohort) -> dict[str, Any]:
     """The answers as plain JSON data; what was not asked for, or has no scans, is None or empty."""
     return {
         "definitions": DEFINITIONS,
-        "settings": {**vars(cohort.settings), "lesion_edges_ml": cohort.settings.lesion_edges},
+        "settings": dict(vars(cohort.settings)),
         "lesion_strata": {method: [_stratum(one) for one in lesion_strata(cohort, method)] for method in cohort.methods},
         "healthy_false_positive_ml": {method: interval(healthy_false_positives(cohort, method)) for method in cohort.methods},
         "instances": {method: _instances(lesion_instances(cohort, method)) for method in cohort.methods},
@@ -249,11 +250,11 @@ def effect_lines(cohort: Cohort) -> list[str]:
         groups = ", ".join(f"{group.name} {group.median:.3g} ({group.count})" for group in effect.groups)
         told = f"; medians {groups}" if groups else f"; {effect.count} people"
         lines.append(
-            f"{one.covariate} on {one.figure} of {one.method}: {effect.test}, {effect.size_name.split(',')[0]} {effect.size:+.2f}, "
+            f"{one.covariate} on {COLUMNS[one.figure].title} of {one.method}: {effect.test}, {effect.size_name.split(',')[0]} {effect.size:+.2f}, "
             f"p {effect.p:.4f}, by Holm {one.p_holm:.4f}{told}"
         )
     for (covariate, why), own in untested.items():
         methods, figures = (list(dict.fromkeys(getattr(one, name) for one in own)) for name in ("method", "figure"))
         of = f" of {', '.join(methods)}" if len(methods) < len(cohort.methods) else ""
-        lines.append(f"{covariate} on {', '.join(figures)}{of}: not tested, {why}")
+        lines.append(f"{covariate} on {', '.join(COLUMNS[figure].title for figure in figures)}{of}: not tested, {why}")
     return [f"Effect of {line}" for line in lines]
