@@ -249,8 +249,9 @@ def effect_lines(cohort: Cohort) -> list[str]:
             continue
         groups = ", ".join(f"{group.name} {group.median:.3g} ({group.count})" for group in effect.groups)
         told = f"; medians {groups}" if groups else f"; {effect.count} people"
+        size = f"{effect.size_name.split(',')[0]} {effect.size:+.2f}"
         lines.append(
-            f"{one.covariate} on {COLUMNS[one.figure].title} of {one.method}: {effect.test}, {effect.size_name.split(',')[0]} {effect.size:+.2f}, "
+            f"{one.covariate} on {COLUMNS[one.figure].title} of {one.method}: {effect.test}, {size}, "
             f"p {effect.p:.4f}, by Holm {one.p_holm:.4f}{told}"
         )
     for (covariate, why), own in untested.items():
