@@ -14,8 +14,7 @@ from .br35h import BR35H
 from .brats import BRATS
 from .camcan import CAMCAN
 from .hcp import HCP
-from .isles2015 import ISLES2015
-from .isles2022 import ISLES2022
+from .isles import ISLES2015, ISLES2022
 from .ixi import IXI
 from .layout import DatasetLayout, missed_files
 from .mood import MOOD
