@@ -231,7 +231,7 @@ def _subject(key: _Key, own: _Group, groups: Mapping[_Key, _Group], ill: bool | 
     """A mask that names no session belongs to all sessions of its subject in its space."""
     person, space, session, split = key
     shared = groups.get((person, space, "", split), own)
-    masks = {kind: (own.files.get(kind) or shared.files.get(kind) or [None])[0] for kind in (BRAIN_MASK, TRUTH)}
+    masks = {kind: next(iter(own.files.get(kind) or shared.files.get(kind) or ()), None) for kind in (BRAIN_MASK, TRUTH)}
     used = {kind: paths[0] for kind, paths in own.files.items() if kind not in _NO_SEQUENCE}
     taken = {*used.values(), *masks.values()}
     return Subject(
