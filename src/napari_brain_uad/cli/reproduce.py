@@ -23,7 +23,7 @@ def add_reproduce(commands: Any) -> None:
     parser = commands.add_parser(
         "reproduce",
         help="rerun a paper's experiment on its public data",
-        description="Share out the scans, train the paper's methods, test them by its protocol and write a table beside its figures. Called "
+        description="Share out the scans, train a paper's methods, test them by its protocol, write a table beside its figures. Called "
         f"again, it goes on where it was ended. Without PAPER it lists the papers and the data that each needs. {NOTICE}",
         allow_abbrev=False,
     )

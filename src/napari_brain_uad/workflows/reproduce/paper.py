@@ -65,12 +65,16 @@ class PaperTraining:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A method: its name in the paper's table, how it is written here, and the files it needs by the names of their settings."""
+    """A method: its name in the paper's table, how it is written here, and the files it needs by the names of their settings.
 
-    name: str
+    `reduced` is how it is written in a reduced run, where its small preset alone does not do.
+    """
+
+    row: str
     spec: str
     training: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    reduced: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def _paper(name: str, own: Mapping[str, Any]) -> Paper:
         },
         parts={key: PaperPart(key, **one) for key, one in own["parts"].items()},
         trainings={key: PaperTraining(key, **one) for key, one in own["trainings"].items()},
-        rows=tuple(PaperRow(one["row"], one["spec"], one.get("training", ""), one.get("files", {})) for one in own["methods"]),
+        rows=tuple(PaperRow(**one) for one in own["methods"]),
         tests=tuple(PaperTest(key, **one) for key, one in own["tests"].items()),
         files=own.get("files", {}),
         differs=tuple(own["differs"]),

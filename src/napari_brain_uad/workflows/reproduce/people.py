@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,10 @@ class Given:
     def words(self) -> str:
         """How many people were found, against the paper's number."""
         found = len({one.id for one in self.subjects})
+        sequences = Counter(name for one in self.subjects for name in one.sequences).most_common()
+        scans = ", ".join(f"{name} {count:,}" for name, count in sequences)
         paper = "the paper's number is not known" if self.data.subjects is None else f"the paper had {self.data.subjects:,}"
-        return f"{self.data.name}: {counted(found, 'subject')} found ({self.layout}); {paper}"
+        return f"{self.data.name}: {counted(found, 'subject')} found ({self.layout}; {scans}); {paper}"
 
 
 def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path]) -> dict[str, Given]:
@@ -69,7 +72,7 @@ def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path])
     found = {name: isolated(lambda name=name: _given(paper.data[name], given[name])) for name in needed}  # type: ignore[misc]
     wrong = [one for one in found.values() if isinstance(one, BrainUADError)]
     if wrong:
-        raise wrong[0] if len(wrong) == 1 else InputError("Data sets cannot be used", why="; ".join(map(str, wrong)))
+        raise wrong[0] if len(wrong) == 1 else InputError("Data sets cannot be used", why="; ".join(str(one).rstrip(".") for one in wrong))
     return {name: one for name, one in found.items() if isinstance(one, Given)}
 
 
@@ -101,7 +104,8 @@ def shared_out(
         usable = _usable(given, part.sequence, healthy)
         people = sorted({one.id for one in usable})
         order = [people[number] for number in np.random.default_rng([seed, 3]).permutation(len(people))]
-        first, last = _places(part, len(order), given.data.subjects)
+        # The few people of a reduced run come from all, where no other part could take the same.
+        first, last = (0, len(order)) if reduced and len(parts) == 1 else _places(part, len(order), given.data.subjects)
         chosen = order[first:last][: part.most]
         if reduced:
             chosen = chosen[: REDUCED["training" if healthy else "test"]]

@@ -203,24 +203,23 @@ def _lacking(row: PaperRow, own: MethodSpec, request: Request) -> list[str]:
 
 def _spec(row: PaperRow, own: MethodSpec, request: Request) -> MethodSpec:
     """As the paper has it, with what was asked for over it; in a reduced run the small preset instead of the paper's."""
-    paper = MethodSpec.parse(row.spec)
     if own.model:
         raise InputError(f"'{own}'", why="the models of a reproduction are trained by it", fix="Leave the ':' and what follows it out")
-    settings = {} if request.reduced or own.preset else dict(paper.settings)
-    preset = own.preset or paper.preset
-    if request.reduced and not own.preset:
-        preset = SMALL if SMALL in method_class(paper.method).Params.PRESETS else ""
+    paper = MethodSpec.parse(row.reduced if request.reduced and row.reduced else row.spec)
+    if request.reduced and not row.reduced:
+        paper = MethodSpec(paper.method, SMALL if SMALL in method_class(paper.method).Params.PRESETS else "")
+    settings = {} if own.preset else dict(paper.settings)
     for setting, name in () if request.reduced else row.files.items():
         if name in request.files:
             check_there(request.files[name], fix="Give the file of weights")
             settings[setting] = str(request.files[name].absolute())
-    return MethodSpec.of(paper.method, preset=preset, settings=settings | dict(own.settings))
+    return MethodSpec.of(paper.method, preset=own.preset or paper.preset, settings=settings | dict(own.settings))
 
 
 def _train_steps(
     paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], names: Sequence[str], tests: Sequence[PaperTest], request: Request, out: Path
 ) -> tuple[ModelStep, ...]:
-    wanted = {(name, row.name) for test in tests for row, _ in rows for name in [test.training or row.training] if row.training}
+    wanted = {(name, row.row) for test in tests for row, _ in rows for name in [test.training or row.training] if row.training}
     steps = []
     for name in names:
         own = paper.trainings[name]
@@ -234,9 +233,7 @@ def _train_steps(
             seed=request.seed,
             preset=preset,
         )
-        steps += [
-            ModelStep(row.name, spec, data, request.seed, _model(out, name, spec)) for row, spec in rows if (name, row.name) in wanted
-        ]
+        steps += [ModelStep(row.row, spec, data, request.seed, _model(out, name, spec)) for row, spec in rows if (name, row.row) in wanted]
     return tuple(steps)
 
 
@@ -245,7 +242,7 @@ def _test_step(paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], test: 
     for row, spec in rows:
         model = _model(out, test.training or row.training, spec) if row.training else None
         # The model knows its settings.
-        specs[row.name] = spec if model is None else MethodSpec.of(spec.method, model=f"{model}.safetensors")
+        specs[row.row] = spec if model is None else MethodSpec.of(spec.method, model=f"{model}.safetensors")
     prepare = AUTO if request.reduced else test.prepare or paper.prepare
     post, part = PostParams.from_strings(dict(paper.post)), paper.parts[test.part]
     return EvaluateStep(

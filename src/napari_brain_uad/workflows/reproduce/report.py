@@ -21,7 +21,7 @@ from .run import cohort_of
 
 _FILES = {"csv": "reproduction.csv", "json": "reproduction.json", "text": "reproduction.txt"}
 _MEAN = "mean "
-_REDUCED = "A reduced run: small networks, few steps, few people, no registration. It shows that everything runs; its figures say nothing of the paper"
+_REDUCED = "A reduced run: small networks, few steps, few people, no registration. It shows that all of it runs, and reproduces nothing"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,6 @@ def save_report(
 
 def _record(experiment: Experiment, figures: Sequence[PaperFigure], failed: Mapping[str, BrainUADError], device: str) -> dict[str, Any]:
     paper, request = experiment.paper, experiment.request
-    steps = (*experiment.trainings, *experiment.tests)
     return {
         "notice": NOTICE,
         "paper": {"id": paper.id, "title": paper.title, "source": paper.source},
@@ -142,7 +141,7 @@ def _record(experiment: Experiment, figures: Sequence[PaperFigure], failed: Mapp
         "seed": request.seed,
         "data": {name: {"layout": one.layout, "words": one.words} for name, one in experiment.given.items()},
         "scans": {path.name: experiment.scans_in(path) for path in experiment.tables},
-        "commands": [without_folders(shell.join(step.words(device))) for step in steps],
+        "commands": [without_folders(shell.join(step.words(device))) for step in experiment.steps],
         "figures": [asdict(one) | {"difference": one.difference} for one in figures],
         "differs": list(paper.differs),
         "failed": {name: str(error) for name, error in failed.items()},

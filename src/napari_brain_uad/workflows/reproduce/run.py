@@ -110,11 +110,11 @@ def reproduce(
     output_folder(experiment.out / "scans")
     for path, text in experiment.tables.items():
         write_text(path, text)
-    steps: list[ModelStep | EvaluateStep] = [*experiment.trainings, *experiment.tests]
+    steps = experiment.steps
     failed: dict[str, BrainUADError] = {}
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
-        how = {"device": device, "overwrite": overwrite, "progress": part}
+        how: dict[str, Any] = {"device": device, "overwrite": overwrite, "progress": part}
         if isinstance(step, ModelStep):
             work = partial(_train, step, experiment.out, **how)
         else:
@@ -130,17 +130,15 @@ def reproduce(
 
 def _train(step: ModelStep, out: Path, *, device: str, overwrite: bool, progress: Progress) -> str:
     settings = training_params(step.spec, None)
-    made_of = [str(step.spec), None if settings is None else settings.as_dict(), step.seed]
+    made_of: list[Any] = [str(step.spec), None if settings is None else settings.as_dict(), step.seed]
     made_of += [replace(step.data, path="").as_dict(), _contents(Path(step.data.path))]
     record = _record(out, f"model-{step.out.parent.name}-{step.out.name}", made_of)
     if record.finished():
         return "finished before"
     begun = record.begun()
     if begun is False and not overwrite:
-        why = "a model of other scans or settings was begun or made there"
-        raise InputError(
-            f"{step.out.name} of {step.out.parent.name}", why=why, fix="Choose another --out, or have it replaced (--overwrite)"
-        )
+        what, why = f"{step.out.name} of {step.out.parent.name}", "a model of other scans or settings was begun or made there"
+        raise InputError(what, why=why, fix="Choose another --out, or have it replaced (--overwrite)")
     record.write()
     left_out: list[str] = []
     train(
