@@ -110,8 +110,8 @@ def shared_out(
         if reduced:
             chosen = chosen[: REDUCED["training" if healthy else "test"]]
         if not chosen:
-            kind = "healthy scan" if healthy else "scan with a ground truth"
-            why = f"{counted(len(people), 'person', 'people')} of {given.root.name} with a {part.sequence} and as a {kind} can be used"
+            kind = "no lesion" if healthy else "a ground truth"
+            why = f"{counted(len(people), 'person', 'people')} of {given.root.name} with {part.sequence} and {kind}"
             raise InputError(f"{part.name} of {paper.id} would be empty", why=why, fix="Give more of the data set")
         found[part.name] = [one for one in usable if one.id in chosen]
     return found

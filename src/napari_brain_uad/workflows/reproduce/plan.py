@@ -192,7 +192,8 @@ def _rows(paper: Paper, request: Request) -> list[tuple[PaperRow, MethodSpec]]:
     if lacking:
         why = "; ".join(f"{name}: {paper.files[name]}" for name in lacking)
         fix = "Name each one: --file NAME=FILE; or leave methods out with --methods"
-        raise InputError(f"{counted(len(lacking), 'file')} that methods of {paper.id} need is missing", why=why, fix=fix)
+        what = f"{counted(len(lacking), 'file')} that methods of {paper.id} need {'is' if len(lacking) == 1 else 'are'} missing"
+        raise InputError(what, why=why, fix=fix)
     return found
 
 
@@ -223,7 +224,7 @@ def _train_steps(
     steps = []
     for name in names:
         own = paper.trainings[name]
-        preset = "" if request.reduced else paper.prepare
+        preset = "" if request.reduced or paper.prepare == AUTO else paper.prepare
         data = TrainingData(
             "dataset",
             str(_table(out, "train", name)),
