@@ -36,7 +36,7 @@ html_copy_source = False
 
 GUIDES = (
     "window", "sequences", "preprocessing", "calibration", "comparing", "cohort", "bids", "training", "simulation", "learned_methods",
-    "embedding",
+    "embedding", "data_sets", "reproducing",
 )  # fmt: skip
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
