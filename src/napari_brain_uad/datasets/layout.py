@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +21,8 @@ FURTHER = "further"
 """Files that a layout knows and does not use: further raters, other contrasts. They are in `Subject.extra`."""
 
 _NO_SEQUENCE = (BRAIN_MASK, TRUTH, FURTHER)
+
+_WALKED: ContextVar[tuple[Path, list[Path]] | None] = ContextVar("walked", default=None)
 
 LAYOUT = "by the data set's layout"
 """What says a scan's sequence, when its data set does."""
@@ -249,7 +253,19 @@ def _subject(key: _Key, own: _Group, groups: Mapping[_Key, _Group], ill: bool | 
 
 def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
     """The files under a folder that end with one of the suffixes, sorted, links followed; hidden files and folders are left out."""
-    yield from (path for path in walk_files(root) if path.name.lower().endswith(suffixes))
+    walked = _WALKED.get()
+    found = walked[1] if walked is not None and walked[0] == root else walk_files(root)
+    yield from (path for path in found if path.name.lower().endswith(suffixes))
+
+
+@contextmanager
+def walked_once(root: Path) -> Iterator[None]:
+    """Within it, `files` goes through that folder once: many layouts are asked for the same one."""
+    before = _WALKED.set((root, walk_files(root)))
+    try:
+        yield
+    finally:
+        _WALKED.reset(before)
 
 
 def missed_files(root: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from .camcan import CAMCAN
 from .hcp import HCP
 from .isles import ISLES2015, ISLES2022
 from .ixi import IXI
-from .layout import DatasetLayout, missed_files
+from .layout import DatasetLayout, missed_files, walked_once
 from .mood import MOOD
 from .mslub import MSLUB
 from .msseg2015 import MSSEG2015
@@ -82,7 +82,8 @@ def find_layout(root: Path | str) -> DatasetLayout:
         raise InputError(f"{root.name} is a link that leads nowhere", fix=GET_LINKED)
     if not root.exists():
         raise InputError(f"There is no {root.name}", fix="Give the folder of a data set, or a CSV file")
-    found = next((one for one in LAYOUTS if one.detect(root)), None)
+    with walked_once(root):
+        found = next((one for one in LAYOUTS if one.detect(root)), None)
     if found is None:
         why, fix = "; ".join(missed_files(root)), "Give a folder of scans, or a CSV file"
         raise InputError(

@@ -148,3 +148,17 @@ def test_files_that_methods_need_are_asked_for(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match="2 data sets of simple-slice-net are missing"):
             plan_of(one, request, tmp_path)
+
+
+def test_a_reduced_run_makes_no_test_twice(tmp_path: Path) -> None:
+    """Without registration, the two settings of the FLAIR threshold are one."""
+    one, folder = papers()["flair-threshold"], tmp_path / "patient01"
+    folder.mkdir()
+    for kind in ("FLAIR", "consensus_gt"):
+        (folder / f"patient01_{kind}.nii.gz").touch()
+    given = {"mslub": tmp_path}
+    with pytest.raises(InputError, match="3 data sets of flair-threshold are missing"):
+        plan_of(one, Request(given, {}, reduced=True), tmp_path / "out")
+    for tests, reduced, prepared in ((["mslub-i", "mslub-ii"], False, ["threshold-i", "threshold-ii"]), (["mslub-i"], True, ["auto"])):
+        planned = plan_of(one, Request(given, {}, tests=tests, reduced=reduced), tmp_path / "out").tests
+        assert [step.prepare for step in planned] == prepared

@@ -175,7 +175,8 @@ def _tests(paper: Paper, request: Request) -> tuple[PaperTest, ...]:
     unknown = next((name for name in request.tests if name not in known), None)
     if unknown is not None:
         raise InputError(f"{paper.id} has no test '{unknown}'", fix=f"{did_you_mean(unknown, known)}Its tests: {', '.join(known)}")
-    return tuple(test for test in paper.tests if not request.tests or test.name in request.tests)
+    # Without the papers' preparations, those that differ by them alone are the same test.
+    return tuple(test for test in paper.tests if test.name in request.tests or not (request.tests or (request.reduced and test.prepare)))
 
 
 def _rows(paper: Paper, request: Request) -> list[tuple[PaperRow, MethodSpec]]:

@@ -15,6 +15,7 @@ from ...core.provenance import NOTICE, versions
 from ...core.text import counted, table_text
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, written_whole
+from ..compare.compare_table import COLUMNS
 from ..detect.save import without_folders
 from .plan import EvaluateStep, Experiment
 from .run import cohort_of
@@ -88,7 +89,8 @@ def report_lines(experiment: Experiment, figures: Sequence[PaperFigure], failed:
 def _table(step: EvaluateStep, figures: Sequence[PaperFigure]) -> list[str]:
     scans = max((one.scans for one in figures), default=0)
     names = list(dict.fromkeys(one.figure for one in figures))
-    rows = [["Method", *(name.removeprefix(_MEAN) for name in names), "Run as"]]
+    titles = (COLUMNS[name.removeprefix(_MEAN)].title if name.startswith(_MEAN) else name for name in names)
+    rows = [["Method", *titles, "Run as"]]
     for method in dict.fromkeys(one.method for one in figures):
         own = {one.figure: one for one in figures if one.method == method}
         cells = [f"{_cell(own[name].here)} ({_cell(own[name].paper)})" for name in names]
