@@ -15,7 +15,10 @@ from napari_brain_uad.cli import main
 from napari_brain_uad.core import shell
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.datasets.registry import layout
 from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.nifti import read_volume
+from napari_brain_uad.preprocessing.presets import PRESETS, Preset
 from napari_brain_uad.workflows.cohort import cohort_report
 from napari_brain_uad.workflows.reproduce import paper as papers_module
 from napari_brain_uad.workflows.reproduce import run as run_module
@@ -125,6 +128,32 @@ def test_an_ended_run_is_gone_on_with(data: dict[str, Path], tmp_path: Path, mon
     assert done(ended) == ["finished before", "done"]
     assert figures_of(ended) == figures_of(whole)
     assert done(ended) == ["finished before", "finished before"]
+
+
+def test_scans_are_prepared_once_for_all_methods(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by the command; what was prepared before an end, and is of the same scans, is not prepared again."""
+    light = Preset("light", "light", "", "", ({"step": "intensity", "params": {"method": "percentile"}},))
+    monkeypatch.setitem(PRESETS, "light", light)
+    told = {"small": PAPER | {"prepare": "light"}}
+    papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
+    experiment = small(data, tmp_path / "out", methods=["covariance"])
+    assert [step.name for step in experiment.steps] == ["prepare t2", "train covariance@smoothing_mm=3.0 for t2", "test on ill"]
+    assert done(experiment) == ["prepared", "trained", "done"]
+    scans = sorted((tmp_path / "out" / "prepared" / "t2").rglob("*_prepared.nii.gz"))
+    (listed,) = (tmp_path / "out" / "scans").glob("prepared-*.csv")
+    assert [one.sequences["T2"] for one in layout("csv").subjects(listed)] == scans
+    words = experiment.preparations[0].words()[1:]
+    assert main([*(str(tmp_path / "p") if word == str(experiment.preparations[0].out) else word for word in words), "--quiet"]) == 0
+    again = sorted((tmp_path / "p").rglob("*_prepared.nii.gz"))
+    assert [read_volume(one).data.tobytes() for one in again] == [read_volume(one).data.tobytes() for one in scans]
+    capsys.readouterr()
+    before = [path.stat().st_mtime_ns for path in scans]
+    scans[1].unlink()
+    assert done(experiment) == ["prepared", "finished before", "finished before"]
+    assert [path.stat().st_mtime_ns == when for path, when in zip(scans, before, strict=True)] == [True, False, True]
+    assert done(experiment) == ["finished before"] * 3
 
 
 def test_a_cancelled_run_writes_no_table(data: dict[str, Path], tmp_path: Path) -> None:

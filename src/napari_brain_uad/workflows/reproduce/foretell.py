@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from ...core.errors import BrainUADError
 from ...core.isolation import isolated
@@ -19,6 +18,8 @@ from .plan import Experiment
 def estimates(experiment: Experiment, *, device: str = "auto", progress: Progress | None = None) -> Iterator[str]:
     """A line for each training, measured by a few of its steps; nothing is left behind.
 
+    Each counts the preparation of its scans, which is done once for all methods.
+
     Raises
     ------
     Cancelled
@@ -30,6 +31,6 @@ def estimates(experiment: Experiment, *, device: str = "auto", progress: Progres
             write_text(folder / path.name, text)
         for number, step in enumerate(experiment.trainings):
             part = progress.part(number / len(experiment.trainings), (number + 1) / len(experiment.trainings))
-            data = replace(step.data, path=str(folder / Path(step.data.path).name))
+            data = replace(step.data, path=str(folder / step.table.name), preset=step.prepare)
             found = isolated(partial(estimate_training, step.spec, data, device=device, progress=part))
             yield f"{step.name}: {f'no estimate ({found})' if isinstance(found, BrainUADError) else found.words}"

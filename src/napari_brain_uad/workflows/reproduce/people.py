@@ -157,3 +157,15 @@ def table_of(subjects: Sequence[Subject], sequence: str, *, for_training: bool) 
         files = [one.sequences[sequence], mask, one.truth]
         rows.writerow([one.id, one.session or "", *("" if path is None else path.absolute().as_posix() for path in files)])
     return text.getvalue()
+
+
+def prepared_table(subjects: Sequence[Subject], scans: Sequence[Path | None]) -> str:
+    """As `table_of`, of the same people's prepared scans; those without one are left out."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["id", "session", *subjects[0].sequences, "brain_mask"])
+    for one, scan in zip(subjects, scans, strict=True):
+        if scan is not None:
+            mask = scan.with_name(scan.name.replace("_prepared.nii.gz", "_prepared_brainmask.nii.gz"))
+            rows.writerow([one.id, one.session or "", scan.absolute().as_posix(), mask.absolute().as_posix() if mask.is_file() else ""])
+    return text.getvalue()

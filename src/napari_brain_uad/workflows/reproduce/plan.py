@@ -50,14 +50,37 @@ class Request:
 
 
 @dataclass(frozen=True)
+class PrepareStep:
+    """The scans of a training, prepared once for all methods; `listed` is the list of what that gives."""
+
+    training: str
+    table: Path
+    preset: str
+    out: Path
+    listed: Path
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"prepare {self.training}"
+
+    def words(self, _device: str = "auto") -> list[str]:
+        """The command that does the same."""
+        words = ["brain-uad", "prepare", shell.file_word(self.table), "--preset", self.preset, "--no-figures"]
+        return [*words, "--out", shell.file_word(self.out)]
+
+
+@dataclass(frozen=True)
 class ModelStep:
-    """One method's training; `out` is the model's NAME."""
+    """One method's training; `out` is the model's NAME, `table` the list of its scans before they are prepared with `prepare`."""
 
     row: str
     spec: MethodSpec
     data: TrainingData
     seed: int
     out: Path
+    table: Path
+    prepare: str
 
     @property
     def name(self) -> str:
@@ -68,7 +91,6 @@ class ModelStep:
         """The command that does the same."""
         words = ["brain-uad", "train", str(self.spec), shell.file_word(self.data.path), "--layout", LISTED]
         words += ["--sequence", self.data.sequence, "--validation", f"{self.data.validation:g}"]
-        words += ["--prepare", self.data.preset] if self.data.preset else []
         return [*words, *_common(self.seed, device), "--out", shell.file_word(self.out)]
 
 
@@ -111,7 +133,7 @@ class Experiment:
         What was found of each data set.
     tables : mapping of Path to str
         Lists of scans, and where they are written before anything else.
-    trainings, tests : tuple
+    preparations, trainings, tests : tuple
         The steps, in their order.
     out : Path
         The folder of all results.
@@ -121,14 +143,15 @@ class Experiment:
     request: Request
     given: Mapping[str, Given]
     tables: Mapping[Path, str]
+    preparations: tuple[PrepareStep, ...]
     trainings: tuple[ModelStep, ...]
     tests: tuple[EvaluateStep, ...]
     out: Path
 
     @property
-    def steps(self) -> tuple[ModelStep | EvaluateStep, ...]:
+    def steps(self) -> tuple[PrepareStep | ModelStep | EvaluateStep, ...]:
         """All steps, in their order."""
-        return *self.trainings, *self.tests
+        return *self.preparations, *self.trainings, *self.tests
 
     def scans_in(self, table: Path | str) -> int:
         """How many scans a list names."""
@@ -139,7 +162,7 @@ class Experiment:
         said = [f"{self.paper.title}. {self.paper.source}", *(one.words for one in self.given.values())]
         said.append(f"Lists of scans, written first: {', '.join(path.name for path in self.tables)}")
         for number, step in enumerate(self.steps, start=1):
-            scans = self.scans_in(step.data.path if isinstance(step, ModelStep) else step.table)
+            scans = self.scans_in(step.table)
             said += [f"{number}. {step.name}: {counted(scans, 'scan')}", f"   {shell.join(step.words(device))}"]
         return said
 
@@ -158,12 +181,14 @@ def plan_of(paper: Paper, request: Request, out: Path) -> Experiment:
     trained = replace(paper, rows=tuple(row for row, _ in rows))  # only what the chosen methods learn from is needed
     given = look_at(trained, tests, request.data)
     names = list(dict.fromkeys(name for test in tests for name in trained.trainings_of(test)))
+    preparations = () if request.reduced or paper.prepare == AUTO else tuple(_prepare_step(paper, name, out) for name in names)
     trainings = _train_steps(trained, rows, names, tests, request, out)
     return Experiment(
         paper,
         request,
         given,
         _tables(trained, given, names, tests, request, out),
+        preparations,
         trainings,
         tuple(_test_step(paper, rows, test, request, out) for test in tests),
         out,
@@ -218,6 +243,10 @@ def _spec(row: PaperRow, own: MethodSpec, request: Request) -> MethodSpec:
     return MethodSpec.of(paper.method, preset=own.preset or paper.preset, settings=settings | dict(own.settings))
 
 
+def _prepare_step(paper: Paper, name: str, out: Path) -> PrepareStep:
+    return PrepareStep(name, _table(out, "train", name), paper.prepare, out / "prepared" / name, _table(out, "prepared", name))
+
+
 def _train_steps(
     paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], names: Sequence[str], tests: Sequence[PaperTest], request: Request, out: Path
 ) -> tuple[ModelStep, ...]:
@@ -225,17 +254,18 @@ def _train_steps(
     steps = []
     for name in names:
         own = paper.trainings[name]
-        preset = "" if request.reduced or paper.prepare == AUTO else paper.prepare
+        prepare = "" if request.reduced or paper.prepare == AUTO else paper.prepare
+        table = _table(out, "train", name)
         data = TrainingData(
             "dataset",
-            str(_table(out, "train", name)),
+            str(_table(out, "prepared", name) if prepare else table),
             dataset=LISTED,
             sequence=own.sequence,
             validation=own.validation,
             seed=request.seed,
-            preset=preset,
         )
-        steps += [ModelStep(row.row, spec, data, request.seed, _model(out, name, spec)) for row, spec in rows if (name, row.row) in wanted]
+        chosen = [(row.row, spec) for row, spec in rows if (name, row.row) in wanted]
+        steps += [ModelStep(row, spec, data, request.seed, _model(out, name, spec), table, prepare) for row, spec in chosen]
     return tuple(steps)
 
 

@@ -26,10 +26,13 @@ from ..cohort.cohort import cases_of, evaluate_cohort
 from ..cohort.cohort_report import check_cohort_output, save_cohort
 from ..execution.workers import Workers
 from ..models.models import find_model
+from ..scans.listed import patients_of_list
+from ..scans.load import load
 from ..scans.names import output_folder
+from ..scans.prepare import Patient, prepare_many
 from ..train.train import train, training_params
-from .people import LISTED
-from .plan import EvaluateStep, Experiment, ModelStep
+from .people import LISTED, prepared_table
+from .plan import EvaluateStep, Experiment, ModelStep, PrepareStep
 
 _FORMAT = "napari-brain-uad reproduction step 1"
 COHORT = "cohort.json"
@@ -45,11 +48,8 @@ class _Record:
     key: str
 
     def read(self) -> dict[str, Any]:
-        try:
-            found = read_json(self.path)
-        except InputError:
-            return {}
-        return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
+        found = _json(self.path)
+        return found if found.get("format") == _FORMAT else {}
 
     def finished(self) -> bool:
         """Whether the step was done with the same input, and its files are as it wrote them."""
@@ -115,7 +115,9 @@ def reproduce(
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
         how: dict[str, Any] = {"device": device, "overwrite": overwrite, "progress": part}
-        if isinstance(step, ModelStep):
+        if isinstance(step, PrepareStep):
+            work = partial(_prepare, step, experiment.out, jobs=jobs, overwrite=overwrite, progress=part)
+        elif isinstance(step, ModelStep):
             work = partial(_train, step, experiment.out, **how)
         else:
             work = partial(_evaluate, step, experiment.out, jobs=jobs, **how)
@@ -128,18 +130,67 @@ def reproduce(
     return failed
 
 
+def _claim(record: _Record, what: str, overwrite: bool) -> None:
+    """Raise `InputError` where the same step was begun or done with other input, and may not be replaced."""
+    if record.begun() is False and not overwrite:
+        why = "it was begun or made of other scans or settings there"
+        raise InputError(what, why=why, fix="Choose another --out, or have it replaced (--overwrite)")
+    record.write()
+
+
+def _prepare(step: PrepareStep, out: Path, *, jobs: int | Workers, overwrite: bool, progress: Progress) -> str:
+    record = _record(out, f"prepared-{step.training}", [step.preset, _contents(step.table)])
+    people = patients_of_list(step.table)
+    places = [step.out / one.name if len(people) > 1 else step.out for one in people]
+    waiting = [one for one, place in zip(people, places, strict=True) if _prepared_in(place, step.preset, one) is None]
+    if record.finished() and not waiting:
+        return "finished before"
+    _claim(record, f"{step.name} ({step.preset})", overwrite)
+    # Of a single patient the results go to the folder itself.
+    target = step.out / waiting[0].name if len(waiting) == 1 < len(people) else step.out
+    how: dict[str, Any] = {"jobs": jobs, "figures": False, "overwrite": overwrite, "progress": progress}
+    outcomes = prepare_many(waiting, step.preset, target, **how) if waiting else []
+    without = {one.name for one in outcomes if one.errors}
+    found = [
+        None if one.name in without else _prepared_in(place, step.preset, one, new=True) for one, place in zip(people, places, strict=True)
+    ]
+    write_text(step.listed, prepared_table(layout(LISTED).subjects(step.table), found))
+    failed = [f"{one.name} ({error})" for one in outcomes for error in one.errors]
+    if not failed:
+        record.write(step.listed)
+    return "prepared" + (f"; failed: {', '.join(failed)}" if failed else "")
+
+
+def _prepared_in(place: Path, preset: str, patient: Patient, *, new: bool = False) -> Path | None:
+    """What the preset made of a patient's scan, when it lies in the folder with all that was written with it.
+
+    `new`: it was just made, and is of no earlier scan of that name.
+    """
+    (scan,) = patient.scans.values()
+    for manifest in sorted(place.glob(f"*_{preset}_preparation_manifest.json")):
+        told = _json(manifest)
+        files, given = told.get("files", {}), told.get("input", {})
+        scans = [place / str(name) for name in files if str(name).endswith("_prepared.nii.gz")]
+        if scans and all((place / name).is_file() for name in files) and (new or given.get("sha256") == _input(scan)):
+            return scans[0]
+    return None
+
+
+def _input(scan: Path) -> str:
+    """What results say that they were made from; empty where it cannot be read."""
+    volume = isolated(partial(load, scan))
+    return "" if isinstance(volume, BrainUADError) or volume.source is None else volume.source.sha256
+
+
 def _train(step: ModelStep, out: Path, *, device: str, overwrite: bool, progress: Progress) -> str:
     settings = training_params(step.spec, None)
     made_of: list[Any] = [str(step.spec), None if settings is None else settings.as_dict(), step.seed]
-    made_of += [replace(step.data, path="").as_dict(), _contents(Path(step.data.path))]
+    made_of += [replace(step.data, path="").as_dict(), step.prepare, _contents(step.table)]
     record = _record(out, f"model-{step.out.parent.name}-{step.out.name}", made_of)
     if record.finished():
         return "finished before"
     begun = record.begun()
-    if begun is False and not overwrite:
-        what, why = f"{step.out.name} of {step.out.parent.name}", "a model of other scans or settings was begun or made there"
-        raise InputError(what, why=why, fix="Choose another --out, or have it replaced (--overwrite)")
-    record.write()
+    _claim(record, f"{step.out.name} of {step.out.parent.name}", overwrite)
     left_out: list[str] = []
     train(
         step.spec,
@@ -157,7 +208,7 @@ def _train(step: ModelStep, out: Path, *, device: str, overwrite: bool, progress
 
 
 def _evaluate(step: EvaluateStep, out: Path, *, device: str, jobs: int | Workers, overwrite: bool, progress: Progress) -> str:
-    models = {row: find_model(spec.model) for row, spec in step.specs.items() if spec.model and _there(spec.model)}
+    models = {row: find_model(spec.model) for row, spec in step.specs.items() if spec.model and _modelled(spec.model)}
     specs = {row: spec for row, spec in step.specs.items() if not spec.model or row in models}
     if not specs:
         raise InputError(f"Nothing to {step.name}", why="no model was trained", fix="See why the trainings failed")
@@ -187,8 +238,17 @@ def _evaluate(step: EvaluateStep, out: Path, *, device: str, jobs: int | Workers
     return "done" + (f"; failed: {'; '.join(failures)}" if failures else "")
 
 
-def _there(model: str) -> bool:
+def _modelled(model: str) -> bool:
     return all(file.is_file() for file in checkpoint_files(Path(model)))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A file's content; empty when there is none that can be read."""
+    try:
+        found = read_json(path)
+    except InputError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _record(out: Path, name: str, made_of: Any) -> _Record:
@@ -214,8 +274,4 @@ def _sha256(path: Path) -> str:
 
 def cohort_of(step: EvaluateStep) -> Mapping[str, Any]:
     """What a test gave, as it was written; empty when it gave nothing."""
-    try:
-        found = read_json(step.out / COHORT)
-    except InputError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return _json(step.out / COHORT)
