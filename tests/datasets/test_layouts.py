@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from public_trees import PUBLIC_TREES
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
@@ -260,7 +261,11 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
         ["a.png", "b/c_T2.JPG", "d.txt"],
         {("a", None, None): {"unknown": "a.png"}, ("b/c_T2", None, None): {"T2": "b/c_T2.JPG"}},
     ),
+    **PUBLIC_TREES,
 }
+
+GENERAL = {"bids", "plain", "pictures"}
+"""Layouts that data sets with a layout of their own follow, too."""
 
 
 def grow(root: Path, names: list[str]) -> Path:
@@ -291,12 +296,45 @@ def test_a_tree_of_the_layout(layout_id: str, tmp_path: Path) -> None:
     assert found(root, layout_id) == expected
 
 
-@pytest.mark.parametrize("layout_id", [one for one in TREES if one not in ("plain", "pictures")])
+@pytest.mark.parametrize("layout_id", [one for one in TREES if one not in GENERAL])
 def test_a_subject_folder_alone_is_no_other_data_set(layout_id: str, tmp_path: Path) -> None:
     """Named layouts do not claim each other's trees."""
     root = grow(tmp_path, TREES[layout_id][0])
-    claiming = {one.id for one in LAYOUTS if one.detect(root)} - {"plain", "pictures"}
+    claiming = {one.id for one in LAYOUTS if one.detect(root)} - GENERAL
     assert claiming == {layout_id}
+
+
+def test_a_bids_tree_is_no_other_data_set(tmp_path: Path) -> None:
+    root = grow(tmp_path, TREES["bids"][0])
+    assert {one.id for one in LAYOUTS if one.detect(root)} == {"bids", "plain"}
+
+
+@pytest.mark.parametrize("layout_id", PUBLIC_TREES)
+def test_names_in_other_case(layout_id: str, tmp_path: Path) -> None:
+    names, expected = TREES[layout_id]
+    root = grow(tmp_path, [name.upper() for name in names])
+    assert find_layout(root).id == layout_id
+    upper = {
+        (key[0].upper(), key[1] and key[1].upper(), key[2]): {role: name.upper() for role, name in files.items()}
+        for key, files in expected.items()
+    }
+    assert found(root, layout_id) == upper
+
+
+@pytest.mark.parametrize(
+    ("layout_id", "sites"),
+    [
+        ("ixi", {"HH", "Guys"}),
+        ("wmh", {"Amsterdam/GE3T", "Utrecht", "Amsterdam/Philips_VU .PETMR_01."}),
+        ("msseg2016", {"Center_01", "Center_03", "08"}),
+        ("atlas-v1", {"Site3", "c0011"}),
+        ("adni", {"002"}),
+        ("hcp", {None}),
+    ],
+)
+def test_the_site_where_the_names_tell_it(layout_id: str, sites: set[str | None], tmp_path: Path) -> None:
+    root = grow(tmp_path, TREES[layout_id][0])
+    assert {one.as_dict(root)["covariates"]["site"] for one in layout(layout_id).subjects(root)} == sites
 
 
 def test_truths_of_bids_by_any_usual_name_in_any_usual_place(tmp_path: Path) -> None:

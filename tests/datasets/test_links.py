@@ -12,8 +12,10 @@ import pytest
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.datasets import layout as layouts
 from napari_brain_uad.datasets.registry import find_layout
 from napari_brain_uad.io.nifti import write_volume
+from napari_brain_uad.io.walk import walk_files
 from napari_brain_uad.workflows.cohort.cohort import cases_of
 from napari_brain_uad.workflows.train.training_data import TrainingData, describe
 
@@ -145,3 +147,18 @@ def test_prepare_takes_linked_patients_and_names_links_to_nothing(tmp_path: Path
     # The patient is known; that the scan was not fetched is the error of that patient alone.
     assert main(["prepare", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--quiet"]) == 2
     assert "T1.nii.gz: it is a link that leads nowhere" in capsys.readouterr().err
+
+
+def test_a_folder_is_gone_through_once_for_all_layouts_and_anew_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[Path] = []
+
+    def counted(root: Path) -> list[Path]:
+        walked.append(root)
+        return walk_files(root)
+
+    monkeypatch.setattr(layouts, "walk_files", counted)
+    (tmp_path / "a_T1.nii.gz").touch()
+    found = find_layout(tmp_path)
+    assert walked.count(tmp_path) == 1
+    (tmp_path / "b_T1.nii.gz").touch()
+    assert [one.id for one in found.subjects(tmp_path)] == ["a", "b"]

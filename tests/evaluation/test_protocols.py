@@ -110,7 +110,13 @@ def test_otsu_slice_by_slice() -> None:
     assert PROTOCOLS["strega"].measure(_scans(maps))["Dice"] == pytest.approx(_mean(wanted))
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+def test_of_prepared_slices_alone_truth_elsewhere_does_not_count() -> None:
+    maps = _maps()
+    outside = [(score, truth | (np.indices(truth.shape)[0] == 0), brain) for score, truth, brain in maps]
+    assert PROTOCOLS["flair-threshold-slices"].measure(_scans(outside)) == PROTOCOLS["flair-threshold"].measure(_scans(maps))
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "flair-threshold-slices"])
 def test_truth_outside_the_brain_costs_every_protocol(name: str) -> None:
     maps = _maps()
     outside = [(score, truth | (np.indices(truth.shape)[0] == 0), brain) for score, truth, brain in maps[:-1]]

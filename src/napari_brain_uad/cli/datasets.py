@@ -18,8 +18,9 @@ def add_datasets(commands: Any) -> None:
     parser = commands.add_parser(
         "datasets",
         help="list the subjects of a data set",
-        description="Find the subjects, sequences, masks and splits of a data set: IXI, BraTS, MSLUB, WMH, MSSEG 2015, ATLAS v2, "
-        "MOOD, Br35H, BIDS, a plain folder, a folder of pictures, or a CSV file.",
+        description="Find the subjects, sequences, masks and splits of a data set: IXI, BraTS, MSLUB, WMH, MSSEG 2015 and 2016, ATLAS v1 "
+        "and v2, ISLES 2015 and 2022, MOOD, Cam-CAN, HCP, OASIS-3, ADNI, NFBS, Br35H, BIDS, a plain folder, a folder of pictures, "
+        "or a CSV file.",
         allow_abbrev=False,
     )
     parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, or a CSV file with the columns id, FLAIR, T1, ...")

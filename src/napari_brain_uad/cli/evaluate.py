@@ -46,7 +46,8 @@ def add_evaluate(commands: Any) -> None:
         action="store_true",
         help="scans without a ground truth are healthy: they count where the verdict tells scans apart (scan-level AUROC)",
     )
-    protocols = "also give the figures as papers aggregate them: flair-threshold, simple-slice-net, pddpm, strega (with commas), or all"
+    listed = "flair-threshold, flair-threshold-slices, simple-slice-net, pddpm, strega"
+    protocols = f"also give the figures as papers aggregate them: {listed} (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
     _add_study_options(parser.add_argument_group("for a folder, as a study (docs/evaluation.md)"))
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")

@@ -40,7 +40,7 @@ def add_prepare(commands: Any) -> None:
         nargs="+",
         type=Path,
         metavar="SCAN_OR_DIR",
-        help="scans; folders with one patient's sequences; folders of such",
+        help="scans; folders with one patient's sequences; folders of such; a CSV file with the columns id, FLAIR, T1, ...",
     )
     parser.add_argument(
         "--sequence",
@@ -117,7 +117,8 @@ def _patients(given: Sequence[Path], said: Mapping[str, str]) -> tuple[list[Pati
     found: list[Patient] = []
     failed: list[BrainUADError] = []
     for path in given:
-        for one in _of_folder(path, said) if path.is_dir() else (isolated(partial(_of_file, path, said)),):
+        listed = path.suffix.lower() == ".csv" and path.is_file()
+        for one in _of_list(path) if listed else _of_folder(path, said) if path.is_dir() else (isolated(partial(_of_file, path, said)),):
             if isinstance(one, BrainUADError):
                 failed.append(one)
             else:
@@ -130,6 +131,12 @@ def _of_file(path: Path, said: Mapping[str, str]) -> Patient:
     from ..workflows.scans.prepare import Patient
 
     return Patient(_stem(path), {_sequence(path, said) or "scan": path})
+
+
+def _of_list(table: Path) -> list[Patient]:
+    from ..workflows.scans.listed import patients_of_list
+
+    return patients_of_list(table)
 
 
 def _of_folder(root: Path, said: Mapping[str, str]) -> list[Patient | BrainUADError]:

@@ -8,7 +8,7 @@ each mostly in a folder of its name; those have to be converted to NIfTI.
 
 from __future__ import annotations
 
-from .layout import TRUTH, PatternLayout
+from .layout import FURTHER, TRUTH, PatternLayout
 
 _SUBJECT = r"(?:BraTS(?:17|18|19|20|2021)_[A-Za-z0-9_]+?)"
 _END = r"\.nii(?:\.gz)?"
@@ -19,7 +19,7 @@ BRATS = PatternLayout(
     patterns=(
         rf"(?P<id>{_SUBJECT})/(?P=id)_(?P<kind>flair|t1|t1ce|t2|seg){_END}",
         rf"(?P<id>BraTS20_[A-Za-z]+_\d+)/\w+\.\d+\.\d+_(?P<kind>segm){_END}",
-        rf"(?P<id>(?!VSD\.)[^/]+)/(?:VSD\.Brain[^/]*/)?VSD\.Brain(?:_\dmore)?\.XX\.(?:XX|O)\.(?P<kind>MR_Flair|MR_T1|MR_T1c|MR_T2|OT)(?:\.\d+)?{_END}",
+        rf"(?P<id>(?!VSD\.)[^/]+)/(?:VSD\.Brain[^/]*/)?VSD\.Brain(?:_\dmore)?\.XX\.(?:XX|O)\.(?P<kind>MR_Flair|MR_T1|MR_T1c|MR_T2|MR_DWI|OT)(?:\.\d+)?{_END}",
     ),
     kinds={
         "flair": "FLAIR",
@@ -33,6 +33,8 @@ BRATS = PatternLayout(
         "mr_t1c": "T1c",
         "mr_t2": "T2",
         "ot": TRUTH,
+        "mr_dwi": FURTHER,
     },
+    excludes=("mr_dwi",),  # the strokes of ISLES 2015 have such names, too
     note="skull-stripped; truth > 0 is the whole tumour; 2013 to 2016 come as .mha and have to be converted to NIfTI",
 )

@@ -11,7 +11,7 @@ from .layout import PatternLayout
 IXI = PatternLayout(
     id="ixi",
     name="IXI",
-    patterns=(r"(?P<id>IXI\d{3}-(?:Guys|HH|IOP)-\d{4})-(?P<kind>T1|T2|PD)\.nii(?:\.gz)?",),
+    patterns=(r"(?P<id>IXI\d{3}-(?P<site>Guys|HH|IOP)-\d{4})-(?P<kind>T1|T2|PD)\.nii(?:\.gz)?",),
     kinds={"t1": "T1", "t2": "T2", "pd": "PD"},
     note="healthy subjects; the numbers IXI000 to IXI662 have gaps",
 )

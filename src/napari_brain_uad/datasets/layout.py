@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +18,12 @@ from .covariates import Covariates
 
 BRAIN_MASK = "brain mask"
 TRUTH = "truth"
+FURTHER = "further"
+"""Files that a layout knows and does not use: further raters, other contrasts. They are in `Subject.extra`."""
+
+_NO_SEQUENCE = (BRAIN_MASK, TRUTH, FURTHER)
+
+_WALKED: ContextVar[tuple[Path, list[Path]] | None] = ContextVar("walked", default=None)
 
 LAYOUT = "by the data set's layout"
 """What says a scan's sequence, when its data set does."""
@@ -119,15 +127,21 @@ class PatternLayout:
         See `DatasetLayout`.
     patterns : tuple of str
         Regular expressions for paths relative to the root, with "/"; the first that matches counts. Groups: ``id`` and ``kind``,
-        and perhaps ``session``, ``space`` (joined to the session) and ``split``.
+        and perhaps ``session``, ``space`` (joined to the session), ``split`` and ``site``.
     kinds : mapping of str to str
-        What ``kind``, in lower case, stands for: a sequence, `BRAIN_MASK` or `TRUTH`.
+        What ``kind``, in lower case, stands for: a sequence, `BRAIN_MASK`, `TRUTH` or `FURTHER`.
     splits : mapping of str to str
         What ``split``, in lower case, is called.
     suffixes : tuple of str
         Endings of the files that are looked at.
     ill : mapping of str to bool
         Of which splits, as they are called, the subjects are ill and of which healthy, where the data set says so.
+    ranked : bool
+        Of several files for one place, that of the earliest pattern is used, of one pattern the first by name; the others are `extra`.
+        Otherwise they are an error.
+    needs, excludes : tuple of str
+        A subject has to have a file of one of these kinds (as in the names, in lower case), and of none of those: where several data
+        sets name their files alike.
     """
 
     id: str
@@ -138,63 +152,121 @@ class PatternLayout:
     splits: Mapping[str, str] = field(default_factory=dict)
     suffixes: tuple[str, ...] = SUFFIXES
     ill: Mapping[str, bool] = field(default_factory=dict)
+    ranked: bool = False
+    needs: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
 
     def detect(self, root: Path) -> bool:
         """Whether a file under `root` is one of its sequences."""
-        return any(kind not in (BRAIN_MASK, TRUTH) for _, kind, _ in self._found(root))
+        if self.needs or self.excludes:
+            return any(kind not in _NO_SEQUENCE for group in self._groups(root).values() for kind in group.files)
+        return any(self.kinds[one.kind] not in _NO_SEQUENCE for one in self._found(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """Its subjects, sorted by id and session; see `DatasetLayout`."""
-        groups: dict[_Key, dict[str, Path]] = {}
-        for key, kind, path in self._found(root):
-            group = groups.setdefault(key, {})
-            if kind in group:
-                raise InputError(
-                    f"{kind} of {key[0]}",
-                    why=f"two files claim to be it: {group[kind].relative_to(root)} and {path.relative_to(root)}",
-                    fix="Remove one of them, or list the data set in a CSV file",
-                )
-            group[kind] = path
+        groups = self._groups(root)
+        if not self.ranked:
+            for key, group in groups.items():
+                _check_single(key, group, root)
         found = [_subject(key, group, groups, self.ill.get(key[-1])) for key, group in sorted(groups.items())]
         return some_subjects(tuple(subject for subject in found if subject.sequences), root, self.name)
 
-    def _found(self, root: Path) -> Iterator[tuple[_Key, str, Path]]:
+    def _groups(self, root: Path) -> dict[_Key, _Group]:
+        """The files of every subject and session by what they are, the best first."""
+        named: dict[_Key, list[_Named]] = {}
+        for one in self._found(root):
+            named.setdefault(one.key, []).append(one)
+        groups = {}
+        for key, own in named.items():
+            kinds = {one.kind for one in own}
+            if (not self.needs or kinds & set(self.needs)) and not kinds & set(self.excludes):
+                groups[key] = group = _Group(next((one.site for one in own if one.site), None))
+                for one in sorted(own, key=lambda one: (one.rank, one.path)):
+                    group.files.setdefault(self.kinds[one.kind], []).append(one.path)
+        return groups
+
+    def _found(self, root: Path) -> Iterator[_Named]:
         compiled = [re.compile(f"(?:.*/)?{pattern}", re.IGNORECASE) for pattern in self.patterns]
         for path in files(root, self.suffixes):
-            match = next((match for one in compiled if (match := one.fullmatch(path.relative_to(root).as_posix()))), None)
+            name = path.relative_to(root).as_posix()
+            rank, match = next(((rank, match) for rank, one in enumerate(compiled) if (match := one.fullmatch(name))), (0, None))
             if match is None:
                 continue
             groups = match.groupdict(default="")
-            kind = self.kinds.get(groups.get("kind", "").lower())
-            if kind is not None:
-                split = groups.get("split", "").lower()
+            kind, split = groups.get("kind", "").lower(), groups.get("split", "").lower()
+            if kind in self.kinds:
                 key = groups["id"], groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
-                yield key, kind, path
+                yield _Named(key, kind, path, rank, groups.get("site", ""))
 
 
 _Key = tuple[str, str, str, str]
 """Id, space, session and split; empty where a name has none."""
 
 
-def _subject(key: _Key, own: Mapping[str, Path], groups: Mapping[_Key, Mapping[str, Path]], ill: bool | None) -> Subject:
+@dataclass(frozen=True)
+class _Named:
+    """What a file's name tells; `rank`: the number of its pattern."""
+
+    key: _Key
+    kind: str
+    path: Path
+    rank: int
+    site: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The files of a subject and session, by what they are."""
+
+    site: str | None
+    files: dict[str, list[Path]] = field(default_factory=dict)
+
+
+def _check_single(key: _Key, group: _Group, root: Path) -> None:
+    for kind, paths in group.files.items():
+        if kind != FURTHER and len(paths) > 1:
+            raise InputError(
+                f"{kind} of {key[0]}",
+                why=f"two files claim to be it: {paths[0].relative_to(root)} and {paths[1].relative_to(root)}",
+                fix="Remove one of them, or list the data set in a CSV file",
+            )
+
+
+def _subject(key: _Key, own: _Group, groups: Mapping[_Key, _Group], ill: bool | None) -> Subject:
     """A mask that names no session belongs to all sessions of its subject in its space."""
     person, space, session, split = key
-    shared = groups.get((person, space, "", split), {})
-    sequences = {kind: path for kind, path in own.items() if kind not in (BRAIN_MASK, TRUTH)}
+    shared = groups.get((person, space, "", split), own)
+    masks = {kind: next(iter(own.files.get(kind) or shared.files.get(kind) or ()), None) for kind in (BRAIN_MASK, TRUTH)}
+    used = {kind: paths[0] for kind, paths in own.files.items() if kind not in _NO_SEQUENCE}
+    taken = {*used.values(), *masks.values()}
     return Subject(
         id=person,
         session="_".join(filter(None, (space, session))) or None,
-        sequences=sequences,
-        brain_mask=own.get(BRAIN_MASK, shared.get(BRAIN_MASK)),
-        truth=own.get(TRUTH, shared.get(TRUTH)),
+        sequences=used,
+        brain_mask=masks[BRAIN_MASK],
+        truth=masks[TRUTH],
         split=split or None,
+        extra=tuple(sorted(path for paths in own.files.values() for path in paths if path not in taken)),
         ill=ill,
+        covariates=Covariates(site=own.site),
     )
 
 
 def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
     """The files under a folder that end with one of the suffixes, sorted, links followed; hidden files and folders are left out."""
-    yield from (path for path in walk_files(root) if path.name.lower().endswith(suffixes))
+    walked = _WALKED.get()
+    found = walked[1] if walked is not None and walked[0] == root else walk_files(root)
+    yield from (path for path in found if path.name.lower().endswith(suffixes))
+
+
+@contextmanager
+def walked_once(root: Path) -> Iterator[None]:
+    """Within it, `files` goes through that folder once: many layouts are asked for the same one."""
+    before = _WALKED.set((root, walk_files(root)))
+    try:
+        yield
+    finally:
+        _WALKED.reset(before)
 
 
 def missed_files(root: Path) -> tuple[str, ...]:

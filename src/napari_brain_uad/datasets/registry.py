@@ -6,15 +6,23 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..io.streams import GET_LINKED, leads_nowhere
+from .adni import ADNI
+from .atlas_v1 import ATLAS_V1
 from .atlas_v2 import ATLAS_V2
 from .bids import BIDS
 from .br35h import BR35H
 from .brats import BRATS
+from .camcan import CAMCAN
+from .hcp import HCP
+from .isles import ISLES2015, ISLES2022
 from .ixi import IXI
-from .layout import DatasetLayout, missed_files
+from .layout import DatasetLayout, missed_files, walked_once
 from .mood import MOOD
 from .mslub import MSLUB
 from .msseg2015 import MSSEG2015
+from .msseg2016 import MSSEG2016
+from .nfbs import NFBS
+from .oasis3 import OASIS3
 from .pictures import Pictures
 from .plain import Plain
 from .table import Table
@@ -22,7 +30,29 @@ from .wmh import WMH
 
 # The first that fits is taken: named data sets before the general layouts (ATLAS is also BIDS, every folder of scans is a plain
 # folder; pictures of them may lie beside the scans).
-LAYOUTS: tuple[DatasetLayout, ...] = (Table(), IXI, BRATS, MSLUB, WMH, MSSEG2015, ATLAS_V2, MOOD, BR35H, BIDS(), Plain(), Pictures())
+LAYOUTS: tuple[DatasetLayout, ...] = (
+    Table(),
+    IXI,
+    BRATS,
+    MSLUB,
+    WMH,
+    MSSEG2015,
+    MSSEG2016,
+    ATLAS_V1,
+    ATLAS_V2,
+    ISLES2015,
+    ISLES2022,
+    MOOD,
+    CAMCAN,
+    HCP,
+    OASIS3,
+    ADNI,
+    NFBS,
+    BR35H,
+    BIDS(),
+    Plain(),
+    Pictures(),
+)
 
 
 def layout(layout_id: str) -> DatasetLayout:
@@ -52,7 +82,8 @@ def find_layout(root: Path | str) -> DatasetLayout:
         raise InputError(f"{root.name} is a link that leads nowhere", fix=GET_LINKED)
     if not root.exists():
         raise InputError(f"There is no {root.name}", fix="Give the folder of a data set, or a CSV file")
-    found = next((one for one in LAYOUTS if one.detect(root)), None)
+    with walked_once(root):
+        found = next((one for one in LAYOUTS if one.detect(root)), None)
     if found is None:
         why, fix = "; ".join(missed_files(root)), "Give a folder of scans, or a CSV file"
         raise InputError(

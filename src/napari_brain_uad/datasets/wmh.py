@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .layout import TRUTH, PatternLayout
 
-_WHERE = r"(?P<split>training|test)/(?P<id>(?:Utrecht|Singapore|Amsterdam/[^/]+)/\d+)"
+_WHERE = r"(?P<split>training|test)/(?P<id>(?P<site>Utrecht|Singapore|Amsterdam/[^/]+)/\d+)"
 
 WMH = PatternLayout(
     id="wmh",

@@ -72,6 +72,11 @@ def _data_set(scans: Sequence[BrainScores]) -> Figures:
     return {"AUPRC": curves.average_precision, "AUROC": curves.auroc, "best Dice": best}
 
 
+def _prepared_alone(scans: Sequence[BrainScores]) -> Figures:
+    """As `_data_set`, where a paper measures on the slices that it prepared: what was cut off is no missed lesion."""
+    return _data_set([replace(scan, missed=0) for scan in scans])
+
+
 def _per_volume(scans: Sequence[BrainScores]) -> Figures:
     scaled = [replace(scan, score=_scaled(scan.score)) for scan in scans]
     each = [_curves([scan]) for scan in scaled if scan.truth.any() or scan.missed]
@@ -142,6 +147,12 @@ PROTOCOLS: Mapping[str, Protocol] = {
             "Meissen et al. 2021, arXiv:2109.06023",
             f"the voxels of all scans together; best Dice over {_STEPS} thresholds",
             _data_set,
+        ),
+        Protocol(
+            "flair-threshold-slices",
+            "Meissen et al. 2021, arXiv:2109.06023",
+            "as flair-threshold, over the slices alone that the preparation keeps: ground truth outside of them does not count",
+            _prepared_alone,
         ),
         Protocol(
             "simple-slice-net",

@@ -23,7 +23,7 @@ from .files import RECORD, SUFFIX, is_session, read_session, save_session
 from .restore import Ready, computed, restoring
 
 if TYPE_CHECKING:
-    from .items import Session
+    from .items import WindowSession
 
 
 def save_session_as(viewer: Viewer) -> None:
@@ -58,7 +58,7 @@ def _replace(parent: QWidget, folder: Path) -> bool:
     return bool(QMessageBox.question(parent, "Save session", text) == QMessageBox.StandardButton.Yes)
 
 
-def save_to(viewer: Viewer, session: Session, folder: Path, on_end: Callable[[], None] | None = None) -> None:
+def save_to(viewer: Viewer, session: WindowSession, folder: Path, on_end: Callable[[], None] | None = None) -> None:
     """Write a session in the background, and say so."""
 
     def done(_: object) -> None:

@@ -23,7 +23,7 @@ from ..layers.detection_layers import own_layer
 from ..layers.layers import is_map, is_scan, map_of, read_volume_of, record, sequence_set
 from ..layers.mask_layer import LiveMask
 from ..layers.subjects import tokens
-from .items import ARRAY, BOXES, DERIVED, MAP, MASK, REGIONS, SCAN, Item, Session
+from .items import ARRAY, BOXES, DERIVED, MAP, MASK, REGIONS, SCAN, Item, WindowSession
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -40,7 +40,7 @@ CAMERA = ("center", "zoom", "angles")
 _KEPT = (Image, Labels, Vectors)
 
 
-def collect(viewer: ViewerModel) -> Session:
+def collect(viewer: ViewerModel) -> WindowSession:
     """What a viewer holds now.
 
     Raises
@@ -75,7 +75,7 @@ def collect(viewer: ViewerModel) -> Session:
         "camera": {name: _plain(getattr(viewer.scene.camera, name)) for name in CAMERA},
         "active": places.get(active) if active is not None else None,
     }
-    return Session(tuple(items), view, open_titles(viewer), tuple(left_out))
+    return WindowSession(tuple(items), view, open_titles(viewer), tuple(left_out))
 
 
 def _threshold(viewer: ViewerModel, amap: AnomalyMap) -> float | None:

@@ -27,7 +27,7 @@ from ...io.json_files import read_json
 from ...io.nifti import read_map, read_mask, read_volume, write_map, write_mask, write_volume
 from ...io.results import Run, check_whole, written_whole
 from ...postprocessing.edits import Mark, RegionEdits
-from .items import ARRAY, BOXES, DERIVED, KINDS, MAP, MASK, REGIONS, SCAN, Item, Session, scan_path
+from .items import ARRAY, BOXES, DERIVED, KINDS, MAP, MASK, REGIONS, SCAN, Item, WindowSession, scan_path
 
 RECORD = "session.json"
 SUFFIX = ".uad-session"
@@ -40,7 +40,7 @@ def is_session(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def save_session(session: Session, folder: Path, progress: Progress) -> None:
+def save_session(session: WindowSession, folder: Path, progress: Progress) -> None:
     """Write a session into a folder, whole or not at all; an earlier one there is replaced.
 
     Raises
@@ -137,12 +137,12 @@ def _write_edits(edits: RegionEdits, file: Path) -> dict[str, Any]:
     }
 
 
-def read_session(folder: Path, progress: Progress) -> Session:
+def read_session(folder: Path, progress: Progress) -> WindowSession:
     """Read a session.
 
     Returns
     -------
-    Session
+    WindowSession
         Scans that are gone or were changed since are not in it; its `left_out` says so.
 
     Raises
@@ -174,7 +174,7 @@ def read_session(folder: Path, progress: Progress) -> Session:
     active = view.get("active")
     view = {**view, "active": places.index(active) if active in places else None}
     docks = tuple(title for title in _list(record.get("docks")) if isinstance(title, str))
-    return Session(tuple(item for item in items if item is not None), view, docks, tuple(left_out))
+    return WindowSession(tuple(item for item in items if item is not None), view, docks, tuple(left_out))
 
 
 def _entry(entry: Any, number: int) -> dict[str, Any]:

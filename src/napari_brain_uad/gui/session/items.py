@@ -61,7 +61,7 @@ class Item:
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class WindowSession:
     """A window's work.
 
     Parameters

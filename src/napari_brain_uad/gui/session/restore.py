@@ -39,7 +39,7 @@ from ..layers.mask_values import inside
 from ..layers.subjects import set_tokens
 from ..layers.view import attach
 from .collect import CAMERA, LOOKS, PLACE
-from .items import ARRAY, BOXES, DERIVED, MAP, MASK, REGIONS, SCAN, Item, Session
+from .items import ARRAY, BOXES, DERIVED, MAP, MASK, REGIONS, SCAN, Item, WindowSession
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -60,12 +60,12 @@ class Result:
 class Ready:
     """A session with the results of its maps, by the number of their item; `said` is what the user has to know."""
 
-    session: Session
+    session: WindowSession
     results: Mapping[int, Result]
     said: tuple[str, ...]
 
 
-def computed(session: Session, progress: Progress) -> Ready:
+def computed(session: WindowSession, progress: Progress) -> Ready:
     """Work out the regions of every map of a session again. Touches no layer: for a job.
 
     Raises

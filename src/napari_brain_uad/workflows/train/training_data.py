@@ -138,7 +138,7 @@ def describe(data: TrainingData) -> DataSummary:
             count = data.count or len(maps)
             words = f"{counted(count, 'subject')} simulated from {counted(len(maps), 'label map')}"
             return DataSummary(count, {data.sequence or "T1": count}, words)
-        subjects, left_out = _healthy(data)
+        subjects, left_out = healthy_subjects(data)
     except InputError as error:
         return DataSummary(0, {}, "No scans", (str(error),))
     sequences = dict(Counter(name for one in subjects for name in one.sequences).most_common())
@@ -161,7 +161,7 @@ def thumbnails(data: TrainingData, n: int = 6) -> list[NDArray[np.float32]]:
     if data.source == "simulation":
         simulated = Population(_label_maps(data), replace(_simulation(data), spacing_mm=2.0), data.seed)
         return [_picture(simulated[number].volume) for number in range(min(n, data.count or len(simulated)))]
-    subjects = _healthy(data)[0]
+    subjects = healthy_subjects(data)[0]
     chosen = _chosen(data, subjects)
     some = np.unique(np.linspace(0, len(chosen) - 1, min(n, len(chosen))).round().astype(int))
     return [_picture(load(chosen[number].sequences[_sequence(data, subjects)])) for number in some]
@@ -177,7 +177,7 @@ def first_scan(data: TrainingData) -> tuple[Volume, bool]:
     """
     if data.source == "simulation":
         return Population(_label_maps(data), _simulation(data), data.seed)[0].volume, False
-    subjects = _healthy(data)[0]
+    subjects = healthy_subjects(data)[0]
     subject, sequence = _chosen(data, subjects)[0], _sequence(data, subjects)
     volume = load(subject.sequences[sequence])
     known = _mask_of(subject, sequence) is not None or volume.is_slice
@@ -204,7 +204,7 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
     progress.update(0.0, "Looking for scans")
     if data.source == "simulation":
         return _open_simulation(data)
-    subjects = _healthy(data)[0]
+    subjects = healthy_subjects(data)[0]
     sequence = _sequence(data, subjects)
     chosen = _chosen(data, subjects)
     preset_id = method_class(method).INFO.preset
@@ -233,7 +233,7 @@ def open_scans(scans: Sequence[Volume | str | Path], method: str, *, validation:
     return OpenedData(train, held_out, f"{counted(len(train), 'scan')}, {len(held_out)} more for validation", tuple(sorted(sequences)))
 
 
-def _healthy(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+def healthy_subjects(data: TrainingData) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     """The subjects without a lesion mask that no official split keeps for tests, and in words who is left out."""
     root = Path(data.path)
     if not data.path or not root.exists():

@@ -1,0 +1,244 @@
+"""A paper's experiment: its data looked at first, its steps those of the commands, gone on with after an end, and its table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_heads import head, save
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core import shell
+from napari_brain_uad.core.errors import Cancelled, InputError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.datasets.registry import layout
+from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.nifti import read_volume
+from napari_brain_uad.preprocessing.presets import PRESETS, Preset
+from napari_brain_uad.workflows.cohort import cohort_report
+from napari_brain_uad.workflows.reproduce import paper as papers_module
+from napari_brain_uad.workflows.reproduce import run as run_module
+from napari_brain_uad.workflows.reproduce.paper import paper
+from napari_brain_uad.workflows.reproduce.plan import Experiment, Request, plan_of
+from napari_brain_uad.workflows.reproduce.report import figures_of, save_report
+from napari_brain_uad.workflows.reproduce.run import reproduce
+
+PAPER: dict[str, Any] = {
+    "title": "A small study",
+    "source": "Nobody 2020",
+    "protocol": "flair-threshold",
+    "prepare": "auto",
+    "post": {"opening": "0", "min_voxels": "0"},
+    "data": {
+        "healthy": {"layout": "ixi", "subjects": 4, "where": "somewhere.org"},
+        "ill": {"layout": "brats", "subjects": None, "where": "elsewhere.org"},
+    },
+    "parts": {
+        "healthy-t2": {"data": "healthy", "sequence": "T2", "first": 0, "last": 3},
+        "ill-t2": {"data": "ill", "sequence": "T2", "most": 2},
+    },
+    "trainings": {"t2": {"parts": ["healthy-t2"], "sequence": "T2", "validation": 0.0}},
+    "methods": [
+        {"row": "Raw", "spec": "thresh-raw"},
+        {"row": "Gauss", "spec": "covariance@smoothing_mm=3.0", "training": "t2"},
+    ],
+    "tests": {
+        "ill": {"part": "ill-t2", "published": {"Raw": {"best Dice": 0.5}, "Gauss": {"best Dice": 0.25, "mean auprc": 0.75}, "Other": {}}}
+    },
+    "differs": ["it is small"],
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """The two data sets, by the names of the public ones, and the paper that needs them."""
+    healthy, ill = tmp_path / "IXI", tmp_path / "BraTS"
+    healthy.mkdir()
+    for number in range(4):
+        save(head(number, lesion=False)[0], healthy / f"IXI{number:03d}-HH-{number:04d}-T2.nii.gz")
+    for number in range(3):
+        folder = ill / f"BraTS2021_{number:05d}"
+        folder.mkdir(parents=True)
+        image, truth = head(10 + number, lesion=True)
+        save(image, folder / f"{folder.name}_t2.nii.gz")
+        save(truth.astype(np.uint8), folder / f"{folder.name}_seg.nii.gz")
+    told = tmp_path / "papers.json"
+    told.write_text(json.dumps({"small": PAPER}), encoding="utf-8")
+    monkeypatch.setattr(papers_module, "PAPERS", told)
+    monkeypatch.setattr(cohort_report, "_png", lambda _: b"")  # what takes most of the time, and has its own tests
+    return {"healthy": healthy, "ill": ill}
+
+
+def small(data: dict[str, Path], out: Path, **more: Any) -> Experiment:
+    return plan_of(paper("small"), Request(data, {}, **more), out)
+
+
+def done(experiment: Experiment, **how: Any) -> list[str]:
+    """What became of each step."""
+    said: list[str] = []
+    assert reproduce(experiment, tell=said.append, **how) == {}
+    return [line.rsplit(": ", 1)[1] for line in said]
+
+
+def test_the_table_has_what_the_commands_give(data: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Model and figures of the printed commands, run one by one, are those of the whole."""
+    out = tmp_path / "out"
+    given = [word for name, path in data.items() for word in ("--data", f"{name}={path}")]
+    assert main(["reproduce", "small", *given, "--out", str(out), "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert "healthy: 4 subjects found (ixi; T2 4); the paper had 4" in printed
+    assert "ill: 3 subjects found (brats; T2 3); the paper's number is not known" in printed
+    assert "it is small" in printed
+    commands = [line.strip() for line in printed.splitlines() if line.strip().startswith("brain-uad ")]
+    assert len(commands) == 2
+    for command in commands:
+        words = shell.split(command)[1:]
+        again = [word.replace(str(out / "models"), str(tmp_path / "m")).replace(str(out / "tests"), str(tmp_path / "t")) for word in words]
+        assert main([*again, "--quiet"]) == 0
+    ours, theirs = (load_checkpoint(folder / "t2" / "covariance").state for folder in (out / "models", tmp_path / "m"))
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+    cohort = json.loads((tmp_path / "t" / "ill" / "cohort.json").read_text(encoding="utf-8"))
+    rows = list(csv.DictReader((out / "reproduction.csv").read_text(encoding="utf-8").splitlines()))
+    found = {(row["method"], row["figure"]): row for row in rows}
+    by_hand = cohort["protocols"]["covariance:covariance"]["flair-threshold"]["figures"]["best Dice"]
+    assert float(found["Gauss", "best Dice"]["here"]) == by_hand
+    assert float(found["Gauss", "best Dice"]["difference"]) == pytest.approx(by_hand - 0.25)
+    assert float(found["Gauss", "mean auprc"]["here"]) == cohort["mean"]["covariance:covariance"]["auprc"]["mean"]
+    assert found["Raw", "mean auprc"]["paper"] == ""
+    assert (found["Other", "best Dice"]["here"], found["Other", "best Dice"]["run"]) == ("", "")
+    assert {row["scans"] for row in rows if row["method"] != "Other"} == {"2"}
+    record = json.loads((out / "reproduction.json").read_text(encoding="utf-8"))
+    assert str(tmp_path) not in json.dumps(record)
+    assert record["scans"] == {"train-t2.csv": 3, "test-ill-t2.csv": 2}
+
+
+def test_an_ended_run_is_gone_on_with(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = small(data, tmp_path / "whole")
+    assert done(whole) == ["trained", "done"]
+    ended = small(data, tmp_path / "ended")
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "evaluate_cohort", lambda *_, **__: (_ for _ in ()).throw(SystemExit(9)))
+        with pytest.raises(SystemExit):
+            reproduce(ended)
+    assert not (tmp_path / "ended" / "tests").exists()
+    assert done(ended) == ["finished before", "done"]
+    assert figures_of(ended) == figures_of(whole)
+    assert done(ended) == ["finished before", "finished before"]
+
+
+def test_scans_are_prepared_once_for_all_methods(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by the command; what was prepared before an end, and is of the same scans, is not prepared again."""
+    light = Preset("light", "light", "", "", ({"step": "intensity", "params": {"method": "percentile"}},))
+    monkeypatch.setitem(PRESETS, "light", light)
+    told = {"small": PAPER | {"prepare": "light"}}
+    papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
+    experiment = small(data, tmp_path / "out", methods=["covariance"])
+    assert [step.name for step in experiment.steps] == ["prepare t2", "train covariance@smoothing_mm=3.0 for t2", "test on ill"]
+    assert done(experiment) == ["prepared", "trained", "done"]
+    scans = sorted((tmp_path / "out" / "prepared" / "t2").rglob("*_prepared.nii.gz"))
+    (listed,) = (tmp_path / "out" / "scans").glob("prepared-*.csv")
+    assert [one.sequences["T2"] for one in layout("csv").subjects(listed)] == scans
+    words = experiment.preparations[0].words()[1:]
+    assert main([*(str(tmp_path / "p") if word == str(experiment.preparations[0].out) else word for word in words), "--quiet"]) == 0
+    again = sorted((tmp_path / "p").rglob("*_prepared.nii.gz"))
+    assert [read_volume(one).data.tobytes() for one in again] == [read_volume(one).data.tobytes() for one in scans]
+    capsys.readouterr()
+    before = [path.stat().st_mtime_ns for path in scans]
+    scans[1].unlink()
+    assert done(experiment) == ["prepared", "finished before", "finished before"]
+    assert [path.stat().st_mtime_ns == when for path, when in zip(scans, before, strict=True)] == [True, False, True]
+    assert done(experiment) == ["finished before"] * 3
+
+
+def test_a_cancelled_run_writes_no_table(data: dict[str, Path], tmp_path: Path) -> None:
+    progress = Progress()
+    with pytest.raises(Cancelled):
+        reproduce(small(data, tmp_path / "out"), tell=lambda _: progress.cancel(), progress=progress)
+    assert not list((tmp_path / "out").glob("reproduction*"))
+
+
+def test_files_that_are_not_as_written_are_made_again(data: dict[str, Path], tmp_path: Path) -> None:
+    experiment = small(data, tmp_path / "out", methods=["covariance"])
+    assert done(experiment) == ["trained", "done"]
+    model = tmp_path / "out" / "models" / "t2" / "covariance.safetensors"
+    good = model.read_bytes()
+    model.write_bytes(good[:-4])
+    (tmp_path / "out" / "tests" / "ill" / "cohort.json").unlink()
+    assert done(experiment) == ["trained", "done"]
+    assert model.read_bytes() == good
+
+
+def test_other_scans_replace_a_model_only_when_asked(data: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert done(small(data, out, methods=["covariance"])) == ["trained", "done"]
+    before = (out / "models" / "t2" / "covariance.safetensors").read_bytes()
+    other = small(data, out, methods=["covariance"], seed=5)
+    assert other.tables != small(data, out).tables
+    failed = reproduce(other)
+    assert "--overwrite" in str(failed["train covariance@smoothing_mm=3.0 for t2"])
+    assert (out / "models" / "t2" / "covariance.safetensors").read_bytes() == before
+    assert done(other, overwrite=True) == ["trained", "done"]
+    assert (out / "models" / "t2" / "covariance.safetensors").read_bytes() != before
+
+
+def test_a_method_that_fails_costs_itself(data: dict[str, Path], tmp_path: Path) -> None:
+    for path in data["healthy"].iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    experiment = small(data, tmp_path / "out")
+    failed = reproduce(experiment)
+    assert list(failed) == ["train covariance@smoothing_mm=3.0 for t2"]
+    text = save_report(experiment, failed)["text"].read_text(encoding="utf-8")
+    assert "not run" in text
+    assert "Failed:\n- train covariance" in text
+    assert {one.method for one in figures_of(experiment) if one.here is not None} == {"Raw"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ill": None}, r"1 data set of small is missing: ill \(elsewhere\.org\)"),
+        ({"healthy": None, "ill": None}, "2 data sets of small are missing"),
+        ({"ill": "healthy"}, r"The data set ill: IXI holds IXI \(ixi\), not BraTS"),
+        ({"ill": "nowhere"}, "no nowhere|nowhere"),
+        ({"il": "ill"}, "small has no data set 'il'. Did you mean ill"),
+    ],
+)
+def test_data_are_looked_at_first(change: dict[str, str | None], message: str, data: dict[str, Path], tmp_path: Path) -> None:
+    given = {**data, **{name: None if where is None else data.get(where, tmp_path / where) for name, where in change.items()}}
+    with pytest.raises(InputError, match=message):
+        small({name: path for name, path in given.items() if path is not None}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_paper_does_not_have(data: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no paper 'smal'\. Did you mean small"):
+        paper("smal")
+    for more, message in (
+        ({"methods": ["vae"]}, "no method 'vae' that can be run here"),
+        ({"methods": ["thresh-raw:x"]}, "models of a reproduction are trained by it"),
+        ({"tests": ["il"]}, "no test 'il'. Did you mean ill"),
+    ):
+        with pytest.raises(InputError, match=message):
+            small(data, tmp_path, **more)
+
+
+def test_without_methods_that_learn_no_healthy_data_are_needed(data: dict[str, Path], tmp_path: Path) -> None:
+    experiment = small({"ill": data["ill"]}, tmp_path / "out", methods=["thresh-raw"])
+    assert [step.name for step in experiment.steps] == ["test on ill"]
+    assert [path.name for path in experiment.tables] == ["test-ill-t2.csv"]
+
+
+def test_a_dry_run_writes_nothing(data: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [word for name, path in data.items() for word in ("--data", f"{name}={path}")]
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["reproduce", "small", *given, "--out", str(tmp_path / "out"), "--dry-run", "--quiet"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    printed = capsys.readouterr().out
+    assert "1. train covariance@smoothing_mm=3.0 for t2: 3 scans" in printed
+    assert "train covariance@smoothing_mm=3.0 for t2: " in printed.split("2. test on ill")[1]
