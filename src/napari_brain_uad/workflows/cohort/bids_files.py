@@ -13,26 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, package_version
 from ...core.text import table_text
 from ...datasets.bids import APP
 from ...datasets.bids_images import BIDSImage
-from ...io.atomic import write_json, write_text
+from ...io.atomic import write_bytes, write_json, write_text
 from ...io.nifti import write_labels, write_map, write_mask
 from ...io.results import Run, written_whole
+from ...postprocessing.region_colours import region_colour
 from ...postprocessing.regions import REGION_COLUMNS, as_rows
 from ..detect.detect import Detection
-from ..detect.save import draw_figure, provenance_record, regions_record
+from ..detect.region_files import narrow, regions_record, write_label_tables
+from ..detect.save import draw_figure, provenance_record
 from ..scans.names import run_of
 
 VERSION = "1.10.0"
 """Of the standard."""
 
-IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png")
+IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png", "*_dseg.txt", "*_dseg.ctbl")
 """What lies beside the derivatives and has no name in the standard."""
 
 _ENDINGS = {
@@ -40,12 +39,15 @@ _ENDINGS = {
     "mask": "{label}_mask.nii.gz",
     "regions": "{label}_dseg.nii.gz",
     "regions_tsv": "{label}_dseg.tsv",
+    "labels_itk_snap": "{label}_dseg.txt",
+    "labels_slicer": "{label}_dseg.ctbl",
     "brainmask": "{label}Brain_mask.nii.gz",
     "figure": "{label}_figure.png",
 }
 _SIDECARS = ("map", "mask", "regions", "brainmask")
-_COLUMNS = ("index", "name", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
+_COLUMNS = ("index", "name", "color", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
 _ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
+    "color": ("The colour that viewers give the region, hexadecimal", ""),
     "volume_ml": ("Volume of the region", "mL"),
     "voxels": ("Voxels of the region", ""),
     "strength": ("Sum of the scores above the threshold times the volume of a voxel", ""),
@@ -146,16 +148,12 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         write_labels(files["regions"], narrow(detection.result.labels), detection.map)
         write_mask(files["brainmask"], detection.map.mask, detection.map)
         write_text(files["regions_tsv"], _regions_tsv(detection))
+        write_label_tables(detection, files)
         for kind, about in _sidecars(detection, place, files).items():
             write_json(files[f"{kind}_json"], about)
         progress.update(0.7, "Drawing the figure")
         draw_figure(detection, files["figure"])
     return {kind: out / place.folder / name for kind, name in (names | {"manifest": run.manifest}).items()}
-
-
-def narrow(labels: NDArray[np.uint32]) -> NDArray[np.uint16] | NDArray[np.uint32]:
-    """Numbers of regions in 16 bits, which more programs read, where that keeps them apart."""
-    return labels.astype(np.uint16) if labels.max(initial=0) <= np.iinfo(np.uint16).max else labels
 
 
 def describe_folder(out: Path, raw: Path) -> None:
@@ -170,9 +168,14 @@ def describe_folder(out: Path, raw: Path) -> None:
             "DatasetLinks": {"raw": Path(os.path.relpath(raw, out)).as_posix()},
         },
     )
-    for name, text in ((".bidsignore", "\n".join(IGNORED) + "\n"), ("README.md", _README)):
-        if not (out / name).exists():  # what people wrote there stays
-            write_text(out / name, text)
+    if not (out / "README.md").exists():  # what people wrote there stays
+        write_text(out / "README.md", _README)
+    ignored = out / ".bidsignore"
+    # So do their lines here; those of ours that an earlier version did not know are added.
+    lines = ignored.read_text("utf-8", "surrogateescape").splitlines() if ignored.exists() else []
+    missing = [line for line in IGNORED if line not in lines]
+    if missing:
+        write_bytes(ignored, "\n".join([*lines, *missing, ""]).encode("utf-8", "surrogateescape"))
 
 
 _README = f"""# Anomalies in brain MRI
@@ -184,7 +187,8 @@ For every image, in the space of the image itself (`space-` names its suffix), b
 - `desc-METHODScore_T1w.nii.gz`: the anomaly map. It has the suffix of the image it was made from, because the standard has none for maps of
   scores; its sidecar says what the score means and how it was made.
 - `desc-METHOD_mask.nii.gz`: what lies above the threshold, after the clean-up.
-- `desc-METHOD_dseg.nii.gz` and `.tsv`: the same as numbered regions, and their table.
+- `desc-METHOD_dseg.nii.gz` and `.tsv`: the same as numbered regions, and their table; `.txt` and `.ctbl` name them
+  in ITK-SNAP and 3D Slicer.
 - `desc-METHODBrain_mask.nii.gz`: the brain that was scored.
 - `desc-METHOD_figure.png`: a figure.
 
@@ -195,7 +199,8 @@ For every image, in the space of the image itself (`space-` names its suffix), b
 def _regions_tsv(detection: Detection) -> str:
     rows = []
     for row in as_rows(detection.result.regions):
-        named = {**row, "index": row["region"], "name": row["region_name"] or f"region {row['region']}"}
+        number = row["region"]
+        named = {**row, "index": number, "name": row["region_name"] or f"region {number}", "color": region_colour(number)}
         rows.append([cell(named[column]) for column in _COLUMNS])
     return table_text([_COLUMNS, *rows], delimiter="\t")
 

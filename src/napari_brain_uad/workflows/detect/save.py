@@ -13,21 +13,18 @@ from ...core import shell
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE
-from ...core.text import table_text
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.dicom_stack import Stack
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
-from ...postprocessing.atlas import ATLAS_TITLE
 from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
-from ...postprocessing.regions import REGION_COLUMNS, as_rows
 from ..scans.names import output_stem, run_of
 from .detect import Detection
 from .dicom_results import write_dicom
-from .region_names import mni_relation
+from .region_files import regions_record, regions_tsv, write_region_labels
 
 ENDINGS = {
     "map": "anomalymap.nii.gz",
@@ -36,6 +33,9 @@ ENDINGS = {
     "brainmask": "brainmask.nii.gz",
     "regions": "regions.json",
     "regions_tsv": "regions.tsv",
+    "labels": "labels.nii.gz",
+    "labels_itk_snap": "labels.txt",
+    "labels_slicer": "labels.ctbl",
     "provenance": "provenance.json",
     "figure": "figure.png",
     "metrics": "metrics.json",
@@ -88,7 +88,8 @@ def save_detection(
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "map", "mask", "brainmask", "regions", "regions_tsv", "labels" (the regions' numbers as an image) with "labels_itk_snap" and
+        "labels_slicer" (see `region_files`), "provenance", "figure", "manifest", and with a ground truth "metrics";
         "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
         regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; and what the method compared, "picture:input"
         and the like, when it was asked for.
@@ -125,6 +126,7 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     progress.update(0.6, "Writing the regions")
     write_json(files["regions"], regions_record(detection))
     write_text(files["regions_tsv"], regions_tsv(detection))
+    write_region_labels(detection, files)
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
@@ -154,42 +156,6 @@ def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
         if f"{_PICTURE}:{name}" in files:
             write_map(files[f"{_PICTURE}:{name}"], replace(detection.map, score=picture))
     write_json(files["provenance"], provenance_record(detection, files))
-
-
-def regions_record(detection: Detection) -> dict[str, Any]:
-    """The regions as JSON data, with the units of every column and the threshold that gave them."""
-    rows = as_rows(detection.result.regions)
-    return {
-        "notice": NOTICE,
-        "scan": detection.map.name,
-        "method": detection.map.method,
-        "threshold": detection.result.threshold.as_dict(),
-        "verdict": detection.verdict.as_dict(),
-        "units": {
-            "volume_ml": "ml",
-            "centroid, peak position": "mm, RAS+",
-            "peak": detection.map.unit,
-            "strength": "unit of the peak x ml",
-            "index, box": "voxels, RAS+ axes",
-        },
-        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
-        "edited_by_hand": review_record(detection.result.regions),
-        "regions": rows,
-    }
-
-
-def regions_tsv(detection: Detection) -> str:
-    """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
-    rows = as_rows(detection.result.regions)
-    return table_text([REGION_COLUMNS, *([_cell(row[name]) for name in REGION_COLUMNS] for row in rows)], delimiter="\t")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(_cell(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "n/a" if value is None else str(value)
 
 
 def is_unnamed(command: str, option: str) -> bool:
