@@ -11,7 +11,18 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
+from .options import (
+    DATA_SET,
+    add_method,
+    add_mni,
+    add_overwrite,
+    add_post_options,
+    add_seed,
+    add_workers,
+    method_spec,
+    post_params,
+    workers_of,
+)
 from .terminal import complain, progress_bar, say
 
 
@@ -31,6 +42,7 @@ def add_batch(commands: Any) -> None:
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    add_mni(parser)
     add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
@@ -52,6 +64,7 @@ def _batch(arguments: argparse.Namespace) -> int:
         prepare_with=arguments.prepare,
         device=arguments.device,
         seed=arguments.seed,
+        mni=arguments.mni,
     )
     cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     with progress_bar(arguments.quiet) as progress:

@@ -28,7 +28,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_method, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
+from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -150,6 +150,7 @@ def _add_detect(commands: Any) -> None:
     )
     dicom = "write regions and map as DICOM Segmentation and Parametric Map, too; SCAN is a DICOM series"
     parser.add_argument("--dicom", action="store_true", help=dicom)
+    add_mni(parser)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--save-reconstruction",
@@ -231,12 +232,15 @@ def _detect(arguments: argparse.Namespace) -> int:
     spec = method_spec(arguments)
     post = post_params(arguments)
     from ..workflows.detect.detect import detect
+    from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.scans.load import load
 
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     dicom = _series_of(arguments, scan) if arguments.dicom else None
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
+    if arguments.mni:
+        check_mni(scan)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
             scan,
@@ -250,8 +254,9 @@ def _detect(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             seed=arguments.seed,
             reconstruct=arguments.save_reconstruction,
-            progress=progress.part(0.0, 0.8),
+            progress=progress.part(0.0, 0.6 if arguments.mni else 0.8),
         )
+        detection = with_mni(detection, progress.part(0.6, 0.8)) if arguments.mni else detection
         rest = progress.part(0.8, 1.0)
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
     _report(detection, files)

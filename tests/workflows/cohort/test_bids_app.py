@@ -22,6 +22,8 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.datasets.bids import BIDS
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.preprocessing.steps.register_mni import RegisterMni
+from napari_brain_uad.preprocessing.template import MNI_GRID
 from napari_brain_uad.workflows.cohort import finished
 from napari_brain_uad.workflows.cohort.bids_app import AppRun, Selection, gather_group, outcome_words, run_participants
 from napari_brain_uad.workflows.cohort.bids_files import label_of
@@ -123,10 +125,17 @@ def _errors(folder: Path, cache: Path) -> list[dict[str, Any]]:
     return [issue for issue in json.loads(told.stdout)["issues"]["issues"] if issue.get("severity") == "error"]
 
 
-def test_the_validator_of_the_standard_finds_no_error(raw: Path, out: Path, tmp_path: Path) -> None:
+def test_the_validator_of_the_standard_finds_no_error(raw: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out.mkdir(parents=True)
     (out / ".bidsignore").write_text("mine/\nlogs/\n")  # of a person, or of an earlier version
     run_participants(raw, out, RUN)
+    # A small head is no brain that a registration would find; where it lies does not matter to the validator.
+    monkeypatch.setattr(RegisterMni, "_affine", lambda *_: (np.eye(4), {"origin": "test"}))
+    (one,) = run_participants(raw, out, replace(RUN, mni=True), Selection(("02",), suffixes=("T1w",)))[-1:]
+    assert one.state == "done", "what was finished without copies is not kept"
+    assert any("overlaps the template's by" in text for text in one.warnings)
+    score = nib.load(out / "sub-02/anat/sub-02_ce-gd_space-MNI152NLin2009aSym_desc-thresholdScore_T1w.nii.gz")
+    np.testing.assert_allclose(score.affine, MNI_GRID.affine, atol=1e-6)
     gather_group(out)
     assert (out / ".bidsignore").read_text().startswith("mine/\nlogs/\ngroup_*")
     assert _errors(out, tmp_path / "deno") == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,10 @@ from ...io.nifti import write_labels, write_map, write_mask
 from ...io.results import Run, written_whole
 from ...postprocessing.region_colours import region_colour
 from ...postprocessing.regions import REGION_COLUMNS, as_rows
+from ...preprocessing.mni_way import MniWay
+from ...preprocessing.template import TEMPLATE_NAME
 from ..detect.detect import Detection
+from ..detect.mni import mni_record, write_mni
 from ..detect.region_files import narrow, regions_record, write_label_tables
 from ..detect.save import draw_figure, provenance_record
 from ..scans.names import run_of
@@ -31,7 +33,7 @@ from ..scans.names import run_of
 VERSION = "1.10.0"
 """Of the standard."""
 
-IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png", "*_dseg.txt", "*_dseg.ctbl")
+IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png", "*_dseg.txt", "*_dseg.ctbl", "*_xfm.*")
 """What lies beside the derivatives and has no name in the standard."""
 
 _ENDINGS = {
@@ -44,6 +46,18 @@ _ENDINGS = {
     "brainmask": "{label}Brain_mask.nii.gz",
     "figure": "{label}_figure.png",
 }
+_MNI_ENDINGS = {
+    "mni_map": "space-{template}_desc-{label}Score_{suffix}.nii.gz",
+    "mni_mask": "space-{template}_desc-{label}_mask.nii.gz",
+    "mni_labels": "space-{template}_desc-{label}_dseg.nii.gz",
+    "mni_brainmask": "space-{template}_desc-{label}Brain_mask.nii.gz",
+    "mni_scan": "space-{template}_desc-{label}Brain_{suffix}.nii.gz",
+    "mni_transform": "from-{suffix}_to-{template}_mode-image_desc-{label}_xfm.tfm",
+    "mni_warp": "from-{suffix}_to-{template}_mode-image_desc-{label}Warp_xfm.nii.gz",
+    "mni_inverse_warp": "from-{template}_to-{suffix}_mode-image_desc-{label}Warp_xfm.nii.gz",
+}
+"""In MNI space; transforms have no names in version 1.10 of the standard and have those of its drafts."""
+
 _SIDECARS = ("map", "mask", "regions", "brainmask")
 _COLUMNS = ("index", "name", "color", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
 _ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
@@ -107,6 +121,14 @@ class Place:
         return found | {f"{kind}_json": found[kind].removesuffix(".nii.gz") + ".json" for kind in _SIDECARS}
 
     @property
+    def mni_files(self) -> dict[str, str]:
+        """As `files`, for the copies in MNI space."""
+        about = {"label": self.label, "suffix": self.image.suffix, "template": TEMPLATE_NAME}
+        found = {kind: f"{self.image.stem}_{ending.format(**about)}" for kind, ending in _MNI_ENDINGS.items()}
+        sidecars = (kind for kind in found if "warp" not in kind and kind != "mni_transform")
+        return found | {f"{kind}_json": found[kind].removesuffix(".nii.gz") + ".json" for kind in sidecars}
+
+    @property
     def raw(self) -> str:
         """The raw image as a BIDS URI."""
         session = [f"ses-{self.image.session}"] if self.image.session else []
@@ -114,7 +136,7 @@ class Place:
 
     def run(self, detection: Detection) -> Run:
         """What the files belong to; see `io.results.Run`."""
-        return run_of("bids", detection.volume, f"{self.stem}{self.label}", self.files.values())
+        return run_of("bids", detection.volume, f"{self.stem}{self.label}", [*self.files.values(), *self.mni_files.values()])
 
 
 def save_derivatives(detection: Detection, place: Place, out: Path, progress: Progress, *, overwrite: bool = False) -> dict[str, Path]:
@@ -139,7 +161,9 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
     InputError
         If they cannot be written, or would replace those of another image of that name.
     """
-    names, run = place.files, place.run(detection)
+    names, run, way = place.files, place.run(detection), detection.mni
+    if way is not None:
+        names |= {kind: name for kind, name in place.mni_files.items() if way.warp is not None or "warp" not in kind}
     with written_whole(out / place.folder, [run], overwrite=overwrite) as folder:
         files = {kind: folder / name for kind, name in names.items()}
         progress.update(0.0, "Writing the derivatives")
@@ -149,7 +173,11 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         write_mask(files["brainmask"], detection.map.mask, detection.map)
         write_text(files["regions_tsv"], _regions_tsv(detection))
         write_label_tables(detection, files)
-        for kind, about in _sidecars(detection, place, files).items():
+        sidecars = _sidecars(detection, place)
+        if way is not None:
+            write_mni(detection, way, files)
+            sidecars |= _mni_sidecars(detection, place, way)
+        for kind, about in sidecars.items():
             write_json(files[f"{kind}_json"], about)
         progress.update(0.7, "Drawing the figure")
         draw_figure(detection, files["figure"])
@@ -214,7 +242,7 @@ def cell(value: Any) -> str:
     return "n/a" if value in (None, "") else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _sidecars(detection: Detection, place: Place, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+def _sidecars(detection: Detection, place: Place) -> dict[str, dict[str, Any]]:
     shared = {"Sources": [place.raw], "SpatialReference": place.raw}
     provenance = provenance_record(detection, {})
     about = regions_record(detection)
@@ -233,3 +261,17 @@ def _sidecars(detection: Detection, place: Place, files: Mapping[str, Path]) -> 
         | {"Description": "The regions of the mask, the strongest first", "Manual": False, "Verdict": about["verdict"], **columns},
         "brainmask": shared | {"Description": "The brain that was scored", "Type": "Brain"},
     }
+
+
+def _mni_sidecars(detection: Detection, place: Place, way: MniWay) -> dict[str, dict[str, Any]]:
+    """Those of the copies in MNI space: the copied file's, with what it was made of and how."""
+    native = _sidecars(detection, place)
+    folder = place.folder.as_posix()
+    found = {}
+    for kind, about in native.items():
+        copy = {"map": "mni_map", "mask": "mni_mask", "regions": "mni_labels", "brainmask": "mni_brainmask"}[kind]
+        sources = [f"bids::{folder}/{place.files[kind]}"]
+        found[copy] = {name: value for name, value in about.items() if name != "SpatialReference"} | {"Sources": sources}
+    found["mni_map"]["Provenance"] = {**found["mni_map"]["Provenance"], "preprocessing": [], "space": mni_record(detection, way)}
+    found["mni_scan"] = {"Sources": [place.raw], "Description": "The scan's brain", "SkullStripped": True}
+    return found

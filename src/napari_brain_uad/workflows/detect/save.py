@@ -21,9 +21,11 @@ from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
 from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
+from ...preprocessing.mni_way import MniWay
 from ..scans.names import output_stem, run_of
 from .detect import Detection
 from .dicom_results import write_dicom
+from .mni import mni_record, write_mni
 from .region_files import regions_record, regions_tsv, write_region_labels
 
 ENDINGS = {
@@ -42,6 +44,15 @@ ENDINGS = {
     "truth": "truth.nii.gz",
     "dicom_seg": "seg.dcm",
     "dicom_map": "map.dcm",
+    "mni_map": "mni_anomalymap.nii.gz",
+    "mni_mask": "mni_mask.nii.gz",
+    "mni_labels": "mni_labels.nii.gz",
+    "mni_brainmask": "mni_brainmask.nii.gz",
+    "mni_scan": "mni_scan.nii.gz",
+    "mni_transform": "mni_transform.tfm",
+    "mni_warp": "mni_warp.nii.gz",
+    "mni_inverse_warp": "mni_inverse_warp.nii.gz",
+    "mni_provenance": "mni_provenance.json",
 }
 """What a detection gives, and how the names of its files end."""
 
@@ -91,7 +102,8 @@ def save_detection(
         "map", "mask", "brainmask", "regions", "regions_tsv", "labels" (the regions' numbers as an image) with "labels_itk_snap" and
         "labels_slicer" (see `region_files`), "provenance", "figure", "manifest", and with a ground truth "metrics";
         "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
-        regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; and what the method compared, "picture:input"
+        regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; "mni_map" and the other copies in MNI space, for
+        a detection that knows its way there (`mni.with_mni`); and what the method compared, "picture:input"
         and the like, when it was asked for.
 
     Raises
@@ -109,15 +121,31 @@ def save_detection(
         "dicom_seg": dicom is not None and any(region.review != REJECTED for region in detection.result.regions),
         "dicom_map": dicom is not None,
     }
+    optional |= _mni_kinds(detection)
     kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         files |= {f"{_PICTURE}:{name}": folder / f"{run.name}_{_PICTURE}-{name.replace(' ', '-')}.nii.gz" for name in detection.pictures}
         _write(detection, files, progress)
+        if detection.mni is not None:
+            progress.update(0.9, "Writing the copies in MNI space")
+            write_mni(detection, detection.mni, files)
+            write_json(files["mni_provenance"], _mni_provenance(detection, detection.mni, files))
         if dicom is not None:
             write_dicom(detection, dicom, files)
     progress.update(1.0, "Saved")
     return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
+
+
+def _mni_kinds(detection: Detection) -> dict[str, bool]:
+    """Which of the copies in MNI space there are."""
+    deformed = detection.mni is not None and detection.mni.warp is not None
+    return {kind: deformed if "warp" in kind else detection.mni is not None for kind in ENDINGS if kind.startswith("mni_")}
+
+
+def _mni_provenance(detection: Detection, way: MniWay, files: Mapping[str, Path]) -> dict[str, Any]:
+    """As `provenance_record`, for the copies: a map that lies in MNI152, and how it came there."""
+    return {**provenance_record(detection, files), "preprocessing": [], "space": mni_record(detection, way)}
 
 
 def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:
@@ -170,7 +198,7 @@ def recorded_command(command: str, files: Mapping[str, Path]) -> str:
     for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
         if key in files and is_unnamed(command, option):
             words[words.index(option) + 1] = shell.file_word(files[key].name)
-    words += ["--dicom"] if "dicom_map" in files else []
+    words += [option for option, kind in (("--dicom", "dicom_map"), ("--mni", "mni_map")) if kind in files and option not in words]
     return without_folders(shell.join(words))
 
 
