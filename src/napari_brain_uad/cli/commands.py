@@ -28,7 +28,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
+from .options import add_method, add_mni, add_overwrite, add_post_options, add_ro_crate, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -157,6 +157,7 @@ def _add_detect(commands: Any) -> None:
         action="store_true",
         help="write what the method compares, too: the scan as it sees it, and what it expects",
     )
+    add_ro_crate(parser)
     _add_out(parser)
     parser.set_defaults(handler=_detect)
 
@@ -234,6 +235,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.detect.detect import detect
     from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
+    from ..workflows.models.ro_crate import check_crate, renew_crate
     from ..workflows.scans.load import load
 
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
@@ -241,6 +243,8 @@ def _detect(arguments: argparse.Namespace) -> int:
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
     if arguments.mni:
         check_mni(scan)
+    if arguments.ro_crate:
+        check_crate(arguments.out)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
             scan,
@@ -259,7 +263,8 @@ def _detect(arguments: argparse.Namespace) -> int:
         detection = with_mni(detection, progress.part(0.6, 0.8)) if arguments.mni else detection
         rest = progress.part(0.8, 1.0)
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
-    _report(detection, files)
+    crate = renew_crate(arguments.out, wanted=arguments.ro_crate)
+    _report(detection, files | ({} if crate is None else {"ro_crate": crate}))
     return 0
 
 

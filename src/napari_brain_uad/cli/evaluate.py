@@ -12,7 +12,7 @@ from ..core.provenance import NOTICE
 from ..core.text import alike, readable
 from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
-from .options import post_params
+from .options import add_ro_crate, post_params
 from .terminal import complain, progress_bar, say, say_json, warn, written
 
 
@@ -44,6 +44,7 @@ def add_evaluate(commands: Any) -> None:
     )
     protocols = "also give the figures as papers aggregate them: flair-threshold, simple-slice-net, pddpm, strega (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
+    add_ro_crate(group)
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
 
@@ -77,6 +78,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     from ..evaluation.protocols import parse_protocols
     from ..workflows.cohort.cohort import cases_of, evaluate_cohort
     from ..workflows.cohort.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
+    from ..workflows.models.ro_crate import check_crate, renew_crate
 
     protocols = parse_protocols(arguments.protocols) if arguments.protocols else ()
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
@@ -88,6 +90,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         )
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
+    if arguments.ro_crate:
+        check_crate(arguments.out)
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         part = progress.part(0.0, 0.95)
@@ -95,6 +99,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         cohort = evaluate_cohort(cases, progress=part, **how, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
+        renew_crate(arguments.out, wanted=arguments.ro_crate)
     for line in (*alike(cohort.warnings), *failure_lines(cohort)):
         complain(line)
     if arguments.json:

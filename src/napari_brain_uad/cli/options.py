@@ -122,6 +122,12 @@ def add_mni(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mni", action="store_true", help=text)
 
 
+def add_ro_crate(parser: Any) -> None:
+    """The folder of results as a research object."""
+    text = "describe the folder in ro-crate-metadata.json (RO-Crate 1.1): files with hashes, command, inputs, software, what to cite"
+    parser.add_argument("--ro-crate", action="store_true", help=text)
+
+
 def add_post_options(parser: argparse.ArgumentParser, *, threshold: bool = True) -> None:
     """One option a field of `PostParams`, from the field's own description.
 
