@@ -31,6 +31,7 @@ from .models import add_models
 from .options import add_method, add_mni, add_overwrite, add_post_options, add_ro_crate, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
+from .stress import add_stress
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
@@ -109,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate, add_stress)
     for add in (_add_methods, *scans, add_train, add_calibrate, add_models, add_datasets, add_simulate, _add_demo, _add_window):
         add(commands)
     for one in commands.choices.values():

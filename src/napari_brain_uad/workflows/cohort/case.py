@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,15 @@ from ...datasets.layout import LAYOUT
 from ...postprocessing.ranking import Counts
 from ..compare.compare_table import Row
 from ..scans.load import MaskInput, load
+from .alter import Alteration, altered
 
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none."""
+    """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none.
+
+    With an `alteration` it is the scan as that leaves it; `thresholds` are scores by method that replace the rule's.
+    """
 
     name: str
     scan: Path | Volume
@@ -23,6 +28,8 @@ class Case:
     sequence: str | None = None
     origin: str = LAYOUT
     ill: bool | None = None
+    alteration: Alteration | None = None
+    thresholds: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ def case_volume(case: Case) -> Volume:
     Raises
     ------
     InputError
-        If it cannot be read.
+        If it cannot be read, or not altered.
     """
     volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
+    volume = volume if case.alteration is None else altered(volume, case.alteration)
     return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)

@@ -47,6 +47,7 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
     """
     case = task.case
     found = compare(case_volume(case), task.specs, truth=case.truth, mask=case.mask, progress=progress, **task.options)
+    found = found if case.thresholds is None else found.with_thresholds(case.thresholds)
     return ScanFigures(
         tuple(_rows(case, found, task.rest_healthy)),
         tuple(CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in found.failures),
