@@ -13,6 +13,7 @@ from ..core.text import alike, readable
 from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
 from .options import add_ro_crate, post_params
+from .sweep import add_sweep, sweep_folder
 from .terminal import complain, progress_bar, say, say_json, warn, written
 
 
@@ -44,6 +45,7 @@ def add_evaluate(commands: Any) -> None:
     )
     protocols = "also give the figures as papers aggregate them: flair-threshold, simple-slice-net, pddpm, strega (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
+    add_sweep(group)
     add_ro_crate(group)
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
@@ -89,6 +91,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    if arguments.sweep:
+        return sweep_folder(arguments, cases, left_out)
     check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
     if arguments.ro_crate:
         check_crate(arguments.out)

@@ -31,7 +31,7 @@ little at the edge of a brain."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class AlterationKind:
     """A kind of alteration.
 
     Parameters
@@ -153,10 +153,12 @@ def _coarse(volume: Volume, bright: float, strength: float, rng: np.random.Gener
 
 
 KINDS = {
-    "noise": Kind("noise", "Rician noise, its standard deviation as a part of the bright tissue", "", (0.03, 0.06, 0.12), _noise),
-    "bias": Kind("bias field", "a smooth field over 60 mm, spread of its logarithm", "", (0.1, 0.25, 0.5), _bias),
-    "motion": Kind("motion", "four ghosts from front to back, the part of k-space's planes that is lost", "", (0.2, 0.4, 0.8), _motion),
-    "low-field": Kind("low field", "contrast and signal lost, as a part", "", (0.15, 0.3, 0.45), _low_field),
-    "resolution": Kind("resolution", "voxels of this size, averaged", "mm", (2.0, 3.0, 4.0), _coarse),
+    "noise": AlterationKind("noise", "Rician noise, its standard deviation as a part of the bright tissue", "", (0.03, 0.06, 0.12), _noise),
+    "bias": AlterationKind("bias field", "a smooth field over 60 mm, spread of its logarithm", "", (0.1, 0.25, 0.5), _bias),
+    "motion": AlterationKind(
+        "motion", "four ghosts from front to back, the part of k-space's planes that is lost", "", (0.2, 0.4, 0.8), _motion
+    ),
+    "low-field": AlterationKind("low field", "contrast and signal lost, as a part", "", (0.15, 0.3, 0.45), _low_field),
+    "resolution": AlterationKind("resolution", "voxels of this size, averaged", "mm", (2.0, 3.0, 4.0), _coarse),
 }
 """What can be done to a scan, by what users type."""

@@ -32,6 +32,7 @@ _WORK = {
     "batch": "Detection of anomalies in a folder of scans",
     "evaluate": "Evaluation of methods on a set of scans",
     "prepare": "Preparation of a scan",
+    "sweep": "Sweep of settings over a set of scans",
     "stress": "Stress test of methods on a set of scans",
 }
 
