@@ -35,8 +35,8 @@ html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 
 GUIDES = (
-    "window", "sequences", "preprocessing", "calibration", "comparing", "cohort", "bids", "training", "simulation", "learned_methods",
-    "embedding",
+    "window", "sequences", "preprocessing", "calibration", "comparing", "cohort", "bids", "outputs", "stress", "training", "simulation",
+    "learned_methods", "embedding",
 )  # fmt: skip
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {
