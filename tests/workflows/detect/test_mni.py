@@ -21,11 +21,13 @@ from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.geometry import resample_volume
 from napari_brain_uad.preprocessing.mni_way import MniWay, moved
+from napari_brain_uad.preprocessing.steps.register_mni import RegisterMni
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.preprocessing.warp import DisplacementField, Warp
 from napari_brain_uad.workflows.detect import save
 from napari_brain_uad.workflows.detect.detect import Detection, finish_detection
 from napari_brain_uad.workflows.detect.mni import check_mni, with_mni
+from napari_brain_uad.workflows.detect.region_files import regions_record
 from napari_brain_uad.workflows.detect.region_names import mni_relation
 
 TURN = np.deg2rad(12.0)
@@ -148,6 +150,18 @@ def test_a_poor_registration_is_said(case: Moved) -> None:
     found = [finding.code for finding in with_mni(poor).warnings]
     assert found.count("poor-registration") == 1
     assert "poor-registration" not in [finding.code for finding in case.detection.warnings]
+
+
+def test_regions_of_a_scan_that_was_registered_for_the_copies_have_names(case: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RegisterMni, "_affine", lambda *_: (TO_SCAN, {"origin": "test"}))
+    before = finish_detection(
+        case.detection.volume, replace(case.detection.map, provenance={}), case.detection.post, truth=None, command=""
+    )
+    assert [region.name for region in before.result.regions] == ["", ""]
+    after = with_mni(before)
+    assert [region.name for region in after.result.regions] == ["left cerebral white matter", "right thalamus"]
+    assert "copies" in regions_record(after)["region_names"]["position"]
+    assert regions_record(before)["region_names"]["position"].startswith("no MNI coordinates")
 
 
 def test_what_has_no_left_or_no_height_is_refused_before_it_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

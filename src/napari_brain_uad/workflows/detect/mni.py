@@ -28,7 +28,7 @@ from ...preprocessing.template import MNI_GRID, TEMPLATE_NAME
 from ...preprocessing.warp import STEP_MM
 from .detect import Detection
 from .region_files import narrow
-from .region_names import recorded_matrix, registration_of
+from .region_names import named, recorded_matrix, registration_of
 
 _AS_STORED = Source(MNI_GRID, qform_code=4, sform_code=4)
 """Code 4 of NIfTI-1: the coordinates are MNI152's."""
@@ -63,7 +63,7 @@ def with_mni(detection: Detection, progress: Progress | None = None) -> Detectio
     Returns
     -------
     Detection
-        With a warning among its findings where the registration is poor.
+        With a warning among its findings where the registration is poor, and otherwise with names for its regions.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def with_mni(detection: Detection, progress: Progress | None = None) -> Detectio
     from ...preprocessing.step import Context
     from ...preprocessing.steps.register_mni import RegisterMni, registration_findings
 
-    volume, outcome = detection.volume, registration_of(detection.map)
+    volume, outcome, result = detection.volume, registration_of(detection.map), detection.result
     check_mni(volume)
     if outcome is not None:
         # Of a map that was read from its file the deformation is not known: its affine part is all there is.
@@ -82,9 +82,12 @@ def with_mni(detection: Detection, progress: Progress | None = None) -> Detectio
         check_memory(volume.name, 24 * volume.data.size, "registering it to MNI152")
         found = RegisterMni().apply(volume, Context(progress=progress or Progress()))
         way = MniWay(found.matrix, found.warp, {key: one for key, one in found.outcome.items() if key != "matrix"})
+    poor = registration_findings(way.outcome, volume.name)
+    if outcome is None and not poor:
+        result = named(result, detection.map.grid, np.asarray(np.linalg.inv(way.matrix), dtype=np.float64))
     known = {finding.code for finding in volume.findings}
-    poor = [finding for finding in registration_findings(way.outcome, volume.name) if finding.code not in known]
-    return replace(detection, mni=way, volume=replace(volume, findings=(*volume.findings, *poor)))
+    findings = (*volume.findings, *(finding for finding in poor if finding.code not in known))
+    return replace(detection, mni=way, result=result, volume=replace(volume, findings=findings))
 
 
 def mni_map(detection: Detection, way: MniWay) -> AnomalyMap:

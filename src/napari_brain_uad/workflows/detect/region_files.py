@@ -39,10 +39,18 @@ def regions_record(detection: Detection) -> dict[str, Any]:
             "strength": "unit of the peak x ml",
             "index, box": "voxels, RAS+ axes",
         },
-        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
+        "region_names": {"atlas": ATLAS_TITLE, "position": _position_words(detection)},
         "edited_by_hand": review_record(detection.result.regions),
         "regions": rows,
     }
+
+
+def _position_words(detection: Detection) -> str:
+    """How it is known where regions lie in MNI152, or why not."""
+    relation = mni_relation(detection.map)
+    if relation.to_mni is None and any(region.name for region in detection.result.regions):
+        return "by the registration to MNI152 that the copies there were made with"
+    return relation.words
 
 
 def regions_tsv(detection: Detection) -> str:

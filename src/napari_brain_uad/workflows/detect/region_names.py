@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
+from ...core.volume import Grid
 from ...postprocessing.atlas import region_names
 from ...postprocessing.pipeline import PostResult
 
@@ -47,9 +48,12 @@ def mni_relation(amap: AnomalyMap) -> MniRelation:
 def with_names(result: PostResult, amap: AnomalyMap) -> PostResult:
     """The result with a name for every region; as it is where the relation to MNI is not known."""
     relation = mni_relation(amap)
-    if relation.to_mni is None or not result.regions:
-        return result
-    names = region_names(result.labels, [region.number for region in result.regions], amap.grid, relation.to_mni)
+    return result if relation.to_mni is None else named(result, amap.grid, relation.to_mni)
+
+
+def named(result: PostResult, grid: Grid, to_mni: NDArray[np.float64]) -> PostResult:
+    """The result with a name for every region, where the way from its world mm to those of MNI152 is `to_mni`."""
+    names = region_names(result.labels, [region.number for region in result.regions], grid, to_mni) if result.regions else ()
     regions = tuple(replace(region, name=name) for region, name in zip(result.regions, names, strict=True))
     return replace(result, regions=regions)
 
