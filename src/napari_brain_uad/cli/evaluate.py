@@ -55,6 +55,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_there(arguments.map, arguments.truth, arguments.mask, *arguments.healthy)
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
+    for option, given in (("--sweep", arguments.sweep), ("--ro-crate", arguments.ro_crate)):
+        if given:
+            raise InputError(f"{option} is for a folder of scans", why=f"{arguments.map.name} is one map", fix=f"Leave {option} out")
     from ..postprocessing.params import FILTERS
     from ..workflows.cohort.evaluate import evaluate
 

@@ -121,6 +121,8 @@ def test_what_is_done_behind_the_preset_and_the_way_back(folder: Path) -> None:
 
 def test_the_command_writes_one_tidy_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
+    assert cli.main(["evaluate", str(folder / "pat0" / "FLAIR.nii.gz"), "--sweep", "median=0,3"]) == 2
+    assert "--sweep is for a folder" in capsys.readouterr().err
     words = ["evaluate", folder, "--methods", "thresh-raw,threshold", "--sweep", "median=0,3", "--sweep", "threshold=percentile:95,otsu"]
     assert cli.main([str(word) for word in (*words, "--quiet", "--no-cache", "--out", out)]) == 0
     assert "chosen without the scan it is judged on" in capsys.readouterr().out

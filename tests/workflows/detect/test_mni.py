@@ -26,7 +26,7 @@ from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.preprocessing.warp import DisplacementField, Warp
 from napari_brain_uad.workflows.detect import save
 from napari_brain_uad.workflows.detect.detect import Detection, finish_detection
-from napari_brain_uad.workflows.detect.mni import check_mni, with_mni
+from napari_brain_uad.workflows.detect.mni import check_mni, mni_map, with_mni
 from napari_brain_uad.workflows.detect.region_files import regions_record
 from napari_brain_uad.workflows.detect.region_names import mni_relation
 
@@ -126,6 +126,8 @@ def test_a_copy_is_read_as_a_map_that_lies_in_mni(case: Moved, tmp_path: Path) -
     relation = mni_relation(amap)
     assert relation.to_mni is not None
     np.testing.assert_array_equal(relation.to_mni, np.eye(4))  # the scan's own registration is not applied a second time
+    assert case.detection.mni is not None
+    np.testing.assert_array_equal(mni_relation(mni_map(case.detection, case.detection.mni)).to_mni, np.eye(4))
     assert "--mni" in json.loads(case.files["provenance"].read_text())["command"]
     for kind in ("mni_map", "mni_provenance", "mni_brainmask", "manifest"):
         (tmp_path / case.files[kind].name).write_bytes(case.files[kind].read_bytes())
