@@ -13,7 +13,7 @@ The Python API, imported on first use so that ``import napari_brain_uad`` stays 
 >>> evaluate(detection.map, truth)["auprc"].text
 '0.8301'
 >>> sorted(save_detection(detection, "results"))[:3]
-['brainmask', 'figure', 'manifest']
+['brainmask', 'figure', 'labels']
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "uses the truth" in out
     assert "Research use only" in out
     images = ("anomalymap.nii.gz", "mask.nii.gz", "brainmask.nii.gz", "figure.png")
-    endings = (*images, "regions.json", "regions.tsv", "provenance.json", "metrics.json", "manifest.json")
+    labels = ("labels.nii.gz", "labels.txt", "labels.ctbl")
+    endings = (*images, *labels, "regions.json", "regions.tsv", "provenance.json", "metrics.json", "manifest.json")
     assert sorted(path.name for path in out_dir.iterdir()) == sorted(f"flair_threshold_{ending}" for ending in endings)
     code, out, err = run("evaluate", out_dir / "flair_threshold_anomalymap.nii.gz", truth, "--json", capsys=capsys)
     assert code == 0, err

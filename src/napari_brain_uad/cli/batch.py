@@ -11,7 +11,19 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import DATA_SET, add_method, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
+from .options import (
+    DATA_SET,
+    add_method,
+    add_mni,
+    add_overwrite,
+    add_post_options,
+    add_ro_crate,
+    add_seed,
+    add_workers,
+    method_spec,
+    post_params,
+    workers_of,
+)
 from .terminal import complain, progress_bar, say
 
 
@@ -31,6 +43,8 @@ def add_batch(commands: Any) -> None:
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    add_mni(parser)
+    add_ro_crate(parser)
     add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_overwrite(parser)
@@ -45,6 +59,10 @@ def _batch(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.batch import BatchRun, run_batch
     from ..workflows.cohort.batch_report import batch_image_level, batch_words, save_batch
     from ..workflows.cohort.cohort import cases_of
+    from ..workflows.models.ro_crate import check_crate, renew_crate
+
+    if arguments.ro_crate:
+        check_crate(arguments.out)
 
     run = BatchRun(
         method_spec(arguments),
@@ -52,12 +70,14 @@ def _batch(arguments: argparse.Namespace) -> int:
         prepare_with=arguments.prepare,
         device=arguments.device,
         seed=arguments.seed,
+        mni=arguments.mni,
     )
     cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     with progress_bar(arguments.quiet) as progress:
         given = {"jobs": workers_of(arguments), "overwrite": arguments.overwrite, "resume": not arguments.no_resume}
         outcomes = run_batch(cases, run, arguments.out, **given, progress=progress)
     files = save_batch(outcomes, arguments.out, command=shell.join(["brain-uad", *arguments.words]), left_out=left_out)
+    renew_crate(arguments.out, wanted=arguments.ro_crate)
     for outcome in outcomes:
         if outcome.error:
             complain(f"{outcome.case.name}: {outcome.error}")

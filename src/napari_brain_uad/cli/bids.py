@@ -11,7 +11,7 @@ from ..core.provenance import NOTICE, package_version
 from ..core.sequence import BIDS_SUFFIXES
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import add_method, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
+from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say
 
 
@@ -38,6 +38,7 @@ def add_bids(commands: Any) -> None:
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    add_mni(parser)
     add_workers(parser, at_a_time="images at a time")
     add_overwrite(parser)
     again = "analyse all images again (default: those are kept that the same call finished before, from the same files)"
@@ -65,6 +66,7 @@ def _participants(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         overwrite=arguments.overwrite,
         resume=not arguments.no_resume,
+        mni=arguments.mni,
     )
     selection = Selection(tuple(arguments.participant_label), tuple(arguments.session_label), tuple(arguments.suffix))
     with progress_bar(arguments.quiet) as progress:

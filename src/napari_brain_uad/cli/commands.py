@@ -28,10 +28,11 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_method, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
+from .options import add_method, add_mni, add_overwrite, add_post_options, add_ro_crate, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .reproduce import add_reproduce
 from .simulate import add_simulate
+from .stress import add_stress
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
 from .train import add_train
 
@@ -110,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate)
+    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate, add_stress)
     for add in (
         _add_methods,
         *scans,
@@ -162,12 +163,14 @@ def _add_detect(commands: Any) -> None:
     )
     dicom = "write regions and map as DICOM Segmentation and Parametric Map, too; SCAN is a DICOM series"
     parser.add_argument("--dicom", action="store_true", help=dicom)
+    add_mni(parser)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--save-reconstruction",
         action="store_true",
         help="write what the method compares, too: the scan as it sees it, and what it expects",
     )
+    add_ro_crate(parser)
     _add_out(parser)
     parser.set_defaults(handler=_detect)
 
@@ -243,12 +246,18 @@ def _detect(arguments: argparse.Namespace) -> int:
     spec = method_spec(arguments)
     post = post_params(arguments)
     from ..workflows.detect.detect import detect
+    from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
+    from ..workflows.models.ro_crate import check_crate, renew_crate
     from ..workflows.scans.load import load
 
     scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
     dicom = _series_of(arguments, scan) if arguments.dicom else None
     check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
+    if arguments.mni:
+        check_mni(scan)
+    if arguments.ro_crate:
+        check_crate(arguments.out)
     with progress_bar(arguments.quiet) as progress:
         detection = detect(
             scan,
@@ -262,11 +271,13 @@ def _detect(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             seed=arguments.seed,
             reconstruct=arguments.save_reconstruction,
-            progress=progress.part(0.0, 0.8),
+            progress=progress.part(0.0, 0.6 if arguments.mni else 0.8),
         )
+        detection = with_mni(detection, progress.part(0.6, 0.8)) if arguments.mni else detection
         rest = progress.part(0.8, 1.0)
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
-    _report(detection, files)
+    crate = renew_crate(arguments.out, wanted=arguments.ro_crate)
+    _report(detection, files | ({} if crate is None else {"ro_crate": crate}))
     return 0
 
 

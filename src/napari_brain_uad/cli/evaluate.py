@@ -12,7 +12,8 @@ from ..core.provenance import NOTICE
 from ..core.text import alike, readable
 from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
-from .options import post_params
+from .options import add_ro_crate, post_params
+from .sweep import add_sweep, sweep_folder
 from .terminal import complain, progress_bar, say, say_json, warn, written
 
 
@@ -50,6 +51,8 @@ def add_evaluate(commands: Any) -> None:
     protocols = f"also give the figures as papers aggregate them: {listed} (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
     _add_study_options(parser.add_argument_group("for a folder, as a study (docs/evaluation.md)"))
+    add_sweep(group)
+    add_ro_crate(group)
     add_run_options(parser, needs_out=False, at_a_time="scans at a time (methods, when there is one scan)")
     parser.set_defaults(handler=_evaluate)
 
@@ -97,6 +100,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_there(arguments.map, arguments.truth, arguments.mask, *arguments.healthy)
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
+    for option, given in (("--sweep", arguments.sweep), ("--ro-crate", arguments.ro_crate)):
+        if given:
+            raise InputError(f"{option} is for a folder of scans", why=f"{arguments.map.name} is one map", fix=f"Leave {option} out")
     from ..postprocessing.params import FILTERS
     from ..workflows.cohort.evaluate import evaluate
 
@@ -123,6 +129,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.cohort import cases_of, evaluate_cohort
     from ..workflows.cohort.cohort_report import check_cohort_output, cohort_record, cohort_text, failure_lines, save_cohort
     from ..workflows.cohort.study_tables import check_parquet
+    from ..workflows.models.ro_crate import check_crate, renew_crate
 
     protocols = parse_protocols(arguments.protocols) if arguments.protocols else ()
     for option, given in (("--methods", arguments.methods), ("--out", arguments.out)):
@@ -137,7 +144,11 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         check_parquet()
     cases, left_out = cases_of(arguments.map, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     study.check(cases)
+    if arguments.sweep:
+        return sweep_folder(arguments, cases, left_out)
     check_cohort_output(cases, arguments.out, overwrite=arguments.overwrite)
+    if arguments.ro_crate:
+        check_crate(arguments.out)
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         part = progress.part(0.0, 0.95)
@@ -145,6 +156,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         cohort = evaluate_cohort(cases, progress=part, **how, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "parquet": arguments.parquet, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))
+        renew_crate(arguments.out, wanted=arguments.ro_crate)
     for line in (*alike(cohort.warnings), *failure_lines(cohort)):
         complain(line)
     if arguments.json:

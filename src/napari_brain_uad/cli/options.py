@@ -116,6 +116,18 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 
+def add_mni(parser: argparse.ArgumentParser) -> None:
+    """Copies of the results in MNI space."""
+    text = "write scan, map, mask and regions on the MNI152 template's grid, too, with the transform (registers scans that are not)"
+    parser.add_argument("--mni", action="store_true", help=text)
+
+
+def add_ro_crate(parser: Any) -> None:
+    """The folder of results as a research object."""
+    text = "describe the folder in ro-crate-metadata.json (RO-Crate 1.1): files with hashes, command, inputs, software, what to cite"
+    parser.add_argument("--ro-crate", action="store_true", help=text)
+
+
 def add_post_options(parser: argparse.ArgumentParser, *, threshold: bool = True) -> None:
     """One option a field of `PostParams`, from the field's own description.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
@@ -16,6 +17,11 @@ from .threshold import ThresholdRule
 from .volume import Volume
 
 State = dict[str, NDArray[Any]]
+
+_LINKS = (
+    (re.compile(r"arXiv:(\d{4}\.\d{4,5})"), "https://arxiv.org/abs/"),
+    (re.compile(r"\b(?:doi:)?(10\.\d{4,9}/[^\s,;]+)", re.I), "https://doi.org/"),
+)
 
 
 @dataclass(frozen=True)
@@ -167,3 +173,12 @@ class Detector(Protocol):
 def state_is_finite(state: Mapping[str, NDArray[Any]]) -> bool:
     """Whether every floating-point array of a state is free of NaN and infinity."""
     return all(bool(np.isfinite(array).all()) for array in state.values() if array.dtype.kind == "f")
+
+
+def cited(citation: str) -> tuple[str, str] | None:
+    """The arXiv number or DOI of a citation as it stands there, and its address; None without one."""
+    for pattern, address in _LINKS:
+        found = pattern.search(citation)
+        if found is not None:
+            return found[0], address + found[1]
+    return None

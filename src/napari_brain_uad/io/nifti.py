@@ -34,6 +34,9 @@ from .streams import Extent, check_room, is_file, read_extent, read_head
 
 _LEVEL = 1
 
+MNI_COPY = "_mni"
+"""How the names of a run's copies in MNI space begin, behind the run's."""
+
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".hdr.gz", ".img.gz")
 """What can be read."""
 
@@ -166,7 +169,7 @@ def read_map(path: Path | str) -> AnomalyMap:
     path = Path(path)
     name = image_stem(path).removesuffix("_anomalymap")
     record_path, brain = path.with_name(f"{name}_provenance.json"), path.with_name(f"{name}_brainmask.nii.gz")
-    check_whole(path, name, (record_path, brain))
+    check_whole(path, _run_name(path, name), (record_path, brain))
     volume = read_volume(path)
     _refuse_holes(path.name, volume.findings)
     provenance = _read_provenance(record_path)
@@ -185,6 +188,11 @@ def read_map(path: Path | str) -> AnomalyMap:
         provenance=provenance,
         background=background,
     )
+
+
+def _run_name(path: Path, name: str) -> str:
+    """The run that a map belongs to: its copy in MNI space is one of the same run's files."""
+    return name if path.with_name(f"{name}_manifest.json").is_file() else name.removesuffix(MNI_COPY)
 
 
 def _read_provenance(path: Path) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from .brain_mask import stripped_brain
 
 TEMPLATE = Path(__file__).parent / "templates" / "mni152_2009a_T1_brain.nii.gz"
 
+TEMPLATE_NAME = "MNI152NLin2009aSym"
+"""What BIDS and TemplateFlow call the space."""
+
 MNI_GRID = Grid((182, 218, 182), np.array([[1.0, 0, 0, -91], [0, 1, 0, -126], [0, 0, 1, -72], [0, 0, 0, 1]]))
 """1 mm, RAS: the grid FSL made common, in which public lesion data sets are handed out."""
 

@@ -95,12 +95,31 @@ def acquire(signal: Floats, white: float, params: SimulationParams, rng: np.rand
         field = 0.8 * _field(shape, size, _TEXTURE_MM, rng) + 0.6 * _field(shape, size, _GRAIN_MM, rng)
         image = image * (1.0 + np.float32(params.texture) * field)
     if params.bias > 0.0:
-        image = image * np.exp(np.float32(params.bias) * _field(shape, size, _BIAS_MM, rng))
+        image = with_bias(image, params.bias, size, rng)
     if params.noise > 0.0:
-        sd = np.float32(params.noise * white)
-        real = image + sd * rng.standard_normal(shape, dtype=np.float32)
-        image = np.hypot(real, sd * rng.standard_normal(shape, dtype=np.float32))
+        image = with_noise(image, params.noise * white, rng)
     return image.astype(np.float32, copy=False)
+
+
+def with_bias(image: Floats, spread: float, size: tuple[float, float, float], rng: np.random.Generator) -> Floats:
+    """An image under a smooth bias field.
+
+    Parameters
+    ----------
+    image : array of float32, shape (i, j, k)
+        Voxels of `size` mm.
+    spread : float
+        Standard deviation of the logarithm of the field.
+    """
+    shape = (image.shape[0], image.shape[1], image.shape[2])
+    return np.asarray(image * np.exp(np.float32(spread) * _field(shape, size, _BIAS_MM, rng)))
+
+
+def with_noise(image: Floats, deviation: float, rng: np.random.Generator) -> Floats:
+    """A magnitude image of the same with noise of this standard deviation in both channels (Rician; Gudbjartsson and Patz 1995)."""
+    sd, shape = np.float32(deviation), image.shape
+    real = image + sd * rng.standard_normal(shape, dtype=np.float32)
+    return np.asarray(np.hypot(real, sd * rng.standard_normal(shape, dtype=np.float32)))
 
 
 def _field(shape: tuple[int, int, int], size: tuple[float, float, float], distance_mm: float, rng: np.random.Generator) -> Floats:

@@ -9,7 +9,8 @@ from napari.layers import Labels
 from napari_brain_uad.core.threshold import Threshold, ThresholdRule
 from napari_brain_uad.gui.layers.boxes import box_segments
 from napari_brain_uad.gui.layers.mask_layer import FLAGGED, LiveMask, scored
-from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, REGION_COLOURS, region_labels
+from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, region_labels
+from napari_brain_uad.postprocessing.region_colours import REGION_COLOURS
 
 RNG = np.random.default_rng(3)
 SCORE = RNG.random((6, 7, 8)).astype(np.float32)

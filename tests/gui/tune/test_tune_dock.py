@@ -25,12 +25,13 @@ from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
-from napari_brain_uad.gui.layers.region_colours import FIRST_REGION, REGION_COLOURS
+from napari_brain_uad.gui.layers.region_colours import FIRST_REGION
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.io.json_files import read_json
 from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.postprocessing.region_colours import REGION_COLOURS
 from napari_brain_uad.workflows.detect.detect import Detection, detect
 
 

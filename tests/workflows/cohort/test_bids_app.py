@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,13 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.datasets.bids import BIDS
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.preprocessing.steps.register_mni import RegisterMni
+from napari_brain_uad.preprocessing.template import MNI_GRID
 from napari_brain_uad.workflows.cohort import finished
 from napari_brain_uad.workflows.cohort.bids_app import AppRun, Selection, gather_group, outcome_words, run_participants
-from napari_brain_uad.workflows.cohort.bids_files import label_of, narrow
+from napari_brain_uad.workflows.cohort.bids_files import label_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.region_files import narrow
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 
 RUN = AppRun(MethodSpec("threshold"))
@@ -94,6 +98,10 @@ def test_derivatives_are_what_detect_gives_and_lie_where_the_image_lies(raw: Pat
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [int(row["index"]) for row in rows] == [region.number for region in detection.result.regions]
     assert [float(row["volume_ml"]) for row in rows] == pytest.approx([region.volume_ml for region in detection.result.regions], abs=1e-4)
+    assert all(re.fullmatch("#[0-9A-F]{6}", row["color"]) for row in rows)
+    for ending in ("txt", "ctbl"):
+        lines = Path(f"{stem}_dseg.{ending}").read_text().splitlines()
+        assert [int(line.split()[0]) for line in lines if line[0] != "#"] == [0, *(int(row["index"]) for row in rows)]
     about = json.loads(Path(f"{stem}Score_FLAIR.json").read_text())
     assert about["Sources"] == ["bids:raw:sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz"]
     assert about["Units"] == detection.map.unit
@@ -117,9 +125,19 @@ def _errors(folder: Path, cache: Path) -> list[dict[str, Any]]:
     return [issue for issue in json.loads(told.stdout)["issues"]["issues"] if issue.get("severity") == "error"]
 
 
-def test_the_validator_of_the_standard_finds_no_error(raw: Path, out: Path, tmp_path: Path) -> None:
+def test_the_validator_of_the_standard_finds_no_error(raw: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out.mkdir(parents=True)
+    (out / ".bidsignore").write_text("mine/\nlogs/\n")  # of a person, or of an earlier version
     run_participants(raw, out, RUN)
+    # A small head is no brain that a registration would find; where it lies does not matter to the validator.
+    monkeypatch.setattr(RegisterMni, "_affine", lambda *_: (np.eye(4), {"origin": "test"}))
+    (one,) = run_participants(raw, out, replace(RUN, mni=True), Selection(("02",), suffixes=("T1w",)))[-1:]
+    assert one.state == "done", "what was finished without copies is not kept"
+    assert any("overlaps the template's by" in text for text in one.warnings)
+    score = nib.load(out / "sub-02/anat/sub-02_ce-gd_space-MNI152NLin2009aSym_desc-thresholdScore_T1w.nii.gz")
+    np.testing.assert_allclose(score.affine, MNI_GRID.affine, atol=1e-6)
     gather_group(out)
+    assert (out / ".bidsignore").read_text().startswith("mine/\nlogs/\ngroup_*")
     assert _errors(out, tmp_path / "deno") == []
     (out / "sub-01" / "anomalies.nii.gz").write_bytes(b"")
     assert _errors(out, tmp_path / "deno") != [], "a name that is not the standard's is found"

@@ -285,3 +285,22 @@ def test_no_region_is_told_by_every_command(case: Any, capsys: pytest.CaptureFix
         assert "no voxel lies above the threshold" in said.err.lower(), words
         assert "FLAIR (" in said.out
         assert "Sequence" in said.out
+
+
+def test_the_label_image_and_its_tables_name_the_same_regions(case: Any) -> None:
+    """SimpleITK and nibabel see the numbers that both tables list, on the scan's grid; the manifest vouches for all three."""
+    detection = detect(case.scan, mask=case.mask, post=PostParams(min_voxels=2, opening=0))
+    files = save_detection(detection, case.folder / "out")
+    image = nib.load(files["labels"])
+    assert image.get_data_dtype() == np.uint16
+    assert np.abs(image.affine - case.affine).max() <= 1e-5
+    found = set(np.unique(np.asarray(image.dataobj)).tolist())
+    assert found == set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(files["labels"])))).tolist())
+    assert len(found) > 2, "more than one region"
+    snap = [line.split(maxsplit=7) for line in files["labels_itk_snap"].read_text().splitlines() if line[0] != "#"]
+    slicer = [line.split() for line in files["labels_slicer"].read_text().splitlines() if line[0] != "#"]
+    assert {int(row[0]) for row in snap} == {int(row[0]) for row in slicer} == found
+    first = detection.result.regions[0]
+    assert snap[1][7] == f'"1: {first.volume_ml:.1f} ml, peak {first.peak:.3g}"'
+    listed = json.loads(files["manifest"].read_text())["files"]
+    assert {files[kind].name for kind in ("labels", "labels_itk_snap", "labels_slicer")} <= set(listed)

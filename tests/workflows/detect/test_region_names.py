@@ -19,8 +19,9 @@ from napari_brain_uad.postprocessing.region_edits import marked, merged
 from napari_brain_uad.preprocessing.geometry import resample_mask
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.workflows.detect.detect import finish_detection
+from napari_brain_uad.workflows.detect.region_files import regions_record, regions_tsv
 from napari_brain_uad.workflows.detect.region_names import mni_relation
-from napari_brain_uad.workflows.detect.save import provenance_record, regions_record, regions_tsv, save_detection
+from napari_brain_uad.workflows.detect.save import provenance_record, save_detection
 
 GRID = Grid((91, 109, 91), MNI_GRID.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
 POST = PostParams(threshold="0.5", min_voxels=0, opening=0)

@@ -22,11 +22,12 @@ from ...core.extremes import apart, robust_range
 from ...core.sequence import SEQUENCES, USER
 from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, heat_limits, heat_table, score_limits
+from ...postprocessing.region_colours import REGION_COLOURS
 from .boxes import Box, box_segments
 from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
 from .mask_values import inside, is_binary, whole_numbers
 from .pictures import is_picture, is_picture_mask, slice_mask, slice_of
-from .region_colours import FIRST_REGION, REGION_COLOURS
+from .region_colours import FIRST_REGION
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -1,20 +1,14 @@
-"""Colours of regions where there is no ground truth to say which of them are hits."""
+"""Regions as labels of a mask layer, where there is no ground truth to say which of them are hits."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-REGION_COLOURS = ("#00C8C8", "#B55CFF", "#8CFF66", "#3D7BFF", "#FF8FCF")
-"""Taken in turn, the strongest region first; none of them occurs in the heatmap, nor is white, which is the boxes'."""
+from ...postprocessing.region_colours import REGION_COLOURS
 
 FIRST_REGION = 4
 """Label of the first of these colours in a mask layer; the labels below it say flagged, missed and hit."""
-
-
-def region_colour(number: int) -> str:
-    """Colour of the region of this number, counted from 1."""
-    return REGION_COLOURS[(number - 1) % len(REGION_COLOURS)]
 
 
 def region_labels(numbers: NDArray[np.uint32]) -> NDArray[np.uint8]:

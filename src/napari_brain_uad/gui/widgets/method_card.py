@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import html
-import re
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from ...core.detector import MethodInfo
+from ...core.detector import MethodInfo, cited
 from .messages import wrapping_label
 
-_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-_DOI = re.compile(r"\b(?:doi:)?(10\.\d{4,9}/[^\s,;]+)", re.IGNORECASE)
 LINK = "color: #4c9be8"
 """Readable on napari's dark and light themes; the palette's own blue is not."""
 
@@ -57,11 +54,8 @@ def card_html(info: MethodInfo) -> str:
 def linked(citation: str) -> str:
     """A citation as HTML with its arXiv number or DOI as a link."""
     text = html.escape(citation)
-    if found := _ARXIV.search(text):
-        return text.replace(found[0], f"<a href='https://arxiv.org/abs/{found[1]}' style='{LINK}'>{found[0]}</a>")
-    if found := _DOI.search(text):
-        return text.replace(found[0], f"<a href='https://doi.org/{found[1]}' style='{LINK}'>{found[0]}</a>")
-    return text
+    found = cited(text)
+    return text.replace(found[0], f"<a href='{found[1]}' style='{LINK}'>{found[0]}</a>") if found else text
 
 
 def _figure(metric: str, value: float, data: str, source: str) -> str:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QFont
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from ...postprocessing.edits import ACCEPTED, REJECTED
-from ..layers.region_colours import region_colour
+from ...postprocessing.region_colours import region_colour
 
 if TYPE_CHECKING:
     from ...postprocessing.regions import Region

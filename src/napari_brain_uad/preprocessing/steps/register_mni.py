@@ -88,7 +88,7 @@ class RegisterMni(Step):
         outcome = found.outcome | _quality(moved, volume, found.way) | {"matrix": found.matrix.tolist()}
         if found.warp is not None:
             outcome["warp_sha256"] = found.warp.sha256
-        return StepResult(moved, found.matrix, outcome, _said(outcome), _check(outcome, volume.name), found.warp)
+        return StepResult(moved, found.matrix, outcome, _said(outcome), registration_findings(outcome, volume.name), found.warp)
 
     def _find(self, volume: Volume, context: Context) -> _Found:
         if context.recorded is not None:
@@ -193,8 +193,9 @@ def _smooth(volume: Volume) -> NDArray[np.float32]:
     return np.asarray(gaussian_filter(volume.data, 1.0), dtype=np.float32)
 
 
-def _check(outcome: dict[str, Any], name: str) -> tuple[Finding, ...]:
-    overlap = outcome.get("dice_shown", outcome["dice"])
+def registration_findings(outcome: Mapping[str, Any], name: str) -> tuple[Finding, ...]:
+    """A warning where the brain of the scan of this name overlaps the template's too little after a registration with this outcome."""
+    overlap = outcome.get("dice_shown", outcome.get("dice", 0.0))
     if overlap >= POOR_DICE:
         return ()
     said = f"the registered brain of {name} overlaps the template's by {overlap:.2f} only"

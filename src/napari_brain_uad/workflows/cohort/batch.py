@@ -18,6 +18,7 @@ from ...postprocessing.params import PostParams
 from ...postprocessing.regions import as_rows
 from ..detect.command import post_words
 from ..detect.detect import Detection, detect
+from ..detect.mni import check_mni, with_mni
 from ..detect.save import check_detection_output, save_detection
 from ..execution.parallel import as_done
 from ..execution.workers import Workers
@@ -32,13 +33,14 @@ _RECORD = "batch_scan.json"
 
 @dataclass(frozen=True)
 class BatchRun:
-    """What is done to every scan; as in `detect.detect`."""
+    """What is done to every scan; as in `detect.detect`. With `mni` copies in MNI space are written, too."""
 
     spec: MethodSpec = field(default_factory=lambda: MethodSpec("threshold"))
     post: PostParams = field(default_factory=PostParams)
     prepare_with: str = AUTO
     device: str = "auto"
     seed: int = 0
+    mni: bool = False
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -163,6 +165,7 @@ def batch_command(
     words += ["--prepare", run.prepare_with] if run.prepare_with != AUTO else []
     words += ["--seed", str(run.seed)] if run.seed else []
     words += ["--device", run.device] if run.device != "auto" else []
+    words += ["--mni"] if run.mni else []
     words += ["--jobs", str(jobs)] if jobs > 1 else []
     return shell.join([*words, "--out", shell.file_word(out)])
 
@@ -189,6 +192,8 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
         if task.resume and (kept := finished.find()) is not None:
             regions = tuple(dict(row) for row in kept["regions"])
             return BatchOutcome(case, **kept | {"regions": regions, "warnings": tuple(kept["warnings"])})
+        if run.mni:
+            check_mni(volume)
         check_detection_output(volume, run.spec.method, task.out, overwrite=task.overwrite)
         detection = detect(
             volume,
@@ -199,8 +204,9 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
             prepare_with=run.prepare_with,
             device=run.device,
             seed=run.seed,
-            progress=progress.part(0.0, 0.8),
+            progress=progress.part(0.0, 0.6 if run.mni else 0.8),
         )
+        detection = with_mni(detection, progress.part(0.6, 0.8)) if run.mni else detection
         files = save_detection(detection, task.out, overwrite=task.overwrite, progress=progress.part(0.8, 1.0))
     except Cancelled:
         raise

@@ -27,6 +27,7 @@ from ...io.nifti import count_volumes, read_volume
 from ...io.results import check_output
 from ...postprocessing.params import PostParams
 from ..detect.detect import detect
+from ..detect.mni import check_mni, with_mni
 from ..execution.parallel import as_done
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
@@ -88,8 +89,8 @@ class AppRun:
     ----------
     spec : MethodSpec or None
         The method; None for the one that is recommended for each image's sequence.
-    post, prepare_with, device, seed
-        As in `detect.detect`.
+    post, prepare_with, device, seed, mni
+        As in `batch.BatchRun`.
     overwrite, resume : bool
         Whether derivatives of another image of the same name are replaced; whether what is there of the same run is left as it is.
     """
@@ -101,11 +102,12 @@ class AppRun:
     seed: int = 0
     overwrite: bool = False
     resume: bool = True
+    mni: bool = False
 
     def of(self, sequence: str) -> BatchRun:
         """What is done to an image of a sequence."""
         spec = self.spec or MethodSpec.of(recommend(sequence)[0])
-        return BatchRun(spec, self.post, self.prepare_with, self.device, self.seed)
+        return BatchRun(spec, self.post, self.prepare_with, self.device, self.seed, self.mni)
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,10 @@ def _written(task: _Task, progress: Progress) -> ImageOutcome:
         if not isinstance(earlier, BrainUADError):
             return replace(earlier, state=KEPT)
     how: dict[str, Any] = {"post": run.post, "prepare_with": run.prepare_with, "device": run.device, "seed": run.seed, "age": task.age}
-    detection = detect(volume, run.spec, **how, progress=progress.part(0.0, 0.8))
+    if run.mni:
+        check_mni(volume)
+    detection = detect(volume, run.spec, **how, progress=progress.part(0.0, 0.6 if run.mni else 0.8))
+    detection = with_mni(detection, progress.part(0.6, 0.8)) if run.mni else detection
     files = save_derivatives(detection, place, out, progress.part(0.8, 1.0), overwrite=task.run.overwrite)
     outcome = ImageOutcome(
         *_who(task),

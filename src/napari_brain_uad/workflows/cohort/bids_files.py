@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, package_version
 from ...core.text import table_text
 from ...datasets.bids import APP
 from ...datasets.bids_images import BIDSImage
-from ...io.atomic import write_json, write_text
+from ...io.atomic import write_bytes, write_json, write_text
 from ...io.nifti import write_labels, write_map, write_mask
 from ...io.results import Run, written_whole
+from ...postprocessing.region_colours import region_colour
 from ...postprocessing.regions import REGION_COLUMNS, as_rows
+from ...preprocessing.mni_way import MniWay
+from ...preprocessing.template import TEMPLATE_NAME
 from ..detect.detect import Detection
-from ..detect.save import draw_figure, provenance_record, regions_record
+from ..detect.mni import mni_record, write_mni
+from ..detect.region_files import narrow, regions_record, write_label_tables
+from ..detect.save import draw_figure, provenance_record
 from ..scans.names import run_of
 
 VERSION = "1.10.0"
 """Of the standard."""
 
-IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png")
+IGNORED = ("logs/", "group_*", "*_manifest.json", "*_figure.png", "*_dseg.txt", "*_dseg.ctbl", "*_xfm.*")
 """What lies beside the derivatives and has no name in the standard."""
 
 _ENDINGS = {
@@ -40,12 +41,27 @@ _ENDINGS = {
     "mask": "{label}_mask.nii.gz",
     "regions": "{label}_dseg.nii.gz",
     "regions_tsv": "{label}_dseg.tsv",
+    "labels_itk_snap": "{label}_dseg.txt",
+    "labels_slicer": "{label}_dseg.ctbl",
     "brainmask": "{label}Brain_mask.nii.gz",
     "figure": "{label}_figure.png",
 }
+_MNI_ENDINGS = {
+    "mni_map": "space-{template}_desc-{label}Score_{suffix}.nii.gz",
+    "mni_mask": "space-{template}_desc-{label}_mask.nii.gz",
+    "mni_labels": "space-{template}_desc-{label}_dseg.nii.gz",
+    "mni_brainmask": "space-{template}_desc-{label}Brain_mask.nii.gz",
+    "mni_scan": "space-{template}_desc-{label}Brain_{suffix}.nii.gz",
+    "mni_transform": "from-{suffix}_to-{template}_mode-image_desc-{label}_xfm.tfm",
+    "mni_warp": "from-{suffix}_to-{template}_mode-image_desc-{label}Warp_xfm.nii.gz",
+    "mni_inverse_warp": "from-{template}_to-{suffix}_mode-image_desc-{label}Warp_xfm.nii.gz",
+}
+"""In MNI space; transforms have no names in version 1.10 of the standard and have those of its drafts."""
+
 _SIDECARS = ("map", "mask", "regions", "brainmask")
-_COLUMNS = ("index", "name", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
+_COLUMNS = ("index", "name", "color", *(name for name in REGION_COLUMNS if name not in ("region", "region_name")))
 _ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
+    "color": ("The colour that viewers give the region, hexadecimal", ""),
     "volume_ml": ("Volume of the region", "mL"),
     "voxels": ("Voxels of the region", ""),
     "strength": ("Sum of the scores above the threshold times the volume of a voxel", ""),
@@ -105,6 +121,14 @@ class Place:
         return found | {f"{kind}_json": found[kind].removesuffix(".nii.gz") + ".json" for kind in _SIDECARS}
 
     @property
+    def mni_files(self) -> dict[str, str]:
+        """As `files`, for the copies in MNI space."""
+        about = {"label": self.label, "suffix": self.image.suffix, "template": TEMPLATE_NAME}
+        found = {kind: f"{self.image.stem}_{ending.format(**about)}" for kind, ending in _MNI_ENDINGS.items()}
+        sidecars = (kind for kind in found if "warp" not in kind and kind != "mni_transform")
+        return found | {f"{kind}_json": found[kind].removesuffix(".nii.gz") + ".json" for kind in sidecars}
+
+    @property
     def raw(self) -> str:
         """The raw image as a BIDS URI."""
         session = [f"ses-{self.image.session}"] if self.image.session else []
@@ -112,7 +136,7 @@ class Place:
 
     def run(self, detection: Detection) -> Run:
         """What the files belong to; see `io.results.Run`."""
-        return run_of("bids", detection.volume, f"{self.stem}{self.label}", self.files.values())
+        return run_of("bids", detection.volume, f"{self.stem}{self.label}", [*self.files.values(), *self.mni_files.values()])
 
 
 def save_derivatives(detection: Detection, place: Place, out: Path, progress: Progress, *, overwrite: bool = False) -> dict[str, Path]:
@@ -137,7 +161,9 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
     InputError
         If they cannot be written, or would replace those of another image of that name.
     """
-    names, run = place.files, place.run(detection)
+    names, run, way = place.files, place.run(detection), detection.mni
+    if way is not None:
+        names |= {kind: name for kind, name in place.mni_files.items() if way.warp is not None or "warp" not in kind}
     with written_whole(out / place.folder, [run], overwrite=overwrite) as folder:
         files = {kind: folder / name for kind, name in names.items()}
         progress.update(0.0, "Writing the derivatives")
@@ -146,16 +172,16 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         write_labels(files["regions"], narrow(detection.result.labels), detection.map)
         write_mask(files["brainmask"], detection.map.mask, detection.map)
         write_text(files["regions_tsv"], _regions_tsv(detection))
-        for kind, about in _sidecars(detection, place, files).items():
+        write_label_tables(detection, files)
+        sidecars = _sidecars(detection, place)
+        if way is not None:
+            write_mni(detection, way, files)
+            sidecars |= _mni_sidecars(detection, place, way)
+        for kind, about in sidecars.items():
             write_json(files[f"{kind}_json"], about)
         progress.update(0.7, "Drawing the figure")
         draw_figure(detection, files["figure"])
     return {kind: out / place.folder / name for kind, name in (names | {"manifest": run.manifest}).items()}
-
-
-def narrow(labels: NDArray[np.uint32]) -> NDArray[np.uint16] | NDArray[np.uint32]:
-    """Numbers of regions in 16 bits, which more programs read, where that keeps them apart."""
-    return labels.astype(np.uint16) if labels.max(initial=0) <= np.iinfo(np.uint16).max else labels
 
 
 def describe_folder(out: Path, raw: Path) -> None:
@@ -170,9 +196,14 @@ def describe_folder(out: Path, raw: Path) -> None:
             "DatasetLinks": {"raw": Path(os.path.relpath(raw, out)).as_posix()},
         },
     )
-    for name, text in ((".bidsignore", "\n".join(IGNORED) + "\n"), ("README.md", _README)):
-        if not (out / name).exists():  # what people wrote there stays
-            write_text(out / name, text)
+    if not (out / "README.md").exists():  # what people wrote there stays
+        write_text(out / "README.md", _README)
+    ignored = out / ".bidsignore"
+    # So do their lines here; those of ours that an earlier version did not know are added.
+    lines = ignored.read_text("utf-8", "surrogateescape").splitlines() if ignored.exists() else []
+    missing = [line for line in IGNORED if line not in lines]
+    if missing:
+        write_bytes(ignored, "\n".join([*lines, *missing, ""]).encode("utf-8", "surrogateescape"))
 
 
 _README = f"""# Anomalies in brain MRI
@@ -184,7 +215,8 @@ For every image, in the space of the image itself (`space-` names its suffix), b
 - `desc-METHODScore_T1w.nii.gz`: the anomaly map. It has the suffix of the image it was made from, because the standard has none for maps of
   scores; its sidecar says what the score means and how it was made.
 - `desc-METHOD_mask.nii.gz`: what lies above the threshold, after the clean-up.
-- `desc-METHOD_dseg.nii.gz` and `.tsv`: the same as numbered regions, and their table.
+- `desc-METHOD_dseg.nii.gz` and `.tsv`: the same as numbered regions, and their table; `.txt` and `.ctbl` name them
+  in ITK-SNAP and 3D Slicer.
 - `desc-METHODBrain_mask.nii.gz`: the brain that was scored.
 - `desc-METHOD_figure.png`: a figure.
 
@@ -195,7 +227,8 @@ For every image, in the space of the image itself (`space-` names its suffix), b
 def _regions_tsv(detection: Detection) -> str:
     rows = []
     for row in as_rows(detection.result.regions):
-        named = {**row, "index": row["region"], "name": row["region_name"] or f"region {row['region']}"}
+        number = row["region"]
+        named = {**row, "index": number, "name": row["region_name"] or f"region {number}", "color": region_colour(number)}
         rows.append([cell(named[column]) for column in _COLUMNS])
     return table_text([_COLUMNS, *rows], delimiter="\t")
 
@@ -209,7 +242,7 @@ def cell(value: Any) -> str:
     return "n/a" if value in (None, "") else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _sidecars(detection: Detection, place: Place, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+def _sidecars(detection: Detection, place: Place) -> dict[str, dict[str, Any]]:
     shared = {"Sources": [place.raw], "SpatialReference": place.raw}
     provenance = provenance_record(detection, {})
     about = regions_record(detection)
@@ -228,3 +261,17 @@ def _sidecars(detection: Detection, place: Place, files: Mapping[str, Path]) -> 
         | {"Description": "The regions of the mask, the strongest first", "Manual": False, "Verdict": about["verdict"], **columns},
         "brainmask": shared | {"Description": "The brain that was scored", "Type": "Brain"},
     }
+
+
+def _mni_sidecars(detection: Detection, place: Place, way: MniWay) -> dict[str, dict[str, Any]]:
+    """Those of the copies in MNI space: the copied file's, with what it was made of and how."""
+    native = _sidecars(detection, place)
+    folder = place.folder.as_posix()
+    found = {}
+    for kind, about in native.items():
+        copy = {"map": "mni_map", "mask": "mni_mask", "regions": "mni_labels", "brainmask": "mni_brainmask"}[kind]
+        sources = [f"bids::{folder}/{place.files[kind]}"]
+        found[copy] = {name: value for name, value in about.items() if name != "SpatialReference"} | {"Sources": sources}
+    found["mni_map"]["Provenance"] = {**found["mni_map"]["Provenance"], "preprocessing": [], "space": mni_record(detection, way)}
+    found["mni_scan"] = {"Sources": [place.raw], "Description": "The scan's brain", "SkullStripped": True}
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ...evaluation.lesions import ScanLesions
 from ...postprocessing.ranking import Counts
 from ..compare.compare_table import Row
 from ..scans.load import MaskInput, load
+from .alter import Alteration, altered
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Case:
     """One scan of a cohort with its ground truth, for figures of voxels; `ill`: what its data set says where it has none.
 
     `subject`, `session`, `split` and `covariates` are the data set's words on who was scanned; `name` stands for a subject that has none.
+    With an `alteration` it is the scan as that leaves it; `thresholds` are scores by method that replace the rule's.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Case:
     session: str | None = None
     split: str | None = None
     covariates: Covariates = field(default_factory=Covariates)
+    alteration: Alteration | None = None
+    thresholds: Mapping[str, float] | None = None
 
     @property
     def person(self) -> str:
@@ -85,7 +90,8 @@ def case_volume(case: Case) -> Volume:
     Raises
     ------
     InputError
-        If it cannot be read.
+        If it cannot be read, or not altered.
     """
     volume = case.scan if isinstance(case.scan, Volume) else load(case.scan)
+    volume = volume if case.alteration is None else altered(volume, case.alteration)
     return volume if case.sequence in (None, volume.sequence) else volume.with_sequence(case.sequence, case.origin)

@@ -88,7 +88,7 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
         [_contents(case.mask), _contents(case.truth)],
         [str(run.spec), "" if model is None else model.sha256],
         {of: _file_sha256(checkpoint_files(file)[1]) for of, file in references.items()},
-        [run.post.as_dict(), run.prepare_with, device.name, device.words, run.seed],
+        [run.post.as_dict(), run.prepare_with, device.name, device.words, run.seed, run.mni],
         [versions(), code_sha256(), code_of_others_sha256(found.__module__.partition(".")[0])],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

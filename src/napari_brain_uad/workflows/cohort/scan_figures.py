@@ -49,6 +49,7 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
     """
     case = task.case
     found = compare(case_volume(case), task.specs, truth=case.truth, mask=case.mask, progress=progress, **task.options)
+    found = found if case.thresholds is None else found.with_thresholds(case.thresholds)
     rows = tuple(_rows(case, found, task.rest_healthy))
     return ScanFigures(
         rows,

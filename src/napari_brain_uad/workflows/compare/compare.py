@@ -166,13 +166,18 @@ class Comparison:
             If the rule is not understood, or needs a ground truth or healthy scans and has none.
         """
         post = self.post.with_rule(rule if isinstance(rule, ThresholdRule) else ThresholdRule.parse(rule))
-        runs = []
-        for run in self.runs:
-            # As in a run of its own: healthy scans that were given count for the rules that need them alone.
-            result, verdict = _thresholded(run.map, post, self.truth, run.healthy if post.rule.needs_healthy else None)
-            evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
-            runs.append(replace(run, result=result, evaluation=evaluation, verdict=verdict))
-        return replace(self, runs=tuple(runs), post=post)
+        return replace(self, runs=tuple(self._under(run, post) for run in self.runs), post=post)
+
+    def with_thresholds(self, values: Mapping[str, float]) -> Comparison:
+        """The same maps at thresholds of their own: scores by `MethodRun.title`; the others stay as they are."""
+        posts = {title: self.post.with_rule(ThresholdRule("value", value)) for title, value in values.items()}
+        return replace(self, runs=tuple(self._under(run, posts[run.title]) if run.title in posts else run for run in self.runs))
+
+    def _under(self, run: MethodRun, post: PostParams) -> MethodRun:
+        # As in a run of its own: healthy scans that were given count for the rules that need them alone.
+        result, verdict = _thresholded(run.map, post, self.truth, run.healthy if post.rule.needs_healthy else None)
+        evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
+        return replace(run, result=result, evaluation=evaluation, verdict=verdict)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
+from ...preprocessing.mni_way import MniWay
+from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import unfit
 from ..models.references import Compared, reference_for
@@ -77,6 +79,10 @@ class Detection:
         What of it lies beyond healthy variation, as the method found it.
     pictures : mapping of str to array
         What the method compared, on the scan's grid, where that was asked for: "input" and "reconstruction", say.
+    warp : Warp or None
+        The deformation that the scan was prepared with.
+    mni : MniWay or None
+        The way to MNI space, where copies there are wanted; see `mni.with_mni`.
     """
 
     volume: Volume
@@ -91,6 +97,8 @@ class Detection:
     cached: bool = False
     verdict: Verdict = field(default_factory=Verdict)
     pictures: Pictures = field(default_factory=dict)
+    warp: Warp | None = None
+    mni: MniWay | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -180,7 +188,8 @@ def _detected(
     command = detect_command(scored.map, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
     known: dict[str, Any] = {"truth": truth, "healthy": healthy, "age": given["age"], "started": start, "progress": rest}
     found = finish_detection(ready.scan, scored.map, post, command=command, **known)
-    return replace(found, cached=scored.cached, pictures=scored.pictures)
+    warp = None if ready.prepared is None else ready.prepared.warp
+    return replace(found, cached=scored.cached, pictures=scored.pictures, warp=warp)
 
 
 def _on_own_grid(ready: ReadyScan, scored: ScoredMap) -> ScoredMap:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
+from ...core.volume import Grid
 from ...postprocessing.atlas import region_names
 from ...postprocessing.pipeline import PostResult
 
@@ -47,11 +48,32 @@ def mni_relation(amap: AnomalyMap) -> MniRelation:
 def with_names(result: PostResult, amap: AnomalyMap) -> PostResult:
     """The result with a name for every region; as it is where the relation to MNI is not known."""
     relation = mni_relation(amap)
-    if relation.to_mni is None or not result.regions:
-        return result
-    names = region_names(result.labels, [region.number for region in result.regions], amap.grid, relation.to_mni)
+    return result if relation.to_mni is None else named(result, amap.grid, relation.to_mni)
+
+
+def named(result: PostResult, grid: Grid, to_mni: NDArray[np.float64]) -> PostResult:
+    """The result with a name for every region, where the way from its world mm to those of MNI152 is `to_mni`."""
+    names = region_names(result.labels, [region.number for region in result.regions], grid, to_mni) if result.regions else ()
     regions = tuple(replace(region, name=name) for region, name in zip(result.regions, names, strict=True))
     return replace(result, regions=regions)
+
+
+def registration_of(amap: AnomalyMap) -> Mapping[str, Any] | None:
+    """What the registration to MNI152 found that the provenance of a map records; None without one."""
+    steps: Sequence[Mapping[str, Any]] = amap.provenance.get("preprocessing", ())
+    registered = next((step for step in steps if step["step"] == "register_mni"), None)
+    return None if registered is None else registered["outcome"]
+
+
+def recorded_matrix(amap: AnomalyMap) -> NDArray[np.float64]:
+    """World mm that the recorded preparation gives to world mm of the scan.
+
+    Every step that moves the patient records its matrix, from the world it gives to the world it was given.
+    """
+    to_scan = np.eye(4)
+    for step in amap.provenance.get("preprocessing", ()):
+        to_scan = to_scan @ np.array(step["outcome"].get("matrix", np.eye(4)), dtype=np.float64)
+    return to_scan
 
 
 def _relation(amap: AnomalyMap) -> MniRelation:
@@ -59,19 +81,13 @@ def _relation(amap: AnomalyMap) -> MniRelation:
 
     if amap.source is not None and not amap.source.orientation_known:
         return MniRelation(None, "no MNI coordinates: the file does not say which side is left")
-    steps: Sequence[Mapping[str, Any]] = amap.provenance.get("preprocessing", ())
-    registered = next((step for step in steps if step["step"] == "register_mni"), None)
-    if registered is None:
+    outcome = registration_of(amap)
+    if outcome is None:
         if lies_in_mni(amap.mask, amap.grid):
             return MniRelation(np.eye(4), "the scan lies in MNI152")
         return MniRelation(None, "no MNI coordinates: the scan was not registered to MNI152")
-    outcome = registered["outcome"]
     if outcome.get("dice_shown", outcome.get("dice", 0.0)) < POOR_DICE:
         return MniRelation(None, "no MNI coordinates: the registration to MNI152 is poor")
-    # Every step that moves the patient records its matrix, from the world it gives to the world it was given.
-    to_scan = np.eye(4)
-    for step in steps:
-        to_scan = to_scan @ np.array(step["outcome"].get("matrix", np.eye(4)), dtype=np.float64)
     deformed = "warp_sha256" in outcome
-    to_mni = np.asarray(np.linalg.inv(to_scan), dtype=np.float64)
+    to_mni = np.asarray(np.linalg.inv(recorded_matrix(amap)), dtype=np.float64)
     return MniRelation(to_mni, f"by the recorded registration to MNI152{', its affine part' if deformed else ''}")

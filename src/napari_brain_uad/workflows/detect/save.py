@@ -13,21 +13,20 @@ from ...core import shell
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE
-from ...core.text import table_text
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.dicom_stack import Stack
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
-from ...postprocessing.atlas import ATLAS_TITLE
 from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
-from ...postprocessing.regions import REGION_COLUMNS, as_rows
+from ...preprocessing.mni_way import MniWay
 from ..scans.names import output_stem, run_of
 from .detect import Detection
 from .dicom_results import write_dicom
-from .region_names import mni_relation
+from .mni import mni_record, write_mni
+from .region_files import regions_record, regions_tsv, write_region_labels
 
 ENDINGS = {
     "map": "anomalymap.nii.gz",
@@ -36,12 +35,24 @@ ENDINGS = {
     "brainmask": "brainmask.nii.gz",
     "regions": "regions.json",
     "regions_tsv": "regions.tsv",
+    "labels": "labels.nii.gz",
+    "labels_itk_snap": "labels.txt",
+    "labels_slicer": "labels.ctbl",
     "provenance": "provenance.json",
     "figure": "figure.png",
     "metrics": "metrics.json",
     "truth": "truth.nii.gz",
     "dicom_seg": "seg.dcm",
     "dicom_map": "map.dcm",
+    "mni_map": "mni_anomalymap.nii.gz",
+    "mni_mask": "mni_mask.nii.gz",
+    "mni_labels": "mni_labels.nii.gz",
+    "mni_brainmask": "mni_brainmask.nii.gz",
+    "mni_scan": "mni_scan.nii.gz",
+    "mni_transform": "mni_transform.tfm",
+    "mni_warp": "mni_warp.nii.gz",
+    "mni_inverse_warp": "mni_inverse_warp.nii.gz",
+    "mni_provenance": "mni_provenance.json",
 }
 """What a detection gives, and how the names of its files end."""
 
@@ -88,9 +99,11 @@ def save_detection(
     Returns
     -------
     dict of str to Path
-        "map", "mask", "brainmask", "regions", "regions_tsv", "provenance", "figure", "manifest", and with a ground truth "metrics";
+        "map", "mask", "brainmask", "regions", "regions_tsv", "labels" (the regions' numbers as an image) with "labels_itk_snap" and
+        "labels_slicer" (see `region_files`), "provenance", "figure", "manifest", and with a ground truth "metrics";
         "truth" too when it came from no file, so that the recorded command can be run again; "reviewed_mask", the mask without the
-        regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; and what the method compared, "picture:input"
+        regions that a person rejected, when there are some; "dicom_seg" and "dicom_map"; "mni_map" and the other copies in MNI space, for
+        a detection that knows its way there (`mni.with_mni`); and what the method compared, "picture:input"
         and the like, when it was asked for.
 
     Raises
@@ -108,15 +121,31 @@ def save_detection(
         "dicom_seg": dicom is not None and any(region.review != REJECTED for region in detection.result.regions),
         "dicom_map": dicom is not None,
     }
+    optional |= _mni_kinds(detection)
     kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
         files |= {f"{_PICTURE}:{name}": folder / f"{run.name}_{_PICTURE}-{name.replace(' ', '-')}.nii.gz" for name in detection.pictures}
         _write(detection, files, progress)
+        if detection.mni is not None:
+            progress.update(0.9, "Writing the copies in MNI space")
+            write_mni(detection, detection.mni, files)
+            write_json(files["mni_provenance"], _mni_provenance(detection, detection.mni, files))
         if dicom is not None:
             write_dicom(detection, dicom, files)
     progress.update(1.0, "Saved")
     return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
+
+
+def _mni_kinds(detection: Detection) -> dict[str, bool]:
+    """Which of the copies in MNI space there are."""
+    deformed = detection.mni is not None and detection.mni.warp is not None
+    return {kind: deformed if "warp" in kind else detection.mni is not None for kind in ENDINGS if kind.startswith("mni_")}
+
+
+def _mni_provenance(detection: Detection, way: MniWay, files: Mapping[str, Path]) -> dict[str, Any]:
+    """As `provenance_record`, for the copies: a map that lies in MNI152, and how it came there."""
+    return {**provenance_record(detection, files), "preprocessing": [], "space": mni_record(detection, way)}
 
 
 def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) -> None:
@@ -125,6 +154,7 @@ def _write(detection: Detection, files: Mapping[str, Path], progress: Progress) 
     progress.update(0.6, "Writing the regions")
     write_json(files["regions"], regions_record(detection))
     write_text(files["regions_tsv"], regions_tsv(detection))
+    write_region_labels(detection, files)
     if detection.evaluation is not None:
         write_json(files["metrics"], detection.evaluation.as_dict())
     progress.update(0.7, "Drawing the figure")
@@ -156,42 +186,6 @@ def write_maps(detection: Detection, files: Mapping[str, Path]) -> None:
     write_json(files["provenance"], provenance_record(detection, files))
 
 
-def regions_record(detection: Detection) -> dict[str, Any]:
-    """The regions as JSON data, with the units of every column and the threshold that gave them."""
-    rows = as_rows(detection.result.regions)
-    return {
-        "notice": NOTICE,
-        "scan": detection.map.name,
-        "method": detection.map.method,
-        "threshold": detection.result.threshold.as_dict(),
-        "verdict": detection.verdict.as_dict(),
-        "units": {
-            "volume_ml": "ml",
-            "centroid, peak position": "mm, RAS+",
-            "peak": detection.map.unit,
-            "strength": "unit of the peak x ml",
-            "index, box": "voxels, RAS+ axes",
-        },
-        "region_names": {"atlas": ATLAS_TITLE, "position": mni_relation(detection.map).words},
-        "edited_by_hand": review_record(detection.result.regions),
-        "regions": rows,
-    }
-
-
-def regions_tsv(detection: Detection) -> str:
-    """The regions as a tab-separated table; lists are written with commas. Only the header when there are none."""
-    rows = as_rows(detection.result.regions)
-    return table_text([REGION_COLUMNS, *([_cell(row[name]) for name in REGION_COLUMNS] for row in rows)], delimiter="\t")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(_cell(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "n/a" if value is None else str(value)
-
-
 def is_unnamed(command: str, option: str) -> bool:
     """Whether a command has a word in capitals where a file belongs: a mask that came from no file."""
     words = shell.split(command)
@@ -204,7 +198,7 @@ def recorded_command(command: str, files: Mapping[str, Path]) -> str:
     for option, key in (("--mask", "brainmask"), ("--truth", "truth")):
         if key in files and is_unnamed(command, option):
             words[words.index(option) + 1] = shell.file_word(files[key].name)
-    words += ["--dicom"] if "dicom_map" in files else []
+    words += [option for option, kind in (("--dicom", "dicom_map"), ("--mni", "mni_map")) if kind in files and option not in words]
     return without_folders(shell.join(words))
 
 

@@ -13,9 +13,11 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...preprocessing.brain_mask import estimate_brain_mask
+from ...preprocessing.pipeline import Pipeline, run_pipeline
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
 from ...preprocessing.sequence_check import check_against_image
+from .further import split_prepare
 from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
 
@@ -66,7 +68,8 @@ def make_ready(
         The method's own preset, for "auto".
     prepare_with : str
         "auto": run `preset_id` when the scan shows the whole head, unless it is a single slice. "never": score it as it is, skull and
-        all. Or a preset's id: run that one whatever the scan is.
+        all. Or a preset's id: run that one whatever the scan is. Behind it, voxel size and axial slices of what the method is given may
+        stand, see `further`.
 
     Returns
     -------
@@ -79,7 +82,12 @@ def make_ready(
         If the scan, its mask or the preset cannot be used, or brain extraction is needed and not installed.
     """
     progress = progress or Progress()
-    volume = as_volume(scan)
+    prepare_with, then = split_prepare(prepare_with)
+    ready = _made_ready(as_volume(scan), mask, preset_id, prepare_with, progress)
+    return _further(ready, then, progress) if then else ready
+
+
+def _made_ready(volume: Volume, mask: MaskInput | None, preset_id: str, prepare_with: str, progress: Progress) -> ReadyScan:
     raise_errors(volume.name, (check_not_constant(volume.data),))
     volume = without_extremes(volume)
     if mask is not None:
@@ -106,6 +114,15 @@ def _prepared(volume: Volume, preset_id: str, progress: Progress, why: str = "")
     findings = (*prepared.volume.findings, said)
     native = replace(volume, mask=prepared.native_mask, findings=findings)
     return _looked_at(ReadyScan(native, replace(prepared.volume, findings=findings), prepared))
+
+
+def _further(ready: ReadyScan, then: Pipeline, progress: Progress) -> ReadyScan:
+    """What was made ready on another grid, with one way back: none of these steps moves the patient."""
+    prepared, _ = run_pipeline(then, ready.scored, progress=progress)
+    first = ready.prepared
+    if first is not None:
+        prepared = replace(first, volume=prepared.volume, record=(*first.record, *prepared.record))
+    return replace(ready, scored=prepared.volume, prepared=prepared)
 
 
 def _looked_at(ready: ReadyScan, head: bool = False) -> ReadyScan:

@@ -1,0 +1,82 @@
+"""``brain-uad stress``: how steady methods are on scans with simulated faults."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..core import shell
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
+from ..core.text import alike, readable
+from ..io.streams import check_there
+from .compare import add_method_list, add_run_options, run_options
+from .options import add_ro_crate
+from .terminal import complain, progress_bar, say, written
+
+
+def add_stress(commands: Any) -> None:
+    """Add the command to the parser's sub-commands."""
+    parser = commands.add_parser(
+        "stress",
+        help="how methods hold on scans with simulated noise, bias field, motion, low field and coarse voxels",
+        description="Evaluate methods on scans as they are and altered, each alteration at three strengths: what healthy scans show "
+        f"and how well lesions are found, against strength. {NOTICE}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("scans", type=Path, metavar="SCAN_OR_DIR", help="a scan, or a data set (folder or CSV file)")
+    add_method_list(parser)
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth of a single scan")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask of a single scan")
+    parser.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
+    parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate`")
+    parser.add_argument("--rest-healthy", action="store_true", help="scans without a ground truth are healthy")
+    parser.add_argument("--kinds", default="", metavar="A,B", help="of noise, bias, motion, low-field, resolution (default: all)")
+    text = "apply the threshold's rule to each altered scan anew (default: altered scans keep the threshold of the scan as it is)"
+    parser.add_argument("--rethreshold", action="store_true", help=text)
+    add_ro_crate(parser)
+    add_run_options(parser, at_a_time="scans at a time")
+    parser.set_defaults(handler=_stress)
+
+
+def _stress(arguments: argparse.Namespace) -> int:
+    check_there(arguments.scans, arguments.truth, arguments.mask, *arguments.healthy)
+    from ..workflows.cohort.alter import kinds_of
+    from ..workflows.cohort.stress import stress_cohort
+    from ..workflows.cohort.stress_report import check_stress_output, save_stress, stress_text
+    from ..workflows.models.ro_crate import check_crate, renew_crate
+
+    kinds, (cases, left_out) = kinds_of(arguments.kinds), _cases(arguments)
+    check_stress_output(cases, arguments.out, overwrite=arguments.overwrite)
+    if arguments.ro_crate:
+        check_crate(arguments.out)
+    with progress_bar(arguments.quiet) as progress:
+        how = {"kinds": kinds, "keep_thresholds": not arguments.rethreshold, "rest_healthy": arguments.rest_healthy}
+        stress = stress_cohort(cases, **how, **run_options(arguments), progress=progress)
+    command = shell.join(["brain-uad", *arguments.words])
+    files = save_stress(stress, arguments.out, command=command, left_out=left_out, overwrite=arguments.overwrite)
+    renew_crate(arguments.out, wanted=arguments.ro_crate)
+    for line in alike((failure.case, f"{failure.method} {failure.why}".strip()) for failure in stress.failures):
+        complain(line)
+    say(stress_text(stress))
+    for line in left_out:
+        say(f"Left out: {readable(line)}")
+    say(written(arguments.out, files.values()))
+    say(NOTICE)
+    return InputError.exit_code if stress.failures else 0
+
+
+def _cases(arguments: argparse.Namespace) -> Any:
+    """The scans of a data set, or the one scan, and who was left out."""
+    from ..workflows.cohort.case import Case
+    from ..workflows.cohort.cohort import cases_of
+
+    if arguments.scans.is_dir() or arguments.scans.suffix.lower() == ".csv":
+        if arguments.truth is not None or arguments.mask is not None:
+            why = "each scan has its own"
+            raise InputError("A folder of scans takes no --truth and no --mask", why=why, fix="List them in a CSV file if need be")
+        return cases_of(arguments.scans, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    from ..io.nifti import image_stem
+
+    return (Case(image_stem(arguments.scans), arguments.scans, arguments.truth, arguments.mask, arguments.sequence),), ()

@@ -1,0 +1,1 @@
+"""Files that other programs open: tables of labels, transforms, research objects."""

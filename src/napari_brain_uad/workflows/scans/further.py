@@ -1,0 +1,49 @@
+"""How a scan is prepared, as users write it: ``auto``, or ``auto+spacing_mm=2+slices=15:125`` with what is done to it then.
+
+Behind the preset, ``spacing_mm`` is the voxel size and ``slices`` are the axial slices (first:last, counted from the bottom, the last from
+the top when negative) that the method is given. Maps come back to the scan's own grid; slices left out stay unscored.
+"""
+
+from __future__ import annotations
+
+from ...core.errors import InputError
+from ...preprocessing.pipeline import Pipeline, parse_pipeline
+
+FURTHER = ("spacing_mm", "slices")
+"""What can stand behind the preset, in the order in which it is done."""
+
+
+def split_prepare(text: str) -> tuple[str, Pipeline]:
+    """The preset (or "auto", "never"), and the steps that follow it.
+
+    Raises
+    ------
+    InputError
+        If a setting is not known, given twice or out of range.
+    """
+    base, *words = text.split("+")
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in FURTHER or not equals or name in given:
+            why = f"'{word}' is {'given twice' if name in given else 'not understood'}"
+            raise InputError(f"Preparation {text}", why=why, fix="Write for example auto+spacing_mm=2+slices=15:125")
+        given[name] = value
+    steps = []
+    if "spacing_mm" in given:
+        size = _number(given["spacing_mm"], text)
+        steps.append({"step": "resample", "params": {"x_mm": size, "y_mm": size, "z_mm": size}})
+    if "slices" in given:
+        first, colon, last = given["slices"].partition(":")
+        if not colon:
+            raise InputError(f"Preparation {text}", why="slices are two numbers", fix="Write for example slices=15:125")
+        steps.append({"step": "slice_range", "params": {"first": int(_number(first, text)), "last": int(_number(last, text))}})
+    parse_pipeline(steps)
+    return base, steps
+
+
+def _number(word: str, text: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise InputError(f"Preparation {text}", why=f"'{word}' is no number", fix="Write for example auto+spacing_mm=2") from None
