@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from .datasets import add_datasets
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_method, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
+from .options import SEVERAL_METHOD, add_method, add_overwrite, add_post_options, add_seed, add_sequence, method_spec, post_params
 from .prepare import add_prepare
 from .simulate import add_simulate
 from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
@@ -130,8 +131,11 @@ def _add_detect(commands: Any) -> None:
         description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
         allow_abbrev=False,
     )
-    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz, a DICOM folder, or a slice as .png or .jpg")
-    add_method(parser)
+    scan = "the scan: .nii, .nii.gz, .mgz, a DICOM folder, a slice as .png or .jpg, or a folder with one person's sequences as image files"
+    parser.add_argument("scan", type=Path, metavar="SCAN", help=scan)
+    more = "further sequences of the same person, scored together with SCAN: the mean over all of them, on the grid of SCAN"
+    parser.add_argument("--with", dest="others", type=Path, nargs="+", default=[], metavar="SCAN", help=more)
+    add_method(parser, default=None, said=f"threshold; {SEVERAL_METHOD} for several sequences")
     add_seed(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     add_sequence(parser)
@@ -227,35 +231,43 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
-    check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before what takes long to import
-    spec = method_spec(arguments)
-    post = post_params(arguments)
+    check_there(arguments.scan, *arguments.others, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
     from ..workflows.detect.detect import detect
     from ..workflows.detect.save import check_detection_output, save_detection
+    from ..workflows.detect.several import detect_several, is_subject_folder, joint_name, sequences_in
     from ..workflows.scans.load import load
 
-    scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
-    dicom = _series_of(arguments, scan) if arguments.dicom else None
-    check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
+    folder = is_subject_folder(arguments.scan)
+    first, *others = sequences_in(arguments.scan) if folder else [load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)]
+    scans = [first, *others, *map(load, arguments.others)]
+    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else "threshold")
+    spec, post = method_spec(arguments), post_params(arguments)
+    how = {"mask": arguments.mask, "truth": arguments.truth, "post": post, "prepare_with": arguments.prepare, "device": arguments.device}
+    alone = {"healthy": arguments.healthy, "age": arguments.age, "reconstruct": arguments.save_reconstruction}
+    dicom = _series_of(arguments, first) if arguments.dicom else None
+    if len(scans) > 1:
+        _only_alone(arguments)
+    named = replace(first, name=joint_name(scans))
+    check_detection_output(named, spec.method, arguments.out, overwrite=arguments.overwrite)
     with progress_bar(arguments.quiet) as progress:
-        detection = detect(
-            scan,
-            spec,
-            mask=arguments.mask,
-            truth=arguments.truth,
-            post=post,
-            healthy=arguments.healthy,
-            age=arguments.age,
-            prepare_with=arguments.prepare,
-            device=arguments.device,
-            seed=arguments.seed,
-            reconstruct=arguments.save_reconstruction,
-            progress=progress.part(0.0, 0.8),
-        )
+        part = progress.part(0.0, 0.8)
+        if len(scans) > 1:
+            detection = detect_several(scans, spec, **how, seed=arguments.seed, progress=part)
+        else:
+            detection = detect(first, spec, **how, **alone, seed=arguments.seed, progress=part)
         rest = progress.part(0.8, 1.0)
         files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
     _report(detection, files)
     return 0
+
+
+def _only_alone(arguments: argparse.Namespace) -> None:
+    """Refuse what is made for one sequence."""
+    options = {"--healthy": arguments.healthy, "--age": arguments.age, "--save-reconstruction": arguments.save_reconstruction}
+    options |= {"--sequence": arguments.sequence, "--volume": arguments.volume, "--dicom": arguments.dicom, "--model": arguments.model}
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise InputError(f"{given[0]} and several sequences", why="it is for one scan alone", fix=f"Leave {given[0]} out")
 
 
 def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
