@@ -13,8 +13,9 @@ import pytest
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.command import SEVERAL
 from napari_brain_uad.workflows.detect.detect import detect
-from napari_brain_uad.workflows.detect.several import SEVERAL, detect_several, sequences_in
+from napari_brain_uad.workflows.detect.several import detect_several, sequences_in
 from tests.gui.scans import head, write
 
 METHOD = "robust-intensity"

@@ -31,13 +31,10 @@ from ..models.method_spec import MethodSpec
 from ..models.recommend import unfit
 from ..scans.load import MaskInput, as_mask, as_volume
 from ..scans.ready import AUTO, ReadyScan, make_ready
-from .command import detect_command
+from .command import SEVERAL, detect_command
 from .detect import Detection, finish_detection, judged
 from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
-
-SEVERAL = "sequences"
-"""Part of a map's provenance that names the sequences it was averaged from."""
 
 _LOOK = 200
 """Files of a folder that are asked whether they are DICOM."""
