@@ -18,29 +18,25 @@ from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.params import INTS
 from ..core.provenance import NOTICE, package_version
-from ..core.text import counted, readable
-from ..io.streams import check_there
 from .batch import add_batch
 from .bids import add_bids
 from .calibrate import add_calibrate
 from .compare import add_compare
 from .datasets import add_datasets
+from .detect import add_detect, report
 from .evaluate import add_evaluate
 from .interruption import interruption
 from .models import add_models
-from .options import add_method, add_mni, add_overwrite, add_post_options, add_ro_crate, add_seed, add_sequence, method_spec, post_params
+from .options import add_out
 from .prepare import add_prepare
 from .reproduce import add_reproduce
 from .simulate import add_simulate
 from .stress import add_stress
-from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams, warn, written
+from .terminal import Parser, complain, notices, progress_bar, refuse_empty, say, say_json, set_up_streams
 from .train import add_train
 
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 """Any of them will do."""
-
-_TOLD = ("prepared", "dicom-series", "dicom-no-image", "dicom-copies")
-"""Findings that are no warnings and are told all the same."""
 
 _EXIT_CODES = (
     "Exit codes: 0 done (also when a scan has no region, which is said), 2 wrong input, 3 model, 4 device, 130 cancelled, 1 anything else."
@@ -111,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"brain-uad {package_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    scans = (_add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate, add_stress)
+    scans = (add_detect, add_batch, add_bids, add_prepare, add_compare, add_evaluate, add_stress)
     for add in (
         _add_methods,
         *scans,
@@ -136,51 +132,12 @@ def _add_methods(commands: Any) -> None:
     parser.set_defaults(handler=_methods)
 
 
-def _add_detect(commands: Any) -> None:
-    parser = commands.add_parser(
-        "detect",
-        help="detect anomalies in one scan",
-        description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
-        allow_abbrev=False,
-    )
-    parser.add_argument("scan", type=Path, metavar="SCAN", help="the scan: .nii, .nii.gz, .mgz, a DICOM folder, or a slice as .png or .jpg")
-    add_method(parser)
-    add_seed(parser)
-    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
-    add_sequence(parser)
-    parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
-    parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
-    parser.add_argument(
-        "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
-    )
-    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
-    add_post_options(parser)
-    parser.add_argument(
-        "--prepare",
-        default="auto",
-        metavar="PRESET",
-        help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
-    )
-    dicom = "write regions and map as DICOM Segmentation and Parametric Map, too; SCAN is a DICOM series"
-    parser.add_argument("--dicom", action="store_true", help=dicom)
-    add_mni(parser)
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument(
-        "--save-reconstruction",
-        action="store_true",
-        help="write what the method compares, too: the scan as it sees it, and what it expects",
-    )
-    add_ro_crate(parser)
-    _add_out(parser)
-    parser.set_defaults(handler=_detect)
-
-
 def _add_demo(commands: Any) -> None:
     parser = commands.add_parser("demo", help="detect anomalies in the sample scans", allow_abbrev=False)
     parser.add_argument("--sample", metavar="ID", help="one sample only (default: all)")
     parser.add_argument("--window", action="store_true", help="open napari on a sample, with its anomalies detected")
     parser.add_argument("--screenshot", action="store_true", help="open the window only to take a picture of it (works under Xvfb)")
-    _add_out(parser, default=Path("out"))
+    add_out(parser, default=Path("out"))
     parser.set_defaults(handler=_demo)
 
 
@@ -188,13 +145,6 @@ def _add_window(commands: Any) -> None:
     parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
     parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
     parser.set_defaults(handler=_window)
-
-
-def _add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
-    said = f" (default: {default})" if default else ""
-    parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=f"folder for the results{said}")
-    add_overwrite(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _methods(arguments: argparse.Namespace) -> int:
@@ -241,77 +191,6 @@ def _settings_record(kind: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _detect(arguments: argparse.Namespace) -> int:
-    check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before what takes long to import
-    spec = method_spec(arguments)
-    post = post_params(arguments)
-    from ..workflows.detect.detect import detect
-    from ..workflows.detect.mni import check_mni, with_mni
-    from ..workflows.detect.save import check_detection_output, save_detection
-    from ..workflows.models.ro_crate import check_crate, renew_crate
-    from ..workflows.scans.load import load
-
-    scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
-    dicom = _series_of(arguments, scan) if arguments.dicom else None
-    check_detection_output(scan, spec.method, arguments.out, overwrite=arguments.overwrite)
-    if arguments.mni:
-        check_mni(scan)
-    if arguments.ro_crate:
-        check_crate(arguments.out)
-    with progress_bar(arguments.quiet) as progress:
-        detection = detect(
-            scan,
-            spec,
-            mask=arguments.mask,
-            truth=arguments.truth,
-            post=post,
-            healthy=arguments.healthy,
-            age=arguments.age,
-            prepare_with=arguments.prepare,
-            device=arguments.device,
-            seed=arguments.seed,
-            reconstruct=arguments.save_reconstruction,
-            progress=progress.part(0.0, 0.6 if arguments.mni else 0.8),
-        )
-        detection = with_mni(detection, progress.part(0.6, 0.8)) if arguments.mni else detection
-        rest = progress.part(0.8, 1.0)
-        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
-    crate = renew_crate(arguments.out, wanted=arguments.ro_crate)
-    _report(detection, files | ({} if crate is None else {"ro_crate": crate}))
-    return 0
-
-
-def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
-    """The slices that DICOM objects refer to."""
-    from ..io.dicom import is_dicom_path, stack_of
-    from ..workflows.detect.dicom_results import check_dicom
-
-    if not is_dicom_path(arguments.scan):
-        raise InputError("--dicom", why=f"{arguments.scan.name} is no DICOM series, which the objects refer to", fix="Leave it off")
-    stack = stack_of(arguments.scan, index=arguments.volume)
-    check_dicom(scan.source.grid.shape, stack)
-    return stack
-
-
-def _report(detection: Any, files: dict[str, Path]) -> None:
-    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD and finding.level == "info"), *detection.warnings))
-    result = detection.result
-    volume = sum(region.volume_ml for region in result.regions)
-    count = len(result.regions)
-    found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
-    say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
-    say(f"Verdict: {detection.verdict.line}")
-    if detection.verdict.details:
-        say(readable(f"{detection.verdict.details}."))
-    say(f"Sequence: {readable(detection.volume.sequence_words)}")
-    say(written(files["map"].parent, files.values()))
-    if detection.evaluation is not None:
-        say(detection.evaluation.as_text())
-    else:
-        say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
-        say(NOTICE)
-
-
 def _window(arguments: argparse.Namespace) -> int:
     _require_window()
     from ..gui.contrib.workspace import open_window
@@ -346,7 +225,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             with progress_bar(arguments.quiet) as progress:
                 out = arguments.out / entry.id
                 detection, files = demo_sample(entry, out, method=method, overwrite=arguments.overwrite, progress=progress)
-            _report(detection, files)
+            report(detection, files)
     if arguments.screenshot:
         from ..gui.contrib.demo import open_demo
 

@@ -17,6 +17,9 @@ DATA_SET = "Give the folder of a data set, or a CSV file"
 """What to do where a data set is missing."""
 
 
+SEVERAL_METHOD = "tissue-ensemble"
+"""Scores several sequences of one person where no method is named."""
+
 SPEC_HELP = (
     "an id of `brain-uad methods`, alone or as METHOD@PRESET@NAME=VALUE:MODEL, like vae@tiny, vae@score=brighter, vae:my-model; in values "
     "%%, :, @ and the comma are written %%25, %%3A, %%40 and %%2C, in models the first and the last"
@@ -24,7 +27,14 @@ SPEC_HELP = (
 """How a method is written; `workflows.models.method_spec` reads it."""
 
 
-def add_method(parser: Any, *, positional: bool = False, model: bool = True, default: str | None = "threshold") -> None:
+def add_method(
+    parser: Any,
+    *,
+    positional: bool = False,
+    model: bool = True,
+    default: str | None = "threshold",
+    said: str = "the one recommended for each sequence",
+) -> None:
     """Which method, with what is chosen of it: in one word, or with options of their own.
 
     Parameters
@@ -36,13 +46,14 @@ def add_method(parser: Any, *, positional: bool = False, model: bool = True, def
     model : bool
         Whether a trained model can be chosen.
     default : str or None
-        The method when none is given; None for the one that is recommended for each scan's sequence.
+        The method when none is given; None for what `said` says.
+    said : str
+        Which method that is.
     """
     if positional:
         parser.add_argument("method", metavar="METHOD", help=SPEC_HELP)
     else:
-        said = default or "the one recommended for each sequence"
-        parser.add_argument("--method", default=default, metavar="METHOD", help=f"{SPEC_HELP} (default: {said})")
+        parser.add_argument("--method", default=default, metavar="METHOD", help=f"{SPEC_HELP} (default: {default or said})")
     parser.add_argument("--preset", default="", metavar="NAME", help="a preset of the method, like @NAME")
     parser.add_argument(
         "--set",
@@ -172,3 +183,11 @@ def assignments(given: Sequence[str], *, option: str = "--set", example: str = "
             raise InputError(f"{option} {text}", why=f"it is given as {pairs[name]}, too", fix="Give it once")
         pairs[name] = value
     return pairs
+
+
+def add_out(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+    """Where results go; the folder has to be named unless there is a default."""
+    said = f" (default: {default})" if default else ""
+    parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=f"folder for the results{said}")
+    add_overwrite(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -289,7 +289,8 @@ class DetectDock(SideDock):
         if self._raw and (self.inputs.brain.layer is None or self.inputs.prepares):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
-        self.cost.setText(words)
+        further = len(self.inputs.further.layers)
+        self.cost.setText(f"{words} Times {further + 1}: so many sequences are scored together." if further else words)
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
@@ -332,6 +333,7 @@ class DetectDock(SideDock):
         for box in (self.inputs.brain, self.inputs.truth):
             box.layer_changed.connect(self._show_cost)
         self.inputs.model.chosen.connect(self._show_cost)
+        self.inputs.further.changed.connect(self._show_cost)
         self.inputs.failed.connect(lambda error: self.messages.show_error(error, "Loading"))
         self.inputs.asked.connect(self._open_dock_for_models)
         self.empty.failed.connect(lambda error: self.messages.show_error(error, "Opening a sample"))

@@ -17,6 +17,7 @@ from ...workflows.detect.pictures import makes_pictures
 from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
+from ..layers.layers import volume_of
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, exchange, form_for_scoring, row_label
@@ -25,6 +26,7 @@ from ..widgets.method_box import MethodBox
 from ..widgets.model_row import ModelRow
 from ..widgets.scan_inputs import ScanInputs
 from ..widgets.subject_button import SubjectButton, beside
+from .further import FurtherScans
 from .job import DetectRequest
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class DetectInputs(QWidget):
         super().__init__(parent)
         self._scans = ScanInputs(viewer, self)
         self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
+        self.further = FurtherScans(viewer, self)
         self.only = SubjectButton(viewer, lambda: self.scan.layer)
         self.facts, self.checks = wrapping_label(), wrapping_label(rich=True)
         self.method = MethodBox()
@@ -94,6 +97,7 @@ class DetectInputs(QWidget):
         info = self.method.info
         if info.trainable and self.model.path is None:
             raise no_model(info.id, volume.sequence)
+        others = tuple(volume_of(layer) for layer in self.further.layers)
         volume, mask, mask_file = self._scans.brain_mask(volume)
         truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
         return DetectRequest(
@@ -108,7 +112,8 @@ class DetectInputs(QWidget):
             device=self._device.name,
             seed=self.seed.value(),
             prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
-            reconstruct=self.pictures.isEnabled() and self.pictures.isChecked(),
+            reconstruct=self.pictures.isEnabled() and self.pictures.isChecked() and not others,
+            others=others,
         )
 
     @property
@@ -125,6 +130,7 @@ class DetectInputs(QWidget):
     def set_sequence(self, sequence: str | None) -> None:
         """Recommend a method, and take a model, for this sequence."""
         self._sequence = sequence
+        self.further.set_scan(self.scan.layer)
         self.method.set_sequence(sequence, self.scan.layer)
         self._show_models()
 
@@ -147,6 +153,7 @@ class DetectInputs(QWidget):
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
+        self.further.disconnect_viewer()
         self._scans.disconnect_viewer()
 
     def _show_models(self) -> None:
@@ -221,6 +228,7 @@ class DetectInputs(QWidget):
             self.model,
             ("Device", self.device),
             self._device.words,
+            Fold("Further sequences", self.further),
             Fold("Advanced", advanced),
         ):
             form.addRow(*row) if isinstance(row, tuple) else form.addRow(row)

@@ -37,6 +37,8 @@ class DetectRequest(ScanRequest):
     ----------
     method, params, model, device, seed, prepare_with, reconstruct
         As in `workflows.detect.detect.detect`.
+    others : tuple of Volume
+        Other sequences of the same person, scored together with this one (`workflows.detect.several`), each with the model for it.
     """
 
     method: str
@@ -46,6 +48,7 @@ class DetectRequest(ScanRequest):
     seed: int
     prepare_with: str = "auto"
     reconstruct: bool = False
+    others: tuple[Volume, ...] = ()
 
     def key(self) -> str:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
@@ -55,6 +58,7 @@ class DetectRequest(ScanRequest):
             "scan": [array_sha256(self.volume.data), array_sha256(self.volume.grid.affine), self.volume.sequence],
             # The one that counts: a sample's own mask, and the layer that shows it, are the same.
             "mask": None if brain is None else array_sha256(brain),
+            "others": [[array_sha256(one.data), array_sha256(one.grid.affine), one.sequence] for one in self.others],
             "run": [self.method, self.params.as_dict(), model, self.device, self.seed, self.prepare_with],
         }
         return json.dumps(parts, sort_keys=True)
@@ -87,37 +91,63 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     BrainUADError
         As `workflows.detect.detect.detect`.
     """
-    from ...workflows.detect.detect import detect, finish_detection
+    from ...workflows.detect.detect import finish_detection
 
     progress.update(0.0, "Looking for an earlier run")
     # A model file that is missing is the workflow's to complain about.
     key = request.key() if request.model is None or request.model.is_file() else ""
     kept = cache.get(key)
     if kept is None or (request.reconstruct and not kept[2]):
-        detection = detect(
-            request.volume,
-            request.method,
-            params=request.params,
-            mask=request.mask,
-            truth=request.truth,
-            model=request.model,
-            device=request.device,
-            seed=request.seed,
-            prepare_with=request.prepare_with,
-            use_cache=True,
-            reconstruct=request.reconstruct,
-            progress=progress,
-        )
+        detection = _several(request, progress) if request.others else _alone(request, progress)
         if kept is not None:  # only the pictures were missing: the map that is on show stays the same one
             detection = replace(detection, volume=kept[0], map=kept[1])
         cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
         volume, amap, pictures = kept
-        if amap.name != request.volume.name:
+        if amap.name != request.volume.name and not request.others:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
+
+
+def _alone(request: DetectRequest, progress: Progress) -> Detection:
+    from ...workflows.detect.detect import detect
+
+    return detect(
+        request.volume,
+        request.method,
+        params=request.params,
+        mask=request.mask,
+        truth=request.truth,
+        model=request.model,
+        device=request.device,
+        seed=request.seed,
+        prepare_with=request.prepare_with,
+        use_cache=True,
+        reconstruct=request.reconstruct,
+        progress=progress,
+    )
+
+
+def _several(request: DetectRequest, progress: Progress) -> Detection:
+    from ...detectors.registry import method_class
+    from ...workflows.detect.several import detect_several
+    from ...workflows.models.method_spec import MethodSpec
+
+    # The form shows the settings of one sequence's model: only a method without a model has them for all.
+    params = None if method_class(request.method).INFO.trainable else request.params
+    return detect_several(
+        [request.volume, *request.others],
+        MethodSpec.of(request.method, params=params),
+        mask=request.mask,
+        truth=request.truth,
+        device=request.device,
+        seed=request.seed,
+        prepare_with=request.prepare_with,
+        use_cache=True,
+        progress=progress,
+    )
 
 
 def _command(request: DetectRequest, amap: AnomalyMap) -> str:
@@ -132,9 +162,10 @@ def _command(request: DetectRequest, amap: AnomalyMap) -> str:
         amap,
         PostParams(),
         scan=replace(request.volume, mask=None),
+        others=request.others,
         mask=mask,
         truth=request.lesions,
-        model="" if request.model is None else str(request.model),
+        model="" if request.model is None or request.others else str(request.model),
         prepare_with=request.prepare_with,
         device=request.device,
         reconstruct=request.reconstruct,

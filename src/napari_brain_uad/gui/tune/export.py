@@ -147,7 +147,8 @@ def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> C
         from ...workflows.detect.detect import finish_detection
         from ...workflows.detect.save import save_detection
 
-        volume = scan.with_mask(amap.mask)
+        # The map's name: of several sequences together it is not the scan's.
+        volume = replace(scan, name=amap.name, mask=amap.mask)
         command = command_of(tuning, scan, masks) if "params" in amap.provenance.get("method", {}) else ""
         detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.5))
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))

@@ -18,6 +18,9 @@ from ..models.models import find_model, name_of, name_of_record, settings_for
 from ..scans.load import MaskInput, given_sequence
 from ..scans.ready import AUTO
 
+SEVERAL = "sequences"
+"""Part of a map's provenance that names the sequences it was averaged from, see `several`."""
+
 
 def detect_command(
     amap: AnomalyMap,
@@ -33,15 +36,21 @@ def detect_command(
     prepare_with: str = AUTO,
     device: str = "auto",
     reconstruct: bool = False,
+    others: Sequence[Volume | str | Path] = (),
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals.
 
     Parameters
     ----------
+    others : sequence of Volume, str or Path
+        Further sequences that the map was averaged from, see `several.detect_several`.
     model : str
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
-    words = ["brain-uad", "detect", *scan_words(scan), "--method", str(spec_of(amap, model))]
+    words = ["brain-uad", "detect", *scan_words(scan)]
+    further = others or ["SCAN"] * (len(amap.provenance.get(SEVERAL, ())) - 1)
+    words += ["--with", *(word for other in further for word in scan_words(other))] if further else []
+    words += ["--method", str(spec_of(amap, model))]
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...core.checks import Finding
 from ...core.optional import install_command, missing, not_installed
+from ...core.sequence import SEQUENCES
 from ...detectors.registry import cards, method_class, method_ids
 from .models import default_model, list_models, no_model
 
@@ -79,7 +80,7 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
 def unfit(method: str, sequence: str | None) -> Finding | None:
     """What to know when a method without a model is not made for a scan's sequence; a trained one is made for what its model is."""
     info = method_class(method).INFO if method in method_ids() else None
-    if info is None or info.trainable or sequence is None or not info.sequences or sequence in info.sequences:
+    if info is None or info.trainable or sequence not in SEQUENCES or not info.sequences or sequence in info.sequences:
         return None
     message = f"the method '{method}' is made for {', '.join(info.sequences)}; this scan is {sequence}"
     better, why = recommend(sequence)

@@ -1,0 +1,168 @@
+"""The command ``detect``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError
+from ..core.provenance import NOTICE
+from ..core.text import counted, readable
+from ..io.streams import check_there
+from .options import (
+    SEVERAL_METHOD,
+    add_method,
+    add_mni,
+    add_out,
+    add_post_options,
+    add_ro_crate,
+    add_seed,
+    add_sequence,
+    method_spec,
+    post_params,
+)
+from .terminal import progress_bar, say, warn, written
+
+if TYPE_CHECKING:
+    from ..core.progress import Progress
+
+_TOLD = ("prepared", "dicom-series", "dicom-no-image", "dicom-copies")
+"""Findings that are no warnings and are told all the same."""
+
+
+def add_detect(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "detect",
+        help="detect anomalies in one scan",
+        description=f"Score a scan, threshold the map, write map, mask, regions, provenance and figure. {NOTICE}",
+        allow_abbrev=False,
+    )
+    scan = "the scan: .nii, .nii.gz, .mgz, a DICOM folder, a slice as .png or .jpg, or a folder with one person's sequences as image files"
+    parser.add_argument("scan", type=Path, metavar="SCAN", help=scan)
+    more = "further sequences of the same person, scored together with SCAN: the mean over all of them, on the grid of SCAN"
+    parser.add_argument("--with", dest="others", type=Path, nargs="+", default=[], metavar="SCAN", help=more)
+    add_method(parser, default=None, said=f"threshold; {SEVERAL_METHOD} for several sequences")
+    add_seed(parser)
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
+    add_sequence(parser)
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
+    parser.add_argument(
+        "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
+    )
+    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
+    add_post_options(parser)
+    parser.add_argument(
+        "--prepare",
+        default="auto",
+        metavar="PRESET",
+        help="auto (the method's preset when the scan shows the whole head), never, or a preset of `brain-uad prepare` (default: auto)",
+    )
+    dicom = "write regions and map as DICOM Segmentation and Parametric Map, too; SCAN is a DICOM series"
+    parser.add_argument("--dicom", action="store_true", help=dicom)
+    add_mni(parser)
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--save-reconstruction",
+        action="store_true",
+        help="write what the method compares, too: the scan as it sees it, and what it expects",
+    )
+    add_ro_crate(parser)
+    add_out(parser)
+    parser.set_defaults(handler=_detect)
+
+
+def _detect(arguments: argparse.Namespace) -> int:
+    check_there(arguments.scan, *arguments.others, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
+    from ..workflows.detect.mni import check_mni, with_mni
+    from ..workflows.detect.save import check_detection_output, save_detection
+    from ..workflows.detect.several import joint_name
+    from ..workflows.models.ro_crate import check_crate, renew_crate
+
+    scans = _scans(arguments)
+    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else "threshold")
+    spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
+    if len(scans) > 1:
+        _only_alone(arguments)
+    check_detection_output(replace(scans[0], name=joint_name(scans)), spec.method, arguments.out, overwrite=arguments.overwrite)
+    if arguments.mni:
+        check_mni(scans[0])
+    if arguments.ro_crate:
+        check_crate(arguments.out)
+    with progress_bar(arguments.quiet) as progress:
+        detection = _detected(arguments, scans, spec, progress.part(0.0, 0.6 if arguments.mni else 0.8))
+        detection = with_mni(detection, progress.part(0.6, 0.8)) if arguments.mni else detection
+        rest = progress.part(0.8, 1.0)
+        files = save_detection(detection, arguments.out, overwrite=arguments.overwrite, dicom=dicom, progress=rest)
+    crate = renew_crate(arguments.out, wanted=arguments.ro_crate)
+    report(detection, files | ({} if crate is None else {"ro_crate": crate}))
+    return 0
+
+
+def _scans(arguments: argparse.Namespace) -> list[Any]:
+    """The scan, or all of a subject's folder, and those of ``--with``."""
+    from ..workflows.detect.several import is_subject_folder, sequences_in
+    from ..workflows.scans.load import load
+
+    if is_subject_folder(arguments.scan):
+        given = sequences_in(arguments.scan)
+    else:
+        given = [load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)]
+    return [*given, *map(load, arguments.others)]
+
+
+def _detected(arguments: argparse.Namespace, scans: Sequence[Any], spec: Any, progress: Progress) -> Any:
+    from ..workflows.detect.detect import detect
+    from ..workflows.detect.several import detect_several
+
+    how = {"mask": arguments.mask, "truth": arguments.truth, "prepare_with": arguments.prepare, "device": arguments.device}
+    how |= {"post": post_params(arguments), "seed": arguments.seed, "progress": progress}
+    if len(scans) > 1:
+        return detect_several(scans, spec, **how)
+    alone = {"healthy": arguments.healthy, "age": arguments.age, "reconstruct": arguments.save_reconstruction}
+    return detect(scans[0], spec, **how, **alone)
+
+
+def _only_alone(arguments: argparse.Namespace) -> None:
+    """Refuse what is made for one sequence."""
+    options = {"--healthy": arguments.healthy, "--age": arguments.age, "--save-reconstruction": arguments.save_reconstruction}
+    options |= {"--sequence": arguments.sequence, "--volume": arguments.volume, "--dicom": arguments.dicom, "--model": arguments.model}
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise InputError(f"{given[0]} and several sequences", why="it is for one scan alone", fix=f"Leave {given[0]} out")
+
+
+def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
+    """The slices that DICOM objects refer to."""
+    from ..io.dicom import is_dicom_path, stack_of
+    from ..workflows.detect.dicom_results import check_dicom
+
+    if not is_dicom_path(arguments.scan):
+        raise InputError("--dicom", why=f"{arguments.scan.name} is no DICOM series, which the objects refer to", fix="Leave it off")
+    stack = stack_of(arguments.scan, index=arguments.volume)
+    check_dicom(scan.source.grid.shape, stack)
+    return stack
+
+
+def report(detection: Any, files: dict[str, Path]) -> None:
+    """Say what a detection found and where it was written."""
+    warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD and finding.level == "info"), *detection.warnings))
+    result = detection.result
+    volume = sum(region.volume_ml for region in result.regions)
+    count = len(result.regions)
+    found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
+    say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
+    say(f"Verdict: {detection.verdict.line}")
+    if detection.verdict.details:
+        say(readable(f"{detection.verdict.details}."))
+    say(f"Sequence: {readable(detection.volume.sequence_words)}")
+    say(written(files["map"].parent, files.values()))
+    if detection.evaluation is not None:
+        say(detection.evaluation.as_text())
+    else:
+        say(f"Threshold: {result.threshold.value:.4g} ({result.threshold.origin})")
+        say(NOTICE)

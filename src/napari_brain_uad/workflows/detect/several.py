@@ -1,0 +1,231 @@
+"""Several sequences of one person in one detection: each is scored by itself, and what they say of a place is averaged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.anomaly_map import AnomalyMap
+from ...core.checks import Finding
+from ...core.errors import InputError
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.threshold import ThresholdRule
+from ...core.volume import Volume
+from ...datasets.layout import files
+from ...datasets.registry import find_layout
+from ...detectors.registry import method_class
+from ...io.dicom_frames import is_dicom
+from ...io.walk import walk_files
+from ...postprocessing.params import PostParams
+from ...preprocessing.geometry import resample_inside
+from ...preprocessing.registration import align, dice
+from ..models.method_spec import MethodSpec
+from ..models.recommend import unfit
+from ..scans.load import MaskInput, as_mask, as_volume
+from ..scans.ready import AUTO, ReadyScan, make_ready
+from .command import SEVERAL, detect_command
+from .detect import Detection, finish_detection, judged
+from .score import ScoringRequest, model_for
+from .score_volume import scored_volume
+
+_LOOK = 200
+"""Files of a folder that are asked whether they are DICOM."""
+
+_OVERLAP = 0.7
+"""Dice of two brain masks of one person, below which they do not lie on each other: masks by different ways and fields of view differ."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """One sequence: its map on the first scan's grid, where it says something, and the method's own threshold for it."""
+
+    volume: Volume
+    map: AnomalyMap
+    threshold: float
+    moved: str
+
+
+@told_as_error()
+def detect_several(
+    scans: Sequence[Volume | str | Path],
+    method: str | MethodSpec = "tissue-ensemble",
+    *,
+    mask: MaskInput | None = None,
+    truth: MaskInput | None = None,
+    post: PostParams | None = None,
+    prepare_with: str = AUTO,
+    device: str = "auto",
+    seed: int = 0,
+    use_cache: bool = False,
+    progress: Progress | None = None,
+) -> Detection:
+    """Detect anomalies in several sequences of one person together.
+
+    Parameters
+    ----------
+    scans : sequence of Volume, str or Path
+        Scans of different sequences. Results lie on the grid of the first. One on the same grid is taken to lie on it; any other is
+        aligned with it by a rigid registration.
+    method : str or MethodSpec
+        The method that scores each of them, with the model for its sequence. One whose scores can be compared between scans.
+    mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
+        The brain and the ground truth, on the grid of the first scan. The brain of the others is found.
+    post : PostParams, optional
+        As for `detect`. The default threshold is the mean of those that the method has for each of the sequences.
+    prepare_with, device, seed, use_cache, progress
+        As for `detect`.
+
+    Returns
+    -------
+    Detection
+        The score is the mean over the sequences that show a place (an ensemble of equal weights: nothing was fitted). There is no healthy
+        reference for several sequences together, so no verdict.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError, Cancelled
+        As `detect`; also if a sequence is unknown or there twice, the method's scores cannot be compared between scans, or a scan does
+        not show the same brain.
+    """
+    started, progress = time.perf_counter(), progress or Progress()
+    post = post or PostParams()
+    volumes = [as_volume(scan) for scan in scans]
+    request = ScoringRequest.of(method, device=device, seed=seed, use_cache=use_cache)
+    _check(volumes, request)
+    share = 0.9 / len(volumes)
+    first = _ready(volumes[0], mask, request, prepare_with, progress.part(0.0, 0.5 * share))
+    found = [_scored(first, first, request, post, progress.part(0.5 * share, share))]
+    for number, volume in enumerate(volumes[1:], start=1):
+        part = progress.part(number * share, (number + 1) * share)
+        ready = _ready(volume, None, request, prepare_with, part.part(0.0, 0.4))
+        found.append(_scored(first, ready, request, post, part.part(0.4, 1.0)))
+    amap = _together(found)
+    known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
+    command = detect_command(amap, post, scan=scans[0], mask=mask, truth=truth, prepare_with=prepare_with, device=device, others=scans[1:])
+    said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
+    fits = (unfit(request.spec.method, one.volume.sequence) for one in found)
+    findings = (*first.scan.findings, *said, *(finding for finding in fits if finding is not None))
+    scan = replace(first.scan, name=amap.name, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
+    rest = progress.part(0.9, 1.0)
+    return finish_detection(scan, amap, post, truth=known, command=command, started=started, progress=rest)
+
+
+def joint_name(volumes: Sequence[Volume]) -> str:
+    """What the detection in several scans is called: by the first, and the sequences of the others."""
+    return "+".join([volumes[0].name, *(volume.sequence or "unknown" for volume in volumes[1:])])
+
+
+def sequences_in(folder: Path) -> list[Volume]:
+    """The scans of a folder that holds one visit of one person, a sequence each; those of unknown sequence are left out.
+
+    Raises
+    ------
+    InputError
+        If it holds no scan, or several people or visits.
+    """
+    layout = find_layout(folder)
+    subjects = layout.subjects(folder)
+    if len(subjects) > 1:
+        names = ", ".join(" ".join(filter(None, (one.id, one.session))) for one in subjects[:5])
+        why = f"it holds {len(subjects)}: {names}{', ...' if len(subjects) > 5 else ''}"
+        raise InputError(
+            f"{folder.name} is not the folder of one subject", why=why, fix="Give one subject's folder, or use brain-uad batch"
+        )
+    known = {sequence: path for sequence, path in subjects[0].sequences.items() if sequence != "unknown"}
+    if not known:
+        raise InputError(f"{folder.name} holds no scan whose sequence is known", fix="Name the scans with their sequence, or give one file")
+    return [as_volume(path) for path in known.values()]
+
+
+def is_subject_folder(path: Path) -> bool:
+    """Whether a path is a folder of image files, not of DICOM slices."""
+    return path.is_dir() and any(files(path)) and not any(map(is_dicom, islice(walk_files(path), _LOOK)))
+
+
+def _check(volumes: Sequence[Volume], request: ScoringRequest) -> None:
+    info = method_class(request.spec.method).INFO
+    if info.incomparable:
+        why = f"{info.incomparable}; the mean over sequences would mean nothing"
+        raise InputError(f"The method '{info.id}' cannot score several sequences together", why=why, fix="Choose tissue-ensemble, say")
+    seen: dict[str, Volume] = {}
+    for volume in volumes:
+        if volume.sequence is None:
+            fix = "Name it in its file name, or give it alone with --sequence"
+            raise InputError(f"The sequence of {volume.name} is not known", why="each has the method's model for it", fix=fix)
+        other = seen.setdefault(volume.sequence, volume)
+        if other is not volume:
+            raise InputError(f"{other.name} and {volume.name} are both {volume.sequence}", fix="Give one of them")
+        model_for(info.id, request.spec.model or None, volume.sequence)
+
+
+def _ready(volume: Volume, mask: MaskInput | None, request: ScoringRequest, prepare_with: str, progress: Progress) -> ReadyScan:
+    preset = method_class(request.spec.method).INFO.preset
+    return make_ready(volume, mask, preset_id=preset, prepare_with=prepare_with, progress=progress)
+
+
+def _scored(first: ReadyScan, ready: ReadyScan, request: ScoringRequest, post: PostParams, progress: Progress) -> _Scored:
+    """Score one sequence on its own grid, and bring the map to the first one's."""
+    own = ready.bring_back(scored_volume(ready.scored, request, progress.part(0.0, 0.7)).map)
+    threshold = judged(own, post.with_rule(ThresholdRule("auto"))).result.threshold.value
+    if ready is first or not first.scan.grid.compare(own.grid, "scan"):
+        _check_overlap(first.scan, own.mask, ready.scan)
+        return _Scored(ready.scan, own, threshold, "")
+    matrix = align(first.scan, _like(first.scan, ready.scan), "rigid", progress.part(0.7, 1.0)).matrix
+    score, mask = resample_inside(own.score, own.mask, own.grid, first.scan.grid, matrix, outside=own.background)
+    _check_overlap(first.scan, mask, ready.scan)
+    moved = replace(own, score=score, mask=mask, grid=first.scan.grid, source=first.scan.source)
+    return _Scored(ready.scan, moved, threshold, f"aligned with {first.scan.name} by a rigid registration ({_words(matrix, first.scan)})")
+
+
+def _like(fixed: Volume, moving: Volume) -> Volume:
+    """A whole head is laid on a whole head, a brain on a brain."""
+    stripped = fixed.mask is not None and not np.any(fixed.data[~fixed.mask])
+    if not stripped or moving.mask is None:
+        return moving
+    return moving.with_data(np.where(moving.mask, moving.data, np.float32(0.0)))
+
+
+def _words(matrix: NDArray[np.float64], fixed: Volume) -> str:
+    angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)))
+    centre = fixed.grid.to_world((np.array(fixed.grid.shape) - 1) / 2)
+    return f"{angle:.1f} degrees, {np.linalg.norm(matrix[:3, :3] @ centre + matrix[:3, 3] - centre):.1f} mm"
+
+
+def _check_overlap(first: Volume, mask: NDArray[np.bool_], other: Volume) -> None:
+    assert first.mask is not None  # as `make_ready` gave it
+    # A field of view that shows part of the brain is no fault: only where both could be.
+    smaller = min(int(np.count_nonzero(first.mask)), int(np.count_nonzero(mask)))
+    shared = int(np.count_nonzero(first.mask & mask)) / max(smaller, 1)
+    if dice(first.mask, mask) < _OVERLAP and shared < 0.9:
+        why = f"their brains share {shared:.0%} of the smaller one"
+        raise InputError(
+            f"{other.name} does not lie on {first.name}", why=why, fix="See whether they show the same person, and their headers"
+        )
+
+
+def _together(found: Sequence[_Scored]) -> AnomalyMap:
+    """The mean of the maps over those that scored a voxel; the brain is the first scan's."""
+    first = found[0].map
+    total, count = np.zeros(first.score.shape, np.float64), np.zeros(first.score.shape, np.uint8)
+    for one in found:
+        total[one.map.mask] += one.map.score[one.map.mask]
+        count[one.map.mask] += 1
+    score = np.full(first.score.shape, first.background, np.float32)
+    score[first.mask] = (total[first.mask] / count[first.mask]).astype(np.float32)
+    names = [one.volume.sequence or "" for one in found]
+    threshold = float(np.mean([one.threshold for one in found]))
+    inputs: list[dict[str, Any]] = [one.map.provenance["input"] | {"threshold": one.threshold, "moved": one.moved} for one in found]
+    name, together = joint_name([one.volume for one in found]), "+".join(names)
+    models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
+    provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
+    provenance |= {"models": models} if models else {}
+    rule = ThresholdRule("value", threshold)
+    return replace(first, score=score, name=name, default_threshold=rule, provenance=provenance)

@@ -1,0 +1,108 @@
+"""Several sequences of one person: the mean of what each shows, where the first one lies; what does not belong together is refused."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_brain_uad import cli
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.command import SEVERAL
+from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.several import detect_several, sequences_in
+from tests.gui.scans import head, write
+
+METHOD = "robust-intensity"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """One head, a lesion bright on both; the second scan has other contrast and noise."""
+    data, _ = head()
+    noise = np.random.default_rng(3).normal(0, 6, data.shape)
+    other = np.where(data > 0, 400 - 1.5 * data + 3 * np.maximum(data - 150, 0) * 2 + noise, 0).clip(0).astype(np.float32)
+    (tmp_path / "pat").mkdir()
+    return write(tmp_path / "pat" / "FLAIR.nii.gz", data), write(tmp_path / "pat" / "T2.nii.gz", other)
+
+
+def test_on_one_grid_the_score_is_the_mean_and_the_threshold_too(files: tuple[Path, Path]) -> None:
+    found = detect_several(files, METHOD, prepare_with="never")
+    one, other = (detect(file, METHOD, prepare_with="never") for file in files)
+    both = one.map.mask & other.map.mask
+    assert np.allclose(found.map.score[both], (one.map.score[both] + other.map.score[both]) / 2, atol=1e-6)
+    only = one.map.mask & ~other.map.mask
+    assert np.allclose(found.map.score[only], one.map.score[only], atol=1e-6)
+    thresholds = [single.result.threshold.value for single in (one, other)]
+    assert found.result.threshold.value == pytest.approx(np.mean(thresholds))
+    assert not found.verdict.applies
+    assert [part["sequence"] for part in found.map.provenance[SEVERAL]] == ["FLAIR", "T2"]
+    assert found.map.provenance["input"]["sequence"] == "FLAIR+T2"
+
+
+def test_a_scan_on_another_grid_is_aligned_with_the_first(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same head, moved by 9 mm and 8 degrees in the scanner between the two scans."""
+    image = nib.load(files[1])
+    angle = np.radians(8)
+    moved = np.array([[np.cos(angle), -np.sin(angle), 0, 6], [np.sin(angle), np.cos(angle), 0, -5], [0, 0, 1, 4], [0, 0, 0, 1]])
+    (tmp_path / "moved").mkdir()
+    file = write(tmp_path / "moved" / "T2.nii.gz", np.asarray(image.dataobj), moved @ image.affine)
+    found = detect_several([files[0], file], METHOD, prepare_with="never")
+    straight = detect_several(files, METHOD, prepare_with="never")
+    assert any(finding.code == "aligned" for finding in found.volume.findings)
+    inside = found.map.mask & straight.map.mask
+    assert np.corrcoef(found.map.score[inside], straight.map.score[inside])[0, 1] > 0.9
+    apart = np.subtract(found.result.regions[0].centroid_mm, straight.result.regions[0].centroid_mm)
+    assert np.linalg.norm(apart) < 2.0
+
+
+def test_what_does_not_belong_together_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="both FLAIR"):
+        detect_several([files[0], files[0]], METHOD)
+    with pytest.raises(InputError, match="rank within the brain"):
+        detect_several(files, "threshold")
+    unnamed = write(tmp_path / "scan.nii.gz", head()[0])
+    with pytest.raises(InputError, match="sequence of scan is not known"):
+        detect_several([files[0], unnamed], METHOD)
+    elsewhere = np.zeros_like(head()[0])
+    elsewhere[:12, :14, :10] = np.random.default_rng(1).normal(100, 10, (12, 14, 10))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="does not lie on FLAIR"):
+        detect_several([files[0], write(tmp_path / "other" / "T1.nii.gz", elsewhere)], METHOD, prepare_with="never")
+
+
+def test_the_folder_of_a_subject_gives_its_sequences_and_one_of_several_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    assert [volume.sequence for volume in sequences_in(tmp_path / "pat")] == ["FLAIR", "T2"]
+    (tmp_path / "all" / "a").mkdir(parents=True)
+    (tmp_path / "all" / "b").mkdir()
+    for name in "ab":
+        write(tmp_path / "all" / name / "FLAIR.nii.gz", head()[0])
+    with pytest.raises(InputError, match="not the folder of one subject"):
+        sequences_in(tmp_path / "all")
+
+
+def test_the_command_writes_a_result_of_its_own_that_its_record_makes_again(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--method", METHOD, "--prepare", "never", "--quiet", "--out", str(tmp_path / "out")]
+    assert cli.main(["detect", str(files[0]), "--with", str(files[1]), *words]) == 0
+    assert "Verdict: No verdict" in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "FLAIR+T2_robust-intensity_provenance.json").read_text())
+    assert [part["name"] for part in record[SEVERAL]] == ["FLAIR", "T2"]
+    monkeypatch.chdir(files[0].parent)
+    again = [word if word != "OUT" else str(tmp_path / "again") for word in shlex.split(record["command"])][1:]
+    assert cli.main([*again, "--quiet"]) == 0
+    written = (next((tmp_path / place).glob("*_anomalymap.nii.gz")).read_bytes() for place in ("out", "again"))
+    assert len(set(written)) == 1
+    assert cli.main(["detect", str(files[0].parent), "--age", "40", *words]) == 2
+    assert "--age and several sequences" in capsys.readouterr().err
+
+
+def test_one_threshold_for_all_is_taken_as_given(files: tuple[Path, Path]) -> None:
+    found = detect_several(files, METHOD, post=PostParams(threshold="2.5"), prepare_with="never")
+    assert found.result.threshold.value == 2.5
