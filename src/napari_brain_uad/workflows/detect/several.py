@@ -110,12 +110,16 @@ def detect_several(
     amap = _together(found)
     known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
     command = detect_command(amap, post, scan=scans[0], mask=mask, truth=truth, prepare_with=prepare_with, device=device, others=scans[1:])
-    said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
-    fits = (unfit(request.spec.method, one.volume.sequence) for one in found)
-    findings = (*first.scan.findings, *said, *(finding for finding in fits if finding is not None))
-    scan = replace(first.scan, name=amap.name, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
     rest = progress.part(0.9, 1.0)
-    return finish_detection(scan, amap, post, truth=known, command=command, started=started, progress=rest)
+    return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)
+
+
+def _shown(first: Volume, found: Sequence[_Scored], amap: AnomalyMap) -> Volume:
+    """The first scan by the name of all, with what has to be known of each."""
+    said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
+    fits = (unfit(amap.method, one.volume.sequence) for one in found)
+    findings = (*first.findings, *said, *(finding for finding in fits if finding is not None))
+    return replace(first, name=amap.name, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
 
 
 def joint_name(volumes: Sequence[Volume]) -> str:
