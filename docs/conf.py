@@ -35,8 +35,8 @@ html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 
 GUIDES = (
-    "window", "sequences", "preprocessing", "calibration", "comparing", "evaluation", "stress", "cohort", "bids", "outputs", "data_sets",
-    "reproducing", "training", "simulation", "learned_methods", "embedding",
+    "window", "sequences", "preprocessing", "calibration", "comparing", "evaluation", "report", "stress", "cohort", "bids", "outputs",
+    "data_sets", "reproducing", "training", "simulation", "learned_methods", "embedding",
 )  # fmt: skip
 GENERATED = ("methods", "models", "command_line")
 CONTENTS = {

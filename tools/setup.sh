@@ -23,6 +23,9 @@ needs=(
     libxcb-keysyms1:libxcb-keysyms.so.1
     libxcb-shape0:libxcb-shape.so.0
 )
+case ",$extras," in # a test opens the HTML report in a real browser; without one it is skipped
+    *,dev,*) needs+=(chromium:chromium) ;;
+esac
 if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     needs+=(xvfb:Xvfb xauth:xauth)
 elif [ -n "${WAYLAND_DISPLAY:-}" ]; then

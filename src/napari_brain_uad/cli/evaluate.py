@@ -50,6 +50,13 @@ def add_evaluate(commands: Any) -> None:
     listed = "flair-threshold, flair-threshold-slices, simple-slice-net, pddpm, strega"
     protocols = f"also give the figures as papers aggregate them: {listed} (with commas), or all"
     group.add_argument("--protocols", default="", metavar="A,B", help=protocols)
+    group.add_argument(
+        "--pictures",
+        type=int,
+        default=3,
+        metavar="N",
+        help="pictures of the N worst scans of each method, and of its best (default 3; 0: none)",
+    )
     _add_study_options(parser.add_argument_group("for a folder, as a study (docs/evaluation.md)"))
     add_sweep(group)
     add_ro_crate(group)
@@ -152,7 +159,7 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
     command = shell.join(["brain-uad", *arguments.words])
     with progress_bar(arguments.quiet or arguments.json) as progress:
         part = progress.part(0.0, 0.95)
-        how = {"rest_healthy": arguments.rest_healthy, "protocols": protocols, "study": study}
+        how = {"rest_healthy": arguments.rest_healthy, "protocols": protocols, "study": study, "pictures": arguments.pictures}
         cohort = evaluate_cohort(cases, progress=part, **how, **run_options(arguments))
         about = {"command": command, "left_out": left_out, "parquet": arguments.parquet, "overwrite": arguments.overwrite}
         files = save_cohort(cohort, arguments.out, **about, progress=progress.part(0.95, 1.0))

@@ -111,7 +111,7 @@ def add_workers(parser: Any, *, at_a_time: str) -> None:
     )
     text = "start the Dask cluster (SLURM, PBS, Kubernetes, ...) that a JSON file describes; see the page on cohorts"
     group.add_argument("--cluster", type=Path, metavar="FILE", help=text)
-    parser.add_argument("--dashboard", action="store_true", help="say where Dask's dashboard is (needs bokeh)")
+    parser.add_argument("--dashboard", action="store_true", help="say where Dask's dashboard is")
 
 
 def workers_of(arguments: argparse.Namespace) -> Any:

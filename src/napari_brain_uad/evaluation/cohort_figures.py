@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from ..core.provenance import NOTICE
 from ..io.figure_text import figure_text
+from .colours import METHOD_COLOURS
 from .pooled import Pooled
-
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
-"""Okabe and Ito's, without their yellow, which white paper swallows."""
 
 _STYLES = ("-", "--", ":", "-.")
 
@@ -26,8 +24,8 @@ def curves_figure(pooled: Mapping[str, Pooled]) -> Figure:
     figure = _page(7.1, 3.5)
     left, right = (figure.add_axes((x, 0.2, 0.4, 0.7)) for x in (0.075, 0.58))
     for number, (method, found) in enumerate(pooled.items()):
-        line = _STYLES[number // len(_COLOURS) % len(_STYLES)]
-        style: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": line, "linewidth": 1.2}
+        line = _STYLES[number // len(METHOD_COLOURS) % len(_STYLES)]
+        style: dict[str, Any] = {"color": METHOD_COLOURS[number % len(METHOD_COLOURS)], "linestyle": line, "linewidth": 1.2}
         left.plot(found.pr_curve[0], found.pr_curve[1], label=figure_text(f"{method} ({_said(found.auprc)})"), **style)
         right.plot(found.roc_curve[0], found.roc_curve[1], label=figure_text(f"{method} ({_said(found.auroc)})"), **style)
     right.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
@@ -52,7 +50,7 @@ def violin_figure(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
     for panel, (title, by_method) in enumerate(columns.items()):
         axes = figure.add_axes((0.07 + panel * width, 0.34, width - 0.05, 0.57))
         for place, method in enumerate(methods):
-            _violin(axes, place, np.asarray(by_method.get(method, ()), np.float64), _COLOURS[place % len(_COLOURS)], rng)
+            _violin(axes, place, np.asarray(by_method.get(method, ()), np.float64), METHOD_COLOURS[place % len(METHOD_COLOURS)], rng)
         axes.set_xticks(range(len(methods)), list(map(figure_text, methods)), rotation=35, ha="right", fontsize=6.5)
         axes.set(xlim=(-0.6, len(methods) - 0.4), ylim=(0.0, 1.0))
         axes.tick_params(axis="y", labelsize=6.5)

@@ -11,6 +11,9 @@ from ..core.extremes import FAR_SCORES, apart, robust_range
 HIT_COLOUR, FALSE_ALARM_COLOUR, MISS_COLOUR = "#009E73", "#E69F00", "#56B4E9"
 """Okabe and Ito's green, orange and sky blue: told apart with every common form of colour blindness."""
 
+METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
+"""Of methods in plots: Okabe and Ito's, without their yellow, which white paper swallows."""
+
 HEAT = ("#60000A", "#C0001C", "#F51838")
 """From the threshold up: reds, the brighter the higher. No other colour here is like them, with red or green blindness neither."""
 

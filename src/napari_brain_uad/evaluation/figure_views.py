@@ -111,13 +111,17 @@ def grey_window(volume: Volume, brain: NDArray[np.bool_]) -> tuple[float, float]
     return apart(low, high)
 
 
-def draw_scan(axes: Axes, plane: Plane, volume: Volume, window: tuple[float, float]) -> None:
-    """The scan in grey."""
+def on_black(flat: NDArray[np.float32], background: float, window: tuple[float, float]) -> NDArray[np.float32]:
+    """Intensities of a plane, to be drawn in grey: the background is black, and no value lies far beyond the window."""
     # The constant background of a skull-stripped scan is black whatever its value: in z-scored scans 0 would be mid-grey.
-    flat = plane.slice(volume.data)
     # Far beyond the window all is black or white anyway, and a single huge value makes matplotlib's interpolation fail.
     reach = FAR * (window[1] - window[0])
-    grey = np.where(flat == volume.data[0, 0, 0], window[0], flat).clip(window[0] - reach, window[1] + reach)
+    return np.where(flat == background, np.float32(window[0]), flat).clip(window[0] - reach, window[1] + reach)
+
+
+def draw_scan(axes: Axes, plane: Plane, volume: Volume, window: tuple[float, float]) -> None:
+    """The scan in grey."""
+    grey = on_black(plane.slice(volume.data), float(volume.data[0, 0, 0]), window)
     plane.show(axes, grey, cmap="gray", vmin=window[0], vmax=window[1], interpolation="bilinear")
     axes.set_facecolor("black")
     axes.set(xticks=[], yticks=[])
@@ -134,20 +138,22 @@ def draw_score(axes: Axes, plane: Plane, score: NDArray[np.float32], brain: NDAr
     plane.show(axes, shown, cmap=heat_colours(), norm=norm, interpolation="nearest")
 
 
-def draw_outline(axes: Axes, plane: Plane, flat: NDArray[np.bool_], colour: str, width: float) -> None:
-    """Outline of a mask that `Plane.slice` cut, along the edges of its voxels."""
+def draw_outline(axes: Axes, plane: Plane, flat: NDArray[np.bool_], colour: str, width: float, *, finest: int = _FINEST) -> None:
+    """Outline of a mask that `Plane.slice` cut, along the edges of its voxels; `finest`: more than the pixels of the view."""
     if not flat.any():
         return
     # Every voxel repeated, and a frame of background: the contour then keeps to the edges of voxels and closes at the border. Of a
     # picture that is finer than the page, voxels are taken together instead.
-    finest = max(flat.shape)
-    repeat, step = max(1, min(6, _FINEST // finest)), -(-finest // _FINEST)
+    longest = max(flat.shape)
+    repeat, step = max(1, min(6, finest // longest)), -(-longest // finest)
     if step > 1:
         flat = np.logical_or.reduceat(np.logical_or.reduceat(flat, range(0, flat.shape[0], step)), range(0, flat.shape[1], step), axis=1)
-    fine = np.pad(flat.repeat(repeat, axis=0).repeat(repeat, axis=1).astype(np.float64), 1)
+    # What lies outside of the mask's box has no contour, and takes most of the time.
+    rows, columns, _ = bounding_box(flat[..., None])
+    fine = np.pad(flat[rows, columns].repeat(repeat, axis=0).repeat(repeat, axis=1).astype(np.float64), 1)
     x, y = (
-        (np.arange(length) - 0.5) * plane.grid.spacing[axis] * step / repeat
-        for length, axis in zip(fine.shape[::-1], plane.axes, strict=True)
+        ((np.arange(length) - 0.5) / repeat + side.start) * plane.grid.spacing[axis] * step
+        for length, side, axis in zip(fine.shape[::-1], (columns, rows), plane.axes, strict=True)
     )
     contour = axes.contour(x, y, fine, levels=[0.5], colors=[colour], linewidths=width)
     contour.set_path_effects([Stroke(linewidth=width + 1.2, foreground="black", alpha=0.6), Normal()])

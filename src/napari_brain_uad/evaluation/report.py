@@ -208,11 +208,11 @@ def _search(
     return metric, None if found is None else found.threshold
 
 
-def thinned(curve: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:
-    """At most `_CURVE_POINTS` points, the ends among them: evenly spaced in arc length, so that steep parts keep theirs."""
+def thinned(curve: tuple[NDArray[Any], ...] | NDArray[Any], most: int = _CURVE_POINTS) -> NDArray[np.float64]:
+    """At most so many points, the ends among them: evenly spaced in arc length, so that steep parts keep theirs."""
     points = np.array(curve, np.float64)
-    if points.shape[1] <= _CURVE_POINTS:
+    if points.shape[1] <= most:
         return points
     path = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(points[0]), np.diff(points[1])))])
-    wanted = np.searchsorted(path, np.linspace(0.0, path[-1], _CURVE_POINTS))
+    wanted = np.searchsorted(path, np.linspace(0.0, path[-1], most))
     return points[:, np.unique(np.append(np.clip(wanted, 0, points.shape[1] - 1), [0, points.shape[1] - 1]))]

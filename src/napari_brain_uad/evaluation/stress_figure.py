@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..io.figure_text import figure_text
-from .cohort_figures import _COLOURS, _STYLES, _page
+from .cohort_figures import _STYLES, _page
+from .colours import METHOD_COLOURS
 from .significance import Interval
 
 Line = Sequence[tuple[float, Interval | None]]
@@ -54,7 +55,7 @@ def _tops(curves: Curves) -> list[float]:
 def _panel(axes: Axes, by_method: Mapping[str, Line]) -> None:
     strengths = [strength for strength, _ in next(iter(by_method.values()), [])]
     for number, (method, line) in enumerate(by_method.items()):
-        colour, style = _COLOURS[number % len(_COLOURS)], _STYLES[number // len(_COLOURS) % len(_STYLES)]
+        colour, style = METHOD_COLOURS[number % len(METHOD_COLOURS)], _STYLES[number // len(METHOD_COLOURS) % len(_STYLES)]
         known = [(place, found) for place, (_, found) in enumerate(line) if found is not None]
         places, means = [place for place, _ in known], [found.mean for _, found in known]
         axes.plot(places, means, color=colour, linestyle=style, marker="o", markersize=3, linewidth=1.2, label=figure_text(method))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -113,9 +115,14 @@ def test_what_is_written_says_all_and_needs_no_other_file(cohort: Cohort, tmp_pa
     assert (lines[0]["scan"], lines[0]["sequence"], lines[0]["method"]) == ("pat0", "FLAIR", "threshold")
     assert [float(line["auprc"]) for line in lines] == [row.figures.auprc for row in cohort.rows]
     page = files["html"].read_text(encoding="utf-8")
-    assert page.count("Research use only, not for diagnosis.") == 1
-    assert not re.search(r"(?:src|href)=\"(?!data:)", page)  # one file, nothing is fetched
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("Research use only, not for diagnosis.") == 2  # at the top and at the bottom
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert "<script" not in own
+    # No other script may run, and nothing be asked for, whatever the page holds.
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    assert f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'" in own
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", own)  # one file, nothing is fetched
     for words in ("pat2", "no ground truth", "permutation test", "Pooled", "Mean over scans", f"{cohort.rows[0].figures.auprc:.3f}"):
         assert words in page
     assert str(tmp_path) not in page
@@ -133,7 +140,7 @@ def test_one_bad_scan_and_one_bad_method_do_not_stop_the_rest(folder: Path, tmp_
     assert [(row.case, row.figures.method) for row in found.rows] == [("good <b>", "threshold")]
     assert [(failure.case, failure.method) for failure in found.failures] == [("good <b>", "covariance:nowhere.safetensors"), ("bad", "")]
     page = save_cohort(found, tmp_path / "out")["html"].read_text()
-    assert "<b>" not in page
+    assert "<b>" not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert "good &lt;b&gt;" in page
     with pytest.raises(InputError, match="broken"):
         evaluate_cohort([case for case in cases if case.name == "bad"], ["threshold"])
@@ -183,6 +190,7 @@ def test_the_command_line_gives_the_same(
         (["evaluate", "FOLDER", "--methods", "threshold"], "needs --out"),
         (["evaluate", "FOLDER", "FOLDER", "--methods", "threshold", "--out", "o"], "no TRUTH"),
         (["evaluate", "FOLDER", "--methods", "threshold", "--out", "o", "--protocols", "strga"], "Did you mean strega"),
+        (["evaluate", "FOLDER", "--methods", "threshold", "--out", "o", "--pictures", "-1"], "Ask for 0 to 100"),
         (["evaluate", "FOLDER/pat0/FLAIR.nii.gz"], "no ground truth"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "treshold", "--out", "o"], "Did you mean threshold"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "threshold", "--slices", "top", "--out", "o"], "heights in mm"),
@@ -270,7 +278,13 @@ def test_verdicts_tell_scans_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert known.scan_auroc("threshold") is None
     assert known.scan_auroc("robust-intensity").words in cohort_text(known)  # type: ignore[union-attr]  # it is there
     files = save_cohort(known, tmp_path / "out")
-    assert json.loads(files["json"].read_text())["scan_auroc"]["robust-intensity"]["healthy"] == 3
+    record = json.loads(files["json"].read_text())
+    assert record["scan_auroc"]["robust-intensity"]["healthy"] == 3
+    assert record["healthy_p"]["robust-intensity"]["healthy"]["scans"] == 3
+    assert record["healthy_p"]["threshold"] == {"healthy": None, "ill": None}
+    assert "p-values of healthy scans" in files["html"].read_text()
     unknown = evaluate_cohort(cases[-2:], ["robust-intensity"], use_cache=False)
     assert unknown.scan_auroc("robust-intensity") is None
-    assert save_cohort(unknown, tmp_path / "none")["html"].is_file()
+    page = save_cohort(unknown, tmp_path / "none")["html"].read_text()
+    assert "no scan of this cohort is known to be healthy" in page
+    assert "no scan has a ground truth" in page

@@ -16,13 +16,20 @@ from ...postprocessing.atlas import ATLAS_TITLE
 from ..detect.save import without_folders
 from .batch import BatchOutcome
 from .cohort import cases_sha256
-from .cohort_report import _STYLE, _table
 
 COLUMNS = (
     "scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "image_score", "verdict", "folder", "error",
 )  # fmt: skip
 """Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains, `image_score` the highest
 score of the map."""
+
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1b1b1b}
+table{border-collapse:collapse;margin:1em 0;font-size:13px}th,td{padding:.25em .7em;text-align:right;border-bottom:1px solid #ddd}
+th{border-bottom:2px solid #888}td:first-child,th:first-child,td.t{text-align:left}
+.notice{font-weight:bold;padding:.5em .8em;background:#fff3cd;border:1px solid #e0c060}
+code{font-size:12px;word-break:break-all}
+"""
 
 _LISTED = 10
 """So many regions of a scan are on the page, the strongest first."""
@@ -140,3 +147,9 @@ def _region(row: dict[str, Any]) -> list[str]:
     place = ", ".join(f"{row[f'centroid_{axis}_mm']:.0f}" for axis in "xyz")
     truth = {None: "", True: "hit", False: "false"}[row["hit"]]
     return [str(row["region"]), row["region_name"] or "no MNI coordinates", f"{row['volume_ml']:.2f}", f"{row['peak']:.4g}", place, truth]
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = ["<tr>" + "".join(f"<th>{html_text(one)}</th>" for one in head) + "</tr>"]
+    rows += ["<tr>" + "".join(f"<td>{html_text(one)}</td>" for one in line) + "</tr>" for line in lines]
+    return "<table>\n" + "\n".join(rows) + "\n</table>"

@@ -12,6 +12,7 @@ from ...datasets.layout import LAYOUT
 from ...evaluation.lesions import ScanLesions
 from ...postprocessing.ranking import Counts
 from ..compare.compare_table import Row
+from ..report.contents import ScanCurves
 from ..scans.load import MaskInput, load
 from .alter import Alteration, altered
 
@@ -51,6 +52,7 @@ class CohortRow:
     `strength` is that of the strongest region, by which the verdict ranks scans; None where no healthy reference applies. `ill` says
     whether the ground truth has a lesion; without one, what the data set says, or False where such scans are said to be healthy, else None.
     `found` says what the mask found of every lesion; None without a ground truth. `subject` is who was scanned.
+    `true_ml` is the volume of the ground truth, `curves` are those against it.
     """
 
     case: str
@@ -63,6 +65,8 @@ class CohortRow:
     ill: bool | None = None
     found: ScanLesions | None = None
     subject: str = ""
+    true_ml: float | None = None
+    curves: ScanCurves | None = field(default=None, compare=False)
 
     @property
     def person(self) -> str:

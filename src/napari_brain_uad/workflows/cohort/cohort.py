@@ -26,7 +26,10 @@ from ...io.folders import temporary_folder
 from ...io.streams import is_file
 from ...postprocessing.ranking import Counts
 from ..execution.parallel import as_done
+from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec, parse_specs
+from ..report.cards import Used, add_used
+from ..report.slices import ShownCase, ShownCases
 from ..scans.load import MaskInput
 from .case import Case, CaseFailure, CohortRow
 from .cases import cases_of as cases_of
@@ -42,6 +45,9 @@ SUMMARISED = ("best_dice", "best_dice_voxels", "dice", "auprc", "auroc", "pro", 
 
 TESTED = ("best_dice", "auprc")
 """The columns by which methods are tested against each other."""
+
+MOST_PICTURES = 100
+"""A method: each takes some 100 kB of the page."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,10 @@ class Cohort:
         By method: what thresholds of other scans give; empty when not asked for.
     apart : dict of str to Cohort
         By sequence, when the scans are of several: the scans of each alone.
+    shown : tuple of ShownCase
+        The worst and best cases, when pictures were asked for.
+    used : dict of str to Used
+        By method: with which settings and models.
     """
 
     methods: tuple[str, ...]
@@ -111,6 +121,8 @@ class Cohort:
     settings: StudySettings = field(default_factory=StudySettings)
     chosen: dict[str, ChosenThresholds] = field(default_factory=dict)
     apart: dict[str, Cohort] = field(default_factory=dict)
+    shown: tuple[ShownCase, ...] = ()
+    used: dict[str, Used] = field(default_factory=dict)
 
     def values(self, method: str, column: str) -> dict[str, float]:
         """A column of one method by scan; undefined figures are left out."""
@@ -188,6 +200,7 @@ def evaluate_cohort(
     protocols: Sequence[Protocol] = (),
     rest_healthy: bool = False,
     study: StudySettings | None = None,
+    pictures: int = 0,
     progress: Progress | None = None,
     **options: Any,
 ) -> Cohort:
@@ -207,6 +220,8 @@ def evaluate_cohort(
         Scans without a ground truth are healthy: they count where scans are told apart. Otherwise it is not known what they are.
     study : StudySettings, optional
         What is asked of the cohort besides: sizes of lesions, thresholds chosen on other scans (they need `with_pooled`), effects.
+    pictures : int
+        Show so many of the worst scans of each method, and its best one; 0 for none.
     **options
         What `compare` takes besides: models, healthy, post, prepare_with, device, seed, use_cache; and jobs, which says how many scans at
         a time, or where else (methods, when there is one scan).
@@ -225,24 +240,23 @@ def evaluate_cohort(
     """
     progress = progress or Progress()
     specs = parse_specs(methods)
-    settings = _checked(cases, study or StudySettings())
+    settings = _checked(cases, study or StudySettings(), pictures)
     # Scans go to processes of their own; the methods do when there is one scan.
-    jobs = options.get("jobs", 1) if len(cases) > 1 else 1
-    options = options | {"jobs": 1 if len(cases) > 1 else options.get("jobs", 1)}
-    tasks = [ScanTask(case, specs, options, with_pooled, rest_healthy) for case in cases]
+    jobs, options = (options.get("jobs", 1), options | {"jobs": 1}) if len(cases) > 1 else (1, options)
+    tasks = [ScanTask(case, specs, options, with_pooled, rest_healthy, pictures > 0) for case in cases]
     with temporary_folder() as folder:
-        gathered = _Gathered(cases, KeptScores(folder) if with_pooled else None)
-        with closing(as_done(scan_figures, tasks, jobs, progress.part(0.0, 0.95))) as done:
-            for number, found in done:
-                gathered.add(number, found)
+        gathered = _Gathered(cases, KeptScores(folder) if with_pooled else None, ShownCases(pictures))
+        gathered.add_all(tasks, jobs, progress.part(0.0, 0.95))
         progress.update(0.95, "Pooling")
         cohort = replace(gathered.cohort(protocols, settings), cases_sha256=cases_sha256(cases))
     progress.update(1.0, "Evaluated")
     return cohort
 
 
-def _checked(cases: Sequence[Case], study: StudySettings) -> StudySettings:
+def _checked(cases: Sequence[Case], study: StudySettings, pictures: int) -> StudySettings:
     """What is asked, if the scans allow it. Of two scans of one name, the figures of one would replace those of the other."""
+    if not 0 <= pictures <= MOST_PICTURES:
+        raise InputError(f"{pictures} pictures a method", why="that is no sensible number", fix=f"Ask for 0 to {MOST_PICTURES}")
     seen: dict[tuple[str, str | None], Case] = {}
     for case in cases:
         other = seen.setdefault((case.name, case.sequence), case)
@@ -256,11 +270,17 @@ def _checked(cases: Sequence[Case], study: StudySettings) -> StudySettings:
 class _Gathered:
     """What the scans gave so far, in whatever order they come."""
 
-    def __init__(self, cases: Sequence[Case], waiting: KeptScores | None) -> None:
+    def __init__(self, cases: Sequence[Case], waiting: KeptScores | None, shown: ShownCases) -> None:
         self._cases = cases
-        self._waiting = waiting
+        self._waiting, self._shown = waiting, shown
         self._found: dict[int, ScanFigures] = {}
         self._failed: dict[int, BrainUADError] = {}
+
+    def add_all(self, tasks: Sequence[ScanTask], jobs: int | Workers, progress: Progress) -> None:
+        """Do the work, and take what comes."""
+        with closing(as_done(scan_figures, tasks, jobs, progress)) as done:
+            for number, found in done:
+                self.add(number, found)
 
     def add(self, number: int, found: ScanFigures | BrainUADError) -> None:
         """What the methods did on one scan, all of it or, when it failed, nothing."""
@@ -274,7 +294,9 @@ class _Gathered:
             self._waiting = None
             why = error.strerror or str(error)
             _LOG.warning("The figures over all scans together are left out: temporary files cannot be written (%s)", why)
-        self._found[number] = replace(found, scores={})
+        for row in found.rows:
+            self._shown.add(number, found.slices.get(row.figures.method), row.figures, row.lesions)
+        self._found[number] = replace(found, scores={}, slices={})
 
     def cohort(self, protocols: Sequence[Protocol], settings: StudySettings) -> Cohort:
         if not self._found:
@@ -288,10 +310,12 @@ class _Gathered:
         for number in sorted(self._found):
             by_sequence.setdefault(self._found[number].facts.sequence or "unknown", []).append(number)
         apart = by_sequence if len(by_sequence) > 1 else {}
+        whole = self._of(sorted(self._found), protocols, settings)
         return replace(
-            self._of(sorted(self._found), protocols, settings),
+            whole,
             failures=tuple(one for number in sorted(failures) for one in failures[number]),
             apart={sequence: self._of(numbers, protocols, settings) for sequence, numbers in apart.items()},
+            shown=self._shown.shown(whole.methods),
         )
 
     def _of(self, numbers: Sequence[int], protocols: Sequence[Protocol], settings: StudySettings) -> Cohort:
@@ -312,6 +336,7 @@ class _Gathered:
             sequences=tuple((one.facts.scan, one.facts.sequence_from) for one in found),
             scans=tuple(one.facts for one in found),
             settings=settings,
+            used=add_used(one.used for one in found),
         )
         if kept is None:
             return cohort

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Sequence
@@ -10,21 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...calibration.verdict import ALPHA
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
-from ...core.text import alike, counted, html_text, readable
+from ...core.text import alike, counted, readable
+from ...evaluation.p_values import share_below
 from ...evaluation.protocols import PROTOCOLS
-from ...evaluation.significance import DRAWS
+from ...evaluation.volume_agreement import volume_agreement
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
-from ..compare.compare_table import COLUMNS, cell
+from ..compare.compare_table import COLUMNS
 from ..detect.save import without_folders
+from ..report.cards import method_record, software_citation
+from ..report.contents import PageContents
 from .case import Case
 from .cohort import SUMMARISED, Cohort, cases_sha256
 from .scan_facts import data_summary, data_words
 from .study_record import (
-    DEFINITIONS,
     effect_lines,
     healthy_lines,
     instances_table,
@@ -40,27 +42,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SPREAD = ("best_dice", "dice", "auprc", "pro")
-_PER_SCAN = (
-    "best_dice",
-    "best_dice_voxels",
-    "dice",
-    "auprc",
-    "auroc",
-    "pro",
-    "lesion_recall",
-    "false_positive_regions",
-    "flagged_ml",
-    "regions_beyond",
-    "scan_p",
-)
 _DPI = 200
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1b1b1b}
-table{border-collapse:collapse;margin:1em 0;font-size:13px}th,td{padding:.25em .7em;text-align:right;border-bottom:1px solid #ddd}
-th{border-bottom:2px solid #888}td:first-child,th:first-child,td.t{text-align:left}img{max-width:100%}
-.notice{font-weight:bold;padding:.5em .8em;background:#fff3cd;border:1px solid #e0c060}dt{font-weight:600}dd{margin:0 0 .3em 1.5em}
-code{font-size:12px;word-break:break-all}
-"""
 
 
 _FILES = {
@@ -124,7 +106,8 @@ def save_cohort(
     InputError
         If the folder cannot be made or written, or holds results on other scans.
     """
-    from ...evaluation.cohort_figures import curves_figure, violin_figure  # they bring matplotlib, which only drawing needs
+    from ...evaluation.cohort_figures import curves_figure, violin_figure  # they bring matplotlib and Bokeh, which only drawing needs
+    from ..report.page import report_page
 
     progress = progress or Progress()
     record = cohort_record(cohort, command=command, left_out=left_out)
@@ -133,7 +116,8 @@ def save_cohort(
     pictures = {"violins": _png(violin_figure(spread))}
     if cohort.pooled:
         pictures["curves"] = _png(curves_figure(cohort.pooled))
-    texts = {"json": json_text(record), "html": _page(cohort, record, pictures)}
+    progress.update(0.4, "Writing the page")
+    texts = {"json": json_text(record), "html": report_page(_page_contents(cohort, record))}
     files = {_FILES[kind]: text.encode("utf-8") for kind, text in texts.items()}
     files |= {_FILES[kind]: picture for kind, picture in pictures.items()} | contents(cohort, parquet=parquet)
     run = _run_of(cohort.cases_sha256)
@@ -145,17 +129,29 @@ def save_cohort(
     return {kinds.get(name, name): Path(out) / name for name in files} | {"manifest": Path(out) / run.manifest}
 
 
+def _page_contents(cohort: Cohort, record: dict[str, Any]) -> PageContents:
+    curves = {number: row.curves for number, row in enumerate(cohort.rows) if row.curves is not None}
+    return PageContents(record, cohort.pooled, curves, cohort.shown)
+
+
 def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] = ()) -> dict[str, Any]:
     """Everything as JSON data, with the meaning of every column."""
+    summary = data_summary(cohort.scans)
     return {
         "notice": NOTICE,
         "threshold": cohort.threshold,
         "columns": {key: {"title": column.title, "definition": column.definition} for key, column in COLUMNS.items()},
-        "scans": [{"scan": row.case, "sequence": row.sequence, "ill": row.ill, **row.figures.as_dict()} for row in cohort.rows],
-        "data": {"summary": data_summary(cohort.scans), "scans": [one.as_dict() for one in cohort.scans]},
+        "scans": [
+            {"scan": row.case, "sequence": row.sequence, "ill": row.ill, "true_ml": row.true_ml, **row.figures.as_dict()}
+            for row in cohort.rows
+        ],
+        "data": {"summary": summary, "words": data_words(summary), "scans": [one.as_dict() for one in cohort.scans]},
         **_measured(cohort),
         "by_sequence": {sequence: {"scans": len(part.scans), **_measured(part)} for sequence, part in cohort.apart.items()},
         "failures": [vars(failure) for failure in cohort.failures],
+        "failed": failure_lines(cohort),
+        "methods": {method: method_record(cohort.used[method]) for method in cohort.methods if method in cohort.used},
+        "citation": software_citation(),
         "warnings": alike(cohort.warnings),
         "sequences": [": ".join(one) for one in cohort.sequences],
         "left_out": list(left_out),
@@ -173,9 +169,28 @@ def _measured(cohort: Cohort) -> dict[str, Any]:
         "protocols": {method: protocol_figures(cohort, method) for method in cohort.protocols},
         "scan_auroc": {method: None if (area := cohort.scan_auroc(method)) is None else vars(area) for method in cohort.methods},
         "image_level": {method: None if (level := cohort.image_level(method)) is None else level.as_dict() for method in cohort.methods},
+        "volume_agreement": {method: _agreement(cohort, method) for method in cohort.methods},
+        "healthy_p": {method: _p_values(cohort, method) for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
         "study": study_record(cohort),
     }
+
+
+def _agreement(cohort: Cohort, method: str) -> dict[str, Any] | None:
+    """Flagged against true volume of one method; None without a ground truth."""
+    own = [row for row in cohort.rows if row.figures.method == method and row.true_ml is not None]
+    found = volume_agreement([row.true_ml or 0.0 for row in own], [row.figures.flagged_ml for row in own])
+    return None if found is None else found.as_dict()
+
+
+def _p_values(cohort: Cohort, method: str) -> dict[str, dict[str, Any] | None]:
+    """How often healthy and ill scans are called unusual; None where no scan of the kind has a p-value."""
+    found = {}
+    for name, kind in (("healthy", False), ("ill", True)):
+        own = [row.figures.scan_p for row in cohort.rows if row.figures.method == method and row.ill is kind]
+        share = share_below([p for p in own if p is not None], ALPHA)
+        found[name] = None if share is None else share.as_dict()
+    return found
 
 
 def pooled_figures(cohort: Cohort, method: str) -> dict[str, float | None]:
@@ -269,91 +284,3 @@ def failure_lines(cohort: Cohort) -> list[str]:
     for failure in cohort.failures:
         by_reason.setdefault((failure.method, failure.why), []).append(failure.case)
     return [f"{', '.join(filter(None, (method, *cases)))}: {why}" for (method, why), cases in by_reason.items()]
-
-
-def _page(cohort: Cohort, record: dict[str, Any], pictures: dict[str, bytes]) -> str:
-    scans = len({(row.case, row.sequence) for row in cohort.rows})
-    parts = [f"<h1>{counted(len(cohort.methods), 'method')} on {counted(scans, 'scan')}</h1>", f'<p class="notice">{NOTICE}</p>']
-    parts.append(f"<p>Threshold: {html_text(cohort.threshold)}. Brackets: 95 % bootstrap interval over subjects ({DRAWS:,} draws).</p>")
-    parts += ["<h2>Mean over scans</h2>", _table(*_mean_table(cohort))]
-    parts += [f"<p>{html_text(line)}</p>" for line in _scan_level(cohort)]
-    if cohort.pooled:
-        names = list(next(iter(record["pooled"].values())))
-        lines = [[method, *(cell(name, figures[name]) for name in names)] for method, figures in record["pooled"].items()]
-        parts += ["<h2>Pooled</h2>", "<p>Over the brain voxels of all scans together; truth outside a brain mask counts as missed.</p>"]
-        parts += [_table(["Method", *(COLUMNS[name].title for name in names)], lines), _image(pictures["curves"], "Pooled curves")]
-    for name, words, lines in _protocol_lines(cohort):
-        parts += [f"<h2>By the protocol {html_text(name)}</h2>", f"<p>{html_text(words)}</p>", _table(lines[0], lines[1:])]
-    parts += _study(cohort)
-    parts += ["<h2>Spread over scans</h2>", _image(pictures["violins"], "Violin plots of the figures over scans")]
-    parts += _tests(record["tests"])
-    head = ["Scan", "Sequence", "Method", *(COLUMNS[name].title for name in _PER_SCAN)]
-    lines = [
-        [row.case, row.sequence or "", row.figures.method, *(cell(name, row.figures.as_dict()[name]) for name in _PER_SCAN)]
-        for row in cohort.rows
-    ]
-    parts += ["<h2>Every scan</h2>", _table(head, lines)]
-    for title, lines_said in (("To be looked at", record["warnings"]), ("Not in the table", [*failure_lines(cohort), *record["left_out"]])):
-        if lines_said:
-            parts += [f"<h2>{title}</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in lines_said), "</ul>"]
-    parts.append("<h2>What the columns mean</h2><dl>")
-    parts += [f"<dt>{html_text(column.title)}</dt><dd>{html_text(column.definition)}</dd>" for column in COLUMNS.values()]
-    made = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    parts += ["</dl>", f"<p>Made {record['created']} with {html_text(made)}.<br><code>{html_text(record['command'])}</code></p>"]
-    head_html = f'<meta charset="utf-8"><title>Evaluation of a cohort</title><style>{_STYLE}</style>'
-    return "\n".join(['<!doctype html>\n<html lang="en">', f"<head>{head_html}</head>", "<body>", *parts, "</body></html>\n"])
-
-
-def _study(cohort: Cohort) -> list[str]:
-    """The data, and the study's answers."""
-    parts = ["<h2>The data</h2>", "<ul>", *(f"<li>{html_text(one)}</li>" for one in data_words(data_summary(cohort.scans))), "</ul>"]
-    for sequence, part in ({"": cohort} | cohort.apart).items():
-        of = f" ({html_text(sequence)} alone)" if sequence else ""
-        if sequence:
-            parts += [f"<h2>Mean over scans{of}</h2>", _table(*_mean_table(part))]
-        for title, key, table in (
-            ("Lesions by size", "lesion_strata", strata_table(part)),
-            ("Lesions as wholes", "instances", instances_table(part)),
-        ):
-            if table:
-                parts += [f"<h2>{title}{of}</h2>", f"<p>{_sentence(DEFINITIONS[key])}</p>", _table(table[0], table[1:])]
-        for title, key, lines in (
-            ("Healthy scans", "healthy_false_positive_ml", healthy_lines(part)),
-            ("Thresholds of other scans", "thresholds", threshold_lines(part)),
-            ("Effects", "effects", effect_lines(part)),
-        ):
-            if lines:
-                said_lines = (f"<li>{html_text(one)}</li>" for one in lines)
-                parts += [f"<h2>{title}{of}</h2>", f"<p>{_sentence(DEFINITIONS[key])}</p>", "<ul>", *said_lines, "</ul>"]
-    return parts
-
-
-def _sentence(words: str) -> str:
-    return html_text(f"{words[0].upper()}{words[1:]}.")
-
-
-def _tests(tests: Sequence[dict[str, Any]]) -> list[str]:
-    if not tests:
-        return []
-    words = f"Two-sided paired permutation test, {DRAWS:,} sign flips by subject (all if there are fewer); not corrected for multiplicity."
-    words += " Brackets: 95 % bootstrap interval."
-    lines = [
-        [f"{t['first']} against {t['second']}", COLUMNS[t["column"]].title, _difference(t), f"{t['p']:.4f}", str(t["scans"])] for t in tests
-    ]
-    table = _table(["Pair", "Figure", "Mean difference", "p", "Scans"], lines)
-    return ["<h2>Differences between methods</h2>", f"<p>{words}</p>", table]
-
-
-def _difference(test: dict[str, Any]) -> str:
-    bounds = "" if test["low"] is None else f" [{test['low']:+.3f}, {test['high']:+.3f}]"
-    return f"{test['difference']:+.3f}{bounds}"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = ["<tr>" + "".join(f"<th>{html_text(one)}</th>" for one in head) + "</tr>"]
-    rows += ["<tr>" + "".join(f"<td>{html_text(one)}</td>" for one in line) + "</tr>" for line in lines]
-    return "<table>\n" + "\n".join(rows) + "\n</table>"
-
-
-def _image(picture: bytes, text: str) -> str:
-    return f'<img alt="{html_text(text)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'

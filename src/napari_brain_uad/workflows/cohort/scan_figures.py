@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...core.progress import Progress
@@ -12,6 +12,9 @@ from ...evaluation.metrics import count
 from ...evaluation.pooled import BrainScores
 from ..compare.compare import Comparison, compare
 from ..models.method_spec import MethodSpec
+from ..report.cards import Used, used
+from ..report.contents import ScanCurves
+from ..report.slices import CaseSlices, case_slices
 from .case import Case, CaseFailure, CohortRow, case_volume
 from .scan_facts import ScanFacts, scan_facts
 
@@ -25,11 +28,15 @@ class ScanTask:
     options: Mapping[str, Any]
     with_pooled: bool
     rest_healthy: bool
+    with_slices: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class ScanFigures:
-    """What methods gave on one scan; `scores` by method, for the figures over all scans together, when there is a ground truth."""
+    """What methods gave on one scan; `scores` by method, for the figures over all scans together, when there is a ground truth.
+
+    `slices` by method, for pictures, when asked for; `used` by method: with which settings and model.
+    """
 
     rows: tuple[CohortRow, ...]
     failures: tuple[CaseFailure, ...]
@@ -37,6 +44,8 @@ class ScanFigures:
     facts: ScanFacts
     threshold: str
     scores: Mapping[str, BrainScores]
+    slices: Mapping[str, CaseSlices] = field(default_factory=dict)
+    used: Mapping[str, Used] = field(default_factory=dict)
 
 
 def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
@@ -58,6 +67,8 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
         scan_facts(case, found.volume, rows[0].ill, rows[0].found),
         found.rule.words,
         _scores(found) if task.with_pooled else {},
+        _slices(case.name, found) if task.with_slices else {},
+        {run.title: used(run.spec, run.map) for run in found.runs},
     )
 
 
@@ -65,6 +76,11 @@ def _scores(found: Comparison) -> dict[str, BrainScores]:
     if found.truth is None:
         return {}
     return {run.title: BrainScores.of(run.result.score, found.truth, run.result.brain) for run in found.runs}
+
+
+def _slices(name: str, found: Comparison) -> dict[str, CaseSlices]:
+    cut = {run.title: case_slices(name, run.title, found.volume, run.map, run.result, found.truth) for run in found.runs}
+    return {title: one for title, one in cut.items() if one is not None}
 
 
 def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[CohortRow]:
@@ -82,5 +98,7 @@ def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[Cohort
             hit = 0 if recall is None else round(recall * lesions)
             by_lesion = scan_lesions(run.result.mask, truth, comparison.volume.grid.voxel_volume_mm3 / 1000.0)
             found = replace(found, counts=count(run.result.mask, truth), lesions=lesions, lesions_found=hit, found=by_lesion)
+            ml = int(truth.sum()) * run.map.grid.voxel_volume_mm3 / 1000.0
+            found = replace(found, true_ml=ml, curves=ScanCurves.of(run.evaluation))
         rows.append(found)
     return rows

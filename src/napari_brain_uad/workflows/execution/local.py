@@ -15,7 +15,6 @@ from subprocess import Popen, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DeviceError
-from ...core.optional import require
 from ...io.folders import temporary_folder
 from .child import start_child, why_died, why_ended
 from .crew import Crew
@@ -173,14 +172,7 @@ def local_crew(count: int, *, dashboard: bool = False) -> Iterator[LocalCrew]:
 
     The connections are encrypted, and both ends show a certificate made for this run alone: whoever can talk to a scheduler or a worker
     can have it run any code, and a port on 127.0.0.1 is open to all users of the computer. What goes through them is pickled.
-
-    Raises
-    ------
-    InputError
-        If a dashboard is asked for and cannot be had.
     """
-    if dashboard:
-        require("bokeh", what_for="The dashboard cannot be shown")
     distributed = distributed_quietly()
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
