@@ -78,6 +78,8 @@ def add_detect(commands: Any) -> None:
 
 def _detect(arguments: argparse.Namespace) -> int:
     check_there(arguments.scan, *arguments.others, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
+    if arguments.method:
+        method_spec(arguments)
     from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.detect.several import joint_name

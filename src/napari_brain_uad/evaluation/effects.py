@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 FEWEST_IN_GROUP = 5
 """People in each group. With fewer, no p-value of two groups would survive a correction: of 4 against 4, the smallest is 0.03."""
@@ -75,6 +74,8 @@ def group_effect(values: Mapping[str, Mapping[str, float]]) -> Effect:
         Its size is for two groups the rank-biserial correlation ``2 U / (n1 n2) - 1`` (Kerby 2014), positive where the first group has
         the higher figures; for more groups ``epsilon^2 = H / (n - 1)`` (Tomczak and Tomczak 2014).
     """
+    from scipy import stats  # here: the command line reads this module before it needs it
+
     people = [set(own) for own in values.values()]
     if len(people) > 1 and sum(map(len, people)) > len(set().union(*people)):
         return _paired(values)
@@ -101,6 +102,8 @@ def _paired(values: Mapping[str, Mapping[str, float]]) -> Effect:
 
     The size is the matched-pairs rank-biserial correlation (Kerby 2014), or Kendall's ``W = chi^2 / (n (k - 1))``.
     """
+    from scipy import stats  # here: the command line reads this module before it needs it
+
     # A group of a few would leave only its few people.
     used = {name: own for name, own in values.items() if len(own) >= FEWEST_IN_GROUP}
     small = tuple(Group(name, len(own), float(np.median(list(own.values())))) for name, own in values.items() if own and name not in used)
@@ -131,6 +134,8 @@ def trend_effect(numbers: ArrayLike, figures: ArrayLike) -> Effect:
     numbers, figures : array of float, shape (n,)
         Of each person, in the same order.
     """
+    from scipy import stats  # here: the command line reads this module before it needs it
+
     x, y = np.asarray(numbers, np.float64), np.asarray(figures, np.float64)
     if x.size < FEWEST_FOR_TREND:
         return Effect(count=int(x.size), why_not=f"not enough scans: {x.size} people; {FEWEST_FOR_TREND} are needed")
