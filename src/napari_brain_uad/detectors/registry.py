@@ -37,6 +37,8 @@ METHODS: dict[str, str] = {
     "pddpm": "diffusion.pddpm:PatchedDDPM",
     "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
+    "auto-ddpm": "diffusion.auto_ddpm:AutoDDPM",
+    "thor": "diffusion.thor:THOR",
     "patchcore": "embedding.patchcore:PatchCore",
     "edc": "distillation.edc:EDC",
     "simple-slice-net": "flow.simple_slice_net:SimpleSliceNet",

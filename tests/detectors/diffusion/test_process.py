@@ -326,7 +326,7 @@ def test_in_bf16_the_map_is_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     detector = PatchedDDPM(PatchedDDPMParams.preset("tiny"))
     with_random_weights(detector)
     exact = detector.score(brain()).score
-    monkeypatch.setattr("napari_brain_uad.detectors.diffusion.tasks.choose_precision", lambda asked, device: ("bf16", ""))
+    monkeypatch.setattr("napari_brain_uad.detectors.diffusion.passes.choose_precision", lambda asked, device: ("bf16", ""))
     rounded = detector.score(brain()).score
     assert np.abs(rounded - exact).max() > 0
     assert np.abs(rounded - exact).max() < 0.02 * exact.max()
