@@ -37,6 +37,7 @@ METHODS: dict[str, str] = {
     "pddpm": "diffusion.pddpm:PatchedDDPM",
     "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
+    "cddpm": "diffusion.cddpm:ConditionedDDPM",
     "auto-ddpm": "diffusion.auto_ddpm:AutoDDPM",
     "thor": "diffusion.thor:THOR",
     "patchcore": "embedding.patchcore:PatchCore",

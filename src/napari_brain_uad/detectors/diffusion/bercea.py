@@ -42,4 +42,4 @@ class BerceaTraining(TrainingParams):
 
     batch_size: int = param(16, "Slices in a batch, over all devices together", low=1, high=65_536, step=8)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {}, "code": {}, "tiny": TINY_TRAINING}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {}, "code": {}, "tiny": {**TINY_TRAINING, "steps": 30}}

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import nn
 
 from .names import STEPS
 
 _OFFSET, _MOST = 0.008, 0.999
 
+Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Gives what it predicts for noisy images (B, 1, H, W) of time steps (B,), counted from 0: a network, or one that is told more."""
 Noise = Callable[[int], torch.Tensor]
 """Fields of noise, shape (B, 1, H, W), for the n-th time that a reconstruction needs them."""
 Change = Callable[[int, int, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -63,9 +64,9 @@ class Process:
         kept = self._kept(steps, images)
         return kept.sqrt() * images + (1 - kept).sqrt() * noise
 
-    def predicted(self, network: nn.Module, seen: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    def predicted(self, network: Denoiser, seen: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         """The clean images, as the network sees them behind noisy ones."""
-        found: torch.Tensor = network(seen, steps - 1).float()
+        found = network(seen, steps - 1).float()
         if self.prediction == "image":
             return found
         kept = self._kept(steps, seen)
@@ -73,7 +74,7 @@ class Process:
 
     def denoised(
         self,
-        network: nn.Module,
+        network: Denoiser,
         images: torch.Tensor,
         where: torch.Tensor,
         noise: Noise,
@@ -114,7 +115,7 @@ class Process:
 
     def resampled(
         self,
-        network: nn.Module,
+        network: Denoiser,
         images: torch.Tensor,
         guess: torch.Tensor,
         where: torch.Tensor,

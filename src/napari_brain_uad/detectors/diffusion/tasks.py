@@ -18,7 +18,7 @@ from .names import STEPS
 from .noise import noise_fields
 from .passes import SEEDS, fields_of, half_precision, parts
 from .patches import PatchGrid
-from .process import Process
+from .process import Denoiser, Process
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,8 @@ class DiffusionTask(Task):
         Squared differences instead of absolute ones.
     shown : int
         Time step of the pictures.
+    told : callable
+        How the network is asked about clean images (B, 1, H, W): by default of no more than the noisy ones and the time step.
     """
 
     make: Callable[[], nn.Module]
@@ -53,6 +55,7 @@ class DiffusionTask(Task):
     everywhere: bool = False
     squared: bool = False
     shown: int = 500
+    told: Callable[[nn.Module, torch.Tensor], Denoiser] = lambda network, images: network
 
     def build(self) -> nn.Module:
         """See `training.task.Task`."""
@@ -65,7 +68,7 @@ class DiffusionTask(Task):
         where = self._patches(draw, images)
         noise = noise_fields(self.kind, draw.integers((count,), 0, SEEDS).tolist(), *images.shape[2:]).to(images.device)
         seen = torch.where(where, self.process.noised(images, steps, noise), images)
-        error = network(seen, steps - 1) - (images if self.process.prediction == "image" else noise)
+        error = self.told(network, images)(seen, steps - 1) - (images if self.process.prediction == "image" else noise)
         error = error.square() if self.squared else error.abs()
         counted = torch.ones_like(where) if self.everywhere else where
         return {"loss": ((error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3))).mean()}
@@ -81,7 +84,7 @@ class DiffusionTask(Task):
         noise = noise_fields(self.kind, range(count), height, width).to(images.device)
         steps = torch.full((count,), self.shown, device=images.device)
         seen = torch.where(where, self.process.noised(images, steps, noise), images)
-        made = torch.where(where, self.process.predicted(network, seen, steps), images)
+        made = torch.where(where, self.process.predicted(self.told(network, images), seen, steps), images)
         pictures = {"input": images, "noised": seen, "reconstruction": made}
         shown = {name: ((picture[:, 0] + 1) / 2).clamp(0, 1) for name, picture in pictures.items()}
         return {**shown, "difference": (shown["input"] - shown["reconstruction"]).abs()}
@@ -111,6 +114,8 @@ class PatchReconstruction:
         See `Process.denoised`.
     passes : int
         Reconstructions, each with noise of its own. Their mean is the reconstruction, and all are `Evidence.samples`.
+    told : callable
+        As of `DiffusionTask`.
     """
 
     process: Process
@@ -119,6 +124,7 @@ class PatchReconstruction:
     start: int
     count: int = 1
     passes: int = 1
+    told: Callable[[nn.Module, torch.Tensor], Denoiser] = lambda network, images: network
 
     @torch.no_grad()
     def __call__(self, network: nn.Module, batch: Batch, draw: Draw, progress: Progress) -> Evidence:
@@ -142,7 +148,7 @@ class PatchReconstruction:
             images, where = 2 * batch.images[rows] - 1, self.grid.where(corners[cells]).to(batch.images.device)
             noise = fields_of(self.kind, seeds[rows, cells], images, progress)
             with half_precision(device):
-                made = self.process.denoised(network, images, where, noise, start=self.start, count=self.count)
+                made = self.process.denoised(self.told(network, images), images, where, noise, start=self.start, count=self.count)
             for image, row, cell in zip((made + 1) / 2, rows, cells, strict=True):
                 patches[row, cell] = self.grid.cut(image[None], cell)[0, 0]
         return self.grid.stitched(patches)

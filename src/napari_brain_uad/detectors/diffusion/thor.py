@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Value, param
-from ...scoring.registry import SCORES
+from ..base.reconstruction import ReconstructionDetector
 from .bercea import NETWORK, BerceaParams, BerceaTraining
 from .common import CARD, TINY
 from .ddpm import DDPM
@@ -79,8 +79,7 @@ class THOR(DDPM):
         return HarmonizedReconstruction(self._process(), p.noise, start, min(p.reverse_steps, start), p.t_harmonization, p.map_every)
 
     def _scorer(self) -> Scorer:
-        score, infer = SCORES[self.params.score], self._inference()
-        return lambda network, batch, draw, progress: score.compute(infer(network, batch, draw, progress))
+        return ReconstructionDetector._scorer(self)
 
     def _colour_limits(self) -> tuple[float, float] | None:
         return self.INFO.colour_limits
