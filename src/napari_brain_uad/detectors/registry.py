@@ -38,6 +38,7 @@ METHODS: dict[str, str] = {
     "mhd": "diffusion.mhd:MHD",
     "dae": "diffusion.dae:DAE",
     "cddpm": "diffusion.cddpm:ConditionedDDPM",
+    "itermask": "diffusion.itermask:IterMask",
     "auto-ddpm": "diffusion.auto_ddpm:AutoDDPM",
     "thor": "diffusion.thor:THOR",
     "patchcore": "embedding.patchcore:PatchCore",

@@ -100,7 +100,7 @@ def test_the_masked_cells_alone_are_learned_and_nothing_of_them_is_seen() -> Non
         made = autoencoder(images, seen)
         assert made.shape == images.shape
         assert torch.equal(autoencoder(torch.where(masked, torch.rand_like(images), images), seen), made)
-        assert not torch.allclose(autoencoder(torch.where(masked, images, torch.rand_like(images)), seen), made, atol=1e-3)
+        assert not torch.equal(autoencoder(torch.where(masked, images, torch.rand_like(images)), seen), made)
 
     class Zeros(torch.nn.Module):
         def forward(self, images: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
