@@ -39,6 +39,7 @@ METHODS: dict[str, str] = {
     "dae": "diffusion.dae:DAE",
     "cddpm": "diffusion.cddpm:ConditionedDDPM",
     "itermask": "diffusion.itermask:IterMask",
+    "reflect": "diffusion.reflect:Reflect",
     "auto-ddpm": "diffusion.auto_ddpm:AutoDDPM",
     "thor": "diffusion.thor:THOR",
     "patchcore": "embedding.patchcore:PatchCore",
