@@ -11,8 +11,8 @@ from batches import batch_of_images
 
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.diffusion.cddpm import ConditionedDDPM, ConditionedDDPMParams
+from napari_brain_uad.detectors.diffusion.conditioned_unet import MaskedAutoencoder, slice_encoder
 from napari_brain_uad.detectors.diffusion.masked_task import MaskedTask
-from napari_brain_uad.detectors.nets.conditioned_unet import MaskedAutoencoder, slice_encoder
 from napari_brain_uad.training.draws import BatchDraw, SampleDraw
 
 

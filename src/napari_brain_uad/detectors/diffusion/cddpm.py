@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from ...inference.reconstruction import Scorer
-    from ..nets.conditioned_unet import ConditionedUNet, MaskedAutoencoder
+    from .conditioned_unet import ConditionedUNet, MaskedAutoencoder
     from .masked_task import MaskedTask
     from .process import Denoiser
     from .tasks import DiffusionTask, PatchReconstruction
@@ -118,7 +118,7 @@ class ConditionedDDPM(DDPM):
         return MaskedTask(self._masked_autoencoder, self._cell(), self.params.mask_ratio)
 
     def _masked_autoencoder(self) -> MaskedAutoencoder:
-        from ..nets.conditioned_unet import MaskedAutoencoder, level_channels, slice_encoder
+        from .conditioned_unet import MaskedAutoencoder, level_channels, slice_encoder
 
         p = self.params
         encoder = slice_encoder(p.encoder_blocks, p.encoder_maps, self.CHANNELS, 4 * p.base_channels)
@@ -128,8 +128,8 @@ class ConditionedDDPM(DDPM):
         """The network, its encoder as it was trained before, if it was."""
         import torch
 
-        from ..nets.conditioned_unet import ConditionedUNet, slice_encoder
         from ..nets.diffusion_unet import DiffusionUNet
+        from .conditioned_unet import ConditionedUNet, slice_encoder
 
         p, condition = self.params, 4 * self.params.base_channels
         encoder = slice_encoder(p.encoder_blocks, p.encoder_maps, self.CHANNELS, condition)

@@ -19,7 +19,7 @@ class MaskedTask(Task):
     Parameters
     ----------
     build : callable
-        Makes the `nets.conditioned_unet.MaskedAutoencoder`.
+        Makes the `conditioned_unet.MaskedAutoencoder`.
     side : int
         Pixels along each side of a cell, the stride of the encoder.
     ratio : float

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..backbones.resnet import ResNet
-from .diffusion_unet import DiffusionUNet
+from ..nets.diffusion_unet import DiffusionUNet
 
 _EXPANSION = 4
 """Channels of a level as a multiple of those within its bottlenecks."""
