@@ -83,6 +83,7 @@ def test_the_mask_keeps_what_is_not_restored() -> None:
     images, shown = torch.full((2, 1, 48, 40), 0.5), brain()
     images[0, 0, 20:24, 30:34] = 1.0
     images[1, 0, 20:24, 30:34] = 0.9
+    images[:, 0, 20:24, 10:14] = 1.0  # as ill restored by the second, but not masked by the first
     wrong = torch.arange(40.0).expand(2, 1, 48, 40) / 40
     first = Network(lambda seen: 6 * (images + wrong)[-len(seen) :] - 3)
     second = Network(lambda seen: torch.zeros_like(seen[:, :1]))

@@ -72,6 +72,7 @@ def test_places_in_the_brain_are_mixed_with_noise_or_other_latents() -> None:
     mixed = found[:, 0][changed]
     foreign = (mixed >= 3.0 - 1e-4) & (mixed <= 3.0 * 2**0.5 + 1e-4)
     assert 0.35 < float(foreign.float().mean()) < 0.75
+    assert float(mixed[foreign].max()) > 3.0 * 2**0.5 - 0.1  # both at half of the variance
     assert float(mixed.min()) < 1.0
 
 

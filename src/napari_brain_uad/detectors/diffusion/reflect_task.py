@@ -145,11 +145,9 @@ def corrupted(latents: torch.Tensor, brain: torch.Tensor, draw: Draw) -> torch.T
     drawn = draw.uniform((count, 2))
     objects = 1 + (drawn[:, :1] > (chances / chances.sum()).cumsum(dim=0)[:-1]).sum(dim=1)
     objects = torch.where(drawn[:, 1] < _CORRUPTED, objects, 0)
-    free = torch.ones_like(shown)
     opacity, other = torch.zeros_like(latents[:, :1]), torch.zeros_like(latents)
     for number in range(_OBJECTS):
-        where = random_masks(shown, draw) & free & (objects > number)[:, None, None]
-        free = free & ~where
+        where = random_masks(shown, draw) & (objects > number)[:, None, None]
         level, foreign, share, *moved = draw.uniform((count, 5)).unbind(dim=1)
         common, own = draw.normal((count, channels, 1, 1)), draw.normal(latents.shape)
         share = share[:, None, None, None]
