@@ -62,7 +62,7 @@ class IterMaskParams(ReconstructionParams):
         "paper": {},
         "tiny": {
             "height": 32, "width": 32, "pixel_mm": 1.5, "base_channels": 8, "multipliers": (1, 2), "blocks": 1, "radius": 3,
-            "score": "brighter", "iterations": 4,
+            "score": "brighter", "iterations": 2,
         },
     }  # fmt: skip
 
@@ -76,7 +76,7 @@ class IterMaskTraining(TrainingParams):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": {},
-        "tiny": {"steps": 30, "batch_size": 4, "learning_rate": 0.005},
+        "tiny": {"steps": 20, "batch_size": 4, "learning_rate": 0.005},
     }
 
 
