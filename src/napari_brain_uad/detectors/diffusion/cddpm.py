@@ -67,7 +67,11 @@ class ConditionedTraining(DiffusionTraining):
 
     learning_rate: float = param(1e-4, "Step size of the optimizer at its highest", low=0.0, high=10.0, step=0.00001)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"paper": {}, "code": {}, "tiny": {**TINY_TRAINING, "steps": 40, "learning_rate": 0.008}}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "paper": {},
+        "code": {},
+        "tiny": {**TINY_TRAINING, "steps": 40, "learning_rate": 0.008},
+    }
 
 
 class ConditionedDDPM(DDPM):
