@@ -61,7 +61,7 @@ class THOR(DDPM):
         paper="Bercea, Wiestler, Rueckert, Schnabel 2024, Diffusion models with implicit guidance for medical anomaly detection, MICCAI, "
         "arXiv:2403.08464",
         score_unit="residual times structural dissimilarity (intensities: brain p1-p99 = 0-1)",
-        seconds_per_megavoxel=400.0,
+        seconds_per_megavoxel=900.0,
         colour_limits=(0.0, 0.1),
         presets="paper: Gaussian noise up to t = 350, harmonized at 300, 150 and 50, as in the authors' configuration. simplex: simplex "
         "noise up to t = 250, every 50 time steps. The authors' code divides every map by its highest value in the slice; for the score "
