@@ -39,6 +39,7 @@ _RECIPES = Path(__file__).resolve().parents[1] / "src" / "napari_brain_uad" / "w
 _SCANS, _MAPS, _SEED, _SPACING_MM = 10, 13, 7, 2.0
 """Scans of each kind; label maps: the heads of the synthetic set are the others; seed; voxel size."""
 _OF_PLACES, _OF_SLICES = {"steps": 300, "batch_size": 2048}, {"steps": 300, "batch_size": 8}
+_OF_NOISE = {"steps": 150, "batch_size": 4, "learning_rate": 0.001}
 
 TRAININGS: Mapping[str, Mapping[str, Any]] = {
     "simplenet": _OF_PLACES,
@@ -54,6 +55,11 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
     "symmetry-ae": {"steps": 1000, "batch_size": 8, "learning_rate": 0.001},
     "cradl": {"steps": 150, "batch_size": 32, "learning_rate": 0.001},
     "ae-3d": {"steps": 500, "learning_rate": 0.001},
+    "cddpm": _OF_NOISE,
+    "auto-ddpm": _OF_NOISE,
+    "thor": _OF_NOISE,
+    "itermask": _OF_NOISE,
+    "reflect": {"steps": 300, "batch_size": 8, "learning_rate": 0.001},
 }
 """Settings of the training; methods without gradients have none."""
 

@@ -134,7 +134,7 @@ def test_a_perfect_reconstruction_scores_nothing_and_a_worse_one_more(name: str)
 def test_scores_that_need_a_model_are_offered_to_models_only() -> None:
     assert "kl-gradient" not in score_names()
     assert "lost-white-matter" not in score_names(energies=("kl", "elbo"))
-    assert set(score_names(energies=("kl", "elbo"), tissues=True)) == set(SCORES) - {"mahalanobis"}
+    assert set(score_names(energies=("kl", "elbo"), tissues=True)) == set(SCORES) - {"mahalanobis", "harmonic", "harmonic-brighter"}
 
 
 def test_white_matter_is_missed_only_where_it_was_expected() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import distance, gradient, residual, structure, tissue
+from . import distance, gradient, likelihood, residual, structure, tissue
 from .smooth import gaussian
 
 if TYPE_CHECKING:
@@ -101,6 +101,12 @@ def _mahalanobis(evidence: Evidence) -> Tensor:
     return distance.mahalanobis(evidence.images, evidence.samples)
 
 
+def _harmonic(evidence: Evidence, *, brighter: bool = False) -> Tensor:
+    if evidence.samples is None:
+        raise TypeError("this method makes a single reconstruction")
+    return likelihood.harmonic(evidence.images, evidence.samples, brighter=brighter)
+
+
 SCORES: dict[str, Score] = {
     "l1": Score("|input - reconstruction|", lambda e: residual.absolute(e.images, e.reconstruction), limits=(0.0, 0.5)),
     "l2": Score("(input - reconstruction) squared", lambda e: residual.squared(e.images, e.reconstruction), limits=(0.0, 0.25)),
@@ -116,6 +122,8 @@ SCORES: dict[str, Score] = {
     "combi": Score("smoothed KL gradient times residual", _combi, energies=("kl",)),
     "lost-white-matter": Score("probability of white matter that is not seen", _lost_white_matter, tissues=True, limits=(0.0, 1.0)),
     "mahalanobis": Score("Mahalanobis distance from several reconstructions", _mahalanobis, samples=True),
+    "harmonic": Score("harmonic mean of residual times dissimilarity, over several reconstructions", _harmonic, samples=True),
+    "harmonic-brighter": Score("the same, of input - reconstruction where positive", lambda e: _harmonic(e, brighter=True), samples=True),
     "white-matter-deficit": Score("how far below certain white matter", _white_matter_deficit, tissues=True, limits=(0.0, 1.0)),
 }
 

@@ -11,9 +11,10 @@ import torch
 from batches import batch_of_images
 from monai.networks.schedulers import DDPMScheduler
 
-from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.detectors.diffusion.auto_ddpm import AutoDDPM
 from napari_brain_uad.detectors.diffusion.dae import DAE, DAEParams
 from napari_brain_uad.detectors.diffusion.ddpm import DDPM, DDPMParams
 from napari_brain_uad.detectors.diffusion.noise import noise_fields
@@ -21,6 +22,7 @@ from napari_brain_uad.detectors.diffusion.patches import PatchGrid
 from napari_brain_uad.detectors.diffusion.pddpm import PatchedDDPM, PatchedDDPMParams
 from napari_brain_uad.detectors.diffusion.process import Process, kept_share
 from napari_brain_uad.detectors.diffusion.tasks import PatchReconstruction
+from napari_brain_uad.detectors.diffusion.thor import THOR
 from napari_brain_uad.inference import samples
 from napari_brain_uad.sampling.slices import SliceGrid, to_slices
 from napari_brain_uad.training.draws import BatchDraw, SampleDraw
@@ -326,7 +328,23 @@ def test_in_bf16_the_map_is_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     detector = PatchedDDPM(PatchedDDPMParams.preset("tiny"))
     with_random_weights(detector)
     exact = detector.score(brain()).score
-    monkeypatch.setattr("napari_brain_uad.detectors.diffusion.tasks.choose_precision", lambda asked, device: ("bf16", ""))
+    monkeypatch.setattr("napari_brain_uad.detectors.diffusion.passes.choose_precision", lambda asked, device: ("bf16", ""))
     rounded = detector.score(brain()).score
     assert np.abs(rounded - exact).max() > 0
     assert np.abs(rounded - exact).max() < 0.02 * exact.max()
+
+
+@pytest.mark.parametrize("kind", [DDPM, THOR, AutoDDPM])
+def test_a_chain_hears_at_every_step_of_the_user_who_stopped_it(kind: type[DDPM]) -> None:
+    progress, asked = Progress(), []
+
+    def give(seen: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        asked.append(1)
+        if len(asked) == 3:
+            progress.cancel()
+        return seen
+
+    params = replace(kind.Params.preset("tiny"), reverse_steps=50, t_test=(200,))
+    with pytest.raises(Cancelled):
+        kind(params)._inference()(Network(give), batch_of_images(torch.rand(2, 1, 32, 32)), SampleDraw(0, [0, 1]), progress)
+    assert len(asked) == 3

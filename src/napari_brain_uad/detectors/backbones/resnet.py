@@ -27,15 +27,19 @@ class ResNet(nn.Module):
         Blocks of three convolutions, whose results have four times the channels.
     width : int
         The channels within bottlenecks, as a multiple of ResNet-50's.
+    channels, stem, outputs : int
+        Of the images, of the first convolution, and of `logits`.
     """
 
-    def __init__(self, counts: tuple[int, ...], *, bottleneck: bool, width: int = 1) -> None:
+    def __init__(
+        self, counts: tuple[int, ...], *, bottleneck: bool, width: int = 1, channels: int = 3, stem: int = _STEM, outputs: int = _CLASSES
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, _STEM, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(_STEM)
-        before = _STEM
+        self.conv1 = nn.Conv2d(channels, stem, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        before, self._levels = stem, len(counts)
         for level, count in enumerate(counts):
-            channels = _STEM * 2**level
+            channels = stem * 2**level
             after = channels * (4 if bottleneck else 1)
             blocks = []
             for number in range(count):
@@ -43,7 +47,7 @@ class ResNet(nn.Module):
                 blocks.append(ResNetBlock(before, channels * width, after, stride, bottleneck))
                 before = after
             setattr(self, f"layer{level + 1}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(before, _CLASSES)
+        self.fc = nn.Linear(before, outputs)
 
     def forward(self, images: torch.Tensor, levels: tuple[int, ...] = (1, 2, 3, 4)) -> list[torch.Tensor]:
         """Features of these levels, each (B, channels, H / stride, W / stride), rounded up; what lies behind them is not computed."""
@@ -62,8 +66,8 @@ class ResNet(nn.Module):
         del self.fc
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Of the 1000 classes, shape (B, 1000)."""
-        found: torch.Tensor = self.fc(self(images, (4,))[0].mean(dim=(2, 3)))
+        """Of the classes, shape (B, 1000), or as many outputs as there are."""
+        found: torch.Tensor = self.fc(self(images, (self._levels,))[0].mean(dim=(2, 3)))
         return found
 
 

@@ -97,7 +97,7 @@ class DiffusionDetector(ReconstructionDetector):
     """
 
     Params: ClassVar[type[AnyParams]] = DiffusionParams
-    Training = DiffusionTraining
+    Training: ClassVar[type[TrainingParams]] = DiffusionTraining
     params: DiffusionParams
 
     def __init__(self, params: AnyParams | None = None) -> None:

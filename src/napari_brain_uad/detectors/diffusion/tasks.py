@@ -13,17 +13,12 @@ from ...inference.reconstruction import Inference, Scorer
 from ...scoring.registry import Evidence, Score
 from ...training.batch import Batch
 from ...training.draws import Draw
-from ...training.precision import choose_precision
 from ...training.task import Losses, Task
 from .names import STEPS
 from .noise import noise_fields
+from .passes import SEEDS, fields_of, half_precision, parts
 from .patches import PatchGrid
-from .process import Process
-
-_SEEDS = 2**31
-_AT_ONCE = {"cpu": 4}
-"""Passes through the network at once: more make a CPU no faster, and each takes memory. Elsewhere many."""
-_MANY = 64
+from .process import Denoiser, Process
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +43,8 @@ class DiffusionTask(Task):
         Squared differences instead of absolute ones.
     shown : int
         Time step of the pictures.
+    told : callable
+        How the network is asked about clean images (B, 1, H, W): by default of no more than the noisy ones and the time step.
     """
 
     make: Callable[[], nn.Module]
@@ -58,6 +55,7 @@ class DiffusionTask(Task):
     everywhere: bool = False
     squared: bool = False
     shown: int = 500
+    told: Callable[[nn.Module, torch.Tensor], Denoiser] = lambda network, images: network
 
     def build(self) -> nn.Module:
         """See `training.task.Task`."""
@@ -68,9 +66,9 @@ class DiffusionTask(Task):
         images, count = 2 * batch.images - 1, len(batch)
         steps = draw.integers((count,), 1, STEPS + 1)
         where = self._patches(draw, images)
-        noise = noise_fields(self.kind, draw.integers((count,), 0, _SEEDS).tolist(), *images.shape[2:]).to(images.device)
+        noise = noise_fields(self.kind, draw.integers((count,), 0, SEEDS).tolist(), *images.shape[2:]).to(images.device)
         seen = torch.where(where, self.process.noised(images, steps, noise), images)
-        error = network(seen, steps - 1) - (images if self.process.prediction == "image" else noise)
+        error = self.told(network, images)(seen, steps - 1) - (images if self.process.prediction == "image" else noise)
         error = error.square() if self.squared else error.abs()
         counted = torch.ones_like(where) if self.everywhere else where
         return {"loss": ((error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3))).mean()}
@@ -86,7 +84,7 @@ class DiffusionTask(Task):
         noise = noise_fields(self.kind, range(count), height, width).to(images.device)
         steps = torch.full((count,), self.shown, device=images.device)
         seen = torch.where(where, self.process.noised(images, steps, noise), images)
-        made = torch.where(where, self.process.predicted(network, seen, steps), images)
+        made = torch.where(where, self.process.predicted(self.told(network, images), seen, steps), images)
         pictures = {"input": images, "noised": seen, "reconstruction": made}
         shown = {name: ((picture[:, 0] + 1) / 2).clamp(0, 1) for name, picture in pictures.items()}
         return {**shown, "difference": (shown["input"] - shown["reconstruction"]).abs()}
@@ -116,6 +114,8 @@ class PatchReconstruction:
         See `Process.denoised`.
     passes : int
         Reconstructions, each with noise of its own. Their mean is the reconstruction, and all are `Evidence.samples`.
+    told : callable
+        As of `DiffusionTask`.
     """
 
     process: Process
@@ -124,12 +124,13 @@ class PatchReconstruction:
     start: int
     count: int = 1
     passes: int = 1
+    told: Callable[[nn.Module, torch.Tensor], Denoiser] = lambda network, images: network
 
     @torch.no_grad()
     def __call__(self, network: nn.Module, batch: Batch, draw: Draw, progress: Progress) -> Evidence:
         """See `inference.reconstruction.Inference`."""
         corners = self.grid.corners()
-        seeds = draw.integers((len(batch), self.passes, len(corners), self.count), 0, _SEEDS).cpu()
+        seeds = draw.integers((len(batch), self.passes, len(corners), self.count), 0, SEEDS).cpu()
         work = [(row, cell) for row, brain in enumerate(self.grid.cut(batch.brain[:, None])) for cell in _with_brain(brain)]
         found = [self._once(network, batch, seeds[:, number], work, progress) for number in range(self.passes)]
         samples = torch.stack(found)
@@ -141,22 +142,16 @@ class PatchReconstruction:
         """One reconstruction of the slices, with the seeds (B, patches, count)."""
         patches = self.grid.cut(batch.images)
         device = batch.images.device.type
-        most, half = _AT_ONCE.get(device, _MANY), choose_precision("auto", device)[0] == "bf16"
         corners = torch.tensor(self.grid.corners())
-        for begin in range(0, len(work), most):
-            progress.check()
-            rows, cells = map(list, zip(*work[begin : begin + most], strict=True))
+        for some in parts(work, device):
+            rows, cells = map(list, zip(*some, strict=True))
             images, where = 2 * batch.images[rows] - 1, self.grid.where(corners[cells]).to(batch.images.device)
-            own = seeds[rows, cells]
-            with torch.autocast(device, torch.bfloat16, enabled=half):
-                made = self.process.denoised(network, images, where, self._noise(own, images), start=self.start, count=self.count)
+            noise = fields_of(self.kind, seeds[rows, cells], images, progress)
+            with half_precision(device):
+                made = self.process.denoised(self.told(network, images), images, where, noise, start=self.start, count=self.count)
             for image, row, cell in zip((made + 1) / 2, rows, cells, strict=True):
                 patches[row, cell] = self.grid.cut(image[None], cell)[0, 0]
         return self.grid.stitched(patches)
-
-    def _noise(self, seeds: torch.Tensor, images: torch.Tensor) -> Callable[[int], torch.Tensor]:
-        height, width = images.shape[2:]
-        return lambda number: noise_fields(self.kind, seeds[:, number].tolist(), height, width).to(images.device)
 
 
 @dataclass(frozen=True, eq=False)

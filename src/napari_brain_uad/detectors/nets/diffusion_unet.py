@@ -36,6 +36,9 @@ class DiffusionUNet(nn.Module):
         Transposed convolutions of 4 x 4 double the size, instead of residual blocks.
     channels, outputs : int
         Of the images, and of what is predicted.
+    condition : int
+        Numbers that the network is told beside the time step (Behrendt 2023, arXiv:2312.04215): of them, too, come ``4 * width``, which
+        stand behind those of the time step in every block. 0 = none.
     """
 
     def __init__(
@@ -48,11 +51,12 @@ class DiffusionUNet(nn.Module):
         transposed: bool = False,
         channels: int = 1,
         outputs: int = 1,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         self.width = width
-        told = 4 * width
-        self.time = nn.Sequential(nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
+        self.time, self.condition = _embedding(width, 4 * width), _embedding(condition, 4 * width) if condition else None
+        told = 4 * width * (1 if self.condition is None else 2)
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         maps = [width * multiplier for multiplier in multipliers]
         self.down, kept = nn.ModuleList(), [width]
@@ -78,9 +82,18 @@ class DiffusionUNet(nn.Module):
         self._level = blocks + 1
         self.last = nn.Sequential(_norm(width), nn.SiLU(), _zero(nn.Conv2d(width, outputs, 3, padding=1)))
 
-    def forward(self, images: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        """The prediction, shape (B, outputs, H, W), for noisy images (B, C, H, W) of the time steps (B,), counted from 0."""
-        told = functional.silu(self.time(time_embedding(steps, self.width).to(images.dtype)))
+    def forward(self, images: torch.Tensor, steps: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        """The prediction, shape (B, outputs, H, W), for noisy images (B, C, H, W) of the time steps (B,), counted from 0.
+
+        Parameters
+        ----------
+        condition : tensor, shape (B, numbers), optional
+            For networks that are told one.
+        """
+        told = self.time(time_embedding(steps, self.width).to(images.dtype))
+        if self.condition is not None:
+            told = torch.cat([told, self.condition(condition)], dim=1)
+        told = functional.silu(told)
         seen = self.first(images)
         kept = [seen]
         for block in self.down:
@@ -161,6 +174,10 @@ def time_embedding(steps: torch.Tensor, width: int) -> torch.Tensor:
     frequencies = torch.exp(-math.log(_LONGEST_PERIOD) / half * torch.arange(half, device=steps.device))
     angles = steps[:, None].float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+def _embedding(numbers: int, told: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(numbers, told), nn.SiLU(), nn.Linear(told, told))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
