@@ -76,6 +76,17 @@ def test_the_choice_has_not_seen_the_scan_it_is_judged_on() -> None:
     assert choose("m", {a: {"x": 0.9, "y": 1.0}, b: {"x": 0.1}}) is None, "one scan with figures under all settings is too few"
 
 
+def test_no_scan_of_a_person_has_a_say_in_the_choice_for_another() -> None:
+    """Two visits like `b`; the other person's scan likes `a`: without both visits `a` is chosen for them."""
+    a, b = (SweepSetting((("median", value),), "auto", PostParams()) for value in "03")
+    dice = {a: {"x1": 0.1, "x2": 0.1, "y": 0.5}, b: {"x1": 0.9, "x2": 0.9, "y": 0.4}}
+    people = {"x1": "x", "x2": "x", "y": "y"}
+    found = choose("m", dice, people)
+    assert found is not None
+    assert found.left_out.mean == pytest.approx((0.1 + 0.1 + 0.4) / 3)
+    assert choose("m", dice, dict.fromkeys(people, "x")) is None
+
+
 def test_a_sweep_is_what_single_evaluations_give_and_scores_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: Counter[str] = Counter()
     real = compare.scored_volume

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -58,7 +58,7 @@ class SweepSetting:
 
 @dataclass(frozen=True)
 class SweepRow:
-    """A method on a scan under a setting; figures are those of the mask against the ground truth."""
+    """A method on a scan under a setting; figures are those of the mask against the ground truth. `person`: who was scanned."""
 
     case: str
     method: str
@@ -68,6 +68,7 @@ class SweepRow:
     false_positive_regions: int | None
     flagged_ml: float
     threshold: float
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,18 @@ class Sweep:
         return found
 
     def choice(self, method: str) -> SettingChoice | None:
-        """See `SettingChoice`; None for fewer than two scans."""
-        return choose(method, self.dice(method))
+        """See `SettingChoice`; None for scans of fewer than two people."""
+        return choose(method, self.dice(method), {row.case: row.person or row.case for row in self.rows})
 
 
-def choose(method: str, dice: Mapping[SweepSetting, Mapping[str, float]]) -> SettingChoice | None:
-    """The best setting, and what choosing it gives on scans that had no say; see `SettingChoice`. Of equals, the first counts."""
+def choose(method: str, dice: Mapping[SweepSetting, Mapping[str, float]], people: Mapping[str, str] | None = None) -> SettingChoice | None:
+    """The best setting, and what choosing it gives on scans that had no say; see `SettingChoice`. Of equals, the first counts.
+
+    `people` says whose each scan is: no scan of a person has a say in what is chosen for another of theirs.
+    """
     scans = sorted(set.intersection(*(set(by_scan) for by_scan in dice.values()))) if dice else []
-    if len(scans) < 2:
+    whose = {scan: (people or {}).get(scan, scan) for scan in scans}
+    if len(set(whose.values())) < 2:
         return None
     settings = list(dice)
 
@@ -135,7 +140,7 @@ def choose(method: str, dice: Mapping[SweepSetting, Mapping[str, float]]) -> Set
         assert found is not None
         return found
 
-    chosen = {scan: best([other for other in scans if other != scan]) for scan in scans}
+    chosen = {scan: best([other for other in scans if whose[other] != whose[scan]]) for scan in scans}
     winner = best(scans)
     return SettingChoice(
         method,
@@ -248,13 +253,15 @@ def sweep_cohort(
     """
     specs, jobs = parse_specs(methods), options.pop("jobs", 1)
     left = {name: value for name, value in options.items() if name not in ("post", "prepare_with")}
-    tasks = [_Task(case, specs, tuple(settings), left) for case in cases]
+    named = Counter(case.name for case in cases)  # several sequences of a subject have one name
+    shown = [case if named[case.name] < 2 else replace(case, name=f"{case.name} {case.sequence}", subject=case.person) for case in cases]
+    tasks = [_Task(case, specs, tuple(settings), left) for case in shown]
     found: dict[int, _Swept | BrainUADError] = {}
     with closing(as_done(_swept, tasks, jobs, progress or Progress())) as done:
         found = dict(done)
     rows: list[SweepRow] = []
     failures: list[CaseFailure] = []
-    for number, case in enumerate(cases):
+    for number, case in enumerate(shown):
         one = found[number]
         if isinstance(one, BrainUADError):
             failures.append(CaseFailure(case.name, "", str(one)))
@@ -288,13 +295,13 @@ def _swept(task: _Task, progress: Progress) -> _Swept:
             continue
         failures += [CaseFailure(case.name, str(failure.spec), str(failure.error)) for failure in found.failures]
         for run in found.runs:
-            rows += _rows(case.name, run, found.truth, settings, part)
+            rows += _rows(case, run, found.truth, settings, part)
     order = {setting: number for number, setting in enumerate(task.settings)}
     return _Swept(tuple(sorted(rows, key=lambda row: order[row.setting])), tuple(failures))
 
 
 def _rows(
-    name: str, run: MethodRun, truth: NDArray[np.bool_] | None, settings: Sequence[SweepSetting], progress: Progress
+    case: Case, run: MethodRun, truth: NDArray[np.bool_] | None, settings: Sequence[SweepSetting], progress: Progress
 ) -> Iterator[SweepRow]:
     """One map under all settings of the post-processing; each filter is run once."""
     filtered: dict[tuple[Any, ...], Any] = {}
@@ -309,4 +316,5 @@ def _rows(
         known = {metric.name: metric.value for metric in metrics}
         false_regions, flagged = known.get("false_positive_regions"), int(result.mask.sum()) * run.map.grid.voxel_volume_mm3 / 1000.0
         counts = None if false_regions is None else int(false_regions)
-        yield SweepRow(name, run.title, setting, known.get("dice"), known.get("lesion_recall"), counts, flagged, result.threshold.value)
+        found = known.get("dice"), known.get("lesion_recall"), counts, flagged, result.threshold.value
+        yield SweepRow(case.name, run.title, setting, *found, case.person)
