@@ -86,7 +86,7 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
     scan, truth, mask = named
     assert run("ascii", monkeypatch, "detect", scan, "--truth", truth, "--mask", mask, "--out", tmp_path / "out")[0] == 0
     files = [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()]
-    assert len(files) == 9
+    assert len(files) == 12
     assert all(re.match(rb"sub-M\xfcller-31m-x_-b-\xe6\x82\xa3-1_FLAIR-[0-9a-f]{6}_threshold_", name) for name in files)
     record = json.loads(next((tmp_path / "out").glob("*provenance.json")).read_text("utf-8"))
     assert record["input"]["name"].startswith(r"sub-M\xfcller")

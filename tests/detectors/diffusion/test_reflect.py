@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.diffusion.reflect import Reflect, ReflectParams, ReflectTraining
-from napari_brain_uad.detectors.diffusion.reflect_task import Correction, FlowTask, correction_score, corrupted
+from napari_brain_uad.detectors.diffusion.reflect_task import Correction, RectifiedFlowTask, correction_score, corrupted
 from napari_brain_uad.detectors.nets.latent_autoencoder import LatentAutoencoder
 from napari_brain_uad.scoring.registry import SCORES
 from napari_brain_uad.training.draws import BatchDraw, SampleDraw
@@ -44,7 +44,7 @@ class Autoencoder(torch.nn.Module):
 
 def test_the_velocity_leads_straight_from_corrupted_to_healthy() -> None:
     flow, batch = Flow(lambda given, times: torch.zeros_like(given)), batch_of_images(torch.rand(64, 1, 32, 32))
-    loss = FlowTask(torch.nn.Identity).loss(flow, batch, BatchDraw(5, 0, 64, 64))["loss"]
+    loss = RectifiedFlowTask(torch.nn.Identity).loss(flow, batch, BatchDraw(5, 0, 64, 64))["loss"]
     healthy = 10 * batch.images[:, :, ::4, ::4]
     draw = BatchDraw(5, 0, 64, 64)
     corrupt, times = corrupted(healthy, batch.brain, draw), draw.uniform((64,))

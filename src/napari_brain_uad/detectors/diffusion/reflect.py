@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...inference.reconstruction import Inference, Scorer
     from ..base.tasks import AutoencoderTask
     from ..nets.latent_autoencoder import LatentAutoencoder, LatentFlow
-    from .reflect_task import Correction, FlowTask
+    from .reflect_task import Correction, RectifiedFlowTask
 
 _AUTOENCODER, _FLOW = "autoencoder", "flow"
 
@@ -133,13 +133,13 @@ class Reflect(ReconstructionDetector):
 
         return AutoencoderTask(self._autoencoder, "mean")
 
-    def _task(self) -> FlowTask:
+    def _task(self) -> RectifiedFlowTask:
         return self._flow({})
 
-    def _flow(self, before: State) -> FlowTask:
-        from .reflect_task import FlowTask
+    def _flow(self, before: State) -> RectifiedFlowTask:
+        from .reflect_task import RectifiedFlowTask
 
-        return FlowTask(partial(self._latent_flow, before))
+        return RectifiedFlowTask(partial(self._latent_flow, before))
 
     def _autoencoder(self) -> LatentAutoencoder:
         from ..nets.latent_autoencoder import LatentAutoencoder

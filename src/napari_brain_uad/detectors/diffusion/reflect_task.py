@@ -33,7 +33,7 @@ _FOREIGN = 0.5
 """Share of the places that foreign latents are put in, not noise (the authors' code)."""
 
 
-class FlowTask(Task):
+class RectifiedFlowTask(Task):
     """Velocities on the straight way from corrupted latents to healthy ones; squared differences.
 
     ``z_t = z_0 + t (z_1 - z_0)``, and the velocity is ``z_1 - z_0``; z_1 are the latents of a healthy slice, z_0 those corrupted.
