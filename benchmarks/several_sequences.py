@@ -1,7 +1,7 @@
 """Several sequences of one person against the best of them alone: ``python -m benchmarks.several_sequences``.
 
 Every shared patient with two sequences and more is scored by the method on each, at 2 mm, and on all together
-(`workflows.detect.several`, the mean, nothing fitted). Printed are AUPRC / best Dice over all thresholds, and Dice at the default threshold.
+(`workflows.detect.several`, the mean, nothing fitted). Printed are AUPRC / best Dice over all thresholds, and at the default threshold.
 """
 
 from __future__ import annotations

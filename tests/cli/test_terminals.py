@@ -94,7 +94,7 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
     assert split(record["command"])[2] == scan.name
     # Another run replaces the first one whole: the names in its manifest are the files'.
     assert run("ascii", monkeypatch, "detect", scan, "--mask", mask, "--out", tmp_path / "out")[0] == 0
-    assert len(list((tmp_path / "out").iterdir())) == 8
+    assert len(list((tmp_path / "out").iterdir())) == 11
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
