@@ -43,6 +43,11 @@ _OVERLAP = 0.7
 """Dice of two brain masks of one person, below which they do not lie on each other: masks by different ways and fields of view differ."""
 
 
+_SHARE = {1: 1.0, 2: 0.83, 3: 0.72}
+"""Of the mean of the sequences' own thresholds, by their number: false alarms of sequences seldom meet, and the mean over them is lower. At these
+shares simulated healthy brains show as much of the mean as of one sequence at its own threshold (3 ml); more than three count as three."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Scored:
     """One sequence: its map on the first scan's grid, where it says something, and the method's own threshold for it."""
@@ -79,7 +84,7 @@ def detect_several(
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
         The brain and the ground truth, on the grid of the first scan. The brain of the others is found.
     post : PostParams, optional
-        As for `detect`. The default threshold is the mean of those that the method has for each of the sequences.
+        As for `detect`. The default threshold is a share of the mean of those that the method has for each of the sequences (`_SHARE`).
     prepare_with, device, seed, use_cache, progress
         As for `detect`.
 
@@ -225,7 +230,7 @@ def _together(found: Sequence[_Scored]) -> AnomalyMap:
     score = np.full(first.score.shape, first.background, np.float32)
     score[first.mask] = (total[first.mask] / count[first.mask]).astype(np.float32)
     names = [one.volume.sequence or "" for one in found]
-    threshold = float(np.mean([one.threshold for one in found]))
+    threshold = _SHARE[min(len(found), max(_SHARE))] * float(np.mean([one.threshold for one in found]))
     inputs: list[dict[str, Any]] = [one.map.provenance["input"] | {"threshold": one.threshold, "moved": one.moved} for one in found]
     name, together = joint_name([one.volume for one in found]), "+".join(names)
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
