@@ -44,8 +44,9 @@ _OVERLAP = 0.7
 
 
 _SHARE = {1: 1.0, 2: 0.83, 3: 0.72}
-"""Of the mean of the sequences' own thresholds, by their number: false alarms of sequences seldom meet, and the mean over them is lower. At these
-shares simulated healthy brains show as much of the mean as of one sequence at its own threshold (3 ml); more than three count as three."""
+"""Of the mean of the sequences' own thresholds, by their number: false alarms of sequences seldom meet, and the mean is lower where they
+are. At these shares simulated healthy brains show as much of the mean as of one sequence at its own threshold (3 ml); more than three count
+as three."""
 
 
 @dataclass(frozen=True, eq=False)
