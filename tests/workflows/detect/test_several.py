@@ -40,6 +40,7 @@ def test_on_one_grid_the_score_is_the_mean_and_the_threshold_too(files: tuple[Pa
     assert np.allclose(found.map.score[only], one.map.score[only], atol=1e-6)
     thresholds = [single.result.threshold.value for single in (one, other)]
     assert found.result.threshold.value == pytest.approx(0.83 * np.mean(thresholds))
+    assert found.result.threshold.origin == "default: 0.83 x the mean of the thresholds of 2 sequences"
     assert not found.verdict.applies
     assert [part["sequence"] for part in found.map.provenance[SEVERAL]] == ["FLAIR", "T2"]
     assert found.map.provenance["input"]["sequence"] == "FLAIR+T2"

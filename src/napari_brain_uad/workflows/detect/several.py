@@ -17,7 +17,7 @@ from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
-from ...core.threshold import ThresholdRule
+from ...core.threshold import AUTO_RULE, ThresholdRule
 from ...core.volume import Volume
 from ...datasets.layout import files
 from ...datasets.registry import find_layout
@@ -117,7 +117,22 @@ def detect_several(
     known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
     command = detect_command(amap, post, scan=scans[0], mask=mask, truth=truth, prepare_with=prepare_with, device=device, others=scans[1:])
     rest = progress.part(0.9, 1.0)
-    return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)
+    shown = _shown(first.scan, found, amap)
+    return _said(finish_detection(shown, amap, post, truth=known, command=command, started=started, progress=rest), len(found))
+
+
+def _said(found: Detection, count: int) -> Detection:
+    """With the words for the default threshold: as a number it would count as one that was set by hand."""
+    if found.post.rule != AUTO_RULE:
+        return found
+    origin = f"default: {_share(count):g} x the mean of the thresholds of {count} sequences"
+    threshold = replace(found.result.threshold, origin=origin)
+    evaluation = None if found.evaluation is None else replace(found.evaluation, threshold=threshold)
+    return replace(found, result=replace(found.result, threshold=threshold), evaluation=evaluation)
+
+
+def _share(count: int) -> float:
+    return _SHARE[min(count, max(_SHARE))]
 
 
 def _shown(first: Volume, found: Sequence[_Scored], amap: AnomalyMap) -> Volume:
@@ -184,7 +199,7 @@ def _ready(volume: Volume, mask: MaskInput | None, request: ScoringRequest, prep
 def _scored(first: ReadyScan, ready: ReadyScan, request: ScoringRequest, post: PostParams, progress: Progress) -> _Scored:
     """Score one sequence on its own grid, and bring the map to the first one's."""
     own = ready.bring_back(scored_volume(ready.scored, request, progress.part(0.0, 0.7)).map)
-    threshold = judged(own, post.with_rule(ThresholdRule("auto"))).result.threshold.value
+    threshold = judged(own, post.with_rule(AUTO_RULE)).result.threshold.value
     if ready is first or not first.scan.grid.compare(own.grid, "scan"):
         _check_overlap(first.scan, own.mask, ready.scan)
         return _Scored(ready.scan, own, threshold, "")
@@ -231,7 +246,7 @@ def _together(found: Sequence[_Scored]) -> AnomalyMap:
     score = np.full(first.score.shape, first.background, np.float32)
     score[first.mask] = (total[first.mask] / count[first.mask]).astype(np.float32)
     names = [one.volume.sequence or "" for one in found]
-    threshold = _SHARE[min(len(found), max(_SHARE))] * float(np.mean([one.threshold for one in found]))
+    threshold = _share(len(found)) * float(np.mean([one.threshold for one in found]))
     inputs: list[dict[str, Any]] = [one.map.provenance["input"] | {"threshold": one.threshold, "moved": one.moved} for one in found]
     name, together = joint_name([one.volume for one in found]), "+".join(names)
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
