@@ -116,7 +116,7 @@ def test_value_and_prefix() -> None:
     score, mask = np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), bool)
     assert resolve(ThresholdRule("value", 0.4), score, mask).value == 0.4
     assert resolve(ThresholdRule("value", 0.4), score, mask).origin == "set by hand"
-    assert resolve(ThresholdRule("value", 0.4), score, mask, origin_prefix="A: ").origin == "A: set by hand"
+    assert resolve(ThresholdRule("value", 0.4), score, mask, origin_prefix="A: ").origin == "A: a fixed score"
 
 
 def test_rules_without_what_they_need() -> None:

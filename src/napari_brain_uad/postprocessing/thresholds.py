@@ -65,7 +65,8 @@ def resolve(
     elif rule.kind == "otsu":
         value, origin = otsu(score[mask]), "Otsu on this volume"
     else:
-        value, origin = float(rule.number or 0.0), "set by hand"
+        # As a method's own rule nobody's hand set it.
+        value, origin = float(rule.number or 0.0), "a fixed score" if origin_prefix else "set by hand"
     return Threshold(value, rule, origin_prefix + origin)
 
 

@@ -42,7 +42,7 @@ def test_ticked_scans_are_scored_together_with_the_chosen_one(dock: Any, qtbot: 
     (box,) = _boxes(dock)
     assert box.text() == "T2"
     box.setChecked(True)
-    assert "Times 2" in dock.cost.text()
+    assert "2 times as long for 2 sequences" in dock.cost.text()
     qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: dock.detection is not None and not dock.running)
     heat = next(layer for layer in viewer.layers if is_map(layer))

@@ -290,7 +290,7 @@ class DetectDock(SideDock):
             time = preparation_words(preset(info.preset).pipeline)
             words = f"Prepares the scan first ({time}, 1 s when it was done before). Then {words[0].lower()}{words[1:]}"
         further = len(self.inputs.further.layers)
-        self.cost.setText(f"{words} Times {further + 1}: so many sequences are scored together." if further else words)
+        self.cost.setText(f"{words.rstrip('.')}; {further + 1} times as long for {further + 1} sequences." if further else words)
 
     def _show_running(self, running: bool) -> None:
         self.inputs.setEnabled(not running)
