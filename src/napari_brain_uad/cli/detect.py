@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +81,7 @@ def _detect(arguments: argparse.Namespace) -> int:
         method_spec(arguments)
     from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
-    from ..workflows.detect.several import joint_name
+    from ..workflows.detect.several import joint_volume
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     scans = _scans(arguments)
@@ -90,7 +89,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
     if len(scans) > 1:
         _only_alone(arguments)
-    check_detection_output(replace(scans[0], name=joint_name(scans)), spec.method, arguments.out, overwrite=arguments.overwrite)
+    check_detection_output(joint_volume(scans), spec.method, arguments.out, overwrite=arguments.overwrite)
     if arguments.mni:
         check_mni(scans[0])
     if arguments.ro_crate:

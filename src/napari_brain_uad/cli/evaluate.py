@@ -88,6 +88,15 @@ def _add_study_options(group: Any) -> None:
     group.add_argument("--parquet", action="store_true", help="write the tables as Parquet too (pip install napari-brain-uad[parquet])")
 
 
+def _only_without_sweep(arguments: argparse.Namespace) -> None:
+    """Refuse options that a sweep would leave without effect."""
+    options = {"--threshold-from": arguments.threshold_from, "--folds": arguments.folds, "--effects": arguments.effects}
+    options |= {"--lesion-bins": arguments.lesion_bins, "--parquet": arguments.parquet, "--protocols": arguments.protocols}
+    given = [option for option, value in options.items() if value]
+    if given:
+        raise InputError(f"{given[0]} and --sweep", why="a sweep gives Dice and recall alone", fix=f"Leave {given[0]} out")
+
+
 def _study_settings(arguments: argparse.Namespace) -> Any:
     from ..workflows.cohort.study import StudySettings
 
@@ -146,6 +155,8 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         raise InputError(
             "A folder of scans takes no TRUTH and no --mask", why="each scan has its own", fix="List them in a CSV file if need be"
         )
+    if arguments.sweep:
+        _only_without_sweep(arguments)
     study = _study_settings(arguments)
     if arguments.parquet:
         check_parquet()

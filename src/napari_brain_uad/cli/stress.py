@@ -48,6 +48,9 @@ def _stress(arguments: argparse.Namespace) -> int:
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     kinds, (cases, left_out) = kinds_of(arguments.kinds), _cases(arguments)
+    if not arguments.rest_healthy and all(case.truth is None and case.ill is not False for case in cases):
+        why = "no scan has a ground truth, or is said to be healthy: there is nothing to compare"
+        raise InputError("The stress test", why=why, fix="Add --truth (or truths in the table), or --rest-healthy")
     check_stress_output(cases, arguments.out, overwrite=arguments.overwrite)
     if arguments.ro_crate:
         check_crate(arguments.out)

@@ -70,6 +70,9 @@ def test_what_does_not_belong_together_is_refused(files: tuple[Path, Path], tmp_
     unnamed = write(tmp_path / "scan.nii.gz", head()[0])
     with pytest.raises(InputError, match="sequence of scan is not known"):
         detect_several([files[0], unnamed], METHOD)
+    same = write(tmp_path / "copy_T2.nii.gz", head()[0])
+    with pytest.raises(InputError, match="are one image"):
+        detect_several([files[0], same], METHOD)
     elsewhere = np.zeros_like(head()[0])
     elsewhere[:12, :14, :10] = np.random.default_rng(1).normal(100, 10, (12, 14, 10))
     (tmp_path / "other").mkdir()
@@ -79,11 +82,14 @@ def test_what_does_not_belong_together_is_refused(files: tuple[Path, Path], tmp_
 
 def test_the_folder_of_a_subject_gives_its_sequences_and_one_of_several_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert [volume.sequence for volume in sequences_in(tmp_path / "pat")] == ["FLAIR", "T2"]
+    for other in ("dwi", "ADC"):
+        write(tmp_path / "pat" / f"{other}.nii.gz", head()[0])
+    assert [volume.sequence for volume in sequences_in(tmp_path / "pat")] == ["FLAIR", "T2"]
     (tmp_path / "all" / "a").mkdir(parents=True)
     (tmp_path / "all" / "b").mkdir()
     for name in "ab":
         write(tmp_path / "all" / name / "FLAIR.nii.gz", head()[0])
-    with pytest.raises(InputError, match="not the folder of one subject"):
+    with pytest.raises(InputError, match=r"two FLAIR: a/FLAIR\.nii\.gz and b/FLAIR\.nii\.gz"):
         sequences_in(tmp_path / "all")
 
 
@@ -100,6 +106,15 @@ def test_the_command_writes_a_result_of_its_own_that_its_record_makes_again(
     assert cli.main([*again, "--quiet"]) == 0
     written = (next((tmp_path / place).glob("*_anomalymap.nii.gz")).read_bytes() for place in ("out", "again"))
     assert len(set(written)) == 1
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other" / "T2.nii.gz", np.asarray(nib.load(files[1]).dataobj) * np.float32(1.1))
+    assert cli.main(["detect", str(files[0]), "--with", str(other), *words]) == 2
+    assert "of another input" in capsys.readouterr().err
+    assert cli.main(["detect", str(files[0]), "--with", str(files[1]), "--ro-crate", *words]) == 0
+    crate = json.loads((tmp_path / "out" / "ro-crate-metadata.json").read_text())
+    named = {one.get("name") for one in crate["@graph"]}
+    assert {"FLAIR", "T2"} <= named
+    capsys.readouterr()
     assert cli.main(["detect", str(files[0].parent), "--age", "40", *words]) == 2
     assert "--age and several sequences" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import InputError
+from ...core.file_role import file_role
 from ...core.memory import told_as_error
 from ...core.progress import Progress
+from ...core.provenance import array_sha256
 from ...core.threshold import AUTO_RULE, ThresholdRule
-from ...core.volume import Volume
+from ...core.volume import Source, Volume
 from ...datasets.layout import files
-from ...datasets.registry import find_layout
 from ...detectors.registry import method_class
 from ...io.dicom_frames import is_dicom
+from ...io.json_files import read_json
+from ...io.nifti import image_stem, sequence_of_file
 from ...io.walk import walk_files
 from ...postprocessing.params import PostParams
 from ...preprocessing.geometry import resample_inside
@@ -140,34 +144,51 @@ def _shown(first: Volume, found: Sequence[_Scored], amap: AnomalyMap) -> Volume:
     said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
     fits = (unfit(amap.method, one.volume.sequence) for one in found)
     findings = (*first.findings, *said, *(finding for finding in fits if finding is not None))
-    return replace(first, name=amap.name, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
+    joint = joint_volume([first, *(one.volume for one in found[1:])])
+    return replace(joint, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
 
 
-def joint_name(volumes: Sequence[Volume]) -> str:
-    """What the detection in several scans is called: by the first, and the sequences of the others."""
-    return "+".join([volumes[0].name, *(volume.sequence or "unknown" for volume in volumes[1:])])
+def joint_volume(volumes: Sequence[Volume]) -> Volume:
+    """The first scan under the name and the SHA-256 of all: results of the same scan with others are results of another input."""
+    first = volumes[0]
+    if len(volumes) == 1:
+        return first
+    name = "+".join([first.name, *(volume.sequence or "unknown" for volume in volumes[1:])])
+    sums = (one.source.sha256 if one.source is not None and one.source.sha256 else array_sha256(one.data) for one in volumes)
+    joint = hashlib.sha256("".join(sums).encode()).hexdigest()
+    return replace(first, name=name, source=replace(first.source or Source(first.grid), sha256=joint))
 
 
 def sequences_in(folder: Path) -> list[Volume]:
-    """The scans of a folder that holds one visit of one person, a sequence each; those of unknown sequence are left out.
+    """The scans of a folder that holds one visit of one person, a sequence each.
+
+    Masks, results of ours and scans of unknown sequence (diffusion, ...) are left out.
 
     Raises
     ------
     InputError
-        If it holds no scan, or several people or visits.
+        If it holds no such scan, or two of one sequence: of other people, of other visits, or copies.
     """
-    layout = find_layout(folder)
-    subjects = layout.subjects(folder)
-    if len(subjects) > 1:
-        names = ", ".join(" ".join(filter(None, (one.id, one.session))) for one in subjects[:5])
-        why = f"it holds {len(subjects)}: {names}{', ...' if len(subjects) > 5 else ''}"
-        raise InputError(
-            f"{folder.name} is not the folder of one subject", why=why, fix="Give one subject's folder, or use brain-uad batch"
-        )
-    known = {sequence: path for sequence, path in subjects[0].sequences.items() if sequence != "unknown"}
+    known: dict[str, Path] = {}
+    for path in files(folder):
+        sequence = sequence_of_file(path)[0].sequence if file_role(image_stem(path)).role == "scan" and not _is_ours(path) else None
+        if sequence is None:
+            continue
+        if sequence in known:
+            why = f"it holds two {sequence}: {known[sequence].relative_to(folder)} and {path.relative_to(folder)}"
+            raise InputError(
+                f"{folder.name} is not one visit of one subject", why=why, fix="Name the scans: SCAN --with SCAN; or use batch"
+            )
+        known[sequence] = path
     if not known:
         raise InputError(f"{folder.name} holds no scan whose sequence is known", fix="Name the scans with their sequence, or give one file")
     return [as_volume(path) for path in known.values()]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a run of ours wrote a file: a manifest beside it lists it."""
+    listed = (read_json(one).get("files", ()) for one in path.parent.glob("*_manifest.json"))
+    return any(path.name in names for names in listed)
 
 
 def is_subject_folder(path: Path) -> bool:
@@ -183,12 +204,16 @@ def _check(volumes: Sequence[Volume], request: ScoringRequest) -> None:
     seen: dict[str, Volume] = {}
     for volume in volumes:
         if volume.sequence is None:
-            fix = "Name it in its file name, or give it alone with --sequence"
+            fix = "Have its file name say it, like scan_T2.nii.gz"
             raise InputError(f"The sequence of {volume.name} is not known", why="each has the method's model for it", fix=fix)
         other = seen.setdefault(volume.sequence, volume)
         if other is not volume:
             raise InputError(f"{other.name} and {volume.name} are both {volume.sequence}", fix="Give one of them")
         model_for(info.id, request.spec.model or None, volume.sequence)
+    for number, volume in enumerate(volumes):
+        same = next((other for other in volumes[:number] if np.array_equal(other.data, volume.data)), None)
+        if same is not None:
+            raise InputError(f"{same.name} and {volume.name} are one image", why="all voxels are the same", fix="Give one of them")
 
 
 def _ready(volume: Volume, mask: MaskInput | None, request: ScoringRequest, prepare_with: str, progress: Progress) -> ReadyScan:
@@ -248,7 +273,7 @@ def _together(found: Sequence[_Scored]) -> AnomalyMap:
     names = [one.volume.sequence or "" for one in found]
     threshold = _share(len(found)) * float(np.mean([one.threshold for one in found]))
     inputs: list[dict[str, Any]] = [one.map.provenance["input"] | {"threshold": one.threshold, "moved": one.moved} for one in found]
-    name, together = joint_name([one.volume for one in found]), "+".join(names)
+    name, together = joint_volume([one.volume for one in found]).name, "+".join(names)
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
     provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
     provenance |= {"models": models} if models else {}

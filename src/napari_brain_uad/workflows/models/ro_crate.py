@@ -120,9 +120,14 @@ def _run(folder: Path, part: str, manifest: Mapping[str, Any], files: Mapping[st
     kind, given = str(manifest.get("kind") or ""), manifest.get("input")
     given = given if isinstance(given, dict) else {}
     inputs = [CrateInput(str(given.get("name") or "input"), str(given.get("sha256") or ""), "Input")]
-    model = record.get("model")
-    if isinstance(model, dict):
-        inputs.append(CrateInput(str(model.get("name") or "model"), str(model.get("sha256") or ""), "Model"))
+    several, models = record.get("sequences"), record.get("models") or [record.get("model")]
+    if isinstance(several, list):  # sequences of one person scored together: each is an input
+        told = [one for one in several if isinstance(one, dict)]
+        inputs = [CrateInput(str(one.get("name") or "input"), str(one.get("file_sha256") or ""), "Input") for one in told]
+    for model in models if isinstance(models, list) else ():
+        if isinstance(model, dict):
+            used = CrateInput(str(model.get("name") or "model"), str(model.get("sha256") or ""), "Model")
+            inputs += [] if used in inputs else [used]
     version = record.get("versions")
     return CrateRun(
         f"{prefix}{manifest.get('run')}",
