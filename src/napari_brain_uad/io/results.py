@@ -189,6 +189,12 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
 
 
+def is_result(path: Path) -> bool:
+    """Whether a run of ours wrote a file: a manifest beside it lists it."""
+    listed = (_json(manifest).get("files") for manifest in path.parent.glob("*_manifest.json"))
+    return any(isinstance(names, dict) and encodable(path.name) in names for names in listed)
+
+
 def _not_written(folder: Path, error: OSError) -> InputError:
     told = not_written(folder / "The results", error)
     full = error.errno in NO_SPACE

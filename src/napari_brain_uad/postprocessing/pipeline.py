@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,10 @@ def filtered_score(amap: AnomalyMap, post: PostParams) -> tuple[NDArray[np.float
     return np.where(brain, score, np.float32(amap.background)), brain
 
 
+THRESHOLD_WORDS = "default_threshold_words"
+"""Part of a map's provenance that says where its own threshold comes from, where that is a number worked out for this map."""
+
+
 def find_threshold(
     amap: AnomalyMap,
     post: PostParams,
@@ -113,7 +117,9 @@ def find_threshold(
     own = healthy.default if healthy is not None and healthy.sets_default else amap.default_threshold
     rule = own if auto else post.rule
     prefix = f"default of the method '{amap.method}': " if auto else ""
-    return resolve(rule, *filtered, post=post, grid=amap.grid, truth=truth, healthy=healthy, origin_prefix=prefix)
+    found = resolve(rule, *filtered, post=post, grid=amap.grid, truth=truth, healthy=healthy, origin_prefix=prefix)
+    said = amap.provenance.get(THRESHOLD_WORDS) if auto and rule is amap.default_threshold else None
+    return replace(found, origin=said) if isinstance(said, str) else found
 
 
 def postprocess(

@@ -99,6 +99,14 @@ def align(fixed: Volume, moving: Volume, kind: Literal["rigid", "affine"], progr
     return Alignment(np.round(matrix, 8), information)
 
 
+def rigid_words(matrix: NDArray[np.float64], grid: Grid) -> str:
+    """How far a rigid transform turns and shifts what lies on a grid, in words: "3.2 degrees, 1.5 mm"."""
+    angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)))
+    centre = grid.to_world((np.array(grid.shape) - 1) / 2)
+    shift = np.linalg.norm((matrix[:3, :3] @ centre + matrix[:3, 3]) - centre)
+    return f"{angle:.1f} degrees, {shift:.1f} mm"
+
+
 def by_centres(fixed: Volume, moving: Volume) -> NDArray[np.float64]:
     """A rough affine alignment of two brains, whose masks must be known: their centres and sizes agree; see `align`."""
     return _starts(fixed, moving, "affine")[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.volume import Grid, Volume
 from ..brain_mask import estimate_brain_mask
-from ..registration import align
+from ..registration import align, rigid_words
 from ..step import Context, Step, StepResult
 
 
@@ -35,10 +35,7 @@ class Coregister(Step):
             matrix = found.matrix
             outcome = {"matrix": matrix.tolist(), "mutual_information": round(found.information, 4)}
         moved = replace(volume, grid=Grid(volume.grid.shape, np.linalg.inv(matrix) @ volume.grid.affine))
-        angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)))
-        centre = volume.grid.to_world((np.array(volume.grid.shape) - 1) / 2)
-        shift = np.linalg.norm((matrix[:3, :3] @ centre + matrix[:3, 3]) - centre)
-        return StepResult(moved, matrix, outcome, f"aligned with {context.reference.volume.name}: {angle:.1f} degrees, {shift:.1f} mm")
+        return StepResult(moved, matrix, outcome, f"aligned with {context.reference.volume.name}: {rigid_words(matrix, volume.grid)}")
 
 
 def _alike(reference: Volume, volume: Volume) -> Volume:

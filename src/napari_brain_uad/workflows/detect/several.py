@@ -25,12 +25,13 @@ from ...core.volume import Source, Volume
 from ...datasets.layout import files
 from ...detectors.registry import method_class
 from ...io.dicom_frames import is_dicom
-from ...io.json_files import read_json
 from ...io.nifti import image_stem, sequence_of_file
+from ...io.results import is_result
 from ...io.walk import walk_files
 from ...postprocessing.params import PostParams
+from ...postprocessing.pipeline import THRESHOLD_WORDS
 from ...preprocessing.geometry import resample_inside
-from ...preprocessing.registration import align, dice
+from ...preprocessing.registration import align, dice, rigid_words
 from ..models.method_spec import MethodSpec
 from ..models.recommend import unfit
 from ..scans.load import MaskInput, as_mask, as_volume
@@ -45,7 +46,6 @@ _LOOK = 200
 
 _OVERLAP = 0.7
 """Dice of two brain masks of one person, below which they do not lie on each other: masks by different ways and fields of view differ."""
-
 
 _SHARE = {1: 1.0, 2: 0.83, 3: 0.72}
 """Of the mean of the sequences' own thresholds, by their number: false alarms of sequences seldom meet, and the mean is lower where they
@@ -121,18 +121,7 @@ def detect_several(
     known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
     command = detect_command(amap, post, scan=scans[0], mask=mask, truth=truth, prepare_with=prepare_with, device=device, others=scans[1:])
     rest = progress.part(0.9, 1.0)
-    shown = _shown(first.scan, found, amap)
-    return _said(finish_detection(shown, amap, post, truth=known, command=command, started=started, progress=rest), len(found))
-
-
-def _said(found: Detection, count: int) -> Detection:
-    """With the words for the default threshold: as a number it would count as one that was set by hand."""
-    if found.post.rule != AUTO_RULE:
-        return found
-    origin = f"default: {_share(count):g} x the mean of the thresholds of {count} sequences"
-    threshold = replace(found.result.threshold, origin=origin)
-    evaluation = None if found.evaluation is None else replace(found.evaluation, threshold=threshold)
-    return replace(found, result=replace(found.result, threshold=threshold), evaluation=evaluation)
+    return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)
 
 
 def _share(count: int) -> float:
@@ -171,7 +160,7 @@ def sequences_in(folder: Path) -> list[Volume]:
     """
     known: dict[str, Path] = {}
     for path in files(folder):
-        sequence = sequence_of_file(path)[0].sequence if file_role(image_stem(path)).role == "scan" and not _is_ours(path) else None
+        sequence = sequence_of_file(path)[0].sequence if file_role(image_stem(path)).role == "scan" and not is_result(path) else None
         if sequence is None:
             continue
         if sequence in known:
@@ -183,12 +172,6 @@ def sequences_in(folder: Path) -> list[Volume]:
     if not known:
         raise InputError(f"{folder.name} holds no scan whose sequence is known", fix="Name the scans with their sequence, or give one file")
     return [as_volume(path) for path in known.values()]
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a run of ours wrote a file: a manifest beside it lists it."""
-    listed = (read_json(one).get("files", ()) for one in path.parent.glob("*_manifest.json"))
-    return any(path.name in names for names in listed)
 
 
 def is_subject_folder(path: Path) -> bool:
@@ -228,25 +211,21 @@ def _scored(first: ReadyScan, ready: ReadyScan, request: ScoringRequest, post: P
     if ready is first or not first.scan.grid.compare(own.grid, "scan"):
         _check_overlap(first.scan, own.mask, ready.scan)
         return _Scored(ready.scan, own, threshold, "")
-    matrix = align(first.scan, _like(first.scan, ready.scan), "rigid", progress.part(0.7, 1.0)).matrix
+    matrix = align(*_alike(first.scan, ready.scan), "rigid", progress.part(0.7, 1.0)).matrix
     score, mask = resample_inside(own.score, own.mask, own.grid, first.scan.grid, matrix, outside=own.background)
     _check_overlap(first.scan, mask, ready.scan)
     moved = replace(own, score=score, mask=mask, grid=first.scan.grid, source=first.scan.source)
-    return _Scored(ready.scan, moved, threshold, f"aligned with {first.scan.name} by a rigid registration ({_words(matrix, first.scan)})")
+    how = f"aligned with {first.scan.name} by a rigid registration ({rigid_words(matrix, first.scan.grid)})"
+    return _Scored(ready.scan, moved, threshold, how)
 
 
-def _like(fixed: Volume, moving: Volume) -> Volume:
-    """A whole head is laid on a whole head, a brain on a brain."""
-    stripped = fixed.mask is not None and not np.any(fixed.data[~fixed.mask])
-    if not stripped or moving.mask is None:
-        return moving
-    return moving.with_data(np.where(moving.mask, moving.data, np.float32(0.0)))
-
-
-def _words(matrix: NDArray[np.float64], fixed: Volume) -> str:
-    angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)))
-    centre = fixed.grid.to_world((np.array(fixed.grid.shape) - 1) / 2)
-    return f"{angle:.1f} degrees, {np.linalg.norm(matrix[:3, :3] @ centre + matrix[:3, 3] - centre):.1f} mm"
+def _alike(fixed: Volume, moving: Volume) -> tuple[Volume, Volume]:
+    """Both as whole heads, or both as brains where one of them is nothing else: a skull on one alone would draw the other out of place."""
+    pair = fixed, moving
+    if not any(one.mask is not None and not np.any(one.data[~one.mask]) for one in pair):
+        return pair
+    first, second = (one if one.mask is None else one.with_data(np.where(one.mask, one.data, np.float32(0.0))) for one in pair)
+    return first, second
 
 
 def _check_overlap(first: Volume, mask: NDArray[np.bool_], other: Volume) -> None:
@@ -277,5 +256,6 @@ def _together(found: Sequence[_Scored]) -> AnomalyMap:
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
     provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
     provenance |= {"models": models} if models else {}
+    provenance[THRESHOLD_WORDS] = f"default: {_share(len(found)):g} x the mean of the thresholds of {len(found)} sequences"
     rule = ThresholdRule("value", threshold)
     return replace(first, score=score, name=name, default_threshold=rule, provenance=provenance)
