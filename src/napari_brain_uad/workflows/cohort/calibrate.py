@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out
 from ...calibration.files import save_reference
@@ -16,6 +13,7 @@ from ...calibration.reference import HealthyReference
 from ...core.errors import BrainUADError, InputError
 from ...core.memory import check_memory, told_as_error
 from ...core.progress import Progress
+from ...datasets.covariates import covariates_of, participants
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files
 from ...postprocessing.params import PostParams
@@ -192,19 +190,7 @@ def _made(
 
 
 def _ages(root: Path) -> dict[str, float]:
-    """Ages in years by subject, from a BIDS ``participants.tsv``; those that are no number are left out."""
-    file = root / "participants.tsv"
-    if not file.is_file():
-        return {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t"))
-    ages = {}
-    for row in rows:
-        text = (row.get("age") or "").rstrip("+")
-        try:
-            age = float(text)
-        except ValueError:
-            continue
-        if np.isfinite(age):
-            ages[(row.get("participant_id") or "").removeprefix("sub-")] = age
-    return ages
+    """Ages in years by subject, from a BIDS ``participants.tsv``; "89+" counts as 89 here, and those that are no number are left out."""
+    rows = participants(root).items()
+    found = {person: covariates_of({name: value.rstrip("+") for name, value in row.items()}).age for person, row in rows}
+    return {person: age for person, age in found.items() if age is not None}
