@@ -80,7 +80,15 @@ def test_what_the_page_says() -> None:
     volume, amap, truth = scene(slice(28, 34))
     result = postprocess(amap, PLAIN, truth=truth)
     said = "\n".join(texts(drawn(volume, amap, result, truth)))
-    for words in ("Research use only, not for diagnosis.", "sub-01_FLAIR", "toy", "Threshold 0.6", "set by hand", "10 mm", "score (0-1)"):
+    for words in (
+        "Research use only, not for diagnosis.",
+        "sub-01_FLAIR",
+        "toy",
+        "Threshold 0.6",
+        "default of the method 'toy': a fixed score",
+        "10 mm",
+        "score (0-1)",
+    ):
         assert words in said
     for words in ("AUPRC", "Dice", "false alarm", "hit", "ground truth", "2 regions"):
         assert words in said
