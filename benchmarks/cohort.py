@@ -83,6 +83,7 @@ def _measure(folder: Path, count: int, jobs: int) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cohort", type=Path, metavar="DIR", help="scans of `brain-uad simulate` in place of ellipsoids")
     parser.add_argument("--scans", type=int, default=40, help="for the ratio of two workers to one: 10 or more")
     parser.add_argument("--rounds", type=int, default=3, help="the fastest counts")
     parser.add_argument("--empty", type=int, default=2000, help="jobs without work")
@@ -95,11 +96,13 @@ def main() -> None:
         return
     jobs = arguments.jobs
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_scans(folder, max(arguments.scans, *arguments.memory))
+        folder = arguments.cohort or Path(name)
+        if arguments.cohort is None:
+            write_scans(folder, max(arguments.scans, *arguments.memory))
         specs, options = parse_specs(METHODS), {"post": PostParams(), "use_cache": False}
         tasks = [ScanTask(case, specs, options, True, False) for case in cases_of(folder)[0][: arguments.scans]]
-        print(f"{arguments.scans} scans of {SHAPE}, methods {', '.join(METHODS)}")
+        kind = f"scans of {arguments.cohort.name}" if arguments.cohort else f"scans of {SHAPE}"
+        print(f"{len(tasks)} {kind}, methods {', '.join(METHODS)}", flush=True)
         rounds = [[steady_seconds(scan_figures, tasks, count) for count in (1, jobs)] for _ in range(arguments.rounds)]
         one, several = ((min(r[which][0] for r in rounds), min(r[which][1] for r in rounds)) for which in (0, 1))
         for count, (first, each) in ((1, one), (jobs, several)):
