@@ -64,6 +64,26 @@ def steady_seconds(work: Callable[[Any, Progress], Any], given: Sequence[Any], w
     return times[0] - start, (times[-1] - times[settled]) / max(len(times) - 1 - settled, 1)
 
 
+def machine_ratio(folder: Path, count: int, jobs: int) -> float:
+    """How many times the scans of one process this machine lets several do that share nothing: what no scheduler can pass."""
+    words = [sys.executable, "-m", "benchmarks.cohort", "--plain", str(folder), str(count)]
+    seconds = []
+    for number in (1, jobs):
+        runs = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(number)]
+        seconds.append(max(float(run.communicate()[0].split()[-1]) for run in runs))
+    return jobs * seconds[0] / seconds[1]
+
+
+def _plain(folder: Path, count: int) -> None:
+    specs, options = parse_specs(METHODS), {"post": PostParams(), "use_cache": False}
+    tasks = [ScanTask(case, specs, options, True, False) for case in cases_of(folder)[0][: count + 1]]
+    scan_figures(tasks[0], Progress())  # imports
+    start = time.perf_counter()
+    for task in tasks[1:]:
+        scan_figures(task, Progress())
+    print(time.perf_counter() - start)
+
+
 def peak_megabytes(folder: Path, count: int, jobs: int) -> tuple[float, float]:
     """Of the process that asks and of the largest worker, in a run of its own."""
     words = [sys.executable, "-m", "benchmarks.cohort", "--measure", str(folder), str(count), "--jobs", str(jobs)]
@@ -90,7 +110,11 @@ def main() -> None:
     parser.add_argument("--memory", type=int, nargs=2, default=(20, 200), help="numbers of scans whose peak memory is compared")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--measure", nargs=2, metavar=("DIR", "N"), help=argparse.SUPPRESS)
+    parser.add_argument("--plain", nargs=2, metavar=("DIR", "N"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.plain:
+        _plain(Path(arguments.plain[0]), int(arguments.plain[1]))
+        return
     if arguments.measure:
         _measure(Path(arguments.measure[0]), int(arguments.measure[1]), arguments.jobs)
         return
@@ -108,6 +132,7 @@ def main() -> None:
         for count, (first, each) in ((1, one), (jobs, several)):
             print(f"  {count} workers: first result after {first:5.1f} s, then {1000 * each:7.1f} ms a scan")
         print(f"  {jobs} workers do {one[1] / several[1]:.2f} times the scans of one")
+        print(f"  {jobs} processes that share nothing do {machine_ratio(folder, min(arguments.scans, 40), jobs):.2f} times those of one")
         waits = [steady_seconds(wait, [0.1] * 60, count)[1] for count in (1, jobs)]
         print(f"Jobs that wait for 100 ms: {jobs} workers do {waits[0] / waits[1]:.2f} times those of one")
         cpu = time.process_time()
