@@ -143,6 +143,7 @@ class CompareScene:
             self.choose(0)
             yield 1.0
             yield from (1.0 for _ in drawn_ahead(viewer, every=True))
+            yield 1.0  # what is painted now is a step of its own
         yield 1.0
 
     def _made(self, number: int) -> Iterator[Layer]:
@@ -206,8 +207,9 @@ class CompareScene:
                     if layer in viewer.layers:
                         viewer.layers.remove(layer)
                     yield number / len(self._layers)
-                yield from (1.0 for _ in rest)  # in the first step napari has the comparison's garbage collected
+                yield from (1.0 for _ in rest)  # in one of these steps napari has the comparison's garbage collected
                 yield from (1.0 for _ in drawn_ahead(viewer, every=True))
+                yield 1.0
             finally:
                 list(rest)
                 make_plain(viewer)

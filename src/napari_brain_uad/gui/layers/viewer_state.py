@@ -47,12 +47,14 @@ class ViewerState:
                     viewer.layers.remove(layer)
             for name in _GRID:
                 setattr(viewer.canvas.grid, name, self._grid[name])
+            yield
             present = [layer for layer in self._layers if layer in viewer.layers]
             for layer in present:
                 layer.visible = self._visible[layer]
             for place, layer in enumerate(present):
                 if viewer.layers.index(layer) != place:
                     viewer.layers.move(viewer.layers.index(layer), place)
+            yield  # the end of the batch lays out the canvas
         yield
         dims = viewer.dims
         if dims.ndim == self._ndim:
