@@ -349,6 +349,16 @@ def test_export_writes_what_the_dock_shows(bench: _Bench, tmp_path: Path) -> Non
     np.testing.assert_array_equal(np.flip(np.asarray(saved.dataobj), (0, 1)) > 0, bench.mask)
 
 
+def test_export_with_copies_in_mni_space(bench: _Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_brain_uad.gui.tune.export.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "out"))
+    bench.dock.export_mni.trigger()
+    bench.qtbot.waitUntil(lambda: bench.dock.messages.level is not None, timeout=60_000)
+    assert "Saved" in bench.dock.messages.text
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"sub-01_FLAIR_thresh-raw_mni_mask.nii.gz", "sub-01_FLAIR_thresh-raw_mni_transform.tfm"} <= names
+    assert bench.dock.more_export.isEnabled() and bench.dock.export.isEnabled()
+
+
 def test_export_without_the_scan_says_so(bench: _Bench, tmp_path: Path) -> None:
     bench.viewer.layers.remove("sub-01_FLAIR")
     bench.dock.export_to(tmp_path)

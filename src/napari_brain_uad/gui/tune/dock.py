@@ -87,7 +87,8 @@ class TuneDock(TuneLayout):
         self.undo.clicked.connect(self._undo)
         self.redo.clicked.connect(self._redo)
         self.copy.clicked.connect(self._exporter.copy_command)
-        self.export.clicked.connect(self._exporter.ask_folder)
+        self.export.clicked.connect(lambda: self._exporter.ask_folder())
+        self.export_mni.triggered.connect(lambda: self._exporter.ask_folder(mni=True))
         dims = self.viewer.dims.events
         dims.order.connect(self._redraw_boxes)
         dims.ndisplay.connect(self._redraw_boxes)
@@ -381,9 +382,9 @@ class TuneDock(TuneLayout):
         if layer is not None:
             go_to(self.viewer, layer, region.peak_index)
 
-    def export_to(self, folder: Path) -> None:
-        """Write map, mask, regions, figure and provenance of the settings now into `folder`."""
-        self._exporter.export_to(folder)
+    def export_to(self, folder: Path, *, mni: bool = False) -> None:
+        """Write map, mask, regions, figure and provenance of the settings now into `folder`; on demand with copies in MNI space."""
+        self._exporter.export_to(folder, mni=mni)
 
 
 def _toggle(layer: Layer | None) -> None:

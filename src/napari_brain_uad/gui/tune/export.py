@@ -63,14 +63,14 @@ class Exporter:
             on_error=lambda error: dock.messages.show_error(error, "Writing the command"),
         )
 
-    def ask_folder(self) -> None:
-        """Export to a folder that the user chooses."""
+    def ask_folder(self, *, mni: bool = False) -> None:
+        """Export to a folder that the user chooses; see `export_to`."""
         folder = QFileDialog.getExistingDirectory(self._dock, "Export to folder", str(last_folder()))
         if folder:
-            self.export_to(Path(folder))
+            self.export_to(Path(folder), mni=mni)
 
-    def export_to(self, folder: Path) -> None:
-        """Write map, mask, regions, figure and provenance into `folder`, in the background."""
+    def export_to(self, folder: Path, *, mni: bool = False) -> None:
+        """Write map, mask, regions, figure and provenance into `folder`, in the background; on demand with copies in MNI space."""
         tuning, scan = self._tuning(), self._scan("Exporting")
         if scan is None or tuning is None:
             return
@@ -78,7 +78,8 @@ class Exporter:
 
         def ended() -> None:
             dock.run_bar.stop()
-            dock.export.setEnabled(True)
+            for button in (dock.export, dock.more_export):
+                button.setEnabled(True)
 
         def done(files: dict[str, Path]) -> None:
             ended()
@@ -90,9 +91,10 @@ class Exporter:
             ended()
             dock.messages.show_error(error, "Exporting")
 
-        dock.export.setEnabled(False)
+        for button in (dock.export, dock.more_export):
+            button.setEnabled(False)
         dock.run_bar.start()
-        job = _job(tuning, scan, self._files(), folder)
+        job = _job(tuning, scan, self._files(), folder, mni)
         running = run(job, parent=dock, on_done=done, on_error=failed, on_progress=dock.run_bar.report)
         dock.run_bar.cancelled.connect(running.cancel)
 
@@ -139,18 +141,23 @@ def command_of(tuning: Tuning, scan: Volume, files: Sequence[Path]) -> str:
     return detect_command(amap, tuning.post, scan=replace(scan, mask=None), mask=brain, truth=truth)
 
 
-def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path) -> Callable[[Progress], dict[str, Path]]:
+def _job(tuning: Tuning, scan: Volume, masks: Sequence[Path], folder: Path, mni: bool) -> Callable[[Progress], dict[str, Path]]:
     amap, post, truth, edits = tuning.amap, tuning.post, tuning.truth, tuning.edits
 
     def job(progress: Progress) -> dict[str, Path]:
         # Here, because matplotlib takes longer to import than a dock may take to open.
         from ...workflows.detect.detect import finish_detection
+        from ...workflows.detect.mni import check_mni, with_mni
         from ...workflows.detect.save import save_detection
 
         # The map's name: of several sequences together it is not the scan's.
         volume = replace(scan, name=amap.name, mask=amap.mask)
         command = command_of(tuning, scan, masks) if "params" in amap.provenance.get("method", {}) else ""
-        detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.5))
+        if mni:
+            check_mni(volume)
+        detection = finish_detection(volume, amap, post, truth=truth, command=command, edits=edits, progress=progress.part(0.0, 0.3))
+        if mni:
+            detection = with_mni(detection, progress.part(0.3, 0.5))
         return save_detection(detection, folder, progress=progress.part(0.5, 1.0))
 
     return job

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QMenu, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from ...postprocessing.params import PostParams
 from ..app.docks import open_dock
@@ -67,6 +67,10 @@ class TuneLayout(SideDock):
         self.redo = _button("Redo", "Take the undone change again")
         self.copy = _button("Copy as command", "Copy the brain-uad command that gives this result")
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
+        self.more_export = _button("", "Other ways to export")  # Qt draws an arrow
+        self.more_export.setAccessibleName("Other ways to export")
+        self.more_export.setMenu(QMenu(self.more_export))
+        self.export_mni = self.more_export.menu().addAction("Export with copies in MNI space\u2026")
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
         self.detect = _button("Detect anomalies", "Open the dock that makes anomaly maps")
@@ -103,7 +107,7 @@ class TuneLayout(SideDock):
         choices.addRow("Heatmap opacity", self.opacity)
         buttons = QHBoxLayout(self._buttons)
         buttons.setContentsMargins(0, 0, 0, 0)
-        for button in (self.undo, self.redo, self.copy, self.export):
+        for button in (self.undo, self.redo, self.copy, self.export, self.more_export):
             buttons.addWidget(button)
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)

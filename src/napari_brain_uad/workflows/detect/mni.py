@@ -46,9 +46,9 @@ def check_mni(volume: Volume) -> None:
     """
     what = f"{volume.name} cannot be brought to MNI space"
     if volume.is_slice:
-        raise InputError(what, why="it is a single slice", fix="Leave --mni out, or give the whole scan")
+        raise InputError(what, why="it is a single slice", fix="Leave copies in MNI space (--mni) out, or give the whole scan")
     if volume.source is not None and not volume.source.orientation_known:
-        fix = "Leave --mni out, or set the orientation in the scan's header"
+        fix = "Leave copies in MNI space (--mni) out, or set the orientation in the scan's header"
         raise InputError(what, why="its file does not say which side is left", fix=fix)
 
 
