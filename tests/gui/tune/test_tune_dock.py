@@ -356,7 +356,8 @@ def test_export_with_copies_in_mni_space(bench: _Bench, tmp_path: Path, monkeypa
     assert "Saved" in bench.dock.messages.text
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert {"sub-01_FLAIR_thresh-raw_mni_mask.nii.gz", "sub-01_FLAIR_thresh-raw_mni_transform.tfm"} <= names
-    assert bench.dock.more_export.isEnabled() and bench.dock.export.isEnabled()
+    assert bench.dock.more_export.isEnabled()
+    assert bench.dock.export.isEnabled()
 
 
 def test_export_without_the_scan_says_so(bench: _Bench, tmp_path: Path) -> None:

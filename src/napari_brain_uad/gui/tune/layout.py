@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QMenu, QPushButton, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from ...postprocessing.params import PostParams
@@ -69,8 +70,10 @@ class TuneLayout(SideDock):
         self.export = _button("Export", "Save map, mask, regions, figure and provenance into a folder")
         self.more_export = _button("", "Other ways to export")  # Qt draws an arrow
         self.more_export.setAccessibleName("Other ways to export")
-        self.more_export.setMenu(QMenu(self.more_export))
-        self.export_mni = self.more_export.menu().addAction("Export with copies in MNI space\u2026")
+        menu = QMenu(self.more_export)
+        self.export_mni = QAction("Export with copies in MNI space\u2026", menu)
+        menu.addAction(self.export_mni)
+        self.more_export.setMenu(menu)
         self.undo.setEnabled(False)
         self.redo.setEnabled(False)
         self.detect = _button("Detect anomalies", "Open the dock that makes anomaly maps")
