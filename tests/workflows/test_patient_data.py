@@ -13,7 +13,7 @@ from written_dicom import Truth, dataset, save, truth, write
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.dicom import find_series, read_series
+from napari_brain_uad.io.dicom.series import find_series, read_series
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
 

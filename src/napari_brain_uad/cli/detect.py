@@ -139,7 +139,7 @@ def _only_alone(arguments: argparse.Namespace) -> None:
 
 def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
     """The slices that DICOM objects refer to."""
-    from ..io.dicom import is_dicom_path, stack_of
+    from ..io.dicom.series import is_dicom_path, stack_of
     from ..workflows.detect.dicom_results import check_dicom
 
     if not is_dicom_path(arguments.scan):

@@ -12,7 +12,7 @@ from napari_brain_uad.gui.app.docks import PLUGIN
 from napari_brain_uad.gui.contrib.reader import get_reader
 from napari_brain_uad.gui.contrib.series_picker import SeriesPicker, find_choices
 from napari_brain_uad.gui.layers.layers import record, volume_of
-from napari_brain_uad.io.dicom import find_series, read_series
+from napari_brain_uad.io.dicom.series import find_series, read_series
 from tests.gui.scans import head, write
 
 

@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from written_dicom import Truth, dataset, enhanced, errors, save, truth, uid, write
 
 from napari_brain_uad.core.volume import Volume
-from napari_brain_uad.io.dicom import find_series, read_series
+from napari_brain_uad.io.dicom.series import find_series, read_series
 
 dcm2niix = pytest.importorskip("dcm2niix")
 

@@ -20,8 +20,8 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Los
 from written_dicom import Truth, dataset, enhanced, errors, rotation, save, truth, uid, write
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io import dicom_pixels
-from napari_brain_uad.io.dicom import find_series, is_dicom_path, read_series
+from napari_brain_uad.io.dicom import pixels
+from napari_brain_uad.io.dicom.series import find_series, is_dicom_path, read_series
 
 
 def _by_simpleitk(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -238,7 +238,7 @@ def test_without_the_decoder_the_package_is_named(series: Truth, tmp_path: Path,
     class Missing:
         is_available = False
 
-    monkeypatch.setattr(dicom_pixels, "get_decoder", lambda _syntax: Missing())
+    monkeypatch.setattr(pixels, "get_decoder", lambda _syntax: Missing())
     with pytest.raises(InputError, match=r"is not installed\. Install it: pip install .napari-brain-uad\[dicom\]"):
         read_series(tmp_path)
 

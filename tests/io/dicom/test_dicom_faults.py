@@ -17,7 +17,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from written_dicom import Truth, dataset, enhanced, errors, numbers, save, truth, uid, write
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.dicom import read_series
+from napari_brain_uad.io.dicom.series import read_series
 
 Breaker = Callable[[Truth, Path, np.random.Generator], None]
 SEEDS = range(10)

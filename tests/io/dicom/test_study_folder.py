@@ -15,7 +15,7 @@ from written_dicom import Truth, dataset, enhanced, errors, numbers, save, truth
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.dicom import find_series, find_study, is_dicom_path, read_series
+from napari_brain_uad.io.dicom.series import find_series, find_study, is_dicom_path, read_series
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 Adder = Callable[[Path, np.random.Generator], None]

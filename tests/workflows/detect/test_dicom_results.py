@@ -16,7 +16,7 @@ from written_dicom import Truth, enhanced, truth, write
 
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.io.dicom import read_series, stack_of
+from napari_brain_uad.io.dicom.series import read_series, stack_of
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect import dicom_results
 from napari_brain_uad.workflows.detect.detect import Detection, detect

@@ -53,7 +53,7 @@ def read_all(path: Path) -> list[Volume]:
         If the file cannot be read or holds more than `MAX_VOLUMES` volumes.
     """
     if path.name.lower().endswith(DICOM_SUFFIXES):
-        from ...io.dicom import read_series
+        from ...io.dicom.series import read_series
 
         return [read_series(path)]
     count = count_volumes(path)

@@ -39,7 +39,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 
 def holds_scans(folder: Path) -> bool:
     """Whether there is an image or a DICOM file among the first files of a folder: a quick look, before napari asks others."""
-    from ...io.dicom_frames import is_dicom
+    from ...io.dicom.frames import is_dicom
     from ...io.walk import walk
 
     for path in islice((path for path in walk(folder) if is_file(path)), _LOOK):

@@ -25,7 +25,7 @@ from .files import file_layers, warn
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from ...io.dicom_folder import Skipped
+    from ...io.dicom.folder import Skipped
 
 IMAGES = (".nii", ".nii.gz", ".mgz", ".mgh")
 _MOST_FILES = 500
@@ -78,7 +78,7 @@ def find_choices(folder: Path) -> Offer:
     InputError
         If there is nothing, or too much.
     """
-    from ...io.dicom import find_series, find_study
+    from ...io.dicom.series import find_series, find_study
     from ...io.walk import Missed, walk_files
 
     missed = Missed()
@@ -105,7 +105,7 @@ def find_choices(folder: Path) -> Offer:
 
 def holds_dicom(folder: Path) -> bool:
     """Whether there is a DICOM file under a folder."""
-    from ...io.dicom_frames import is_dicom
+    from ...io.dicom.frames import is_dicom
     from ...io.walk import walk
 
     for path in walk(folder):
@@ -128,7 +128,7 @@ def open_choice(choice: Choice) -> list[tuple[Any, ...]]:
     InputError
         If it cannot be read.
     """
-    from ...io.dicom import read_series
+    from ...io.dicom.series import read_series
 
     return [volume_layer(read_series(choice.path, choice.uid))] if choice.uid else file_layers(choice.path)
 

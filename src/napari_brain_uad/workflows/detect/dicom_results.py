@@ -21,7 +21,7 @@ from ...core.errors import InputError
 from ...core.optional import require
 from ...core.provenance import package_version
 from ...io.atomic import atomic_path
-from ...io.dicom_stack import Stack
+from ...io.dicom.stack import Stack
 from ...postprocessing.edits import REJECTED
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def write_dicom(detection: Detection, stack: Stack, files: Mapping[str, Path]) -
     detection : Detection
         On the grid of the series.
     stack : Stack
-        Its slices, in order; see `io.dicom.stack_of`.
+        Its slices, in order; see `io.dicom.series.stack_of`.
     files : mapping of str to Path
         "dicom_map", and "dicom_seg" where there are regions.
 

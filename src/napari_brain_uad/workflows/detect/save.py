@@ -16,7 +16,7 @@ from ...core.provenance import NOTICE
 from ...core.volume import Volume
 from ...detectors.registry import method_ids
 from ...io.atomic import atomic_path, write_json, write_text
-from ...io.dicom_stack import Stack
+from ...io.dicom.stack import Stack
 from ...io.nifti import write_map, write_mask
 from ...io.results import Run, check_output, written_whole
 from ...postprocessing.edits import REJECTED
@@ -94,7 +94,7 @@ def save_detection(
     overwrite : bool
         Results on another scan of the same name, and those of a comparison, may be replaced too.
     dicom : Stack, optional
-        The slices of the scan's DICOM series (`io.dicom.stack_of`): regions and map are written as DICOM objects that refer to them, too.
+        The slices of the scan's DICOM series (`io.dicom.series.stack_of`): regions and map become DICOM objects that refer to them, too.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from ...core.threshold import AUTO_RULE, ThresholdRule
 from ...core.volume import Source, Volume
 from ...datasets.layout import files
 from ...detectors.registry import method_class
-from ...io.dicom_frames import is_dicom
+from ...io.dicom.frames import is_dicom
 from ...io.nifti import image_stem, sequence_of_file
 from ...io.results import is_result
 from ...io.walk import walk_files

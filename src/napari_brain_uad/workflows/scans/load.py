@@ -11,7 +11,7 @@ from ...core.errors import InputError
 from ...core.memory import told_as_error
 from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
-from ...io.dicom import is_dicom_path, read_series
+from ...io.dicom.series import is_dicom_path, read_series
 from ...io.nifti import read_mask, read_volume
 from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import Finding
-from ..core.errors import InputError
-from .dicom_frames import Frame, Kind
-from .dicom_kinds import CONVERT, Unfit
+from ...core.checks import Finding
+from ...core.errors import InputError
+from .frames import Frame, Kind
+from .kinds import CONVERT, Unfit
 
 MAX_BYTES = 4 << 30
 """Largest volume that is read, as float32: some hundred times a brain at 1 mm."""

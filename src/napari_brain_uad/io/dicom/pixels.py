@@ -24,13 +24,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ..core.errors import InputError
-from ..core.memory import check_memory, out_of_memory
-from ..core.optional import install_command, not_installed
-from .dicom_frames import Frame, quiet
-from .dicom_kinds import READ_FAULTS
-from .dicom_stack import MAX_BYTES, Stack
-from .streams import is_file
+from ...core.errors import InputError
+from ...core.memory import check_memory, out_of_memory
+from ...core.optional import install_command, not_installed
+from ..streams import is_file
+from .frames import Frame, quiet
+from .kinds import READ_FAULTS
+from .stack import MAX_BYTES, Stack
 
 _TAGS = (
     "SamplesPerPixel",

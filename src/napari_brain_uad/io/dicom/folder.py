@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.checks import Finding, Level
-from ..core.errors import InputError
-from .dicom_frames import Frame, Reading, is_dicom, read_file
-from .dicom_stack import split
-from .streams import GET_LINKED
-from .walk import Missed, walk_files
+from ...core.checks import Finding, Level
+from ...core.errors import InputError
+from ..streams import GET_LINKED
+from ..walk import Missed, walk_files
+from .frames import Frame, Reading, is_dicom, read_file
+from .stack import split
 
 _SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 

@@ -25,9 +25,9 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from ..core.errors import InputError
-from ..core.sequence_tags import FIELDS
-from .dicom_kinds import PRIVATE_TAGS, READ_FAULTS, Unfit, is_image, kind_name, unfit_file
+from ...core.errors import InputError
+from ...core.sequence_tags import FIELDS
+from .kinds import PRIVATE_TAGS, READ_FAULTS, Unfit, is_image, kind_name, unfit_file
 
 _TAGS = (
     *FIELDS,
@@ -106,7 +106,7 @@ class Frame:
     kinds : mapping of str to float, str or None
         What tells the volumes of one series apart: echo time, part of the complex image, ...
     unfit : Unfit, optional
-        Why, by its kind, it is no slice of a volume, and what to do; see `dicom_kinds`.
+        Why, by its kind, it is no slice of a volume, and what to do; see `kinds`.
     whole : bool
         Whether the file is long enough for its images; of compressed ones only reading tells.
     """

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.checks import Finding, Level
-from ..core.errors import InputError
-from ..core.sequence import SequenceReading, read_sequence
-from ..core.text import counted
-from ..core.volume import Grid, Source, Volume, canonical
-from .dicom_folder import Contents, Skipped, look_through, volumes_of
-from .dicom_frames import Frame, is_dicom, read_file
-from .dicom_kinds import PHASE
-from .dicom_pixels import read_stack
-from .dicom_stack import Stack, build_stack, unfit_series
+from ...core.checks import Finding, Level
+from ...core.errors import InputError
+from ...core.sequence import SequenceReading, read_sequence
+from ...core.text import counted
+from ...core.volume import Grid, Source, Volume, canonical
+from .folder import Contents, Skipped, look_through, volumes_of
+from .frames import Frame, is_dicom, read_file
+from .kinds import PHASE
+from .pixels import read_stack
+from .stack import Stack, build_stack, unfit_series
 
 
 @dataclass(frozen=True)
