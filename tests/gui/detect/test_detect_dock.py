@@ -30,7 +30,7 @@ from napari_brain_uad.gui.layers.layers import add_labels, is_map, map_of, recor
 from napari_brain_uad.gui.layers.subjects import layers_of
 from napari_brain_uad.gui.layers.tuning import settle
 from napari_brain_uad.gui.layers.view import add_volume
-from napari_brain_uad.gui.widgets.method_box import GREY, NO_MODEL
+from napari_brain_uad.gui.widgets.methods.method_box import GREY, NO_MODEL
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.steps import brain_extraction

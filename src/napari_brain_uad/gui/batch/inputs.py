@@ -26,8 +26,8 @@ from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import ComboBox, IntBox
 from ..widgets.forms import Fold, ParamsForm, exchange, form_for_scoring
 from ..widgets.messages import wrapping_label
-from ..widgets.method_box import MethodBox
-from ..widgets.model_row import ModelRow
+from ..widgets.methods.method_box import MethodBox
+from ..widgets.methods.model_row import ModelRow
 
 if TYPE_CHECKING:
     from ...workflows.cohort.batch import BatchRun

@@ -22,8 +22,8 @@ from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, ParamsForm, row_label
 from ..widgets.messages import wrapping_label
-from ..widgets.method_card import LINK
-from ..widgets.method_list import MethodList
+from ..widgets.methods.method_card import LINK
+from ..widgets.methods.method_list import MethodList
 from ..widgets.scan_inputs import ScanInputs
 from .job import CompareRequest
 

@@ -32,7 +32,7 @@ from ..layers.scan_facts import Facts, facts
 from ..layers.subjects import bring_into_view
 from ..widgets.empty_state import EmptyState
 from ..widgets.messages import wrapping_label
-from ..widgets.method_box import NO_MODEL
+from ..widgets.methods.method_box import NO_MODEL
 from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
 from .job import DetectRequest, MapCache, run_request

@@ -22,8 +22,8 @@ from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, exchange, form_for_scoring, row_label
 from ..widgets.messages import wrapping_label
-from ..widgets.method_box import MethodBox
-from ..widgets.model_row import ModelRow
+from ..widgets.methods.method_box import MethodBox
+from ..widgets.methods.model_row import ModelRow
 from ..widgets.scan_inputs import ScanInputs
 from ..widgets.subject_button import SubjectButton, beside
 from .further import FurtherScans

@@ -16,7 +16,7 @@ from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import ComboBox, IntBox
 from ..widgets.forms import Fold, ParamsForm, exchange, row_label
 from ..widgets.messages import wrapping_label
-from ..widgets.method_box import MethodBox
+from ..widgets.methods.method_box import MethodBox
 from .data_box import DataBox
 
 _DEFAULT, _OWN = "Default", "Own settings"

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from ...core.errors import BrainUADError
-from ...detectors.registry import cards, method_class
-from ...workflows.models.method_spec import MethodSpec
-from ...workflows.models.models import list_models
-from ...workflows.models.recommend import cannot_score, recommend, recommend_learned
-from .editors import ComboBox
+from ....core.errors import BrainUADError
+from ....detectors.registry import cards, method_class
+from ....workflows.models.method_spec import MethodSpec
+from ....workflows.models.models import list_models
+from ....workflows.models.recommend import cannot_score, recommend, recommend_learned
+from ..editors import ComboBox
 from .method_box import NO_MODEL
 
 _SPEC = int(Qt.ItemDataRole.UserRole)

@@ -7,10 +7,10 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ...core.text import html_text
-from ...workflows.models.models import Model, default_model, list_models
-from .editors import ComboBox
-from .messages import wrapping_label
+from ....core.text import html_text
+from ....workflows.models.models import Model, default_model, list_models
+from ..editors import ComboBox
+from ..messages import wrapping_label
 from .method_card import LINK
 
 

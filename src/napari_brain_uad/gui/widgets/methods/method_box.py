@@ -9,11 +9,11 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QStyledItemDelegate, QToolButton, QWidget
 
-from ...core.detector import MethodInfo
-from ...detectors.registry import cards
-from ...workflows.models.recommend import cannot_score, recommend
-from .editors import SHORT_FORM, ComboBox
-from .messages import wrapping_label
+from ....core.detector import MethodInfo
+from ....detectors.registry import cards
+from ....workflows.models.recommend import cannot_score, recommend
+from ..editors import SHORT_FORM, ComboBox
+from ..messages import wrapping_label
 from .method_card import LINK, MethodCard
 
 NO_MODEL = "No model: train or import one"

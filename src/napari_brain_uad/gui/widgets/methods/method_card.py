@@ -7,8 +7,8 @@ import html
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from ...core.detector import MethodInfo, cited
-from .messages import wrapping_label
+from ....core.detector import MethodInfo, cited
+from ..messages import wrapping_label
 
 LINK = "color: #4c9be8"
 """Readable on napari's dark and light themes; the palette's own blue is not."""

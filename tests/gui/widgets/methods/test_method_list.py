@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_brain_uad.detectors.registry import cards, method_ids
-from napari_brain_uad.gui.widgets.method_box import NO_MODEL
-from napari_brain_uad.gui.widgets.method_list import MethodList
+from napari_brain_uad.gui.widgets.methods.method_box import NO_MODEL
+from napari_brain_uad.gui.widgets.methods.method_list import MethodList
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from napari_brain_uad.workflows.models.recommend import cannot_score
 
@@ -45,7 +45,7 @@ def test_every_registered_method_is_listed_under_its_family_or_last_without_a_mo
 def test_a_method_moves_to_its_family_when_it_gets_a_model(methods: MethodList, monkeypatch: Any) -> None:
     methods.add_variant("threshold@bins=64")
     methods.choose(["threshold@bins=64", "vae"])
-    monkeypatch.setattr("napari_brain_uad.gui.widgets.method_list.cannot_score", lambda *_: ("", ""))
+    monkeypatch.setattr("napari_brain_uad.gui.widgets.methods.method_list.cannot_score", lambda *_: ("", ""))
     methods.refresh()
     families = {info.id: info.family for info in cards()}
     assert _listed(methods) == families | {"threshold@bins=64": families["threshold"]}

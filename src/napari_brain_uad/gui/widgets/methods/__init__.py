@@ -1,0 +1,1 @@
+"""Methods and their models: to choose one or several, and what is known of them."""
