@@ -6,27 +6,27 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..io.streams import GET_LINKED, leads_nowhere
-from .adni import ADNI
-from .atlas_v1 import ATLAS_V1
-from .atlas_v2 import ATLAS_V2
 from .bids import BIDS
-from .br35h import BR35H
-from .brats import BRATS
-from .camcan import CAMCAN
-from .hcp import HCP
-from .isles import ISLES2015, ISLES2022
-from .ixi import IXI
 from .layout import DatasetLayout, missed_files, walked_once
-from .mood import MOOD
-from .mslub import MSLUB
-from .msseg2015 import MSSEG2015
-from .msseg2016 import MSSEG2016
-from .nfbs import NFBS
-from .oasis3 import OASIS3
 from .pictures import Pictures
 from .plain import Plain
+from .public.adni import ADNI
+from .public.atlas_v1 import ATLAS_V1
+from .public.atlas_v2 import ATLAS_V2
+from .public.br35h import BR35H
+from .public.brats import BRATS
+from .public.camcan import CAMCAN
+from .public.hcp import HCP
+from .public.isles import ISLES2015, ISLES2022
+from .public.ixi import IXI
+from .public.mood import MOOD
+from .public.mslub import MSLUB
+from .public.msseg2015 import MSSEG2015
+from .public.msseg2016 import MSSEG2016
+from .public.nfbs import NFBS
+from .public.oasis3 import OASIS3
+from .public.wmh import WMH
 from .table import Table
-from .wmh import WMH
 
 # The first that fits is taken: named data sets before the general layouts (ATLAS is also BIDS, every folder of scans is a plain
 # folder; pictures of them may lie beside the scans).

@@ -6,7 +6,7 @@ archive a sequence, with no masks and no official split.
 
 from __future__ import annotations
 
-from .layout import PatternLayout
+from ..layout import PatternLayout
 
 IXI = PatternLayout(
     id="ixi",

@@ -7,7 +7,7 @@ for training, 14 (``test01``, without masks) for testing.
 
 from __future__ import annotations
 
-from .layout import TRUTH, PatternLayout
+from ..layout import TRUTH, PatternLayout
 
 _WHO = r"(?P<id>(?P<split>training|test)\d+)"
 

@@ -8,7 +8,7 @@ with or without the prefix, and ``longitudinal/{raw,coregistered}/patientXX/stud
 
 from __future__ import annotations
 
-from .layout import BRAIN_MASK, TRUTH, PatternLayout
+from ..layout import BRAIN_MASK, TRUTH, PatternLayout
 
 _KIND = r"(?P<kind>FLAIR|T1WKS|T1POST|T1W|T1|T2W|T2|brainmask|consensus_gt|GOLD_STANDARD|lesions)"
 _NAME = rf"(?:(?P=id)_)?(?:(?P<session>study\d)_)?{_KIND}(?:_N4_noneck[a-z0-9_]*|reg)?\.nii(?:\.gz)?"

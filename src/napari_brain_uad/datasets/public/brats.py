@@ -8,7 +8,7 @@ each mostly in a folder of its name; those have to be converted to NIfTI.
 
 from __future__ import annotations
 
-from .layout import FURTHER, TRUTH, PatternLayout
+from ..layout import FURTHER, TRUTH, PatternLayout
 
 _SUBJECT = r"(?:BraTS(?:17|18|19|20|2021)_[A-Za-z0-9_]+?)"
 _END = r"\.nii(?:\.gz)?"

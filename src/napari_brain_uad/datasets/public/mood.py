@@ -6,7 +6,7 @@ abnormal in each voxel; ``toy_label/sample`` has one number a scan in a text fil
 
 from __future__ import annotations
 
-from .layout import TRUTH, PatternLayout
+from ..layout import TRUTH, PatternLayout
 
 MOOD = PatternLayout(
     id="mood",

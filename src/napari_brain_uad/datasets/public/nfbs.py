@@ -6,7 +6,7 @@ of 21 to 45, one visit (github.com/preprocessed-connectomes-project/NFB_skullstr
 
 from __future__ import annotations
 
-from .layout import BRAIN_MASK, PatternLayout
+from ..layout import BRAIN_MASK, PatternLayout
 
 _STEM = r"sub-(?P<id>A\d{8})_ses-NFB3"
 

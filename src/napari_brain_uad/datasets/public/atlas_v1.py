@@ -7,7 +7,7 @@ second lesion. Native: ``native_part2/c0011/c0011s0006t01/c0011s0006t01.nii.gz``
 
 from __future__ import annotations
 
-from .layout import FURTHER, TRUTH, PatternLayout
+from ..layout import FURTHER, TRUTH, PatternLayout
 
 _MNI = r"(?P<site>Site\d+)/(?P<id>\d{6})/(?P<session>t\d+)/(?P=id)"
 _NATIVE = r"(?P<site>c\d{4})/(?P<id>c\d{4}s\d{4})(?P<session>t\d{2})/(?P=id)(?P=session)"

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .layout import TRUTH, PatternLayout
+from ..layout import TRUTH, PatternLayout
 
 _STEM = r"(?P<id>sub-r\d+s\d+)_ses-(?P<session>\d+)_space-[A-Za-z0-9]+"
 

@@ -16,7 +16,7 @@ first release has ``rawdata/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0
 
 from __future__ import annotations
 
-from .layout import FURTHER, TRUTH, PatternLayout
+from ..layout import FURTHER, TRUTH, PatternLayout
 
 _TASK = r"(?P<space>SISS|SPES)(?:2015)?_(?P<split>Training|Testing)/"
 _KIND = r"(?P<kind>MR_Flair|MR_T1c|MR_T1|MR_T2|MR_DWI|MR_CBF|MR_CBV|MR_TTP|MR_Tmax|OT)"

@@ -7,7 +7,7 @@ first three digits of a subject are the site, the date is the visit. The descrip
 
 from __future__ import annotations
 
-from .layout import PatternLayout
+from ..layout import PatternLayout
 
 _WHO, _NO_IMAGE = r"(?P<id>(?P<site>\d{3})_S_\d{4,5})", r"(?![^/]*(?:mask|segment|jacobian|maps?_|T2_?\*|T2_?Star))"
 _REST = r"/(?P<session>\d{4}-\d{2}-\d{2})_[0-9_.]+/(?:[SI]\d+/)+[^/]*\.nii(?:\.gz)?"

@@ -7,7 +7,7 @@ MNI space (``MNINonLinear``) and the other 3-D files of the folders are left out
 
 from __future__ import annotations
 
-from .layout import BRAIN_MASK, PatternLayout
+from ..layout import BRAIN_MASK, PatternLayout
 
 _FOLDER, _END = r"(?P<id>\d{6})/T1w", r"\.nii(?:\.gz)?"
 

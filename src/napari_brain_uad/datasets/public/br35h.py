@@ -6,7 +6,7 @@ official split; `split` says which folder, and that whether there is a tumour.
 
 from __future__ import annotations
 
-from .layout import PatternLayout
+from ..layout import PatternLayout
 
 BR35H = PatternLayout(
     id="br35h",

@@ -6,7 +6,7 @@ scanner, no masks. The path is as public code reads it.
 
 from __future__ import annotations
 
-from .layout import PatternLayout
+from ..layout import PatternLayout
 
 CAMCAN = PatternLayout(
     id="camcan",

@@ -8,7 +8,7 @@ centre, with ``FLAIR_preprocessed.nii.gz``, ``3DFLAIR.nii.gz`` and the masks. Bo
 
 from __future__ import annotations
 
-from .layout import BRAIN_MASK, FURTHER, TRUTH, PatternLayout
+from ..layout import BRAIN_MASK, FURTHER, TRUTH, PatternLayout
 
 _CENTRE = r"(?P<split>Training|Testing)/(?P<id>(?P<site>Center_\d+)/Patient_\d+)"
 _FIRST = r"(?P<id>(?P<site>\d{2})\d{3}[A-Z]{4})"

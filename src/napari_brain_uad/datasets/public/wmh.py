@@ -7,7 +7,7 @@ Official split: 60 training, 110 test.
 
 from __future__ import annotations
 
-from .layout import TRUTH, PatternLayout
+from ..layout import TRUTH, PatternLayout
 
 _WHERE = r"(?P<split>training|test)/(?P<id>(?P<site>Utrecht|Singapore|Amsterdam/[^/]+)/\d+)"
 

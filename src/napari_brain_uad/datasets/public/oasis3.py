@@ -7,7 +7,7 @@ is counted in days from the first one. Of several runs the first is used, and a 
 
 from __future__ import annotations
 
-from .layout import PatternLayout
+from ..layout import PatternLayout
 
 _WHERE = (
     r"(?P<id>OAS3\d{4})_MR_(?P<session>d\d{4})/(?:[^/]+/){1,3}",
