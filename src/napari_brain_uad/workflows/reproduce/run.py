@@ -36,6 +36,11 @@ from .plan import EvaluateStep, Experiment, ModelStep, PrepareStep
 
 _FORMAT = "napari-brain-uad reproduction step 1"
 COHORT = "cohort.json"
+PAGE = "cohort.html"
+"""Of a test: all it gave as data, and as a page with pictures."""
+
+_PICTURES = 3
+"""As many as the command of the step shows."""
 
 Tell = Callable[[str], None]
 
@@ -228,6 +233,7 @@ def _evaluate(step: EvaluateStep, out: Path, *, device: str, jobs: int | Workers
         device=device,
         seed=step.seed,
         jobs=jobs,
+        pictures=_PICTURES,
         progress=progress.part(0.0, 0.95),
     )
     command = shell.join(step.words(device))
