@@ -55,6 +55,13 @@ def is_file(path: Path) -> bool:
     return False
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file; empty where it is none, or cannot be read."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
+
+
 def leads_nowhere(path: Path) -> bool:
     """Whether a path is a link to something that is not there."""
     with suppress(OSError):

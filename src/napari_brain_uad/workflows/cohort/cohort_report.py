@@ -20,6 +20,7 @@ from ...evaluation.volume_agreement import volume_agreement
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
 from ..compare.compare_table import COLUMNS
+from ..detect.command import given_files
 from ..detect.save import without_folders
 from ..report.cards import method_record, software_citation
 from ..report.contents import PageContents
@@ -157,6 +158,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "sequences": [": ".join(one) for one in cohort.sequences],
         "left_out": list(left_out),
         "command": without_folders(command),
+        "given_files": given_files(command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -23,6 +23,7 @@ from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
 from ...preprocessing.mni_way import MniWay
 from ..scans.names import output_stem, run_of
+from .command import given_files
 from .detect import Detection
 from .dicom_results import write_dicom
 from .mni import mni_record, write_mni
@@ -233,6 +234,7 @@ def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[s
         "verdict": detection.verdict.as_dict(),
         "regions_edited_by_hand": review_record(detection.result.regions),
         "command": recorded_command(detection.command, files),
+        "given_files": given_files(detection.command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
         "pictures": {kind.partition(":")[2]: path.name for kind, path in files.items() if kind.startswith(f"{_PICTURE}:")},
