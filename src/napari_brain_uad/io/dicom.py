@@ -24,6 +24,7 @@ from .dicom_frames import Frame, is_dicom, read_file
 from .dicom_kinds import PHASE
 from .dicom_pixels import read_stack
 from .dicom_stack import Stack, build_stack, unfit_series
+from .streams import WHICH
 
 
 @dataclass(frozen=True)
@@ -259,14 +260,16 @@ def _choose(study: Study, uid: str | None, index: int | None) -> str:
     _check_any(study)
     if index is not None:
         if not 0 <= index < len(listed):
-            raise InputError(f"There is no series {index}", why=_left_out_words(study), fix=f"Choose index 0 to {len(listed) - 1}")
+            raise InputError(
+                f"There is no series {index}", why=_left_out_words(study), fix=f"Choose index 0 to {len(listed) - 1} ({WHICH})"
+            )
         return listed[index].uid
     if len(listed) > 1:
         names = [f"{place}: {one.label}" for place, one in enumerate(listed)]
         more = f"; and {len(names) - 12} more" if len(names) > 12 else ""
         beside = _left_out_words(study)
         why = "; ".join(names[:12]) + more + (f". {beside}" if beside else "")
-        raise InputError(f"The folder holds {len(listed)} series", why=why, fix=f"Choose one: index 0 to {len(listed) - 1}")
+        raise InputError(f"The folder holds {len(listed)} series", why=why, fix=f"Choose one: index 0 to {len(listed) - 1} ({WHICH})")
     return listed[0].uid
 
 

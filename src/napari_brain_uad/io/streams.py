@@ -25,6 +25,7 @@ _MOST_INFLATION = 1032
 """DEFLATE cannot expand a byte to more than 1,032 (RFC 1951: 258 bytes from two bits)."""
 
 COPY_AGAIN = "Copy or download the file again"
+WHICH = "--volume N on the command line, behind --with FILE:N"
 GET_LINKED = "Get what the link points to (datalad get, git annex get), or mend the link"
 
 

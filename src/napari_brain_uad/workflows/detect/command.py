@@ -18,6 +18,7 @@ from ..models.method_spec import MethodSpec
 from ..models.models import find_model, name_of, name_of_record, settings_for
 from ..scans.load import MaskInput, given_sequence
 from ..scans.ready import AUTO
+from ..scans.scan_word import ScanWord
 
 SEVERAL = "sequences"
 """Part of a map's provenance that names the sequences it was averaged from, see `several`."""
@@ -63,8 +64,8 @@ def detect_command(
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
     words = ["brain-uad", "detect", *scan_words(scan)]
-    further = others or ["SCAN"] * (len(amap.provenance.get(SEVERAL, ())) - 1)
-    words += ["--with", *(word for other in further for word in scan_words(other))] if further else []
+    further = [_word(other) for other in others] or ["SCAN"] * (len(amap.provenance.get(SEVERAL, ())) - 1)
+    words += ["--with", *further] if further else []
     words += ["--method", str(spec_of(amap, model))]
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
@@ -135,6 +136,12 @@ def given_files(command: str) -> list[dict[str, str]]:
         if value and option not in _SEVERAL_FILES:
             option = ""
     return found
+
+
+def _word(scan: Volume | str | Path) -> str:
+    """A further scan in one word."""
+    found = ScanWord.of(scan)
+    return "SCAN" if found is None else found.text
 
 
 def mask_words(scan: Volume | str | Path, mask: MaskInput | None, truth: MaskInput | None) -> list[str]:

@@ -23,6 +23,7 @@ from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
 from ...preprocessing.mni_way import MniWay
 from ..scans.names import output_stem, run_of
+from ..scans.scan_word import split_sequence
 from .command import given_files
 from .detect import Detection
 from .dicom_results import write_dicom
@@ -212,9 +213,14 @@ def _without_folder(word: str) -> str:
     head, slash, _ = word.partition("/")
     if not slash:
         return word
-    # A model's file comes behind its method, as in vae:folder/model.safetensors.
+    option = re.match(r"--[a-z-]+=", head)
+    if option is not None:
+        return option.group() + _without_folder(word.removeprefix(option.group()))
+    # A model's file comes behind its method, as in vae:folder/model.safetensors, and a scan's behind its sequence.
     method = re.match(r"([\w+-]+)(@[^/]*)?[:=]", head)
     prefix = method.group() if method is not None and method.group(1) in method_ids() else ""
+    sequence, file = split_sequence(word)
+    prefix = word.removesuffix(file) if sequence is not None else prefix
     name = Path(word.removeprefix(prefix)).name
     return prefix + name if prefix else shell.file_word(name)
 
