@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.evaluation.merged_levels import merged_curves
-from napari_brain_uad.evaluation.pooled import BrainScores, joined, pool
+from napari_brain_uad.evaluation.pooled import BrainScores, pool
 
 
 @pytest.mark.parametrize("levels", [None, 7])
@@ -54,6 +54,14 @@ def _scans(count: int, size: int) -> list[BrainScores]:
     return made
 
 
+def _at_once(scans: list[BrainScores]) -> Curves:
+    """All scans as one; what is missed lies just below every score."""
+    missed = sum(scan.missed for scan in scans)
+    below = np.full(missed, np.nextafter(min(scan.score.min() for scan in scans), np.float32(-np.inf)))
+    score, truth = [*(scan.score for scan in scans), below], [*(scan.truth for scan in scans), np.ones(missed, bool)]
+    return Curves(np.concatenate(score), np.concatenate(truth))
+
+
 def _parts(scans: list[BrainScores]) -> list[tuple[np.ndarray, np.ndarray, int]]:
     return [(scan.score, scan.truth, scan.missed) for scan in scans]
 
@@ -61,7 +69,7 @@ def _parts(scans: list[BrainScores]) -> list[tuple[np.ndarray, np.ndarray, int]]
 @pytest.mark.parametrize("most", [1 << 22, 301])  # with a few more levels than there are, merged in several steps
 def test_scan_by_scan_is_the_same_as_all_at_once(most: int) -> None:
     scans = _scans(5, 600)
-    whole, merged = Curves(*joined(scans)), merged_curves(_parts(scans), most)
+    whole, merged = _at_once(scans), merged_curves(_parts(scans), most)
     assert whole.levels.size < most
     for name in ("levels", "tp", "fp", "fp_before"):
         assert np.array_equal(getattr(whole, name), getattr(merged, name))
@@ -86,10 +94,10 @@ def test_beyond_the_most_levels_the_last_bits_are_dropped() -> None:
         # As many of the mantissa's bits as are left, towards lower scores.
         low = np.ldexp(np.floor(mantissa * 16) / 16, exponent).astype(np.float32)
         rounded.append(BrainScores(low, scan.truth, scan.slices, scan.missed))
-    whole = Curves(*joined(rounded))
+    whole = _at_once(rounded)
     assert merged.average_precision == pytest.approx(whole.average_precision, abs=1e-12)
     assert merged.auroc == pytest.approx(whole.auroc, abs=1e-12)
-    exact = Curves(*joined(scans))
+    exact = _at_once(scans)
     assert merged.auroc == pytest.approx(exact.auroc, abs=0.002)
 
 

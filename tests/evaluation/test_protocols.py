@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +12,7 @@ from skimage.filters import threshold_otsu
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.evaluation.pooled import BrainScores
 from napari_brain_uad.evaluation.protocols import PROTOCOLS, measured, parse_protocols
 
@@ -52,6 +56,47 @@ def test_the_data_set_as_one_scan_over_a_hundred_thresholds() -> None:
     assert found["AUPRC"] == pytest.approx(average_precision_score(truth, score))
     assert found["AUROC"] == pytest.approx(roc_auc_score(truth, score))
     assert found["best Dice"] == pytest.approx(max(_dice(score > value, truth) for value in np.linspace(score.min(), score.max(), 100)))
+
+
+def test_the_data_set_scan_by_scan_is_exactly_the_data_set_at_once() -> None:
+    # Ties between scans, truth outside of the brain, a scan without a lesion and one without a brain.
+    rng = np.random.default_rng(8)
+    scans = []
+    for number in range(6):
+        truth = rng.random(900) < 0.1 * (number != 3)
+        score = np.round(rng.normal(size=900) * 20 + 9 * truth).astype(np.float32) / 8
+        inside = slice(0 if number == 4 else None)
+        scans.append(BrainScores(score[inside], truth[inside], np.zeros(900, np.uint16)[inside], number % 3))
+    missed = sum(scan.missed for scan in scans)
+    score = np.concatenate([*(scan.score for scan in scans), np.full(missed, -1e6, np.float32)])
+    truth = np.concatenate([*(scan.truth for scan in scans), np.ones(missed, bool)])
+    whole = Curves(score, truth)
+    tried = np.linspace(score[: score.size - missed].min(), score.max(), 100)
+    best = max(whole.dice_at(value) or 0.0 for value in tried)
+    found = PROTOCOLS["flair-threshold"].measure(scans)
+    assert found == {"AUPRC": whole.average_precision, "AUROC": whole.auroc, "best Dice": best}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_memory_of_a_protocol_does_not_grow_with_the_cohort(name: str) -> None:
+    class Made:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __iter__(self) -> Iterator[BrainScores]:
+            for number in range(self.count):
+                truth = np.arange(20_000) < 1000
+                score = np.round(np.random.default_rng(number).normal(size=truth.size) * 50 + 50 * truth).astype(np.float32)
+                yield BrainScores(score, truth, np.repeat(np.arange(4, dtype=np.uint16), 5000), 0)
+
+    peaks = []
+    for count in (3, 15):
+        tracemalloc.start()
+        found = PROTOCOLS[name].measure(Made(count))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert None not in found.values()
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_volumes_one_by_one_and_slices_together() -> None:

@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import counted, readable
 from ..io.streams import check_there
+from ..workflows.scans.scan_word import ScanWord
 from .options import (
     SEVERAL_METHOD,
     add_method,
@@ -42,8 +43,11 @@ def add_detect(commands: Any) -> None:
     )
     scan = "the scan: .nii, .nii.gz, .mgz, a DICOM folder, a slice as .png or .jpg, or a folder with one person's sequences as image files"
     parser.add_argument("scan", type=Path, metavar="SCAN", help=scan)
-    more = "further sequences of the same person, scored together with SCAN: the mean over all of them, on the grid of SCAN"
-    parser.add_argument("--with", dest="others", type=Path, nargs="+", default=[], metavar="SCAN", help=more)
+    more = (
+        "further sequences of the same person, scored together with SCAN: the mean over all of them, on the grid of SCAN; FLAIR=FILE says "
+        "the sequence of one, FILE:N which volume or series of it"
+    )
+    parser.add_argument("--with", dest="others", nargs="+", default=[], metavar="[SEQUENCE=]FILE[:N]", help=more)
     add_method(parser, default=None, said=f"threshold; {SEVERAL_METHOD} for several sequences")
     add_seed(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
@@ -76,7 +80,8 @@ def add_detect(commands: Any) -> None:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
-    check_there(arguments.scan, *arguments.others, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
+    check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
+    others = [ScanWord.parse(text) for text in arguments.others]
     if arguments.method:
         method_spec(arguments)
     from ..workflows.detect.mni import check_mni, with_mni
@@ -84,7 +89,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.detect.several import joint_volume
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
-    scans = _scans(arguments)
+    scans = _scans(arguments, others)
     arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else "threshold")
     spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
     if len(scans) > 1:
@@ -104,16 +109,20 @@ def _detect(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _scans(arguments: argparse.Namespace) -> list[Any]:
+def _scans(arguments: argparse.Namespace, others: Sequence[ScanWord]) -> list[Any]:
     """The scan, or all of a subject's folder, and those of ``--with``."""
     from ..workflows.detect.several import is_subject_folder, sequences_in
     from ..workflows.scans.load import load
 
     if is_subject_folder(arguments.scan):
+        for option, value in (("--sequence", arguments.sequence), ("--volume", arguments.volume)):
+            if value is not None:
+                why = f"{arguments.scan.name} is a folder of several"
+                raise InputError(f"{option} is for one scan", why=why, fix=f"Give that scan itself, or leave {option} out")
         given = sequences_in(arguments.scan)
     else:
         given = [load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)]
-    return [*given, *map(load, arguments.others)]
+    return [*given, *(one.load() for one in others)]
 
 
 def _detected(arguments: argparse.Namespace, scans: Sequence[Any], spec: Any, progress: Progress) -> Any:
@@ -131,7 +140,7 @@ def _detected(arguments: argparse.Namespace, scans: Sequence[Any], spec: Any, pr
 def _only_alone(arguments: argparse.Namespace) -> None:
     """Refuse what is made for one sequence."""
     options = {"--healthy": arguments.healthy, "--age": arguments.age, "--save-reconstruction": arguments.save_reconstruction}
-    options |= {"--sequence": arguments.sequence, "--volume": arguments.volume, "--dicom": arguments.dicom, "--model": arguments.model}
+    options |= {"--dicom": arguments.dicom, "--model": arguments.model}
     given = [option for option, value in options.items() if value]
     if given:
         raise InputError(f"{given[0]} and several sequences", why="it is for one scan alone", fix=f"Leave {given[0]} out")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from .curves import Curves
-from .pooled import BrainScores, joined
+from .pooled import BrainScores, scan_curves
 from .search import recall_thresholds
 
 _MOST = 1000
@@ -99,7 +99,7 @@ def dice_table(
     if not every.size:
         return np.zeros(0), np.zeros((len(numbers), 0))
     thresholds = every[np.unique(np.linspace(0, every.size - 1, min(_MOST, every.size)).round().astype(int))]
-    return thresholds, np.array([dice_at(Curves(*joined([load(number)])), thresholds) for number in numbers])
+    return thresholds, np.array([dice_at(scan_curves(load(number)), thresholds) for number in numbers])
 
 
 def _levels(scan: BrainScores) -> NDArray[np.float64]:

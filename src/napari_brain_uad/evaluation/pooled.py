@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .curves import Curves, LevelCurves
 from .merged_levels import merged_curves
 from .report import thinned
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +54,12 @@ class Pooled:
     roc_curve: NDArray[np.float64]
 
 
-def pool(scans: Sequence[BrainScores]) -> Pooled:
+def pool(scans: Iterable[BrainScores]) -> Pooled:
     """Pool the scans of one method; its scores must mean the same in every scan.
 
-    Where `scans` reads each scan when it is asked for, one is in memory at a time; see `merged_levels.merged_curves`.
+    Where `scans` reads each scan when it is asked for, one is in memory at a time. It is gone through twice.
     """
-    curves = merged_curves(_Parts(scans))
+    curves = cohort_curves(scans)
     return Pooled(
         curves.average_precision,
         curves.auroc,
@@ -65,21 +69,32 @@ def pool(scans: Sequence[BrainScores]) -> Pooled:
     )
 
 
-class _Parts:
-    """Of every scan what the curves need, each time anew."""
+class EachScan(Iterable[Part]):
+    """What is needed of every scan, made anew each time that it is gone through, so that one scan at a time is in memory.
 
-    def __init__(self, scans: Sequence[BrainScores]) -> None:
+    Parameters
+    ----------
+    scans : iterable of BrainScores
+        It can be gone through more than once.
+    needed : callable
+        What is made of a scan.
+    """
+
+    def __init__(self, scans: Iterable[BrainScores], needed: Callable[[BrainScores], Part]) -> None:
         self._scans = scans
+        self._needed = needed
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], int]]:
-        return ((scan.score, scan.truth, scan.missed) for scan in self._scans)
+    def __iter__(self) -> Iterator[Part]:
+        return map(self._needed, self._scans)
 
 
-def joined(scans: Sequence[BrainScores]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Scores and truth of all scans, shape (n,); what is missed lies below every score."""
-    missed = sum(scan.missed for scan in scans)
-    lowest = min((scan.score.min() for scan in scans if scan.score.size), default=np.float32(0))
-    below = np.full(missed, np.nextafter(np.float32(lowest), np.float32(-np.inf)), np.float32)
-    return np.concatenate([*(scan.score for scan in scans), below]), np.concatenate(
-        [*(scan.truth for scan in scans), np.ones(missed, bool)]
-    )
+def scan_curves(scan: BrainScores) -> Curves:
+    """The curves of one scan; what is missed lies below every score."""
+    lowest = scan.score.min() if scan.score.size else np.float32(0)
+    below = np.full(scan.missed, np.nextafter(lowest, np.float32(-np.inf)), np.float32)
+    return Curves(np.concatenate([scan.score, below]), np.concatenate([scan.truth, np.ones(scan.missed, bool)]))
+
+
+def cohort_curves(scans: Iterable[BrainScores]) -> LevelCurves:
+    """The curves of all scans as if they were one, made scan by scan; see `merged_levels.merged_curves`."""
+    return merged_curves(EachScan(scans, lambda scan: (scan.score, scan.truth, scan.missed)))

@@ -6,7 +6,7 @@ those of the maps at hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.text import did_you_mean
+from ..postprocessing.ranking import RankedScores
 from ..postprocessing.thresholds import otsu
 from .chosen_thresholds import dice_at, held_out_dice
 from .curves import Curves
-from .pooled import BrainScores, joined
+from .pooled import BrainScores, EachScan, cohort_curves, scan_curves
 
 _STEPS = 100
 """Thresholds that are tried, evenly from the lowest to the highest score."""
@@ -26,6 +27,7 @@ _STEPS = 100
 _FOLDS = 5
 
 Figures = dict[str, float | None]
+Scans = Iterable[BrainScores]
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ class Protocol:
     words : str
         What is done.
     measure : callable
-        From the scans of one method to named figures; None where one is not defined.
+        From the scans of one method to named figures; None where one is not defined. It goes through the scans one at a time, more than
+        once, and keeps none of them: where each is read when it is asked for, memory does not grow with their number.
     """
 
     id: str
     paper: str
     words: str
-    measure: Callable[[Sequence[BrainScores]], Figures]
+    measure: Callable[[Scans], Figures]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -55,43 +58,58 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _curves(scans: Sequence[BrainScores]) -> Curves:
-    return Curves(*joined(scans))
+def _tried(scans: Scans) -> NDArray[np.float64]:
+    ends = [(float(scan.score.min()), float(scan.score.max())) for scan in scans if scan.score.size]
+    return np.linspace(min(low for low, _ in ends), max(high for _, high in ends), _STEPS) if ends else np.zeros(1)
 
 
-def _tried(scans: Sequence[BrainScores]) -> NDArray[np.float64]:
-    scores = [scan.score for scan in scans if scan.score.size]
-    if not scores:
-        return np.zeros(1)
-    return np.linspace(min(float(score.min()) for score in scores), max(float(score.max()) for score in scores), _STEPS)
+def _data_set(scans: Scans) -> Figures:
+    curves = cohort_curves(scans)
+    return {"AUPRC": curves.average_precision, "AUROC": curves.auroc, "best Dice": _best_dice(scans) if curves.positives else None}
 
 
-def _data_set(scans: Sequence[BrainScores]) -> Figures:
-    curves = _curves(scans)
-    best = float(dice_at(curves, _tried(scans)).max()) if curves.positives else None
-    return {"AUPRC": curves.average_precision, "AUROC": curves.auroc, "best Dice": best}
+def _best_dice(scans: Scans) -> float:
+    """Of the voxels of all scans together; counts add up over scans."""
+    tried = _tried(scans)
+    twice_hit, both = np.zeros(tried.size, np.int64), np.zeros(tried.size, np.int64)
+    for scan in scans:
+        ranked = RankedScores(scan.score, scan.truth, missed=scan.missed)
+        counts = [ranked.counts(float(value)) for value in tried]
+        twice_hit += [2 * one.tp for one in counts]
+        both += [2 * one.tp + one.fp + one.fn for one in counts]
+    return float((twice_hit / both).max())
 
 
-def _prepared_alone(scans: Sequence[BrainScores]) -> Figures:
+def _prepared_alone(scans: Scans) -> Figures:
     """As `_data_set`, where a paper measures on the slices that it prepared: what was cut off is no missed lesion."""
-    return _data_set([replace(scan, missed=0) for scan in scans])
+    return _data_set(EachScan(scans, lambda scan: replace(scan, missed=0)))
 
 
-def _per_volume(scans: Sequence[BrainScores]) -> Figures:
-    scaled = [replace(scan, score=_scaled(scan.score)) for scan in scans]
-    each = [_curves([scan]) for scan in scaled if scan.truth.any() or scan.missed]
-    best = [found[0] if (found := curves.best_dice()) is not None else None for curves in each]
-    peaks, ill = (np.concatenate(parts) for parts in zip(*map(_slices, scaled), strict=True))
-    slices = Curves(peaks, ill)
-    best_slices = slices.best_dice()
+def _per_volume(scans: Scans) -> Figures:
+    areas, precisions, best = [], [], []
+    peaks, ill = [], []
+    for scan in EachScan(scans, lambda scan: replace(scan, score=_scaled(scan.score))):
+        own_peaks, own_ill = _slices(scan)
+        peaks.append(own_peaks)
+        ill.append(own_ill)
+        if scan.truth.any() or scan.missed:
+            curves = scan_curves(scan)
+            areas.append(curves.auroc)
+            precisions.append(curves.average_precision)
+            best.append(_dice_of(curves.best_dice()))
+    slices = Curves(np.concatenate(peaks), np.concatenate(ill))
     return {
-        "voxel AUROC": _mean([curves.auroc for curves in each]),
-        "voxel AUPRC": _mean([curves.average_precision for curves in each]),
+        "voxel AUROC": _mean(areas),
+        "voxel AUPRC": _mean(precisions),
         "voxel best Dice": _mean(best),
         "slice AUROC": slices.auroc,
         "slice AUPRC": slices.average_precision,
-        "slice best Dice": None if best_slices is None else best_slices[0],
+        "slice best Dice": _dice_of(slices.best_dice()),
     }
+
+
+def _dice_of(best: tuple[float, float] | None) -> float | None:
+    return None if best is None else best[0]
 
 
 def _scaled(score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,23 +128,24 @@ def _slices(scan: BrainScores) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     return peaks, ill
 
 
-def _one_threshold(scans: Sequence[BrainScores], folds: int) -> Figures:
+def _one_threshold(scans: Scans, folds: int) -> Figures:
     """Each fold's scans at the threshold of the best mean Dice over the other folds', which stand in for a validation set."""
-    if len(scans) < 2:
-        return {"Dice": None, "Dice, spread over folds": None, "AUPRC": _mean([_curves([scan]).average_precision for scan in scans])}
     tried = _tried(scans)
-    each = [_curves([scan]) for scan in scans]
-    dice = np.array([dice_at(curves, tried) for curves in each])
-    fold = np.arange(len(scans)) % min(folds, len(scans))
+    each = [(dice_at(curves, tried), curves.average_precision) for curves in EachScan(scans, scan_curves)]
+    precision = _mean([one for _, one in each])
+    if len(each) < 2:
+        return {"Dice": None, "Dice, spread over folds": None, "AUPRC": precision}
+    dice = np.array([one for one, _ in each])
+    fold = np.arange(len(each)) % min(folds, len(each))
     means = [held_out_dice(dice, fold != number, fold == number)[1] for number in np.unique(fold)]
     return {
         "Dice": float(np.concatenate(means).mean()),
         "Dice, spread over folds": float(np.std([own.mean() for own in means])),
-        "AUPRC": _mean([curves.average_precision for curves in each]),
+        "AUPRC": precision,
     }
 
 
-def _otsu_slices(scans: Sequence[BrainScores]) -> Figures:
+def _otsu_slices(scans: Scans) -> Figures:
     return {"Dice": _mean([_otsu_dice(scan) for scan in scans])}
 
 
@@ -179,8 +198,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
 """By their ids."""
 
 
-def measured(scans: Sequence[BrainScores], protocols: Sequence[Protocol]) -> dict[str, Figures]:
-    """The figures of every protocol, by its id; where no scan has a lesion, none of them says anything, and all are None."""
+def measured(scans: Scans, protocols: Sequence[Protocol]) -> dict[str, Figures]:
+    """The figures of every protocol, by its id; where no scan has a lesion, none of them says anything, and all are None.
+
+    The scans are gone through one at a time, several times for each protocol.
+    """
     found = {protocol.id: protocol.measure(scans) for protocol in protocols}
     if any(scan.truth.any() or scan.missed for scan in scans):
         return found

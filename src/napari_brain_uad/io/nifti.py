@@ -30,7 +30,7 @@ from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
 from .sidecar import DESCRIPTIONS, read_sidecar
-from .streams import Extent, check_room, is_file, read_extent, read_head
+from .streams import WHICH, Extent, check_room, is_file, read_extent, read_head
 
 _LEVEL = 1
 
@@ -274,9 +274,9 @@ def _checked_header(head: bytes, path: Path) -> tuple[ImageHeader, tuple[Finding
 def _which(header: ImageHeader, index: int | None, name: str) -> int:
     count = header.volumes
     if index is None and count > 1:
-        raise InputError(name, why=f"it is a 4-D series of {count} volumes", fix=f"Choose one volume: index 0 to {count - 1}")
+        raise InputError(name, why=f"it is a 4-D series of {count} volumes", fix=f"Choose one volume: index 0 to {count - 1} ({WHICH})")
     if index is not None and not 0 <= index < count:
-        raise InputError(name, why=f"it has no volume {index}", fix=f"Choose one volume: index 0 to {count - 1}")
+        raise InputError(name, why=f"it has no volume {index}", fix=f"Choose one volume: index 0 to {count - 1} ({WHICH})")
     return index or 0
 
 

@@ -25,6 +25,7 @@ _MOST_INFLATION = 1032
 """DEFLATE cannot expand a byte to more than 1,032 (RFC 1951: 258 bytes from two bits)."""
 
 COPY_AGAIN = "Copy or download the file again"
+WHICH = "--volume N on the command line, behind --with FILE:N"
 GET_LINKED = "Get what the link points to (datalad get, git annex get), or mend the link"
 
 
@@ -53,6 +54,13 @@ def is_file(path: Path) -> bool:
     with suppress(OSError):
         return path.is_file()
     return False
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file; empty where it is none, or cannot be read."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
 
 
 def leads_nowhere(path: Path) -> bool:

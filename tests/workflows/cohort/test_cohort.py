@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from small_heads import brain, head, save
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.evaluation.pooled import BrainScores
+from napari_brain_uad.evaluation.protocols import Figures, Protocol
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
@@ -89,6 +92,19 @@ def test_mean_and_pooled_by_hand(cohort: Cohort, folder: Path) -> None:
     assert mean.low is not None
     assert mean.low <= mean.mean
     assert mean.count == 3
+
+
+def test_protocols_read_every_scan_when_they_ask_for_it(folder: Path) -> None:
+    read: list[bool] = []
+
+    def measure(scans: Iterable[BrainScores]) -> Figures:
+        first, again = next(iter(scans)), next(iter(scans))
+        read.append(first is not again and first.score is not again.score)
+        return {}
+
+    protocol = Protocol("own", "", "", measure)
+    evaluate_cohort(cases_of(folder)[0][:1], ["thresh-raw"], post=POST, protocols=[protocol], use_cache=False)
+    assert read == [True]
 
 
 def test_methods_are_tested_on_the_scans_both_have(cohort: Cohort) -> None:
@@ -285,6 +301,24 @@ def test_verdicts_tell_scans_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "p-values of healthy scans" in files["html"].read_text()
     unknown = evaluate_cohort(cases[-2:], ["robust-intensity"], use_cache=False)
     assert unknown.scan_auroc("robust-intensity") is None
-    page = save_cohort(unknown, tmp_path / "none")["html"].read_text()
+    files = save_cohort(unknown, tmp_path / "none")
+    own = [row.figures for row in unknown.rows]
+    told = json.loads(files["json"].read_text())["without_truth"]["robust-intensity"]
+    assert (told["scans"], told["regions"]["highest"]) == (2, max(one.regions for one in own))
+    assert told["flagged_ml"]["mean"] == pytest.approx((own[0].flagged_ml + own[1].flagged_ml) / 2)
+    assert told["unusual"] == sum(one.scan_p <= 0.05 for one in own if one.scan_p is not None)
+    text = cohort_text(unknown)
+    low, high = sorted(one.flagged_ml for one in own)
+    assert f"{told['flagged_ml']['mean']:.1f} ({low:.1f} to {high:.1f})" in text
+    assert f"{told['unusual']} of 2 scans" in text
+    assert "undefined" not in text
+    assert "2 not known to be ill or healthy" in text
+    # A method without a healthy reference says so; where scans have a ground truth, both tables are there.
+    mixed = cohort_text(known).splitlines()
+    assert next(line for line in mixed if line.startswith("Mean over scans"))
+    start = next(number for number, line in enumerate(mixed) if line.startswith("3 scans without ground truth"))
+    assert ["no healthy reference" in line for line in mixed[start + 1 : start + 3]] == [False, True]
+    page = files["html"].read_text()
+    assert "Scans without ground truth" in page
     assert "no scan of this cohort is known to be healthy" in page
     assert "no scan has a ground truth" in page

@@ -12,10 +12,12 @@ import pytest
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect.command import SEVERAL
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.several import detect_several, sequences_in
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, write
 
 METHOD = "robust-intensity"
@@ -68,7 +70,7 @@ def test_what_does_not_belong_together_is_refused(files: tuple[Path, Path], tmp_
     with pytest.raises(InputError, match="rank within the brain"):
         detect_several(files, "threshold")
     unnamed = write(tmp_path / "scan.nii.gz", head()[0])
-    with pytest.raises(InputError, match="sequence of scan is not known"):
+    with pytest.raises(InputError, match=r"sequence of scan is not known.*--with T2=FILE"):
         detect_several([files[0], unnamed], METHOD)
     same = write(tmp_path / "copy_T2.nii.gz", head()[0])
     with pytest.raises(InputError, match="are one image"):
@@ -117,6 +119,33 @@ def test_the_command_writes_a_result_of_its_own_that_its_record_makes_again(
     capsys.readouterr()
     assert cli.main(["detect", str(files[0].parent), "--age", "40", *words]) == 2
     assert "--age and several sequences" in capsys.readouterr().err
+
+
+def test_what_has_to_be_said_of_each_file(files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A 4-D file and names that say nothing: the same result as files that say it themselves, and a record that makes it again."""
+    first, second = (nib.load(file) for file in files)
+    (tmp_path / "said").mkdir()
+    nothing, series = tmp_path / "said" / "a.nii.gz", tmp_path / "said" / "b.nii.gz"
+    for images, file in (((second, first), nothing), ((first, second), series)):
+        nib.save(nib.Nifti1Image(np.stack([np.asarray(one.dataobj) for one in images], axis=3), first.affine), file)
+    words = ["--method", METHOD, "--prepare", "never", "--quiet", "--out"]
+    assert cli.main(["detect", str(nothing), "--volume", "1", "--with", str(series), *words, str(tmp_path / "out")]) == 2
+    assert "4-D series of 2 volumes. Choose one volume: index 0 to 1 (--volume N on the command line, behind --with FILE:N)" in (
+        capsys.readouterr().err
+    )
+    said = ["detect", str(nothing), "--volume", "1", "--sequence", "FLAIR", "--with", f"T2={series}:1"]
+    assert cli.main([*said, *words, str(tmp_path / "out")]) == 0
+    (record,) = (tmp_path / "out").glob("*_provenance.json")
+    command = json.loads(record.read_text())["command"]
+    assert "a.nii.gz --volume 1 --with T2=b.nii.gz:1" in command
+    assert "--sequence FLAIR" in command
+    straight = detect_several(files, METHOD, prepare_with="never")
+    again = detect_several([load(nothing, index=1, sequence="FLAIR"), load(series, index=1, sequence="T2")], METHOD, prepare_with="never")
+    assert np.array_equal(again.map.score, straight.map.score)
+    (amap,) = (tmp_path / "out").glob("*_anomalymap.nii.gz")
+    assert np.array_equal(read_map(amap).score, straight.map.score)
+    assert cli.main(["detect", str(files[0].parent), "--volume", "1", *words, str(tmp_path / "out")]) == 2
+    assert "--volume is for one scan: pat is a folder of several" in capsys.readouterr().err
 
 
 def test_one_threshold_for_all_is_taken_as_given(files: tuple[Path, Path]) -> None:

@@ -13,6 +13,7 @@ from small_heads import brain, head, save
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.workflows.detect.command import given_files
 from napari_brain_uad.workflows.models.ro_crate import check_crate
 
 NAME = "ro-crate-metadata.json"
@@ -69,7 +70,9 @@ def test_two_runs_of_detect_in_one_folder(data: Path, tmp_path: Path) -> None:
     _run("detect", scan, "--ro-crate", "--out", out)
     assert len(_actions(_checked(out))) == 1
     (out / "note.txt").write_text("of somebody")
-    _run("detect", scan, "--method", "thresh-raw", "--out", out)  # the crate that is there is kept true
+    besides = {"Brain mask": data / "pat 0" / "brainmask.nii.gz", "Ground truth": data / "pat 0" / "truth.nii.gz"}
+    masks = ["--mask", besides["Brain mask"], "--truth", besides["Ground truth"]]
+    _run("detect", scan, "--method", "thresh-raw", *masks, "--out", out)  # the crate that is there is kept true
     (out / "note.txt").unlink()
     crate = _checked(out)
     first = next(action for action in _actions(crate) if action.id == "#run-FLAIR_threshold")
@@ -81,6 +84,10 @@ def test_two_runs_of_detect_in_one_folder(data: Path, tmp_path: Path) -> None:
     assert given["name"] == "FLAIR"
     manifest = json.loads((out / "FLAIR_threshold_manifest.json").read_text())
     assert given["sha256"] == manifest["input"]["sha256"]
+    second = next(action for action in _actions(crate) if action.id == "#run-FLAIR_thresh-raw")
+    told = {(one["description"].partition(",")[0], one["name"], one["sha256"]) for one in second["object"]}
+    wanted = {(what, file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for what, file in besides.items()}
+    assert told == wanted | {("Input", "FLAIR", given["sha256"])}
     assert any(paper.id.startswith("https://") for paper in crate.root_dataset["citation"])
     assert crate.root_dataset["license"]["name"] == "Not stated"
     assert "Muster" not in (out / NAME).read_text()
@@ -100,6 +107,24 @@ def test_a_batch_and_an_evaluation(data: Path, tmp_path: Path) -> None:
     assert action["description"].startswith("Command: brain-uad evaluate")
     assert "Muster" not in (out / NAME).read_text()
     assert len(crate.root_dataset["citation"]) > 0, "the papers of the methods"
+
+
+def test_files_besides_scans_are_inputs_of_a_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, out = data / "pat 0" / "FLAIR.nii.gz", tmp_path / "stress"
+    masks = [f"--mask={data / 'pat 0' / 'brainmask.nii.gz'}", "--truth", data / "pat 0" / "truth.nii.gz"]
+    _run("stress", *masks, scan, "--methods", "thresh-raw", "--kinds", "noise", "--ro-crate", "--out", out)
+    (action,) = _actions(_checked(out))
+    assert sorted(one["name"] for one in action["object"]) == ["a set of scans", "brainmask.nii.gz", "truth.nii.gz"]
+    # What came from no file is none, and a file that is gone has no hash.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.nii.gz").write_bytes(b"m")
+    told = given_files("brain-uad detect SCAN --mask m.nii.gz --truth TRUTH --healthy a.nii.gz m.nii.gz --seed 3 --out OUT")
+    one = hashlib.sha256(b"m").hexdigest()
+    assert [(file["what"], file["name"], file["sha256"]) for file in told] == [
+        ("Brain mask", "m.nii.gz", one),
+        ("Healthy brain", "a.nii.gz", ""),
+        ("Healthy brain", "m.nii.gz", one),
+    ]
 
 
 def test_the_crate_of_somebody_else_stays(tmp_path: Path) -> None:

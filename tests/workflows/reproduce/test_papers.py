@@ -140,6 +140,12 @@ def test_files_that_methods_need_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"3 files that methods of simple-slice-net need are missing: resnet18.*wide-resnet50"):
         plan_of(one, Request({}, {}), tmp_path)
     weights = tmp_path / "w.pth"
+    for given, message in (
+        ({"wide-resnet50": weights}, r"^w\.pth: there is no such file"),
+        ({"resnet": tmp_path}, "no file 'resnet'. Did you"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan_of(one, Request({}, given), tmp_path)
     weights.touch()
     for request in (
         Request({}, {}, reduced=True),

@@ -104,6 +104,9 @@ def test_the_table_has_what_the_commands_give(data: dict[str, Path], tmp_path: P
     cohort = json.loads((tmp_path / "t" / "ill" / "cohort.json").read_text(encoding="utf-8"))
     rows = list(csv.DictReader((out / "reproduction.csv").read_text(encoding="utf-8").splitlines()))
     found = {(row["method"], row["figure"]): row for row in rows}
+    pages = [(folder / "ill" / "cohort.html").read_text(encoding="utf-8").count("<figure") for folder in (out / "tests", tmp_path / "t")]
+    assert pages[0] == pages[1] > 0  # both with pictures
+    assert "The report of ill, with pictures: tests/ill/cohort.html" in (out / "reproduction.txt").read_text(encoding="utf-8")
     by_hand = cohort["protocols"]["covariance:covariance"]["flair-threshold"]["figures"]["best Dice"]
     assert float(found["Gauss", "best Dice"]["here"]) == by_hand
     assert float(found["Gauss", "best Dice"]["difference"]) == pytest.approx(by_hand - 0.25)
@@ -195,6 +198,7 @@ def test_a_method_that_fails_costs_itself(data: dict[str, Path], tmp_path: Path)
     assert list(failed) == ["train covariance@smoothing_mm=3.0 for t2"]
     text = save_report(experiment, failed)["text"].read_text(encoding="utf-8")
     assert "not run" in text
+    assert "tests/ill/cohort.html" in text
     assert "Failed:\n- train covariance" in text
     assert {one.method for one in figures_of(experiment) if one.here is not None} == {"Raw"}
 
@@ -205,7 +209,11 @@ def test_a_method_that_fails_costs_itself(data: dict[str, Path], tmp_path: Path)
         ({"ill": None}, r"1 data set of small is missing: ill \(elsewhere\.org\)"),
         ({"healthy": None, "ill": None}, "2 data sets of small are missing"),
         ({"ill": "healthy"}, r"The data set ill: IXI holds IXI \(ixi\), not BraTS"),
-        ({"ill": "nowhere"}, "no nowhere|nowhere"),
+        ({"ill": "nowhere"}, r"^nowhere: there is no such file .* Give the folder of ill"),
+        # What was given comes before what is missing, all of it.
+        ({"ill": None, "healthy": "nowhere"}, "^nowhere: there is no such file"),
+        ({"ill": None, "healthy": "ill"}, "The data set healthy: BraTS holds BraTS"),
+        ({"ill": "healthy", "healthy": "nowhere"}, "Data sets cannot be used: nowhere: .*; The data set ill: IXI holds IXI"),
         ({"il": "ill"}, "small has no data set 'il'. Did you mean ill"),
     ],
 )
@@ -226,6 +234,8 @@ def test_what_a_paper_does_not_have(data: dict[str, Path], tmp_path: Path) -> No
     ):
         with pytest.raises(InputError, match=message):
             small(data, tmp_path, **more)
+    with pytest.raises(InputError, match=r"small needs no file 'weights'\. Its files: none"):
+        plan_of(paper("small"), Request(data, {"weights": tmp_path}), tmp_path / "out")
 
 
 def test_without_methods_that_learn_no_healthy_data_are_needed(data: dict[str, Path], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ...core.errors import InputError
 from ...core.sequence import SequenceReading, read_sequence
 from ...core.text import counted
 from ...core.volume import Grid, Source, Volume, canonical
+from ..streams import WHICH
 from .folder import Contents, Skipped, look_through, volumes_of
 from .frames import Frame, is_dicom, read_file
 from .kinds import PHASE
@@ -259,14 +260,16 @@ def _choose(study: Study, uid: str | None, index: int | None) -> str:
     _check_any(study)
     if index is not None:
         if not 0 <= index < len(listed):
-            raise InputError(f"There is no series {index}", why=_left_out_words(study), fix=f"Choose index 0 to {len(listed) - 1}")
+            raise InputError(
+                f"There is no series {index}", why=_left_out_words(study), fix=f"Choose index 0 to {len(listed) - 1} ({WHICH})"
+            )
         return listed[index].uid
     if len(listed) > 1:
         names = [f"{place}: {one.label}" for place, one in enumerate(listed)]
         more = f"; and {len(names) - 12} more" if len(names) > 12 else ""
         beside = _left_out_words(study)
         why = "; ".join(names[:12]) + more + (f". {beside}" if beside else "")
-        raise InputError(f"The folder holds {len(listed)} series", why=why, fix=f"Choose one: index 0 to {len(listed) - 1}")
+        raise InputError(f"The folder holds {len(listed)} series", why=why, fix=f"Choose one: index 0 to {len(listed) - 1} ({WHICH})")
     return listed[0].uid
 
 

@@ -340,7 +340,7 @@ class _Gathered:
         )
         if kept is None:
             return cohort
-        protocol_figures = {title: measured(list(kept.scans(title, inside)), protocols) for title in having} if protocols else {}
+        protocol_figures = {title: measured(kept.scans(title, inside), protocols) for title in having} if protocols else {}
         chosen = {title: self._chosen(title, kept, numbers, settings) for title in having} if settings.chooses else {}
         return replace(cohort, protocols=protocol_figures, chosen=chosen)
 

@@ -20,6 +20,7 @@ from ...evaluation.volume_agreement import volume_agreement
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
 from ..compare.compare_table import COLUMNS
+from ..detect.command import given_files
 from ..detect.save import without_folders
 from ..report.cards import method_record, software_citation
 from ..report.contents import PageContents
@@ -37,6 +38,7 @@ from .study_record import (
     threshold_lines,
 )
 from .study_tables import contents, file_names
+from .without_truth import without_truth, without_truth_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,6 +158,7 @@ def cohort_record(cohort: Cohort, *, command: str = "", left_out: Sequence[str] 
         "sequences": [": ".join(one) for one in cohort.sequences],
         "left_out": list(left_out),
         "command": without_folders(command),
+        "given_files": given_files(command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -173,6 +176,7 @@ def _measured(cohort: Cohort) -> dict[str, Any]:
         "healthy_p": {method: _p_values(cohort, method) for method in cohort.methods},
         "tests": [vars(test) for test in cohort.tests()],
         "study": study_record(cohort),
+        "without_truth": without_truth(cohort),
     }
 
 
@@ -233,10 +237,14 @@ def cohort_text(cohort: Cohort) -> str:
 
 def _part_text(cohort: Cohort) -> list[str]:
     head, lines = _mean_table(cohort)
+    measured = [head, *lines] if any(one.true_ml is not None for one in cohort.rows) else []
+    flagged = without_truth_table(without_truth(cohort))
     protocols = [line for name, words, table in _protocol_lines(cohort) for line in (f"By the protocol {name}. {words}", *_columns(table))]
     study = [line for table in (strata_table(cohort), instances_table(cohort)) if table for line in _columns(table)]
     said_last = [*healthy_lines(cohort), *threshold_lines(cohort), *_test_lines(cohort), *effect_lines(cohort)]
-    return [*_columns([head, *lines]), *protocols, *study, *_scan_level(cohort), *map(readable, said_last)]
+    tables = [line for table in (measured, flagged) if table for line in _columns(table)]
+    tables += ["These are means, in brackets from the lowest to the highest; every scan has its line in cohort.csv"] if flagged else []
+    return [*tables, *protocols, *study, *_scan_level(cohort), *map(readable, said_last)]
 
 
 def _test_lines(cohort: Cohort) -> list[str]:

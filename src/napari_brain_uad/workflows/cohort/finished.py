@@ -18,6 +18,7 @@ from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files
 from ...io.json_files import read_json
 from ...io.results import check_whole
+from ...io.streams import file_sha256
 from ..detect.score import model_for
 from ..execution.devices import resolve_device
 from ..models.references import references_of, stem_of
@@ -87,7 +88,7 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
         [finding.as_dict() for finding in volume.findings],
         [_contents(case.mask), _contents(case.truth)],
         [str(run.spec), "" if model is None else model.sha256],
-        {of: _file_sha256(checkpoint_files(file)[1]) for of, file in references.items()},
+        {of: file_sha256(checkpoint_files(file)[1]) for of, file in references.items()},
         [run.post.as_dict(), run.prepare_with, device.name, device.words, run.seed, run.mni],
         [versions(), code_sha256(), code_of_others_sha256(found.__module__.partition(".")[0])],
     ]
@@ -97,14 +98,7 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
 def _contents(given: MaskInput | Volume | AnomalyMap | None) -> str:
     if given is None:
         return ""
-    return _file_sha256(Path(given)) if isinstance(given, str | Path) else array_sha256(given)  # type: ignore[arg-type]
-
-
-def _file_sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    return file_sha256(Path(given)) if isinstance(given, str | Path) else array_sha256(given)  # type: ignore[arg-type]
 
 
 def about_of(record: Path) -> dict[str, Any]:

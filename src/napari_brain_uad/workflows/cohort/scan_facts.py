@@ -154,7 +154,8 @@ def _tally(values: Sequence[str | None]) -> dict[str, int]:
 
 def data_words(summary: dict[str, Any]) -> list[str]:
     """The summary for a terminal or a page, one line each."""
-    kinds = ", ".join(f"{summary[kind]} {kind}" for kind in ("ill", "healthy", "unknown") if summary[kind])
+    names = {"ill": "ill", "healthy": "healthy", "unknown": "not known to be ill or healthy"}
+    kinds = ", ".join(f"{summary[kind]} {name}" for kind, name in names.items() if summary[kind])
     lines = [f"Scans: {summary['scans']} of {summary['subjects']} subjects ({kinds})"]
     for key, title, unit in (
         ("lesions", "Lesions in an ill scan", ""),

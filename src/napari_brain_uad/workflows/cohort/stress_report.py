@@ -15,6 +15,7 @@ from ...core.text import alike, table_text
 from ...evaluation.significance import Interval
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, check_output, written_whole
+from ..detect.command import given_files
 from ..detect.save import without_folders
 from .alter import KINDS
 from .case import Case
@@ -111,6 +112,7 @@ def stress_record(stress: Stress, *, command: str = "", left_out: Sequence[str] 
         "warnings": alike(stress.warnings),
         "left_out": list(left_out),
         "command": without_folders(command),
+        "given_files": given_files(command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

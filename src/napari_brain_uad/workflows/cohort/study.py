@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ...core.errors import InputError
 from ...core.text import counted, did_you_mean
 from ...evaluation.chosen_thresholds import dice_at, dice_table, held_out_dice, subject_folds
-from ...evaluation.curves import Curves
 from ...evaluation.lesions import EDGES, check_edges
-from ...evaluation.pooled import joined
+from ...evaluation.pooled import scan_curves
 from .case import Case, CohortRow
 from .kept_scores import KeptScores
 from .scan_facts import ScanFacts
@@ -182,4 +181,4 @@ def _who(people: Sequence[str], side: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def _default_dice(title: str, kept: KeptScores, number: int, row: CohortRow) -> float:
-    return float(dice_at(Curves(*joined([kept.scan(title, number)])), np.array([row.figures.threshold]))[0])
+    return float(dice_at(scan_curves(kept.scan(title, number)), np.array([row.figures.threshold]))[0])

@@ -12,6 +12,7 @@ from ..compare.compare_table import COLUMNS
 from .cohort import SUMMARISED, Cohort
 from .scan_facts import FACTS
 from .study_record import effects, healthy_false_positives, interval, lesion_instances, lesion_strata
+from .without_truth import without_truth, without_truth_lines
 
 _ALL = "all"
 _FIGURE_COLUMNS = ("sequence", "method", "part", "group", "figure", "value", "low", "high", "count", "p", "p_holm")
@@ -108,6 +109,8 @@ def _figures(cohort: Cohort) -> list[list[Any]]:
         for threshold, *figures in instances.at:
             for name, value in zip(("precision", "recall", "f1"), figures, strict=True):
                 add(method, "instances", f"IoU above {threshold:g}", name, value, instances.lesions)
+    for method, group, figure, value, scans in without_truth_lines(without_truth(cohort)):
+        add(method, "without ground truth", group, figure, value, scans)
     return [*lines, *_tested(cohort), *_at_chosen(cohort)]
 
 

@@ -12,6 +12,7 @@ from ...core.text import counted, table_text
 from ...evaluation.significance import Interval, bootstrap_mean
 from ...io.atomic import write_json, write_text
 from ...io.results import Run, check_output, written_whole
+from ..detect.command import given_files
 from ..detect.save import without_folders
 from .case import Case
 from .cohort import cases_sha256
@@ -77,6 +78,7 @@ def sweep_record(sweep: Sweep, *, command: str = "", left_out: Sequence[str] = (
         "failures": [vars(failure) for failure in sweep.failures],
         "left_out": list(left_out),
         "command": without_folders(command),
+        "given_files": given_files(command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

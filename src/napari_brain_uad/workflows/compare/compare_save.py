@@ -14,6 +14,7 @@ from ...core.volume import Volume
 from ...io.atomic import atomic_path, write_json, write_text
 from ...io.nifti import write_labels
 from ...io.results import Run, check_output, written_whole
+from ..detect.command import given_files
 from ..detect.detect import Detection
 from ..detect.save import ENDINGS, detection_run, without_folders, write_maps
 from ..models.method_spec import MethodSpec
@@ -162,6 +163,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "findings": [finding.as_dict() for finding in comparison.warnings],
         "failures": {str(failure.spec): str(failure.error) for failure in comparison.failures},
         "command": without_folders(comparison.command),
+        "given_files": given_files(comparison.command),
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -12,14 +12,30 @@ from ...core.errors import BrainUADError
 from ...core.params import same_value, value_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
+from ...io.streams import file_sha256
 from ...postprocessing.params import PostParams, post_option
 from ..models.method_spec import MethodSpec
 from ..models.models import find_model, name_of, name_of_record, settings_for
 from ..scans.load import MaskInput, given_sequence
 from ..scans.ready import AUTO
+from ..scans.scan_word import ScanWord
 
 SEVERAL = "sequences"
 """Part of a map's provenance that names the sequences it was averaged from, see `several`."""
+
+_UNNAMED = {
+    "SCAN": "the scan",
+    "MASK": "the brain mask",
+    "TRUTH": "the ground truth",
+    "HEALTHY": "the healthy scans",
+    "MODEL": "the model",
+}
+"""What stands in a command for what came from no file."""
+
+_GIVEN = {"--mask": "Brain mask", "--truth": "Ground truth", "--healthy": "Healthy brain"}
+"""Options that name files besides scans, and what these are."""
+
+_SEVERAL_FILES = ("--healthy",)
 
 
 def detect_command(
@@ -48,8 +64,8 @@ def detect_command(
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
     words = ["brain-uad", "detect", *scan_words(scan)]
-    further = others or ["SCAN"] * (len(amap.provenance.get(SEVERAL, ())) - 1)
-    words += ["--with", *(word for other in further for word in scan_words(other))] if further else []
+    further = [_word(other) for other in others] or ["SCAN"] * (len(amap.provenance.get(SEVERAL, ())) - 1)
+    words += ["--with", *further] if further else []
     words += ["--method", str(spec_of(amap, model))]
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
@@ -83,17 +99,10 @@ def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
 def missing_words(command: str) -> str:
     """What has to be done about the words in capitals of a command; empty when it has none."""
     words = shell.split(command)
-    named = {
-        "SCAN": "the scan",
-        "MASK": "the brain mask",
-        "TRUTH": "the ground truth",
-        "HEALTHY": "the healthy scans",
-        "MODEL": "the model",
-    }
-    unnamed = [name for name in named if name in words or any(word.endswith(f":{name}") for word in words)]
+    unnamed = [name for name in _UNNAMED if name in words or any(word.endswith(f":{name}") for word in words)]
     if not unnamed:
         return ""
-    them = " and ".join(named[word] for word in unnamed)
+    them = " and ".join(_UNNAMED[word] for word in unnamed)
     return f"It has {', '.join(unnamed)} where {them} came from no file: export first (or save the layer), or write your own file there"
 
 
@@ -105,6 +114,34 @@ def scan_words(scan: Volume | str | Path) -> list[str]:
         return ["SCAN"]
     index = scan.source.volume_index
     return [shell.file_word(scan.source.path), *([] if index is None else ["--volume", str(index)])]
+
+
+def given_files(command: str) -> list[dict[str, str]]:
+    """The files besides scans that a command was given, by what they are ("what"), name and SHA-256: inputs of its run.
+
+    Parameters
+    ----------
+    command : str
+        With its folders, as it can be run where this process is.
+    """
+    found: list[dict[str, str]] = []
+    option = ""
+    for word in shell.split(command):
+        value = word
+        if word.startswith("-"):
+            option, _, value = word.partition("=")
+        if value and option in _GIVEN and value not in _UNNAMED:
+            path = Path(value)
+            found.append({"what": _GIVEN[option], "name": path.name, "sha256": file_sha256(path)})
+        if value and option not in _SEVERAL_FILES:
+            option = ""
+    return found
+
+
+def _word(scan: Volume | str | Path) -> str:
+    """A further scan in one word."""
+    found = ScanWord.of(scan)
+    return "SCAN" if found is None else found.text
 
 
 def mask_words(scan: Volume | str | Path, mask: MaskInput | None, truth: MaskInput | None) -> list[str]:

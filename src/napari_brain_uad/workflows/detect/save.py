@@ -23,6 +23,8 @@ from ...postprocessing.edits import REJECTED
 from ...postprocessing.region_edits import review_record
 from ...preprocessing.mni_way import MniWay
 from ..scans.names import output_stem, run_of
+from ..scans.scan_word import split_sequence
+from .command import given_files
 from .detect import Detection
 from .dicom_results import write_dicom
 from .mni import mni_record, write_mni
@@ -211,9 +213,14 @@ def _without_folder(word: str) -> str:
     head, slash, _ = word.partition("/")
     if not slash:
         return word
-    # A model's file comes behind its method, as in vae:folder/model.safetensors.
+    option = re.match(r"--[a-z-]+=", head)
+    if option is not None:
+        return option.group() + _without_folder(word.removeprefix(option.group()))
+    # A model's file comes behind its method, as in vae:folder/model.safetensors, and a scan's behind its sequence.
     method = re.match(r"([\w+-]+)(@[^/]*)?[:=]", head)
     prefix = method.group() if method is not None and method.group(1) in method_ids() else ""
+    sequence, file = split_sequence(word)
+    prefix = word.removesuffix(file) if sequence is not None else prefix
     name = Path(word.removeprefix(prefix)).name
     return prefix + name if prefix else shell.file_word(name)
 
@@ -233,6 +240,7 @@ def provenance_record(detection: Detection, files: Mapping[str, Path]) -> dict[s
         "verdict": detection.verdict.as_dict(),
         "regions_edited_by_hand": review_record(detection.result.regions),
         "command": recorded_command(detection.command, files),
+        "given_files": given_files(detection.command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(detection.seconds, 3),
         "pictures": {kind.partition(":")[2]: path.name for kind, path in files.items() if kind.startswith(f"{_PICTURE}:")},

@@ -83,7 +83,7 @@ def detect_several(
     ----------
     scans : sequence of Volume, str or Path
         Scans of different sequences. Results lie on the grid of the first. One on the same grid is taken to lie on it; any other is
-        aligned with it by a rigid registration.
+        aligned with it by a rigid registration. One whose sequence or volume has to be said: ``load(path, sequence="T2", index=1)``.
     method : str or MethodSpec
         The method that scores each of them, with the model for its sequence. One whose scores can be compared between scans.
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
@@ -187,7 +187,7 @@ def _check(volumes: Sequence[Volume], request: ScoringRequest) -> None:
     seen: dict[str, Volume] = {}
     for volume in volumes:
         if volume.sequence is None:
-            fix = "Have its file name say it, like scan_T2.nii.gz"
+            fix = "Say it (--with T2=FILE, of the first --sequence T2; load(path, sequence='T2')), or have its file name say it"
             raise InputError(f"The sequence of {volume.name} is not known", why="each has the method's model for it", fix=fix)
         other = seen.setdefault(volume.sequence, volume)
         if other is not volume:

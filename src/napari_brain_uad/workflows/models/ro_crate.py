@@ -118,27 +118,31 @@ def _run(folder: Path, part: str, manifest: Mapping[str, Any], files: Mapping[st
     results = tuple(file for name, file in files.items() if encodable(name.removeprefix(prefix)) in manifest["files"])
     record = _record(folder, results)
     kind, given = str(manifest.get("kind") or ""), manifest.get("input")
-    given = given if isinstance(given, dict) else {}
-    inputs = [CrateInput(str(given.get("name") or "input"), str(given.get("sha256") or ""), "Input")]
-    several, models = record.get("sequences"), record.get("models") or [record.get("model")]
-    if isinstance(several, list):  # sequences of one person scored together: each is an input
-        told = [one for one in several if isinstance(one, dict)]
-        inputs = [CrateInput(str(one.get("name") or "input"), str(one.get("file_sha256") or ""), "Input") for one in told]
-    for model in models if isinstance(models, list) else ():
-        if isinstance(model, dict):
-            used = CrateInput(str(model.get("name") or "model"), str(model.get("sha256") or ""), "Model")
-            inputs += [] if used in inputs else [used]
     version = record.get("versions")
     return CrateRun(
         f"{prefix}{manifest.get('run')}",
         _WORK.get(kind, kind or "Run"),
-        tuple(inputs),
+        _inputs(given, record),
         results,
         str(record.get("command") or ""),
         str(record.get("created") or ""),
         str(version.get("napari-brain-uad") or "") if isinstance(version, dict) else "",
         tuple(dict.fromkeys(_papers(record))),
     )
+
+
+def _inputs(given: Any, record: Mapping[str, Any]) -> tuple[CrateInput, ...]:
+    """Scans, the files besides them, and models, each once."""
+    scans = record.get("sequences") or [given]  # several sequences of one person scored together: each is an input
+    told = [(one, "Input", one.get("file_sha256") or one.get("sha256")) for one in _objects(scans)]
+    told = told or [({}, "Input", "")]
+    told += [(one, str(one.get("what") or "Input"), one.get("sha256")) for one in _objects(record.get("given_files"))]
+    told += [(one, "Model", one.get("sha256")) for one in _objects(record.get("models") or [record.get("model")])]
+    return tuple(dict.fromkeys(CrateInput(str(one.get("name") or what.lower()), str(sha256 or ""), what) for one, what, sha256 in told))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _record(folder: Path, results: tuple[CrateFile, ...]) -> dict[str, Any]:

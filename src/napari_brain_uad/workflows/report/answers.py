@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.text import counted, html_text
-from ..compare.compare_table import COLUMNS
+from ..compare.compare_table import COLUMNS, cell
 from .contents import PageContents
 from .markup import Heading, Line, TableCell, anything, bullets, folded, interval_cell, number_cell, paragraph, short, table, titled
 
@@ -32,9 +32,38 @@ def answers(contents: PageContents) -> str:
     record = contents.record
     parts = [_answers(contents.methods, record.get("study") or {})]
     for sequence, own in (record.get("by_sequence") or {}).items():
-        inner = means(contents.methods, own["mean"]) + _answers(contents.methods, own["study"])
+        inner = figures(contents.methods, own) + _answers(contents.methods, own["study"])
         parts.append(folded(f"{sequence} alone, {counted(own['scans'], 'scan')}", inner))
     return "".join(parts)
+
+
+def figures(methods: Sequence[str], record: Mapping[str, Any], *, name: str = "") -> str:
+    """What was measured against ground truths, and what was flagged where there is none."""
+    flagged = without_truth(methods, record.get("without_truth") or {})
+    measured = any(value is not None for own in record["mean"].values() for value in own.values())
+    return (means(methods, record["mean"], name=name) if measured or not flagged else "") + flagged
+
+
+def without_truth(methods: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Means over scans without a ground truth with their ranges, a line a method; empty where there is nothing."""
+    if not found:
+        return ""
+    columns = [one for one in next(iter(found.values())) if one in COLUMNS]
+    head = [Heading("Method"), Heading("Scans"), *(Heading(COLUMNS[one].title, COLUMNS[one].definition, one) for one in columns)]
+    head.append(Heading("p ≤ 0.05", "scans with a p-value of at most 0.05, of those that have one"))
+    lines = []
+    for method, own in found.items():
+        unusual = TableCell("-") if own["unusual"] is None else number_cell(own["unusual"], None, f"of {own['scan_p']['scans']}")
+        lines.append(_line(methods, method, [number_cell(own["scans"]), *(_ranged(one, own[one]) for one in columns), unusual]))
+    words = "Mean over scans; in brackets the lowest and the highest. Without a ground truth nobody knows what of it is right."
+    return "<h4>Scans without ground truth</h4>" + paragraph(words) + table(head, lines)
+
+
+def _ranged(name: str, found: Mapping[str, Any] | None) -> TableCell:
+    if found is None:
+        return TableCell("-")
+    mean, low, high = (cell(name, found[key]) for key in ("mean", "lowest", "highest"))
+    return number_cell(found["mean"], mean, f"[{low}, {high}]")
 
 
 def means(methods: Sequence[str], found: Mapping[str, Mapping[str, Any]], *, name: str = "") -> str:
@@ -95,9 +124,9 @@ def _instances(methods: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -
     names = [f"{'F1' if name == 'f1' else name.capitalize()} at {at[place]['threshold']:g}" for place, name in columns]
     lines = []
     for method, own in found.items():
-        figures = [number_cell(own["at"][place][name], _three(own["at"][place][name])) for place, name in columns]
+        at_each = [number_cell(own["at"][place][name], _three(own["at"][place][name])) for place, name in columns]
         counts = [number_cell(own[name]) for name in ("lesions", "regions")]
-        lines.append(_line(methods, method, [*counts, mean(own["siou"]), number_cell(own["mean_f1"], _three(own["mean_f1"])), *figures]))
+        lines.append(_line(methods, method, [*counts, mean(own["siou"]), number_cell(own["mean_f1"], _three(own["mean_f1"])), *at_each]))
     return table(["Method", "Lesions", "Regions", "Mean sIoU", "Mean F1", *names], lines)
 
 
@@ -116,8 +145,8 @@ def _thresholds(methods: Sequence[str], found: Mapping[str, Mapping[str, Any]]) 
     lines = []
     for method, own in found.items():
         values = ", ".join(short(fold["threshold"]) for fold in own["folds"])
-        figures = [mean(own[name]) for name in ("dice", "default_dice", "difference")]
-        lines.append(_line(methods, method, [values or own["why_not"] or "-", *figures, number_cell(len(own["scans"]))]))
+        dice = [mean(own[name]) for name in ("dice", "default_dice", "difference")]
+        lines.append(_line(methods, method, [values or own["why_not"] or "-", *dice, number_cell(len(own["scans"]))]))
     rules = dict.fromkeys(own["rule"] for own in found.values())
     head = ["Method", "Thresholds", "Dice", "Dice at the default threshold", "Difference", "Scans"]
     return "".join(paragraph(f"Chosen: {rule}.") for rule in rules) + table(head, lines)

@@ -32,7 +32,7 @@ KNOWN = frozenset(
     (
         "notice", "threshold", "columns", "scans", "mean", "pooled", "protocols", "scan_auroc", "image_level", "tests", "failures",
         "warnings", "sequences", "left_out", "command", "versions", "created", "volume_agreement", "healthy_p", "methods", "citation",
-        "failed", "data", "study", "by_sequence",
+        "failed", "data", "study", "by_sequence", "without_truth", "given_files",
     )
 )  # fmt: skip
 """Keys of the record that have their place; all others are shown as tables."""

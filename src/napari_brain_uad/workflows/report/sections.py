@@ -9,7 +9,7 @@ from typing import Any
 from ...core.text import counted, html_text
 from ...evaluation.significance import DRAWS
 from ..compare.compare_table import COLUMNS, cell
-from .answers import means
+from .answers import figures
 from .contents import PageContents
 from .markup import Heading, Line, TableCell, bullets, interval_cell, number_cell, paragraph, table
 from .pictures import case_jpeg, outlines
@@ -43,7 +43,7 @@ def summary(data: PlotData) -> str:
     """Means over scans, pooled figures, and how well whole scans are told apart."""
     record = data.contents.record
     words = f"Mean over scans; in brackets its 95\u00a0% bootstrap interval ({DRAWS:,} draws of subjects). A click on a heading sorts."
-    parts = [paragraph(words), means(data.contents.methods, record["mean"], name="summary-table")]
+    parts = [paragraph(words), figures(data.contents.methods, record, name="summary-table")]
     if record["pooled"]:
         names = list(next(iter(record["pooled"].values())))
         lines = [

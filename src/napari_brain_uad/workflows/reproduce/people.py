@@ -47,8 +47,8 @@ class Given:
         return f"{self.data.name}: {counted(found, 'subject')} found ({self.layout}; {scans}); {paper}"
 
 
-def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path]) -> dict[str, Given]:
-    """The data sets that the tests and their trainings need.
+def layouts_of(paper: Paper, given: Mapping[str, Path]) -> dict[str, str]:
+    """The layout of every folder that was given: whoever gave a wrong one is told so before being asked for what is missing.
 
     Parameters
     ----------
@@ -58,29 +58,56 @@ def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path])
     Raises
     ------
     InputError
-        If a name is unknown, a data set is missing, or a folder holds another one; all that is wrong in one error.
+        If a name is unknown, or nothing or another data set lies there; all that is wrong in one error.
     """
-    unknown = next((name for name in given if name not in paper.data), None)
+    check_known(f"{paper.id} has no data set", given, paper.data, "Its data sets")
+    found = {name: isolated(lambda name=name: _layout_of(paper.data[name], given[name])) for name in given}  # type: ignore[misc]
+    wrong = [one for one in found.values() if isinstance(one, BrainUADError)]
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else InputError("Data sets cannot be used", why="; ".join(str(one).rstrip(".") for one in wrong))
+    return {name: one for name, one in found.items() if isinstance(one, str)}
+
+
+def check_known(what: str, given: Iterable[str], known: Iterable[str], words: str) -> None:
+    """Refuse the first name that is not known.
+
+    Raises
+    ------
+    InputError
+        For it, with the name that may be meant, and all there are.
+    """
+    names = list(known)
+    unknown = next((name for name in given if name not in names), None)
     if unknown is not None:
-        fix = f"{did_you_mean(unknown, paper.data)}Its data sets: {', '.join(paper.data)}"
-        raise InputError(f"{paper.id} has no data set '{unknown}'", fix=fix)
+        raise InputError(f"{what} '{unknown}'", fix=f"{did_you_mean(unknown, names)}{words}: {', '.join(names) or 'none'}")
+
+
+def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path], layouts: Mapping[str, str]) -> dict[str, Given]:
+    """The data sets that the tests and their trainings need.
+
+    Parameters
+    ----------
+    given, layouts : mapping
+        Name of each data set to where it lies, and to what `layouts_of` says of it.
+
+    Raises
+    ------
+    InputError
+        If data sets are missing, all named in one error, or one of them cannot be read.
+    """
     needed = [name for name in paper.data if any(name in paper.data_of(test) for test in tests)]
     missing = [f"{name} ({paper.data[name].where})" for name in needed if name not in given]
     if missing:
         what = f"{counted(len(missing), 'data set')} of {paper.id} {'is' if len(missing) == 1 else 'are'} missing"
         raise InputError(what, why="; ".join(missing), fix="Name each one's folder: --data NAME=FOLDER; --tests and --methods need less")
-    found = {name: isolated(lambda name=name: _given(paper.data[name], given[name])) for name in needed}  # type: ignore[misc]
-    wrong = [one for one in found.values() if isinstance(one, BrainUADError)]
-    if wrong:
-        raise wrong[0] if len(wrong) == 1 else InputError("Data sets cannot be used", why="; ".join(str(one).rstrip(".") for one in wrong))
-    return {name: one for name, one in found.items() if isinstance(one, Given)}
+    return {name: Given(paper.data[name], given[name], layouts[name], layout(layouts[name]).subjects(given[name])) for name in needed}
 
 
-def _given(data: PaperData, root: Path) -> Given:
+def _layout_of(data: PaperData, root: Path) -> str:
     check_there(root, fix=f"Give the folder of {data.name}, from {data.where}")
     for layout_id in (LISTED, data.layout):
         if layout(layout_id).detect(root):
-            return Given(data, root, layout_id, layout(layout_id).subjects(root))
+            return layout_id
     other, expected = find_layout(root), layout(data.layout)
     why = f"{root.name} holds {other.name} ({other.id}), not {expected.name}"
     raise InputError(

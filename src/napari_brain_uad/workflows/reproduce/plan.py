@@ -19,7 +19,7 @@ from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.ready import AUTO
 from ..train.training_data import TrainingData
 from .paper import Paper, PaperRow, PaperTest
-from .people import LISTED, Given, look_at, shared_out, table_of
+from .people import LISTED, Given, check_known, layouts_of, look_at, shared_out, table_of
 
 SMALL = "tiny"
 """The preset of a reduced run, where a method has it."""
@@ -177,9 +177,12 @@ def plan_of(paper: Paper, request: Request, out: Path) -> Experiment:
     """
     check_seed(request.seed)
     tests = _tests(paper, request)
+    check_known(f"{paper.id} needs no file", request.files, paper.files, "Its files")
+    check_there(*request.files.values(), fix="Give the file of weights")
+    layouts = layouts_of(paper, request.data)
     rows = _rows(paper, request)
     trained = replace(paper, rows=tuple(row for row, _ in rows))  # only what the chosen methods learn from is needed
-    given = look_at(trained, tests, request.data)
+    given = look_at(trained, tests, request.data, layouts)
     names = list(dict.fromkeys(name for test in tests for name in trained.trainings_of(test)))
     preparations = () if request.reduced or paper.prepare == AUTO else tuple(_prepare_step(paper, name, out) for name in names)
     trainings = _train_steps(trained, rows, names, tests, request, out)
@@ -196,10 +199,7 @@ def plan_of(paper: Paper, request: Request, out: Path) -> Experiment:
 
 
 def _tests(paper: Paper, request: Request) -> tuple[PaperTest, ...]:
-    known = {test.name: test for test in paper.tests}
-    unknown = next((name for name in request.tests if name not in known), None)
-    if unknown is not None:
-        raise InputError(f"{paper.id} has no test '{unknown}'", fix=f"{did_you_mean(unknown, known)}Its tests: {', '.join(known)}")
+    check_known(f"{paper.id} has no test", request.tests, [test.name for test in paper.tests], "Its tests")
     # Without the papers' preparations, those that differ by them alone are the same test.
     return tuple(test for test in paper.tests if test.name in request.tests or not (request.tests or (request.reduced and test.prepare)))
 
@@ -238,7 +238,6 @@ def _spec(row: PaperRow, own: MethodSpec, request: Request) -> MethodSpec:
     settings = {} if own.preset else dict(paper.settings)
     for setting, name in () if request.reduced else row.files.items():
         if name in request.files:
-            check_there(request.files[name], fix="Give the file of weights")
             settings[setting] = str(request.files[name].absolute())
     return MethodSpec.of(paper.method, preset=own.preset or paper.preset, settings=settings | dict(own.settings))
 

@@ -18,7 +18,7 @@ from ...io.results import Run, written_whole
 from ..compare.compare_table import COLUMNS
 from ..detect.save import without_folders
 from .plan import EvaluateStep, Experiment
-from .run import cohort_of
+from .run import PAGE, cohort_of
 
 _FILES = {"csv": "reproduction.csv", "json": "reproduction.json", "text": "reproduction.txt"}
 _MEAN = "mean "
@@ -79,14 +79,15 @@ def report_lines(experiment: Experiment, figures: Sequence[PaperFigure], failed:
     said += [f"{_REDUCED}."] if experiment.request.reduced else []
     said += [one.words for one in experiment.given.values()]
     for step in experiment.tests:
-        said += ["", *_table(step, [one for one in figures if one.test == step.test.name])]
+        page = (step.out / PAGE).relative_to(experiment.out).as_posix()
+        said += ["", *_table(step, [one for one in figures if one.test == step.test.name], page)]
     said += ["", "Not as in the paper:", *(f"- {line}." for line in paper.differs)]
     if failed:
         said += ["", "Failed:", *(f"- {name}: {error}" for name, error in failed.items())]
     return said
 
 
-def _table(step: EvaluateStep, figures: Sequence[PaperFigure]) -> list[str]:
+def _table(step: EvaluateStep, figures: Sequence[PaperFigure], page: str) -> list[str]:
     scans = max((one.scans for one in figures), default=0)
     names = list(dict.fromkeys(one.figure for one in figures))
     titles = (COLUMNS[name.removeprefix(_MEAN)].title if name.startswith(_MEAN) else name for name in names)
@@ -97,7 +98,8 @@ def _table(step: EvaluateStep, figures: Sequence[PaperFigure]) -> list[str]:
         rows.append([method, *cells, own[names[0]].run or "not run"])
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
     head = f"{step.test.name}: {counted(scans, 'scan')}; here (in the paper), by the protocol {step.protocol}"
-    return [head, *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)]
+    lines = [head, *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)]
+    return [*lines, f"The report of {step.test.name}, with pictures: {page}"] if scans else lines
 
 
 def _cell(value: float | None) -> str:

@@ -22,6 +22,7 @@ from ...io.atomic import write_json, write_text
 from ...io.checkpoint import checkpoint_files
 from ...io.json_files import read_json
 from ...io.results import check_output
+from ...io.streams import file_sha256
 from ..cohort.cohort import cases_of, evaluate_cohort
 from ..cohort.cohort_report import check_cohort_output, save_cohort
 from ..execution.workers import Workers
@@ -36,6 +37,11 @@ from .plan import EvaluateStep, Experiment, ModelStep, PrepareStep
 
 _FORMAT = "napari-brain-uad reproduction step 1"
 COHORT = "cohort.json"
+PAGE = "cohort.html"
+"""Of a test: all it gave as data, and as a page with pictures."""
+
+_PICTURES = 3
+"""As many as the command of the step shows."""
 
 Tell = Callable[[str], None]
 
@@ -57,7 +63,7 @@ class _Record:
         files = found.get("files")
         if found.get("key") != self.key or not isinstance(files, dict) or not files:
             return False
-        return all(_sha256(self.path.parent.parent / name) == sha256 for name, sha256 in files.items())
+        return all(file_sha256(self.path.parent.parent / name) == sha256 for name, sha256 in files.items())
 
     def begun(self) -> bool | None:
         """Whether the same step was begun here; None when none was."""
@@ -66,7 +72,7 @@ class _Record:
 
     def write(self, *files: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        told = {file.relative_to(self.path.parent.parent).as_posix(): _sha256(file) for file in files}
+        told = {file.relative_to(self.path.parent.parent).as_posix(): file_sha256(file) for file in files}
         write_json(self.path, {"format": _FORMAT, "key": self.key, "files": told})
 
 
@@ -228,6 +234,7 @@ def _evaluate(step: EvaluateStep, out: Path, *, device: str, jobs: int | Workers
         device=device,
         seed=step.seed,
         jobs=jobs,
+        pictures=_PICTURES,
         progress=progress.part(0.0, 0.95),
     )
     command = shell.join(step.words(device))
@@ -263,13 +270,6 @@ def _contents(table: Path) -> list[Any]:
         files = [*one.sequences.values(), one.brain_mask, one.truth]
         found.append([one.id, one.session, *([path.name, path.stat().st_size] for path in files if path is not None)])
     return found
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cohort_of(step: EvaluateStep) -> Mapping[str, Any]:
