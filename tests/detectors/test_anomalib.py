@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks._anomalib import available, declare_operators
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
 from napari_brain_uad.detectors.backbones.load import Backbone
@@ -35,11 +36,11 @@ def anomalib() -> dict[str, Any]:
 
 
 def test_the_kept_numbers_are_anomalibs(anomalib: dict[str, Any]) -> None:
-    if not oracle.available():
+    if not available():
         pytest.skip("anomalib is not installed: it asks for torchvision, so the tests cannot; its kept numbers are compared with")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the packages that it imports
-        oracle.declare_operators()
+        declare_operators()
         found = oracle.answers()
     assert found.keys() == anomalib.keys()
     for name in found.keys() - {"anomalib"}:

@@ -1,13 +1,13 @@
-"""What anomalib makes of inputs that numpy draws from seeds: ``python tests/support/anomalib_oracle.py`` writes it to `KEPT`.
+"""What anomalib makes of inputs that numpy draws from seeds.
+
+``PYTHONPATH=. python tests/support/anomalib_oracle.py`` writes it to `KEPT`.
 
 anomalib asks for torchvision, so it is no dependency of the tests: its numbers are kept, and are made anew where it can be imported. It
-was imported with torchvision's Python code alone (there is no build of its operators for every torch): `declare_operators` names the two
-operators that the import asks for. Nothing of them, and no backbone, is computed with: features come from here.
+was imported with torchvision's Python code alone, see `benchmarks._anomalib`. Features come from here: no backbone is computed with.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from benchmarks._anomalib import available, declare_operators
 
 KEPT = Path(__file__).parent / "anomalib.json"
 Numbers = NDArray[np.float32]
@@ -79,20 +81,6 @@ def regions() -> tuple[Numbers, NDArray[np.bool_]]:
         scores[number % 3][inside] = 0.4 + 0.04 * number + 0.25 * scores[number % 3][inside]
     truth[0, 80, 110] = truth[0, 81, 111] = True
     return scores, truth
-
-
-def available() -> bool:
-    """Whether anomalib is installed."""
-    return importlib.util.find_spec("anomalib") is not None
-
-
-def declare_operators() -> None:
-    """Name torchvision's operators where its compiled part is not there, so that its Python code can be imported."""
-    names = [name for name in ("nms", "qnms") if not hasattr(torch.ops.torchvision, name)]
-    declared = torch.library.Library("torchvision", "FRAGMENT")
-    for name in names:
-        declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    declare_operators.kept = declared  # type: ignore[attr-defined]  # or they would go with it
 
 
 def answers() -> dict[str, Any]:
