@@ -105,7 +105,7 @@ def weights(tmp_path: Path) -> str:
 
 def test_places_without_brain_are_not_searched_for(weights: str) -> None:
     scan, seen = volume(), []
-    mask = np.zeros(scan.shape, bool)
+    mask = np.zeros(scan.data.shape, bool)
     mask[8:20, 10:28, 2:5] = True
     detector = small(backbone_file=f"{weights}/one.pth")
     cut = detector.cut(scan.with_mask(mask))
