@@ -5,8 +5,10 @@ seconds of CPU that 96 slices take on so many threads. It is table 3 of Zhang, M
 package.
 
 **All weights are random**: what a pass costs does not depend on them, and nothing is scored that anybody would look at. Of methods that see
-slices by themselves ``--slices`` are timed and the time is multiplied; a volumetric one is timed as a whole. PatchCore's bank holds
-`BANK` features, those of 20 volumes of 96 slices at 10 %.
+slices by themselves ``--slices`` are timed and the time is multiplied, but for that of the record of the map; a volumetric one is timed as
+a whole. Methods that score the places of a frozen or tuned backbone have the parts of the time, too: the backbone's, that of the features
+of the places (neighbourhoods, averages), and what the method itself adds, from the features to smoothed scores of the pixels. PatchCore's
+bank holds `BANK` features, those of 20 volumes of 96 slices at 10 %.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ import argparse
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +32,9 @@ from napari_brain_uad.core.detector import State
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.backbones.catalogue import BACKBONES
+from napari_brain_uad.detectors.base.detector import BaseDetector
 from napari_brain_uad.detectors.base.stages import GradientStage, prefixed
-from napari_brain_uad.detectors.embedding.common import BackboneDetector
+from napari_brain_uad.detectors.embedding.common import BackboneDetector, PlaceDetector
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.io.atomic import write_text
 
@@ -53,6 +59,11 @@ _NOTES = (
     "from a GPU."
 )
 
+_TITLES = (
+    "method", "trained, M", "fixed, M", "weights, MB", "other arrays, MB", f"CPU s for {SLICES} slices", "of which backbone",
+    "features of places", "the method",
+)  # fmt: skip
+
 _ESTIMATED: Mapping[str, Callable[[Any], State]] = {
     "patchcore": lambda p: {"bank": _normal(BANK, p.dimension)},
     "oc-svm": lambda p: {
@@ -71,6 +82,38 @@ _ESTIMATED: Mapping[str, Callable[[Any], State]] = {
 """What methods estimate beside networks, by chance, from their settings."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a method costs.
+
+    Parameters
+    ----------
+    trained, fixed : int
+        Weights.
+    arrays : int
+        Bytes of what is not weights.
+    seconds : float
+        For `SLICES` slices.
+    parts : tuple of float
+        Those of the backbone, of the features of places, and of the method itself; empty where there are none.
+    """
+
+    method: str
+    trained: int
+    fixed: int
+    arrays: int
+    seconds: float
+    parts: tuple[float, ...]
+
+    @property
+    def row(self) -> str:
+        """A line of the table."""
+        weights = 4 * (self.trained + self.fixed) / 2**20
+        counts = f"{self.trained / 1e6:.2f} | {self.fixed / 1e6:.2f} | {weights:.1f} | {self.arrays / 2**20:.1f}"
+        parts = (f"{part:.1f}" for part in self.parts) if self.parts else "---"
+        return f"| `{self.method}` | {counts} | {self.seconds:.1f} | {' | '.join(parts)} |"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,40 +127,98 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(given.threads)
     timed = f"{given.threads} thread(s), {given.slices} slices timed, torch {torch.__version__}"
     about = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {timed}"
+    costs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for method in given.methods:
+            costs.append(cost(method, Path(folder), given.slices))
+            print(costs[-1].row, flush=True)
     lines = [
         "# What the embedding methods cost", "",
         f"`python -m benchmarks.embedding_cost`: preset `paper` of each method, **random weights**; {about}.", "",
-        _NOTES, "",
-        "| method | trained, M | fixed, M | weights, MB | other arrays, MB | CPU s for 96 slices |", "|---|---|---|---|---|---|",
+        _NOTES, "", *compared(costs),
+        f"| {' | '.join(_TITLES)} |", "|---|---|---|---|---|---|---|---|---|", *(one.row for one in costs),
     ]  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        for method in given.methods:
-            lines.append(row(method, Path(folder), given.slices))
-            print(lines[-1], flush=True)
     write_text(given.out, "\n".join(lines) + "\n")
 
 
-def row(method: str, folder: Path, slices: int) -> str:
-    """One line of the table."""
+def compared(costs: Sequence[Cost]) -> list[str]:
+    """How much longer PatchCore takes than SimpleSliceNet, in words; nothing unless both were measured."""
+    known = {one.method: one for one in costs}
+    if not {"patchcore", "simple-slice-net"} <= known.keys():
+        return []
+    slow, quick = known["patchcore"], known["simple-slice-net"]
+    ratios = [slow.seconds / quick.seconds, sum(slow.parts[1:]) / sum(quick.parts[1:]), slow.parts[2] / quick.parts[2]]
+    what = "{:.1f} times as long as SimpleSliceNet; {:.1f} times without the backbone, {:.1f} times from the same features on"
+    return [f"PatchCore takes {what.format(*ratios)} (the paper, on a GPU: 19.7 times).", ""]
+
+
+def cost(method: str, folder: Path, slices: int) -> Cost:
+    """Of one method, of so many slices."""
     kind = method_class(method)
     settings = kind.Params.preset("paper").as_dict()
-    whole = create(method, kind.Params.preset("paper"))._windows().dimensions == 3  # type: ignore[attr-defined]  # all see samples
+    whole = _is_volumetric(method)
     if "backbone" in settings:
         settings["backbone_file"] = str(_random_file(str(settings["backbone"]), folder))
     if "depth" in settings and not whole:
         settings["depth"] = slices
-    detector = create(method, kind.Params.from_dict(settings))
+    detector: Any = create(method, kind.Params.from_dict(settings))
     trained, fixed, state = _random_state(detector)
     detector.load_state(state)
     frozen = isinstance(detector, BackboneDetector) and not any(".encoder." in name for name in state)
     fixed += BACKBONES[str(settings["backbone"])].parameters if frozen else 0
     arrays = sum(array.nbytes for array in _ESTIMATED.get(method, lambda _: {})(detector.params).values())
     volume = _volume(SLICES if whole else slices, float(str(settings["step_mm"])))
-    begun = time.process_time()
-    detector.score(volume, seed=0, progress=Progress())
-    seconds = (time.process_time() - begun) * (1 if whole else SLICES / slices)
-    weights = 4 * (trained + fixed) / 2**20
-    return f"| `{method}` | {trained / 1e6:.2f} | {fixed / 1e6:.2f} | {weights:.1f} | {arrays / 2**20:.1f} | {seconds:.1f} |"
+    if isinstance(detector, BackboneDetector):
+        detector.score(volume, seed=0, progress=Progress())  # the weights are read once
+    with watched() as spent:
+        begun = time.process_time()
+        detector.score(volume, seed=0, progress=Progress())
+        seconds = time.process_time() - begun
+    times = 1.0 if whole else SLICES / slices
+    of_places = spent.get("features", spent.get("backbone", 0.0))  # some have the backbone's as they are
+    parts = (spent.get("backbone", 0.0), of_places - spent.get("backbone", 0.0), spent.get("pixels", 0.0) - of_places)
+    return Cost(
+        method, trained, fixed, arrays, (seconds - spent["record"]) * times + spent["record"],
+        tuple(part * times for part in parts) if isinstance(detector, PlaceDetector) else (),
+    )  # fmt: skip
+
+
+def _is_volumetric(method: str) -> bool:
+    windows = create(method, method_class(method).Params.preset("paper"))._windows()  # type: ignore[attr-defined]  # all see samples
+    return bool(windows.dimensions == 3)
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """Seconds of CPU that scoring spends in a backbone, in features of places with it, up to scores of pixels, and in the map's record."""
+    from napari_brain_uad.detectors.backbones.load import Backbone
+    from napari_brain_uad.detectors.embedding.features import PatchFeatures
+
+    spent: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*given: Any, **named: Any) -> Any:
+            begun = time.process_time()
+            try:
+                return work(*given, **named)
+            finally:
+                spent[name] = spent.get(name, 0.0) + time.process_time() - begun
+
+        return wrapped
+
+    places = [(kind, "_pixel_scores", "pixels") for kind in _and_below(PlaceDetector) if "_pixel_scores" in vars(kind)]
+    watched_ones = [(Backbone, "features", "backbone"), (PatchFeatures, "__call__", "features"), (BaseDetector, "_provenance", "record")]
+    with ExitStack() as stack:
+        for kind, attribute, name in (*watched_ones, *places):
+            stack.enter_context(mock.patch.object(kind, attribute, timed(name, getattr(kind, attribute))))
+        yield spent
+
+
+def _and_below(kind: type[Any]) -> Iterator[type[Any]]:
+    yield kind
+    below: list[type[Any]] = kind.__subclasses__()
+    for one in below:
+        yield from _and_below(one)
 
 
 def _random_state(detector: Any) -> tuple[int, int, State]:

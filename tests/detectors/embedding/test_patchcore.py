@@ -103,6 +103,24 @@ def weights(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
+def test_places_without_brain_are_not_searched_for(weights: str) -> None:
+    scan, seen = volume(), []
+    mask = np.zeros(scan.data.shape, bool)
+    mask[8:20, 10:28, 2:5] = True
+    detector = small(backbone_file=f"{weights}/one.pth")
+    cut = detector.cut(scan.with_mask(mask))
+    cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), 8, 8)).numpy()
+
+    def scored(places: torch.Tensor) -> torch.Tensor:
+        seen.append(len(places))
+        return places[:, 0].abs() + 1.0
+
+    found = detector._each_place(cut, scored, 0, Progress())
+    assert 0 < cells.sum() < cells.size
+    assert sum(seen) == cells.sum()
+    assert np.array_equal(found > 0, cells)
+
+
 def test_a_model_belongs_to_its_backbones_weights(weights: str) -> None:
     detector = small(backbone_file=f"{weights}/one.pth", coreset=5.0)
     detector.fit([volume()])

@@ -27,6 +27,8 @@ from ..base.stages import EstimateStage, Fitting, GradientStage, Stage
 if TYPE_CHECKING:
     import torch
 
+    from ...training.batch import Batch
+    from ...training.draws import Draw
     from ...training.task import Task
     from ..backbones.load import Backbone
     from .features import PatchFeatures
@@ -291,6 +293,23 @@ class EmbeddingDetector(PlaceDetector):
         """Places of a slice along its height and width."""
         stride = STRIDES[self.params.levels[0] - 1]
         return -(-self.params.height // stride), -(-self.params.width // stride)
+
+    def _each_place(self, cut: Cut, scored: Callable[[torch.Tensor], torch.Tensor], seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Scores (S, h, w) of the places that show brain, 0 elsewhere; `scored` gives those (N,) of features (N, D), without gradients."""
+        import torch
+
+        from .features import brain_cells
+
+        extract = self.features()
+
+        @torch.no_grad()
+        def of_brain(batch: Batch, draw: Draw) -> torch.Tensor:
+            places = extract(batch.images).permute(0, 2, 3, 1)
+            cells, scores = brain_cells(batch.brain, places.shape[:3]), places.new_zeros(places.shape[:3])
+            scores[cells] = scored(places[cells])
+            return scores
+
+        return self._over(cut, of_brain, self.cells(), seed, progress)
 
     def _healthy(self, volume: Volume, seed: int, progress: Progress, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
         """Features of the places of a scan that show brain, shape (N, D); by `features` unless `extract` gives them."""

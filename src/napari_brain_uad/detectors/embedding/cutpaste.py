@@ -25,10 +25,6 @@ from ..base.stages import EstimateStage, Fitting, GradientStage, Stage, of_stage
 from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, most_features_setting
 
 if TYPE_CHECKING:
-    import torch
-
-    from ...training.batch import Batch
-    from ...training.draws import Draw
     from .cutpaste_task import CutPasteTask
     from .features import PatchFeatures
 
@@ -142,11 +138,6 @@ class CutPaste(EmbeddingDetector):
 
         from .density import mahalanobis_distance
 
-        extract, density = self.features(), of_stage(_DENSITY, self._state)
+        density = of_stage(_DENSITY, self._state)
         mean, whitening = (torch.from_numpy(density[name]).to(self.device) for name in ("mean", "whitening"))
-
-        def distances(batch: Batch, draw: Draw) -> torch.Tensor:
-            places = extract(batch.images).permute(0, 2, 3, 1)
-            return mahalanobis_distance(places.reshape(-1, places.shape[-1]), mean, whitening).reshape(places.shape[:3])
-
-        return self._over(cut, distances, self.cells(), seed, progress)
+        return self._each_place(cut, lambda places: mahalanobis_distance(places, mean, whitening), seed, progress)

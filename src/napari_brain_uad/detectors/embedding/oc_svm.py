@@ -27,8 +27,6 @@ from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, most_feature
 if TYPE_CHECKING:
     import torch
 
-    from ...training.batch import Batch
-    from ...training.draws import Draw
 
 _SHAPES = {"vectors": (2, "f"), "weights": (1, "f"), "machine": (1, "f"), "scale": (2, "f"), "backbone": (1, "u")}
 
@@ -144,14 +142,11 @@ class OneClassSVM(EmbeddingDetector):
 
         from .kernel import kernel_mean
 
-        extract, state = self.features(), {name: torch.from_numpy(array).to(self.device) for name, array in self._state.items()}
+        state = {name: torch.from_numpy(array).to(self.device) for name, array in self._state.items()}
         (offset, gamma), (mean, deviation) = self._state["machine"].tolist(), state["scale"]
 
-        def outside(batch: Batch, draw: Draw) -> torch.Tensor:
-            places = extract(batch.images).permute(0, 2, 3, 1)
-            flat = (places.reshape(-1, places.shape[-1]) - mean) / deviation
-            near = kernel_mean(flat, state["vectors"], state["weights"], gamma, progress)
-            scores: torch.Tensor = offset - near.reshape(places.shape[:3])
+        def outside(places: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = offset - kernel_mean((places - mean) / deviation, state["vectors"], state["weights"], gamma, progress)
             return scores
 
-        return self._over(cut, outside, self.cells(), seed, progress)
+        return self._each_place(cut, outside, seed, progress)

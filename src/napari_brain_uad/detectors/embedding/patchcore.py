@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,6 @@ from ...sampling.windows import Cut
 from ...training.params import TrainingParams
 from ..base.stages import EstimateStage, Fitting, Stage
 from .common import CARD, TINY, EmbeddingDetector, EmbeddingParams, most_features_setting
-
-if TYPE_CHECKING:
-    import torch
-
-    from ...training.batch import Batch
-    from ...training.draws import Draw
 
 
 @dataclass(frozen=True)
@@ -106,10 +100,5 @@ class PatchCore(EmbeddingDetector):
 
         from .coreset import nearest_distance
 
-        extract, bank = self.features(), torch.from_numpy(self._state["bank"]).to(self.device)
-
-        def distances(batch: Batch, draw: Draw) -> torch.Tensor:
-            places = extract(batch.images).permute(0, 2, 3, 1)
-            return nearest_distance(places.reshape(-1, places.shape[-1]), bank, progress).reshape(places.shape[:3])
-
-        return self._over(cut, distances, self.cells(), seed, progress)
+        bank = torch.from_numpy(self._state["bank"]).to(self.device)
+        return self._each_place(cut, lambda places: nearest_distance(places, bank, progress), seed, progress)

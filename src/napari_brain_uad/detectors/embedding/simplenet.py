@@ -32,10 +32,6 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    import torch
-
-    from ...training.batch import Batch
-    from ...training.draws import Draw
     from ...training.sources import ArraySamples
     from .features import Scale
     from .simplenet_task import AdaptedDiscriminator, SimpleNetTask
@@ -127,17 +123,8 @@ class SimpleNet(EmbeddingDetector):
         return ArraySamples(places)
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        import torch
-
-        extract, network = self.features(), self.network(_NETWORK)
-
-        def abnormal(batch: Batch, draw: Draw) -> torch.Tensor:
-            places = extract(batch.images).permute(0, 2, 3, 1)
-            with torch.no_grad():
-                normal: torch.Tensor = network(places.reshape(-1, places.shape[-1]))
-            return -normal.reshape(places.shape[:3])
-
-        return self._over(cut, abnormal, self.cells(), seed, progress)
+        network = self.network(_NETWORK)
+        return self._each_place(cut, lambda places: -network(places), seed, progress)
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         super()._check(state)
