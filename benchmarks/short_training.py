@@ -3,7 +3,9 @@
 Every method is trained on the same 20 simulated brains of one sequence (label maps 01 to 13, the kinds of the recipe ``pddpm``, seed 7) on
 one core, for the few steps of `TRAININGS` unless ``--steps`` or ``--train`` say otherwise, and scores the shared scans of that sequence and
 the synthetic set, at 2 mm. With several ``--steps`` each is a training of its own: figures against seconds. This says how methods compare
-after minutes, not what they can reach. ``results/short_training.json`` keeps a record for each method, settings, training and scan.
+after minutes, not what they can reach. With ``--known`` so many simulated brains with a tumour, marked, come beside the healthy ones for
+the methods that learn from known anomalies; the synthetic set's tumours are of the same simulator. ``results/short_training.json`` keeps a
+record for each method, settings, training and scan.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from napari_brain_uad.evaluation.pooled import BrainScores
 from napari_brain_uad.evaluation.pro import per_region_overlap
 from napari_brain_uad.evaluation.protocols import PROTOCOLS
 from napari_brain_uad.io.atomic import write_json, write_text
+from napari_brain_uad.simulation.params import SimulationParams
+from napari_brain_uad.simulation.population import Population
+from napari_brain_uad.training.session import LabelledScan, TrainingSession
 from napari_brain_uad.workflows.train.recipe_scans import training_scans
 
 RESULTS = Path(__file__).with_name("results")
@@ -38,6 +43,7 @@ RESULTS = Path(__file__).with_name("results")
 _RECIPES = Path(__file__).resolve().parents[1] / "src" / "napari_brain_uad" / "workflows" / "train" / "recipes.json"
 _SCANS, _MAPS, _SEED, _SPACING_MM = 10, 13, 7, 2.0
 """Scans of each kind; label maps: the heads of the synthetic set are the others; seed; voxel size."""
+_OTHER_SEEDS = 100
 _OF_PLACES, _OF_SLICES = {"steps": 300, "batch_size": 2048}, {"steps": 300, "batch_size": 8}
 _OF_NOISE = {"steps": 150, "batch_size": 4, "learning_rate": 0.001}
 
@@ -82,12 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     scans = list(training_scans({**kinds, "contrasts": {given.sequence: _SCANS}}, maps, _SEED))
     cases = [case for case in (*real_cases(), *synthetic_cases()) if case.sequence == given.sequence]
     loaded = [(case, *case.load(_SPACING_MM)) for case in cases]
+    known = known_scans(kinds["kinds"], maps, given.sequence, given.known)
     print(f"{len(scans)} simulated scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
     settings, training = assignments(given.set), assignments(given.train)
     for method in given.methods:
         for steps in given.steps or [None]:
             own = training if steps is None else {**training, "steps": str(steps)}
-            keep(given.out, measured(method, given.sequence, settings, own, scans, loaded))
+            keep(given.out, measured(method, given.sequence, settings, own, scans, loaded, known))
 
 
 def measured(
@@ -97,6 +104,7 @@ def measured(
     training: Mapping[str, str],
     scans: Sequence[Volume],
     cases: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]],
+    known: Sequence[LabelledScan] = (),
 ) -> list[Record]:
     """Train one method and measure it; one record a scan, and one for all slices of a group's scans together."""
     kind = method_class(method)
@@ -105,8 +113,9 @@ def measured(
     if kind.INFO.trainable:
         short = {**{name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}, **training}
         how = None if kind.Training is None else kind.Training.from_strings(short)
-        begun = time.process_time()
-        detector.fit(scans, seed=0, progress=Progress(), training=how)
+        begun, own = time.process_time(), known if kind.LEARNS_ANOMALIES else ()
+        detector.fit(scans, seed=0, progress=Progress(), training=how, session=TrainingSession(known=own))
+        short |= {"known": str(len(own))} if own else {}
         about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
         print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
     records: list[Record] = []
@@ -122,6 +131,18 @@ def measured(
         records.append({**about, "group": group, "scan": "all", **{name: paper[name] for name in paper if name.startswith("slice")}})
         print(f"{method} {about['settings']} {group}: {_cells(records, group)}", flush=True)
     return records
+
+
+def known_scans(kinds: Sequence[Mapping[str, Any]], maps: Sequence[Path], sequence: str, count: int) -> list[LabelledScan]:
+    """Simulated brains with a tumour, of the kinds of scan in turn; seeds of their own."""
+    found = []
+    for number in range(count):
+        kind = {name: value for name, value in kinds[number % len(kinds)].items() if name != "rims_mm"}
+        settings = SimulationParams.from_dict({"spacing_mm": _SPACING_MM, **kind, "sequence": sequence, "lesions": "tumour"})
+        made = Population(maps, settings, _SEED + _OTHER_SEEDS)[number]
+        assert made.truth is not None
+        found.append(LabelledScan(made.volume, made.truth))
+    return found
 
 
 def figures(amap: AnomalyMap, truth: NDArray[np.bool_]) -> dict[str, float | None]:
@@ -185,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, nargs="+", metavar="N", help="length of the training; several train anew for each")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of all of them (repeatable)")
     parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="a setting of all their trainings (repeatable)")
+    parser.add_argument("--known", type=int, default=0, metavar="N", help="brains with a known tumour, where a method learns from them")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     return parser
 

@@ -13,7 +13,7 @@ from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import ThresholdRule
-from napari_brain_uad.core.volume import Grid
+from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.io.displacement import read_displacements, write_displacements
 from napari_brain_uad.preprocessing.geometry import resample_array, resample_volume
 from napari_brain_uad.preprocessing.pipeline import replay, run_pipeline
@@ -223,3 +223,16 @@ def test_nothing_moves_the_patient_after_a_deformation(scan):
 def test_there_is_one_way_back_without_a_deformation_too(scan):
     prepared = Prepared(template(), MNI_GRID, None, None, np.diag([2.0, 2, 2, 1]), ())
     np.testing.assert_allclose(prepared.way_back, np.diag([0.5, 0.5, 0.5, 1]))
+
+
+def test_a_mask_of_the_scan_goes_to_the_models_grid():
+    """The scan's world is twice as large: one of its voxels of 2 mm is one of the model's of 1 mm."""
+    model = Volume(np.zeros((6, 6, 6), np.float32), Grid((6, 6, 6), np.eye(4)))
+    scan = Grid((6, 6, 6), np.diag([2.0, 2.0, 2.0, 1.0]))
+    prepared = Prepared(model, scan, None, None, np.diag([2.0, 2, 2, 1]), ())
+    mask = np.zeros((6, 6, 6), bool)
+    mask[1:4, 2, 3:5] = True
+    assert np.array_equal(prepared.mask_to_model(mask), mask)
+    assert np.array_equal(prepared.to_native(prepared.mask_to_model(mask)), mask)
+    with pytest.raises(InputError):
+        prepared.mask_to_model(mask[:3])

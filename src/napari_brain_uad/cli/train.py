@@ -68,6 +68,12 @@ def _add_data(group: Any) -> None:
     group.add_argument("--layout", default="", metavar="ID", help="the data set's layout, see `brain-uad datasets` (default: found)")
     group.add_argument("--sequence", default="", metavar="NAME", help="FLAIR, T1, T1c, T2 or PD; needed when there are several")
     group.add_argument("--count", type=int, default=0, metavar="N", help="how many subjects, or simulated subjects (default: all)")
+    group.add_argument(
+        "--anomalies",
+        type=Path,
+        metavar="DIR",
+        help="scans with their truths, for a method that learns from known anomalies beside the healthy scans (bgad)",
+    )
     group.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="subjects kept apart to watch (default: 0.1)")
     group.add_argument("--prepare", default="", metavar="PRESET", help="preparation of every scan (default: the method's, for whole heads)")
 
@@ -80,6 +86,8 @@ def _add_devices(parser: Any) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     check_there(arguments.data, fix=DATA_SET)
+    if arguments.anomalies is not None:
+        check_there(arguments.anomalies, fix=DATA_SET)
     spec = method_spec(arguments)  # before what takes long to import
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
@@ -118,6 +126,7 @@ def _train(arguments: argparse.Namespace) -> int:
             report=_writing_checkpoints,
             on_failure=failed.__setitem__,
             progress=progress,
+            anomalies=arguments.anomalies,
         )
     if is_first_process(arguments.devices * arguments.nodes):
         say(f"Model written to {readable(str(arguments.out))}")
@@ -130,7 +139,7 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
     own = recipe(arguments.recipe)
     if own["method"] != spec.method:
         raise InputError(f"The recipe {arguments.recipe}", why=f"it is one of {own['method']}", fix=f"Write: train {own['method']}")
-    given = ("simulate", "layout", "sequence", "count", "prepare", "estimate")
+    given = ("simulate", "layout", "sequence", "count", "prepare", "estimate", "anomalies")
     others = [*(["settings"] if str(spec) != spec.method else []), *(name for name in given if getattr(arguments, name))]
     if others or arguments.seed or arguments.out is None:
         why = f"it has its own {', '.join(others) or 'seed'}" if others or arguments.seed else "--out is missing"

@@ -52,6 +52,16 @@ class Prepared:
         back = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
         return back if self.warp is None else Route(back, self.warp.inverse, np.eye(4))
 
+    @property
+    def way_there(self) -> Way:
+        """World mm of `volume` to world mm of the scan."""
+        return self.matrix if self.warp is None else Route(np.eye(4), self.warp.forward, self.matrix)
+
+    def mask_to_model(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask on the scan's grid brought to the model's: linear interpolation, inside from 0.5 on."""
+        raise_errors(self.volume.name, self.native_grid.compare(Grid(mask.shape, self.native_grid.affine), "mask"))
+        return resample_mask(mask, self.native_grid, self.volume.grid, self.way_there)
+
     def to_native(self, data: NDArray[Any], *, interpolation: Interpolation = "linear", fill: float = 0.0) -> NDArray[Any]:
         """An array on the model's grid brought back to the scan's grid.
 

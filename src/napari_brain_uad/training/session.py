@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import InputError
 from ..core.volume import Volume
 
 
@@ -47,6 +48,32 @@ class TrainingUpdate:
     stage: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledScan:
+    """A scan with anomalies that somebody has marked.
+
+    Parameters
+    ----------
+    volume : Volume
+        With its brain mask.
+    truth : array of bool, shape of ``volume.data``
+        The anomalies.
+
+    Raises
+    ------
+    InputError
+        If the two differ in shape.
+    """
+
+    volume: Volume
+    truth: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.truth.shape != self.volume.data.shape:
+            why = f"they have the shape {self.truth.shape}, the scan {self.volume.data.shape}"
+            raise InputError(f"The known anomalies of {self.volume.name}", why=why, fix="Resample them to the scan's grid")
+
+
 def _say_nothing(update: TrainingUpdate) -> None:
     pass
 
@@ -69,6 +96,8 @@ class TrainingSession:
         Healthy scans that are not trained on.
     report : callable
         Called with a `TrainingUpdate` now and then, from the thread that trains.
+    known : sequence of LabelledScan
+        Scans with known anomalies, for the methods that learn from them too (`detectors.base.detector.BaseDetector.LEARNS_ANOMALIES`).
     """
 
     folder: Path | None = None
@@ -78,3 +107,4 @@ class TrainingSession:
     nodes: int = 1
     validation: Sequence[Volume] = ()
     report: Callable[[TrainingUpdate], None] = _say_nothing
+    known: Sequence[LabelledScan] = ()

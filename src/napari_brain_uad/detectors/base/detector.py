@@ -47,6 +47,9 @@ class BaseDetector(ABC):
     REQUIRES: ClassVar[tuple[str, ...]] = ()
     """Optional packages that it computes with: top-level modules, see `core.optional`."""
 
+    LEARNS_ANOMALIES: ClassVar[bool] = False
+    """Whether it learns from known anomalies, too, where they are given; all others learn from healthy scans alone."""
+
     device: str = "cpu"
     """Where it computes; set it before `fit`, `load_state` and `score`."""
 
@@ -78,6 +81,8 @@ class BaseDetector(ABC):
         stages = self.stages()
         if not stages:
             raise InputError(f"{self.INFO.id} learns nothing from data", fix="Use it as it is, without training")
+        if session is not None and session.known and not self.LEARNS_ANOMALIES:
+            raise InputError(f"{self.INFO.id} learns from healthy scans alone", fix="Leave the known anomalies out")
         own = training or (self.Training or TrainingParams)()
         self.load_state(fit_stages(stages, volumes, Fitting({}, seed, own, session or TrainingSession(), progress or Progress())))
 

@@ -12,7 +12,7 @@ from ...core.detector import State
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...training.params import TrainingParams
-from ...training.session import TrainingSession
+from ...training.session import LabelledScan, TrainingSession
 
 if TYPE_CHECKING:
     from ...training.sources import Samples
@@ -61,18 +61,23 @@ class GradientStage:
         The training samples of scans, given what earlier stages learned.
     training : callable, optional
         How it is trained, given how the method is, where a stage needs settings of its own.
+    known : callable, optional
+        What scans with known anomalies make of the samples of healthy ones; called before `task`, where there are such scans.
     """
 
     name: str
     task: Callable[[State], Task]
     samples: Callable[[Sequence[Volume], State, Progress], Samples]
     training: Callable[[TrainingParams], TrainingParams] | None = None
+    known: Callable[[Samples, Sequence[LabelledScan], Progress], Samples] | None = None
 
     def fit(self, volumes: Sequence[Volume], how: Fitting) -> State:
-        """The network's state after training on healthy scans."""
+        """The network's state after training on healthy scans, and on known anomalies where they are given."""
         how.progress.update(0.0, "Cutting samples")
         train = self.samples(volumes, how.before, how.progress.part(0.0, 0.1))
         held_out = self.samples(how.session.validation, how.before, how.progress.part(0.1, 0.12))
+        if how.session.known and self.known is not None:
+            train, held_out = (self.known(one, how.session.known, how.progress.part(0.1, 0.12)) for one in (train, held_out))
         from ...training.loop import ArraySource, run_training
 
         source, task = ArraySource(train, held_out, how.seed), self.task(how.before)

@@ -15,12 +15,12 @@ from ...training.task import Losses, Task
 from .names import BOUNDARY_SHARE, BOUNDARY_WIDTH, MARGIN
 
 Contrast = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Of the latents (B, D) of healthy and of noisy features, and of their log-likelihoods (B,)."""
+"""Of the latents (B, D) of healthy and of noisy (or known abnormal) features, and of their log-likelihoods (B,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class FlowTask(Task):
-    """Likelihood of healthy features, and that of noisy ones pushed away from it.
+    """Likelihood of healthy features, and that of noisy ones, or of known anomalies, pushed away from it.
 
     Parameters
     ----------
@@ -33,12 +33,16 @@ class FlowTask(Task):
     bounded : bool
         The negative logarithm of the sigmoid of the log-likelihood, instead of its negative: features that are likely already count
         little.
+    known : bool
+        Samples are pairs: behind the features, row and column of a healthy place are those of a known anomaly, which is pushed away in
+        place of noisy features.
     """
 
     make: Callable[[], nn.Module]
     loss_name: str
     noise: float
     bounded: bool = False
+    known: bool = False
 
     def build(self) -> nn.Module:
         """See `training.task.Task`."""
@@ -50,10 +54,17 @@ class FlowTask(Task):
         if contrast is None:
             likelihood = self._unlikely(network(batch.images)[1])
             return {"loss": likelihood, "likelihood": likelihood}
-        noise = self.noise * draw.normal((count, batch.images.shape[1] - 2))
-        latents, found = network(torch.cat([batch.images, batch.images]), torch.cat([torch.zeros_like(noise), noise]))
+        latents, found = network(*(self._pairs(batch.images) if self.known else self._with_noise(batch.images, draw)))
         likelihood, apart = self._unlikely(found[:count]), contrast(latents[:count], latents[count:], found[:count], found[count:])
         return {"loss": likelihood + apart, "likelihood": likelihood, self.loss_name: apart}
+
+    @staticmethod
+    def _pairs(images: torch.Tensor) -> tuple[torch.Tensor]:
+        return (torch.cat(images.chunk(2, dim=1)),)
+
+    def _with_noise(self, images: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        noise = self.noise * draw.normal((len(images), images.shape[1] - 2))
+        return torch.cat([images, images]), torch.cat([torch.zeros_like(noise), noise])
 
     def _unlikely(self, found: torch.Tensor) -> torch.Tensor:
         return -(functional.logsigmoid(found) if self.bounded else found).mean()
@@ -76,8 +87,8 @@ def boundary_guided(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Te
     """Boundary-guided semi-push-pull loss.
 
     Yao et al. 2023, Explicit boundary guided semi-push-pull contrastive learning for supervised anomaly detection, arXiv:2207.01463:
-    the boundary is the log-likelihood that 5 % of the healthy features do not reach; they are pulled above it, and noisy ones pushed
-    below it by 0.1.
+    the boundary is the log-likelihood that 5 % of the healthy features do not reach; they are pulled above it, and noisy ones (known
+    anomalies in the paper) pushed below it by 0.1.
     """
     boundary = torch.quantile(likely.detach().float(), BOUNDARY_SHARE)
     return functional.relu(boundary - likely).mean() + functional.relu(unlikely - boundary + BOUNDARY_WIDTH).mean()

@@ -3,4 +3,6 @@
 LOSSES = ("triplet", "ranking", "boundary-guided", "none")
 SCORES = ("likelihood", "paper")
 
+LESION_SHARE = 0.1
+"""A place is a known anomaly from this share of lesion on."""
 MARGIN, BOUNDARY_SHARE, BOUNDARY_WIDTH = 1.0, 0.05, 0.1

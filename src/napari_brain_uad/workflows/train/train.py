@@ -31,6 +31,7 @@ from ..execution.devices import Device, resolve_device
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..scans.lazy_volumes import OpenedData
 from ..scans.names import output_folder
+from .known_anomalies import AnomaliesInput, KnownAnomalies, open_anomalies, recorded, words_of
 from .training_data import TrainingData, open_data, open_scans
 from .training_record import claim, record_of
 
@@ -66,6 +67,7 @@ def train(
     report: Callable[[TrainingUpdate], None] | None = None,
     on_failure: Callable[[str, BrainUADError], None] | None = None,
     progress: Progress | None = None,
+    anomalies: AnomaliesInput = None,
 ) -> Detector:
     """Train a method on healthy scans.
 
@@ -93,6 +95,9 @@ def train(
     on_failure : callable, optional
         Told at the end which scans of `data` could not be read or used by the method, and why: they are left out, and the model's record
         names them. The training fails when too few remain.
+    anomalies : a folder, or a sequence of pairs, optional
+        Scans with known anomalies, for the methods that learn from them beside the healthy ones (`bgad`): all scans with a truth in a
+        folder, or scans with their truths. One that cannot be used ends the training.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def train(
     """
     spec = MethodSpec.of(method, params=params)
     detector, settings, used = prepared_detector(spec, training, device)
-    order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes)
+    order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes, anomalies)
     return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
 
 
@@ -121,6 +126,7 @@ class _Order:
     overwrite: bool
     devices: int
     nodes: int
+    anomalies: AnomaliesInput
 
 
 def _trained(
@@ -138,12 +144,15 @@ def _trained(
         check_output(place.model.parent)
         check_free(place.model, order.resume or order.overwrite)
     opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
+    prepare = order.data.preset if isinstance(order.data, TrainingData) else ""
+    known = open_anomalies(order.anomalies, order.method, opened.sequences, prepare, progress)
     if place.folder is not None:
-        record = record_of(order.method, detector.params, order.data, order.seed)
+        record = record_of(order.method, detector.params, order.data, order.seed) | recorded(order.anomalies)
         claim(place.folder, record, resume=order.resume, overwrite=order.overwrite, first=first)
     elif place.model is not None and first:
         output_folder(place.model.parent)
-    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told := _Told(report))
+    told = _Told(report)
+    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told, known)
     opened, failure = _fitted(detector, opened, order.seed, settings, session, progress.part(0.02, 0.98))
     for name, error in opened.failures.items():
         if on_failure is not None:
@@ -151,7 +160,8 @@ def _trained(
     if failure is not None:
         raise failure
     if place.model is not None and first:
-        _save(place.model, detector, _meta(opened, order.seed, settings, told) | {"machine": machine_words(used.words, machines)})
+        meta = _meta(opened, known, order.seed, settings, told)
+        _save(place.model, detector, meta | {"machine": machine_words(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
 
@@ -274,16 +284,17 @@ def is_first_process(processes: int) -> bool:
     return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
 
 
-def _meta(opened: OpenedData, seed: int, settings: TrainingParams | None, told: _Told) -> dict[str, Any]:
+def _meta(opened: OpenedData, known: KnownAnomalies, seed: int, settings: TrainingParams | None, told: _Told) -> dict[str, Any]:
     """How the model came about, for its record: no paths and no names of machines."""
     return {
         "seed": seed,
         "versions": versions(),
-        "data": opened.words,
+        "data": opened.words + words_of(known),
         "sequences": list(opened.sequences),
         "scans": opened.train.seen(),
         "validation_scans": opened.validation.seen(),
         "left_out": list(opened.failures),
+        **({"known_anomalies": known.seen()} if known else {}),
         "training": {} if settings is None else settings.as_dict(),
         "steps": told.steps,
         "seconds": round(told.seconds, 1),

@@ -28,7 +28,7 @@ from ...simulation.params import SEQUENCES, SimulationParams
 from ...simulation.population import Population
 from ..scans.lazy_volumes import LazyVolumes, OpenedData
 from ..scans.load import load
-from ..scans.ready import AUTO, make_ready
+from ..scans.ready import AUTO, ReadyScan, make_ready
 
 SOURCES = ("folder", "dataset", "simulation")
 
@@ -210,7 +210,7 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
     preset_id = method_class(method).INFO.preset
 
     def maker(subject: Subject) -> Callable[[], Volume]:
-        return lambda: _ready(subject, sequence, preset_id, data.preset or AUTO, progress)
+        return lambda: ready_scan(subject, sequence, preset_id, data.preset or AUTO, progress).scored
 
     names = sorted({one.id for one in chosen})
     apart = _kept_apart(names, data.validation, data.seed)
@@ -283,12 +283,13 @@ def _kept_apart(names: Sequence[str], share: float, seed: int) -> set[str]:
     return {names[number] for number in order[:count]}
 
 
-def _ready(subject: Subject, sequence: str, preset_id: str, prepare_with: str, progress: Progress) -> Volume:
+def ready_scan(subject: Subject, sequence: str, preset_id: str, prepare_with: str, progress: Progress) -> ReadyScan:
+    """One scan of a subject, made ready for a method; see `workflows.scans.ready.make_ready`."""
     progress.check()
     mask = _mask_of(subject, sequence)
     scan = load(subject.sequences[sequence])
     volume = scan if sequence in ("unknown", scan.sequence) else scan.with_sequence(sequence, LAYOUT)
-    return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with).scored
+    return make_ready(volume, mask, preset_id=preset_id, prepare_with=prepare_with)
 
 
 def _mask_of(subject: Subject, sequence: str) -> Path | None:

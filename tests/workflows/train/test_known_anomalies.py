@@ -1,0 +1,82 @@
+"""Trainings with known anomalies: which scans, what is kept of them, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_heads import Case, head, save
+
+from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import InputError, ModelError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.workflows.scans.load import as_mask, load
+from napari_brain_uad.workflows.train.known_anomalies import open_anomalies
+from napari_brain_uad.workflows.train.train import train
+
+SPEC = "bgad@tiny@blocks=1@levels=1"
+STEP = {"steps": 1, "batch_size": 16}
+
+
+@pytest.fixture
+def known_folder(tmp_path: Path) -> Path:
+    """Two scans with their truths, and a healthy one."""
+    folder = tmp_path / "known"
+    folder.mkdir()
+    for number in (11, 12):
+        data, truth = head(number, lesion=True)
+        save(data, folder / f"sub-{number}_FLAIR.nii.gz")
+        save(truth.astype(np.uint8), folder / f"sub-{number}_seg.nii.gz")
+    save(head(13, lesion=False)[0], folder / "sub-13_FLAIR.nii.gz")
+    return folder
+
+
+def _truth(folder: Path, number: int) -> np.ndarray:
+    scan = load(folder / f"sub-{number}_FLAIR.nii.gz")
+    return as_mask(folder / f"sub-{number}_seg.nii.gz", scan, label="truth")
+
+
+def test_scans_with_a_truth_are_found_in_a_folder(known_folder: Path) -> None:
+    found = open_anomalies(known_folder, "bgad", ("FLAIR",), "", Progress())
+    assert len(found) == 2
+    assert found.seen() == []
+    for number, scan in zip((11, 12), found, strict=True):
+        assert np.array_equal(scan.truth, _truth(known_folder, number))
+        assert scan.volume.mask is not None
+    assert [one["name"][:6] for one in found.seen()] == ["sub-11", "sub-12"]
+    assert len(found[1:]) == 1
+    with pytest.raises(InputError, match=r"healthy scans are T2, those with anomalies FLAIR"):
+        open_anomalies(known_folder, "bgad", ("T2",), "", Progress())
+
+
+def test_none_are_given_and_none_are_there(healthy_folder: Path) -> None:
+    assert len(open_anomalies(None, "covariance", (), "", Progress())) == 0
+    with pytest.raises(InputError, match="holds no known anomaly"):
+        open_anomalies(healthy_folder, "bgad", (), "", Progress())
+
+
+def test_the_model_says_what_it_learned_from(healthy_folder: Path, known_folder: Path, tmp_path: Path) -> None:
+    out, scans = tmp_path / "model", sorted(healthy_folder.iterdir())[:2]
+    train(SPEC, scans, training=STEP, out=out, anomalies=known_folder)
+    meta = load_checkpoint(out).meta
+    assert [one["name"][:6] for one in meta["known_anomalies"]] == ["sub-11", "sub-12"]
+    assert meta["data"].endswith("; known anomalies of 2 scans")
+    assert len(meta["scans"]) == 1
+    with pytest.raises(ModelError, match="anomalies"):
+        train(SPEC, scans, training=STEP, out=out, resume=True)
+
+
+def test_pairs_of_scan_and_truth(healthy_folder: Path, case: Case) -> None:
+    with pytest.raises(InputError, match="2x2x2 voxels"):
+        train(SPEC, sorted(healthy_folder.iterdir())[:2], training=STEP, anomalies=[(case.scan, np.ones((2, 2, 2), bool))])
+    (found,) = open_anomalies([(case.scan, case.truth)], "bgad", (), "", Progress())
+    assert found.truth.sum() == case.lesion.sum()
+
+
+def test_other_methods_take_none(healthy_folder: Path, known_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "covariance", str(healthy_folder), "--anomalies", str(known_folder), "--out", str(tmp_path / "model")]
+    assert main(words) == InputError.exit_code
+    assert "learns from healthy scans alone" in capsys.readouterr().err
+    assert not (tmp_path / "model.safetensors").exists()
