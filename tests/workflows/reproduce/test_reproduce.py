@@ -126,7 +126,7 @@ def test_the_table_has_what_the_commands_give(data: dict[str, Path], tmp_path: P
 def with_folds(data: dict[str, Path], out: Path, folds: int | None, **more: Any) -> Experiment:
     """The small paper with a test on healthy people that are kept apart, and a method that reconstructs."""
     parts = {**PAPER["parts"], "kept-t2": {"data": "healthy", "sequence": "T2", "first": 3, "last": 4}}
-    methods = [*PAPER["methods"], {"row": "AE", "spec": "ae-dense@tiny", "training": "t2"}]
+    methods = [*PAPER["methods"], {"row": "AE", "spec": "ae-dense@tiny@height=16@width=16@pixel_mm=6.0", "training": "t2"}]
     tests = {**PAPER["tests"], "kept": {"part": "kept-t2", "measure": True, "published": {"AE": {"mean l1": 0.03}}}}
     told = {"small": PAPER | {"parts": parts, "methods": methods, "tests": tests, "folds": 2}}
     papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
