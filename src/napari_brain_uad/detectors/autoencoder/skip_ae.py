@@ -60,7 +60,8 @@ class SkipAE(ReconstructionDetector):
         "doi:10.1109/ISBI45749.2020.9098686; as a baseline in Chatterjee et al. 2022, arXiv:2201.13271",
         seconds_per_megavoxel=10.0,
         presets="paper: 256 x 256 pixels. printed: the same with the sign of StRegA's formula, absolute differences minus gradient "
-        "differences, which rewards gradients unlike those of the scan. From StRegA's published code: 5x5 convolutions, maps "
+        "differences, which rewards gradients unlike those of the scan: a small network trained with it for 250 steps reconstructed a "
+        "simulated brain with an error of 0.24, with the other sign of 0.04. From StRegA's published code: 5x5 convolutions, maps "
         "64,128,256,512,64; dropout 0.1 behind all sums but the deepest, 10,247,619 parameters. Not from a source: 5 passes, the "
         "weights of the loss, and the training, which is that of Baur 2021. The default has 128 x 128 pixels.",
     )
