@@ -61,6 +61,8 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
     "symmetry-ae": {"steps": 1000, "batch_size": 8, "learning_rate": 0.001},
     "cradl": {"steps": 150, "batch_size": 32, "learning_rate": 0.001},
     "ae-3d": {"steps": 500, "learning_rate": 0.001},
+    "skip-ae": {"steps": 300, "batch_size": 8, "learning_rate": 0.001},
+    "gmvae": {"steps": 300, "batch_size": 8, "learning_rate": 0.001},
     "cddpm": _OF_NOISE,
     "auto-ddpm": _OF_NOISE,
     "thor": _OF_NOISE,

@@ -48,6 +48,10 @@ def add_reproduce(commands: Any) -> None:
     text = "look at the data, say the steps, their commands and what the trainings will take (a few steps of each are tried), and stop"
     parser.add_argument("--dry-run", action="store_true", help=text)
     parser.add_argument("--no-estimate", action="store_true", help="with --dry-run: try no steps")
+    text = (
+        "models of each method, on as many splits of the people that are learned from (default: as many as the paper has; with --reduced 1)"
+    )
+    parser.add_argument("--folds", type=int, metavar="N", help=text)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
     add_workers(parser, at_a_time="scans at a time in tests")
@@ -74,6 +78,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         [name.strip() for name in arguments.tests.split(",") if name.strip()],
         arguments.reduced,
         arguments.seed,
+        arguments.folds,
     )
     experiment = plan_of(chosen, request, arguments.out)
     for line in experiment.lines(arguments.device):

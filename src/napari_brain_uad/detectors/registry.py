@@ -28,6 +28,8 @@ METHODS: dict[str, str] = {
     "ae-dense": "autoencoder.ae_dense:DenseAE",
     "ae-spatial": "autoencoder.ae_spatial:SpatialAE",
     "vae": "autoencoder.vae:VAE",
+    "skip-ae": "autoencoder.skip_ae:SkipAE",
+    "gmvae": "autoencoder.gmvae:GMVAE",
     "ae-3d": "autoencoder.ae_3d:VolumeAE",
     "symmetry-ae": "autoencoder.symmetry_ae:SymmetryAE",
     "svae": "autoencoder.svae:SVAE",

@@ -17,6 +17,7 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.presets import PRESETS
 from napari_brain_uad.workflows.cohort.cohort import SUMMARISED
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
+from napari_brain_uad.workflows.reproduce.healthy import L1
 from napari_brain_uad.workflows.reproduce.paper import Paper, PaperData, PaperPart, papers
 from napari_brain_uad.workflows.reproduce.people import Given, shared_out, table_of
 from napari_brain_uad.workflows.reproduce.plan import Request, plan_of
@@ -46,10 +47,13 @@ def test_a_recipe_names_what_there_is(one: Paper) -> None:
     for test in one.tests:
         assert test.part in one.parts
         assert not test.prepare or test.prepare in PRESETS
-        assert {name for row in test.published.values() for name in row} <= known
+        assert test.tumours in ("", *one.parts)
+        assert {name for row in test.published.values() for name in row} <= ({f"mean {L1}"} if test.measure else known)
         assert all(0.0 <= value <= 1.0 for row in test.published.values() for value in row.values())
         assert {row.row for row in one.rows} <= set(test.published)
     assert one.differs
+    models = [(row.name or MethodSpec.parse(row.spec).method, row.training) for row in one.rows]
+    assert len(set(models)) == len(models)
 
 
 def _scores() -> BrainScores:
@@ -63,6 +67,7 @@ def test_published_figures_as_printed() -> None:
     published = {(name, test.name): test.published for name, one in known.items() for test in one.tests}
     assert published["pddpm", "brats"]["pDDPM"] == {"Dice": 0.49, "AUPRC": 0.5407}
     assert published["pddpm", "mslub"]["SVAE"] == {"Dice": 0.0576, "AUPRC": 0.0504}
+    assert published["pddpm", "ixi"]["f-AnoGAN"] == {"mean l1": 0.0453}
     assert published["strega", "brats-t2"]["StRegA"] == {"Dice": 0.642}
     assert published["flair-threshold", "mslub-ii"]["Threshold"] == {"best Dice": 0.613}
     assert published["simple-slice-net", "brats"]["RD++"]["slice AUPRC"] == 0.812
@@ -81,7 +86,7 @@ def _shared(
     people: tuple[Subject, ...], *parts: PaperPart, of: int | None, seed: int = 0, reduced: bool = False
 ) -> dict[str, list[Subject]]:
     given = Given(PaperData("d", "ixi", of, "x"), Path("d"), "ixi", people)
-    return shared_out(papers()["pddpm"], given, (), parts, seed=seed, reduced=reduced)
+    return shared_out(papers()["pddpm"], given, (), (), parts, seed=seed, reduced=reduced)
 
 
 def test_no_one_is_in_two_parts_and_visits_stay_together() -> None:
@@ -115,7 +120,7 @@ def test_of_variants_of_the_same_images_the_best_is_taken() -> None:
         Subject("patient01", session, {"T2": Path(f"{session}.nii.gz")}, truth=Path("t.nii.gz")) for session in ("raw", "MNI", "MNI_study1")
     )
     given = Given(PaperData("d", "mslub", None, "x", ("", "coregistered", "MNI", "raw")), Path("d"), "mslub", people)
-    found = shared_out(papers()["pddpm"], given, (), [PaperPart("b", "d", "T2")], seed=0, reduced=False)["b"]
+    found = shared_out(papers()["pddpm"], given, (), (), [PaperPart("b", "d", "T2")], seed=0, reduced=False)["b"]
     assert [one.session for one in found] == ["MNI"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from napari_brain_uad.cli import main
 from napari_brain_uad.core import shell
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.datasets.registry import layout
+from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_volume
 from napari_brain_uad.preprocessing.presets import PRESETS, Preset
 from napari_brain_uad.workflows.cohort import cohort_report
 from napari_brain_uad.workflows.reproduce import paper as papers_module
 from napari_brain_uad.workflows.reproduce import run as run_module
+from napari_brain_uad.workflows.reproduce.healthy import l1_of
 from napari_brain_uad.workflows.reproduce.paper import paper
 from napari_brain_uad.workflows.reproduce.plan import Experiment, Request, plan_of
 from napari_brain_uad.workflows.reproduce.report import figures_of, save_report
@@ -117,6 +121,116 @@ def test_the_table_has_what_the_commands_give(data: dict[str, Path], tmp_path: P
     record = json.loads((out / "reproduction.json").read_text(encoding="utf-8"))
     assert str(tmp_path) not in json.dumps(record)
     assert record["scans"] == {"train-t2.csv": 3, "test-ill-t2.csv": 2}
+
+
+def with_folds(data: dict[str, Path], out: Path, folds: int | None, **more: Any) -> Experiment:
+    """The small paper with a test on healthy people that are kept apart, and a method that reconstructs."""
+    parts = {**PAPER["parts"], "kept-t2": {"data": "healthy", "sequence": "T2", "first": 3, "last": 4}}
+    methods = [*PAPER["methods"], {"row": "AE", "spec": "ae-dense@tiny@height=16@width=16@pixel_mm=6.0", "training": "t2"}]
+    tests = {**PAPER["tests"], "kept": {"part": "kept-t2", "measure": True, "published": {"AE": {"mean l1": 0.03}}}}
+    told = {"small": PAPER | {"parts": parts, "methods": methods, "tests": tests, "folds": 2}}
+    papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
+    return small(data, out, folds=folds, **more)
+
+
+def test_each_fold_has_its_own_models(data: dict[str, Path], tmp_path: Path) -> None:
+    """What the first fold did is what a run with one does; a model that was lost is made again, the same, and costs no other."""
+    out = tmp_path / "out"
+    assert done(with_folds(data, out, 1, methods=["ae-dense"], tests=["kept"])) == ["trained", "done"]
+    two = with_folds(data, out, None, methods=["ae-dense"], tests=["kept"])
+    assert done(two) == ["finished before", "trained", "finished before", "done"]
+    models = [out / "models" / "t2" / f"ae-dense-tiny{fold}.safetensors" for fold in ("", "-fold2")]
+    before = [path.read_bytes() for path in models]
+    assert before[0] != before[1]
+    models[1].unlink()
+    assert done(two) == ["finished before", "trained", "finished before", "finished before"]
+    assert [path.read_bytes() for path in models] == before
+    values = [json.loads((out / "tests" / name / "healthy.json").read_text(encoding="utf-8"))["mean"] for name in ("kept", "kept-fold2")]
+    first, second = (own["mean l1"] if "mean l1" in own else next(iter(own.values()))["l1"]["mean"] for own in values)
+    (row,) = figures_of(two)
+    assert (row.here, row.spread, row.models, row.scans) == (
+        pytest.approx((first + second) / 2),
+        pytest.approx(abs(first - second) / 2**0.5),
+        2,
+        1,
+    )
+
+
+def test_what_learns_nothing_is_tested_once_and_the_table_has_means(data: dict[str, Path], tmp_path: Path) -> None:
+    experiment = with_folds(data, tmp_path / "out", None)
+    assert [(step.fold, step.seed) for step in experiment.trainings] == [(0, 0), (0, 0), (1, 1), (1, 1)]
+    assert [list(step.specs) for step in experiment.tests] == [["Raw", "Gauss", "AE"], ["Gauss", "AE"], ["Gauss", "AE"], ["Gauss", "AE"]]
+    for step, dice in zip(experiment.tests[:2], (0.25, 0.5), strict=True):
+        step.out.mkdir(parents=True)
+        told = {spec.title: {"flair-threshold": {"figures": {"best Dice": dice}}} for spec in step.specs.values()}
+        scans = [{"scan": "a", "method": spec.title} for spec in step.specs.values()]
+        step.figures.write_text(json.dumps({"protocols": told, "scans": scans}), encoding="utf-8")
+    found = {(one.method, one.figure): one for one in figures_of(experiment) if one.test == "ill"}
+    gauss, raw = found["Gauss", "best Dice"], found["Raw", "best Dice"]
+    assert (gauss.here, gauss.spread, gauss.models) == (0.375, pytest.approx(0.125 * 2**0.5), 2)
+    assert (raw.here, raw.spread, raw.models) == (0.25, None, 1)
+    text = save_report(experiment, {})["text"].read_text(encoding="utf-8")
+    assert "0.375 +- 0.177 (0.250)" in text
+    assert "covariance:covariance and 1 more" in text
+
+
+def test_people_that_are_kept_for_measuring_are_not_learned_from(data: dict[str, Path], tmp_path: Path) -> None:
+    experiment = with_folds(data, tmp_path / "out", 1)
+    learned, kept = (
+        {line.split(",")[0] for line in experiment.tables[tmp_path / "out" / "scans" / name].splitlines()[1:]}
+        for name in ("train-t2.csv", "test-kept-t2.csv")
+    )
+    assert (len(learned), len(kept), learned & kept) == (3, 1, set())
+    with pytest.raises(InputError, match="0 folds"):
+        with_folds(data, tmp_path / "out", 0)
+    with pytest.raises(InputError, match="no reconstruction to measure"):
+        with_folds(data, tmp_path / "out", 1, methods=["thresh-raw"], tests=["kept"])
+
+
+def test_l1_is_the_mean_over_the_whole_image() -> None:
+    class Half(HistogramThreshold):
+        def reconstruct(self, volume: Volume, **_: Any) -> dict[str, np.ndarray]:
+            return {"input": volume.data, "reconstruction": volume.data / 2 + np.where(volume.brain, 0, 7).astype(np.float32)}
+
+    brain = np.zeros((4, 5, 2), bool)
+    brain[1:3, 1:4] = True
+    volume = Volume(np.where(brain, 0.8, 0).astype(np.float32), Grid(brain.shape, np.eye(4)), "half", mask=brain)
+    assert l1_of(Half(), volume) == pytest.approx(0.4 * 12 / 40)
+
+
+def test_tumours_are_added_to_healthy_people_that_are_kept_apart(data: dict[str, Path], tmp_path: Path) -> None:
+    parts = {**PAPER["parts"], "kept-t2": {"data": "healthy", "sequence": "T2", "first": 2, "last": 4}}
+    tests = {"added": {"part": "kept-t2", "tumours": "ill-t2", "published": {"Raw": {"best Dice": 0.5}}}}
+    papers_module.PAPERS.write_text(json.dumps({"small": PAPER | {"parts": parts, "tests": tests}}), encoding="utf-8")
+    planned = small(data, tmp_path / "out", methods=["thresh-raw"])
+    assert [step.scans for step in planned.tests] == [tmp_path / "out" / "superposed" / "added" / "scans.csv"]  # type: ignore[union-attr]
+    experiment = replace(planned, tests=())
+    assert done(experiment) == ["added"]
+    folder = tmp_path / "out" / "superposed" / "added"
+    people = layout("csv").subjects(folder / "scans.csv")
+    assert [one.id for one in people] == ["synthetic001", "synthetic002"]
+    for one in people:
+        assert one.truth is not None
+        image, truth = read_volume(one.sequences["T2"]).data, read_volume(one.truth).data > 0
+        assert truth.sum() == pytest.approx(6 * 6 * 5, rel=0.2)
+        assert image.max() > 1.2
+        assert truth[np.unravel_index(image.argmax(), image.shape)]
+    before = (folder / "synthetic001.nii.gz").read_bytes()
+    assert done(experiment) == ["finished before"]
+    (folder / "synthetic001_truth.nii.gz").unlink()
+    assert done(experiment) == ["added"]
+    assert (folder / "synthetic001.nii.gz").read_bytes() == before
+
+
+def test_two_rows_of_one_method_have_their_own_models(data: dict[str, Path], tmp_path: Path) -> None:
+    twice = [PAPER["methods"][1], {"row": "Fine", "spec": "covariance@smoothing_mm=1.0", "training": "t2", "name": "fine"}]
+    papers_module.PAPERS.write_text(json.dumps({"small": PAPER | {"methods": twice}}), encoding="utf-8")
+    experiment = small(data, tmp_path / "out", methods=["covariance"])
+    assert [step.out.name for step in experiment.trainings] == ["covariance", "fine"]
+    assert {row: spec.title for row, spec in experiment.tests[0].specs.items()} == {
+        "Gauss": "covariance:covariance",
+        "Fine": "covariance:fine",
+    }
 
 
 def test_an_ended_run_is_gone_on_with(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ...core.params import Scalar, param
+from ...core.params import Params, Scalar, param
 from ...training.params import TrainingParams
 from ..base.card import LEARNED
 from ..base.reconstruction import ReconstructionParams
@@ -35,6 +35,22 @@ class BaurParams(ReconstructionParams):
     )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"paper": {}, "tiny": TINY}
+
+
+@dataclass(frozen=True)
+class RestorationParams(Params):
+    """Settings of the methods that move a slice towards what a model finds likely."""
+
+    restoration_steps: int = param(150, "Gradient steps on every slice; the paper's range is 150 to 500", low=1, high=5000, step=50)
+    step_size: float = param(0.001, "Size of a gradient step", label="Restoration step size", low=1e-6, high=1.0, step=0.001)
+    tv_weight: float = param(
+        0.2,
+        "Weight of the total variation of what is changed; higher keeps fine detail as it is",
+        label="Total variation weight",
+        low=0.0,
+        high=1000.0,
+        step=0.1,
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Scalar, param
 from ..base.reconstruction import RESIDUAL_SCORES
-from .common import CARD, TINY
+from .common import CARD, TINY, RestorationParams
 from .vae import VAE, VAEParams
 
 if TYPE_CHECKING:
@@ -16,20 +16,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VAERestorationParams(VAEParams):
+class VAERestorationParams(RestorationParams, VAEParams):
     """Settings of `VAERestoration`."""
 
     score: str = param("l1", "How slice and restored slice are compared", choices=RESIDUAL_SCORES)
-    restoration_steps: int = param(150, "Gradient steps on every slice; the paper's range is 150 to 500", low=1, high=5000, step=50)
-    step_size: float = param(0.001, "Size of a gradient step", label="Restoration step size", low=1e-6, high=1.0, step=0.001)
-    tv_weight: float = param(
-        0.2,
-        "Weight of the total variation of what is changed; higher keeps fine detail as it is",
-        label="Total variation weight",
-        low=0.0,
-        high=1000.0,
-        step=0.1,
-    )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         **VAEParams.PRESETS,

@@ -79,24 +79,34 @@ class VariationalTask(AutoencoderTask):
 
     def loss(self, network: nn.Module, batch: Batch, draw: Draw) -> Losses:
         """See `training.task.Task`."""
-        output = network(batch.images, draw.normal((len(batch), self.latent)))
+        output = network(batch.images, self.noise(batch, draw))
         difference, divergence = self._difference(output, batch.images), self._divergence(output)
         return {"loss": difference + self.kl_weight * divergence, "l1": difference, "kl": divergence}
+
+    def noise(self, batch: Batch, draw: Draw) -> torch.Tensor:
+        """Standard normal numbers for the latents of a batch."""
+        return draw.normal((len(batch), self.latent))
+
+    def divergence(self, output: Output) -> torch.Tensor:
+        """KL(q(z|x) || p(z)) of each image, summed over the latents, shape (B,)."""
+        return _kl(output)
 
     def evidence(self, network: nn.Module, images: torch.Tensor) -> Evidence:
         """See `AutoencoderTask.evidence`; with the energies "kl" and "elbo"."""
         found = super().evidence(network, images)
-        return Evidence(found.images, found.reconstruction, {"kl": lambda x: _kl(network(x)), "elbo": lambda x: self.elbo(network, x)})
+        return Evidence(
+            found.images, found.reconstruction, {"kl": lambda x: self.divergence(network(x)), "elbo": lambda x: self.elbo(network, x)}
+        )
 
     def elbo(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """What was minimised, of each slice, at z = mean; scaled so that absolute differences are summed over the pixels."""
         output: Output = network(images)
         pixels = images[0].numel()
         weight = self.kl_weight * {"sum": 1.0, "mixed": pixels, "mean": pixels / self.latent}[self.convention]
-        return (output.reconstruction - images).abs().flatten(1).sum(dim=1) + weight * _kl(output)
+        return (output.reconstruction - images).abs().flatten(1).sum(dim=1) + weight * self.divergence(output)
 
     def _divergence(self, output: Output) -> torch.Tensor:
-        divergence = _kl(output).mean()
+        divergence = self.divergence(output).mean()
         return divergence / self.latent if self.convention == "mean" else divergence
 
 

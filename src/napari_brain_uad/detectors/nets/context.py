@@ -98,7 +98,7 @@ def _plain_up(channels: int, count: int, activation: type[nn.Module]) -> nn.Modu
     return nn.Sequential(nn.ConvTranspose2d(channels, count, 4, stride=2, padding=1, bias=False), activation())
 
 
-def _keep_variance(layer: nn.Module) -> None:
+def keep_variance(layer: nn.Module) -> None:
     """Start a layer from weights that keep the variance of what goes in."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, a=0.01)
@@ -181,7 +181,7 @@ class ContextVAE(VariationalNetwork):
             nn.ConvTranspose2d(maps[0], outputs or channels, 4, stride=2, padding=1, bias=False),
         )
         if blocks == "plain":
-            self.apply(_keep_variance)
+            self.apply(keep_variance)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `VariationalNetwork.encode`."""

@@ -29,8 +29,11 @@ def estimates(experiment: Experiment, *, device: str = "auto", progress: Progres
     with temporary_folder() as folder:
         for path, text in experiment.tables.items():
             write_text(folder / path.name, text)
-        for number, step in enumerate(experiment.trainings):
-            part = progress.part(number / len(experiment.trainings), (number + 1) / len(experiment.trainings))
+        steps = [step for step in experiment.trainings if not step.fold]  # the others take as long
+        folds = 1 + max((step.fold for step in experiment.trainings), default=0)
+        for number, step in enumerate(steps):
+            part = progress.part(number / len(steps), (number + 1) / len(steps))
             data = replace(step.data, path=str(folder / step.table.name), preset=step.prepare)
             found = isolated(partial(estimate_training, step.spec, data, device=device, progress=part))
-            yield f"{step.name}: {f'no estimate ({found})' if isinstance(found, BrainUADError) else found.words}"
+            times = f" (each of {folds} models)" if folds > 1 else ""
+            yield f"{step.name}: {f'no estimate ({found})' if isinstance(found, BrainUADError) else found.words}{times}"

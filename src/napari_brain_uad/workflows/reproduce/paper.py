@@ -67,7 +67,8 @@ class PaperTraining:
 class PaperRow:
     """A method: its name in the paper's table, how it is written here, and the files it needs by the names of their settings.
 
-    `reduced` is how it is written in a reduced run, where its small preset alone does not do.
+    `reduced` is how it is written in a reduced run, where its small preset alone does not do. `name`: what its model is called, where
+    another row is of the same method.
     """
 
     row: str
@@ -75,6 +76,7 @@ class PaperRow:
     training: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     reduced: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class PaperTest:
     """Scans that the methods are tested on, and the paper's figures: by row and figure, as `evaluation.protocols` calls them.
 
     A figure called "mean NAME" is the mean over scans of a column of the evaluation. `training`: which models are tested, instead of those
-    of the methods' own training.
+    of the methods' own training. `measure`: the part is of healthy people, and how well they are reconstructed is measured. `tumours`: the
+    part is of healthy people, and the tumours of this part are added to them.
     """
 
     name: str
@@ -90,11 +93,17 @@ class PaperTest:
     published: Mapping[str, Mapping[str, float]]
     prepare: str = ""
     training: str = ""
+    measure: bool = False
+    tumours: str = ""
 
 
 @dataclass(frozen=True)
 class Paper:
-    """An experiment. `post`: settings of the post-processing; `files`: what they are; `differs`: what is not as in the paper."""
+    """An experiment.
+
+    `folds`: how many models of each method it trains; `post`: settings of the post-processing; `files`: what they are; `differs`: what is
+    not as in the paper.
+    """
 
     id: str
     title: str
@@ -109,10 +118,15 @@ class Paper:
     tests: tuple[PaperTest, ...]
     files: Mapping[str, str]
     differs: tuple[str, ...]
+    folds: int = 1
 
     def data_of(self, test: PaperTest) -> tuple[str, ...]:
         """The data sets of a test and of the models that it takes."""
-        parts = [test.part, *(part for name in self.trainings_of(test) for part in self.trainings[name].parts)]
+        parts = [
+            test.part,
+            *filter(None, [test.tumours]),
+            *(part for name in self.trainings_of(test) for part in self.trainings[name].parts),
+        ]
         return tuple(dict.fromkeys(self.parts[part].data for part in parts))
 
     def trainings_of(self, test: PaperTest) -> tuple[str, ...]:
@@ -157,4 +171,5 @@ def _paper(name: str, own: Mapping[str, Any]) -> Paper:
         tests=tuple(PaperTest(key, **one) for key, one in own["tests"].items()),
         files=own.get("files", {}),
         differs=tuple(own["differs"]),
+        folds=own.get("folds", 1),
     )

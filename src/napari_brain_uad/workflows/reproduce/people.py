@@ -116,28 +116,41 @@ def _layout_of(data: PaperData, root: Path) -> str:
 
 
 def shared_out(
-    paper: Paper, given: Given, training: Iterable[PaperPart], tests: Iterable[PaperPart], *, seed: int, reduced: bool
+    paper: Paper,
+    given: Given,
+    training: Iterable[PaperPart],
+    healthy: Iterable[PaperPart],
+    ill: Iterable[PaperPart],
+    *,
+    seed: int,
+    reduced: bool,
 ) -> dict[str, list[Subject]]:
     """The people of each part of one data set: all sessions of a person in the same part, and no one in two.
+
+    Parameters
+    ----------
+    training, healthy, ill : iterable of PaperPart
+        What is learned from, healthy people that are kept for tests, and people with lesions.
 
     Raises
     ------
     InputError
         If a part would be empty.
     """
-    parts = [*((part, True) for part in training), *((part, False) for part in tests)]
+    parts = [*((part, True, "training") for part in training), *((part, True, "test") for part in healthy)]
+    parts += [(part, False, "test") for part in ill]
     found = {}
-    for part, healthy in parts:
-        usable = _usable(given, part.sequence, healthy)
+    for part, well, use in parts:
+        usable = _usable(given, part.sequence, well)
         people = sorted({one.id for one in usable})
         order = [people[number] for number in np.random.default_rng([seed, 3]).permutation(len(people))]
         # The few people of a reduced run come from all, where no other part could take the same.
         first, last = (0, len(order)) if reduced and len(parts) == 1 else _places(part, len(order), given.data.subjects)
         chosen = order[first:last][: part.most]
         if reduced:
-            chosen = chosen[: REDUCED["training" if healthy else "test"]]
+            chosen = chosen[: REDUCED[use]]
         if not chosen:
-            kind = "no lesion" if healthy else "a ground truth"
+            kind = "no lesion" if well else "a ground truth"
             why = f"{counted(len(people), 'person', 'people')} of {given.root.name} with {part.sequence} and {kind}"
             raise InputError(f"{part.name} of {paper.id} would be empty", why=why, fix="Give more of the data set")
         found[part.name] = [one for one in usable if one.id in chosen]

@@ -14,12 +14,12 @@ from ...datasets.layout import Subject
 from ...detectors.registry import method_class
 from ...io.streams import check_there
 from ...postprocessing.params import PostParams
-from ..detect.command import post_words
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.ready import AUTO
 from ..train.training_data import TrainingData
 from .paper import Paper, PaperRow, PaperTest
 from .people import LISTED, Given, check_known, layouts_of, look_at, shared_out, table_of
+from .steps import EvaluateStep, HealthyStep, ModelStep, PrepareStep, Step, SuperposeStep, TestStep, fold_suffix
 
 SMALL = "tiny"
 """The preset of a reduced run, where a method has it."""
@@ -39,6 +39,11 @@ class Request:
         Limits its tests. All when empty.
     reduced : bool
         Every method's small preset, few people, and no registration: to see that everything runs, no reproduction.
+    seed : int
+        Decides who is in which part.
+    folds : int, optional
+        How many models of each method are trained, each with a seed of its own from `seed` on, and its own people kept apart for
+        validation; as many as the paper has when None, and one in a reduced run.
     """
 
     data: Mapping[str, Path]
@@ -47,78 +52,7 @@ class Request:
     tests: Sequence[str] = ()
     reduced: bool = False
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class PrepareStep:
-    """The scans of a training, prepared once for all methods; `listed` is the list of what that gives."""
-
-    training: str
-    table: Path
-    preset: str
-    out: Path
-    listed: Path
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        return f"prepare {self.training}"
-
-    def words(self, _device: str = "auto") -> list[str]:
-        """The command that does the same."""
-        words = ["brain-uad", "prepare", shell.file_word(self.table), "--preset", self.preset, "--no-figures"]
-        return [*words, "--out", shell.file_word(self.out)]
-
-
-@dataclass(frozen=True)
-class ModelStep:
-    """One method's training; `out` is the model's NAME, `table` the list of its scans before they are prepared with `prepare`."""
-
-    row: str
-    spec: MethodSpec
-    data: TrainingData
-    seed: int
-    out: Path
-    table: Path
-    prepare: str
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        return f"train {self.spec.title} for {self.out.parent.name}"
-
-    def words(self, device: str = "auto") -> list[str]:
-        """The command that does the same."""
-        words = ["brain-uad", "train", str(self.spec), shell.file_word(self.data.path), "--layout", LISTED]
-        words += ["--sequence", self.data.sequence, "--validation", f"{self.data.validation:g}"]
-        return [*words, *_common(self.seed, device), "--out", shell.file_word(self.out)]
-
-
-@dataclass(frozen=True)
-class EvaluateStep:
-    """The methods on one set of scans; `specs` by row, without those whose training gave no model."""
-
-    test: PaperTest
-    table: Path
-    sequence: str
-    specs: Mapping[str, MethodSpec]
-    protocol: str
-    prepare: str
-    post: PostParams
-    seed: int
-    out: Path
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        return f"test on {self.test.name}"
-
-    def words(self, device: str = "auto") -> list[str]:
-        """The command that does the same."""
-        words = ["brain-uad", "evaluate", shell.file_word(self.table), "--layout", LISTED, "--sequence", self.sequence, "--methods"]
-        words += [*map(str, self.specs.values()), "--protocols", self.protocol, *post_words(self.post)]
-        words += ["--prepare", self.prepare] if self.prepare != AUTO else []
-        return [*words, *_common(self.seed, device), "--out", shell.file_word(self.out)]
+    folds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,13 +77,13 @@ class Experiment:
     request: Request
     given: Mapping[str, Given]
     tables: Mapping[Path, str]
-    preparations: tuple[PrepareStep, ...]
+    preparations: tuple[PrepareStep | SuperposeStep, ...]
     trainings: tuple[ModelStep, ...]
-    tests: tuple[EvaluateStep, ...]
+    tests: tuple[TestStep, ...]
     out: Path
 
     @property
-    def steps(self) -> tuple[PrepareStep | ModelStep | EvaluateStep, ...]:
+    def steps(self) -> tuple[Step, ...]:
         """All steps, in their order."""
         return *self.preparations, *self.trainings, *self.tests
 
@@ -163,7 +97,10 @@ class Experiment:
         said.append(f"Lists of scans, written first: {', '.join(path.name for path in self.tables)}")
         for number, step in enumerate(self.steps, start=1):
             scans = self.scans_in(step.table)
-            said += [f"{number}. {step.name}: {counted(scans, 'scan')}", f"   {shell.join(step.words(device))}"]
+            said += [
+                f"{number}. {step.name}: {counted(scans, 'scan')}",
+                f"   {shell.join(step.words(device)) or 'no other command does this'}",
+            ]
         return said
 
 
@@ -176,26 +113,39 @@ def plan_of(paper: Paper, request: Request, out: Path) -> Experiment:
         If a method, a test, a data set or a file is unknown, missing or another one.
     """
     check_seed(request.seed)
+    folds = _folds(paper, request)
     tests = _tests(paper, request)
     check_known(f"{paper.id} needs no file", request.files, paper.files, "Its files")
     check_there(*request.files.values(), fix="Give the file of weights")
     layouts = layouts_of(paper, request.data)
     rows = _rows(paper, request)
     trained = replace(paper, rows=tuple(row for row, _ in rows))  # only what the chosen methods learn from is needed
+    tests = tuple(test for test in tests if not test.measure or trained.trainings_of(test))
+    if not tests:
+        raise InputError(f"Nothing of {paper.id} is left to do", why="those methods have no reconstruction to measure", fix="Choose others")
     given = look_at(trained, tests, request.data, layouts)
     names = list(dict.fromkeys(name for test in tests for name in trained.trainings_of(test)))
-    preparations = () if request.reduced or paper.prepare == AUTO else tuple(_prepare_step(paper, name, out) for name in names)
-    trainings = _train_steps(trained, rows, names, tests, request, out)
     return Experiment(
         paper,
         request,
         given,
         _tables(trained, given, names, tests, request, out),
-        preparations,
-        trainings,
-        tuple(_test_step(paper, rows, test, request, out) for test in tests),
+        (
+            *_preparations(paper, names, tests, request, out),
+            *(_superpose_step(paper, test, request, out) for test in tests if test.tumours),
+        ),
+        tuple(step for fold in range(folds) for step in _train_steps(trained, rows, names, tests, request, out, fold)),
+        tuple(step for test in tests for fold in range(folds) for step in _test_steps(paper, rows, test, request, out, fold)),
         out,
     )
+
+
+def _folds(paper: Paper, request: Request) -> int:
+    if request.folds is None:
+        return 1 if request.reduced else paper.folds
+    if request.folds < 1:
+        raise InputError(f"{request.folds} folds", why="at least one model of each method is trained", fix="Give 1 or more")
+    return request.folds
 
 
 def _tests(paper: Paper, request: Request) -> tuple[PaperTest, ...]:
@@ -207,12 +157,15 @@ def _tests(paper: Paper, request: Request) -> tuple[PaperTest, ...]:
 def _rows(paper: Paper, request: Request) -> list[tuple[PaperRow, MethodSpec]]:
     """The chosen rows of the paper's table, with what was asked of each."""
     asked = parse_specs(request.methods) if request.methods else ()
-    known = {MethodSpec.parse(row.spec).method: row for row in paper.rows}
+    known: dict[str, list[PaperRow]] = {}
+    for row in paper.rows:
+        known.setdefault(MethodSpec.parse(row.spec).method, []).append(row)
     unknown = next((one.method for one in asked if one.method not in known), None)
     if unknown is not None:
         fix = f"{did_you_mean(unknown, known)}Its methods: {', '.join(known)}"
         raise InputError(f"{paper.id} has no method '{unknown}' that can be run here", fix=fix)
-    chosen = [(known[one.method], one) for one in asked] or [(row, MethodSpec(method)) for method, row in known.items()]
+    wanted = asked or tuple(MethodSpec(method) for method in known)
+    chosen = [(row, one) for one in wanted for row in known[one.method]]
     found = [(row, _spec(row, own, request)) for row, own in chosen]
     lacking = sorted({name for (row, _), (_, own) in zip(found, chosen, strict=True) for name in _lacking(row, own, request)})
     if lacking:
@@ -242,43 +195,76 @@ def _spec(row: PaperRow, own: MethodSpec, request: Request) -> MethodSpec:
     return MethodSpec.of(paper.method, preset=own.preset or paper.preset, settings=settings | dict(own.settings))
 
 
-def _prepare_step(paper: Paper, name: str, out: Path) -> PrepareStep:
-    return PrepareStep(name, _table(out, "train", name), paper.prepare, out / "prepared" / name, _table(out, "prepared", name))
+def _preparations(paper: Paper, names: Sequence[str], tests: Sequence[PaperTest], request: Request, out: Path) -> tuple[PrepareStep, ...]:
+    if not _prepared(paper, request):
+        return ()
+    groups = [(_table(out, "train", name), name) for name in names]
+    groups += [(_table(out, "test", test.part), test.part) for test in tests if test.measure]
+    return tuple(PrepareStep(name, table, paper.prepare, out / "prepared" / name, _table(out, "prepared", name)) for table, name in groups)
+
+
+def _prepared(paper: Paper, request: Request) -> bool:
+    """Whether healthy scans are prepared by a step of its own."""
+    return not request.reduced and paper.prepare != AUTO
+
+
+def _superpose_step(paper: Paper, test: PaperTest, request: Request, out: Path) -> SuperposeStep:
+    part = paper.parts[test.part]
+    healthy, patients = (_table(out, "test", name) for name in (test.part, test.tumours))
+    prepare = paper.prepare if _prepared(paper, request) else AUTO
+    sequences = (part.sequence, paper.parts[test.tumours].sequence)
+    return SuperposeStep(test, healthy, patients, sequences, paper.prepare, prepare, out / "superposed" / test.name)
 
 
 def _train_steps(
-    paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], names: Sequence[str], tests: Sequence[PaperTest], request: Request, out: Path
-) -> tuple[ModelStep, ...]:
+    paper: Paper,
+    rows: Sequence[tuple[PaperRow, MethodSpec]],
+    names: Sequence[str],
+    tests: Sequence[PaperTest],
+    request: Request,
+    out: Path,
+    fold: int,
+) -> list[ModelStep]:
     wanted = {(name, row.row) for test in tests for row, _ in rows for name in [test.training or row.training] if row.training}
-    steps = []
+    prepare, seed, steps = paper.prepare if _prepared(paper, request) else "", request.seed + fold, []
     for name in names:
-        own = paper.trainings[name]
-        prepare = "" if request.reduced or paper.prepare == AUTO else paper.prepare
-        table = _table(out, "train", name)
+        own, table = paper.trainings[name], _table(out, "train", name)
         data = TrainingData(
             "dataset",
             str(_table(out, "prepared", name) if prepare else table),
             dataset=LISTED,
             sequence=own.sequence,
             validation=own.validation,
-            seed=request.seed,
+            seed=seed,
         )
-        chosen = [(row.row, spec) for row, spec in rows if (name, row.row) in wanted]
-        steps += [ModelStep(row, spec, data, request.seed, _model(out, name, spec), table, prepare) for row, spec in chosen]
-    return tuple(steps)
+        chosen = [(row, spec) for row, spec in rows if (name, row.row) in wanted]
+        steps += [ModelStep(row.row, spec, data, seed, _model(out, name, row, spec, fold), table, prepare, fold) for row, spec in chosen]
+    return steps
 
 
-def _test_step(paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], test: PaperTest, request: Request, out: Path) -> EvaluateStep:
+def _test_steps(
+    paper: Paper, rows: Sequence[tuple[PaperRow, MethodSpec]], test: PaperTest, request: Request, out: Path, fold: int
+) -> list[TestStep]:
+    """One step, or none: what learns nothing is tested once."""
     specs = {}
     for row, spec in rows:
-        model = _model(out, test.training or row.training, spec) if row.training else None
-        # The model knows its settings.
-        specs[row.row] = spec if model is None else MethodSpec.of(spec.method, model=f"{model}.safetensors")
-    prepare = AUTO if request.reduced else test.prepare or paper.prepare
-    post, part = PostParams.from_strings(dict(paper.post)), paper.parts[test.part]
-    return EvaluateStep(
-        test, _table(out, "test", part.name), part.sequence, specs, paper.protocol, prepare, post, request.seed, out / "tests" / test.name
-    )
+        if row.training:
+            # The model knows its settings.
+            model = f"{_model(out, test.training or row.training, row, spec, fold)}.safetensors"
+            specs[row.row] = MethodSpec.of(spec.method, model=model)
+        elif not fold and not test.measure:
+            specs[row.row] = spec
+    if not specs:
+        return []
+    part, table, folder = paper.parts[test.part], _table(out, "test", test.part), out / "tests" / f"{test.name}{fold_suffix(fold)}"
+    if test.measure:
+        scans = _table(out, "prepared", test.part) if _prepared(paper, request) else table
+        return [HealthyStep(test, table, scans, part.sequence, specs, request.seed, folder, fold)]
+    scans = _superpose_step(paper, test, request, out).listed if test.tumours else table
+    # Scans that are made here are made of prepared ones.
+    prepare = AUTO if request.reduced or test.tumours else test.prepare or paper.prepare
+    post = PostParams.from_strings(dict(paper.post))
+    return [EvaluateStep(test, table, scans, part.sequence, specs, paper.protocol, prepare, post, request.seed, folder, fold)]
 
 
 def _tables(
@@ -286,26 +272,25 @@ def _tables(
 ) -> dict[Path, str]:
     """The lists of scans: one for every training, and one for every part that is tested on."""
     learned = {part: paper.parts[part] for name in names for part in paper.trainings[name].parts}
-    tested = {test.part: paper.parts[test.part] for test in tests}
+    healthy = {test.part: paper.parts[test.part] for test in tests if test.measure or test.tumours}
+    ill = {name: paper.parts[name] for test in tests for name in [test.tumours or test.part] if test.tumours or not test.measure}
     found: dict[str, list[Subject]] = {}
     for name, own in given.items():
-        training, testing = ([one for one in group.values() if one.data == name] for group in (learned, tested))
-        found |= shared_out(paper, own, training, testing, seed=request.seed, reduced=request.reduced)
+        groups = [[one for one in group.values() if one.data == name] for group in (learned, healthy, ill)]
+        found |= shared_out(paper, own, *groups, seed=request.seed, reduced=request.reduced)
     tables = {}
     for name in names:
         people = [one for part in paper.trainings[name].parts for one in found[part]]
         tables[_table(out, "train", name)] = table_of(people, paper.trainings[name].sequence, for_training=True)
-    return tables | {_table(out, "test", name): table_of(found[name], part.sequence, for_training=False) for name, part in tested.items()}
+    for name, part in (healthy | ill).items():
+        tables[_table(out, "test", name)] = table_of(found[name], part.sequence, for_training=name in healthy)
+    return tables
 
 
 def _table(out: Path, what: str, name: str) -> Path:
     return out / "scans" / f"{what}-{name}.csv"
 
 
-def _model(out: Path, training: str, spec: MethodSpec) -> Path:
-    """One of each method and preset; another of other settings is refused by the record of the step."""
-    return out / "models" / training / "-".join(filter(None, (spec.method, spec.preset)))
-
-
-def _common(seed: int, device: str) -> list[str]:
-    return [*(["--seed", str(seed)] if seed else []), *(["--device", device] if device != "auto" else [])]
+def _model(out: Path, training: str, row: PaperRow, spec: MethodSpec, fold: int) -> Path:
+    """One of each row, preset and fold; another of other settings is refused by the record of the step."""
+    return out / "models" / training / ("-".join(filter(None, (row.name or spec.method, spec.preset))) + fold_suffix(fold))

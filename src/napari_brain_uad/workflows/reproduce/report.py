@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from ...core import shell
@@ -17,8 +18,9 @@ from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, written_whole
 from ..compare.compare_table import COLUMNS
 from ..detect.save import without_folders
-from .plan import EvaluateStep, Experiment
+from .plan import Experiment
 from .run import PAGE, cohort_of
+from .steps import EvaluateStep, TestStep
 
 _FILES = {"csv": "reproduction.csv", "json": "reproduction.json", "text": "reproduction.txt"}
 _MEAN = "mean "
@@ -27,13 +29,25 @@ _REDUCED = "A reduced run: small networks, few steps, few people, no registratio
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """One figure of one method on one test: the paper's and ours, each None where there is none."""
+    """One figure of one method on one test: the paper's and ours, each None where there is none.
+
+    Parameters
+    ----------
+    here, spread : float or None
+        The mean over `models` models, and their standard deviation (n - 1) where there are several.
+    run : str
+        The method as it was run.
+    scans : int
+        How many were scored.
+    """
 
     test: str
     method: str
     figure: str
     paper: float | None
     here: float | None
+    spread: float | None
+    models: int
     run: str
     scans: int
 
@@ -45,29 +59,39 @@ class PaperFigure:
 
 def figures_of(experiment: Experiment) -> tuple[PaperFigure, ...]:
     """All figures that the paper gives, and those that our runs of its methods gave, test by test."""
-    return tuple(one for step in experiment.tests for one in _figures(step, cohort_of(step)))
+    return tuple(one for steps in _by_test(experiment) for one in _figures(steps))
 
 
-def _figures(step: EvaluateStep, cohort: Mapping[str, Any]) -> list[PaperFigure]:
-    published = step.test.published
-    names = list(dict.fromkeys(name for own in published.values() for name in own))
+def _by_test(experiment: Experiment) -> list[list[TestStep]]:
+    """The steps of each test, one a fold."""
+    found: dict[str, list[TestStep]] = {}
+    for step in experiment.tests:
+        found.setdefault(step.test.name, []).append(step)
+    return list(found.values())
+
+
+def _figures(steps: Sequence[TestStep]) -> list[PaperFigure]:
+    test, cohorts = steps[0].test, [cohort_of(step) for step in steps]
+    names = list(dict.fromkeys(name for own in test.published.values() for name in own))
     found = []
-    for row in dict.fromkeys((*published, *step.specs)):
-        spec = step.specs.get(row)
-        title = "" if spec is None else spec.title
-        scans = len({scan["scan"] for scan in cohort.get("scans", ()) if scan["method"] == title})
-        run = title if scans else ""
-        found += [
-            PaperFigure(step.test.name, row, name, published.get(row, {}).get(name), _here(cohort, title, step.protocol, name), run, scans)
-            for name in names
-        ]
+    for row in dict.fromkeys((*test.published, *steps[0].specs)):
+        runs = [(step, step.specs[row].title, cohort) for step, cohort in zip(steps, cohorts, strict=True) if row in step.specs]
+        scans = [len({scan["scan"] for scan in cohort.get("scans", ()) if scan["method"] == title}) for _, title, cohort in runs]
+        run = next((title for (_, title, _), count in zip(runs, scans, strict=True) if count), "")
+        for name in names:
+            given = [_here(cohort, title, step, name) for step, title, cohort in runs]
+            own = [value for value in given if value is not None]
+            mean, spread = (sum(own) / len(own) if own else None), (stdev(own) if len(own) > 1 else None)
+            paper = test.published.get(row, {}).get(name)
+            found.append(PaperFigure(test.name, row, name, paper, mean, spread, len(own), run, max(scans, default=0)))
     return found
 
 
-def _here(cohort: Mapping[str, Any], title: str, protocol: str, name: str) -> float | None:
+def _here(cohort: Mapping[str, Any], title: str, step: TestStep, name: str) -> float | None:
     if name.startswith(_MEAN):
         column = cohort.get("mean", {}).get(title, {}).get(name.removeprefix(_MEAN))
         return None if column is None else float(column["mean"])
+    protocol = step.protocol if isinstance(step, EvaluateStep) else ""
     value = cohort.get("protocols", {}).get(title, {}).get(protocol, {}).get("figures", {}).get(name)
     return None if value is None else float(value)
 
@@ -78,32 +102,40 @@ def report_lines(experiment: Experiment, figures: Sequence[PaperFigure], failed:
     said = [f"{paper.title}. {paper.source}", NOTICE]
     said += [f"{_REDUCED}."] if experiment.request.reduced else []
     said += [one.words for one in experiment.given.values()]
-    for step in experiment.tests:
-        page = (step.out / PAGE).relative_to(experiment.out).as_posix()
-        said += ["", *_table(step, [one for one in figures if one.test == step.test.name], page)]
+    for steps in _by_test(experiment):
+        said += ["", *_table(steps, [one for one in figures if one.test == steps[0].test.name], experiment.out)]
     said += ["", "Not as in the paper:", *(f"- {line}." for line in paper.differs)]
     if failed:
         said += ["", "Failed:", *(f"- {name}: {error}" for name, error in failed.items())]
     return said
 
 
-def _table(step: EvaluateStep, figures: Sequence[PaperFigure], page: str) -> list[str]:
-    scans = max((one.scans for one in figures), default=0)
+def _table(steps: Sequence[TestStep], figures: Sequence[PaperFigure], out: Path) -> list[str]:
+    step, scans = steps[0], max((one.scans for one in figures), default=0)
     names = list(dict.fromkeys(one.figure for one in figures))
-    titles = (COLUMNS[name.removeprefix(_MEAN)].title if name.startswith(_MEAN) else name for name in names)
-    rows = [["Method", *titles, "Run as"]]
+    digits = 3 if isinstance(step, EvaluateStep) else 4  # an l1 is about a hundredth
+    rows = [["Method", *map(_title, names), "Run as"]]
     for method in dict.fromkeys(one.method for one in figures):
         own = {one.figure: one for one in figures if one.method == method}
-        cells = [f"{_cell(own[name].here)} ({_cell(own[name].paper)})" for name in names]
-        rows.append([method, *cells, own[names[0]].run or "not run"])
+        cells = [f"{_cell(own[name].here, own[name].spread, digits)} ({_cell(own[name].paper, None, digits)})" for name in names]
+        models = max((one.models for one in own.values()), default=0)
+        rows.append([method, *cells, (own[names[0]].run or "not run") + (f" and {models - 1} more" if models > 1 else "")])
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    head = f"{step.test.name}: {counted(scans, 'scan')}; here (in the paper), by the protocol {step.protocol}"
+    how = f"by the protocol {step.protocol}" if isinstance(step, EvaluateStep) else "l1: mean |scan - reconstruction| over all voxels"
+    how += "; mean +- standard deviation of the models" if len(steps) > 1 else ""
+    head = f"{step.test.name}: {counted(scans, 'scan')}; here (in the paper), {how}"
     lines = [head, *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)]
-    return [*lines, f"The report of {step.test.name}, with pictures: {page}"] if scans else lines
+    pages = [(one.out / PAGE).relative_to(out).as_posix() for one in steps if isinstance(one, EvaluateStep)] if scans else []
+    return [*lines, f"The report of {step.test.name}, with pictures: {', '.join(pages)}"] if pages else lines
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _title(figure: str) -> str:
+    column = figure.removeprefix(_MEAN)
+    return COLUMNS[column].title if figure.startswith(_MEAN) and column in COLUMNS else column
+
+
+def _cell(value: float | None, spread: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}" + ("" if spread is None else f" +- {spread:.{digits}f}")
 
 
 def save_report(
@@ -122,8 +154,11 @@ def save_report(
         If the folder cannot be written, or holds the table of another paper.
     """
     figures = figures_of(experiment)
-    head = ["test", "method", "figure", "paper", "here", "difference", "run", "scans"]
-    rows = [[one.test, one.method, one.figure, one.paper, one.here, one.difference, one.run, one.scans] for one in figures]
+    head = ["test", "method", "figure", "paper", "here", "spread", "models", "difference", "run", "scans"]
+    rows = [
+        [one.test, one.method, one.figure, one.paper, one.here, one.spread, one.models, one.difference, one.run, one.scans]
+        for one in figures
+    ]
     texts = {
         "csv": table_text([head, *rows]),
         "json": json_text(_record(experiment, figures, failed, device)),
@@ -143,9 +178,10 @@ def _record(experiment: Experiment, figures: Sequence[PaperFigure], failed: Mapp
         "paper": {"id": paper.id, "title": paper.title, "source": paper.source},
         "reduced": request.reduced,
         "seed": request.seed,
+        "folds": 1 + max((step.fold for step in experiment.trainings), default=0),
         "data": {name: {"layout": one.layout, "words": one.words} for name, one in experiment.given.items()},
         "scans": {path.name: experiment.scans_in(path) for path in experiment.tables},
-        "commands": [without_folders(shell.join(step.words(device))) for step in experiment.steps],
+        "commands": [without_folders(shell.join(step.words(device))) for step in experiment.steps if step.words(device)],
         "figures": [asdict(one) | {"difference": one.difference} for one in figures],
         "differs": list(paper.differs),
         "failed": {name: str(error) for name, error in failed.items()},

@@ -26,19 +26,22 @@ from ...io.streams import file_sha256
 from ..cohort.cohort import cases_of, evaluate_cohort
 from ..cohort.cohort_report import check_cohort_output, save_cohort
 from ..execution.workers import Workers
+from ..models.method_spec import MethodSpec
 from ..models.models import find_model
 from ..scans.listed import patients_of_list
 from ..scans.load import load
 from ..scans.names import output_folder
 from ..scans.prepare import Patient, prepare_many
 from ..train.train import train, training_params
+from .healthy import measured
 from .people import LISTED, prepared_table
-from .plan import EvaluateStep, Experiment, ModelStep, PrepareStep
+from .plan import Experiment
+from .steps import EvaluateStep, HealthyStep, ModelStep, PrepareStep, Step, SuperposeStep, TestStep
+from .synthetic import superpose
 
 _FORMAT = "napari-brain-uad reproduction step 1"
-COHORT = "cohort.json"
 PAGE = "cohort.html"
-"""Of a test: all it gave as data, and as a page with pictures."""
+"""Of a test: what it gave as a page with pictures."""
 
 _PICTURES = 3
 """As many as the command of the step shows."""
@@ -120,13 +123,8 @@ def reproduce(
     failed: dict[str, BrainUADError] = {}
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
-        how: dict[str, Any] = {"device": device, "overwrite": overwrite, "progress": part}
-        if isinstance(step, PrepareStep):
-            work = partial(_prepare, step, experiment.out, jobs=jobs, overwrite=overwrite, progress=part)
-        elif isinstance(step, ModelStep):
-            work = partial(_train, step, experiment.out, **how)
-        else:
-            work = partial(_evaluate, step, experiment.out, jobs=jobs, **how)
+        how = _How(experiment.out, device, jobs, overwrite, part)
+        work = partial(_WORK[type(step)], step, how)
         found = isolated(work)
         said = f"{number + 1} of {len(steps)}, {step.name}"
         if isinstance(found, BrainUADError):
@@ -134,6 +132,17 @@ def reproduce(
         tell(f"{said}: {found}")
     progress.update(1.0, "Reproduced")
     return failed
+
+
+@dataclass(frozen=True)
+class _How:
+    """What all steps are given."""
+
+    out: Path
+    device: str
+    jobs: int | Workers
+    overwrite: bool
+    progress: Progress
 
 
 def _claim(record: _Record, what: str, overwrite: bool) -> None:
@@ -144,18 +153,18 @@ def _claim(record: _Record, what: str, overwrite: bool) -> None:
     record.write()
 
 
-def _prepare(step: PrepareStep, out: Path, *, jobs: int | Workers, overwrite: bool, progress: Progress) -> str:
-    record = _record(out, f"prepared-{step.training}", [step.preset, _contents(step.table)])
+def _prepare(step: PrepareStep, how: _How) -> str:
+    record = _record(how.out, f"prepared-{step.group}", [step.preset, _contents(step.table)])
     people = patients_of_list(step.table)
     places = [step.out / one.name if len(people) > 1 else step.out for one in people]
     waiting = [one for one, place in zip(people, places, strict=True) if _prepared_in(place, step.preset, one) is None]
     if record.finished() and not waiting:
         return "finished before"
-    _claim(record, f"{step.name} ({step.preset})", overwrite)
+    _claim(record, f"{step.name} ({step.preset})", how.overwrite)
     # Of a single patient the results go to the folder itself.
     target = step.out / waiting[0].name if len(waiting) == 1 < len(people) else step.out
-    how: dict[str, Any] = {"jobs": jobs, "figures": False, "overwrite": overwrite, "progress": progress}
-    outcomes = prepare_many(waiting, step.preset, target, **how) if waiting else []
+    more: dict[str, Any] = {"jobs": how.jobs, "figures": False, "overwrite": how.overwrite, "progress": how.progress}
+    outcomes = prepare_many(waiting, step.preset, target, **more) if waiting else []
     without = {one.name for one in outcomes if one.errors}
     found = [
         None if one.name in without else _prepared_in(place, step.preset, one, new=True) for one, place in zip(people, places, strict=True)
@@ -188,15 +197,15 @@ def _input(scan: Path) -> str:
     return "" if isinstance(volume, BrainUADError) or volume.source is None else volume.source.sha256
 
 
-def _train(step: ModelStep, out: Path, *, device: str, overwrite: bool, progress: Progress) -> str:
+def _train(step: ModelStep, how: _How) -> str:
     settings = training_params(step.spec, None)
     made_of: list[Any] = [str(step.spec), None if settings is None else settings.as_dict(), step.seed]
     made_of += [replace(step.data, path="").as_dict(), step.prepare, _contents(step.table)]
-    record = _record(out, f"model-{step.out.parent.name}-{step.out.name}", made_of)
+    record = _record(how.out, f"model-{step.out.parent.name}-{step.out.name}", made_of)
     if record.finished():
         return "finished before"
     begun = record.begun()
-    _claim(record, f"{step.out.name} of {step.out.parent.name}", overwrite)
+    _claim(record, f"{step.out.name} of {step.out.parent.name}", how.overwrite)
     left_out: list[str] = []
     train(
         step.spec,
@@ -204,45 +213,93 @@ def _train(step: ModelStep, out: Path, *, device: str, overwrite: bool, progress
         seed=step.seed,
         out=step.out,
         resume=begun is True,
-        overwrite=overwrite and begun is not True,
-        device=device,
+        overwrite=how.overwrite and begun is not True,
+        device=how.device,
         on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
-        progress=progress,
+        progress=how.progress,
     )
     record.write(*checkpoint_files(step.out))
     return "trained" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
 
-def _evaluate(step: EvaluateStep, out: Path, *, device: str, jobs: int | Workers, overwrite: bool, progress: Progress) -> str:
+def _superpose(step: SuperposeStep, how: _How) -> str:
+    made_of = [step.prepare, _contents(step.table), _contents(step.patients), code_sha256(), versions()]
+    record = _record(how.out, f"superposed-{step.test.name}", made_of)
+    if record.finished():
+        return "finished before"
+    _claim(record, step.name, how.overwrite)
+    files, failed = superpose(step, how.progress)
+    if not failed:
+        record.write(*files)
+    return "added" + (f"; failed: {'; '.join(failed)}" if failed else "")
+
+
+def _models_of(step: TestStep) -> tuple[dict[str, MethodSpec], list[Any]]:
+    """The methods that have their model, by row, and what they are made of.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     models = {row: find_model(spec.model) for row, spec in step.specs.items() if spec.model and _modelled(spec.model)}
     specs = {row: spec for row, spec in step.specs.items() if not spec.model or row in models}
     if not specs:
         raise InputError(f"Nothing to {step.name}", why="no model was trained", fix="See why the trainings failed")
     told = {row: [str(replace(spec, model="")), models[row].sha256 if row in models else ""] for row, spec in specs.items()}
-    made_of = [told, step.protocol, step.prepare, step.post.as_dict(), step.seed, _contents(step.table), code_sha256(), versions()]
-    record = _record(out, f"test-{step.test.name}", made_of)
+    return specs, [told, step.seed, _contents(step.scans), code_sha256(), versions()]
+
+
+def _evaluate(step: EvaluateStep, how: _How) -> str:
+    specs, made_of = _models_of(step)
+    record = _record(how.out, f"test-{step.out.name}", [*made_of, step.protocol, step.prepare, step.post.as_dict()])
     if record.finished():
         return "finished before"
-    cases, left_out = cases_of(step.table, layout_id=LISTED, sequence=step.sequence, need_truth=False)
-    check_cohort_output(cases, step.out, overwrite=overwrite)
+    cases, left_out = cases_of(step.scans, layout_id=LISTED, sequence=step.sequence, need_truth=False)
+    check_cohort_output(cases, step.out, overwrite=how.overwrite)
     cohort = evaluate_cohort(
         cases,
         specs.values(),
         protocols=(PROTOCOLS[step.protocol],),
         post=step.post,
         prepare_with=step.prepare,
-        device=device,
+        device=how.device,
         seed=step.seed,
-        jobs=jobs,
+        jobs=how.jobs,
         pictures=_PICTURES,
-        progress=progress.part(0.0, 0.95),
+        progress=how.progress.part(0.0, 0.95),
     )
-    command = shell.join(step.words(device))
-    files = save_cohort(cohort, step.out, command=command, left_out=left_out, overwrite=overwrite, progress=progress.part(0.95, 1.0))
+    more: dict[str, Any] = {"overwrite": how.overwrite, "progress": how.progress.part(0.95, 1.0)}
+    files = save_cohort(cohort, step.out, command=shell.join(step.words(how.device)), left_out=left_out, **more)
     if not cohort.failures:
         record.write(*files.values())
     failures = [f"{failure.case} {failure.method}: {failure.why}" for failure in cohort.failures]
     return "done" + (f"; failed: {'; '.join(failures)}" if failures else "")
+
+
+def _measure(step: HealthyStep, how: _How) -> str:
+    specs, made_of = _models_of(step)
+    record = _record(how.out, f"test-{step.out.name}", made_of)
+    if record.finished():
+        return "finished before"
+    more: dict[str, Any] = {"device": how.device, "seed": step.seed, "progress": how.progress}
+    found, failed = measured(step.scans, step.sequence, list(specs.values()), **more)
+    if not found["scans"]:
+        raise InputError(step.name, why="; ".join(failed) or "no scan was there", fix="See what is wrong with the scans")
+    step.out.mkdir(parents=True, exist_ok=True)
+    write_json(step.figures, found)
+    if not failed:
+        record.write(step.figures)
+    return "done" + (f"; failed: {'; '.join(failed)}" if failed else "")
+
+
+_WORK: Mapping[type[Step], Callable[[Any, _How], str]] = {
+    PrepareStep: _prepare,
+    SuperposeStep: _superpose,
+    ModelStep: _train,
+    EvaluateStep: _evaluate,
+    HealthyStep: _measure,
+}
 
 
 def _modelled(model: str) -> bool:
@@ -272,6 +329,6 @@ def _contents(table: Path) -> list[Any]:
     return found
 
 
-def cohort_of(step: EvaluateStep) -> Mapping[str, Any]:
+def cohort_of(step: TestStep) -> Mapping[str, Any]:
     """What a test gave, as it was written; empty when it gave nothing."""
-    return _json(step.out / COHORT)
+    return _json(step.figures)
