@@ -93,11 +93,9 @@ def train(
     report, progress : callable and Progress, optional
         Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
     on_failure : callable, optional
-        Told at the end which scans of `data` could not be read or used by the method, and why: they are left out, and the model's record
-        names them. The training fails when too few remain.
+        Told at the end which scans of `data` could not be read or used, and why: they are left out, and the model's record names them.
     anomalies : a folder, or a sequence of pairs, optional
-        Scans with known anomalies, for the methods that learn from them beside the healthy ones (`bgad`): all scans with a truth in a
-        folder, or scans with their truths. One that cannot be used ends the training.
+        Known anomalies, see `known_anomalies.open_anomalies`. A scan of them that cannot be used ends the training.
 
     Returns
     -------
@@ -106,7 +104,7 @@ def train(
     Raises
     ------
     InputError, ModelError, DeviceError
-        If scans or settings do not fit, `out` holds another training, the training breaks down, or memory is too little.
+        If scans or settings do not fit, too few scans remain, `out` holds another training, it breaks down, or memory is too little.
     """
     spec = MethodSpec.of(method, params=params)
     detector, settings, used = prepared_detector(spec, training, device)
