@@ -23,6 +23,7 @@ from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_volume
 from napari_brain_uad.preprocessing.presets import PRESETS, Preset
 from napari_brain_uad.workflows.cohort import cohort_report
+from napari_brain_uad.workflows.reproduce import healthy as healthy_module
 from napari_brain_uad.workflows.reproduce import paper as papers_module
 from napari_brain_uad.workflows.reproduce import run as run_module
 from napari_brain_uad.workflows.reproduce.healthy import l1_of
@@ -30,6 +31,7 @@ from napari_brain_uad.workflows.reproduce.paper import paper
 from napari_brain_uad.workflows.reproduce.plan import Experiment, Request, plan_of
 from napari_brain_uad.workflows.reproduce.report import figures_of, save_report
 from napari_brain_uad.workflows.reproduce.run import reproduce
+from napari_brain_uad.workflows.reproduce.steps import HealthyStep
 
 PAPER: dict[str, Any] = {
     "title": "A small study",
@@ -123,43 +125,56 @@ def test_the_table_has_what_the_commands_give(data: dict[str, Path], tmp_path: P
     assert record["scans"] == {"train-t2.csv": 3, "test-ill-t2.csv": 2}
 
 
+class Half(HistogramThreshold):
+    """Gives back a part of the brain, and something else around it."""
+
+    part = 0.5
+
+    def reconstruct(self, volume: Volume, **_: Any) -> dict[str, np.ndarray]:
+        return {"input": volume.data, "reconstruction": self.part * volume.data + np.where(volume.brain, 0, 7).astype(np.float32)}
+
+
 def with_folds(data: dict[str, Path], out: Path, folds: int | None, **more: Any) -> Experiment:
-    """The small paper with a test on healthy people that are kept apart, and a method that reconstructs."""
+    """The small paper with two folds, and a test on healthy people that are kept apart."""
+    save(head(4, lesion=False)[0], data["healthy"] / "IXI004-HH-0004-T2.nii.gz")
     parts = {**PAPER["parts"], "kept-t2": {"data": "healthy", "sequence": "T2", "first": 3, "last": 4}}
-    methods = [*PAPER["methods"], {"row": "AE", "spec": "ae-dense@tiny@height=16@width=16@pixel_mm=6.0", "training": "t2"}]
-    tests = {**PAPER["tests"], "kept": {"part": "kept-t2", "measure": True, "published": {"AE": {"mean l1": 0.03}}}}
-    told = {"small": PAPER | {"parts": parts, "methods": methods, "tests": tests, "folds": 2}}
+    tests = {**PAPER["tests"], "kept": {"part": "kept-t2", "measure": True, "published": {"Gauss": {"mean l1": 0.03}}}}
+    trainings = {"t2": PAPER["trainings"]["t2"] | {"validation": 0.25}}
+    told = {"small": PAPER | {"parts": parts, "tests": tests, "trainings": trainings, "folds": 2}}
     papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
     return small(data, out, folds=folds, **more)
 
 
-def test_each_fold_has_its_own_models(data: dict[str, Path], tmp_path: Path) -> None:
+def test_each_fold_has_its_own_models(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first fold did is what a run with one does; a model that was lost is made again, the same, and costs no other."""
+
+    def as_fold(_: str, *, model: str, **__: Any) -> Half:
+        detector = Half()
+        detector.part = 0.25 if "-fold2" in model else 0.5
+        return detector
+
+    monkeypatch.setattr(healthy_module, "load_detector", as_fold)
     out = tmp_path / "out"
-    assert done(with_folds(data, out, 1, methods=["ae-dense"], tests=["kept"])) == ["trained", "done"]
-    two = with_folds(data, out, None, methods=["ae-dense"], tests=["kept"])
+    assert done(with_folds(data, out, 1, methods=["covariance"], tests=["kept"])) == ["trained", "done"]
+    two = with_folds(data, out, None, methods=["covariance"], tests=["kept"])
     assert done(two) == ["finished before", "trained", "finished before", "done"]
-    models = [out / "models" / "t2" / f"ae-dense-tiny{fold}.safetensors" for fold in ("", "-fold2")]
+    models = [out / "models" / "t2" / f"covariance{fold}.safetensors" for fold in ("", "-fold2")]
     before = [path.read_bytes() for path in models]
-    assert before[0] != before[1]
+    assert [load_checkpoint(path.with_suffix("")).meta["seed"] for path in models] == [0, 1]
     models[1].unlink()
     assert done(two) == ["finished before", "trained", "finished before", "finished before"]
     assert [path.read_bytes() for path in models] == before
-    values = [json.loads((out / "tests" / name / "healthy.json").read_text(encoding="utf-8"))["mean"] for name in ("kept", "kept-fold2")]
-    first, second = (own["mean l1"] if "mean l1" in own else next(iter(own.values()))["l1"]["mean"] for own in values)
+    (person,) = layout("csv").subjects(out / "scans" / "test-kept-t2.csv")
+    mean = float(np.abs(read_volume(person.sequences["T2"]).data).mean())
     (row,) = figures_of(two)
-    assert (row.here, row.spread, row.models, row.scans) == (
-        pytest.approx((first + second) / 2),
-        pytest.approx(abs(first - second) / 2**0.5),
-        2,
-        1,
-    )
+    assert (row.here, row.spread) == (pytest.approx(0.625 * mean, rel=0.05), pytest.approx(0.25 * mean / 2**0.5, rel=0.05))
+    assert (row.models, row.scans) == (2, 1)
 
 
 def test_what_learns_nothing_is_tested_once_and_the_table_has_means(data: dict[str, Path], tmp_path: Path) -> None:
     experiment = with_folds(data, tmp_path / "out", None)
-    assert [(step.fold, step.seed) for step in experiment.trainings] == [(0, 0), (0, 0), (1, 1), (1, 1)]
-    assert [list(step.specs) for step in experiment.tests] == [["Raw", "Gauss", "AE"], ["Gauss", "AE"], ["Gauss", "AE"], ["Gauss", "AE"]]
+    assert [(step.fold, step.seed) for step in experiment.trainings] == [(0, 0), (1, 1)]
+    assert [list(step.specs) for step in experiment.tests] == [["Raw", "Gauss"], ["Gauss"], ["Gauss"], ["Gauss"]]
     for step, dice in zip(experiment.tests[:2], (0.25, 0.5), strict=True):
         step.out.mkdir(parents=True)
         told = {spec.title: {"flair-threshold": {"figures": {"best Dice": dice}}} for spec in step.specs.values()}
@@ -180,18 +195,33 @@ def test_people_that_are_kept_for_measuring_are_not_learned_from(data: dict[str,
         {line.split(",")[0] for line in experiment.tables[tmp_path / "out" / "scans" / name].splitlines()[1:]}
         for name in ("train-t2.csv", "test-kept-t2.csv")
     )
-    assert (len(learned), len(kept), learned & kept) == (3, 1, set())
+    assert (len(learned), len(kept), learned & kept) == (4, 1, set())
     with pytest.raises(InputError, match="0 folds"):
         with_folds(data, tmp_path / "out", 0)
     with pytest.raises(InputError, match="no reconstruction to measure"):
         with_folds(data, tmp_path / "out", 1, methods=["thresh-raw"], tests=["kept"])
 
 
-def test_l1_is_the_mean_over_the_whole_image() -> None:
-    class Half(HistogramThreshold):
-        def reconstruct(self, volume: Volume, **_: Any) -> dict[str, np.ndarray]:
-            return {"input": volume.data, "reconstruction": volume.data / 2 + np.where(volume.brain, 0, 7).astype(np.float32)}
+def test_healthy_people_are_prepared_as_those_that_are_learned_from(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "light", Preset("light", "light", "", "", ()))
+    with_folds(data, tmp_path, 1)
+    told = json.loads(papers_module.PAPERS.read_text(encoding="utf-8"))
+    papers_module.PAPERS.write_text(json.dumps({"small": told["small"] | {"prepare": "light"}}), encoding="utf-8")
+    experiment = small(data, tmp_path / "out", methods=["covariance"])
+    assert [(step.name, step.table.name) for step in experiment.preparations] == [
+        ("prepare t2", "train-t2.csv"),
+        ("prepare kept-t2", "test-kept-t2.csv"),
+    ]
+    measured = [step for step in experiment.tests if isinstance(step, HealthyStep)]
+    assert {step.scans for step in measured} == {experiment.preparations[1].listed}
+    reduced = small(data, tmp_path / "out", methods=["covariance"], reduced=True)
+    assert (reduced.preparations, [step.fold for step in reduced.trainings]) == ((), [0])
+    assert {step.scans for step in reduced.tests} == {step.table for step in reduced.tests}
 
+
+def test_l1_is_the_mean_over_the_whole_image() -> None:
     brain = np.zeros((4, 5, 2), bool)
     brain[1:3, 1:4] = True
     volume = Volume(np.where(brain, 0.8, 0).astype(np.float32), Grid(brain.shape, np.eye(4)), "half", mask=brain)
