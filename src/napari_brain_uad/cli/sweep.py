@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..core.errors import InputError
 from .compare import run_options
 from .set_of_scans import over_scans
 
@@ -23,6 +24,9 @@ def sweep_folder(arguments: argparse.Namespace, cases: Any, left_out: Any) -> in
     from ..workflows.cohort.sweep import parse_sweep, sweep_cohort
     from ..workflows.cohort.sweep_report import check_sweep_output, save_sweep, sweep_text
 
+    if all(case.truth is None for case in cases):
+        why = "it shows under which setting lesions are found best"
+        raise InputError("A sweep needs ground truths", why=why, fix="Give scans that have one, or leave --sweep out")
     options = run_options(arguments)
     settings = parse_sweep(arguments.sweep, options["post"], options["prepare_with"])
     methods = options.pop("methods")
