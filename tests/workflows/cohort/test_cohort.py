@@ -213,7 +213,6 @@ def test_the_command_line_gives_the_same(
         (["evaluate", "FOLDER/none", "--methods", "threshold", "--out", "o"], "Give a folder of scans, a CSV file"),
         (["evaluate", "FOLDER/pat3", "--methods", "threshold", "--out", "o", "--folds", "2"], "no scan has a ground truth"),
         (["evaluate", "FOLDER/pat3", "--methods", "threshold", "--out", "o", "--sweep", "median=0,3"], "A sweep needs ground truths"),
-        (["evaluate", "FOLDER", "--methods", "threshold", "--out", "o", "--effects", ","], "Effects: none is named"),
         (["evaluate", "FOLDER", "--methods", "threshold", "--out", "o", "--layout", "bidss"], "Did you mean bids"),
         (["evaluate", "FOLDER/pat3", "--methods", "threshold", "--out", "o", "--prepare", "nevr"], "Did you mean never"),
         (["compare", "FOLDER/pat0/FLAIR.nii.gz", "--methods", "treshold", "--out", "o"], "Did you mean threshold"),

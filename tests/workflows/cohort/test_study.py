@@ -217,7 +217,7 @@ def test_a_split_chooses_and_is_not_reported(listed: Path, tmp_path: Path, capsy
         (["--lesion-bins", "1,x"], "no list of numbers"),
         (["--lesion-bins", "2,1"], "not ascending"),
         (["--effects", "agee"], "Did you mean age"),
-        (["--effects", ","], "Effects: scanner"),
+        (["--effects", ","], "Name some of scanner"),
         (["--sequence", "all", "--sequence", "T1"], "alone"),
         (["--parquet"], r'pip install "napari-brain-uad\[parquet\]"|pip install pyarrow'),
     ],
@@ -242,7 +242,7 @@ def test_a_subject_on_both_sides_of_a_split_is_refused(listed: Path) -> None:
         StudySettings(threshold_from="val").check(mixed)
     with pytest.raises(InputError, match="every scan"):
         StudySettings(threshold_from="val").check([replace(case, split="val") for case in cases])
-    with pytest.raises(InputError, match="it names no splits"):
+    with pytest.raises(InputError, match="the data set names no splits"):
         StudySettings(threshold_from="val").check([replace(case, split=None) for case in cases])
 
 
