@@ -425,6 +425,9 @@ def test_a_csv_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("id,flair\np1,x/a.nii.gz\n", "unknown column 'flair'"),
+        ("", "it is empty"),
+        ("id;FLAIR\np1;x/a.nii.gz\n", "separated by semicolons"),
+        ("id\tFLAIR\np1\tx/a.nii.gz\n", "separated by tabs"),
         ("name,FLAIR\np1,x/a.nii.gz\n", "unknown column 'name'"),
         ("FLAIR\nx/a.nii.gz\n", "lack 'id'"),
         ("id,FLAIR,FLAIR\np1,x/a.nii.gz,x/b.nii.gz\n", "there twice"),

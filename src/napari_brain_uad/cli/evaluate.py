@@ -97,6 +97,17 @@ def _only_without_sweep(arguments: argparse.Namespace) -> None:
         raise InputError(f"{given[0]} and --sweep", why="a sweep gives Dice and recall alone", fix=f"Leave {given[0]} out")
 
 
+def _only_of_a_folder(arguments: argparse.Namespace) -> None:
+    """Refuse options that would change nothing in what is said of one map."""
+    instead = {"methods": "; for methods on one scan: brain-uad compare SCAN --methods A,B --truth TRUTH --out DIR"}
+    names = ("methods", "out", "sweep", "ro_crate", "layout", "sequence", "rest_healthy", "protocols", "model", "healthy", "parquet")
+    given = next((name for name in (*names, "lesion_bins", "threshold_from", "folds", "effects") if getattr(arguments, name)), None)
+    if given is not None:
+        option = f"--{given.replace('_', '-')}"
+        fix = f"Leave {option} out{instead.get(given, '')}"
+        raise InputError(f"{option} is for a folder of scans", why=f"{arguments.map.name} is one file", fix=fix)
+
+
 def _study_settings(arguments: argparse.Namespace) -> Any:
     from ..workflows.cohort.study import StudySettings
 
@@ -113,17 +124,17 @@ def _study_settings(arguments: argparse.Namespace) -> Any:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    check_there(arguments.map, arguments.truth, arguments.mask, *arguments.healthy)
+    check_there(arguments.map, fix="Give a folder of scans, a CSV file that lists them, or an anomaly map")
+    check_there(arguments.truth, arguments.mask, *arguments.healthy)
     if arguments.map.is_dir() or arguments.map.suffix.lower() == ".csv":
         return _evaluate_folder(arguments)
-    for option, given in (("--sweep", arguments.sweep), ("--ro-crate", arguments.ro_crate)):
-        if given:
-            raise InputError(f"{option} is for a folder of scans", why=f"{arguments.map.name} is one map", fix=f"Leave {option} out")
+    _only_of_a_folder(arguments)
     from ..postprocessing.params import FILTERS
     from ..workflows.cohort.evaluate import evaluate
 
     if arguments.truth is None:
-        raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix="Give it as the second file")
+        fix = "Give it as the second file; for what methods do on one scan see brain-uad compare and detect"
+        raise InputError(f"{arguments.map.name} cannot be evaluated", why="there is no ground truth", fix=fix)
     post = post_params(arguments)
     given = [name for name in post.as_dict() if getattr(arguments, f"post_{name}", None) is not None]
     others = [name for name in given if name not in FILTERS]

@@ -6,14 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import alike, readable
 from ..io.streams import check_there
 from .compare import add_method_list, add_run_options, run_options
 from .options import add_ro_crate
-from .terminal import complain, progress_bar, say, written
+from .set_of_scans import over_scans
 
 
 def add_stress(commands: Any) -> None:
@@ -45,29 +43,21 @@ def _stress(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.alter import kinds_of
     from ..workflows.cohort.stress import stress_cohort
     from ..workflows.cohort.stress_report import check_stress_output, save_stress, stress_text
-    from ..workflows.models.ro_crate import check_crate, renew_crate
 
     kinds, (cases, left_out) = kinds_of(arguments.kinds), _cases(arguments)
     if not arguments.rest_healthy and all(case.truth is None and case.ill is not False for case in cases):
         why = "no scan has a ground truth, or is said to be healthy: there is nothing to compare"
         raise InputError("The stress test", why=why, fix="Add --truth (or truths in the table), or --rest-healthy")
-    check_stress_output(cases, arguments.out, overwrite=arguments.overwrite)
-    if arguments.ro_crate:
-        check_crate(arguments.out)
-    with progress_bar(arguments.quiet) as progress:
-        how = {"kinds": kinds, "keep_thresholds": not arguments.rethreshold, "rest_healthy": arguments.rest_healthy}
-        stress = stress_cohort(cases, **how, **run_options(arguments), progress=progress)
-    command = shell.join(["brain-uad", *arguments.words])
-    files = save_stress(stress, arguments.out, command=command, left_out=left_out, overwrite=arguments.overwrite)
-    renew_crate(arguments.out, wanted=arguments.ro_crate)
-    for line in alike((failure.case, f"{failure.method} {failure.why}".strip()) for failure in stress.failures):
-        complain(line)
-    say(stress_text(stress))
-    for line in left_out:
-        say(f"Left out: {readable(line)}")
-    say(written(arguments.out, files.values()))
-    say(NOTICE)
-    return InputError.exit_code if stress.failures else 0
+    how = {"kinds": kinds, "keep_thresholds": not arguments.rethreshold, "rest_healthy": arguments.rest_healthy, **run_options(arguments)}
+    return over_scans(
+        arguments,
+        cases,
+        left_out,
+        check=check_stress_output,
+        work=lambda progress: stress_cohort(cases, **how, progress=progress),
+        save=save_stress,
+        text=stress_text,
+    )
 
 
 def _cases(arguments: argparse.Namespace) -> Any:

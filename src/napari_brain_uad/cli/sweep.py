@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..core import shell
 from ..core.errors import InputError
-from ..core.provenance import NOTICE
-from ..core.text import alike, readable
 from .compare import run_options
-from .terminal import complain, progress_bar, say, written
+from .set_of_scans import over_scans
 
 
 def add_sweep(group: Any) -> None:
@@ -26,23 +23,19 @@ def sweep_folder(arguments: argparse.Namespace, cases: Any, left_out: Any) -> in
     """Run the sweep that was asked for over the scans of a data set."""
     from ..workflows.cohort.sweep import parse_sweep, sweep_cohort
     from ..workflows.cohort.sweep_report import check_sweep_output, save_sweep, sweep_text
-    from ..workflows.models.ro_crate import check_crate, renew_crate
 
+    if all(case.truth is None for case in cases):
+        why = "it shows under which setting lesions are found best"
+        raise InputError("A sweep needs ground truths", why=why, fix="Give scans that have one, or leave --sweep out")
     options = run_options(arguments)
     settings = parse_sweep(arguments.sweep, options["post"], options["prepare_with"])
-    check_sweep_output(cases, arguments.out, overwrite=arguments.overwrite)
-    if arguments.ro_crate:
-        check_crate(arguments.out)
-    with progress_bar(arguments.quiet) as progress:
-        sweep = sweep_cohort(cases, options.pop("methods"), settings, progress=progress, **options)
-    command = shell.join(["brain-uad", *arguments.words])
-    files = save_sweep(sweep, arguments.out, command=command, left_out=left_out, overwrite=arguments.overwrite)
-    renew_crate(arguments.out, wanted=arguments.ro_crate)
-    for line in alike((failure.case, f"{failure.method} {failure.why}".strip()) for failure in sweep.failures):
-        complain(line)
-    say(sweep_text(sweep))
-    for line in left_out:
-        say(f"Left out: {readable(line)}")
-    say(written(arguments.out, files.values()))
-    say(NOTICE)
-    return InputError.exit_code if sweep.failures else 0
+    methods = options.pop("methods")
+    return over_scans(
+        arguments,
+        cases,
+        left_out,
+        check=check_sweep_output,
+        work=lambda progress: sweep_cohort(cases, methods, settings, progress=progress, **options),
+        save=save_sweep,
+        text=sweep_text,
+    )

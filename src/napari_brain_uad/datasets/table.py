@@ -62,6 +62,11 @@ class Table:
 
 
 def _check_header(root: Path, header: list[str]) -> None:
+    if not header:
+        raise InputError(root.name, why="it is empty", fix=f"Write a line of columns first: {', '.join(_COLUMNS)}")
+    separator = next((words for sign, words in ((";", "semicolons"), ("\t", "tabs")) if len(header) == 1 and sign in header[0]), None)
+    if separator is not None:
+        raise InputError(root.name, why=f"its columns are separated by {separator}", fix="Save it as comma-separated UTF-8")
     unknown = [name for name in header if name not in _COLUMNS]
     if "id" not in header or unknown or len(set(header)) < len(header):
         why = f"it has the unknown column '{unknown[0]}'" if unknown else "its columns lack 'id', or one is there twice"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -140,4 +141,5 @@ def preset(identifier: str) -> Preset:
     try:
         return PRESETS[identifier]
     except KeyError:
-        raise InputError(f"There is no preset '{identifier}'", fix=f"Known presets: {', '.join(PRESETS)}") from None
+        fix = f"{did_you_mean(identifier, PRESETS)}Known presets: {', '.join(PRESETS)}"
+        raise InputError(f"There is no preset '{identifier}'", fix=fix) from None

@@ -18,6 +18,7 @@ from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.evaluation.chosen_thresholds import subject_folds
 from napari_brain_uad.workflows.cohort.cases import cases_of
+from napari_brain_uad.workflows.cohort.scan_facts import data_words
 from napari_brain_uad.workflows.cohort.study import StudySettings
 
 _NO_CLEAN_UP = ["--opening", "0", "--min-size-voxels", "0"]
@@ -103,6 +104,9 @@ def test_the_table_of_the_data(out: Path) -> None:
     assert summary["lesion_ml"] == pytest.approx({"median": 182 * VOXEL_ML, "low": 182 * VOXEL_ML, "high": 182 * VOXEL_ML, "scans": 5})
     assert summary["age"] == {"median": 42.0, "low": 40.0, "high": 43.0, "scans": 5}
     assert summary["sequence"] == {"FLAIR": 6, "T2": 1}
+    words = data_words(summary | {"subjects": 1, "lesion_ml": {"median": 1346.6, "low": 0.5, "high": 12345.0, "scans": 5}})
+    assert words[0] == "Scans: 7 of 1 subject (5 ill, 2 healthy)"
+    assert words[2] == "Lesion volume in an ill scan: median 1,347 ml (0.5 to 12,345)"
 
 
 def test_lesions_by_size_from_the_table_of_lesions(out: Path) -> None:
@@ -213,7 +217,7 @@ def test_a_split_chooses_and_is_not_reported(listed: Path, tmp_path: Path, capsy
         (["--lesion-bins", "1,x"], "no list of numbers"),
         (["--lesion-bins", "2,1"], "not ascending"),
         (["--effects", "agee"], "Did you mean age"),
-        (["--effects", ","], "Effects: scanner"),
+        (["--effects", ","], "Name some of scanner"),
         (["--sequence", "all", "--sequence", "T1"], "alone"),
         (["--parquet"], r'pip install "napari-brain-uad\[parquet\]"|pip install pyarrow'),
     ],
@@ -238,7 +242,7 @@ def test_a_subject_on_both_sides_of_a_split_is_refused(listed: Path) -> None:
         StudySettings(threshold_from="val").check(mixed)
     with pytest.raises(InputError, match="every scan"):
         StudySettings(threshold_from="val").check([replace(case, split="val") for case in cases])
-    with pytest.raises(InputError, match="it names no splits"):
+    with pytest.raises(InputError, match="the data set names no splits"):
         StudySettings(threshold_from="val").check([replace(case, split=None) for case in cases])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,3 +169,44 @@ def test_a_scan_is_marked_in_plots_and_table(page: Any) -> None:
     assert set(marked) == {readable(FORMULA)}
     chosen = page.evaluate(f"() => {_DRAWN}.filter((one) => one.tags.includes('scans')).map((one) => one.data_source.selected.indices)")
     assert chosen == [[1]] * len(chosen)
+
+
+def test_printed_plots_fit_the_page(page: Any) -> None:
+    """A4, the narrower of the common papers; afterwards they are as before."""
+    widths = "() => [...document.querySelectorAll('.plot')].map((one) => one.getBoundingClientRect().width)"
+    before = page.evaluate(widths)
+    pages = list(_printed(page.pdf(format="A4")))
+    assert page.evaluate(widths) == before
+    margin = 14 / 25.4 * 72
+    canvases = [canvas for width, images in pages for canvas in images]
+    assert max(before) > 800, "wider than the page"
+    assert sum(right - left > 230 for left, right in canvases) >= len(before)
+    for width, images in pages:
+        assert width == pytest.approx(210 / 25.4 * 72, abs=1)
+        assert all(margin - 1 < left and right < width - margin + 1 for left, right in images)
+
+
+def _printed(pdf: bytes) -> Iterator[tuple[float, list[tuple[float, float]]]]:
+    """Of every page of a PDF that Chromium made: its width, and left and right of the images on it, in points."""
+    objects = {int(number): body for number, body in re.findall(rb"\n(\d+) 0 obj\n(.*?)\nendobj", pdf, flags=re.DOTALL)}
+    for body in objects.values():
+        if re.search(rb"/Type /Page\b", body) is None:
+            continue
+        found = re.search(rb"/MediaBox \[0 0 ([0-9.]+)", body), re.search(rb"/Contents (\d+) 0 R", body)
+        assert found[0] is not None
+        assert found[1] is not None
+        drawn = {name for name, number in re.findall(rb"/(X\d+) (\d+) 0 R", body) if b"/Subtype /Image" in objects[int(number)]}
+        content = zlib.decompress(objects[int(found[1][1])].partition(b"stream\n")[2])
+        images, kept, matrix = [], [], np.eye(3)
+        for numbers, operator in re.findall(rb"^((?:[-0-9.]+ ){6})?/?(q|Q|cm|X\d+)(?: Do)?$", content, flags=re.MULTILINE):
+            if operator == b"q":
+                kept.append(matrix)
+            elif operator == b"Q":
+                matrix = kept.pop()
+            elif operator == b"cm":
+                a, b, c, d, e, f = map(float, numbers.split())
+                matrix = np.array([[a, b, 0], [c, d, 0], [e, f, 1]]) @ matrix
+            elif operator in drawn:
+                corners = np.array([[0, 0, 1], [1, 1, 1]]) @ matrix
+                images.append((float(corners[:, 0].min()), float(corners[:, 0].max())))
+        yield float(found[0][1]), images

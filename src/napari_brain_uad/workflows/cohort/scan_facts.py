@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.text import counted
 from ...core.volume import Volume
 from ...datasets.covariates import SIDECAR_FIELDS, Covariates, sidecar_covariates
 from ...evaluation.lesions import ScanLesions
@@ -156,7 +157,7 @@ def data_words(summary: dict[str, Any]) -> list[str]:
     """The summary for a terminal or a page, one line each."""
     names = {"ill": "ill", "healthy": "healthy", "unknown": "not known to be ill or healthy"}
     kinds = ", ".join(f"{summary[kind]} {name}" for kind, name in names.items() if summary[kind])
-    lines = [f"Scans: {summary['scans']} of {summary['subjects']} subjects ({kinds})"]
+    lines = [f"Scans: {summary['scans']} of {counted(summary['subjects'], 'subject')} ({kinds})"]
     for key, title, unit in (
         ("lesions", "Lesions in an ill scan", ""),
         ("lesion_ml", "Lesion volume in an ill scan", " ml"),
@@ -164,8 +165,13 @@ def data_words(summary: dict[str, Any]) -> list[str]:
     ):
         if (found := summary[key]) is not None:
             scans = f", {found['scans']} scans" if key == "age" else ""
-            lines.append(f"{title}: median {found['median']:.3g}{unit} ({found['low']:.3g} to {found['high']:.3g}{scans})")
+            lines.append(f"{title}: median {_three(found['median'])}{unit} ({_three(found['low'])} to {_three(found['high'])}{scans})")
     for key in ("sequence", "split", "sex", "site", "scanner", "field_strength"):
         if summary[key]:
             lines.append(f"{key.replace('_', ' ').capitalize()}: {', '.join(f'{name} {count}' for name, count in summary[key].items())}")
     return lines
+
+
+def _three(value: float) -> str:
+    """With three digits, and never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -62,7 +62,9 @@ class StudySettings:
         if self.threshold_from is not None and self.folds is not None:
             why = "a split and folds by subject both say which scans choose it"
             raise InputError("The threshold", why=why, fix="Give --threshold-from or --folds")
-        unknown = next((one for one in self.effects or () if one not in COVARIATES), None if self.effects != () else "")
+        if self.effects == ():
+            raise InputError("Effects", why="none is named", fix=f"Name some of {', '.join(COVARIATES)}")
+        unknown = next((one for one in self.effects or () if one not in COVARIATES), None)
         if unknown is not None:
             raise InputError(f"There is no effect '{unknown}'", fix=f"{did_you_mean(unknown, COVARIATES)}Effects: {', '.join(COVARIATES)}")
 
@@ -80,6 +82,9 @@ class StudySettings:
             If no scan of the split has a ground truth, or no other has, or there are too few subjects for the folds.
         """
         having = [case for case in cases if case.truth is not None]
+        if self.chooses and not having:
+            why = "it is the one of the best Dice, and no scan has a ground truth"
+            raise InputError("A threshold cannot be chosen", why=why, fix="Give ground truths, or leave --threshold-from and --folds out")
         if self.folds is not None:
             subject_folds([case.person for case in having], self.folds, self.seed)
         if self.threshold_from is None:
@@ -88,7 +93,7 @@ class StudySettings:
         told = (
             f"its splits are {', '.join(splits)}"
             if splits
-            else "it names no splits: a CSV file or participants.tsv does, in a column split"
+            else "the data set names no splits: a CSV file or participants.tsv does, in a column split"
         )
         choosing = [case for case in having if case.split == self.threshold_from]
         if not choosing:

@@ -128,7 +128,13 @@ def find_model(given: str | Path) -> Model:
             raise ModelError(f"There is no model '{given}'", fix=hint)
         path = there[0]
     check_suffix(path)
-    return read_model(checkpoint_files(path)[0], shipped=False)
+    files = checkpoint_files(path)
+    if not any(map(is_file, files)):
+        why = f"there is neither {' nor '.join(str(one) for one in files)}"
+        raise ModelError(
+            f"There is no model {path.name}", why=why, fix="Name a file that brain-uad train wrote, or an id (brain-uad models)"
+        )
+    return read_model(files[0], shipped=False)
 
 
 def default_model(method: str, sequence: str | None) -> Model | None:

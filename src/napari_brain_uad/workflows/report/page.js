@@ -101,6 +101,16 @@
   listen();
   show();
 
-  // In print everything is unfolded.
-  addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
+  // In print everything is unfolded. Plots keep the size that they have on the screen, so they are made smaller: two in a row where they stay
+  // legible, else one. 680 pixels lie between the margins of A4 and Letter.
+  const page = 680, gap = 16, legible = 0.6;
+  addEventListener("beforeprint", () => {
+    all("details").forEach((one) => { one.open = true; });
+    for (const plot of all(".plot").filter((one) => !one.style.zoom)) {
+      const width = plot.offsetWidth, half = (page - gap) / 2 / width;
+      const alone = half < legible || plot.parentElement.classList.contains("narrow");
+      Object.assign(plot.style, { width: `${width}px`, zoom: alone ? Math.min(1, page / width) : half });
+    }
+  });
+  addEventListener("afterprint", () => all(".plot").forEach((plot) => plot.removeAttribute("style")));
 })();

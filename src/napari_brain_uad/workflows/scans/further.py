@@ -7,7 +7,12 @@ the top when negative) that the method is given. Maps come back to the scan's ow
 from __future__ import annotations
 
 from ...core.errors import InputError
+from ...core.text import did_you_mean
 from ...preprocessing.pipeline import Pipeline, parse_pipeline
+from ...preprocessing.presets import PRESETS
+
+AUTO, NEVER = "auto", "never"
+"""The method's own preset where the scan shows the whole head; and nothing at all."""
 
 FURTHER = ("spacing_mm", "slices")
 """What can stand behind the preset, in the order in which it is done."""
@@ -22,6 +27,9 @@ def split_prepare(text: str) -> tuple[str, Pipeline]:
         If a setting is not known, given twice or out of range.
     """
     base, *words = text.split("+")
+    if base not in (AUTO, NEVER, *PRESETS):
+        names = [AUTO, NEVER, *PRESETS]
+        raise InputError(f"There is no preparation '{base}'", fix=f"{did_you_mean(base, names)}Give one of {', '.join(names)}")
     given: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")

@@ -17,11 +17,11 @@ from ...preprocessing.pipeline import Pipeline, run_pipeline
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
 from ...preprocessing.sequence_check import check_against_image
+from .further import AUTO as AUTO
+from .further import NEVER as NEVER
 from .further import split_prepare
 from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
-
-AUTO, NEVER = "auto", "never"
 
 
 @dataclass(frozen=True, eq=False)
