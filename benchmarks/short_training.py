@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
 """Settings of the training; methods without gradients have none."""
 
 Record = dict[str, Any]
-_KEY = ("sequence", "method", "settings", "training", "group", "scan")
+_KEY = ("sequence", "method", "settings", "training", "group", "scan", "scans")
 _COLUMNS = ("voxel AUROC", "AUPRC", "PRO", "\u2308Dice\u2309 (no dropping)", "slice AUROC")
 
 
@@ -87,16 +88,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     kinds = json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]
     maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
-    scans = list(training_scans({**kinds, "contrasts": {given.sequence: _SCANS}}, maps, _SEED))
-    cases = [case for case in (*real_cases(), *synthetic_cases()) if case.sequence == given.sequence]
+    scans = list(training_scans({**kinds, "contrasts": {given.sequence: given.scans}}, maps, _SEED))
+    cases = [case for case in (*real_cases(), *synthetic_cases()) if case.sequence == given.sequence and given.group in case.group]
     loaded = [(case, *case.load(_SPACING_MM)) for case in cases]
-    known = known_scans(kinds["kinds"], maps, given.sequence, given.known)
+    known = known_scans(kinds["kinds"], maps, given.sequence, max(given.known))
     print(f"{len(scans)} simulated scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
     settings, training = assignments(given.set), assignments(given.train)
     for method in given.methods:
-        for steps in given.steps or [None]:
+        for steps, count in product(given.steps or [None], given.known):
             own = training if steps is None else {**training, "steps": str(steps)}
-            keep(given.out, measured(method, given.sequence, settings, own, scans, loaded, known))
+            records = measured(method, given.sequence, settings, own, scans, loaded, known[:count])
+            keep(given.out, records if given.scans == _SCANS else [{**one, "scans": given.scans} for one in records])
 
 
 def measured(
@@ -159,7 +161,7 @@ def keep(folder: Path, records: Sequence[Record]) -> None:
     """Add records to those of earlier runs, in place of those of the same method, settings, training and scan; write the page."""
     file = folder / "short_training.json"
     earlier = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    merged = {tuple(one[name] for name in _KEY): one for one in (*earlier, *records)}
+    merged = {tuple(one.get(name, _SCANS) for name in _KEY): one for one in (*earlier, *records)}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(file, list(merged.values()))
     write_text(folder / "short_training.md", page(list(merged.values())))
@@ -208,7 +210,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, nargs="+", metavar="N", help="length of the training; several train anew for each")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of all of them (repeatable)")
     parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="a setting of all their trainings (repeatable)")
-    parser.add_argument("--known", type=int, default=0, metavar="N", help="brains with a known tumour, where a method learns from them")
+    known = "brains with a known tumour, where a method learns from them; several train anew for each"
+    parser.add_argument("--known", type=int, nargs="+", default=[0], metavar="N", help=known)
+    parser.add_argument("--scans", type=int, default=_SCANS, metavar="N", help=f"healthy brains of each of two kinds (default: {_SCANS})")
+    parser.add_argument("--group", default="", metavar="NAME", help="score scans of the groups whose name has this in it alone")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     return parser
 
