@@ -68,8 +68,8 @@ def uses_winograd(network: nn.Module) -> bool:
 def available() -> bool:
     """Whether this PyTorch and this processor do it, rightly and faster.
 
-    The trial is the first use in this process, and how many threads NNPACK has for good is decided then: by a thread that counts as the only
-    one, as cores get images of their own, and threads of NNPACK's wait for each other with all their might.
+    The trial is the first use in this process, and then it is decided for good how many threads NNPACK has: by a thread that counts as the
+    only one, as cores get images of their own, and threads of NNPACK's would spin while they wait for each other.
     """
     if torch.backends.cpu.get_cpu_capability() != "AVX2" or not hasattr(torch, "_nnpack_spatial_convolution"):
         return False
