@@ -36,7 +36,7 @@ class WinogradConv2d(nn.Conv2d):
         bias = torch.zeros(self.out_channels) if self.bias is None else self.bias
         convolve = partial(_convolve, weight=self.weight.detach(), bias=bias.detach())
         # One image at a time: a batch in one call takes longer. What cores a worker has get an image each.
-        one_by_one, cores = images.contiguous().split(1), min(len(images), torch.get_num_threads())
+        one_by_one, cores = images.contiguous()[:, None].unbind(), min(len(images), torch.get_num_threads())
         if cores == 1:
             return torch.cat([convolve(image) for image in one_by_one])
         with ThreadPoolExecutor(cores, thread_name_prefix="images") as pool:
@@ -84,7 +84,7 @@ def _trial() -> bool:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        if not torch.backends.nnpack.is_available():
+        if not torch.backends.nnpack.is_available():  # type: ignore[no-untyped-call]
             return False
         images, weight = (torch.linspace(-1, 1, 16 * size * size).sin().reshape(1, -1, size, size) for size in (24, 12))
         weight = weight.reshape(16, 16, 3, 3)
