@@ -1,9 +1,10 @@
 """Time of patched diffusion on one volume of 96 x 96 x 50 voxels of 2 mm: ``python -m benchmarks.diffusion_speed [--slices N]``.
 
 The full network of the `code` preset (37.5 million parameters) with random weights, which take as long as trained ones, on a simulated
-ellipsoid of a brain. Plain: every patch of every slice by itself, float32, no slice left out. Then the method as it is used. Only some
-slices, spread over the volume, are scored, and the time is scaled to all 50; CPU time of all threads, which says the same on a machine
-that has other work, and wall time. The reduced network of the recipe is measured on the whole volume.
+ellipsoid of a brain. Plain: every patch of every slice by itself, float32, no slice left out, convolutions as PyTorch chooses them. Then
+the method as it is used. Only some slices, spread over the volume, are scored, and the time is scaled to all 50; CPU time of all threads,
+which says the same on a machine that has other work, and wall time. The reduced network of the recipe is measured on the whole volume.
+What multiplications cost on this machine is measured beside it, for a bound.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.diffusion.noise import noise_fields
 from napari_brain_uad.detectors.diffusion.pddpm import PatchedDDPM, PatchedDDPMParams
 from napari_brain_uad.inference.reconstruction import Inference
+from napari_brain_uad.inference.winograd import NAME, uses_winograd, winograd_where_it_pays
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import SampleDraw
 from napari_brain_uad.workflows.train.recipe import recipe
@@ -53,6 +55,7 @@ def detector(settings: PatchedDDPMParams) -> PatchedDDPM:
 def plain(made: PatchedDDPM, batch: Batch) -> torch.Tensor:
     """One patch after the other, in the layout that PyTorch has by itself."""
     network, (member,) = made.network(), made._members()
+    winograd_where_it_pays(network, "")
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's own stubs lack it for modules
     corners, draw = member.grid.corners(), SampleDraw(0, batch.index.tolist())
     seeds = draw.integers((len(batch), 1, len(corners), 1), 0, 2**31)
@@ -87,12 +90,25 @@ def timed(what: str, scale: float, work: Callable[[], torch.Tensor]) -> torch.Te
     return found
 
 
+def multiplications() -> float:
+    """GFLOP of a second of CPU time, in products of matrices that lie in the cache: the most of three trials."""
+    left, right = torch.rand(1024, 512), torch.rand(512, 1024)
+    times = []
+    for _ in range(3):
+        cpu = time.process_time()
+        for _ in range(40):
+            left @ right
+        times.append(time.process_time() - cpu)
+    return 40 * 2 * 1024 * 512 * 1024 / min(times) / 1e9
+
+
 def main() -> None:
     """Print the times."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--slices", type=int, default=4, metavar="N", help="slices that the full network is measured on")
     wanted = parser.parse_args().slices
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    cores = f"{os.cpu_count()} cores ({torch.backends.cpu.get_cpu_capability()}, {multiplications():.0f} GFLOP/s)"
+    print(f"{cores}, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     scan = volume()
     full = detector(PatchedDDPMParams.preset("code"))
     cut = full.cut(scan)
@@ -100,10 +116,12 @@ def main() -> None:
     batch = Batch(*map(torch.from_numpy, (cut.images(rows), cut.brain(rows), rows))).to("cpu")
     ours(full, batch[:1])  # the first pass prepares what later ones use
     scale = len(cut) / wanted
+    print(f"convolutions: {NAME if uses_winograd(full.network()) else 'as PyTorch chooses them'}")
     found = timed(f"full network, as it is used ({len(cut)} slices)", scale, lambda: ours(full, batch))
     expected = timed("full network, patch by patch", scale, lambda: plain(full, batch))
     error = (found - batch.images).abs() - (expected - batch.images).abs()
-    print(f"largest difference of the maps {float(error.abs().max()):.1e}")
+    largest = float((expected - batch.images).abs().max())
+    print(f"largest difference of the maps {float(error.abs().max()):.1e}, of {largest:.2f}")
     small = detector(PatchedDDPMParams.from_dict(recipe("pddpm")["params"]))
     timed("reduced network of the recipe, whole volume", 1.0, lambda: torch.from_numpy(small.score(scan).score))
 

@@ -154,7 +154,18 @@ class NetworkDetector(BaseDetector):
         """
         if stage not in self._networks:
             raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
-        return self._networks[stage].to(self.device)
+        from ...inference.winograd import winograd_where_it_pays
+
+        network = self._networks[stage].to(self.device)
+        winograd_where_it_pays(network, self.device)
+        return network
+
+    def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+        """With the way that convolutions were computed, where it was not the usual one."""
+        from ...inference.winograd import NAME, uses_winograd
+
+        told = super()._provenance(volume, mask, seed)
+        return {**told, "convolutions": NAME} if any(map(uses_winograd, self._networks.values())) else told
 
     def _over(
         self, cut: Cut, work: Callable[[Batch, Draw], torch.Tensor], shape: tuple[int, ...], seed: int, progress: Progress

@@ -143,7 +143,7 @@ class PatchReconstruction:
         patches = self.grid.cut(batch.images)
         device = batch.images.device.type
         corners = torch.tensor(self.grid.corners())
-        for some in parts(work, device):
+        for some in parts(work, device, network):
             rows, cells = map(list, zip(*some, strict=True))
             images, where = 2 * batch.images[rows] - 1, self.grid.where(corners[cells]).to(batch.images.device)
             noise = fields_of(self.kind, seeds[rows, cells], images, progress)
