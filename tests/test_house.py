@@ -16,7 +16,7 @@ def _sources(repository: Path) -> list[Path]:
 
 
 def test_files_stay_short(repository: Path) -> None:
-    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in _sources(repository)}
+    lengths = {path.relative_to(repository).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in _sources(repository)}
     assert {name: lines for name, lines in lengths.items() if lines >= LONGEST_FILE} == {}
 
 

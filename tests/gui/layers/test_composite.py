@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 
 from napari_brain_uad.gui.layers.composite import Composite, can_be_shown
 from napari_brain_uad.gui.layers.detection_layers import add_detection
-from napari_brain_uad.gui.layers.layers import region_colormap
+from napari_brain_uad.gui.layers.mask_layer import region_colormap
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.workflows.detect.detect import Detection
 

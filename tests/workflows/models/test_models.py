@@ -149,7 +149,8 @@ def test_a_model_for_another_sequence_is_no_default_but_can_be_asked_for() -> No
 def test_a_run_takes_the_default_model_and_its_record_and_command_name_it() -> None:
     path = put(user_dir(), "for-t1", meta={"sequences": ["T1"]})
     detection = detect(scan(), "covariance")
-    assert detection.map.provenance["model"] == {"name": "for-t1", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    known = {"name": "for-t1", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "sequences": ["T1"]}
+    assert detection.map.provenance["model"] == known
     assert detection.map.provenance["method"]["params"]["tail"] == "bright"
     assert "--method covariance:for-t1 " in detection.command
     same = detect(scan(), "covariance", model=path)

@@ -57,6 +57,20 @@ def test_a_method_that_is_not_made_for_the_sequence_is_told(method: str, sequenc
     assert (f"'{recommend(sequence)[0]}'" in finding.fix) == (recommend(sequence)[0] != method)
 
 
+def test_a_model_of_another_sequence_is_told() -> None:
+    finding = unfit("vae", "T2", {"name": "mine", "sequences": ["T1"]})
+    assert finding is not None
+    assert "'mine' learned from T1; this scan is T2" in finding.message
+
+
+_FIT_OR_DO_NOT_SAY = (None, "mine", {}, {"sequences": "T1"}, {"sequences": [["T1"], 3]}, {"sequences": ["T1", "T2"]}, {"sequences": []})
+
+
+@pytest.mark.parametrize("model", _FIT_OR_DO_NOT_SAY)
+def test_nothing_is_told_of_a_model_that_fits_or_does_not_say(model: object) -> None:
+    assert unfit("vae", "T2", model) is None
+
+
 @pytest.mark.parametrize(
     ("method", "sequence"),
     [("threshold", "FLAIR"), ("threshold", None), ("covariance", "T1"), ("tissue-ensemble", "PD"), ("a-map-from-elsewhere", "T1")],

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...evaluation.colours import HIT_COLOUR
 from ..layers.crosshair import crosshair_lines, outline
-from ..layers.layers import FLAGGED_COLOUR
-from ..layers.mask_layer import LiveMask, Refilled
+from ..layers.mask_layer import FLAGGED_COLOUR, LiveMask, Refilled
 
 MASK, TRUTH, BOTH, CROSS = 1, 2, 3, 4
 """Labels of a cell. In 3-D masks are filled, and what lies in both has a label of its own."""

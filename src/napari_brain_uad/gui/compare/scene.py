@@ -38,11 +38,9 @@ DERIVED = "derived"
 
 _STRIDE = 3
 _SPACING = 4
+_WIDE_CELLS = 4  # so many have two columns
 _NAME_HEIGHT = 28
 """In pixels; the upper letter stands below a cell's name, which may be long."""
-
-_WIDE_CELLS = 4
-"""So many have two columns."""
 
 _CHOSEN_PLATE = (0.18, 0.44, 0.71, 0.95)
 _LINKED = ("contrast_limits", "opacity", "gamma", "colormap")

@@ -21,13 +21,11 @@ from ...core.errors import InputError
 from ...core.extremes import apart, robust_range
 from ...core.sequence import SEQUENCES, USER
 from ...core.volume import Grid, Volume, canonical
-from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR, heat_limits, heat_table, score_limits
-from ...postprocessing.region_colours import REGION_COLOURS
+from ...evaluation.colours import MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
-from .mask_layer import FLAGGED, HIT, MISSED, LiveMask
+from .mask_layer import LiveMask, region_colormap
 from .mask_values import inside, is_binary, whole_numbers
 from .pictures import is_picture, is_picture_mask, slice_mask, slice_of
-from .region_colours import FIRST_REGION
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -38,7 +36,6 @@ KEY = "brain_uad"
 MILLIMETRES = ("mm", "mm", "mm")
 AXIS_LABELS = ("S", "A", "R")
 
-FLAGGED_COLOUR = "#00C8C8"
 TRUTH_COLOUR = MISS_COLOUR
 BOX_COLOUR = "#FFFFFF"
 _START = 95.0
@@ -47,16 +44,6 @@ _START = 95.0
 def heat_colormap() -> Colormap:
     """The colours of a heatmap, see `evaluation.colours.heat_table`."""
     return Colormap(heat_table(), name="heat")
-
-
-def region_colormap(with_truth: bool) -> DirectLabelColormap:
-    """Colours of a mask: those of its regions without a ground truth; hit, false alarm and miss with one."""
-    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent", FLAGGED: FALSE_ALARM_COLOUR if with_truth else FLAGGED_COLOUR}
-    if with_truth:
-        colours |= {MISSED: MISS_COLOUR, HIT: HIT_COLOUR}
-    else:
-        colours |= {FIRST_REGION + number: colour for number, colour in enumerate(REGION_COLOURS)}
-    return DirectLabelColormap(color_dict=colours)
 
 
 def placement(grid: Grid) -> dict[str, Any]:

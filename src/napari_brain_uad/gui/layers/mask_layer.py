@@ -10,17 +10,32 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.threshold import Threshold
-from .region_colours import region_labels
+from ...evaluation.colours import FALSE_ALARM_COLOUR, HIT_COLOUR, MISS_COLOUR
+from ...postprocessing.region_colours import REGION_COLOURS
+from .region_colours import FIRST_REGION, region_labels
 
 if TYPE_CHECKING:
     from ...postprocessing.pipeline import PostResult
 
 FLAGGED, MISSED, HIT = 1, 2, 3
 """Label values: flagged (a false alarm when there is a ground truth), in the truth only, in both."""
+
+FLAGGED_COLOUR = "#00C8C8"
+
+
+def region_colormap(with_truth: bool) -> DirectLabelColormap:
+    """Colours of a mask: those of its regions without a ground truth; hit, false alarm and miss with one."""
+    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent", FLAGGED: FALSE_ALARM_COLOUR if with_truth else FLAGGED_COLOUR}
+    if with_truth:
+        colours |= {MISSED: MISS_COLOUR, HIT: HIT_COLOUR}
+    else:
+        colours |= {FIRST_REGION + number: colour for number, colour in enumerate(REGION_COLOURS)}
+    return DirectLabelColormap(color_dict=colours)
 
 
 class Refilled(ABC):

@@ -19,8 +19,8 @@ from ...postprocessing.params import PostParams
 from ..app import keys
 from ..app.workers import Job, run
 from ..layers.detection_layers import own_layer
-from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, region_colormap, show_boxes
-from ..layers.mask_layer import LiveMask
+from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, show_boxes
+from ..layers.mask_layer import LiveMask, region_colormap
 from ..layers.repaint import repaint, show_heat
 from ..layers.tuning import Settled, SortedMap, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane

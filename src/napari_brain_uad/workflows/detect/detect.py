@@ -103,7 +103,7 @@ class Detection:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What the user has to know about scan, method, result and ground truth."""
-        of_method = unfit(self.map.method, self.volume.sequence)
+        of_method = unfit(self.map.method, self.volume.sequence, self.map.provenance.get("model"))
         found = (*self.volume.findings, of_method, *self.result.findings, *(() if self.evaluation is None else self.evaluation.findings))
         return tuple(finding for finding in found if finding is not None and finding.level != "info")
 

@@ -161,7 +161,7 @@ def check_not_flat(amap: AnomalyMap) -> None:
 
 def with_model(amap: AnomalyMap, used: Model | None) -> AnomalyMap:
     """The map with the model in its provenance."""
-    record = {} if used is None else {"model": {"name": used.id, "sha256": used.sha256}}
+    record = {} if used is None else {"model": {"name": used.id, "sha256": used.sha256, "sequences": list(used.sequences)}}
     return replace(amap, provenance={**amap.provenance, **record})
 
 

@@ -131,7 +131,7 @@ def _share(count: int) -> float:
 def _shown(first: Volume, found: Sequence[_Scored], amap: AnomalyMap) -> Volume:
     """The first scan by the name of all, with what has to be known of each."""
     said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
-    fits = (unfit(amap.method, one.volume.sequence) for one in found)
+    fits = (unfit(amap.method, one.volume.sequence, one.map.provenance.get("model")) for one in found)
     findings = (*first.findings, *said, *(finding for finding in fits if finding is not None))
     joint = joint_volume([first, *(one.volume for one in found[1:])])
     return replace(joint, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...core.checks import Finding
 from ...core.optional import install_command, missing, not_installed
 from ...core.sequence import SEQUENCES
@@ -77,12 +80,28 @@ def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
     return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))
 
 
-def unfit(method: str, sequence: str | None) -> Finding | None:
-    """What to know when a method without a model is not made for a scan's sequence; a trained one is made for what its model is."""
+def unfit(method: str, sequence: str | None, model: object = None) -> Finding | None:
+    """What to know when a method, or the model that it used, is not made for a scan's sequence.
+
+    Parameters
+    ----------
+    sequence : str or None
+        Of the scan; of an unknown one nothing is said.
+    model : optional
+        "name" and "sequences" of the model, as a map's provenance has them; the file of a map may hold anything in their place.
+    """
     info = method_class(method).INFO if method in method_ids() else None
-    if info is None or info.trainable or sequence not in SEQUENCES or not info.sequences or sequence in info.sequences:
+    if info is None:
         return None
-    message = f"the method '{method}' is made for {', '.join(info.sequences)}; this scan is {sequence}"
+    record: Mapping[str, Any] = model if isinstance(model, Mapping) else {}
+    learned = [name for name in SEQUENCES if isinstance(record.get("sequences"), list) and name in record["sequences"]]
+    made_for = learned if info.trainable else info.sequences
+    if sequence not in SEQUENCES or not made_for or sequence in made_for:
+        return None
+    if info.trainable:
+        message = f"the model '{record.get('name', '')}' learned from {', '.join(learned)}; this scan is {sequence}"
+        return Finding("unfit-sequence", "warning", message, f"Choose a model for {sequence} (brain-uad models), or train one")
+    message = f"the method '{method}' is made for {', '.join(made_for)}; this scan is {sequence}"
     better, why = recommend(sequence)
     fix = "Look at what it flags with care" if better == method else f"Recommended is the method '{better}': {why}"
     return Finding("unfit-sequence", "warning", message, fix)
