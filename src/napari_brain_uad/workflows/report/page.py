@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.resources import Resources
@@ -47,6 +49,7 @@ def report_page(contents: PageContents) -> str:
     with document.models.freeze():  # which are then gone through once, not once a plot
         for figure in figures.values():
             document.add_root(figure)
+    silence(MISSING_RENDERERS, True)  # a plot of scans without a truth may have nothing in it, and says so itself
     script, places = components(figures, wrap_script=False)
     # Of Bokeh's scripts the one without formulas and widgets.
     library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)

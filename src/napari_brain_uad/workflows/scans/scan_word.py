@@ -48,6 +48,9 @@ class ScanWord:
         sequence, file = split_sequence(text)
         numbered = None if _there(file) else re.fullmatch(r"(.+):(\d+)", file)
         file, index = (file, None) if numbered is None else (numbered[1], int(numbered[2]))
+        unread = re.fullmatch(r"(.+):([^:/]*)", file) if numbered is None else None
+        if unread is not None and not _there(file) and _there(unread[1]):
+            raise InputError(text, why=f"'{unread[2]}' is no number of a volume", fix="Volumes count from 0: write FILE:0 for the first")
         before, equals, rest = file.partition("=")
         if sequence is None and equals and not _there(file) and (not rest or _there(rest)):
             why = f"'{before}' is no sequence"
