@@ -21,7 +21,8 @@ def truth_findings(truth: NDArray[np.bool_], brain: NDArray[np.bool_] | None = N
         The voxels that were scored.
     """
     if not truth.any():
-        message = "the ground truth is empty (no voxel of it counts as lesion): Dice, recall and the curves are undefined"
+        what = "recall and the curves are undefined, and Dice is 0 where anything is flagged"
+        message = f"the ground truth is empty (no voxel of it counts as lesion): {what}"
         return (Finding("empty-truth", "warning", message, "Right for a healthy scan; otherwise give the mask of its lesions"),)
     if brain is None or not brain.any():
         return ()
