@@ -148,3 +148,20 @@ def _runs(pid: int) -> bool:
         return False
     status = Path(f"/proc/{pid}/status")
     return not status.is_file() or "State:\tZ" not in status.read_text()
+
+
+def test_results_that_are_never_handed_over_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    class Deaf(distributed.as_completed):  # type: ignore[misc]
+        """As if gathering of the second result had ended without a word."""
+
+        async def _track_future(self, future: distributed.Future) -> None:
+            if not future.key.endswith("-2"):
+                await super()._track_future(future)
+
+    monkeypatch.setattr(distributed, "as_completed", Deaf)
+    monkeypatch.setattr("napari_brain_uad.workflows.execution.parallel._OVERDUE_SECONDS", 0.2)
+    assert [value for value, _ in in_processes(square, [3, 1, 2], 2)] == [9, 1, 4]
+    error = in_processes(at_work, [("fine", Path()), ("raises", Path())], 2)[1]
+    assert isinstance(error, InternalError)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -28,6 +29,11 @@ Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.1
 _AGAIN = object()
+_OVERDUE_SECONDS = 5.0
+"""So long a result may be on its way; then it is asked for once more."""
+
+_UNFETCHED = 3
+"""Jobs of a run that are done again since their results could not be had."""
 """In place of an outcome: the job is to be tried again."""
 
 _AHEAD = 2
@@ -112,7 +118,8 @@ class _Run:
         self._ended = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         self._going: dict[Future[bytes], int] = {}
         self._fractions: dict[int, float] = {}
-        self._tries = 0
+        self._done_since: dict[Future[bytes], float] = {}
+        self._tries = self._unfetched = 0
         self._client.subscribe_topic(self._topic, self._hear)
 
     def outcomes(self, progress: Progress) -> Iterator[tuple[int, Any]]:
@@ -123,8 +130,9 @@ class _Run:
             room = _AHEAD * self._crew.size() - len(self._going)
             for _ in range(min(room, len(waiting))):
                 self._submit(waiting.popleft())
-            for future, told in self._ready():
+            for future, told in self._ready() or self._overdue():
                 number = self._going.pop(future)
+                self._done_since.pop(future, None)
                 outcome = self._outcome(number, future, told)
                 self._fractions.pop(number, None)
                 if outcome is _AGAIN:
@@ -153,11 +161,37 @@ class _Run:
         with self._ended.thread_condition:
             if not self._ended.has_ready():
                 self._ended.thread_condition.wait(_LOOK_SECONDS)
-        return list(self._ended.next_batch(block=False))
+        return [(future, told) for future, told in self._ended.next_batch(block=False) if future in self._going]
+
+    def _overdue(self) -> list[tuple[Future[bytes], Any]]:
+        """Results that are there and were never handed over, fetched by ourselves.
+
+        Dask's `as_completed` gathers results in the background. Seldom, where a worker dies meanwhile, that ends without a word, and the
+        run would wait for ever for jobs that are done.
+        """
+        now = time.monotonic()
+        for future in self._going:
+            if future.done() and now - self._done_since.setdefault(future, now) > _OVERDUE_SECONDS:
+                return [(future, self._fetched(future))]
+        return []
+
+    def _fetched(self, future: Future[bytes]) -> Any:
+        try:
+            if future.status == "error":
+                error = future.exception(timeout=_OVERDUE_SECONDS)
+                return type(error), error, None
+            return future.result(timeout=_OVERDUE_SECONDS) if future.status == "finished" else None
+        except (OSError, TimeoutError):  # not this time, either
+            self._unfetched += 1
+            if self._unfetched > _UNFETCHED:
+                raise self._crew.lost() from None
+            return _AGAIN
 
     def _outcome(self, number: int, future: Future[bytes], told: Any) -> Any:
         from distributed.scheduler import KilledWorker
 
+        if told is _AGAIN:
+            return _AGAIN
         if future.status == "finished" and isinstance(told, bytes):
             return isolated(partial(pickle.loads, told))
         if future.status == "error":
