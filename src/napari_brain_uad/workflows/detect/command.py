@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -131,8 +132,9 @@ def given_files(command: str) -> list[dict[str, str]]:
         if word.startswith("-"):
             option, _, value = word.partition("=")
         if value and option in _GIVEN and value not in _UNNAMED:
-            path = Path(value)
-            found.append({"what": _GIVEN[option], "name": path.name, "sha256": file_sha256(path)})
+            # Where the system's names are not UTF-8, as in a C locale, the file's is its bytes.
+            file = Path(os.fsdecode(value.encode("utf-8", "surrogateescape")))
+            found.append({"what": _GIVEN[option], "name": Path(value).name, "sha256": file_sha256(file)})
         if value and option not in _SEVERAL_FILES:
             option = ""
     return found
