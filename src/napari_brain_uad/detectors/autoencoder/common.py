@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...core.params import Params, Scalar, param
 from ...training.params import TrainingParams
 from ..base.card import LEARNED
-from ..base.reconstruction import ReconstructionParams
+from ..base.reconstruction import CONVENTIONS, ReconstructionParams
 
 PAPER = "Baur et al. 2021, Autoencoders for unsupervised anomaly segmentation in brain MR images: a comparative study, arXiv:2004.03271"
 
@@ -17,6 +17,13 @@ CARD = replace(LEARNED, family="Autoencoder", paper=PAPER, seconds_per_megavoxel
 """The family's: a method's card says what differs."""
 
 TINY: Mapping[str, Scalar] = {"height": 32, "width": 32, "pixel_mm": 1.5, "score": "brighter"}
+
+
+def convention_setting(usual: str) -> str:
+    """The setting of the variational autoencoders, with the convention that a method has by default."""
+    told = "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)"
+    setting: str = param(usual, told, label="Loss reduction", choices=CONVENTIONS, advanced=True, role="network")
+    return setting
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...core.params import Params as AnyParams
 from ...core.params import Scalar, param
 from ...training.params import TrainingParams
-from ..base.reconstruction import CONVENTIONS, MODEL_SCORES, ReconstructionDetector, ReconstructionParams
+from ..base.reconstruction import MODEL_SCORES, ReconstructionDetector, ReconstructionParams
+from .common import convention_setting
 
 if TYPE_CHECKING:
     from ..base.tasks import ContextTask
@@ -44,14 +45,7 @@ class ContextParams(ReconstructionParams):
         step=0.05,
         role="training",
     )
-    convention: str = param(
-        "mean",
-        "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)",
-        label="Loss reduction",
-        choices=CONVENTIONS,
-        advanced=True,
-        role="network",
-    )
+    convention: str = convention_setting("mean")
 
 
 @dataclass(frozen=True)

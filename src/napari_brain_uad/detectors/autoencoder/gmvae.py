@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Value, param
 from ...training.params import TrainingParams
-from ..base.reconstruction import CONVENTIONS, MODEL_SCORES, ReconstructionDetector, ReconstructionParams
-from .common import CARD, TINY, RestorationParams
+from ..base.reconstruction import MODEL_SCORES, ReconstructionDetector, ReconstructionParams
+from .common import CARD, TINY, RestorationParams, convention_setting
 
 if TYPE_CHECKING:
     from ...inference.reconstruction import Inference
@@ -34,14 +34,7 @@ class GMVAEParams(RestorationParams, ReconstructionParams):
         1.0, "Divergence of the clusters that costs nothing, at each place of the latent image", unit="nats", low=0.0, high=10.0, step=0.1,
         role="network",
     )  # fmt: skip
-    convention: str = param(
-        "sum",
-        "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)",
-        label="Loss reduction",
-        choices=CONVENTIONS,
-        advanced=True,
-        role="network",
-    )
+    convention: str = convention_setting("sum")
     restoration_steps: int = param(0, "Gradient steps on every slice; 0 = it is reconstructed, not restored", low=0, high=5000, step=50)
     tv_weight: float = param(
         1.8, "Weight of the total variation of what restoration changes; higher keeps fine detail", low=0.0, high=1000.0, step=0.1

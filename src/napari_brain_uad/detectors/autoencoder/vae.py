@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Scalar, param
-from ..base.reconstruction import CONVENTIONS, MODEL_SCORES, ReconstructionDetector
-from .common import CARD, TINY, BaurParams, BaurTraining
+from ..base.reconstruction import MODEL_SCORES, ReconstructionDetector
+from .common import CARD, TINY, BaurParams, BaurTraining, convention_setting
 
 if TYPE_CHECKING:
     from ..base.tasks import VariationalTask
@@ -23,14 +23,7 @@ class VAEParams(BaurParams):
     kl_weight: float = param(
         1.0, "Weight of the KL divergence in the loss", label="KL weight", low=0.0, high=1e6, step=0.001, role="network"
     )
-    convention: str = param(
-        "sum",
-        "How the loss adds up: sum over pixels and latents, mean over both, or mixed (mean over pixels, sum over latents)",
-        label="Loss reduction",
-        choices=CONVENTIONS,
-        advanced=True,
-        role="network",
-    )
+    convention: str = convention_setting("sum")
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {},
