@@ -85,3 +85,7 @@ def figures_or_die(task: Any, progress: Progress) -> Any:
     if task.case.name.startswith("killed"):
         _killed(signal.SIGKILL)
     return scan_figures(task, progress)
+
+
+def long_text(length: int, progress: Progress) -> str:
+    return "x" * length

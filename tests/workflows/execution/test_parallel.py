@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from dask_cluster import with_support
-from parallel_work import at_work, sleep, square, until_cancelled
+from parallel_work import at_work, long_text, sleep, square, until_cancelled
 from promptness import assert_within
 
 from napari_brain_uad.core.errors import Cancelled, DeviceError, InternalError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.workflows.execution.packed import LARGE_BYTES, unpacked
 from napari_brain_uad.workflows.execution.parallel import in_processes
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -150,18 +151,38 @@ def _runs(pid: int) -> bool:
     return not status.is_file() or "State:\tZ" not in status.read_text()
 
 
-def test_results_that_are_never_handed_over_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_cannot_be_fetched_costs_one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
     import distributed
 
-    class Deaf(distributed.as_completed):  # type: ignore[misc]
-        """As if gathering of the second result had ended without a word."""
+    asked: list[str] = []
 
-        async def _track_future(self, future: distributed.Future) -> None:
-            if not future.key.endswith("-2"):
-                await super()._track_future(future)
+    class Deaf(distributed.Future):  # type: ignore[misc]
+        """As if gathering the second result had ended without a word."""
 
-    monkeypatch.setattr(distributed, "as_completed", Deaf)
-    monkeypatch.setattr("napari_brain_uad.workflows.execution.parallel._OVERDUE_SECONDS", 0.2)
+        def result(self, timeout: float | None = None) -> object:
+            asked.append(self.key[-2:])
+            if self.key.endswith("-2"):
+                raise TimeoutError
+            return super().result(timeout)
+
+    monkeypatch.setattr("distributed.client.Future", Deaf)
     assert [value for value, _ in in_processes(square, [3, 1, 2], 2)] == [9, 1, 4]
-    error = in_processes(at_work, [("fine", Path()), ("raises", Path())], 2)[1]
-    assert isinstance(error, InternalError)
+    assert sorted(asked) == ["-1", "-2", "-3", "-4"]
+    monkeypatch.setattr(Deaf, "result", lambda *_, **__: (_ for _ in ()).throw(TimeoutError()))
+    with pytest.raises(DeviceError, match="was lost"):
+        in_processes(square, [1, 2], 2)
+
+
+def test_large_results_come_through_files_that_are_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bytes | str] = []
+
+    def watched(one: bytes | str) -> object:
+        told.append(one)
+        return unpacked(one)
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("napari_brain_uad.workflows.execution.parallel.unpacked", watched)
+    assert in_processes(long_text, [10, LARGE_BYTES], 2) == ["x" * 10, "x" * LARGE_BYTES]
+    (path,) = (one for one in told if isinstance(one, str))
+    assert tmp_path in Path(path).parents
+    assert list(tmp_path.glob("brain-uad-*")) == []

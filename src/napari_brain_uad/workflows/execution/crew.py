@@ -44,7 +44,11 @@ class Crew:
     ----------
     code : str
         What the workers' code has to be, so that all results are made alike.
+    shared : str
+        A folder that the workers see, too, for large results; empty: results come over the network.
     """
+
+    shared = ""
 
     def __init__(self, client: Client, where: str) -> None:
         self.client, self._where = client, where

@@ -23,6 +23,11 @@ _SETTINGS: dict[str, Any] = {
     # Nothing of the statistical profiler is ever looked at.
     "distributed.worker.profile.enabled": False,
     "distributed.worker.http.routes": [],
+    # Each process would wake up fifty times a second to see that it is awake, and measure itself twice.
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.client.scheduler-info-interval": "10s",
 }
 
 

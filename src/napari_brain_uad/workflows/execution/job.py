@@ -17,6 +17,7 @@ from ...core.errors import Cancelled, DeviceError
 from ...core.isolation import isolated
 from ...core.progress import Listener, Progress
 from ...core.provenance import code_sha256
+from .packed import packed
 
 _LOOK_SECONDS = 0.2
 _SAID_SECONDS = 0.5
@@ -41,7 +42,7 @@ class _AtWork:
 AT_WORK = _AtWork()
 
 
-def do(told: bytes, topic: str, number: int, code: str) -> bytes:
+def do(told: bytes, topic: str, number: int, code: str, shared: str) -> bytes | str:
     """Do one job.
 
     Parameters
@@ -54,11 +55,13 @@ def do(told: bytes, topic: str, number: int, code: str) -> bytes:
         The job.
     code : str
         What this package's code has to be; empty: not looked at.
+    shared : str
+        A folder of the one who asked, for what is large; empty: none.
 
     Returns
     -------
-    bytes
-        The result, or the error that it ended with; nothing when nobody wants it any more.
+    bytes or str
+        The result, or the error that it ended with, for `packed.unpacked`; nothing when nobody wants it any more.
     """
     worker = get_worker()
     key = str(worker.get_current_task())
@@ -67,7 +70,7 @@ def do(told: bytes, topic: str, number: int, code: str) -> bytes:
     AT_WORK.tell(f"begins {number}")
     try:
         with _watched(worker, key, progress):
-            return _packed(isolated(partial(_done, told, code, progress)))
+            return packed(isolated(partial(_done, told, code, progress)), shared)
     except Cancelled:
         return b""
     finally:
@@ -86,12 +89,6 @@ def _done(told: bytes, code: str, progress: Progress) -> Any:
         raise DeviceError("The worker has another version of this package", why=why, fix="Install the same everywhere, start workers again")
     work, job = pickle.loads(told)
     return work(job, progress)
-
-
-def _packed(outcome: Any) -> bytes:
-    """The outcome for the way home; not every result can be sent, or fits into memory twice."""
-    packed = isolated(partial(pickle.dumps, outcome, protocol=pickle.HIGHEST_PROTOCOL))
-    return packed if isinstance(packed, bytes) else pickle.dumps(packed)
 
 
 def _listener(worker: Worker, topic: str, number: int) -> Listener:

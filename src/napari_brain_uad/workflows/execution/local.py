@@ -177,6 +177,7 @@ def local_crew(count: int, *, dashboard: bool = False) -> Iterator[LocalCrew]:
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
         crew = LocalCrew(count)
+        crew.shared = str(folder)
         stack.callback(crew.close)
         security = distributed.Security.temporary()
         with configured(dashboard=dashboard):

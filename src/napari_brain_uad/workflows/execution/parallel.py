@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import pickle
-import time
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...core.errors import BrainUADError
 from ...core.isolation import isolated, log_details
 from ...core.progress import Progress
+from .packed import unpacked
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.1
 _AGAIN = object()
-_OVERDUE_SECONDS = 5.0
-"""So long a result may be on its way; then it is asked for once more."""
+"""In place of an outcome: the job is to be tried again."""
+
+_FETCH_SECONDS = 10.0
+"""So long a result may be on its way."""
 
 _UNFETCHED = 3
 """Jobs of a run that are done again since their results could not be had."""
-"""In place of an outcome: the job is to be tried again."""
 
 _AHEAD = 2
 """Jobs that are given away for each worker: the one it does and the next. All together would lie in the scheduler's memory."""
@@ -111,14 +113,11 @@ class _Run:
     """Jobs given to a crew, a few at a time."""
 
     def __init__(self, crew: Crew, work: Callable[[Any, Progress], Any], given: Sequence[Any]) -> None:
-        from distributed import as_completed
-
         self._crew, self._client, self._work, self._given = crew, crew.client, work, given
         self._topic = f"brain-uad-{uuid.uuid4().hex}"
-        self._ended = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
-        self._going: dict[Future[bytes], int] = {}
+        self._one_ended = threading.Event()
+        self._going: dict[Future[bytes | str], int] = {}
         self._fractions: dict[int, float] = {}
-        self._done_since: dict[Future[bytes], float] = {}
         self._tries = self._unfetched = 0
         self._client.subscribe_topic(self._topic, self._hear)
 
@@ -130,10 +129,12 @@ class _Run:
             room = _AHEAD * self._crew.size() - len(self._going)
             for _ in range(min(room, len(waiting))):
                 self._submit(waiting.popleft())
-            for future, told in self._ready() or self._overdue():
+            for future in self._ready():
+                told = self._told(future)
+                if not future.done():
+                    continue  # its worker died with the result: Dask does the job once more
                 number = self._going.pop(future)
-                self._done_since.pop(future, None)
-                outcome = self._outcome(number, future, told)
+                outcome = told if told is _AGAIN else self._outcome(number, future, told)
                 self._fractions.pop(number, None)
                 if outcome is _AGAIN:
                     waiting.appendleft(number)
@@ -152,53 +153,46 @@ class _Run:
         told = cloudpickle.dumps((self._work, self._given[number]))  # as pickle, and functions of a script that is run
         key = f"{self._topic}-{self._tries}"
         with configured():
-            future = self._client.submit(do, told, self._topic, number, self._crew.code, key=key, pure=False)
+            future = self._client.submit(do, told, self._topic, number, self._crew.code, self._crew.shared, key=key, pure=False)
         self._going[future], self._fractions[number] = number, 0.0
-        self._ended.add(future)
+        future.add_done_callback(self._end_one)
 
-    def _ready(self) -> list[tuple[Future[bytes], Any]]:
-        """What ended meanwhile."""
-        with self._ended.thread_condition:
-            if not self._ended.has_ready():
-                self._ended.thread_condition.wait(_LOOK_SECONDS)
-        return [(future, told) for future, told in self._ended.next_batch(block=False) if future in self._going]
+    def _end_one(self, _future: Future[bytes | str]) -> None:
+        self._one_ended.set()
 
-    def _overdue(self) -> list[tuple[Future[bytes], Any]]:
-        """Results that are there and were never handed over, fetched by ourselves.
+    def _ready(self) -> list[Future[bytes | str]]:
+        """What ended meanwhile.
 
-        Dask's `as_completed` gathers results in the background. Seldom, where a worker dies meanwhile, that ends without a word, and the
-        run would wait for ever for jobs that are done.
+        Dask's `as_completed` is not asked: where a worker dies while it gathers results it may never hand over others, and a run would wait
+        for ever for jobs that are done.
         """
-        now = time.monotonic()
-        for future in self._going:
-            if future.done() and now - self._done_since.setdefault(future, now) > _OVERDUE_SECONDS:
-                return [(future, self._fetched(future))]
-        return []
+        self._one_ended.wait(_LOOK_SECONDS)
+        self._one_ended.clear()
+        return [future for future in self._going if future.done()]
 
-    def _fetched(self, future: Future[bytes]) -> Any:
+    def _told(self, future: Future[bytes | str]) -> Any:
+        """What a job that ended gave or raised; nothing when Dask lost it."""
         try:
             if future.status == "error":
-                error = future.exception(timeout=_OVERDUE_SECONDS)
-                return type(error), error, None
-            return future.result(timeout=_OVERDUE_SECONDS) if future.status == "finished" else None
-        except (OSError, TimeoutError):  # not this time, either
-            self._unfetched += 1
-            if self._unfetched > _UNFETCHED:
-                raise self._crew.lost() from None
-            return _AGAIN
+                return future.exception(timeout=_FETCH_SECONDS)
+            return future.result(timeout=_FETCH_SECONDS) if future.status == "finished" else None
+        except (OSError, TimeoutError, CancelledError):  # not this time
+            if future.done() and future.status == "finished":
+                self._unfetched += 1
+                if self._unfetched > _UNFETCHED:
+                    raise self._crew.lost() from None
+                return _AGAIN
+            return None
 
-    def _outcome(self, number: int, future: Future[bytes], told: Any) -> Any:
+    def _outcome(self, number: int, future: Future[bytes | str], told: Any) -> Any:
         from distributed.scheduler import KilledWorker
 
-        if told is _AGAIN:
-            return _AGAIN
-        if future.status == "finished" and isinstance(told, bytes):
-            return isolated(partial(pickle.loads, told))
-        if future.status == "error":
-            _, error, _ = told
-            if isinstance(error, KilledWorker):
-                return self._crew.blamed(number, error) or _AGAIN
-            return isolated(partial(_raise, error))
+        if future.status == "finished" and isinstance(told, bytes | str):
+            return isolated(partial(unpacked, told))
+        if isinstance(told, KilledWorker):
+            return self._crew.blamed(number, told) or _AGAIN
+        if isinstance(told, Exception):
+            return isolated(partial(_raise, told))
         raise self._crew.lost()
 
     def _hear(self, event: tuple[float, Any]) -> None:
@@ -209,7 +203,6 @@ class _Run:
     def close(self) -> None:
         """Cancel what still goes on."""
         going = list(self._going)
-        self._ended.clear()
         if self._client.status != "running":
             return  # nobody hears it, and it would wait for somebody
         with suppress(OSError, TimeoutError):
