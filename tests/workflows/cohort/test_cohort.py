@@ -317,7 +317,10 @@ def test_verdicts_tell_scans_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     text = cohort_text(unknown)
     low, high = sorted(one.flagged_ml for one in own)
     assert f"{told['flagged_ml']['mean']:.1f} ({low:.1f} to {high:.1f})" in text
-    assert f"{told['unusual']} of 2 scans" in text
+    assert told["unusual"] == 0
+    assert "cannot be: so few healthy brains allow no p below 0.17" in text
+    assert "0 of 2 scans" not in text
+    assert "cannot be: so few healthy brains" in files["html"].read_text()
     assert "undefined" not in text
     assert "2 not known to be ill or healthy" in text
     # A method without a healthy reference says so; where scans have a ground truth, both tables are there.

@@ -46,7 +46,8 @@ class RobustIntensity(BaseDetector):
         name="Robust intensity",
         summary="Bright on FLAIR = abnormal, on the brain's own scale: its commonest intensity is 0, its interquartile range 1. No "
         "training. The score can be compared between brains, so that healthy ones can say what is unusual.",
-        paper="None: the thresholding baseline of Meissen et al. 2021 (arXiv:2109.06023) with a robust scale in place of a rank",
+        paper="A method of this project: the thresholding baseline of Meissen et al. 2021 (arXiv:2109.06023), a robust scale in place of a "
+        "rank",
         score_unit="interquartile ranges of the brain above its mode",
         seconds_per_megavoxel=0.15,
     )

@@ -26,7 +26,8 @@ def without_truth(cohort: Cohort) -> dict[str, Record]:
     -------
     dict of str to dict
         "scans": how many; each figure: None where no scan has it, else "mean", "lowest", "highest" and "scans"; "unusual": of the scans
-        with a p-value, how many have one of at most 0.05. Methods that scored no such scan are left out.
+        with a p-value, how many have one of at most 0.05; "why_none": why none can have, where that is so. Methods that scored no such
+        scan are left out.
     """
     found: dict[str, Record] = {}
     for method in cohort.methods:
@@ -34,13 +35,23 @@ def without_truth(cohort: Cohort) -> dict[str, Record]:
         if own:
             spread = {name: _spread([getattr(one, name) for one in own]) for name in FIGURES}
             unusual = sum(one.scan_p is not None and one.scan_p <= ALPHA for one in own)
-            found[method] = {"scans": len(own), **spread, "unusual": None if spread["scan_p"] is None else unusual}
+            least = min((one.smallest_p for one in own if one.smallest_p is not None), default=None)
+            found[method] = {
+                "scans": len(own),
+                **spread,
+                "unusual": None if spread["scan_p"] is None else unusual,
+                "why_none": _too_few(least),
+            }
     return found
 
 
 def _spread(values: list[float | None]) -> Record | None:
     known = [float(value) for value in values if value is not None]
     return {"mean": float(np.mean(known)), "lowest": min(known), "highest": max(known), "scans": len(known)} if known else None
+
+
+def _too_few(least: float | None) -> str:
+    return f"cannot be: so few healthy brains allow no p below {least:.2g}" if least is not None and least > ALPHA else ""
 
 
 def without_truth_table(found: dict[str, Record]) -> list[list[str]]:
@@ -61,7 +72,10 @@ def _words(name: str, found: Record | None) -> str:
 
 
 def _unusual(found: Record) -> str:
-    return _NO_REFERENCE if found["unusual"] is None else f"{found['unusual']} of {counted(found['scan_p']['scans'], 'scan')}"
+    if found["unusual"] is None:
+        return _NO_REFERENCE
+    # "0 scans" would read as if all were healthy.
+    return found["why_none"] or f"{found['unusual']} of {counted(found['scan_p']['scans'], 'scan')}"
 
 
 def without_truth_lines(found: dict[str, Record]) -> list[list[Any]]:

@@ -39,6 +39,7 @@ class Row:
     memory_mb: float | None
     cached: bool
     scan_p: float | None = None
+    smallest_p: float | None = None
     regions_beyond: int | None = None
     image_score: float | None = None
 
@@ -76,6 +77,7 @@ COLUMNS: dict[str, Column] = {
     "memory_mb": Column("Memory (MB)", "how far the process's memory rose while scoring (MB = 1e6 bytes)", "low"),
     "cached": Column("Cached", "whether the map was made before"),
     "scan_p": Column("Scan p", "p-value of the strongest region against healthy brains; none where no healthy reference applies"),
+    "smallest_p": Column("Smallest p", "the smallest that so many healthy brains allow"),
     "regions_beyond": Column("Beyond healthy", "regions beyond healthy variation"),
     "image_score": Column("Image score", "highest score of the brain in the raw map, in the unit of the method's score"),
 }
@@ -124,6 +126,7 @@ def table_row(
         memory_mb=None if peak_bytes is None else peak_bytes / 1e6,
         cached=cached,
         scan_p=None if verdict is None else verdict.p,
+        smallest_p=None if verdict is None or verdict.p is None else verdict.smallest_p,
         regions_beyond=None if verdict is None or verdict.p is None else verdict.beyond,
         image_score=image_score,
     )

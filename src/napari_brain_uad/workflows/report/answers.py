@@ -53,7 +53,8 @@ def without_truth(methods: Sequence[str], found: Mapping[str, Mapping[str, Any]]
     head.append(Heading("p ≤ 0.05", "scans with a p-value of at most 0.05, of those that have one"))
     lines = []
     for method, own in found.items():
-        unusual = TableCell("-") if own["unusual"] is None else number_cell(own["unusual"], None, f"of {own['scan_p']['scans']}")
+        why = "-" if own["unusual"] is None else own["why_none"]
+        unusual = TableCell(why) if why else number_cell(own["unusual"], None, f"of {own['scan_p']['scans']}")
         lines.append(_line(methods, method, [number_cell(own["scans"]), *(_ranged(one, own[one]) for one in columns), unusual]))
     words = "Mean over scans; in brackets the lowest and the highest. Without a ground truth nobody knows what of it is right."
     return "<h4>Scans without ground truth</h4>" + paragraph(words) + table(head, lines)
