@@ -35,6 +35,8 @@ _AGAIN = object()
 _FETCH_SECONDS = 10.0
 """So long a result may be on its way."""
 
+_UNDER_WAY = ("pending", "finished", "error")
+
 _UNFETCHED = 3
 """Jobs of a run that are done again since their results could not be had."""
 
@@ -131,7 +133,7 @@ class _Run:
                 self._submit(waiting.popleft())
             for future in self._ready():
                 told = self._told(future)
-                if not future.done():
+                if told is None and future.status in _UNDER_WAY:
                     continue  # its worker died with the result: Dask does the job once more
                 number = self._going.pop(future)
                 outcome = told if told is _AGAIN else self._outcome(number, future, told)
@@ -183,6 +185,10 @@ class _Run:
                     raise self._crew.lost() from None
                 return _AGAIN
             return None
+        except Exception as error:  # done once more, that failed
+            if future.status == "error":
+                return error
+            raise
 
     def _outcome(self, number: int, future: Future[bytes | str], told: Any) -> Any:
         from distributed.scheduler import KilledWorker
