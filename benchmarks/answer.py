@@ -29,7 +29,7 @@ from napari_brain_uad.workflows.detect.detect import judged
 from ._healthy import Subject, healthy_subjects, is_kept, map_of, patients, samples
 
 RESULTS = Path(__file__).parent / "results"
-METHODS = ("tissue-ensemble", "combined-evidence", "robust-intensity", "vae", "ce-vae")
+METHODS = ("tissue-ensemble", "hyperintensity-segmentation", "combined-evidence", "robust-intensity", "vae", "ce-vae")
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
 
 

@@ -20,6 +20,7 @@ from napari_brain_uad.workflows.models.references import stem_of
 
 SHIPPED = {
     "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
+    "hyperintensity-segmentation": ("FLAIR",),
     "combined-evidence": ("FLAIR",),
     "robust-intensity": ("FLAIR",),
     "vae": ("T1",),

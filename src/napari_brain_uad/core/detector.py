@@ -68,6 +68,8 @@ class MethodInfo:
         Scores on named scans.
     presets : str
         Where the paper and its authors' code disagree, and what each preset is, in words.
+    learns_from : tuple of str
+        MRI sequences of the healthy scans it learns from, where these are not those it is meant for.
     models_of : tuple of str
         Further methods whose models it can score with.
     incomparable : str
@@ -93,6 +95,7 @@ class MethodInfo:
     bytes_per_voxel: float = 16.0
     measured: tuple[Measurement, ...] = ()
     presets: str = ""
+    learns_from: tuple[str, ...] = ()
     models_of: tuple[str, ...] = ()
     colour_limits: tuple[float, float] | None = None
     incomparable: str = ""

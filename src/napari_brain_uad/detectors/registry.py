@@ -61,6 +61,7 @@ METHODS: dict[str, str] = {
     "strega": "tissue.strega:Strega",
     "tissue-restoration": "tissue.tissue_restoration:TissueRestoration",
     "anomaly-segmentation": "tissue.anomaly_segmentation:AnomalySegmentation",
+    "hyperintensity-segmentation": "tissue.hyperintensity_segmentation:HyperintensitySegmentation",
     "tissue-ensemble": "tissue.tissue_ensemble:TissueEnsemble",
     "combined-evidence": "tissue.combined_evidence:CombinedEvidence",
     "f-anogan": "adversarial.f_anogan:FAnoGAN",

@@ -26,7 +26,7 @@ from napari_brain_uad.workflows.models.reference_titles import reference_titles
 from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
-EXPECTED = {"ce-vae", "dae", "patchcore", "pddpm", "simple-slice-net", "strega", "tissue-ensemble", "vae"}
+EXPECTED = {"ce-vae", "dae", "hyperintensity-segmentation", "patchcore", "pddpm", "simple-slice-net", "strega", "tissue-ensemble", "vae"}
 
 
 def test_all_are_there_and_small():
@@ -116,6 +116,7 @@ def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, pe
 
 REFERENCES = {
     "tissue-ensemble": {"T1", "T1c", "T2"},
+    "hyperintensity-segmentation": {"FLAIR"},
     "tissue-ensemble+combined-evidence": {"FLAIR"},
     "robust-intensity": {"FLAIR"},
     "vae": {"T1"},

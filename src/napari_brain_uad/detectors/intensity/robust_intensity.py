@@ -54,19 +54,31 @@ class RobustIntensity(BaseDetector):
     params: RobustIntensityParams
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
-        inside = volume.data[mask]
-        mode, spread = mode_and_spread(inside)
-        if spread <= 0.0:
-            raise InputError(
-                f"{volume.name} cannot be scored", why="half of its brain has one intensity", fix="Check the scan and its brain mask"
-            )
         progress.check()
-        scores = np.zeros(volume.data.shape, np.float32)
-        scores[mask] = (inside - np.float32(mode)) / np.float32(spread)
+        scores = robust_scores(volume, mask)
         if self.params.polarity == "dark":
             scores = -scores
         width = self.params.smoothing_mm
         return smoothed(scores, mask, volume.grid.spacing, width) if width > 0 else scores
+
+
+def robust_scores(volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Intensities in interquartile ranges of the brain above its mode, 0 outside it.
+
+    Raises
+    ------
+    InputError
+        If half of the brain has one intensity.
+    """
+    inside = volume.data[mask]
+    mode, spread = mode_and_spread(inside)
+    if spread <= 0.0:
+        raise InputError(
+            f"{volume.name} cannot be scored", why="half of its brain has one intensity", fix="Check the scan and its brain mask"
+        )
+    scores = np.zeros(volume.data.shape, np.float32)
+    scores[mask] = (inside - np.float32(mode)) / np.float32(spread)
+    return scores
 
 
 def mode_and_spread(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ...training.draws import Draw
     from .segmentation_task import SegmentationTask
 
-_NEIGHBOURS = 2
+NEIGHBOURS = 2
+"""Slices that are seen on either side."""
 
 
 class AnomalySegmentation(NetworkDetector):
@@ -69,11 +70,11 @@ class AnomalySegmentation(NetworkDetector):
     def _task(self) -> SegmentationTask:
         from .segmentation_task import SegmentationTask
 
-        return SegmentationTask(_NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength)
+        return SegmentationTask(NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength)
 
     def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
-        shape = (2 * _NEIGHBOURS + 1, self.params.height, self.params.width)
-        return pool_of(volumes, lambda volume: _cut(self._slices(volume)), progress, shape)
+        shape = (2 * NEIGHBOURS + 1, self.params.height, self.params.width)
+        return pool_of(volumes, lambda volume: cut_of(self._slices(volume)), progress, shape)
 
     def _slices(self, volume: Volume) -> Slices:
         return tissues_of(volume, self.params.sequence, self.params.grid, self.INFO.name).whole
@@ -90,10 +91,11 @@ class AnomalySegmentation(NetworkDetector):
             found: torch.Tensor = logits.float().sigmoid()
             return found
 
-        cut = _cut(slices)
+        cut = cut_of(slices)
         found = slices.back(self._over(cut, probability, cut.shape[1:], seed, progress))
         return smoothed(found, mask, volume.grid.spacing, width) if width > 0 else found
 
 
-def _cut(slices: Slices) -> Cut:
-    return Cut([slices], Windows(neighbours=_NEIGHBOURS))
+def cut_of(slices: Slices) -> Cut:
+    """The samples of a scan: each slice with its neighbours."""
+    return Cut([slices], Windows(neighbours=NEIGHBOURS))

@@ -142,6 +142,7 @@ def _trained(
         check_output(place.model.parent)
         check_free(place.model, order.resume or order.overwrite)
     opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
+    _check_sequences(detector, opened)
     prepare = order.data.preset if isinstance(order.data, TrainingData) else ""
     known = open_anomalies(order.anomalies, order.method, opened.sequences, prepare, progress)
     if place.folder is not None:
@@ -158,7 +159,7 @@ def _trained(
     if failure is not None:
         raise failure
     if place.model is not None and first:
-        meta = _meta(opened, known, order.seed, settings, told)
+        meta = _meta(detector, opened, known, order.seed, settings, told)
         _save(place.model, detector, meta | {"machine": machine_words(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
@@ -282,13 +283,22 @@ def is_first_process(processes: int) -> bool:
     return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
 
 
-def _meta(opened: OpenedData, known: KnownAnomalies, seed: int, settings: TrainingParams | None, told: _Told) -> dict[str, Any]:
+def _check_sequences(detector: BaseDetector, opened: OpenedData) -> None:
+    known = detector.INFO.learns_from
+    if other := [name for name in opened.sequences if known and name not in known]:
+        why = f"it learns from healthy {' or '.join(known)} scans, and these are {', '.join(other)}"
+        raise InputError(f"{detector.INFO.name} cannot be trained", why=why, fix=f"Give healthy {' or '.join(known)} scans")
+
+
+def _meta(
+    detector: BaseDetector, opened: OpenedData, known: KnownAnomalies, seed: int, settings: TrainingParams | None, told: _Told
+) -> dict[str, Any]:
     """How the model came about, for its record: no paths and no names of machines."""
     return {
         "seed": seed,
         "versions": versions(),
         "data": opened.words + words_of(known),
-        "sequences": list(opened.sequences),
+        "sequences": list(detector.INFO.sequences if detector.INFO.learns_from else opened.sequences),
         "scans": opened.train.seen(),
         "validation_scans": opened.validation.seen(),
         "left_out": list(opened.failures),

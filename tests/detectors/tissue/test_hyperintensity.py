@@ -1,0 +1,107 @@
+"""FLAIR made from tissue, hyperintensities in it, and a network that finds them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tissue_phantom import phantom
+
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.detectors.intensity.robust_intensity import mode_and_spread
+from napari_brain_uad.detectors.tissue.flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_hyperintensities
+from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
+from napari_brain_uad.detectors.tissue.hyperintensity_task import HyperintensityTask
+from napari_brain_uad.io.checkpoint import read_record
+from napari_brain_uad.training.draws import BatchDraw
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
+from napari_brain_uad.workflows.train.train import train
+
+
+def tissue(count: int = 8) -> torch.Tensor:
+    """Discs of white matter with a ring of grey matter and fluid inside and around, five slices each."""
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(48.0), indexing="ij")
+    radius = torch.hypot((rows - 32) / 28, (columns - 24) / 20)
+    values = torch.where(radius < 0.2, 1.0, torch.where(radius < 0.75, 3.0, torch.where(radius < 0.92, 2.0, 1.0)))
+    return torch.where(radius < 1.0, values, 0.0).expand(count, 5, 64, 48).contiguous()
+
+
+def draw(seed: int = 0, count: int = 8) -> BatchDraw:
+    return BatchDraw(seed, 0, count, count)
+
+
+def test_tissues_have_the_order_of_flair_and_nothing_is_outside_the_brain() -> None:
+    seen = tissue()
+    flair = as_flair(seen, draw())
+    assert (flair[seen == 0] == 0).all()
+    assert float(flair[seen > 0].min()) >= DARKEST
+    assert float(flair.max()) <= BRIGHTEST
+    fluid, grey, white = (float(flair[seen == value].median()) for value in (1, 2, 3))
+    assert fluid < white < grey
+    assert abs(white - OFFSET) < 0.5  # white matter is the commonest
+
+
+def test_hyperintensities_are_where_it_says_brighter_and_nowhere_else() -> None:
+    seen = tissue(64)
+    healthy = as_flair(seen, draw(count=64))
+    changed, where = with_hyperintensities(healthy, seen, draw(1, 64))
+    middle = slice(2, 3)
+    difference = (changed - healthy)[:, middle][:, 0]
+    inside = where > 0
+    assert 0.001 < float(inside.float().mean()) < 0.2
+    assert float((difference[inside] > 0.3).float().mean()) > 0.8
+    assert float(difference[~inside].abs().mean()) < 0.05
+    assert (where[(seen[:, 2] == 0) | (seen[:, 2] == 1)] == 0).all()  # neither around the brain nor in fluid
+    assert int((where.flatten(1).sum(dim=1) == 0).sum()) > 0  # some slices have none
+
+
+def test_rows_do_not_depend_on_how_many_processes_share_a_batch() -> None:
+    seen, task = tissue(4), HyperintensityTask(2, (8, 8))
+    whole = task.corrupted(seen, BatchDraw(3, 0, 4, 4))
+    part = task.corrupted(seen[2:], BatchDraw(3, 2, 4, 4))
+    assert all(torch.equal(one[2:], other) for one, other in zip(whole, part, strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained() -> HyperintensitySegmentation:
+    settings = {**HyperintensitySegmentation.Params.PRESETS["tiny"], "segmentation_maps": (8, 16), "pixel_mm": 3.0, "sequence": "auto"}
+    detector = HyperintensitySegmentation(HyperintensitySegmentation.Params.from_dict(settings))
+    tiny = dict(HyperintensitySegmentation.Training.PRESETS["tiny"])
+    training = HyperintensitySegmentation.Training.from_dict(tiny | {"steps": 60, "learning_rate": 0.02})
+    detector.fit([phantom(seed=seed) for seed in range(4)], training=training)
+    return detector
+
+
+def test_what_was_learned_from_t1_finds_a_lesion_on_flair(trained: HyperintensitySegmentation) -> None:
+    patient = phantom("FLAIR", seed=9, lesion=True)
+    healthy = phantom("FLAIR", seed=9)
+    lesion = np.abs(patient.data - healthy.data) > 0
+    score = trained.score(patient).score
+    assert score[lesion].mean() > 1.5 * score[patient.mask & ~lesion].mean()
+
+
+def test_what_the_network_sees_is_on_the_brains_own_scale(trained: HyperintensitySegmentation) -> None:
+    scan = phantom("FLAIR", seed=9)
+    slices = trained._slices(scan)
+    mode, spread = mode_and_spread(scan.data[scan.mask])
+    assert (slices.data[~slices.mask] == 0).all()
+    assert float(np.median(slices.data[slices.mask])) == pytest.approx(OFFSET + (np.median(scan.data[scan.mask]) - mode) / spread, abs=0.3)
+    louder = scan.with_data(3.0 * scan.data + 50.0 * scan.mask)
+    np.testing.assert_allclose(trained.score(louder).score, trained.score(scan).score, atol=1e-3)
+
+
+def test_flair_scans_cannot_teach_it(tmp_path: Path) -> None:
+    """On FLAIR white matter lies between fluid and grey matter: no anatomy can be read from one brightness."""
+    flair = [phantom("FLAIR", seed=seed) for seed in range(2)]
+    with pytest.raises(InputError, match="learns from healthy T1 or T2 or PD scans, and these are FLAIR"):
+        train("hyperintensity-segmentation", flair, out=tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_for_flair_whatever_it_learned_from(tmp_path: Path) -> None:
+    spec = MethodSpec.parse("hyperintensity-segmentation@tiny")
+    detector = train(spec, [phantom(seed=seed) for seed in range(2)], out=tmp_path / "model", training={"steps": 2})
+    assert read_record(tmp_path / "model.json").meta["sequences"] == ["FLAIR"]
+    assert detector.INFO.learns_from == ("T1", "T2", "PD")
