@@ -24,6 +24,7 @@ from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.training.log import read_log
 from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from napari_brain_uad.workflows.train.train import train
 from napari_brain_uad.workflows.train.train_estimate import estimate_training
 from napari_brain_uad.workflows.train.train_process import TrainingEvent, TrainingJob, TrainingProcess
@@ -293,6 +294,11 @@ def test_estimate(healthy_folder: Path) -> None:
     assert "memory" in short.words
     assert "reading the scans" in short.words
     assert estimate_training("covariance", data).seconds < 60
+
+
+def test_estimate_of_a_method_that_has_to_know_the_sequence(healthy_folder: Path) -> None:
+    data = TrainingData("folder", str(healthy_folder))
+    assert estimate_training(MethodSpec.parse("anomaly-segmentation@tiny"), data, training={"steps": 2}).seconds > 0
 
 
 def test_estimate_of_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...core.detector import MethodInfo
 from ...core.errors import Cancelled, InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
@@ -93,7 +94,7 @@ def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progre
             trial.cancel()
 
     with _watched(enough) as seen, suppress(Cancelled):
-        detector.fit([_made_up()], seed=0, progress=trial, training=short, session=TrainingSession(device=detector.device))
+        detector.fit([_made_up(detector.INFO)], seed=0, progress=trial, training=short, session=TrainingSession(device=detector.device))
     progress.check()
     # The first step also warms up; the middle one of the others stands for all.
     step = float(np.median(np.diff(seen.clock)))
@@ -152,10 +153,16 @@ def _watched(on_step: Callable[[list[float]], None]) -> Iterator[_Seen]:
         handle.remove()
 
 
-def _made_up() -> Volume:
-    """A ball of noise of a brain's size: what a step takes does not depend on what it sees."""
+def _made_up(info: MethodInfo) -> Volume:
+    """A ball of noise of a brain's size: what a step takes does not depend on what it sees, but some methods ask for a known sequence."""
     size, spacing = 96, 2.0
     axis = (np.arange(size) - (size - 1) / 2) * spacing
     brain = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 75.0**2
     data = np.where(brain, np.random.default_rng(0).uniform(50, 150, (size, size, size)), 0).astype(np.float32)
-    return Volume(data, Grid(data.shape, np.diag([spacing, spacing, spacing, 1.0])), "made-up", brain)
+    return Volume(
+        data,
+        Grid(data.shape, np.diag([spacing, spacing, spacing, 1.0])),
+        "made-up",
+        brain,
+        next(iter((*info.learns_from, *info.sequences)), None),
+    )
