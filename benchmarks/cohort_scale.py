@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import heapq
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-AHEAD = 2
-"""Scans that a worker has: the one it does and the next (`workflows.execution.parallel`)."""
+from napari_brain_uad.workflows.execution.parallel import _AHEAD
 
 
 @dataclass(frozen=True)
@@ -52,26 +51,25 @@ class Outcome:
     served: float = 0.0
     again: int = 0
     longest_wait: float = 0.0
-    waiting: int = field(default=0, repr=False)
 
 
 def simulated(scans: int, cluster: Cluster, seed: int = 0) -> Outcome:
     """Run the queue to its end."""
-    rng, found, cost = np.random.default_rng(seed), Outcome(waiting=scans), cluster.served_ms / 1000.0
+    rng, found, cost = np.random.default_rng(seed), Outcome(), cluster.served_ms / 1000.0
     width = np.sqrt(np.log1p(cluster.spread**2))
     workers = cluster.nodes * cluster.per_node
     held, life = [deque[float]() for _ in range(workers)], [0] * workers
     events: list[tuple[float, int, str, int]] = []
-    server, done = 0.0, 0
+    server, waiting, done = 0.0, scans, 0
 
     def duration() -> float:
         return float(cluster.scan_seconds * np.exp(width * rng.standard_normal() - width**2 / 2))
 
     def give(worker: int, now: float) -> None:
         """Hand out what the worker has room for."""
-        nonlocal server
-        while len(held[worker]) < AHEAD and found.waiting:
-            found.waiting -= 1
+        nonlocal server, waiting
+        while len(held[worker]) < _AHEAD and waiting:
+            waiting -= 1
             begins = max(server, now)
             server = begins + cost
             found.served += cost
@@ -89,7 +87,7 @@ def simulated(scans: int, cluster: Cluster, seed: int = 0) -> Outcome:
         if what == "dies":
             for worker in range(number * cluster.per_node, (number + 1) * cluster.per_node):
                 found.again += min(len(held[worker]), 1)
-                found.waiting += len(held[worker])
+                waiting += len(held[worker])
                 held[worker].clear()
                 life[worker] += 1
                 heapq.heappush(events, (now + cluster.away_seconds, worker, "is back", life[worker]))

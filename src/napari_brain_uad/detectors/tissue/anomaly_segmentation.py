@@ -74,9 +74,13 @@ class AnomalySegmentation(NetworkDetector):
 
     def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
         shape = (2 * NEIGHBOURS + 1, self.params.height, self.params.width)
-        return pool_of(volumes, lambda volume: cut_of(self._slices(volume)), progress, shape)
+        return pool_of(volumes, lambda volume: _cut(self._tissue(volume)), progress, shape)
 
     def _slices(self, volume: Volume) -> Slices:
+        """What the network sees of a scan that is scored."""
+        return self._tissue(volume)
+
+    def _tissue(self, volume: Volume) -> Slices:
         return tissues_of(volume, self.params.sequence, self.params.grid, self.INFO.name).whole
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
@@ -91,11 +95,10 @@ class AnomalySegmentation(NetworkDetector):
             found: torch.Tensor = logits.float().sigmoid()
             return found
 
-        cut = cut_of(slices)
+        cut = _cut(slices)
         found = slices.back(self._over(cut, probability, cut.shape[1:], seed, progress))
         return smoothed(found, mask, volume.grid.spacing, width) if width > 0 else found
 
 
-def cut_of(slices: Slices) -> Cut:
-    """The samples of a scan: each slice with its neighbours."""
+def _cut(slices: Slices) -> Cut:
     return Cut([slices], Windows(neighbours=NEIGHBOURS))

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ...preprocessing.tissue_scale import CSF, GREY, WHITE
 from ...training.draws import Draw
-from .synthetic_anomalies import smooth_field
+from .synthetic_anomalies import radii_between, rounder, smooth_field, smooth_fields
 
 OFFSET = 4.0
 """The brain's commonest intensity on the scale of the slices."""
@@ -121,7 +121,7 @@ def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw)
     likely = white[:, slices // 2] * (_ELSEWHERE + functional.max_pool2d(wet, _NEAR_PIXELS, 1, _NEAR_PIXELS // 2))
     lesions = draw.integers((count,), 0, _MOST_LESIONS + 1)
     drawn = draw.uniform((count, _MOST_LESIONS, 15))
-    reliefs, grains = (_fields(image, pixels, draw) for pixels in (_RELIEF_PIXELS, _GRAIN_PIXELS))
+    reliefs, grains = (smooth_fields(image, pixels, _MOST_LESIONS, draw) for pixels in (_RELIEF_PIXELS, _GRAIN_PIXELS))
     healthy = image
     image, where = _with_bands(image, tissue, white, draw)
     for number in range(_MOST_LESIONS):
@@ -129,7 +129,8 @@ def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw)
         place, height_at, turn, large, first, second, third, within, bright, opacity, rough, edge, uneven, core, dark = numbers
         big, in_white = large < _LARGE_SHARE, within < _WHITE_SHARE
         row, column = _places(torch.where(in_white[:, 0], likely, solid[:, slices // 2].to(image.dtype)), place[:, 0, 0, 0])
-        radii = _radii(big, (first, second, third))
+        radii = radii_between(_SMALL_RADII, _LARGE_RADII, big, (first, second, third))
+        radii = [torch.where(big, round_one, one) for round_one, one in zip(rounder(radii), radii, strict=True)]
         down, right = rows[:, None] - row[:, None, None, None], columns - column[:, None, None, None]
         cosine, sine = torch.cos(torch.pi * turn), torch.sin(torch.pi * turn)
         flat = ((down * cosine + right * sine) / radii[0]).square() + ((right * cosine - down * sine) / radii[1]).square()
@@ -170,25 +171,9 @@ def _depth(tissue: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(functional.avg_pool2d(tissue, _DEEP_PIXELS, 1, _DEEP_PIXELS // 2), _DEEP_PIXELS, 1, _DEEP_PIXELS // 2)
 
 
-def _fields(image: torch.Tensor, pixels: float, draw: Draw) -> torch.Tensor:
-    """As `smooth_field`, one for each lesion, shape (B, lesions, H, W)."""
-    height, width = image.shape[-2:]
-    size = (max(2, round(height / pixels) + 1), max(2, round(width / pixels) + 1))
-    coarse = draw.normal((len(image), _MOST_LESIONS, *size))
-    return 1.2 * functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
-
-
 def _places(weights: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One pixel of each slice, as likely as its weight: rows and columns, shape (B,)."""
     _, height, width = weights.shape
     summed = weights.flatten(1).cumsum(dim=1)
     found = torch.searchsorted(summed, (chosen * summed[:, -1])[:, None]).clamp(max=height * width - 1)[:, 0]
     return (found // width).to(weights.dtype), (found % width).to(weights.dtype)
-
-
-def _radii(big: torch.Tensor, sizes: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """Three radii in pixels, spread evenly over the logarithm, those of large ones drawn halfway to their mean."""
-    low, high = (torch.where(big, one, other) for one, other in zip(_LARGE_RADII, _SMALL_RADII, strict=True))
-    radii = [low * (high / low) ** size for size in sizes]
-    middle = (radii[0] * radii[1] * radii[2]) ** (1.0 / 3.0)
-    return [torch.where(big, (radius + middle) / 2.0, radius) for radius in radii]

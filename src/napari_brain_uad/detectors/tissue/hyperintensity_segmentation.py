@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...core.detector import State
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
-from ...core.progress import Progress
 from ...core.volume import Volume
-from ...sampling.pool import Pool
 from ...sampling.slices import Slices, to_slices
-from ..base.reconstruction import NetworkDetector, pool_of
 from ..intensity.robust_intensity import robust_scores
-from .anomaly_segmentation import NEIGHBOURS, AnomalySegmentation, cut_of
-from .params import AnomalySegmentationParams
-from .tissues import TISSUE, tissues_of
+from .anomaly_segmentation import NEIGHBOURS, AnomalySegmentation
+from .params import AnomalySegmentationParams, maps_setting, smoothing_setting
+from .tissues import TISSUE
 
 if TYPE_CHECKING:
     from .hyperintensity_task import HyperintensityTask
@@ -37,25 +32,8 @@ class HyperintensityParams(AnomalySegmentationParams):
         choices=("auto", "T1", "T2", "PD", TISSUE),
         role="training",
     )
-    segmentation_maps: tuple[int, ...] = param(
-        (16, 32, 64, 128, 128),
-        "Feature maps of the segmentation network's levels; each has half the size",
-        label="Segmentation maps",
-        low=1,
-        high=4096,
-        most=7,
-        advanced=True,
-        role="network",
-    )
-    segmentation_smoothing_mm: float = param(
-        0.0,
-        "Gaussian smoothing of the segmentation network's probability (sigma)",
-        label="Segmentation smoothing",
-        unit="mm",
-        low=0.0,
-        high=20.0,
-        step=0.5,
-    )
+    segmentation_maps: tuple[int, ...] = maps_setting((16, 32, 64, 128, 128))
+    segmentation_smoothing_mm: float = smoothing_setting(0.0)
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = AnomalySegmentationParams.PRESETS
 
@@ -81,22 +59,10 @@ class HyperintensitySegmentation(AnomalySegmentation):
     )
     params: HyperintensityParams
 
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See `core.detector.Detector`."""
-        NetworkDetector.load_state(self, state)
-
     def _task(self) -> HyperintensityTask:
         from .hyperintensity_task import HyperintensityTask
 
         return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps)
-
-    def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
-        shape = (2 * NEIGHBOURS + 1, self.params.height, self.params.width)
-
-        def tissue(volume: Volume) -> Slices:
-            return tissues_of(volume, self.params.sequence, self.params.grid, self.INFO.name).whole
-
-        return pool_of(volumes, lambda volume: cut_of(tissue(volume)), progress, shape)
 
     def _slices(self, volume: Volume) -> Slices:
         from .flair_appearance import BRIGHTEST, DARKEST, OFFSET

@@ -29,6 +29,20 @@ _TINY_SEGMENTATION: Mapping[str, Value] = {
 }
 
 
+def maps_setting(usual: tuple[int, ...]) -> tuple[int, ...]:
+    """The setting of a segmentation network's size, with what a method has by default."""
+    told = "Feature maps of the segmentation network's levels; each has half the size"
+    setting: tuple[int, ...] = param(usual, told, label="Segmentation maps", low=1, high=4096, most=7, advanced=True, role="network")
+    return setting
+
+
+def smoothing_setting(usual: float) -> float:
+    """The setting of how its answer is smoothed, with what a method has by default."""
+    told = "Gaussian smoothing of the segmentation network's probability (sigma)"
+    setting: float = param(usual, told, label="Segmentation smoothing", unit="mm", low=0.0, high=20.0, step=0.5)
+    return setting
+
+
 @dataclass(frozen=True)
 class TissueRestorationParams(ReconstructionParams):
     """Settings of `TissueRestoration`."""
@@ -113,25 +127,8 @@ class AnomalySegmentationParams(SliceParams):
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
     pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
     sequence: str = sequence_setting(TISSUE)
-    segmentation_smoothing_mm: float = param(
-        4.0,
-        "Gaussian smoothing of the segmentation network's probability (sigma)",
-        label="Segmentation smoothing",
-        unit="mm",
-        low=0.0,
-        high=20.0,
-        step=0.5,
-    )
-    segmentation_maps: tuple[int, ...] = param(
-        (24, 48, 96, 192, 192),
-        "Feature maps of the segmentation network's levels; each has half the size",
-        label="Segmentation maps",
-        low=1,
-        high=4096,
-        most=7,
-        advanced=True,
-        role="network",
-    )
+    segmentation_smoothing_mm: float = smoothing_setting(4.0)
+    segmentation_maps: tuple[int, ...] = maps_setting((24, 48, 96, 192, 192))
     augmentation_strength: float = param(
         1.0,
         "How uneven the segmentation network sees healthy tissue in training: 1 for simulated scans, less for real ones",

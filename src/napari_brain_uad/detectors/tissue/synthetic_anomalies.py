@@ -5,6 +5,8 @@ Slices are on the scale of `preprocessing.tissue_scale`, 0 outside the brain.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
@@ -116,7 +118,7 @@ def with_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.T
     for number in range(_MOST_REGIONS):
         numbers = [value[:, None, None, None] for value in draw.uniform((count, 13)).unbind(dim=1)]
         top, left, height_at, turn, large, *sizes, brightness, kind, opacity, rough, edge = numbers
-        radii = _radii(large, sizes)
+        radii = rounder(radii_between(_SMALL_RADII, _LARGE_RADII, large < _LARGE_REGIONS, sizes))
         along, across = _turned(rows[:, None] - first - tall * top, columns - leftmost - wide * left, turn)
         above = (levels - slices // 2)[:, None, None] - (2.0 * height_at - 1.0) * radii[2]
         distance = torch.sqrt((along / radii[0]).square() + (across / radii[1]).square() + (above / radii[2]).square())
@@ -135,11 +137,16 @@ def with_regions(stack: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.T
     return image, where
 
 
-def _radii(large: torch.Tensor, sizes: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Three radii in pixels, spread evenly over the logarithm and drawn halfway to their mean."""
-    big = large < _LARGE_REGIONS
-    low, high = (torch.where(big, one, other) for one, other in zip(_LARGE_RADII, _SMALL_RADII, strict=True))
-    radii = [low * (high / low) ** size for size in sizes]
+def radii_between(
+    small: tuple[float, float], large: tuple[float, float], big: torch.Tensor, sizes: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Three radii in pixels, spread evenly over the logarithm between the ends of `large` where a region is `big`, else of `small`."""
+    low, high = (torch.where(big, one, other) for one, other in zip(large, small, strict=True))
+    return [low * (high / low) ** size for size in sizes]
+
+
+def rounder(radii: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Three radii, drawn halfway to their mean."""
     middle = (radii[0] * radii[1] * radii[2]) ** (1.0 / 3.0)
     return [(radius + middle) / 2.0 for radius in radii]
 
@@ -159,6 +166,11 @@ def _turned(down: torch.Tensor, right: torch.Tensor, turn: torch.Tensor) -> tupl
 
 def smooth_field(scale: torch.Tensor, pixels: float, draw: Draw) -> torch.Tensor:
     """A random field with a spread of about 1 that changes over so many pixels, shape (B, H, W)."""
+    return smooth_fields(scale, pixels, 1, draw)[:, 0]
+
+
+def smooth_fields(scale: torch.Tensor, pixels: float, count: int, draw: Draw) -> torch.Tensor:
+    """So many of `smooth_field` for each row, shape (B, count, H, W)."""
     height, width = scale.shape[-2:]
-    coarse = draw.normal((len(scale), 1, max(2, round(height / pixels) + 1), max(2, round(width / pixels) + 1)))
-    return 1.2 * functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[:, 0]
+    coarse = draw.normal((len(scale), count, max(2, round(height / pixels) + 1), max(2, round(width / pixels) + 1)))
+    return 1.2 * functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)

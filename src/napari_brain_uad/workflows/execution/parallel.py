@@ -174,6 +174,8 @@ class _Run:
 
     def _told(self, future: Future[bytes | str]) -> Any:
         """What a job that ended gave or raised; nothing when Dask lost it."""
+        from distributed.scheduler import KilledWorker
+
         try:
             if future.status == "error":
                 return future.exception(timeout=_FETCH_SECONDS)
@@ -185,10 +187,8 @@ class _Run:
                     raise self._crew.lost() from None
                 return _AGAIN
             return None
-        except Exception as error:  # done once more, that failed
-            if future.status == "error":
-                return error
-            raise
+        except KilledWorker as error:  # its worker died with the result, and so did those that did it once more
+            return error
 
     def _outcome(self, number: int, future: Future[bytes | str], told: Any) -> Any:
         from distributed.scheduler import KilledWorker
