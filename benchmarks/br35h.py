@@ -41,6 +41,7 @@ ALIKE = 0.95
 _SHAPE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "edc": lambda _: {},
     "patchcore": lambda given: {"dimension": given.dimension, "most_features": given.features},
+    "simplenet": lambda given: {"dimension": given.dimension},
     "simple-slice-net": lambda given: {"dimension": given.dimension, "aggregation": 1},
     "simple-slice-net-edc": lambda given: {"dimension": given.dimension, "aggregation": 1, "edc": True},
 }
@@ -49,6 +50,7 @@ _SHAPE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 _TRAINING: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "edc": lambda given: {"steps": given.edc_steps, "batch_size": given.edc_batch},
     "patchcore": lambda _: {},
+    "simplenet": lambda given: {"steps": given.flow_steps, "batch_size": given.flow_batch},
     "simple-slice-net": lambda given: {"steps": given.flow_steps, "batch_size": given.flow_batch},
     "simple-slice-net-edc": lambda given: {
         "steps": given.flow_steps,

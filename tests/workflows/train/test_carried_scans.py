@@ -15,8 +15,8 @@ from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population, Simulated
-from napari_brain_uad.workflows.train import carried_scans
 from napari_brain_uad.workflows.train.carried_scans import carried, carried_makers
+from napari_brain_uad.workflows.train.cohorts import cohort
 from napari_brain_uad.workflows.train.recipe import card, recipes
 from napari_brain_uad.workflows.train.recipe_scans import training_scans, validation_scans
 
@@ -41,10 +41,9 @@ def first(folder: Path) -> Simulated:
 
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    who = {"words": "two people", "licence": "Scans: free", "weights": "as free", "names": ["P0", "P1"]}
-    monkeypatch.setattr(carried_scans, "cohort", lambda _: who)
-    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe_scans.cohort", lambda _: who)
-    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.cohort", lambda _: who)
+    who = {"words": "two people", "licence": "Scans: free", "weights": "as free", "ending": ".nii.gz", "names": ["P0", "P1"]}
+    for user in ("cohorts", "recipe_scans", "recipe"):
+        monkeypatch.setattr(f"napari_brain_uad.workflows.train.{user}.cohort", lambda _: who)
     return {"cohort": "two", "contrasts": ["T1", "T2"]}
 
 
@@ -90,7 +89,7 @@ def test_recipes_take_real_scans_once_in_each_contrast(folder: Path, real: dict[
         training_scans(scans, maps, 0)
     (folder / "half").mkdir()
     (folder / "half" / "P0.nii.gz").touch()
-    with pytest.raises(InputError, match="1 of the recipe's 2 scans are not there, like P1"):
+    with pytest.raises(InputError, match=r"1 of the recipe's 2 files \(two people\) are not in it or below it, like P1\.nii\.gz"):
         carried_makers(real, folder / "half", 0)
 
 
@@ -110,7 +109,7 @@ def test_nobody_in_a_recipe_is_kept_apart_for_references() -> None:
 
     apart = {place.split("/")[-1] for people in split()["real"]["T1"].values() for place in people}
     assert len(apart) == 30
-    assert not apart & set(carried_scans.cohort({"cohort": "ixi"})["names"])
+    assert not apart & set(cohort({"cohort": "ixi"})["names"])
 
 
 def test_models_of_t1_never_saw_the_brains_that_tumours_are_added_to() -> None:
@@ -123,4 +122,4 @@ def test_models_of_t1_never_saw_the_brains_that_tumours_are_added_to() -> None:
             found = stage["scans"].get("real")
             # A model for FLAIR alone may learn its anatomy from them: it never scores a T1 scan.
             if found is not None and {"T1", "T1c"} & set(found["contrasts"]) & set(own["sequences"]):
-                assert not added & set(carried_scans.cohort(found)["names"]), own["title"]
+                assert not added & set(cohort(found)["names"]), own["title"]

@@ -10,17 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import InputError
 from ...core.volume import Volume
-from ...io.json_files import read_json
 from ...preprocessing.brain_mask import stripped_brain
 from ...preprocessing.step import Context
 from ...preprocessing.steps.n4 import N4
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, GREY, WHITE, fit_tissue_scale
 from ...simulation.contrast import SIGNALS
 from ..scans.load import load
-
-_COHORTS = Path(__file__).with_name("recipe_subjects.json")
+from .cohorts import cohort_files
 
 SOURCE = "T1"
 """The sequence of the real scans."""
@@ -38,7 +35,7 @@ def carried_makers(real: Mapping[str, Any], folder: Path, seed: int) -> list[Cal
     real : mapping
         "cohort", a cohort of ``recipe_subjects.json``; "contrasts", a list of sequences.
     folder : Path
-        Where the T1 scans lie, brain extracted (0 around the brain).
+        Where the T1 scans lie, brain extracted (0 around the brain), or a folder above.
     seed : int
         Of the differences in contrast.
 
@@ -47,29 +44,12 @@ def carried_makers(real: Mapping[str, Any], folder: Path, seed: int) -> list[Cal
     InputError
         If a scan is not there.
     """
-    names = cohort(real)["names"]
-    missing = [name for name in names if not _file(folder, name).is_file()]
-    if missing:
-        why = f"{len(missing)} of the recipe's {len(names)} scans are not there, like {missing[0]}.nii.gz"
-        raise InputError(f"The folder {folder}", why=why, fix="Give the folder of the healthy T1 scans that the recipe names")
+    files = cohort_files(real, folder)
     return [
-        partial(carried, _file(folder, name), contrast, (seed, place, number))
+        partial(carried, path, contrast, (seed, place, number))
         for place, contrast in enumerate(real["contrasts"])
-        for number, name in enumerate(names)
+        for number, path in enumerate(files)
     ]
-
-
-def cohort(real: Mapping[str, Any]) -> dict[str, Any]:
-    """The real subjects of a recipe.
-
-    Returns
-    -------
-    dict
-        "names", files without their ending; "words", who they are; "licence", of the scans; "weights", the licence of what is trained on
-        them.
-    """
-    found: dict[str, Any] = read_json(_COHORTS, fix="Install again")[real["cohort"]]
-    return found
 
 
 def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
@@ -109,7 +89,3 @@ def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
     )
     data = np.where(scan.mask, np.maximum(image, 0.0), 0.0).astype(np.float32)
     return replace(scan.with_data(data).with_sequence(contrast, "the recipe"), name=f"{scan.name} as {contrast}")
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.nii.gz"

@@ -23,7 +23,8 @@ from ...training.log import read_log
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
-from .carried_scans import SOURCE, cohort
+from .carried_scans import SOURCE
+from .cohorts import cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
 from .train import check_free, machine_words, prepared_detector
 
@@ -36,6 +37,7 @@ Report = Callable[[TrainingUpdate], None]
 
 _DATA = "Simulated {contrasts} brains at {spacing:g} mm{none}, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
 _REAL = "; real {source} scans of {count} healthy adults ({words}), as {contrasts}"
+_PICTURES = "; {count:,} real slices ({words})"
 _LICENCES = "Label maps: Apache-2.0. {real}Weights: {weights}"
 
 
@@ -206,16 +208,25 @@ def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:
 def _data(scans: Mapping[str, Any]) -> str:
     counts = {contrast: count * len(scans["kinds"]) for contrast, count in scans["contrasts"].items()}
     simulated, real = ", ".join(f"{count} {contrast}" for contrast, count in counts.items()), scans.get("real")
-    told = _DATA.format(contrasts=simulated, spacing=spacing_of(scans), none="" if real else ", no real image")
+    none = "" if _cohorts(scans) else ", no real image"
+    told = _DATA.format(contrasts=simulated, spacing=spacing_of(scans), none=none)
     if real:
         who = cohort(real)
         told += _REAL.format(source=SOURCE, count=len(who["names"]), words=who["words"], contrasts=", ".join(real["contrasts"]))
+    if "pictures" in scans:
+        who = cohort(scans["pictures"])
+        told += _PICTURES.format(count=len(who["names"]), words=who["words"])
     return told
 
 
 def _licences(own: Recipe) -> str:
     """What is said of the licences of all data that a recipe names."""
     stages = (own, *own.get("stages", {}).values())
-    people = [cohort(one["scans"]["real"]) for one in stages if "real" in one["scans"]]
+    people = [who for one in stages for who in _cohorts(one["scans"])]
     real = "".join(f"{licence}. " for licence in dict.fromkeys(one["licence"] for one in people))
-    return _LICENCES.format(real=real, weights=people[0]["weights"] if people else "BSD-3-Clause")
+    return _LICENCES.format(real=real, weights=next((one["weights"] for one in people if "weights" in one), "BSD-3-Clause"))
+
+
+def _cohorts(scans: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All real subjects of a recipe's scans."""
+    return [cohort(scans[name]) for name in ("real", "pictures") if name in scans]

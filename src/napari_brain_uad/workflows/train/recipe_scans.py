@@ -18,7 +18,9 @@ from ...preprocessing.template import MNI_GRID, template
 from ...simulation.params import SimulationParams
 from ...simulation.population import Population
 from ..scans.lazy_volumes import LazyVolumes
-from .carried_scans import carried_makers, cohort
+from .carried_scans import carried_makers
+from .cohorts import cohort
+from .picture_scans import picture_makers
 
 SPACING_MM = 2.0
 """Voxel size of simulated subjects where a recipe says nothing."""
@@ -32,13 +34,13 @@ def training_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int, he
     scans : mapping
         "contrasts", how many of each; "kinds", how each kind is scanned (settings of `SimulationParams`, and "rims_mm": how much of the
         fluid around the cortex masks keep, in turn); "registered", whether they lie on the template's grid; "real", which real scans come
-        with them (`carried_makers`).
+        with them (`carried_makers`); "pictures", which slices do (`picture_makers`).
     maps : sequence of Path
         Label maps of their heads.
     seed : int
         Each kind has the next.
     healthy : Path, optional
-        Folder of the real scans.
+        Folder of the real scans and slices.
 
     Raises
     ------
@@ -47,24 +49,30 @@ def training_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int, he
     """
     makers = [maker for number, kind in enumerate(scans["kinds"]) for maker in _makers(scans["contrasts"], kind, maps, seed + number)]
     if "real" in scans:
-        if healthy is None:
-            who = cohort(scans["real"])
-            why = f"it trains on {len(who['names'])} real scans too ({who['words']}), like {who['names'][0]}.nii.gz"
-            raise InputError("This recipe", why=why, fix="Name their folder with --healthy")
-        makers += carried_makers(scans["real"], healthy, seed)
+        makers += carried_makers(scans["real"], _folder_of(scans["real"], healthy), seed)
+    if "pictures" in scans:
+        makers += picture_makers(scans["pictures"], _folder_of(scans["pictures"], healthy))
     return LazyVolumes([partial(on_template, maker) for maker in makers] if scans.get("registered") else makers)
 
 
 def validation_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int) -> LazyVolumes:
     """Simulated subjects of other heads, to watch how a training goes: "count" of each contrast, in the kinds of "validation" if given."""
     own = scans.get("validation", {})
-    simulated = {name: value for name, value in scans.items() if name != "real"}
+    simulated = {name: value for name, value in scans.items() if name not in ("real", "pictures")}
     return training_scans({**simulated, **own, "contrasts": dict.fromkeys(scans["contrasts"], own.get("count", 1))}, maps, seed)
 
 
 def spacing_of(scans: Mapping[str, Any]) -> float:
     """Voxel size of a recipe's subjects, in mm."""
     return float(scans["kinds"][0].get("spacing_mm", SPACING_MM))
+
+
+def _folder_of(real: Mapping[str, Any], healthy: Path | None) -> Path:
+    if healthy is None:
+        who = cohort(real)
+        why = f"it trains on {len(who['names'])} real scans too ({who['words']}), like {who['names'][0]}{who['ending']}"
+        raise InputError("This recipe", why=why, fix="Name their folder with --healthy")
+    return healthy
 
 
 def _makers(contrasts: Mapping[str, int], kind: Mapping[str, Any], maps: Sequence[Path], seed: int) -> list[Callable[[], Volume]]:
