@@ -22,7 +22,8 @@ from napari_brain_uad.detectors.backbones.load import Backbone
 from napari_brain_uad.detectors.distillation.pyramids import at_images, cosine_maps, cosine_of_images
 from napari_brain_uad.detectors.embedding.coreset import greedy_coreset, nearest_distance
 from napari_brain_uad.detectors.embedding.features import PatchFeatures, stacked
-from napari_brain_uad.detectors.flow.conditional import ConditionalFlow, log_likelihoods, position, unlikeliness
+from napari_brain_uad.detectors.flow.conditional import ConditionalFlow, position, unlikeliness
+from napari_brain_uad.detectors.flow.likelihood import log_likelihoods
 from napari_brain_uad.evaluation.pro import per_region_overlap
 
 CLOSE = 1e-4

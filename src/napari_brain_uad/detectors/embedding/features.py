@@ -70,6 +70,12 @@ def stacked(levels: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat(same, dim=1).float()
 
 
+def aggregated(slices: torch.Tensor, depth: int) -> torch.Tensor:
+    """Means over neighbouring slices, so that S of them (S, ...) become `depth`, as torch's adaptive average pooling divides them."""
+    count = len(slices)
+    return torch.stack([slices[number * count // depth : -(-(number + 1) * count // depth)].mean(dim=0) for number in range(depth)])
+
+
 def brain_cells(brain: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """Places that show any brain, shape (S', h, w) as `size` says, of masks (S, H, W)."""
     return functional.adaptive_max_pool3d(brain[None, None].float(), size)[0, 0] > 0

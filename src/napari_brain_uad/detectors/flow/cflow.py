@@ -170,7 +170,8 @@ class CFlow(PlaceDetector):
         return [(self._channels(level), -(-p.height // s), -(-p.width // s)) for level, s in zip(p.levels, strides, strict=True)]
 
     def _pixel_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .conditional import log_likelihoods, unlikeliness
+        from .conditional import unlikeliness
+        from .likelihood import log_likelihoods
 
         total, levels = np.zeros(cut.slices.mask.shape, np.float32), self.params.levels
         found = self._places(cut, seed, progress.part(0.0, 0.6))

@@ -12,12 +12,8 @@ from FrEIA.modules import AllInOneBlock
 from numpy.typing import NDArray
 from torch import nn
 
-from ...core.progress import Progress
-
 POSITION = 128
 """Numbers that say where a place is."""
-_PLACES = 4096
-"""Places that go through a flow at once."""
 
 
 class ConditionalFlow(nn.Module):
@@ -101,16 +97,6 @@ def position(where: torch.Tensor) -> torch.Tensor:
     rates = torch.exp(torch.arange(0, half, 2, device=where.device) * (-math.log(10_000.0) / half))
     angles = where.flip(1)[:, :, None].float() * rates
     return torch.stack([angles.sin(), angles.cos()], dim=3).reshape(len(where), POSITION)
-
-
-@torch.no_grad()
-def log_likelihoods(flow: nn.Module, places: NDArray[np.float32], device: torch.device | str, progress: Progress) -> NDArray[np.float32]:
-    """What a flow says of places (N, D + 2): shape (N,)."""
-    found = np.empty(len(places), np.float32)
-    for start in range(0, len(places), _PLACES):
-        progress.update(start / len(places), "Likelihoods")
-        found[start : start + _PLACES] = flow(torch.from_numpy(places[start : start + _PLACES]).to(device))[1].cpu().numpy()
-    return found
 
 
 def unlikeliness(likely: NDArray[np.float32], score: str) -> NDArray[np.float32]:

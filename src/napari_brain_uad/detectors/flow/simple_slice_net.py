@@ -181,20 +181,20 @@ class SimpleSliceNet(EmbeddingDetector):
     def _places(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Places of a scan that show brain, (N, D + 2) as the flow sees them, and which they are, (S', h, w)."""
         import torch
-        from torch.nn import functional
 
-        from ..embedding.features import brain_cells
+        from ..embedding.features import aggregated, brain_cells
 
         dimension = self.params.dimension
         slices = torch.from_numpy(self._over(cut, lambda batch, _: extract(batch.images), (dimension, *self.cells()), seed, progress))
         depth = -(-len(cut) // self.params.aggregation)
-        pooled = functional.adaptive_avg_pool1d(slices.flatten(1).T[None], depth)[0].T.reshape(depth, *slices.shape[1:])
+        pooled = aggregated(slices, depth)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (depth, *self.cells())).numpy()
         rows = np.argwhere(cells)[:, 1:].astype(np.float32)
         return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
-        from .conditional import log_likelihoods, unlikeliness
+        from .conditional import unlikeliness
+        from .likelihood import log_likelihoods
 
         places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
         found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0))
