@@ -108,6 +108,25 @@ def test_a_users_file_is_taken_and_must_be_the_networks(tmp_path: Path) -> None:
         load_backbone("resnet50", str(tmp_path / "resnet18.pth"))
 
 
+def test_the_encoder_of_a_tuned_model_is_taken(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = network_class(BACKBONES["resnet18"])()
+    tuned = {f"stage.encoder.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
+    # A decoder has names that end like the encoder's.
+    others = {"decoder.conv1.weight": torch.ones(2), "a.conv1.weight": torch.ones(2)}
+    save_file({**others, **tuned}, tmp_path / "edc.safetensors")
+    image = torch.rand(1, 3, 32, 32)
+    found = load_backbone("resnet18", str(tmp_path / "edc.safetensors"))
+    assert torch.allclose(found.network(image)[3], network.eval()(image)[3], atol=1e-4)
+    with pytest.raises(ModelError, match="file of weights of ResNet-50"):
+        load_backbone("resnet50", str(tmp_path / "edc.safetensors"))
+    save_file({**others, **dict(list(tuned.items())[1:])}, tmp_path / "half.safetensors")
+    with pytest.raises(ModelError, match="file of weights of ResNet-18"):
+        load_backbone("resnet18", str(tmp_path / "half.safetensors"))
+
+
 def test_without_weights_there_is_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="backbone_file"):
         load_backbone("wide-resnet50")

@@ -51,13 +51,22 @@ class EfficientNetLite0(nn.Module):
     def keep(self, level: int) -> None:
         """Forget what lies behind a level: `forward` gives no more than that, and `logits` nothing."""
         self._blocks = self._blocks[: _LEVELS[level - 1] + 1]
-        del self._conv_head, self._bn1, self._fc
+        for name in ("_conv_head", "_bn1", "_fc"):
+            self._modules.pop(name, None)  # may be forgotten already
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Of the 1000 classes, shape (B, 1000)."""
         features = functional.relu6(self._bn1(self._conv_head(self(images, (4,))[0])))
         found: torch.Tensor = self._fc(features.mean(dim=(2, 3)))
         return found
+
+
+class EfficientNetLite0Encoder(EfficientNetLite0):
+    """The same without what makes classes of features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keep(len(_LEVELS))
 
 
 class _Block(nn.Module):

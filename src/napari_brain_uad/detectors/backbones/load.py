@@ -5,7 +5,8 @@ Imports torch, so methods import it only when they need it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from ...core.detector import State
 from ...core.errors import InputError, ModelError
 from ...core.kept import Kept
 from ...core.optional import install_command
@@ -81,7 +83,8 @@ def backbone_weights(name: str, file: str = "") -> Weights:
     name : str
         An id of `catalogue.BACKBONES`.
     file : str
-        Weights to take in place of those of the package: a .pth or .safetensors file with the network's names.
+        Weights to take in place of those of the package: a .pth or .safetensors file with the network's names, or a model in which the
+        network was tuned (of ``edc``, say), whose encoder is taken.
 
     Raises
     ------
@@ -96,7 +99,22 @@ def backbone_weights(name: str, file: str = "") -> Weights:
     if not file and weights.sha256 != info.sha256:
         why = f"its SHA-256 is {weights.sha256[:12]}..., not {info.sha256[:12]}...: it is damaged, or another version"
         raise ModelError(path.name, why=why, fix=f"Install it again: {_install(info)}")
-    return weights
+    return replace(weights, state=_of_network(_names(info), weights.state))
+
+
+def _of_network(names: Iterable[str], state: State) -> State:
+    """The arrays of a network by its own names, if they are all in a state under one prefix; else the state as it is."""
+    names = tuple(names)
+    for prefix in sorted({name.removesuffix(names[0]) for name in state if name.endswith(names[0])}):
+        if prefix and all(prefix + name in state for name in names):
+            return {name: state[prefix + name] for name in names}
+    return state
+
+
+@cache
+def _names(info: BackboneInfo) -> tuple[str, ...]:
+    with torch.device("meta"):
+        return tuple(network_class(info)().state_dict())
 
 
 def installed(name: str) -> bool:

@@ -66,7 +66,10 @@ class BackboneParams(SmoothedParams):
     pixel_mm: float = param(1.0, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)
     backbone: str = param("efficientnet-lite0", "Network that gives the features, trained on ImageNet", choices=NAMES, role="network")
     backbone_file: str = param(
-        "", "File with the backbone's weights (.pth or .safetensors), for those that no package brings", label="Backbone file"
+        "",
+        "File with the backbone's weights (.pth or .safetensors), for those that no package brings, or a model of edc or cutpaste, whose "
+        "encoder is taken",
+        label="Backbone file",
     )
 
 
