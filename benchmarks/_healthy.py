@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +27,16 @@ from napari_brain_uad.workflows.models.models import default_model
 from napari_brain_uad.workflows.scans.ready import make_ready
 from napari_brain_uad.workflows.scans.samples import sample as package_sample
 from napari_brain_uad.workflows.scans.samples import samples as package_samples
+from napari_brain_uad.workflows.train.carried_scans import carried
 
 from ._cases import BenchCase, data_folder, real_cases
 
 SPLIT = Path(__file__).with_name("healthy_split.json")
 
 Mask = NDArray[np.bool_]
+
+_CARRIED_SEED = 9
+"""Of how bright tissues are in scans that were carried to another sequence."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Subject:
     role : str
         "calibrate", "check" (healthy, held back) or "patient".
     kind : str
-        "real" or "simulated".
+        "real", "simulated", or "carried": real T1 scans with the contrast of another sequence.
     recipe : tuple of str
         How it is read, see `read`.
     """
@@ -90,15 +95,20 @@ def split() -> dict[str, Any]:
 
 
 def healthy_subjects(sequence: str) -> Iterator[Subject]:
-    """All healthy scans of a sequence: real ones at their own voxel size, IXI at 1 mm too, and simulated ones."""
+    """All healthy scans of a sequence: real ones at their own voxel size, IXI at 1 mm too, carried ones at 1 mm, and simulated ones."""
     for role in ("calibrate", "check"):
         for place in split()["real"].get(sequence, {}).get(role, ()):
             name = place.split("/")[-1]
             if place.startswith(("ixi", "nichart")):
                 yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
             yield Subject(name, sequence, role, "real", ("file", place))
+        has_carried = sequence in split()["carried"]
+        for place in split()["real"]["T1"][role] if has_carried else ():
+            name = f"{place.split('/')[-1].removesuffix('_T1')}-as-{sequence}"
+            yield Subject(f"{name}-1mm", sequence, role, "carried", ("carried", place, "1"))
         simulated = split()["simulated"]
-        for number in range(simulated["scans"][role]):
+        # Simulated brains stand in where there is nothing better.
+        for number in range(0 if has_carried and role == "calibrate" else simulated["scans"][role]):
             label_map = simulated["label_maps"][role][number % len(simulated["label_maps"][role])]
             seed = simulated["seed"] + (0 if role == "calibrate" else 500) + number
             yield Subject(f"sim-{sequence}-{label_map}-{seed}", sequence, role, "simulated", ("simulate", label_map, str(seed)))
@@ -137,6 +147,10 @@ def read(subject: Subject) -> Case:
         return Case(replace(made.volume, name=subject.id), made.volume.mask, None)
     if how == "sample":
         return _sample(subject, rest[0])
+    if how == "carried":
+        ready = _named(carried(root / f"{rest[0]}.nii.gz", subject.sequence, (_CARRIED_SEED, zlib.crc32(rest[0].encode()))), subject)
+        assert ready.mask is not None
+        return _resampled(Case(ready, ready.mask, None), float(rest[1]))
     if how in ("patient", "isbi"):
         return _patient(root, subject, *rest)
     volume = _named(read_volume(root / f"{rest[0]}.nii.gz"), subject)

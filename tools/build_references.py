@@ -37,6 +37,8 @@ _REAL = {
     "FLAIR": "adults of NiChart's demo set and an open repository, FLAIR, without their automatically outlined hyperintensities",
 }
 
+_CARRIED = "healthy adults of IXI, T1 at 1 mm with the contrast of {} (CC BY-SA 3.0)"
+
 
 def main() -> None:
     """Make them."""
@@ -79,6 +81,8 @@ def title(sequence: str, subjects: list[Subject]) -> str:
     real = {one.person for one in subjects if one.kind == "real"}
     simulated = {one.person for one in subjects if one.kind == "simulated"}
     told = [f"{len(real)} {_REAL[sequence]}"] if real else []
+    carried = {one.person for one in subjects if one.kind == "carried"}
+    told += [f"{len(carried)} {_CARRIED.format(sequence)}"] if carried else []
     told += [f"{len(simulated)} simulated {sequence} brains"] if simulated else []
     return ", and ".join(told)
 

@@ -132,6 +132,21 @@ def test_simulated_brains_set_thresholds_only_where_real_ones_are_few() -> None:
     assert "3 simulated" in few.threshold(rule)[1]
 
 
+def test_brains_of_another_sequence_set_thresholds_where_too_few_are_of_this_one() -> None:
+    rule = ThresholdRule("healthy-ml", 1.0)
+    kinds = ["real"] * 2 + ["carried"] * 6 + ["simulated"] * 4
+    few = strengths_of([0.1] * 12, kinds, [0.5] * 8 + [40.0] * 4)
+    assert few.sets_default
+    assert few.threshold(rule)[0] == 1.0
+    assert few.threshold(rule)[1].endswith("2 healthy brains and 6 contrast-transferred healthy brains")
+    assert few.p_values([1.0], 1.0).size == 1
+    assert few.smallest_p == pytest.approx(1 / 3)
+    fewer = strengths_of([0.1] * 12, ["simulated", *kinds[1:]], [0.5] * 8 + [40.0] * 4)
+    assert not fewer.sets_default
+    many = strengths_of([0.1] * 12, ["real"] * 8 + ["carried"] * 4, [0.5] * 8 + [40.0] * 4)
+    assert many.threshold(rule)[1].endswith(" 8 healthy brains")
+
+
 def test_each_person_counts_once_at_the_closest_voxel_size() -> None:
     given = strengths_of([0.1, 0.2, 0.3, 0.4])
     scans = tuple(HealthyScan(person, "real", voxel, 900.0) for person, voxel in ((1, 1.0), (1, 8.0), (2, 8.0), (3, 300.0)))

@@ -56,11 +56,15 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     simulated = replace(reference, scans=tuple(replace(scan, kind="simulated") for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=simulated), simulated)
     assert verdict.p is None
-    assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain to give a p-value"
+    assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"
     within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)
     assert within.line.startswith("No region beyond all 24 simulated brains")
-    assert within.beyond == within.beyond_simulated == 0
+    assert within.beyond == within.beyond_stand_ins == 0
     assert verdict.region_p[0] is None
+    carried = replace(reference, scans=tuple(replace(scan, kind="carried" if scan.person > 4 else "simulated") for scan in reference.scans))
+    found = judge(postprocess(make_map(50, 5.0), post, healthy=carried), carried)
+    assert (found.p, found.stand_in_kind, found.stand_ins) == (None, "carried", sum(scan.kind == "carried" for scan in carried.scans))
+    assert "contrast-transferred healthy brains" in found.line
     mixed = replace(reference, scans=(*simulated.scans[:4], *reference.scans[4:]))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=mixed), mixed)
     assert verdict.healthy == 20
@@ -94,12 +98,32 @@ def test_outside_its_domain_a_reference_does_not_apply(
     assert verdict.as_dict()["regions_beyond"] is None
 
 
+def test_a_bulk_unlike_healthy_ones_keeps_the_threshold_and_gets_no_verdict(
+    make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams
+) -> None:
+    """More than 2 % of the brain may be ill; a threshold that flags most of it is on another scale."""
+    threshold = reference.threshold(reference.default)[0]
+    amap = make_map(61)
+    quarter = float(np.quantile(amap.score[amap.mask], 0.75))
+    amap.score[amap.mask] *= 0.9 * threshold / quarter
+    found, why = fit(reference, amap, post)
+    assert found is not None
+    assert "scores unlike any healthy brain" in why
+    result = postprocess(amap, post, healthy=found)
+    assert result.threshold.value == pytest.approx(threshold)
+    verdict = judge(result, found, why_none=why)
+    assert verdict.line == f"No verdict: {why}"
+    assert verdict.region_p == ()
+    amap.score[amap.mask] *= 1.2
+    assert fit(reference, amap, post)[0] is None
+
+
 def test_a_large_lesion_does_not_take_a_scan_out_of_the_domain(
     make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams
 ) -> None:
     amap = make_map(61)
     amap.score[3:18, 3:14, 3:14] += 8.0  # a fifth of the brain
-    assert fit(reference, amap, post)[0] is not None
+    assert fit(reference, amap, post)[1] == ""
 
 
 def test_other_settings_of_the_method_are_told(make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams) -> None:

@@ -15,11 +15,12 @@ from ..core.text import counted
 from ..core.threshold import DEFAULT_ML, HEALTHY_ML, ThresholdRule
 from .measure import PROBABILITIES
 
-KINDS = ("real", "part", "simulated")
-"""part: the lesion-free parts of a real scan; it counts for volumes, and not for the largest region of a brain."""
+KINDS = ("real", "part", "carried", "simulated")
+"""part: the lesion-free parts of a real scan; carried: a real scan of another sequence with the contrast of this one. Both count for
+volumes, and not for the largest region of a brain: no p-value rests on them."""
 
 FEWEST_REAL = 8
-"""From so many real brains on, simulated ones have no say in thresholds."""
+"""From so many real brains on those of other kinds (`_for_volumes`) have no say in thresholds."""
 
 _FACTOR = 9.0
 """Voxels of a healthy scan and of the scan judged may differ in volume by this factor: 1 mm stands in for 2 mm (docs/calibration.md)."""
@@ -110,7 +111,8 @@ class HealthyReference:
     def default_words(self) -> str:
         """The default threshold and where it comes from, or why the method keeps its own rule."""
         if not self.sets_default:
-            return f"No default threshold: simulated brains set none, and {counted(self.real, 'real brain')} are fewer than {FEWEST_REAL}"
+            real = sum(scan.kind in ("real", "carried") for scan in self.scans)
+            return f"No default threshold: simulated brains set none, and {counted(real, 'real brain')} are fewer than {FEWEST_REAL}"
         value, origin = self.threshold(self.default)
         return f"Default threshold: {value:.4g} ({origin})"
 
@@ -122,7 +124,12 @@ class HealthyReference:
     @property
     def words(self) -> str:
         """How many brains of which kind."""
-        names = {"real": "healthy brain", "part": "lesion-free part", "simulated": "simulated brain"}
+        names = {
+            "real": "healthy brain",
+            "part": "lesion-free part",
+            "carried": "contrast-transferred healthy brain",
+            "simulated": "simulated brain",
+        }
         counts = {kind: sum(scan.kind == kind for scan in self.scans) for kind in KINDS}
         told = [counted(count, names[kind]) for kind, count in counts.items() if count]
         return " and ".join(told)
@@ -254,9 +261,12 @@ class HealthyReference:
             )
 
     def _for_volumes(self) -> HealthyReference:
-        """Whose volumes thresholds are set by: real brains where there are enough, else simulated ones too."""
-        real = [scan.kind != "simulated" for scan in self.scans]
-        return self.of(real) if self.real >= FEWEST_REAL else self
+        """Whose volumes thresholds are set by: real brains where there are enough, else carried ones too, else simulated ones too."""
+        carried = sum(scan.kind == "carried" for scan in self.scans)
+        for count, others in ((self.real, ("carried", "simulated")), (self.real + carried, ("simulated",))):
+            if count >= FEWEST_REAL:
+                return self.of([scan.kind not in others for scan in self.scans])
+        return self
 
     def _crossing(self, curve: NDArray[np.floating[Any]], allowed: float) -> float:
         """The lowest score from which on a falling curve stays within what is allowed; between thresholds in its logarithm."""

@@ -23,6 +23,9 @@ ALPHA = 0.05
 
 _BULK = (0.25, 0.5, 0.75)
 
+_STAND_INS = {"simulated": "{} simulated brains", "carried": "{} contrast-transferred healthy brains"}
+"""Whom regions are compared with where there is no real brain, in words."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -44,9 +47,11 @@ class Verdict:
         Of each region, in the order of the regions.
     strength : float
         Of the strongest region: what scans are ranked by.
-    simulated : int
-        Simulated brains compared with, where there is no real one.
-    beyond_simulated : int
+    stand_ins : int
+        Other brains compared with, where there is no real one.
+    stand_in_kind : str
+        "carried" or "simulated", see `reference.KINDS`.
+    beyond_stand_ins : int
         Regions stronger than any in them; no p-value follows from that.
     notes : tuple of str
         What else has to be known: ages, clean-up, simulated brains.
@@ -61,8 +66,9 @@ class Verdict:
     smallest_p: float | None = None
     region_p: tuple[float | None, ...] = ()
     strength: float = 0.0
-    simulated: int = 0
-    beyond_simulated: int = 0
+    stand_ins: int = 0
+    stand_in_kind: str = ""
+    beyond_stand_ins: int = 0
     notes: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -86,7 +92,7 @@ class Verdict:
         if self.why_not:
             return f"No verdict: {self.why_not}"
         if self.p is None or self.smallest_p is None:
-            return self._simulated_line
+            return self._stand_in_line
         if not self.beyond:
             stronger = round(self.p * (self.healthy + 1)) - 1
             if not self.region_p:
@@ -101,10 +107,11 @@ class Verdict:
         return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
 
     @property
-    def _simulated_line(self) -> str:
-        count = self.beyond_simulated
+    def _stand_in_line(self) -> str:
+        count = self.beyond_stand_ins
         found = counted(count, "region") if count else "No region"
-        return f"{found} beyond all {self.simulated} simulated brains; there is no real healthy brain to give a p-value"
+        them = _STAND_INS[self.stand_in_kind].format(self.stand_ins)
+        return f"{found} beyond all {them}; there is no real healthy brain of this sequence to give a p-value"
 
     @property
     def details(self) -> str:
@@ -130,8 +137,9 @@ class Verdict:
             "healthy_brains": self.healthy,
             "regions_beyond": self.beyond if self.applies else None,
             "strength": self.strength,
-            "simulated_brains": self.simulated,
-            "regions_beyond_simulated": self.beyond_simulated,
+            "stand_in_brains": self.stand_ins,
+            "stand_in_kind": self.stand_in_kind,
+            "regions_beyond_stand_ins": self.beyond_stand_ins,
             "reference": self.reference,
             "reference_sha256": self.sha256,
             "notes": list(self.notes),
@@ -156,17 +164,17 @@ def judge(
     reference : HealthyReference or None
         Of the same method, model and sequence, as `fitting` gave it.
     why_none, note : str
-        Why there is none; what has to be known with it.
+        Why nothing can be said, if so; what has to be known.
     age : float, optional
         Of the person scanned, in years.
     """
-    if reference is None:
+    if reference is None or why_none:
         return Verdict(why_not=why_none or "there is no healthy reference")
     chosen, told = reference.of_age(age)
     strengths = [region.strength for region in result.regions]
     notes = [note for note in (told, note) if note]
     if chosen.real and chosen.real < len(chosen.scans):
-        notes.append("simulated brains and parts of brains count for no p-value")
+        notes.append("simulated and contrast-transferred brains and parts of brains count for no p-value")
     base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
     if result.threshold.per_slice is not None:
         return replace(base, why_not="the threshold differs from slice to slice")
@@ -175,9 +183,10 @@ def judge(
     except InputError as error:
         return replace(base, why_not=error.why)
     if p is None:
-        others = chosen.strongest(result.threshold.value, "simulated")
+        kind = "carried" if any(scan.kind == "carried" for scan in chosen.scans) else "simulated"
+        others = chosen.strongest(result.threshold.value, kind)
         beyond = sum(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
-        return replace(base, region_p=(None,) * len(strengths), simulated=others.size, beyond_simulated=beyond)
+        return replace(base, region_p=(None,) * len(strengths), stand_ins=others.size, stand_in_kind=kind, beyond_stand_ins=beyond)
     scan = float(p.min()) if p.size else 1.0
     return replace(base, healthy=chosen.real, p=scan, smallest_p=chosen.smallest_p, region_p=tuple(float(one) for one in p))
 
@@ -185,7 +194,11 @@ def judge(
 def fitting(
     reference: HealthyReference, amap: AnomalyMap, score: NDArray[np.float32], brain: NDArray[np.bool_], post: Mapping[str, Any]
 ) -> tuple[HealthyReference | None, str]:
-    """The part of a reference that applies to a scan, or why none does.
+    """The part of a reference that a scan can be compared with, and why no verdict follows, where none does.
+
+    Where most of the brain scores unlike any healthy brain, as with a large tumour, thresholds of the reference still hold better than a
+    part of the brain that is flagged whatever it shows, but its p-values mean nothing: then there are both, the part and the reason. Unless
+    more than a quarter of the brain would be flagged: such scores are on another scale.
 
     Parameters
     ----------
@@ -213,7 +226,8 @@ def fitting(
             f"the healthy reference does not apply: its voxels have {min(sizes):.3g} to {max(sizes):.3g} mm\u00b3, this scan's {own}",
         )
     if not _looks_alike(near, score[brain]):
-        return None, "the healthy reference does not apply: most of this brain scores unlike any healthy brain in it"
+        usable = float(np.quantile(score[brain], _BULK[-1])) < near.threshold(near.default)[0]
+        return near if usable else None, "the healthy reference does not apply: most of this brain scores unlike any healthy brain in it"
     return near, ""
 
 

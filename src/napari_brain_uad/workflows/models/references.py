@@ -33,9 +33,9 @@ class Compared:
     Parameters
     ----------
     reference : HealthyReference or None
-        The part that applies to the scan.
+        The part that sets thresholds for the scan.
     why_none : str
-        Why none does.
+        Why no verdict follows from it, or why there is none; empty where one does.
     note : str
         What has to be known with it.
     """
