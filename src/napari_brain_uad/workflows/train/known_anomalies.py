@@ -18,7 +18,7 @@ from ...detectors.registry import method_class
 from ...training.session import LabelledScan
 from ..scans.load import MaskInput, as_mask
 from ..scans.ready import AUTO, ReadyScan, make_ready
-from .training_data import ready_scan
+from .training_data import TrainingData, open_data, ready_scan
 
 AnomaliesInput = str | Path | Sequence[tuple[Volume | str | Path, MaskInput]] | None
 
@@ -98,6 +98,19 @@ def open_anomalies(given: AnomaliesInput, method: str, sequences: Sequence[str],
         return KnownAnomalies([partial(labelled, make, truth) for make, truth in makes])
     scans = [(partial(make_ready, scan, preset_id=preset_id, prepare_with=preparation), truth) for scan, truth in given]
     return KnownAnomalies([partial(labelled, make, truth) for make, truth in scans])
+
+
+def count_anomalies(given: AnomaliesInput, method: str, data: TrainingData) -> int:
+    """How many scans with known anomalies a training on these healthy scans would learn from, judged by file names.
+
+    Raises
+    ------
+    InputError
+        As of `open_anomalies`, or where there are no healthy scans.
+    """
+    if given is None:
+        return 0
+    return len(open_anomalies(given, method, open_data(data, method).sequences, data.preset, Progress()))
 
 
 def words_of(known: KnownAnomalies) -> str:
