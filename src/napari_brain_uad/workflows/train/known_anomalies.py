@@ -139,5 +139,5 @@ def _same_sequence(subjects: Sequence[Subject], sequences: Sequence[str]) -> str
     wanted = next((name for name in there if name in sequences), there[0] if len(there) == 1 else "")
     if not wanted or (sequences and wanted not in (*sequences, "unknown")):
         why = f"the healthy scans are {', '.join(sequences) or 'of no known sequence'}, those with anomalies {', '.join(there)}"
-        raise InputError("The known anomalies", why=why, fix="Give scans of the sequence that is trained on")
+        raise InputError("The known anomalies cannot be used", why=why, fix="Give scans of the sequence that is trained on")
     return wanted
