@@ -265,7 +265,7 @@ def test_two_rows_of_one_method_have_their_own_models(data: dict[str, Path], tmp
     }
 
 
-def with_known(data: dict[str, Path], out: Path, **more: Any) -> Experiment:
+def with_known(data: dict[str, Path], out: Path, /, **more: Any) -> Experiment:
     """The small paper with BGAD, without and with one known anomaly."""
     parts = {**PAPER["parts"], "ill-t2": {"data": "ill", "sequence": "T2", "first": 1, "last": 3}}
     parts["known-t2"] = {"data": "ill", "sequence": "T2", "first": 0, "last": 1}
@@ -292,6 +292,8 @@ def test_lesions_of_those_who_are_not_tested_on_are_learned(data: dict[str, Path
     assert len(tested) == 2
     assert not any(name in learned["name"] or learned["name"] in name for name in tested)
     words = experiment.trainings[1].words()[1:]
+    assert words[words.index("--prepare") + 1] == "light"
+    assert "--prepare" not in experiment.trainings[0].words()
     assert main([*words[:-1], str(tmp_path / "again"), "--quiet"]) == 0
     assert load_checkpoint(tmp_path / "again").sha256 == models[1].sha256
     assert done(experiment) == ["finished before"] * 4
@@ -300,6 +302,13 @@ def test_lesions_of_those_who_are_not_tested_on_are_learned(data: dict[str, Path
     table = tmp_path / "out" / "scans" / "known-known-t2.csv"
     other = replace(experiment, tables={**experiment.tables, table: (tmp_path / "out" / "scans" / "test-ill-t2.csv").read_text("utf-8")})
     assert "--overwrite" in str(reproduce(other)[f"{spec} with known anomalies"])
+
+
+def test_the_data_of_known_anomalies_are_asked_for(data: dict[str, Path], tmp_path: Path) -> None:
+    other = {**PAPER["data"], "more": {"layout": "brats", "subjects": None, "where": "a third place"}}
+    parts = {**PAPER["parts"], "known-t2": {"data": "more", "sequence": "T2"}}
+    with pytest.raises(InputError, match=r"1 data set of small is missing: more \(a third place\)"):
+        with_known(data, tmp_path / "out", data=other, parts=parts)
 
 
 def test_an_ended_run_is_gone_on_with(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
