@@ -139,10 +139,10 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
     own = recipe(arguments.recipe)
     if own["method"] != spec.method:
         raise InputError(f"The recipe {arguments.recipe}", why=f"it is one of {own['method']}", fix=f"Write: train {own['method']}")
-    given = ("simulate", "layout", "sequence", "count", "prepare", "estimate", "anomalies")
-    others = [*(["settings"] if str(spec) != spec.method else []), *(name for name in given if getattr(arguments, name))]
-    if others or arguments.seed or arguments.out is None:
-        why = f"it has its own {', '.join(others) or 'seed'}" if others or arguments.seed else "--out is missing"
+    given = ("simulate", "layout", "sequence", "count", "prepare", "seed", "estimate", "anomalies")
+    others = [*(["settings"] if str(spec) != spec.method else []), *(f"--{name}" for name in given if getattr(arguments, name))]
+    if others or arguments.out is None:
+        why = f"it says what is learned from, and how, and takes no {', '.join(others)}" if others else "--out is missing"
         raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --healthy, --train, --device and --overwrite")
     with progress_bar(arguments.quiet) as progress:
         train_recipe(
@@ -206,6 +206,6 @@ def _estimate(arguments: argparse.Namespace, spec: MethodSpec, data: TrainingDat
     from ..workflows.train.train_estimate import estimate_training
 
     with progress_bar(arguments.quiet) as progress:
-        found = estimate_training(spec, data, training=training, device=arguments.device, progress=progress)
+        found = estimate_training(spec, data, training=training, device=arguments.device, progress=progress, anomalies=arguments.anomalies)
     say(found.words)
     return 0

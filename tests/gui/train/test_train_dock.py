@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from napari_brain_uad.training.session import TrainingUpdate
 from napari_brain_uad.workflows.models import models
 from napari_brain_uad.workflows.models.models import list_models, user_dir
 from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.train.train_command import train_words
 from napari_brain_uad.workflows.train.train_process import TrainingEvent
 
 TRAINABLE = [card.id for card in cards() if card.trainable]
@@ -61,8 +63,28 @@ def healthy(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture
+def ill(tmp_path) -> Path:
+    """Two scans with their truths."""
+    folder = tmp_path / "ill"
+    folder.mkdir()
+    for seed in (11, 12):
+        data, truth = head(seed, lesion=True)
+        save(data, folder / f"sub-{seed}_FLAIR.nii.gz")
+        save(truth.astype(np.uint8), folder / f"sub-{seed}_seg.nii.gz")
+    return folder
+
+
 def click(qtbot, widget):
     qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def _drop(path: Path) -> QDropEvent:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    event = QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    event.own = data  # the event does not keep it
+    return event
 
 
 def counted(qtbot, dock):
@@ -74,7 +96,7 @@ def ready(qtbot, dock, healthy, method="covariance", preset="tiny"):
     dock.inputs.method.choose(method)
     if dock.inputs.preset.findData(preset) >= 0:
         dock.inputs.preset.setCurrentIndex(dock.inputs.preset.findData(preset))
-    dock.inputs.data.take(healthy)
+    dock.inputs.data.folder.take(healthy)
     counted(qtbot, dock)
 
 
@@ -201,10 +223,7 @@ def test_only_methods_that_learn_are_listed(dock):
 
 
 def test_scans_are_counted_and_shown(qtbot, dock, healthy):
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(healthy))])
-    event = QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-    dock.inputs.data.dropEvent(event)
+    dock.inputs.data.dropEvent(_drop(healthy))
     counted(qtbot, dock)
     assert dock.inputs.data.summary.count == 5
     assert "5 subjects" in dock.inputs.data.words.text()
@@ -215,7 +234,7 @@ def test_scans_are_counted_and_shown(qtbot, dock, healthy):
 
 
 def test_a_folder_that_is_none_is_a_problem_and_cannot_be_trained_on(qtbot, dock, tmp_path):
-    dock.inputs.data.path.setText(str(tmp_path / "nowhere"))
+    dock.inputs.data.folder.line.setText(str(tmp_path / "nowhere"))
     counted(qtbot, dock)
     assert "nowhere" in dock.inputs.data.problems.text()
     click(qtbot, dock.start)
@@ -237,6 +256,60 @@ def test_a_source_offers_what_it_has(dock):
     assert not data.layout_box.isHidden()
     data.set_value({"source": "dataset", "path": "p", "dataset": "ixi", "sequence": "T2", "count": 3, "validation": 0.2})
     assert data.value() == {"source": "dataset", "path": "p", "dataset": "ixi", "sequence": "T2", "count": 3, "validation": 0.2}
+
+
+@pytest.mark.parametrize("method", TRAINABLE)
+def test_known_anomalies_are_asked_for_where_they_are_learned_from(dock, method):
+    dock.inputs.method.choose(method)
+    assert dock.inputs.anomalies.isHidden() != method_class(method).LEARNS_ANOMALIES
+
+
+def test_known_anomalies_are_counted_and_reach_the_job(qtbot, dock, healthy, ill):
+    box = dock.inputs.anomalies
+    dock.inputs.method.choose("bgad")
+    box.folder.take(ill)
+    assert "once there are healthy scans" in box.words.text()
+    ready(qtbot, dock, healthy, "bgad")
+    qtbot.waitUntil(lambda: box.count == 2)
+    assert box.words.text() == "2 scans with known anomalies."
+    job = dock.inputs.job()
+    assert job["anomalies"] == str(ill)
+    words = train_words(job)
+    assert words[words.index("--anomalies") + 1] == str(ill)
+    dock.cost.setText("About an hour")
+    box.folder.line.clear()
+    assert (box.count, dock.cost.text()) == (None, "")
+    assert dock.inputs.job()["anomalies"] == ""
+    box.folder.take(ill)
+    dock.inputs.method.choose("cflow")
+    assert dock.inputs.job()["anomalies"] == ""
+    assert "--anomalies" not in train_words(dock.inputs.job())
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("healthy", "healthy holds no known anomaly"),
+        ("nowhere", "There is no nowhere"),
+        ("t1", "are FLAIR, those with anomalies T1"),
+    ],
+)
+def test_known_anomalies_that_cannot_be_used_are_told_and_not_trained_with(qtbot, dock, healthy, ill, process, folder, why):
+    t1 = ill.with_name("t1")
+    t1.mkdir()
+    for path in ill.iterdir():
+        path.rename(t1 / path.name.replace("FLAIR", "T1w"))
+    ready(qtbot, dock, healthy, "bgad")
+    dock.inputs.anomalies.folder.line.setText(str(healthy.with_name(folder)))
+    qtbot.waitUntil(lambda: not dock.inputs.anomalies.problems.isHidden())
+    assert why in dock.inputs.anomalies.problems.text()
+    click(qtbot, dock.start)
+    assert why in dock.messages.text
+    assert (dock.state, process.jobs) == ("editing", [])
+    dock.inputs.anomalies.folder.line.clear()
+    assert dock.inputs.anomalies.problems.isHidden()
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: len(process.jobs) == 1)
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a b", "taken", "Started"])
@@ -427,7 +500,10 @@ def test_a_broken_start_is_shown(qtbot, dock, healthy, monkeypatch):
 
 @pytest.mark.parametrize("state", ["editing", "running"])
 def test_nothing_is_cut_off_at_380_pixels(qtbot, dock, healthy, state):
-    ready(qtbot, dock, healthy, "cce-vae" if "cce-vae" in TRAINABLE else "covariance", preset="code")
+    ready(qtbot, dock, healthy, "bgad", preset="paper")
+    for label in (dock.inputs.anomalies.problems, dock.inputs.anomalies.words):
+        label.setText("words " * 50)
+        label.show()
     dock.inputs.data.problems.setText("words " * 50)
     dock.cost.setText("words " * 50)
     dock.panel.show_update(update(10, validation=1.0, pictures={"input": np.zeros((6, 20, 16), np.float32)}))
@@ -481,6 +557,30 @@ def test_covariance_from_the_first_click_to_detect_and_as_the_command_line(qtbot
     click(qtbot, dock.again)
     assert dock.state == "editing"
     assert dock.inputs.name.text() == "covariance-flair-2"
+
+
+def test_known_anomalies_from_a_drop_to_the_model_and_as_the_command_line(qtbot, make_napari_viewer, healthy, ill, tmp_path):
+    pytest.importorskip("torch")
+    dock = open_dock(make_napari_viewer(), "Train")
+    ready(qtbot, dock, healthy, "bgad")
+    dock.inputs.anomalies.folder.dropEvent(_drop(ill))
+    qtbot.waitUntil(lambda: dock.inputs.anomalies.count == 2)
+    # A network whose training takes no time: one level, one block, one step.
+    params, training = dock.inputs.params, dock.inputs.training
+    params.set_value(replace(params.value(), levels=(1,), blocks=1))
+    training.set_value(replace(training.value(), steps=1, batch_size=16))
+    click(qtbot, dock.estimate)
+    qtbot.waitUntil(lambda: not dock.running)
+    assert "2 scans with known anomalies" in dock.cost.text(), dock.messages.text
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock.state != "running")
+    assert dock.state == "done", dock.messages.text
+    (model,) = list_models()
+    assert [one["name"][:6] for one in load_checkpoint(model.path).meta["known_anomalies"]] == ["sub-11", "sub-12"]
+    click(qtbot, dock.copy)
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert main([*words[1:-1], str(tmp_path / "again"), "--quiet"]) == 0
+    assert load_checkpoint(tmp_path / "again").sha256 == model.sha256
 
 
 def test_a_network_is_trained_paused_resumed_and_saved(qtbot, dock, healthy):

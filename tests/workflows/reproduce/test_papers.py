@@ -44,6 +44,8 @@ def test_a_recipe_names_what_there_is(one: Paper) -> None:
         assert set(row.files) <= set(method_class(spec.method).Params().as_dict())
         assert set(row.files.values()) <= set(one.files)
         assert MethodSpec.parse(row.reduced or row.spec).method == spec.method
+        assert not row.anomalies or (row.training and method_class(spec.method).LEARNS_ANOMALIES)
+        assert row.anomalies in ("", *one.parts)
     for test in one.tests:
         assert test.part in one.parts
         assert not test.prepare or test.prepare in PRESETS
@@ -108,6 +110,24 @@ def test_places_are_scaled(count: int, expected: int) -> None:
 def test_a_part_that_would_be_empty(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"b of pddpm would be empty.*0 people of d with T2 and a ground truth"):
         _shared(_people(5, truth=False), PaperPart("b", "d", "T2"), of=None)
+
+
+def _with_known(people: int, *, reduced: bool = False) -> tuple[int, int, bool]:
+    """How many lesions are learned and tested on, and whether these are of the same people."""
+    one = papers()["simple-slice-net"]
+    given = Given(one.data["brats"], Path("d"), "brats", _people(people))
+    tested, known = one.parts["brats-t2"], one.parts["brats-known-t2"]
+    found = shared_out(one, given, (), (), [tested], [known], seed=0, reduced=reduced)
+    names = [{subject.id for subject in found[part.name]} for part in (known, tested)]
+    return len(names[0]), len(names[1]), bool(names[0] & names[1])
+
+
+def test_no_one_whose_lesion_is_learned_is_tested_on() -> None:
+    assert _with_known(1251) == (100, 1000, False)
+    assert _with_known(10) == (2, 8, False)
+    assert _with_known(60, reduced=True) == (4, 2, False)
+    with pytest.raises(InputError, match=r"d has too few people .* to test simple-slice-net on others \(brats-t2\)"):
+        _with_known(2)
 
 
 def test_most_and_reduced_limit_the_people() -> None:

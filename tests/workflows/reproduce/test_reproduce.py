@@ -18,6 +18,7 @@ from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.datasets.registry import layout
+from napari_brain_uad.detectors.flow.bgad import BGAD
 from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_volume
@@ -26,6 +27,7 @@ from napari_brain_uad.workflows.cohort import cohort_report
 from napari_brain_uad.workflows.reproduce import healthy as healthy_module
 from napari_brain_uad.workflows.reproduce import paper as papers_module
 from napari_brain_uad.workflows.reproduce import run as run_module
+from napari_brain_uad.workflows.reproduce.foretell import estimates
 from napari_brain_uad.workflows.reproduce.healthy import l1_of
 from napari_brain_uad.workflows.reproduce.paper import paper
 from napari_brain_uad.workflows.reproduce.plan import Experiment, Request, plan_of
@@ -261,6 +263,52 @@ def test_two_rows_of_one_method_have_their_own_models(data: dict[str, Path], tmp
         "Gauss": "covariance:covariance",
         "Fine": "covariance:fine",
     }
+
+
+def with_known(data: dict[str, Path], out: Path, /, **more: Any) -> Experiment:
+    """The small paper with BGAD, without and with one known anomaly."""
+    parts = {**PAPER["parts"], "ill-t2": {"data": "ill", "sequence": "T2", "first": 1, "last": 3}}
+    parts["known-t2"] = {"data": "ill", "sequence": "T2", "first": 0, "last": 1}
+    alone = {"row": "Alone", "spec": "bgad@tiny@blocks=1@levels=1", "training": "t2"}
+    known = alone | {"row": "Known", "name": "bgad-known", "anomalies": "known-t2"}
+    told = PAPER | {"parts": parts, "methods": [alone, known], "data": {**PAPER["data"], "ill": PAPER["data"]["ill"] | {"subjects": 3}}}
+    papers_module.PAPERS.write_text(json.dumps({"small": told | more}), encoding="utf-8")
+    return small(data, out)
+
+
+def test_lesions_of_those_who_are_not_tested_on_are_learned(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared by the training, as its command does; the other row learns from the scans that were prepared before."""
+    monkeypatch.setitem(PRESETS, "light", Preset("light", "light", "", "", ({"step": "intensity", "params": {"method": "percentile"}},)))
+    monkeypatch.setattr(BGAD.Training, "PRESETS", {"tiny": {"steps": 1, "batch_size": 16}})
+    experiment = with_known(data, tmp_path / "out", prepare="light")
+    spec = "train bgad@tiny@blocks=1@levels=1 for t2"
+    assert [step.name for step in experiment.steps] == ["prepare t2", spec, f"{spec} with known anomalies", "test on ill"]
+    assert any(line.endswith("with known anomalies: 3 scans, 1 with known anomalies") for line in experiment.lines())
+    assert done(experiment) == ["prepared", "trained", "trained", "done"]
+    models = [load_checkpoint(step.out) for step in experiment.trainings]
+    (learned,) = models[1].meta["known_anomalies"]
+    assert "known_anomalies" not in models[0].meta
+    tested = {scan["scan"] for scan in json.loads(experiment.tests[0].figures.read_text(encoding="utf-8"))["scans"]}
+    assert len(tested) == 2
+    assert not any(name in learned["name"] or learned["name"] in name for name in tested)
+    words = experiment.trainings[1].words()[1:]
+    assert words[words.index("--prepare") + 1] == "light"
+    assert "--prepare" not in experiment.trainings[0].words()
+    assert main([*words[:-1], str(tmp_path / "again"), "--quiet"]) == 0
+    assert load_checkpoint(tmp_path / "again").sha256 == models[1].sha256
+    assert done(experiment) == ["finished before"] * 4
+    (line,) = [line for line in estimates(experiment) if "with known anomalies:" in line]
+    assert "1 scan with known anomalies among them" in line
+    table = tmp_path / "out" / "scans" / "known-known-t2.csv"
+    other = replace(experiment, tables={**experiment.tables, table: (tmp_path / "out" / "scans" / "test-ill-t2.csv").read_text("utf-8")})
+    assert "--overwrite" in str(reproduce(other)[f"{spec} with known anomalies"])
+
+
+def test_the_data_of_known_anomalies_are_asked_for(data: dict[str, Path], tmp_path: Path) -> None:
+    other = {**PAPER["data"], "more": {"layout": "brats", "subjects": None, "where": "a third place"}}
+    parts = {**PAPER["parts"], "known-t2": {"data": "more", "sequence": "T2"}}
+    with pytest.raises(InputError, match=r"1 data set of small is missing: more \(a third place\)"):
+        with_known(data, tmp_path / "out", data=other, parts=parts)
 
 
 def test_an_ended_run_is_gone_on_with(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,11 @@ def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
     assert main(words) != 0
     assert "already" in capsys.readouterr().err
     assert main([*words, "--overwrite", "--set", "latent=3"]) != 0
-    assert "own set" in capsys.readouterr().err
+    assert "takes no settings" in capsys.readouterr().err
+    before = (tmp_path / "m.safetensors").read_bytes()
+    assert main([*words, "--overwrite", "--anomalies", str(maps), "--seed", "3"]) == InputError.exit_code
+    assert "--recipe: it says what is learned from, and how, and takes no --seed, --anomalies" in capsys.readouterr().err
+    assert (tmp_path / "m.safetensors").read_bytes() == before
     assert main(["train", "ce-vae", *words[2:]]) != 0
     assert "train vae" in capsys.readouterr().err
     assert main(["train", "vae", str(maps), "--healthy", str(maps), "--out", str(tmp_path / "other")]) != 0

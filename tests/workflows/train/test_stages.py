@@ -65,8 +65,10 @@ def test_one_of_several_stages_is_found_among_the_unfinished_and_discarded_whole
             "tissue-ensemble", healthy_folder, params=PARAMS, training=SHORT, out=out, report=lambda _: progress.cancel(), progress=progress
         )
     job = {"method": "tissue-ensemble", "out": str(out), "data": {}, "params": {}, "training": {}, "seed": 0, "device": "cpu"}
-    unfinished.remember_job(out, job)
     monkeypatch.setattr(unfinished, "training_folders", lambda: [out])
+    unfinished.remember_job(out, job | {"anomalies": 3})
+    assert unfinished.unfinished_trainings() == ()
+    unfinished.remember_job(out, job | {"anomalies": "ill"})
     (found,) = unfinished.unfinished_trainings()
     assert found.step > 0
     unfinished.discard(found)

@@ -301,6 +301,15 @@ def test_estimate_of_a_method_that_has_to_know_the_sequence(healthy_folder: Path
     assert estimate_training(MethodSpec.parse("anomaly-segmentation@tiny"), data, training={"steps": 2}).seconds > 0
 
 
+def test_all_stages_are_in_the_estimate(healthy_folder: Path) -> None:
+    data = TrainingData("folder", str(healthy_folder))
+    one, two = (
+        estimate_training(MethodSpec.parse(f"cflow@tiny@levels={levels}"), data, training={"steps": 1_000_000, "batch_size": 16})
+        for levels in ("1", "1,2")
+    )
+    assert two.seconds > 1.4 * one.seconds
+
+
 def test_estimate_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to train on"):
         estimate_training("ae-dense", TrainingData("folder", str(tmp_path / "nowhere")))

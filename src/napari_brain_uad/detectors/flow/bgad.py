@@ -57,9 +57,9 @@ class BGAD(CFlow):
         "noisy features) pushed below it.",
         paper="Yao et al. 2023, Explicit boundary guided semi-push-pull contrastive learning for supervised anomaly detection, CVPR, "
         "arXiv:2207.01463",
-        presets=f"Flows and presets as of cflow. {CFlow.INFO.presets} The paper trains with known anomalies; where none are given "
-        "(--anomalies), features with noise stand for them, as in SimpleSliceNet, whose boundary (5 % of the healthy features below it, "
-        "a gap of 0.1) is used. The paper's augmentation and weighting of anomalies are left out.",
+        presets=f"Flows and presets as of cflow. {CFlow.INFO.presets} The paper trains with known anomalies (--anomalies, or a folder in "
+        "the Train dock); where none are given, features with noise stand for them, as in SimpleSliceNet, whose boundary (5 % of the "
+        "healthy features below it, a gap of 0.1) is used. The paper's augmentation and weighting of anomalies are left out.",
     )
     params: BGADParams
 

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QVBoxLayout, QWi
 
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
-from ...core.text import html_text
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...workflows.detect.pictures import makes_pictures
@@ -21,7 +20,7 @@ from ..layers.layers import volume_of
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, exchange, form_for_scoring, row_label
-from ..widgets.messages import wrapping_label
+from ..widgets.messages import ChecksLabel, wrapping_label
 from ..widgets.methods.method_box import MethodBox
 from ..widgets.methods.model_row import ModelRow
 from ..widgets.scan_inputs import ScanInputs
@@ -59,7 +58,7 @@ class DetectInputs(QWidget):
         self.scan, self.brain, self.truth = self._scans.scan, self._scans.brain, self._scans.truth
         self.further = FurtherScans(viewer, self)
         self.only = SubjectButton(viewer, lambda: self.scan.layer)
-        self.facts, self.checks = wrapping_label(), wrapping_label(rich=True)
+        self.facts, self.checks = wrapping_label(), ChecksLabel()
         self.method = MethodBox()
         self.model = ModelRow()
         self._device = DeviceChoice(self)
@@ -124,8 +123,7 @@ class DetectInputs(QWidget):
     def show_facts(self, line: str, checks: tuple[str, ...]) -> None:
         """Show what is known about the scan, with a mark where a check found something."""
         self.facts.setText(line)
-        self.checks.setText("<br>".join(f"<b>Check:</b> {html_text(check)}" for check in checks))
-        self.checks.setVisible(bool(checks))
+        self.checks.show_checks(*checks)
 
     def set_sequence(self, sequence: str | None) -> None:
         """Recommend a method, and take a model, for this sequence."""
@@ -200,9 +198,6 @@ class DetectInputs(QWidget):
 
     def _lay_out(self) -> None:
         self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
-        self.checks.setObjectName("checks")
-        self.checks.setStyleSheet("#checks { border-left: 4px solid #e0a030; padding-left: 6px; }")
-        self.checks.hide()
         advanced = QWidget()
         self._advanced = QVBoxLayout(advanced)
         self._advanced.setContentsMargins(0, 0, 0, 0)

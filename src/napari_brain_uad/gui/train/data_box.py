@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from ...core.errors import Cancelled
 from ...core.progress import Progress
-from ...core.text import html_text
 from ..app import workers
-from ..app.settings import last_folder, remember, remembered
-from ..widgets.drops import accept_files, dropped_files
+from ..app.settings import remembered
 from ..widgets.editors import ComboBox, IntBox
+from ..widgets.folder_line import FolderLine
 from ..widgets.forms import row_label
-from ..widgets.messages import wrapping_label
+from ..widgets.messages import ChecksLabel, wrapping_label
 from ..widgets.picture_strip import PictureStrip
 
 if TYPE_CHECKING:
@@ -62,10 +60,9 @@ class DataBox(QWidget):
         self.summary: DataSummary | None = None
         self._jobs: list[workers.Job] = []
         self.source, self.layout_box, self.sequence = ComboBox(), ComboBox(), ComboBox()
-        self.path = QLineEdit()
-        self.browse = QPushButton("Browse")
+        self.folder = FolderLine("Healthy scans", "Scans of healthy subjects only: what is in them will count as normal")
         self.count, self.share = IntBox(), IntBox()
-        self.words, self.problems = wrapping_label(), wrapping_label(rich=True)
+        self.words, self.problems = wrapping_label(), ChecksLabel()
         self.pictures = PictureStrip("Some of the scans")
         self._waiting = QTimer(self)
         self._waiting.setSingleShot(True)
@@ -79,7 +76,7 @@ class DataBox(QWidget):
         source = self.source.currentData()
         return {
             "source": source,
-            "path": self.path.text().strip(),
+            "path": self.folder.path,
             "dataset": self.layout_box.currentData() if source == "dataset" else "",
             "sequence": self.sequence.currentData(),
             "count": self.count.value(),
@@ -89,7 +86,7 @@ class DataBox(QWidget):
     def set_value(self, data: dict[str, Any]) -> None:
         """Show these data."""
         self.source.setCurrentIndex(self.source.findData(data["source"]))
-        self.path.setText(data["path"])
+        self.folder.line.setText(data["path"])
         layout = data.get("dataset", "")
         if self.layout_box.findData(layout) < 0:  # the list may still be on its way
             self.layout_box.addItem(layout, layout)
@@ -106,19 +103,12 @@ class DataBox(QWidget):
             job.abandon()
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
-        """Accept a folder."""
-        accept_files(a0)
+        """Accept a folder anywhere in the box."""
+        self.folder.dragEnterEvent(a0)
 
     def dropEvent(self, a0: QDropEvent | None) -> None:
         """Take a dropped folder (or the folder of a dropped file)."""
-        files = dropped_files(a0)
-        if files:
-            self.take(files[0])
-
-    def take(self, path: Path) -> None:
-        """Take a folder, or a CSV file of a data set."""
-        self.path.setText(str(path if path.is_dir() or path.suffix == ".csv" else path.parent))
-        remember("last_folder", str(path if path.is_dir() else path.parent))
+        self.folder.dropEvent(a0)
 
     def _source_changed(self) -> None:
         source = self.source.currentData()
@@ -150,10 +140,10 @@ class DataBox(QWidget):
             job.abandon()
         self._jobs.clear()
         self.summary = None
-        self.problems.hide()
+        self.problems.show_checks()
         self.pictures.show_rows([])
-        self.words.setText("Looking for scans" if self.path.text().strip() else "Choose a folder of healthy scans, or drop it here.")
-        if self.path.text().strip():
+        self.words.setText("Looking for scans" if self.folder.path else "Choose a folder of healthy scans, or drop it here.")
+        if self.folder.path:
             self._waiting.start()
         else:
             self._waiting.stop()
@@ -178,8 +168,7 @@ class DataBox(QWidget):
         if seen.data["source"] != "simulation":
             self._offer(self.sequence.currentData(), also=seen.data["sequence"])
         self.words.setText(_sentence(seen.summary))
-        self.problems.setText("<br>".join(f"<b>Check:</b> {html_text(problem)}" for problem in seen.summary.problems))
-        self.problems.setVisible(bool(seen.summary.problems))
+        self.problems.show_checks(*seen.summary.problems)
         self.counted.emit()
         if seen.summary.count:
             job = workers.run(lambda p: _pictures(seen.data, p), parent=self, on_done=self._show_pictures, on_error=self._failed)
@@ -191,47 +180,32 @@ class DataBox(QWidget):
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, Cancelled):
-            self.problems.setText(f"<b>Check:</b> {html_text(str(error))}")
-            self.problems.show()
-
-    def _ask_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Healthy scans", self.path.text() or str(last_folder()))
-        if name:
-            self.take(Path(name))
+            self.problems.show_checks(str(error))
 
     def _connect(self) -> None:
         self._waiting.timeout.connect(self._look)
         self.source.currentIndexChanged.connect(self._source_changed)
-        self.path.textChanged.connect(self._edited)
+        self.folder.changed.connect(self._edited)
         for box in (self.layout_box, self.sequence):
             box.currentIndexChanged.connect(self._edited)
         for number in (self.count, self.share):
             number.valueChanged.connect(self._edited)
-        self.browse.clicked.connect(self._ask_folder)
 
     def _lay_out(self) -> None:
         for name, text in SOURCES.items():
             self.source.addItem(text, name)
         self.layout_box.addItem("Found by its file names", "")
         workers.run(lambda _: _layouts(), parent=self, on_done=self._list_layouts, on_error=self._failed)
-        self.path.setPlaceholderText("Folder")
-        self.path.setToolTip("Scans of healthy subjects only: what is in them will count as normal")
         self.count.setRange(0, 1_000_000)
         self.share.setRange(0, 90)
         self.share.setValue(10)
         self.share.setSuffix(" %")
         self.share.setToolTip("Subjects kept apart, to watch the loss on scans the training has not seen")
-        self.problems.setObjectName("problems")
-        self.problems.setStyleSheet("#problems { border-left: 4px solid #e0a030; padding-left: 6px; }")
-        self.problems.hide()
-        where = QHBoxLayout()
-        where.addWidget(self.path, 1)
-        where.addWidget(self.browse)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(row_label("Data", self.source), self.source)
-        form.addRow(row_label("Folder", self.path), where)
+        form.addRow(row_label("Folder", self.folder), self.folder)
         self._layout_label = row_label("Layout", self.layout_box)
         form.addRow(self._layout_label, self.layout_box)
         form.addRow(row_label("Sequence", self.sequence), self.sequence)

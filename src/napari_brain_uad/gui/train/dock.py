@@ -292,7 +292,7 @@ class TrainDock(SideDock):
     def _end(self) -> None:
         if self._run is not None:
             self._run.abandon()
-        self.inputs.data.stop()
+        self.inputs.stop()
         super()._end()
 
     def _connect(self) -> None:

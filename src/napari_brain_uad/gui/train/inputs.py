@@ -17,6 +17,7 @@ from ..widgets.editors import ComboBox, IntBox
 from ..widgets.forms import Fold, ParamsForm, exchange, row_label
 from ..widgets.messages import wrapping_label
 from ..widgets.methods.method_box import MethodBox
+from .anomalies_box import AnomaliesBox
 from .data_box import DataBox
 
 _DEFAULT, _OWN = "Default", "Own settings"
@@ -42,7 +43,7 @@ class TrainInputs(QWidget):
         self.method = MethodBox(trainable=True)
         self.preset = ComboBox()
         self.preset_words = wrapping_label()
-        self.data = DataBox()
+        self.data, self.anomalies = DataBox(), AnomaliesBox()
         self.name = QLineEdit()
         self.device = DeviceChoice(self)
         self.seed = IntBox()
@@ -77,7 +78,17 @@ class TrainInputs(QWidget):
             "seed": self.seed.value(),
             "out": str(user_dir() / self.name.text()),
             "device": self.device.name,
+            "anomalies": self.anomalies.value() if self._learns_anomalies else "",
         }
+
+    def stop(self) -> None:
+        """Stop looking at scans; for a dock that ends."""
+        self.data.stop()
+        self.anomalies.stop()
+
+    @property
+    def _learns_anomalies(self) -> bool:
+        return method_class(self.method.info.id).LEARNS_ANOMALIES
 
     def _method_changed(self) -> None:
         info = self.method.info
@@ -97,6 +108,8 @@ class TrainInputs(QWidget):
                 form.changed.connect(self._settings_changed)
         self._list_presets()
         self.device.set_supported(info.devices)
+        self.anomalies.setVisible(kind.LEARNS_ANOMALIES)
+        self._count_anomalies()
         self._suggest_name()
         self.changed.emit()
 
@@ -158,7 +171,14 @@ class TrainInputs(QWidget):
             sequence = self.data.sequence.currentData() or ("" if only == "unknown" else only)
             self.name.setText(free_id("-".join(part for part in (self.method.info.id, sequence.lower()) if part)))
 
+    def _count_anomalies(self) -> None:
+        """Those that fit the healthy scans, once there are any."""
+        summary = self.data.summary
+        there = self._learns_anomalies and summary is not None and summary.count > 0
+        self.anomalies.beside(self.method.info.id, self.data.value() if there else {})
+
     def _data_changed(self) -> None:
+        self._count_anomalies()
         self._suggest_name()
         self.changed.emit()
 
@@ -176,6 +196,7 @@ class TrainInputs(QWidget):
         self.preset.currentIndexChanged.connect(self._preset_chosen)
         self.data.changed.connect(self._data_changed)
         self.data.counted.connect(self._data_changed)
+        self.anomalies.changed.connect(self.changed.emit)
         self.name.textEdited.connect(self._name_edited)
         self.seed.valueChanged.connect(self.changed.emit)
         self.device.box.currentIndexChanged.connect(self.changed.emit)
@@ -198,7 +219,7 @@ class TrainInputs(QWidget):
         form.addRow(self.method.fit)
         form.addRow(self.method.card)
         form.addRow(self._preset_label, self.preset)
-        for widget in (self.preset_words, self._settings_fold, self._schedule_fold, self.data):
+        for widget in (self.preset_words, self._settings_fold, self._schedule_fold, self.data, self.anomalies):
             form.addRow(widget)
         form.addRow(row_label("Name", self.name), self.name)
         form.addRow(row_label("Device", self.device.box), self.device.box)

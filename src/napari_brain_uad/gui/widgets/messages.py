@@ -138,10 +138,31 @@ def wrapping_label(text: str = "", *, rich: bool = False) -> QLabel:
     `core.text.html_text`. (Qt would guess, and a file's name can be written so that it guesses wrong.)
     """
     label = QLabel(text)
+    _wrap(label, rich)
+    return label
+
+
+class ChecksLabel(QLabel):
+    """What is to be looked at before going on, a line each, with a bar beside it; hidden while there is nothing."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        _wrap(self, rich=True)
+        self.setObjectName("checks")
+        self.setStyleSheet(f"#checks {{ border-left: 4px solid {_LOOK['warning'][1]}; padding-left: 6px; }}")
+        self.hide()
+
+    def show_checks(self, *checks: str) -> None:
+        """Show these, in place of those before."""
+        word = _LOOK["warning"][0]
+        self.setText("<br>".join(f"<b>{word}:</b> {html_text(check)}" for check in checks))
+        self.setVisible(bool(checks))
+
+
+def _wrap(label: QLabel, rich: bool) -> None:
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
 
 
 def _report(trace: str) -> str:

@@ -34,6 +34,7 @@ def estimates(experiment: Experiment, *, device: str = "auto", progress: Progres
         for number, step in enumerate(steps):
             part = progress.part(number / len(steps), (number + 1) / len(steps))
             data = replace(step.data, path=str(folder / step.table.name), preset=step.prepare)
-            found = isolated(partial(estimate_training, step.spec, data, device=device, progress=part))
+            known = None if step.anomalies is None else folder / step.anomalies.name
+            found = isolated(partial(estimate_training, step.spec, data, device=device, progress=part, anomalies=known))
             times = f" (each of {folds} models)" if folds > 1 else ""
             yield f"{step.name}: {f'no estimate ({found})' if isinstance(found, BrainUADError) else found.words}{times}"

@@ -68,7 +68,7 @@ class PaperRow:
     """A method: its name in the paper's table, how it is written here, and the files it needs by the names of their settings.
 
     `reduced` is how it is written in a reduced run, where its small preset alone does not do. `name`: what its model is called, where
-    another row is of the same method.
+    another row is of the same method. `anomalies`: the part whose lesions it learns, beside its training's healthy scans.
     """
 
     row: str
@@ -77,6 +77,7 @@ class PaperRow:
     files: Mapping[str, str] = field(default_factory=dict)
     reduced: str = ""
     name: str = ""
+    anomalies: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,14 @@ class Paper:
             test.part,
             *filter(None, [test.tumours]),
             *(part for name in self.trainings_of(test) for part in self.trainings[name].parts),
+            *self.learned_anomalies,
         ]
         return tuple(dict.fromkeys(self.parts[part].data for part in parts))
+
+    @property
+    def learned_anomalies(self) -> tuple[str, ...]:
+        """The parts whose lesions methods learn."""
+        return tuple(dict.fromkeys(row.anomalies for row in self.rows if row.anomalies))
 
     def trainings_of(self, test: PaperTest) -> tuple[str, ...]:
         """The trainings whose models a test takes."""

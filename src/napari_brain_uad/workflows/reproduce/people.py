@@ -121,6 +121,7 @@ def shared_out(
     training: Iterable[PaperPart],
     healthy: Iterable[PaperPart],
     ill: Iterable[PaperPart],
+    known: Sequence[PaperPart] = (),
     *,
     seed: int,
     reduced: bool,
@@ -131,14 +132,16 @@ def shared_out(
     ----------
     training, healthy, ill : iterable of PaperPart
         What is learned from, healthy people that are kept for tests, and people with lesions.
+    known : sequence of PaperPart
+        People whose lesions are learned.
 
     Raises
     ------
     InputError
-        If a part would be empty.
+        If a part would be empty, or lesions be learned of somebody who is tested on.
     """
     parts = [*((part, True, "training") for part in training), *((part, True, "test") for part in healthy)]
-    parts += [(part, False, "test") for part in ill]
+    parts += [*((part, False, "test") for part in ill), *((part, False, "training") for part in known)]
     found = {}
     for part, well, use in parts:
         usable = _usable(given, part.sequence, well)
@@ -154,6 +157,14 @@ def shared_out(
             why = f"{counted(len(people), 'person', 'people')} of {given.root.name} with {part.sequence} and {kind}"
             raise InputError(f"{part.name} of {paper.id} would be empty", why=why, fix="Give more of the data set")
         found[part.name] = [one for one in usable if one.id in chosen]
+    names = {name: {one.id for one in own} for name, own in found.items()}
+    learned = set().union(*(names[part.name] for part in known))
+    both = [part.name for part, _, use in parts if use == "test" and learned & names[part.name]]
+    if both:
+        why = f"{given.root.name} has too few people to learn the lesions of some and to test {paper.id} on others ({', '.join(both)})"
+        raise InputError(
+            "Known anomalies would be tested on", why=why, fix="Give more of the data set, or leave the method out with --methods"
+        )
     return found
 
 

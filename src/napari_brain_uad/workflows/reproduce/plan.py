@@ -97,8 +97,10 @@ class Experiment:
         said.append(f"Lists of scans, written first: {', '.join(path.name for path in self.tables)}")
         for number, step in enumerate(self.steps, start=1):
             scans = self.scans_in(step.table)
+            known = step.anomalies if isinstance(step, ModelStep) else None
+            also = f", {self.scans_in(known)} with known anomalies" if known else ""
             said += [
-                f"{number}. {step.name}: {counted(scans, 'scan')}",
+                f"{number}. {step.name}: {counted(scans, 'scan')}{also}",
                 f"   {shell.join(step.words(device)) or 'no other command does this'}",
             ]
         return said
@@ -237,9 +239,16 @@ def _train_steps(
             validation=own.validation,
             seed=seed,
         )
-        chosen = [(row, spec) for row, spec in rows if (name, row.row) in wanted]
-        steps += [ModelStep(row.row, spec, data, seed, _model(out, name, row, spec, fold), table, prepare, fold) for row, spec in chosen]
+        for row, spec in rows:
+            if (name, row.row) in wanted:
+                step = ModelStep(row.row, spec, data, seed, _model(out, name, row, spec, fold), table, prepare, fold)
+                steps.append(_with_anomalies(step, _table(out, "known", row.anomalies)) if row.anomalies else step)
     return steps
+
+
+def _with_anomalies(step: ModelStep, known: Path) -> ModelStep:
+    """Learning the lesions of listed scans, too: the training prepares them, and the healthy ones, too: each truth goes with its scan."""
+    return replace(step, data=replace(step.data, path=str(step.table), preset=step.prepare), anomalies=known)
 
 
 def _test_steps(
@@ -274,14 +283,17 @@ def _tables(
     learned = {part: paper.parts[part] for name in names for part in paper.trainings[name].parts}
     healthy = {test.part: paper.parts[test.part] for test in tests if test.measure or test.tumours}
     ill = {name: paper.parts[name] for test in tests for name in [test.tumours or test.part] if test.tumours or not test.measure}
+    known = {name: paper.parts[name] for name in paper.learned_anomalies}
     found: dict[str, list[Subject]] = {}
     for name, own in given.items():
-        groups = [[one for one in group.values() if one.data == name] for group in (learned, healthy, ill)]
+        groups = [[one for one in group.values() if one.data == name] for group in (learned, healthy, ill, known)]
         found |= shared_out(paper, own, *groups, seed=request.seed, reduced=request.reduced)
     tables = {}
     for name in names:
         people = [one for part in paper.trainings[name].parts for one in found[part]]
         tables[_table(out, "train", name)] = table_of(people, paper.trainings[name].sequence, for_training=True)
+    for name, part in known.items():
+        tables[_table(out, "known", name)] = table_of(found[name], part.sequence, for_training=True)
     for name, part in (healthy | ill).items():
         tables[_table(out, "test", name)] = table_of(found[name], part.sequence, for_training=name in healthy)
     return tables

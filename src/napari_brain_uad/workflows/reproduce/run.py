@@ -201,6 +201,7 @@ def _train(step: ModelStep, how: _How) -> str:
     settings = training_params(step.spec, None)
     made_of: list[Any] = [str(step.spec), None if settings is None else settings.as_dict(), step.seed]
     made_of += [replace(step.data, path="").as_dict(), step.prepare, _contents(step.table)]
+    made_of += [_contents(step.anomalies)] if step.anomalies else []
     record = _record(how.out, f"model-{step.out.parent.name}-{step.out.name}", made_of)
     if record.finished():
         return "finished before"
@@ -217,6 +218,7 @@ def _train(step: ModelStep, how: _How) -> str:
         device=how.device,
         on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
         progress=how.progress,
+        anomalies=step.anomalies,
     )
     record.write(*checkpoint_files(step.out))
     return "trained" + (f"; left out: {', '.join(left_out)}" if left_out else "")

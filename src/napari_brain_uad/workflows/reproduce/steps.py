@@ -71,7 +71,8 @@ class SuperposeStep:
 class ModelStep:
     """One method's training; `out` is the model's NAME, `table` the list of its scans before they are prepared with `prepare`.
 
-    `fold`: which of its models, from 0. Each has a seed of its own, which decides who is kept apart for validation.
+    `fold`: which of its models, from 0. Each has a seed of its own, which decides who is kept apart for validation. `anomalies`: the list
+    of the scans whose lesions are learned; healthy and ill ones are then prepared by the training, which takes each truth along.
     """
 
     row: str
@@ -82,16 +83,20 @@ class ModelStep:
     table: Path
     prepare: str
     fold: int = 0
+    anomalies: Path | None = None
 
     @property
     def name(self) -> str:
         """In words."""
-        return f"train {self.spec.title} for {self.out.parent.name}{_fold_words(self.fold)}"
+        known = " with known anomalies" if self.anomalies else ""
+        return f"train {self.spec.title} for {self.out.parent.name}{known}{_fold_words(self.fold)}"
 
     def words(self, device: str = "auto") -> list[str]:
         """The command that does the same."""
         words = ["brain-uad", "train", str(self.spec), shell.file_word(self.data.path), "--layout", LISTED]
         words += ["--sequence", self.data.sequence, "--validation", f"{self.data.validation:g}"]
+        words += ["--prepare", self.data.preset] if self.data.preset else []
+        words += ["--anomalies", shell.file_word(self.anomalies)] if self.anomalies else []
         return [*words, *_common(self.seed, device), "--out", shell.file_word(self.out)]
 
 

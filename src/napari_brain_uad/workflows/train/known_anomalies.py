@@ -18,7 +18,7 @@ from ...detectors.registry import method_class
 from ...training.session import LabelledScan
 from ..scans.load import MaskInput, as_mask
 from ..scans.ready import AUTO, ReadyScan, make_ready
-from .training_data import ready_scan
+from .training_data import TrainingData, open_data, ready_scan
 
 AnomaliesInput = str | Path | Sequence[tuple[Volume | str | Path, MaskInput]] | None
 
@@ -100,6 +100,19 @@ def open_anomalies(given: AnomaliesInput, method: str, sequences: Sequence[str],
     return KnownAnomalies([partial(labelled, make, truth) for make, truth in scans])
 
 
+def count_anomalies(given: AnomaliesInput, method: str, data: TrainingData) -> int:
+    """How many scans with known anomalies a training on these healthy scans would learn from, judged by file names.
+
+    Raises
+    ------
+    InputError
+        As of `open_anomalies`, or where there are no healthy scans.
+    """
+    if given is None:
+        return 0
+    return len(open_anomalies(given, method, open_data(data, method).sequences, data.preset, Progress()))
+
+
 def words_of(known: KnownAnomalies) -> str:
     """What they are, behind the words about the healthy scans; empty without any."""
     return f"; known anomalies of {counted(len(known), 'scan')}" if known else ""
@@ -126,5 +139,5 @@ def _same_sequence(subjects: Sequence[Subject], sequences: Sequence[str]) -> str
     wanted = next((name for name in there if name in sequences), there[0] if len(there) == 1 else "")
     if not wanted or (sequences and wanted not in (*sequences, "unknown")):
         why = f"the healthy scans are {', '.join(sequences) or 'of no known sequence'}, those with anomalies {', '.join(there)}"
-        raise InputError("The known anomalies", why=why, fix="Give scans of the sequence that is trained on")
+        raise InputError("The known anomalies cannot be used", why=why, fix="Give scans of the sequence that is trained on")
     return wanted

@@ -19,6 +19,7 @@ def train_words(job: Mapping[str, Any]) -> list[str]:
     words += ["--simulate"] if data["source"] == "simulation" else []
     for option, name in (("--layout", "dataset"), ("--sequence", "sequence"), ("--count", "count"), ("--prepare", "preset")):
         words += [option, str(data[name])] if data.get(name) else []
+    words += ["--anomalies", shell.file_word(job["anomalies"])] if job.get("anomalies") else []
     words += ["--validation", f"{data['validation']:g}"] if data.get("validation", 0.1) != 0.1 else []
     training = {} if kind.Training is None else _changed(kind.Training(), job["training"])
     words += [word for name, value in training.items() for word in ("--train", f"{name}={value}")]

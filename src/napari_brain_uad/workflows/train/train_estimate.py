@@ -14,13 +14,16 @@ from ...core.detector import MethodInfo
 from ...core.errors import Cancelled, InputError
 from ...core.memory import told_as_error
 from ...core.progress import Progress
+from ...core.text import counted
 from ...core.volume import Grid, Volume
 from ...detectors.base.detector import BaseDetector
+from ...detectors.base.stages import GradientStage
 from ...preprocessing.presets import preset
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession
 from ..detect.estimate import Estimate, duration_words, preparation_seconds, told
 from ..models.method_spec import MethodSpec, ParamsInput
+from .known_anomalies import AnomaliesInput, count_anomalies
 from .train import TrainingInput, prepared_detector
 from .training_data import TrainingData, describe, first_scan
 
@@ -46,23 +49,25 @@ def estimate_training(
     training: TrainingInput = None,
     device: str = "auto",
     progress: Progress | None = None,
+    anomalies: AnomaliesInput = None,
 ) -> Estimate:
     """Time and memory of a training.
 
     Parameters
     ----------
-    method, data, params, training, device
+    method, data, params, training, device, anomalies
         As for `workflows.train.train.train`.
 
     Returns
     -------
     Estimate
-        Of the whole training, with loading (and preparing or simulating) the scans.
+        Of the whole training, with loading (and preparing or simulating) the scans. Those with known anomalies are taken to load as the
+        healthy ones do; what is kept of their lesions is not counted in the memory, and the words say so.
 
     Raises
     ------
     InputError
-        If the settings cannot be used, or there is nothing to train on.
+        If the settings or the known anomalies cannot be used, or there is nothing to train on.
     DeviceError
         If the device is not there, or has too little memory for the network.
     """
@@ -72,16 +77,26 @@ def estimate_training(
     if not summary.count:
         why = "; ".join(summary.problems) or summary.words
         raise InputError(f"{detector.INFO.id} has nothing to train on", why=why, fix="Choose other data")
+    known = count_anomalies(anomalies, detector.INFO.id, data)
     progress.update(0.0, "Reading one scan")
     start = time.perf_counter()
     scan, raw = first_scan(data)
     each = time.perf_counter() - start + (preparation_seconds(preset(data.preset or detector.INFO.preset).pipeline) if raw else 0.0)
-    loading = each * summary.count
-    words = [f"Of this {duration_words(loading).lower()} for {'preparing' if raw else 'reading'} the scans", used.words]
+    loading = each * (summary.count + known)
+    words = [f"Of this {duration_words(loading).lower()} for {'preparing' if raw else 'reading'} the scans"]
+    if known:
+        words.append(f"{counted(known, 'scan')} with known anomalies among them, whose features are not counted in the memory")
+    words.append(used.words)
     if settings is None:
         return told(loading, 2 * summary.count * scan.data.nbytes, *words)
     step, memory = _measured(detector, settings, progress)
-    return told(loading + step * settings.steps, _OWN_BYTES + memory + summary.count * _SAMPLES_BYTES, *words)
+    return told(loading + step * _steps(detector, settings), _OWN_BYTES + memory + summary.count * _SAMPLES_BYTES, *words)
+
+
+def _steps(detector: BaseDetector, settings: TrainingParams) -> int:
+    """Those of all its networks, which are trained one after the other."""
+    own = [stage.training for stage in detector.stages() if isinstance(stage, GradientStage)]
+    return sum((settings if of_stage is None else of_stage(settings)).steps for of_stage in own)
 
 
 def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progress) -> tuple[float, int]:

@@ -57,6 +57,8 @@ class TrainingJob:
         Settings of the method and of its training that differ from the defaults.
     seed, device, devices, nodes, resume
         See `workflows.train.train.train`.
+    anomalies : str
+        Folder of scans with known anomalies; none when empty.
     """
 
     method: str
@@ -69,6 +71,7 @@ class TrainingJob:
     devices: int = 1
     nodes: int = 1
     resume: bool = False
+    anomalies: str = ""
 
     def to_json(self) -> str:
         """The job as one line of JSON."""
@@ -257,6 +260,7 @@ def main(job_text: str) -> int:
                 report=voice.update,
                 progress=progress,
                 on_failure=lambda name, error: voice.say("left_out", message=f"{name}: {error}"),
+                anomalies=job.anomalies or None,
             )
         )
     except Cancelled as error:

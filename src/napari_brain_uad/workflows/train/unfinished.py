@@ -86,6 +86,7 @@ def _read(folder: Path) -> Unfinished | None:
         return None
     whole = isinstance(job, dict) and isinstance(step, int) and step > 0
     kinds = {"method": str, "out": str, "data": dict, "params": dict, "training": dict, "seed": int, "device": str}
-    if not whole or not all(isinstance(job.get(name), kind) for name, kind in kinds.items()):
+    typed = whole and all(isinstance(job.get(name), kind) for name, kind in kinds.items())
+    if not typed or not isinstance(job.get("anomalies", ""), str):
         return None
     return Unfinished(folder.name, folder, step, job)
