@@ -15,9 +15,12 @@ from napari_brain_uad.detectors.tissue.flair_appearance import BRIGHTEST, DARKES
 from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
 from napari_brain_uad.detectors.tissue.hyperintensity_task import HyperintensityTask
 from napari_brain_uad.io.checkpoint import read_record
+from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.training.draws import BatchDraw
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from napari_brain_uad.workflows.train.train import train
+from napari_brain_uad.workflows.train.train_estimate import estimate_training
+from napari_brain_uad.workflows.train.training_data import TrainingData
 
 
 def tissue(count: int = 8) -> torch.Tensor:
@@ -98,6 +101,11 @@ def test_flair_scans_cannot_teach_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="learns from healthy T1 or T2 or PD scans, and these are FLAIR"):
         train("hyperintensity-segmentation", flair, out=tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "healthy").mkdir()
+    for number, scan in enumerate(flair):
+        write_volume(tmp_path / "healthy" / f"sub{number}_FLAIR.nii.gz", scan)
+    with pytest.raises(InputError, match="learns from healthy T1 or T2 or PD scans, and these are FLAIR"):
+        estimate_training("hyperintensity-segmentation", TrainingData("folder", str(tmp_path / "healthy")))
 
 
 def test_a_model_is_for_flair_whatever_it_learned_from(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...core.detector import Detector
+from ...core.detector import Detector, MethodInfo
 from ...core.errors import BrainUADError, DeviceError, InputError
 from ...core.isolation import isolated
 from ...core.memory import told_as_error
@@ -142,7 +142,7 @@ def _trained(
         check_output(place.model.parent)
         check_free(place.model, order.resume or order.overwrite)
     opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
-    _check_sequences(detector, opened)
+    check_sequences(detector.INFO, opened.sequences)
     prepare = order.data.preset if isinstance(order.data, TrainingData) else ""
     known = open_anomalies(order.anomalies, order.method, opened.sequences, prepare, progress)
     if place.folder is not None:
@@ -283,11 +283,12 @@ def is_first_process(processes: int) -> bool:
     return processes == 1 or not any(int(os.environ.get(name) or 0) for name in names)
 
 
-def _check_sequences(detector: BaseDetector, opened: OpenedData) -> None:
-    known = detector.INFO.learns_from
-    if other := [name for name in opened.sequences if known and name not in known]:
+def check_sequences(info: MethodInfo, sequences: Sequence[str]) -> None:
+    """Raise `InputError` if a method that learns from some sequences alone is given others."""
+    known = info.learns_from
+    if other := [name for name in sequences if known and name not in known]:
         why = f"it learns from healthy {' or '.join(known)} scans, and these are {', '.join(other)}"
-        raise InputError(f"{detector.INFO.name} cannot be trained", why=why, fix=f"Give healthy {' or '.join(known)} scans")
+        raise InputError(f"{info.name} cannot be trained", why=why, fix=f"Give healthy {' or '.join(known)} scans")
 
 
 def _meta(

@@ -24,7 +24,7 @@ from ...training.session import TrainingSession
 from ..detect.estimate import Estimate, duration_words, preparation_seconds, told
 from ..models.method_spec import MethodSpec, ParamsInput
 from .known_anomalies import AnomaliesInput, count_anomalies
-from .train import TrainingInput, prepared_detector
+from .train import TrainingInput, check_sequences, prepared_detector
 from .training_data import TrainingData, describe, first_scan
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def estimate_training(
     progress.update(0.0, "Reading one scan")
     start = time.perf_counter()
     scan, raw = first_scan(data)
+    check_sequences(detector.INFO, [scan.sequence] if scan.sequence else [])
     each = time.perf_counter() - start + (preparation_seconds(preset(data.preset or detector.INFO.preset).pipeline) if raw else 0.0)
     loading = each * (summary.count + known)
     words = [f"Of this {duration_words(loading).lower()} for {'preparing' if raw else 'reading'} the scans"]
