@@ -64,7 +64,12 @@ class BackboneParams(SmoothedParams):
     height: int = param(192, "Rows of a slice, posterior to anterior", unit="pixels", low=32, high=1024, step=16)
     width: int = param(192, "Columns of a slice, left to right", unit="pixels", low=32, high=1024, step=16)
     pixel_mm: float = param(1.0, "Size of a pixel; height and width times it must hold the brain", unit="mm", low=0.2, high=10.0, step=0.1)
-    backbone: str = param("efficientnet-lite0", "Network that gives the features, trained on ImageNet", choices=NAMES, role="network")
+    backbone: str = param(
+        "efficientnet-lite0",
+        "Network that gives the features, trained on ImageNet; brain: tuned on brain slices",
+        choices=NAMES,
+        role="network",
+    )
     backbone_file: str = param(
         "",
         "File with the backbone's weights (.pth or .safetensors), for those that no package brings, or a model of edc or cutpaste, whose "
