@@ -149,9 +149,12 @@ def test_references_are_those_of_the_models_they_lie_beside(name):
     assert set(found) == REFERENCES[name]
     for sequence, reference in found.items():
         assert reference.sequence == sequence
-        # Nobody real stands behind a simulated sequence.
+        # Nobody real stands behind T1c and T2: T1 scans have their contrast.
         assert (reference.real > 0) == (sequence in ("T1", "FLAIR"))
-        assert ("simulated" in reference.title) == (reference.real < len(reference.scans))
+        kinds = {scan.kind for scan in reference.scans}
+        assert ("simulated" in reference.title) == ("simulated" in kinds)
+        assert (f"with the contrast of {sequence}" in reference.title) == (kinds == {"carried"}) == (sequence in ("T1c", "T2"))
+        assert reference.sets_default
 
 
 def test_a_models_references_are_listed_with_those_of_the_methods_that_borrow_it() -> None:
