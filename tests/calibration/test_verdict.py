@@ -56,6 +56,7 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     simulated = replace(reference, scans=tuple(replace(scan, kind="simulated") for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=simulated), simulated)
     assert verdict.p is None
+    assert verdict.as_dict()["regions_beyond"] is None  # of no real brain: 0 would be read as "nothing"
     assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"
     within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)
     assert within.line.startswith("No region beyond all 24 simulated brains")
@@ -153,6 +154,9 @@ def test_thresholds_that_the_reference_says_nothing_of(
     amap = make_map(63)
     low = judge(postprocess(amap, replace(post, threshold="-1")), reference)
     assert "thresholds below" in low.line
+    for kind in ("simulated", "carried"):
+        others = replace(reference, scans=tuple(replace(scan, kind=kind) for scan in reference.scans))
+        assert judge(postprocess(amap, replace(post, threshold="-1")), others).why_not == low.why_not
     slices = judge(postprocess(amap, replace(post, threshold="otsu-slice")), reference)
     assert "slice to slice" in slices.line
 

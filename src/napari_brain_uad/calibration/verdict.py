@@ -135,7 +135,7 @@ class Verdict:
             "p": self.p,
             "smallest_p": self.smallest_p,
             "healthy_brains": self.healthy,
-            "regions_beyond": self.beyond if self.applies else None,
+            "regions_beyond": None if self.p is None else self.beyond,
             "strength": self.strength,
             "stand_in_brains": self.stand_ins,
             "stand_in_kind": self.stand_in_kind,
@@ -144,6 +144,10 @@ class Verdict:
             "reference_sha256": self.sha256,
             "notes": list(self.notes),
         }
+
+
+NOT_COMPARED = Verdict(why_not="it was not compared with healthy brains")
+"""Of a result that nobody judged."""
 
 
 def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
@@ -178,13 +182,13 @@ def judge(
     base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
     if result.threshold.per_slice is not None:
         return replace(base, why_not="the threshold differs from slice to slice")
+    kind = "carried" if any(scan.kind == "carried" for scan in chosen.scans) else "simulated"
     try:
         p = chosen.p_values(strengths, result.threshold.value)
+        others = chosen.strongest(result.threshold.value, kind)
     except InputError as error:
         return replace(base, why_not=error.why)
     if p is None:
-        kind = "carried" if any(scan.kind == "carried" for scan in chosen.scans) else "simulated"
-        others = chosen.strongest(result.threshold.value, kind)
         beyond = sum(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
         return replace(base, region_p=(None,) * len(strengths), stand_ins=others.size, stand_in_kind=kind, beyond_stand_ins=beyond)
     scan = float(p.min()) if p.size else 1.0

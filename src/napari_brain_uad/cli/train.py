@@ -85,9 +85,7 @@ def _add_devices(parser: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    check_there(arguments.data, fix=DATA_SET)
-    if arguments.anomalies is not None:
-        check_there(arguments.anomalies, fix=DATA_SET)
+    check_there(arguments.data, arguments.anomalies, arguments.healthy, fix=DATA_SET)
     spec = method_spec(arguments)  # before what takes long to import
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams

@@ -36,7 +36,7 @@ from .report import Evaluation
 _SHOWN = ("dice", "precision", "recall", "lesion_recall", "false_positive_regions", "false_positive_ml")
 _WIDTH, _HEIGHT = 13.0, 8.2
 _LEFT, _RIGHT, _GAP = 0.02, 0.655, 0.006
-_ROWS = ((0.51, 0.365), (0.115, 0.365))
+_ROWS = ((0.51, 0.35), (0.115, 0.365))
 
 
 def detection_figure(

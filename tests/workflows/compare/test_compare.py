@@ -277,6 +277,8 @@ def test_a_method_s_files_are_one_run_s_whichever_command_wrote_them(case: Case)
     with pytest.raises(InputError, match=r"another kind.*'detect'.*'compare'.*--overwrite"):
         save_comparison(found, out)
     save_comparison(found, out, overwrite=True)
+    record = json.loads((out / "sub-01_FLAIR_threshold_provenance.json").read_text())
+    assert record["verdict"] == json.loads(json.dumps(found.runs[0].verdict.as_dict()))
     assert sorted(path.name.removeprefix("sub-01_FLAIR_threshold_") for path in out.glob("*_threshold_*")) == [
         "anomalymap.nii.gz",
         "brainmask.nii.gz",

@@ -18,9 +18,10 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
-from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.detect import detect, read_healthy
 from napari_brain_uad.workflows.detect.save import save_detection, without_folders
 from napari_brain_uad.workflows.detect.score import score_with
+from napari_brain_uad.workflows.models.references import Compared
 from napari_brain_uad.workflows.train.train import train
 
 
@@ -177,6 +178,19 @@ def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
     assert detection.result.regions[0].peak > detection.result.threshold.value
     with pytest.raises(InputError, match="made with thresh-raw"):
         detect(case.scan, "threshold", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+
+
+def test_no_discoveries_where_p_values_mean_nothing(case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan may have a reference that sets thresholds and gives no verdict."""
+    post = PostParams(threshold="fdr:0.5")
+    maps = [detect(scan, "thresh-raw").map for scan in sorted(healthy_folder.iterdir())]
+    reference = read_healthy(maps, "thresh-raw", post)
+    unlike = Compared(reference, "most of this brain is unlike them")
+    monkeypatch.setattr("napari_brain_uad.workflows.detect.detect.reference_for", lambda *_: unlike)
+    with pytest.raises(InputError, match=r"'fdr:0\.5': most of this brain is unlike them"):
+        detect(case.scan, "thresh-raw", post=post)
+    found = detect(case.scan, "thresh-raw", post=PostParams(threshold="healthy-ml:1"))
+    assert (found.verdict.why_not, found.result.threshold.origin) == (unlike.why_none, reference.threshold(found.result.threshold.rule)[1])
 
 
 def test_constant_scan_is_named_as_such(case: Any) -> None:

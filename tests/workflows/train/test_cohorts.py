@@ -25,6 +25,18 @@ def test_files_lie_anywhere_below_and_the_upper_one_counts(tmp_path: Path, monke
         cohort_files({}, tmp_path)
 
 
+def test_links_to_folders_are_followed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe with two cohorts wants one folder: links join them."""
+    monkeypatch.setattr(cohorts, "cohort", lambda _: {"words": "one", "ending": ".jpg", "names": ["a"]})
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.jpg").touch()
+    joined = tmp_path / "joined"
+    joined.mkdir()
+    (joined / "link").symlink_to(tmp_path / "far", target_is_directory=True)
+    (joined / "circle").symlink_to(joined, target_is_directory=True)
+    assert cohort_files({}, joined) == [joined / "link" / "a.jpg"]
+
+
 def test_a_recipe_may_leave_subjects_out() -> None:
     all_of_them = cohort({"cohort": "ixi"})["names"]
     fewer = cohort({"cohort": "ixi", "without": all_of_them[:2]})["names"]

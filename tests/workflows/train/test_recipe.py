@@ -126,6 +126,10 @@ def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
     assert "train vae" in capsys.readouterr().err
     assert main(["train", "vae", str(maps), "--healthy", str(maps), "--out", str(tmp_path / "other")]) != 0
     assert "--recipe too" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--healthy", str(tmp_path / "nowhere")]) == InputError.exit_code
+    assert "there is no such file" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--healthy", str(maps)]) == InputError.exit_code
+    assert "it names no real scans" in capsys.readouterr().err
     with pytest.raises(InputError, match="13 or more"):
         train_recipe(own, tmp_path, tmp_path / "other")
 

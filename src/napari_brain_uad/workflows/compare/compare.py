@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...calibration.build import HealthyMap, build_reference
 from ...calibration.reference import HealthyReference
-from ...calibration.verdict import Verdict
+from ...calibration.verdict import NOT_COMPARED, Verdict
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import BrainUADError
@@ -75,7 +75,7 @@ class MethodRun:
     peak_bytes: int | None
     cached: bool
     healthy: HealthyReference | None = None
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Verdict = NOT_COMPARED
 
     @property
     def title(self) -> str:

@@ -141,9 +141,8 @@ def save_montage(comparison: Comparison, path: Path, *, slices_mm: Sequence[floa
 
 def _write_run(comparison: Comparison, run: MethodRun, stem: Path) -> dict[str, Path]:
     files = {kind: stem.with_name(f"{stem.name}_{ENDINGS[kind]}") for kind in _MAPS}
-    detection = Detection(
-        comparison.volume, run.map, comparison.post, run.result, comparison.truth, run.evaluation, run.seconds, comparison.command
-    )
+    known = run.evaluation, run.seconds, comparison.command
+    detection = Detection(comparison.volume, run.map, comparison.post, run.result, comparison.truth, *known, verdict=run.verdict)
     write_maps(detection, files)
     return {f"{kind}:{run.title}": path for kind, path in files.items()}
 

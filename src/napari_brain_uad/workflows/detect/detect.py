@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...calibration.build import HealthyMap, build_reference
 from ...calibration.reference import HealthyReference
-from ...calibration.verdict import Verdict, judge, with_p_values
+from ...calibration.verdict import NOT_COMPARED, Verdict, judge, with_p_values
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import InputError
@@ -95,7 +95,7 @@ class Detection:
     command: str
     edits: RegionEdits | None = None
     cached: bool = False
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Verdict = NOT_COMPARED
     pictures: Pictures = field(default_factory=dict)
     warp: Warp | None = None
     mni: MniWay | None = None
@@ -299,6 +299,10 @@ def judged(
     """
     filtered = filtered_score(amap, post) if filtered is None else filtered
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
+    if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":
+        # It rests on p-values, which mean nothing here, unlike volumes.
+        fix = "Choose a rule that needs no p-values, like healthy-ml:3"
+        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
     return Judged(with_p_values(result, verdict), verdict, compared.reference)

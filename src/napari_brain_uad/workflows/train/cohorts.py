@@ -42,7 +42,12 @@ def cohort_files(real: Mapping[str, Any], folder: Path) -> list[Path]:
     who = cohort(real)
     wanted = {name + who["ending"] for name in who["names"]}
     known: dict[str, Path] = {}
-    for place, folders, files in os.walk(folder):
+    walked: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):  # a folder of links joins data sets that lie apart
+        if (own := os.path.realpath(place)) in walked:
+            folders.clear()
+            continue
+        walked.add(own)
         folders.sort()  # of files with one name the first counts, those above before those below
         for name in wanted.intersection(files):
             known.setdefault(name, Path(place, name))

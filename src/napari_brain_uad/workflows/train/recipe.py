@@ -106,6 +106,8 @@ def train_recipe(
     if len(maps) < VALIDATED:
         why = f"it holds {len(maps)} label maps (*.nii.gz), not {VALIDATED} or more"
         raise InputError(f"The folder {label_maps}", why=why, fix="Give the folder of label maps that the recipe's subjects come from")
+    if healthy is not None and not _people(own):
+        raise InputError("This recipe", why="it names no real scans", fix="Leave the folder of healthy scans (--healthy) out")
     files = checkpoint_files(Path(out))
     check_output(files[0].parent)
     check_free(files[0], overwrite)
@@ -221,10 +223,14 @@ def _data(scans: Mapping[str, Any]) -> str:
 
 def _licences(own: Recipe) -> str:
     """What is said of the licences of all data that a recipe names."""
-    stages = (own, *own.get("stages", {}).values())
-    people = [who for one in stages for who in _cohorts(one["scans"])]
+    people = _people(own)
     real = "".join(f"{licence}. " for licence in dict.fromkeys(one["licence"] for one in people))
     return _LICENCES.format(real=real, weights=next((one["weights"] for one in people if "weights" in one), "BSD-3-Clause"))
+
+
+def _people(own: Recipe) -> list[dict[str, Any]]:
+    """All real subjects of a recipe, of all its stages."""
+    return [who for one in (own, *own.get("stages", {}).values()) for who in _cohorts(one["scans"])]
 
 
 def _cohorts(scans: Mapping[str, Any]) -> list[dict[str, Any]]:
