@@ -112,7 +112,7 @@ class HealthyReference:
         """The default threshold and where it comes from, or why the method keeps its own rule."""
         if not self.sets_default:
             real = sum(scan.kind in ("real", "carried") for scan in self.scans)
-            return f"No default threshold: simulated brains set none, and {counted(real, 'real brain')} are fewer than {FEWEST_REAL}"
+            return f"No default threshold: simulated brains set none, and the other {counted(real, 'brain')} are fewer than {FEWEST_REAL}"
         value, origin = self.threshold(self.default)
         return f"Default threshold: {value:.4g} ({origin})"
 
@@ -216,7 +216,7 @@ class HealthyReference:
         place = int(np.searchsorted(self.levels, np.float32(threshold), side="right")) - 1
         if place < 0:
             raise InputError(
-                "Healthy reference", why=f"it says nothing of thresholds below {self.levels[0]:.4g}", fix="Raise the threshold"
+                "Healthy reference", why=f"nothing is known of thresholds below {self.levels[0]:.4g}", fix="Raise the threshold"
             )
         wanted = [scan.kind == kind for scan in self.scans]
         return np.asarray(self.curves["strength"][wanted, place])
@@ -256,9 +256,8 @@ class HealthyReference:
             smallest = self.smallest_p
             there = "no real healthy brain" if smallest is None else f"{self.real} real healthy brains: no p-value below {smallest:.2g}"
             wanted = f"it needs {needed}, and " if rate > 0 else ""
-            raise InputError(
-                f"Threshold 'fdr:{rate:g}'", why=f"{wanted}the reference has {there}", fix="Ask for a higher rate, or add scans"
-            )
+            fix = "Ask for a higher rate, or add scans" if self.real else "Choose a rule that needs no p-values, like healthy-ml:3"
+            raise InputError(f"Threshold 'fdr:{rate:g}'", why=f"{wanted}the reference has {there}", fix=fix)
 
     def _for_volumes(self) -> HealthyReference:
         """Whose volumes thresholds are set by: real brains where there are enough, else carried ones too, else simulated ones too."""

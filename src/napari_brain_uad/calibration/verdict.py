@@ -23,6 +23,8 @@ ALPHA = 0.05
 
 _BULK = (0.25, 0.5, 0.75)
 
+_NO_P_VALUE = {"part": "parts of brains", "carried": "contrast-transferred brains", "simulated": "simulated brains"}
+
 _STAND_INS = {"simulated": "{} simulated brains", "carried": "{} contrast-transferred healthy brains"}
 """Whom regions are compared with where there is no real brain, in words."""
 
@@ -172,16 +174,17 @@ def judge(
     age : float, optional
         Of the person scanned, in years.
     """
-    if reference is None or why_none:
+    if reference is None:
         return Verdict(why_not=why_none or "there is no healthy reference")
     chosen, told = reference.of_age(age)
     strengths = [region.strength for region in result.regions]
     notes = [note for note in (told, note) if note]
     if chosen.real and chosen.real < len(chosen.scans):
-        notes.append("simulated and contrast-transferred brains and parts of brains count for no p-value")
+        without = [words for kind, words in _NO_P_VALUE.items() if any(scan.kind == kind for scan in chosen.scans)]
+        notes.append(f"{' and '.join(without)} count for no p-value")
     base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
-    if result.threshold.per_slice is not None:
-        return replace(base, why_not="the threshold differs from slice to slice")
+    if why_none or result.threshold.per_slice is not None:
+        return replace(base, why_not=why_none or "the threshold differs from slice to slice")
     kind = "carried" if any(scan.kind == "carried" for scan in chosen.scans) else "simulated"
     try:
         p = chosen.p_values(strengths, result.threshold.value)
@@ -230,8 +233,10 @@ def fitting(
             f"the healthy reference does not apply: its voxels have {min(sizes):.3g} to {max(sizes):.3g} mm\u00b3, this scan's {own}",
         )
     if not _looks_alike(near, score[brain]):
-        usable = float(np.quantile(score[brain], _BULK[-1])) < near.threshold(near.default)[0]
-        return near if usable else None, "the healthy reference does not apply: most of this brain scores unlike any healthy brain in it"
+        unlike = "most of this brain scores unlike any healthy brain in it"
+        if float(np.quantile(score[brain], _BULK[-1])) < near.threshold(near.default)[0]:
+            return near, f"of the healthy reference only thresholds are taken: {unlike}"
+        return None, f"the healthy reference does not apply: {unlike}"
     return near, ""
 
 

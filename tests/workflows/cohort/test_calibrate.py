@@ -103,7 +103,7 @@ def test_without_a_reference_methods_keep_their_rule_and_say_so(case: Any) -> No
     assert str(found.result.threshold.rule) == "percentile:95"
     assert "no healthy reference" in found.verdict.line
     assert found.result.regions[0].p_value is None
-    with pytest.raises(InputError, match="no healthy reference for this scan"):
+    with pytest.raises(InputError, match="there is no healthy reference for the method"):
         detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:1"))
 
 

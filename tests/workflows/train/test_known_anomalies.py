@@ -104,3 +104,13 @@ def test_they_are_read_like_the_healthy_ones(healthy_folder: Path, known_folder:
     data = TrainingData("folder", str(healthy_folder))
     alone, both = (estimate_training("covariance", data, anomalies=given).seconds for given in (None, known_folder))
     assert (alone, both) == (50.0, 70.0)
+
+
+def test_a_truth_that_marks_nothing_of_the_brain_is_named(known_folder: Path) -> None:
+    truth = np.zeros_like(head(11, lesion=True)[1], np.uint8)
+    truth[0, 0, 0] = 1  # air
+    save(truth, known_folder / "sub-11_seg.nii.gz")
+    found = open_anomalies(known_folder, "bgad", ("FLAIR",), "", Progress())
+    with pytest.raises(InputError, match=r"sub-11.*marks no voxel of the brain"):
+        found[0]
+    assert found[1].truth.any()

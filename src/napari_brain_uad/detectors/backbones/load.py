@@ -95,11 +95,19 @@ def backbone_weights(name: str, file: str = "") -> Weights:
     """
     info = BACKBONES[name]
     path = Path(file).expanduser() if file else _packaged(info)
+    if file and not path.is_file():
+        why = f"there is no such file ({path})"
+        raise ModelError(f"The setting backbone_file, {path.name}", why=why, fix="Say where it lies now: METHOD@backbone_file=FILE:MODEL")
     weights = _WEIGHTS.get(path, (path,), lambda: read_weights(path))
     if not file and weights.sha256 != info.sha256:
         why = f"its SHA-256 is {weights.sha256[:12]}..., not {info.sha256[:12]}...: it is damaged, or another version"
         raise ModelError(path.name, why=why, fix=f"Install it again: {_install(info)}")
-    return replace(weights, state=_of_network(_names(info), weights.state))
+    state = _of_network(_names(info), weights.state)
+    if lacking := sum(name not in state for name in _names(info)):
+        why = f"{path.name} lacks {lacking} of its {len(_names(info))} arrays"
+        fix = f"Give weights of {info.name}, or a model of edc or cutpaste that has it as its backbone"
+        raise ModelError(f"The file of weights of {info.name}", why=why, fix=fix)
+    return replace(weights, state=state)
 
 
 def _of_network(names: Iterable[str], state: State) -> State:

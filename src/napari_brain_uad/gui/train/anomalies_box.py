@@ -103,10 +103,11 @@ class AnomaliesBox(QWidget):
         self.words.setText(f"{counted(count, 'scan')} with known anomalies.")
 
     def _failed(self, error: Exception) -> None:
-        if isinstance(error, BrainUADError) and not isinstance(error, Cancelled):
-            self._error = error
-            self.words.clear()
-            self.problems.show_checks(str(error))
+        if isinstance(error, Cancelled):
+            return
+        self._error = error if isinstance(error, BrainUADError) else None
+        self.words.clear()
+        self.problems.show_checks(str(error))
 
 
 def _counted(path: str, method: str, data: Mapping[str, Any]) -> int:

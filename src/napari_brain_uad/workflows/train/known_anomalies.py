@@ -88,6 +88,10 @@ def open_anomalies(given: AnomaliesInput, method: str, sequences: Sequence[str],
     def labelled(make: Callable[[], ReadyScan], truth: MaskInput) -> LabelledScan:
         ready = make()
         marked = as_mask(truth, ready.scan, label="ground truth")
+        if ready.scan.mask is None or not (marked & ready.scan.mask).any():
+            raise InputError(
+                f"{ready.scan.name}, a known anomaly", why="its truth marks no voxel of the brain", fix="Leave it out, or mend it"
+            )
         return LabelledScan(ready.scored, marked if ready.prepared is None else ready.prepared.mask_to_model(marked))
 
     if isinstance(given, str | Path):
