@@ -36,10 +36,10 @@ def main() -> None:
     if given.model is None:
         told = json.loads(card_file.read_text(encoding="utf-8"))
     else:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         file.parent.mkdir(exist_ok=True)
-        save_file(encoder(given.model.with_suffix(".safetensors")), file)
+        file.write_bytes(save(encoder(given.model.with_suffix(".safetensors"))))
         told = json.loads(given.model.with_suffix(".card.json").read_text(encoding="utf-8"))
     runs = json.loads((RESULTS / "br35h.json").read_text(encoding="utf-8"))["runs"]
     write_json(card_file, told | {"measured": measured(runs)})
@@ -54,7 +54,7 @@ def encoder(model: Path) -> State:
         names = list(network_class(BACKBONES[NAME])().state_dict())
     state = backbone_weights(_BEFORE, str(model)).state
     halved = {name: state[name].astype(np.float16) if state[name].dtype.kind == "f" else state[name] for name in names}
-    return {name: np.ascontiguousarray(array) for name, array in halved.items()}
+    return {name: np.require(array, requirements="C") for name, array in halved.items()}
 
 
 def measured(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

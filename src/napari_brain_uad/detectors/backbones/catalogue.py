@@ -79,7 +79,7 @@ BACKBONES: dict[str, BackboneInfo] = {
             "Ours, from Google's (Apache-2.0) by the recipe brain-encoder, on slices of IXI and Br35H; with the package (CC BY-SA 3.0)",
             package="napari_brain_uad",
             file="weights/backbones/efficientnet-lite0-brain.safetensors",
-            sha256="SHA",
+            sha256="c9782580d0f5cb06c1857e105d3b1b0618e20b738d03316cb22de2b681cff4cb",
             install="pip install --force-reinstall --no-deps napari-brain-uad",
         ),
         BackboneInfo(
