@@ -46,6 +46,8 @@ from .scored_map import ScoredMap
 _READY = 0.4
 """Part of a run that the preparation of a whole head takes."""
 
+_NO_REFERENCE = "Make a reference (brain-uad calibrate), give healthy scans (--healthy), or choose another rule"
+
 HealthyInput = Sequence[AnomalyMap | str | Path]
 
 
@@ -301,7 +303,7 @@ def judged(
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
     if compared.reference is None and compared.why_none and post.rule.needs_healthy:
         raise InputError(
-            f"Threshold '{post.rule}'", why=compared.why_none, fix="Choose another rule, or make a reference: brain-uad calibrate"
+            f"Threshold '{post.rule}'", why=compared.why_none, fix=_NO_REFERENCE
         )
     if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":
         # It rests on p-values, which mean nothing here, unlike volumes.

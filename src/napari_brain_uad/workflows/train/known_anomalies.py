@@ -88,7 +88,7 @@ def open_anomalies(given: AnomaliesInput, method: str, sequences: Sequence[str],
     def labelled(make: Callable[[], ReadyScan], truth: MaskInput) -> LabelledScan:
         ready = make()
         marked = as_mask(truth, ready.scan, label="ground truth")
-        if ready.scan.mask is None or not (marked & ready.scan.mask).any():
+        if not (marked if ready.scan.mask is None else marked & ready.scan.mask).any():
             raise InputError(
                 f"{ready.scan.name}, a known anomaly", why="its truth marks no voxel of the brain", fix="Leave it out, or mend it"
             )

@@ -102,10 +102,7 @@ def train_recipe(
     InputError, ModelError, DeviceError, Cancelled
         As `workflows.train.train.train`.
     """
-    maps = sorted(Path(label_maps).glob("*.nii.gz"))
-    if len(maps) < VALIDATED:
-        why = f"it holds {len(maps)} label maps (*.nii.gz), not {VALIDATED} or more"
-        raise InputError(f"The folder {label_maps}", why=why, fix="Give the folder of label maps that the recipe's subjects come from")
+    maps = _label_maps(Path(label_maps))
     if healthy is not None and not _people(own):
         raise InputError("This recipe", why="it names no real scans", fix="Leave the folder of healthy scans (--healthy) out")
     files = checkpoint_files(Path(out))
@@ -122,6 +119,14 @@ def train_recipe(
     save_checkpoint(files[0], method=detector.INFO.id, params=detector.params.as_dict(), state=detector.shipped_state(), meta=meta)
     write_json(files[0].with_suffix(".card.json"), card(own, meta, machine_words(used.words)))
     return detector
+
+
+def _label_maps(folder: Path) -> list[Path]:
+    maps = sorted(folder.glob("*.nii.gz"))
+    if len(maps) < VALIDATED:
+        why = f"it holds {len(maps)} label maps (*.nii.gz), not {VALIDATED} or more"
+        raise InputError(f"The folder {folder}", why=why, fix="Give the folder of label maps that the recipe's subjects come from")
+    return maps
 
 
 @dataclass(frozen=True)
