@@ -71,7 +71,7 @@ class FAnoGANTraining(TrainingParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {
         "paper": {},
         "code": {"beta1": 0.0, "batch_size": 64},
-        "tiny": {"steps": 40, "batch_size": 4, "learning_rate": 0.005},
+        "tiny": {"steps": 100, "batch_size": 4, "learning_rate": 0.005},
     }
 
 

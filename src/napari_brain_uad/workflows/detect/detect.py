@@ -302,9 +302,7 @@ def judged(
     filtered = filtered_score(amap, post) if filtered is None else filtered
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
     if compared.reference is None and compared.why_none and post.rule.needs_healthy:
-        raise InputError(
-            f"Threshold '{post.rule}'", why=compared.why_none, fix=_NO_REFERENCE
-        )
+        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=_NO_REFERENCE)
     if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":
         # It rests on p-values, which mean nothing here, unlike volumes.
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
