@@ -76,7 +76,7 @@ def main() -> None:
                     print(method, one.id, found[-1].verdict, flush=True)
     if given.update:
         found = [*_kept(given.out / "answer.json", found), *found]
-        found.sort(key=lambda one: (SEQUENCES.index(one.sequence), METHODS.index(one.method)))
+        found.sort(key=lambda one: (SEQUENCES.index(one.sequence), [*METHODS, one.method].index(one.method)))
     page = markdown(found)
     about = {"date": datetime.now(UTC).date().isoformat(), "versions": versions(), "scans": [asdict(one) for one in found]}
     write_json(given.out / "answer.json", json.loads(json.dumps(about)))

@@ -15,9 +15,14 @@ from ..core.text import counted
 from ..core.threshold import DEFAULT_ML, HEALTHY_ML, ThresholdRule
 from .measure import PROBABILITIES
 
-KINDS = ("real", "part", "carried", "simulated")
-"""part: the lesion-free parts of a real scan; carried: a real scan of another sequence with the contrast of this one. Both count for
-volumes, and not for the largest region of a brain: no p-value rests on them."""
+KINDS = {
+    "real": "healthy brain",
+    "part": "lesion-free part",
+    "carried": "contrast-transferred healthy brain",
+    "simulated": "simulated brain",
+}
+"""What a scan of a reference may be, and the words for one. part: the lesion-free parts of a real scan; carried: a real scan of another
+sequence with the contrast of this one. Both count for volumes, and not for the largest region of a brain: no p-value rests on them."""
 
 FEWEST_REAL = 8
 """From so many real brains on those of other kinds (`_for_volumes`) have no say in thresholds."""
@@ -124,14 +129,8 @@ class HealthyReference:
     @property
     def words(self) -> str:
         """How many brains of which kind."""
-        names = {
-            "real": "healthy brain",
-            "part": "lesion-free part",
-            "carried": "contrast-transferred healthy brain",
-            "simulated": "simulated brain",
-        }
         counts = {kind: sum(scan.kind == kind for scan in self.scans) for kind in KINDS}
-        told = [counted(count, names[kind]) for kind, count in counts.items() if count]
+        told = [counted(count, KINDS[kind]) for kind, count in counts.items() if count]
         return " and ".join(told)
 
     @property

@@ -16,17 +16,12 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
-from .reference import HealthyReference
+from .reference import KINDS, HealthyReference
 
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
 
 _BULK = (0.25, 0.5, 0.75)
-
-_NO_P_VALUE = {"part": "parts of brains", "carried": "contrast-transferred brains", "simulated": "simulated brains"}
-
-_STAND_INS = {"simulated": "{} simulated brains", "carried": "{} contrast-transferred healthy brains"}
-"""Whom regions are compared with where there is no real brain, in words."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ class Verdict:
     def _stand_in_line(self) -> str:
         count = self.beyond_stand_ins
         found = counted(count, "region") if count else "No region"
-        them = _STAND_INS[self.stand_in_kind].format(self.stand_ins)
+        them = counted(self.stand_ins, KINDS[self.stand_in_kind])
         return f"{found} beyond all {them}; there is no real healthy brain of this sequence to give a p-value"
 
     @property
@@ -180,7 +175,8 @@ def judge(
     strengths = [region.strength for region in result.regions]
     notes = [note for note in (told, note) if note]
     if chosen.real and chosen.real < len(chosen.scans):
-        without = [words for kind, words in _NO_P_VALUE.items() if any(scan.kind == kind for scan in chosen.scans)]
+        there = {scan.kind for scan in chosen.scans} - {"real"}
+        without = [f"{words}s" for kind, words in KINDS.items() if kind in there]
         notes.append(f"{' and '.join(without)} count for no p-value")
     base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
     if why_none or result.threshold.per_slice is not None:

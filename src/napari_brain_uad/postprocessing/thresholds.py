@@ -95,12 +95,16 @@ def _best_dice(
     return best[1], "best Dice on this scan (uses the truth)"
 
 
+NO_REFERENCE = "Make a reference (brain-uad calibrate), give healthy scans (--healthy), or choose another rule"
+"""What to do where a rule needs healthy brains and there are none."""
+
+
 def _healthy(rule: ThresholdRule, healthy: Healthy | None) -> tuple[float, str]:
     if healthy is None:
         raise InputError(
             f"Threshold '{rule}'",
             why="it needs healthy brains: the method has no healthy reference for this scan, and no healthy scans were given",
-            fix="Make a reference (brain-uad calibrate), give healthy scans (--healthy), or choose another rule",
+            fix=NO_REFERENCE,
         )
     return healthy.threshold(rule)
 

@@ -28,6 +28,7 @@ from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
+from ...postprocessing.thresholds import NO_REFERENCE
 from ...preprocessing.mni_way import MniWay
 from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
@@ -45,8 +46,6 @@ from .scored_map import ScoredMap
 
 _READY = 0.4
 """Part of a run that the preparation of a whole head takes."""
-
-_NO_REFERENCE = "Make a reference (brain-uad calibrate), give healthy scans (--healthy), or choose another rule"
 
 HealthyInput = Sequence[AnomalyMap | str | Path]
 
@@ -302,7 +301,7 @@ def judged(
     filtered = filtered_score(amap, post) if filtered is None else filtered
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
     if compared.reference is None and compared.why_none and post.rule.needs_healthy:
-        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=_NO_REFERENCE)
+        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=NO_REFERENCE)
     if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":
         # It rests on p-values, which mean nothing here, unlike volumes.
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
