@@ -13,6 +13,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -118,10 +119,14 @@ def main() -> None:
     scale = len(cut) / wanted
     print(f"convolutions: {NAME if uses_winograd(full.network()) else 'as PyTorch chooses them'}")
     found = timed(f"full network, as it is used ({len(cut)} slices)", scale, lambda: ours(full, batch))
+    half = detector(replace(PatchedDDPMParams.preset("code"), precision="bf16"))
+    ours(half, batch[:1])
+    rounded = timed("full network, precision=bf16", scale, lambda: ours(half, batch))
     expected = timed("full network, patch by patch", scale, lambda: plain(full, batch))
-    error = (found - batch.images).abs() - (expected - batch.images).abs()
-    largest = float((expected - batch.images).abs().max())
-    print(f"largest difference of the maps {float(error.abs().max()):.1e}, of {largest:.2f}")
+    exact = (expected - batch.images).abs()
+    for what, made in (("as it is used", found), ("precision=bf16", rounded)):
+        error = ((made - batch.images).abs() - exact).abs()
+        print(f"{what}: the map differs by {float(error.max()):.1e} at most, of {float(exact.max()):.2f}, and by {error.mean() / exact.mean():.2%} of the mean")
     small = detector(PatchedDDPMParams.from_dict(recipe("pddpm")["params"]))
     timed("reduced network of the recipe, whole volume", 1.0, lambda: torch.from_numpy(small.score(scan).score))
 

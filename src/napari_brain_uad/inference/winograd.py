@@ -97,10 +97,14 @@ def _trial() -> bool:
         torch.set_num_threads(before)
 
 
-def _suits(layer: nn.Conv2d) -> bool:
+def is_plain(layer: nn.Conv2d) -> bool:
+    """Whether it is a 3 x 3 convolution that keeps the size of an image."""
     ones, kernel = (layer.stride, layer.dilation, (layer.groups, layer.groups)), (layer.kernel_size, layer.padding, layer.padding_mode)
-    wide = min(layer.in_channels, layer.out_channels) >= _FEWEST_CHANNELS
-    return wide and kernel == ((3, 3), (1, 1), "zeros") and all(one == (1, 1) for one in ones)
+    return kernel == ((3, 3), (1, 1), "zeros") and all(one == (1, 1) for one in ones)
+
+
+def _suits(layer: nn.Conv2d) -> bool:
+    return is_plain(layer) and min(layer.in_channels, layer.out_channels) >= _FEWEST_CHANNELS
 
 
 def _convolve(image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

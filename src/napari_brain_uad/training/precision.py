@@ -50,5 +50,15 @@ def to_layout(batch: torch.Tensor) -> torch.Tensor:
     return batch if layout is None else batch.contiguous(memory_format=layout)
 
 
+def laid_out_as(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Images (B, C, H, W) with their channels last if those of a convolution's weight are; a copy only if it has to be.
+
+    An image of one channel is laid out both ways, and what a first convolution makes of it has its channels first. Where such maps are
+    added to others, block after block, each convolution would lay them out anew: a third of the time in bf16.
+    """
+    last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+    return images.contiguous(memory_format=torch.channels_last) if last else images
+
+
 def _layout(dimensions: int) -> torch.memory_format | None:
     return {4: torch.channels_last, 5: torch.channels_last_3d}.get(dimensions)

@@ -154,18 +154,22 @@ class NetworkDetector(BaseDetector):
         """
         if stage not in self._networks:
             raise ModelError(f"{self.INFO.id} has not been trained", fix="Train it on healthy scans, or load a model")
-        from ...inference.winograd import winograd_where_it_pays
+        from ...inference.convolutions import choose_convolutions
 
         network = self._networks[stage].to(self.device)
-        winograd_where_it_pays(network, self.device)
+        choose_convolutions(network, self.device, self._precision())
         return network
+
+    def _precision(self) -> str:
+        """How exactly scans are scored; see `inference.convolutions.choose_convolutions`."""
+        return "auto"
 
     def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
         """With the way that convolutions were computed, where it was not the usual one."""
-        from ...inference.winograd import NAME, uses_winograd
+        from ...inference.convolutions import ways_of
 
-        told = super()._provenance(volume, mask, seed)
-        return {**told, "convolutions": NAME} if any(map(uses_winograd, self._networks.values())) else told
+        told, ways = super()._provenance(volume, mask, seed), ways_of(self._networks.values())
+        return {**told, "convolutions": ways} if ways else told
 
     def _over(
         self, cut: Cut, work: Callable[[Batch, Draw], torch.Tensor], shape: tuple[int, ...], seed: int, progress: Progress

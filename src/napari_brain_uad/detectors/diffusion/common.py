@@ -14,7 +14,7 @@ from ...scoring.registry import SCORES
 from ...training.params import TrainingParams
 from ..base.card import LEARNED
 from ..base.reconstruction import ReconstructionDetector, ReconstructionParams
-from .names import KINDS, PREDICTIONS, SCHEDULES, STEPS
+from .names import KINDS, PRECISIONS, PREDICTIONS, SCHEDULES, STEPS
 
 if TYPE_CHECKING:
     from ...inference.reconstruction import Inference, Scorer
@@ -78,6 +78,11 @@ class DiffusionParams(ReconstructionParams):
     reverse_steps: int = param(
         1, "Steps of denoising: 1 = one prediction, as many as the noise level = the full chain", label="Reverse steps", low=1, high=STEPS
     )
+    precision: str = param(
+        "auto", "Number format of a scan's scoring; auto: float32 on a CPU, bf16 on a GPU that is fast with it; bf16: 3 x 3 convolutions on a "
+        "CPU, too, which takes a quarter of the time on those with AMX and changes the map by up to 2 %", label="Numerical precision",
+        choices=PRECISIONS, advanced=True,
+    )  # fmt: skip
     passes: int = param(1, "Reconstructions with noise of their own, of which the mean counts", label="Reconstructions", low=1, high=1000)
 
 
@@ -111,6 +116,9 @@ class DiffusionDetector(ReconstructionDetector):
 
     def _stride(self) -> int:
         return int(2 ** (len(self.params.multipliers) - 1))
+
+    def _precision(self) -> str:
+        return self.params.precision
 
     def _build(self) -> DiffusionUNet:
         from ..nets.diffusion_unet import DiffusionUNet

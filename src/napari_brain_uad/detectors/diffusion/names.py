@@ -4,6 +4,7 @@ SCHEDULES = ("linear", "cosine")
 PREDICTIONS = ("image", "noise")
 KINDS = ("simplex", "gaussian", "coarse")
 """Kinds of noise."""
+PRECISIONS = ("auto", "bf16")
 SAMPLINGS = ("grid", "random")
 REGIONS = ("patch", "slice")
 

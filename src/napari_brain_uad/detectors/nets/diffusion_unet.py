@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ...training.precision import laid_out_as
+
 _GROUPS, _HEAD = 32, 64
 """Groups of a normalisation and channels of a head of attention; narrower networks have fewer."""
 _LONGEST_PERIOD = 10_000.0
@@ -94,7 +96,7 @@ class DiffusionUNet(nn.Module):
         if self.condition is not None:
             told = torch.cat([told, self.condition(condition)], dim=1)
         told = functional.silu(told)
-        seen = self.first(images)
+        seen = laid_out_as(self.first(images), self.down[0].conv1.weight)
         kept = [seen]
         for block in self.down:
             seen = block(seen, told)
@@ -135,7 +137,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         """Shape (B, count, H, W), H and W halved or doubled where the block does so."""
-        seen = functional.silu(self.norm1(images))
+        seen = functional.silu(self.norm1(images), inplace=True)
         if self.resize == "down":
             seen, images = functional.avg_pool2d(seen, 2), functional.avg_pool2d(images, 2)
         elif self.resize == "up":
@@ -147,7 +149,7 @@ class ResidualBlock(nn.Module):
             seen = torch.addcmul(shift, self.norm2(seen), 1.0 + scale)
         else:
             seen = self.norm2(seen + time)
-        found: torch.Tensor = self.skip(images) + self.conv2(functional.silu(seen))
+        found: torch.Tensor = self.skip(images) + self.conv2(functional.silu(seen, inplace=True))
         return found
 
 
