@@ -20,7 +20,7 @@ from napari_brain_uad.core.params import Params
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors import registry
-from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
+from napari_brain_uad.detectors.intensity.robust_intensity import RobustIntensity
 from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.detect.dock import DetectDock
@@ -266,7 +266,7 @@ def test_a_click_gives_what_scripts_and_the_command_line_give(qtbot, viewer, doc
     click(qtbot, dock.button)
     wait(qtbot, dock)
     clicked = dock.detection
-    scripted = detect(tmp_path / "case_FLAIR.nii.gz", "threshold", truth=tmp_path / "case_truth.nii.gz")
+    scripted = detect(tmp_path / "case_FLAIR.nii.gz", "robust-intensity", truth=tmp_path / "case_truth.nii.gz")
     np.testing.assert_array_equal(clicked.map.score, scripted.map.score)
     np.testing.assert_array_equal(clicked.result.mask, scripted.result.mask)
     assert clicked.evaluation.as_dict() == scripted.evaluation.as_dict()
@@ -334,7 +334,7 @@ def test_any_other_input_runs_again(qtbot, viewer, dock, change):
     if change == "voxel":
         scan.data[10, 10, 10] += 1
     elif change == "params":
-        dock.inputs.form.set_value(HistogramThreshold.Params(bins=64))
+        dock.inputs.form.set_value(RobustIntensity.Params(smoothing_mm=2.0))
     elif change == "seed":
         dock.inputs.seed.setValue(7)
     elif change == "mask":
@@ -363,7 +363,7 @@ def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
     again = DetectDock(viewer)
     qtbot.addWidget(again)
     # The method of the last run is offered; what is recommended for the scan is chosen.
-    assert again.inputs.method.info.id == "threshold"
+    assert again.inputs.method.info.id == recommend("FLAIR")[0]
     assert again.inputs.device.currentData() == "cpu"
     assert "Last used: <a href='thresh-raw'" in again.inputs.method.fit.text()
     again.inputs.method.fit.linkActivated.emit("thresh-raw")
@@ -387,7 +387,7 @@ def test_a_method_chosen_by_hand_holds_for_its_scan_alone(qtbot, viewer, dock):
     assert dock.inputs.method.info.id == recommended
     # Back to what is recommended: no choice any more.
     dock.inputs.scan.choose(first)
-    choose_method(dock, "threshold")
+    choose_method(dock, recommend("FLAIR")[0])
     assert not dock.inputs.method.by_hand
 
 
@@ -488,7 +488,7 @@ def test_a_model_that_is_none_is_refused(qtbot, viewer, dock, tmp_path):
     assert dock.inputs.model.path is None
 
 
-class _Slow(HistogramThreshold):
+class _Slow(RobustIntensity):
     def _score(self, volume, mask, *, seed, progress):
         for step in range(400):
             progress.update(step / 400, "waiting")
@@ -496,21 +496,21 @@ class _Slow(HistogramThreshold):
         return super()._score(volume, mask, seed=seed, progress=progress)
 
 
-class _Broken(HistogramThreshold):
+class _Broken(RobustIntensity):
     def _score(self, volume, mask, *, seed, progress):
         raise ZeroDivisionError("nobody foresaw this")
 
 
 @pytest.fixture
-def replace_threshold(monkeypatch):
+def replace_recommended(monkeypatch):
     def replace(detector):
-        monkeypatch.setattr("napari_brain_uad.detectors.intensity.threshold.HistogramThreshold", detector)
+        monkeypatch.setattr("napari_brain_uad.detectors.intensity.robust_intensity.RobustIntensity", detector)
 
     return replace
 
 
-def test_cancelling_within_two_seconds_leaves_everything_as_it_was(qtbot, viewer, dock, replace_threshold):
-    replace_threshold(_Slow)
+def test_cancelling_within_two_seconds_leaves_everything_as_it_was(qtbot, viewer, dock, replace_recommended):
+    replace_recommended(_Slow)
     add_volume(viewer, phantom())
     click(qtbot, dock.button)
     assert not dock.run_bar.isHidden()
@@ -528,8 +528,8 @@ def test_cancelling_within_two_seconds_leaves_everything_as_it_was(qtbot, viewer
     assert dock.run_bar.isHidden()
 
 
-def test_an_unforeseen_error_is_shown_with_details_and_logged(qtbot, viewer, dock, replace_threshold, caplog):
-    replace_threshold(_Broken)
+def test_an_unforeseen_error_is_shown_with_details_and_logged(qtbot, viewer, dock, replace_recommended, caplog):
+    replace_recommended(_Broken)
     add_volume(viewer, phantom())
     click(qtbot, dock.button)
     wait(qtbot, dock)
@@ -541,8 +541,8 @@ def test_an_unforeseen_error_is_shown_with_details_and_logged(qtbot, viewer, doc
     assert "Traceback" in QGuiApplication.clipboard().text()
 
 
-def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace_threshold):
-    replace_threshold(_Slow)
+def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace_recommended):
+    replace_recommended(_Slow)
     add_volume(viewer, phantom())
     click(qtbot, dock.button)
     qtbot.wait(100)
@@ -553,8 +553,8 @@ def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napari_viewer, replace_threshold, how):
-    replace_threshold(_Slow)
+def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napari_viewer, replace_recommended, how):
+    replace_recommended(_Slow)
     viewer = make_napari_viewer()
     dock = open_dock(viewer, "Detect anomalies")
     add_volume(viewer, phantom())

@@ -273,7 +273,7 @@ def test_every_scan_begins_with_the_method_recommended_for_it(qtbot, viewer, det
     assert method.info.id == "thresh-raw"
     assert method.fit.text().startswith("Recommended for T2: ")
     add_volume(viewer, scan("FLAIR"))
-    assert method.info.id == "threshold"
+    assert method.info.id == "robust-intensity"
     assert "recommended for FLAIR" in method.box.currentText()
     method.box.setCurrentIndex(method.box.findData("covariance"))
     method.box.activated.emit(method.box.currentIndex())
@@ -285,4 +285,4 @@ def test_every_scan_begins_with_the_method_recommended_for_it(qtbot, viewer, det
     method.fit.linkActivated.emit("thresh-raw")
     assert method.info.id == "thresh-raw"
     add_volume(viewer, scan("FLAIR"))
-    assert method.info.id == "threshold"
+    assert method.info.id == "robust-intensity"

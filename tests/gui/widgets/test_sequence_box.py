@@ -58,7 +58,7 @@ def test_the_recommended_method_and_the_command_follow(make_napari_viewer, qtbot
     viewer = make_napari_viewer()
     dock = open_dock(viewer, "Detect anomalies")
     layer = add_volume(viewer, scan())
-    assert dock.inputs.method.info.id == recommend("FLAIR")[0] == "threshold"
+    assert dock.inputs.method.info.id == recommend("FLAIR")[0] == "robust-intensity"
     dock.inputs._scans.sequence.choose("T1")
     assert dock.inputs.method.info.id == recommend("T1")[0] != "threshold"
     assert "T1" in dock.inputs.method.fit.text()

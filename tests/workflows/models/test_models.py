@@ -168,7 +168,7 @@ def test_recommended_methods_can_run_and_say_why() -> None:
         method, why = recommend(sequence)
         assert len(why) > 20
         assert load_detector(method) is not None
-    assert recommend("FLAIR")[0] == "threshold"
+    assert recommend("FLAIR")[0] == "robust-intensity"
 
 
 # In and out

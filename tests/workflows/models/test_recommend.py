@@ -11,12 +11,8 @@ import pytest
 from napari_brain_uad.workflows.models.recommend import recommend, unfit
 
 NEARLY = 0.03
-"""On FLAIR the equalised score is this close to the raw one, and has a threshold that holds from scan to scan."""
-
-BEHIND = {("BraTS 2013", "FLAIR"): 0.05, ("BraTS 2021", "FLAIR"): 0.055}
-"""Where what is recommended is behind by more, and by how much. Combined evidence and robust intensity are ahead here; but their verdict
-takes a patient with 50 ml of MS lesions (MSLUB 19) for one of the healthy elderly they were calibrated on, and the mask of the click has a
-Dice of 0.11 and 0.18 there (0.60 with what is recommended)."""
+"""On FLAIR robust intensity is this close to the best, needs no network, and has a threshold that healthy brains set: the mask of the click
+has a mean Dice of 0.486 over eleven patients (0.448 for the equalised score, which flags 5 % of any brain)."""
 
 MEMBERS = ("tissue-restoration", "anomaly-segmentation")
 """Of the tissue ensemble: each alone is ahead of it on some lesions and far behind on others."""
@@ -35,7 +31,7 @@ def test_no_method_was_measured_clearly_better(repository: Path, sequence: str) 
     means = [mean for mean in measured(repository) if mean["sequence"] == sequence]
     for data in {mean["data"] for mean in means}:
         best_dice = {mean["method"]: mean["best_dice"] for mean in means if mean["data"] == data and mean["method"] not in MEMBERS}
-        assert best_dice[method] >= max(best_dice.values()) - BEHIND.get((data, sequence), NEARLY), (data, best_dice)
+        assert best_dice[method] >= max(best_dice.values()) - NEARLY, (data, best_dice)
 
 
 @pytest.mark.parametrize("member", MEMBERS)

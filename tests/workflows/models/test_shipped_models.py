@@ -74,7 +74,6 @@ def test_a_sample_is_scored_without_naming_a_model():
 @pytest.mark.parametrize("sequence", ["T1", "T2", "T1c"])
 def test_the_tissue_ensemble_is_recommended_where_it_is_better(sequence):
     assert recommend(sequence)[0] == "tissue-ensemble"
-    assert recommend("FLAIR")[0] == "threshold"
 
 
 def _scan(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:

@@ -12,7 +12,14 @@ from ...detectors.registry import cards, method_class, method_ids
 from .models import default_model, list_models, no_model
 
 _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
-    "FLAIR": (("threshold", "lesions are bright on FLAIR; no trained model came near it on the six scans measured here"),),
+    "FLAIR": (
+        (
+            "robust-intensity",
+            "lesions are bright on FLAIR, and on the brain's own scale healthy brains say how bright is unusual; no trained model was clearly "
+            "better on the eleven scans measured here",
+        ),
+        ("threshold", "lesions are bright on FLAIR"),
+    ),
     "T2": (
         (
             "tissue-ensemble",
