@@ -39,7 +39,7 @@ def five_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     seen("detect")
 
     walk.step(3)
-    chosen = walk.read("Threshold (histogram equalised)")
+    chosen = walk.read("Robust intensity")
     assert detect.inputs.method.box.currentText().startswith(chosen)
     assert " s" in detect.cost.text(), "the line above the button does not say how long it will take"
     walk.press("Detect anomalies")
@@ -57,7 +57,7 @@ def five_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     walk.click(plot, QPoint(plot.width() // 2, plot.height() // 2))  # the line is dragged in Tune's own tests
     walk.pick(tune.threshold.rule, walk.read("best Dice"))
     wait(lambda: tune.settled is not None and tune.post.threshold == "best-dice", "best Dice")
-    assert tune.settled.result.threshold.value > before
+    assert tune.settled.result.threshold.value != before
     assert "Dice" in tune.threshold.origin.text()
     walk.press("Clean-up")
     seen("clean_up")
@@ -84,8 +84,8 @@ def five_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     walk.step(7)
     walk.press("Export")
     wait(lambda: "Saved" in tune.messages.text, "the export")
-    assert (out / "ms-flair-simulated_threshold_regions.tsv").is_file()
-    assert (out / "ms-flair-simulated_threshold_reviewed_mask.nii.gz").is_file()
+    assert (out / "ms-flair-simulated_robust-intensity_regions.tsv").is_file()
+    assert (out / "ms-flair-simulated_robust-intensity_reviewed_mask.nii.gz").is_file()
     walk.press("Copy as command")
     wait(lambda: _clipboard().startswith("brain-uad detect "), "the command")
     walk.done(7)
@@ -134,7 +134,7 @@ def ten_minutes(viewer: Any, walk: Walk, out: Path, seen: Seen) -> None:
     walk.press("Compare")
     wait(lambda: compare.comparing and not compare.running and compare.comparison is not None, "the comparison", 300.0)
     assert compare.comparison is not None
-    assert len(compare.comparison.runs) == 5
+    assert len(compare.comparison.runs) == 6
     seen("cells")
 
     walk.step(4)
