@@ -35,7 +35,7 @@ class Bf16Conv2d(nn.Conv2d):
         seen = images.to(torch.bfloat16, memory_format=torch.channels_last).to(weight.dtype)
         # One image at a time takes no longer, and sums whose order depends on the batch would be rounded otherwise.
         made = [functional.conv2d(seen[at : at + 1], weight, bias, padding=1).bfloat16() for at in range(len(seen))]
-        return torch.cat(made).float()
+        return (made[0] if len(made) == 1 else torch.cat(made)).float()
 
 
 def choose_convolutions(network: nn.Module, device: str, precision: str) -> None:

@@ -149,7 +149,7 @@ class ResidualBlock(nn.Module):
             seen = torch.addcmul(shift, self.norm2(seen), 1.0 + scale)
         else:
             seen = self.norm2(seen + time)
-        found: torch.Tensor = self.skip(images) + self.conv2(functional.silu(seen, inplace=True))
+        found: torch.Tensor = self.conv2(functional.silu(seen, inplace=True)).add_(self.skip(images))
         return found
 
 

@@ -15,8 +15,8 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "FLAIR": (
         (
             "robust-intensity",
-            "lesions are bright on FLAIR, and on the brain's own scale healthy brains say how bright is unusual; no trained model was clearly "
-            "better on the eleven scans measured here",
+            "lesions are bright on FLAIR, and on the brain's own scale healthy brains say how bright is unusual; no trained model was "
+            "clearly better on the eleven scans measured here",
         ),
         ("threshold", "lesions are bright on FLAIR"),
     ),
