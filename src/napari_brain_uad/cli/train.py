@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..workflows.models.method_spec import MethodSpec
     from ..workflows.train.training_data import TrainingData
 
+_VALIDATION = 0.1
+"""Share of the subjects that is kept apart unless it is said."""
+
 _PATIENCE = 30.0
 """Seconds that a cancelled training has for its last checkpoint."""
 
@@ -74,7 +77,7 @@ def _add_data(group: Any) -> None:
         metavar="DIR",
         help="scans with their truths, for a method that learns from known anomalies beside the healthy scans (bgad)",
     )
-    group.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="subjects kept apart to watch (default: 0.1)")
+    group.add_argument("--validation", type=float, metavar="SHARE", help="subjects kept apart to watch (default: 0.1)")
     group.add_argument("--prepare", default="", metavar="PRESET", help="preparation of every scan (default: the method's, for whole heads)")
 
 
@@ -137,8 +140,10 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
     own = recipe(arguments.recipe)
     if own["method"] != spec.method:
         raise InputError(f"The recipe {arguments.recipe}", why=f"it is one of {own['method']}", fix=f"Write: train {own['method']}")
-    given = ("simulate", "layout", "sequence", "count", "prepare", "seed", "estimate", "anomalies")
+    given = ("simulate", "layout", "sequence", "count", "prepare", "seed", "estimate", "anomalies", "resume")
     others = [*(["settings"] if str(spec) != spec.method else []), *(f"--{name}" for name in given if getattr(arguments, name))]
+    others += ["--validation"] if arguments.validation is not None else []
+    others += [f"--{name}" for name in ("devices", "nodes") if getattr(arguments, name) != 1]
     if others or arguments.out is None:
         why = f"it says what is learned from, and how, and takes no {', '.join(others)}" if others else "--out is missing"
         raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --healthy, --train, --device and --overwrite")
@@ -194,7 +199,7 @@ def _data(arguments: argparse.Namespace) -> TrainingData:
         dataset=arguments.layout,
         sequence=arguments.sequence,
         count=arguments.count,
-        validation=arguments.validation,
+        validation=_VALIDATION if arguments.validation is None else arguments.validation,
         seed=arguments.seed,
         preset=arguments.prepare,
     )

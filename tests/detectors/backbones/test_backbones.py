@@ -125,6 +125,9 @@ def test_the_encoder_of_a_tuned_model_is_taken(tmp_path: Path) -> None:
     save_file({**others, **dict(list(tuned.items())[1:])}, tmp_path / "half.safetensors")
     with pytest.raises(ModelError, match="file of weights of ResNet-18"):
         load_backbone("resnet18", str(tmp_path / "half.safetensors"))
+    save_file({f"network/encoder.{name}": tensor for name, tensor in network.state_dict().items()}, tmp_path / "checkpoint.safetensors")
+    with pytest.raises(ModelError, match="checkpoint of a training, which may not be done"):
+        load_backbone("resnet18", str(tmp_path / "checkpoint.safetensors"))
 
 
 def test_without_weights_there_is_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
     before = (tmp_path / "m.safetensors").read_bytes()
     assert main([*words, "--overwrite", "--anomalies", str(maps), "--seed", "3"]) == InputError.exit_code
     assert "--recipe: it says what is learned from, and how, and takes no --seed, --anomalies" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--resume", "--validation", "0.1", "--devices", "2"]) == InputError.exit_code
+    assert "takes no --resume, --validation, --devices" in capsys.readouterr().err
     assert (tmp_path / "m.safetensors").read_bytes() == before
     assert main(["train", "ce-vae", *words[2:]]) != 0
     assert "train vae" in capsys.readouterr().err

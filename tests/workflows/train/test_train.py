@@ -320,3 +320,12 @@ def test_estimate_can_be_cancelled(healthy_folder: Path) -> None:
     progress.cancel()
     with pytest.raises(Cancelled):
         estimate_training("ae-dense", TrainingData("folder", str(healthy_folder)), params=TINY, progress=progress)
+
+
+def test_weights_that_are_not_there_are_told_before_any_scan_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_brain_uad.workflows.train.train_estimate.first_scan", lambda data: pytest.fail("a scan was read"))
+    method = MethodSpec.of("patchcore", params={"backbone": "resnet18", "backbone_file": str(tmp_path / "none.pth")})
+    with pytest.raises(ModelError, match=r"none\.pth: there is no such file"):
+        estimate_training(method, TrainingData("folder", str(tmp_path)))
+    with pytest.raises(ModelError, match=r"none\.pth: there is no such file"):
+        train(method, TrainingData("folder", str(tmp_path)), out=tmp_path / "m")

@@ -86,6 +86,9 @@ class BaseDetector(ABC):
         own = training or (self.Training or TrainingParams)()
         self.load_state(fit_stages(stages, volumes, Fitting({}, seed, own, session or TrainingSession(), progress or Progress())))
 
+    def check_parts(self) -> None:
+        """Raise unless what a method needs beside its scans is there: a backbone's weights. Asked before a training reads any scan."""
+
     def state(self) -> State:
         """What was learned (see `core.detector.Detector`)."""
         return {}

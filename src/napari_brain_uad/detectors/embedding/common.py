@@ -186,6 +186,10 @@ class BackboneDetector(SlicingDetector):
         self._backbone.network.to(self.device)
         return self._backbone
 
+    def check_parts(self) -> None:
+        """See `BaseDetector.check_parts`."""
+        self.backbone_hash()
+
     def backbone_hash(self) -> NDArray[np.uint8]:
         """SHA-256 of the backbone's weights, shape (32,)."""
         from ..backbones.load import backbone_weights

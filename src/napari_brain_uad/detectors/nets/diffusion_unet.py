@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -96,7 +97,7 @@ class DiffusionUNet(nn.Module):
         if self.condition is not None:
             told = torch.cat([told, self.condition(condition)], dim=1)
         told = functional.silu(told)
-        seen = laid_out_as(self.first(images), self.down[0].conv1.weight)
+        seen = laid_out_as(self.first(images), cast(ResidualBlock, self.down[0]).conv1.weight)
         kept = [seen]
         for block in self.down:
             seen = block(seen, told)

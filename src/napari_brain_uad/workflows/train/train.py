@@ -237,6 +237,8 @@ def prepared_detector(spec: MethodSpec, training: TrainingInput, device: str) ->
         If the method learns nothing, a model is named, a setting cannot be used, or what training needs is not installed.
     DeviceError
         If the device is not there.
+    ModelError
+        If weights that a setting names are not there, or not its own.
     """
     found = method_class(spec.method)
     if not found.INFO.trainable:
@@ -250,6 +252,7 @@ def prepared_detector(spec: MethodSpec, training: TrainingInput, device: str) ->
     detector = found(found.Params.from_dict(spec.params()))
     used = resolve_device(device, found.INFO.devices)
     detector.device = used.name
+    detector.check_parts()
     return detector, settings, used
 
 
