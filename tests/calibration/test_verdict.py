@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.calibration.reference import HealthyReference
-from napari_brain_uad.calibration.verdict import Verdict, clean_up_note, fitting, judge, with_p_values
+from napari_brain_uad.calibration.verdict import Verdict, clean_up_note, fitting, joined, judge, with_p_values
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.postprocessing.params import PostParams
@@ -60,7 +60,7 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"
     within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)
     assert within.line.startswith("No region beyond all 24 simulated brains")
-    assert within.beyond == within.beyond_stand_ins == 0
+    assert within.beyond == 0
     assert verdict.region_p[0] is None
     carried = replace(reference, scans=tuple(replace(scan, kind="carried" if scan.person > 4 else "simulated") for scan in reference.scans))
     found = judge(postprocess(make_map(50, 5.0), post, healthy=carried), carried)
@@ -186,3 +186,18 @@ def test_false_discovery_rate_keeps_the_regions_that_differ(
 def test_no_reference_no_verdict() -> None:
     assert Verdict(why_not="there is none").line == "No verdict: there is none"
     assert Verdict(why_not="there is none").details == ""
+
+
+def test_regions_that_became_one_have_the_least_likely_p(
+    reference: HealthyReference, make_map: Callable[..., AnomalyMap], post: PostParams
+) -> None:
+    verdict = judge(postprocess(make_map(50, 5.0), post, healthy=reference), reference)
+    assert len(verdict.region_p) > 2
+    assert verdict.unusual == (True, *(False for _ in verdict.region_p[1:]))
+    others = tuple(range(4, len(verdict.region_p) + 1))
+    found = joined(verdict, [(2,), (3, 1), others])
+    assert found.region_p[:2] == (verdict.region_p[1], verdict.region_p[0])
+    assert found.unusual[:2] == (False, True)
+    assert found.beyond == verdict.beyond == 1
+    assert found.line == verdict.line
+    assert joined(Verdict(why_not="nobody"), []) == Verdict(why_not="nobody")

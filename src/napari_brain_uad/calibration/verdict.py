@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,8 +48,9 @@ class Verdict:
         Other brains compared with, where there is no real one.
     stand_in_kind : str
         "carried" or "simulated", see `reference.KINDS`.
-    beyond_stand_ins : int
-        Regions stronger than any in them; no p-value follows from that.
+    unusual : tuple of bool
+        Which regions lie beyond healthy variation, as far as so many brains can tell, or are stronger than any in the stand-ins; no p-value
+        follows from the latter.
     notes : tuple of str
         What else has to be known: ages, clean-up, simulated brains.
     sha256 : str
@@ -65,7 +66,7 @@ class Verdict:
     strength: float = 0.0
     stand_ins: int = 0
     stand_in_kind: str = ""
-    beyond_stand_ins: int = 0
+    unusual: tuple[bool, ...] = ()
     notes: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -76,12 +77,8 @@ class Verdict:
 
     @property
     def beyond(self) -> int:
-        """How many regions lie beyond healthy variation: as far as so many brains can tell."""
-        return len(self._unusual)
-
-    @property
-    def _unusual(self) -> list[float]:
-        return [p for p in self.region_p if p is not None and p <= max(ALPHA, self.smallest_p or 0.0)]
+        """How many regions lie beyond healthy variation, or beyond all stand-ins."""
+        return sum(self.unusual)
 
     @property
     def line(self) -> str:
@@ -97,7 +94,8 @@ class Verdict:
             told = f"{stronger} of {self.healthy} healthy brains have a stronger region than its strongest"
             return f"Nothing beyond healthy variation: {told} (p = {self.p:.2g})"
         regions = counted(self.beyond, "region")
-        stronger = round(max(self._unusual) * (self.healthy + 1)) - 1
+        highest = max(p for p, beyond in zip(self.region_p, self.unusual, strict=True) if beyond and p is not None)
+        stronger = round(highest * (self.healthy + 1)) - 1
         beyond = f"all {self.healthy}" if not stronger else f"at least {self.healthy - stronger} of {self.healthy}"
         few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
         least = ", the smallest that so many allow" if round(self.p * (self.healthy + 1)) == 1 else ""
@@ -105,8 +103,7 @@ class Verdict:
 
     @property
     def _stand_in_line(self) -> str:
-        count = self.beyond_stand_ins
-        found = counted(count, "region") if count else "No region"
+        found = counted(self.beyond, "region") if self.beyond else "No region"
         them = counted(self.stand_ins, KINDS[self.stand_in_kind])
         return f"{found} beyond all {them}; there is no real healthy brain of this sequence to give a p-value"
 
@@ -136,7 +133,7 @@ class Verdict:
             "strength": self.strength,
             "stand_in_brains": self.stand_ins,
             "stand_in_kind": self.stand_in_kind,
-            "regions_beyond_stand_ins": self.beyond_stand_ins,
+            "regions_beyond_stand_ins": self.beyond if self.stand_ins else 0,
             "reference": self.reference,
             "reference_sha256": self.sha256,
             "notes": list(self.notes),
@@ -151,6 +148,15 @@ def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
     """The result with its regions' p-values."""
     pairs = zip(result.regions, verdict.region_p or (None,) * len(result.regions), strict=True)
     return replace(result, regions=tuple(replace(region, p_value=p) for region, p in pairs))
+
+
+def joined(verdict: Verdict, parts: Sequence[Sequence[int]]) -> Verdict:
+    """The verdict on regions that hold these regions, by number from 1; of several the least likely counts."""
+    if not verdict.region_p:
+        return verdict
+    p = [min((one for one in (verdict.region_p[number - 1] for number in own) if one is not None), default=None) for own in parts]
+    unusual = tuple(any(verdict.unusual[number - 1] for number in own) for own in parts)
+    return replace(verdict, region_p=tuple(p), unusual=unusual)
 
 
 def judge(
@@ -188,10 +194,12 @@ def judge(
     except InputError as error:
         return replace(base, why_not=error.why)
     if p is None:
-        beyond = sum(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
-        return replace(base, region_p=(None,) * len(strengths), stand_ins=others.size, stand_in_kind=kind, beyond_stand_ins=beyond)
+        beyond = tuple(bool(np.float32(one) > others.max(initial=0.0)) for one in strengths)
+        return replace(base, region_p=(None,) * len(strengths), stand_ins=others.size, stand_in_kind=kind, unusual=beyond)
     scan = float(p.min()) if p.size else 1.0
-    return replace(base, healthy=chosen.real, p=scan, smallest_p=chosen.smallest_p, region_p=tuple(float(one) for one in p))
+    found = tuple(float(one) for one in p)
+    beyond = tuple(one <= max(ALPHA, chosen.smallest_p or 0.0) for one in found)
+    return replace(base, healthy=chosen.real, p=scan, smallest_p=chosen.smallest_p, region_p=found, unusual=beyond)
 
 
 def fitting(
@@ -238,7 +246,8 @@ def fitting(
 
 def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
     """What of the clean-up is not as in the reference."""
-    changed = [name for name, value in reference.post.items() if name not in FILTERS and post[name] != value]
+    counts = [name for name in reference.post if name not in (*FILTERS, "outline")]
+    changed = [name for name in counts if post[name] != reference.post[name]]
     told = ", ".join(f"{name} {reference.post[name]}" for name in changed)
     return f"the reference was made with another clean-up ({told})" if changed else ""
 

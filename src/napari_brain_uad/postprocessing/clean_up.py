@@ -27,12 +27,17 @@ def cleaned(mask: NDArray[np.bool_], post: PostParams, grid: Grid) -> NDArray[np
     array of uint32, shape (i, j, k)
         A number for each region that is left, with gaps; 0 elsewhere.
     """
-    # Of a single slice nothing is taken off towards the slices that are not there. (By the grid: a box of a scan may be as thin.)
-    spacing = tuple(np.inf if count == 1 else size for count, size in zip(grid.shape, grid.spacing, strict=True))
-    mask = opening(mask, post.opening, (spacing[0], spacing[1], spacing[2]))
+    mask = opened(mask, post, grid)
     if post.fill_holes:
         mask = fill_holes(mask)
     return label_large(mask, post.smallest(grid.voxel_volume_mm3), int(post.connectivity))
+
+
+def opened(mask: NDArray[np.bool_], post: PostParams, grid: Grid) -> NDArray[np.bool_]:
+    """Open a mask, or a box of it, as the settings say."""
+    # Of a single slice nothing is taken off towards the slices that are not there. (By the grid: a box of a scan may be as thin.)
+    spacing = tuple(np.inf if count == 1 else size for count, size in zip(grid.shape, grid.spacing, strict=True))
+    return opening(mask, post.opening, (spacing[0], spacing[1], spacing[2]))
 
 
 def best_dice(

@@ -42,6 +42,15 @@ class PostParams(Params):
     min_ml: float = param(
         0.0, "Smallest region kept; the larger of both limits counts", label="and at least", unit="ml", low=0.0, high=100.0, step=0.05
     )
+    outline: float = param(
+        0.7,
+        "A region beyond healthy brains takes in what is connected with it above this share of the way from the brain's median score to "
+        "the threshold, where healthy brains set that; 1 = off",
+        label="Outline level",
+        low=0.1,
+        high=1.0,
+        step=0.05,
+    )
     connectivity: str = param(
         "26",
         "Neighbours that join a region: 6 (faces), 18 (edges, too), 26 (corners, too)",

@@ -86,7 +86,7 @@ class BaseDetector(ABC):
         own = training or (self.Training or TrainingParams)()
         self.load_state(fit_stages(stages, volumes, Fitting({}, seed, own, session or TrainingSession(), progress or Progress())))
 
-    def check_parts(self) -> None:
+    def check_parts(self) -> None:  # noqa: B027  # most methods need nothing
         """Raise unless what a method needs beside its scans is there: a backbone's weights. Asked before a training reads any scan."""
 
     def state(self) -> State:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...calibration.build import HealthyMap, build_reference
 from ...calibration.reference import HealthyReference
-from ...calibration.verdict import NOT_COMPARED, Verdict, judge, with_p_values
+from ...calibration.verdict import NOT_COMPARED, Verdict, joined, judge, with_p_values
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import InputError
@@ -25,6 +25,7 @@ from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
 from ...io.nifti import read_map
 from ...postprocessing.edits import RegionEdits
+from ...postprocessing.outline import outlined
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
@@ -308,6 +309,9 @@ def judged(
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
+    if result.threshold.rule.needs_healthy:
+        result, parts = outlined(result, verdict.unusual, post, amap.grid, truth=truth)
+        verdict = joined(verdict, parts)
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 

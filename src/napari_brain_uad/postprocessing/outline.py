@@ -1,0 +1,62 @@
+"""The outline of regions that no healthy brain has: they take in what is connected with them at a lower level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.volume import Grid
+from .clean_up import opened
+from .components import label
+from .filters import bounding_box
+from .params import PostParams
+from .pipeline import PostResult
+from .regions import number_regions
+
+
+def outlined(
+    result: PostResult, chosen: Sequence[bool], post: PostParams, grid: Grid, *, truth: NDArray[np.bool_] | None = None
+) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
+    """Hysteresis thresholding (Canny 1986, doi:10.1109/TPAMI.1986.4767851) of some regions.
+
+    A threshold that leaves healthy brains alone finds the core of a lesion and cuts its edge off. Where a region is there for certain, its
+    edge is known by a lower level: what of the opened mask above that level is connected with it. Other regions stay as they are.
+
+    Parameters
+    ----------
+    result : PostResult
+        At the threshold.
+    chosen : sequence of bool
+        Which of its regions, in their order.
+    post : PostParams
+        Its `outline` gives the level, as a share of the way from the brain's median score to the threshold.
+    truth : array of bool, shape (i, j, k), optional
+        Gives `Region.hit`.
+
+    Returns
+    -------
+    PostResult
+        With the larger regions; two that meet are one.
+    parts : tuple of tuple of int
+        For each region, the numbers of the regions of `result` that it holds.
+    """
+    median = float(np.median(result.score[result.brain])) if any(chosen) else result.threshold.value
+    level = np.float32(median + post.outline * (result.threshold.value - median))
+    if not level < result.threshold.value:
+        return result, tuple((region.number,) for region in result.regions)
+    above = (result.score > level) & result.brain
+    box = bounding_box(above | result.mask)
+    seeds = np.append(False, np.asarray(chosen, dtype=bool))[result.labels[box]]
+    own = label(opened(above[box], post, grid) | seeds, int(post.connectivity))
+    reached = np.bincount(own[seeds], minlength=int(own.max()) + 1) > 0
+    reached[0] = False
+    mask = reached[own] | result.mask[box]
+    labels, regions = number_regions(
+        label(mask, int(post.connectivity)), result.score, grid, truth=truth, threshold=result.threshold.value, within=box
+    )
+    held = np.unique(np.stack((labels[result.mask], result.labels[result.mask])), axis=1).T.tolist()
+    parts = tuple(tuple(old for new, old in held if new == region.number) for region in regions)
+    return replace(result, mask=labels > 0, regions=regions, labels=labels), parts
