@@ -195,9 +195,9 @@ def test_regions_that_became_one_have_the_least_likely_p(
     assert len(verdict.region_p) > 2
     assert verdict.unusual == (True, *(False for _ in verdict.region_p[1:]))
     others = tuple(range(4, len(verdict.region_p) + 1))
-    found = joined(verdict, [(2,), (3, 1), others])
+    found = joined(verdict, [(2,), (3, 1), others], "grown")
     assert found.region_p[:2] == (verdict.region_p[1], verdict.region_p[0])
     assert found.unusual[:2] == (False, True)
     assert found.beyond == verdict.beyond == 1
     assert found.line == verdict.line
-    assert joined(Verdict(why_not="nobody"), []) == Verdict(why_not="nobody")
+    assert found.notes == (*verdict.notes, "grown")

@@ -16,7 +16,7 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
-from .reference import KINDS, HealthyReference
+from .reference import FEWEST_REAL, KINDS, HealthyReference
 
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
@@ -79,6 +79,11 @@ class Verdict:
     def beyond(self) -> int:
         """How many regions lie beyond healthy variation, or beyond all stand-ins."""
         return sum(self.unusual)
+
+    @property
+    def rests_on_enough(self) -> bool:
+        """Whether it was compared with as many brains as a default threshold needs, none of them simulated."""
+        return max(self.healthy, self.stand_ins if self.stand_in_kind == "carried" else 0) >= FEWEST_REAL
 
     @property
     def line(self) -> str:
@@ -150,13 +155,11 @@ def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
     return replace(result, regions=tuple(replace(region, p_value=p) for region, p in pairs))
 
 
-def joined(verdict: Verdict, parts: Sequence[Sequence[int]]) -> Verdict:
-    """The verdict on regions that hold these regions, by number from 1; of several the least likely counts."""
-    if not verdict.region_p:
-        return verdict
+def joined(verdict: Verdict, parts: Sequence[Sequence[int]], note: str) -> Verdict:
+    """The verdict on regions that hold these regions, by number from 1; of several the least likely counts. With what has to be known."""
     p = [min((one for one in (verdict.region_p[number - 1] for number in own) if one is not None), default=None) for own in parts]
     unusual = tuple(any(verdict.unusual[number - 1] for number in own) for own in parts)
-    return replace(verdict, region_p=tuple(p), unusual=unusual)
+    return replace(verdict, region_p=tuple(p), unusual=unusual, notes=(*verdict.notes, note))
 
 
 def judge(

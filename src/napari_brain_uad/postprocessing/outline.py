@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.volume import Grid
 from .clean_up import opened
-from .components import label
+from .components import fill_holes, label
 from .filters import bounding_box
 from .params import PostParams
 from .pipeline import PostResult
@@ -43,9 +43,8 @@ def outlined(
     parts : tuple of tuple of int
         For each region, the numbers of the regions of `result` that it holds.
     """
-    median = float(np.median(result.score[result.brain])) if any(chosen) else result.threshold.value
-    level = np.float32(median + post.outline * (result.threshold.value - median))
-    if not level < result.threshold.value:
+    level = outline_level(result, post)
+    if not any(chosen) or not level < result.threshold.value:
         return result, tuple((region.number,) for region in result.regions)
     above = (result.score > level) & result.brain
     box = bounding_box(above | result.mask)
@@ -54,9 +53,16 @@ def outlined(
     reached = np.bincount(own[seeds], minlength=int(own.max()) + 1) > 0
     reached[0] = False
     mask = reached[own] | result.mask[box]
+    mask = fill_holes(mask) if post.fill_holes else mask
     labels, regions = number_regions(
         label(mask, int(post.connectivity)), result.score, grid, truth=truth, threshold=result.threshold.value, within=box
     )
     held = np.unique(np.stack((labels[result.mask], result.labels[result.mask])), axis=1).T.tolist()
     parts = tuple(tuple(old for new, old in held if new == region.number) for region in regions)
     return replace(result, mask=labels > 0, regions=regions, labels=labels), parts
+
+
+def outline_level(result: PostResult, post: PostParams) -> np.float32:
+    """The score down to which regions are outlined."""
+    median = float(np.median(result.score[result.brain]))
+    return np.float32(median + post.outline * (result.threshold.value - median))

@@ -47,7 +47,7 @@ class PostParams(Params):
         "A region beyond healthy brains takes in what is connected with it above this share of the way from the brain's median score to "
         "the threshold, where healthy brains set that; 1 = off",
         label="Outline level",
-        low=0.1,
+        low=0.5,
         high=1.0,
         step=0.05,
     )

@@ -105,7 +105,8 @@ def _result(amap: AnomalyMap, item: Item) -> Result:
 
 def _post(said: Any) -> PostParams:
     try:
-        return PostParams.from_dict(said) if isinstance(said, dict) else PostParams()
+        # Sessions of before there was an outline keep the masks they had.
+        return PostParams.from_dict({"outline": 1.0, **said}) if isinstance(said, dict) else PostParams()
     except BrainUADError:
         return PostParams()
 

@@ -25,7 +25,7 @@ from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
 from ...io.nifti import read_map
 from ...postprocessing.edits import RegionEdits
-from ...postprocessing.outline import outlined
+from ...postprocessing.outline import outline_level, outlined
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
@@ -309,9 +309,10 @@ def judged(
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
-    if result.threshold.rule.needs_healthy:
+    if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
+        level = float(outline_level(result, post))
         result, parts = outlined(result, verdict.unusual, post, amap.grid, truth=truth)
-        verdict = joined(verdict, parts)
+        verdict = joined(verdict, parts, f"what is beyond is outlined down to a score of {level:.4g}")
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 
