@@ -180,8 +180,10 @@ def _merged(result: PostResult, parts: Sequence[Voxels], grid: Grid, truth: NDAr
         own[own == number] = members[0]
     numbered, regions = number_regions(labels, result.score, grid, truth=truth, threshold=result.threshold.value)
     # Merges and renumbering keep every other region's voxels: its highest voxel tells which one it was.
-    before = {region.peak_index: region.parts for region in result.regions}
-    joint = sum(known[number].parts for number in members)
+    before = {region.peak_index: (region.parts, region.p_value) for region in result.regions}
+    joined = [before[known[number].peak_index] for number in members]
+    joint = sum(parts for parts, _ in joined), min((p for _, p in joined if p is not None), default=None)
     inside = {known[number].peak_index for number in members}
-    regions = tuple(replace(region, parts=joint if region.peak_index in inside else before[region.peak_index]) for region in regions)
+    kept = [joint if region.peak_index in inside else before[region.peak_index] for region in regions]
+    regions = tuple(replace(region, parts=parts, p_value=p) for region, (parts, p) in zip(regions, kept, strict=True))
     return replace(result, regions=regions, labels=numbered)
