@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
-from napari_brain_uad.postprocessing.outline import outlined
+from napari_brain_uad.postprocessing.outline import outline_level, outlined
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import PostResult, postprocess
 
@@ -38,10 +39,16 @@ def at_one(amap: AnomalyMap, post: PostParams = POST) -> PostResult:
     return found
 
 
+def grow(
+    found: PostResult, chosen: tuple[bool, ...], post: PostParams, *, truth: NDArray[np.bool_] | None = None
+) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
+    return outlined(found, chosen, outline_level(found, post), post, GRID, truth=truth)
+
+
 def test_a_chosen_region_grows_to_its_level_and_the_other_stays() -> None:
     amap = two_cones()
     found = at_one(amap)
-    grown, parts = outlined(found, (True, False), POST, GRID)
+    grown, parts = grow(found, (True, False), POST)
     level = float(np.median(amap.score)) * 0.4 + 0.6
     components, _ = ndimage.label(amap.score > level, np.ones((3, 3, 3)))
     expected = (components == components[8, 10, 10]) | (found.labels == 2)
@@ -55,21 +62,21 @@ def test_a_chosen_region_grows_to_its_level_and_the_other_stays() -> None:
 
 
 def test_the_level_is_the_same_whatever_a_score_counts_from() -> None:
-    plain, _ = outlined(at_one(two_cones()), (True, True), POST, GRID)
+    plain, _ = grow(at_one(two_cones()), (True, True), POST)
     moved = postprocess(two_cones(offset=80.0), replace(POST, threshold="81.0"))
-    far, _ = outlined(moved, (True, True), POST, GRID)
+    far, _ = grow(moved, (True, True), POST)
     assert np.count_nonzero(plain.mask != far.mask) <= 2  # rounding
 
 
 def test_regions_that_meet_are_one_and_say_what_they_hold() -> None:
     amap = two_cones(between=0.8)
     found = at_one(amap)
-    grown, parts = outlined(found, (True, False), POST, GRID)
+    grown, parts = grow(found, (True, False), POST)
     assert parts == ((1, 2),)
     assert grown.regions[0].number == 1
     assert grown.mask[17, 10, 10]
     # The opening of the clean-up cuts a bridge of one voxel.
-    apart, parts = outlined(found, (True, False), replace(POST, opening=1), GRID)
+    apart, parts = grow(found, (True, False), replace(POST, opening=1))
     assert parts == ((1,), (2,))
     assert not apart.mask[17, 10, 10]
 
@@ -77,7 +84,7 @@ def test_regions_that_meet_are_one_and_say_what_they_hold() -> None:
 @pytest.mark.parametrize(("chosen", "level"), [((False, False), 0.6), ((), 0.6), ((True, True), 1.0)])
 def test_without_a_region_or_a_lower_level_nothing_changes(chosen: tuple[bool, ...], level: float) -> None:
     found = at_one(two_cones())
-    same, parts = outlined(found, chosen, replace(POST, outline=level), GRID)
+    same, parts = grow(found, chosen, replace(POST, outline=level))
     assert same is found
     assert parts == ((1,), (2,))
 
@@ -89,5 +96,5 @@ def test_hits_are_those_of_the_larger_region() -> None:
     amap.score[8, 10, :10] = np.maximum(amap.score[8, 10, :10], 0.9)
     found = postprocess(amap, POST, truth=truth)
     assert [region.hit for region in found.regions] == [False, False]
-    grown, _ = outlined(found, (True, False), POST, GRID, truth=truth)
+    grown, _ = grow(found, (True, False), POST, truth=truth)
     assert [region.hit for region in grown.regions] == [True, False]

@@ -104,7 +104,7 @@ def build_reference(
         params=params,
         weights_sha256=weights,
         model_sha256=model_sha256,
-        post={name: value for name, value in post.as_dict().items() if name != "threshold"},
+        post={name: value for name, value in post.as_dict().items() if name not in ("threshold", "outline")},
         scans=tuple(scans),
         levels=levels,
         curves={name: np.stack([one[name] for one in curves]) for name in CURVES},

