@@ -173,6 +173,27 @@ def test_a_result_that_cannot_be_fetched_costs_one_more_try(monkeypatch: pytest.
         in_processes(square, [1, 2], 2)
 
 
+def test_a_worker_that_dies_once_its_result_was_fetched_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    class Forgotten(distributed.Future):  # type: ignore[misc]
+        """As if the worker of each result died right after it had handed it over: Dask sets out to do the job once more."""
+
+        fetched = False
+
+        @property
+        def status(self) -> str:
+            return "pending" if self.fetched else str(super().status)
+
+        def result(self, timeout: float | None = None) -> object:
+            value = super().result(timeout)
+            self.fetched = True
+            return value
+
+    monkeypatch.setattr("distributed.client.Future", Forgotten)
+    assert [value for value, _ in in_processes(square, [3, 1, 2], 2)] == [9, 1, 4]
+
+
 def test_large_results_come_through_files_that_are_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[bytes | str] = []
 

@@ -136,7 +136,7 @@ class _Run:
                 if told is None and future.status in _UNDER_WAY:
                     continue  # its worker died with the result: Dask does the job once more
                 number = self._going.pop(future)
-                outcome = told if told is _AGAIN else self._outcome(number, future, told)
+                outcome = told if told is _AGAIN else self._outcome(number, told)
                 self._fractions.pop(number, None)
                 if outcome is _AGAIN:
                     waiting.appendleft(number)
@@ -190,10 +190,10 @@ class _Run:
         except KilledWorker as error:  # its worker died with the result, and so did those that did it once more
             return error
 
-    def _outcome(self, number: int, future: Future[bytes | str], told: Any) -> Any:
+    def _outcome(self, number: int, told: Any) -> Any:
         from distributed.scheduler import KilledWorker
 
-        if future.status == "finished" and isinstance(told, bytes | str):
+        if isinstance(told, bytes | str):  # whatever has become of its worker, and so of its status, since it was fetched
             return isolated(partial(unpacked, told))
         if isinstance(told, KilledWorker):
             return self._crew.blamed(number, told) or _AGAIN
