@@ -4,8 +4,9 @@ Every method is trained on the same 20 simulated brains of one sequence (label m
 one core, for the few steps of `TRAININGS` unless ``--steps`` or ``--train`` say otherwise, and scores the shared scans of that sequence and
 the synthetic set, at 2 mm. With several ``--steps`` each is a training of its own: figures against seconds. This says how methods compare
 after minutes, not what they can reach. With ``--known`` so many simulated brains with a tumour, marked, come beside the healthy ones for
-the methods that learn from known anomalies; the synthetic set's tumours are of the same simulator. ``results/short_training.json`` keeps a
-record for each method, settings, training and scan.
+the methods that learn from known anomalies; the synthetic set's tumours are of the same simulator. With ``--real`` so many real T1 brains
+come too, with the contrast of the sequence as in the recipes; ``--scans 0`` leaves them alone. Each ``--score`` scores the trained model
+once more, with other settings. ``results/short_training.json`` keeps a record for each method, settings, training and scan.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from benchmarks._cases import BenchCase, data_folder, real_cases, synthetic_cases
 from napari_brain_uad.cli.options import assignments
 from napari_brain_uad.core.anomaly_map import AnomalyMap
+from napari_brain_uad.core.detector import State
 from napari_brain_uad.core.params import value_text
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Volume
@@ -36,6 +38,7 @@ from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
 from napari_brain_uad.training.session import LabelledScan, TrainingSession
+from napari_brain_uad.workflows.train.carried_scans import carried_makers
 from napari_brain_uad.workflows.train.recipe_scans import training_scans
 
 RESULTS = Path(__file__).with_name("results")
@@ -73,7 +76,8 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
 """Settings of the training; methods without gradients have none."""
 
 Record = dict[str, Any]
-_KEY = ("sequence", "method", "settings", "training", "group", "scan", "scans")
+_KEY = ("sequence", "method", "settings", "training", "group", "scan", "scans", "real")
+_USUAL = {"scans": _SCANS, "real": 0}
 _COLUMNS = ("voxel AUROC", "AUPRC", "PRO", "\u2308Dice\u2309 (no dropping)", "slice AUROC")
 
 
@@ -89,39 +93,55 @@ def main(argv: Sequence[str] | None = None) -> None:
     kinds = json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]
     maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
     scans = list(training_scans({**kinds, "contrasts": {given.sequence: given.scans}}, maps, _SEED))
+    reals = carried_makers({"cohort": "ixi", "contrasts": [given.sequence]}, root, _SEED)[: given.real] if given.real else []
+    scans += [make() for make in reals]
     cases = [case for case in (*real_cases(), *synthetic_cases()) if case.sequence == given.sequence and given.group in case.group]
     loaded = [(case, *case.load(_SPACING_MM)) for case in cases]
     known = known_scans(kinds["kinds"], maps, given.sequence, max(given.known))
-    print(f"{len(scans)} simulated scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
+    print(f"{len(scans) - len(reals)} simulated and {len(reals)} real scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
     settings, training = assignments(given.set), assignments(given.train)
+    scorings = [settings, *({**settings, **assignments(one.split(","))} for one in given.score)]
+    who = {name: value for name, value, usual in (("scans", given.scans, _SCANS), ("real", given.real, 0)) if value != usual}
     for method in given.methods:
         for steps, count in product(given.steps or [None], given.known):
             own = training if steps is None else {**training, "steps": str(steps)}
-            records = measured(method, given.sequence, settings, own, scans, loaded, known[:count])
-            keep(given.out, records if given.scans == _SCANS else [{**one, "scans": given.scans} for one in records])
+            about, state = trained(method, given.sequence, settings, own, scans, known[:count])
+            for scoring in scorings:
+                records = measured({**about, "settings": _said(scoring)}, scoring, state, loaded)
+                keep(given.out, [{**one, **who} for one in records])
 
 
-def measured(
+def trained(
     method: str,
     sequence: str,
     settings: Mapping[str, str],
     training: Mapping[str, str],
     scans: Sequence[Volume],
-    cases: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]],
     known: Sequence[LabelledScan] = (),
-) -> list[Record]:
-    """Train one method and measure it; one record a scan, and one for all slices of a group's scans together."""
+) -> tuple[Record, State]:
+    """Train one method: what its records say of that, and its state."""
     kind = method_class(method)
     detector = create(method, kind.Params.from_strings(settings))
     about: Record = {"sequence": sequence, "method": method, "settings": _said(settings), "training": "", "train_seconds": 0.0}
-    if kind.INFO.trainable:
-        short = {**{name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}, **training}
-        how = None if kind.Training is None else kind.Training.from_strings(short)
-        begun, own = time.process_time(), known if kind.LEARNS_ANOMALIES else ()
-        detector.fit(scans, seed=0, progress=Progress(), training=how, session=TrainingSession(known=own))
-        short |= {"known": str(len(own))} if own else {}
-        about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
-        print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
+    if not kind.INFO.trainable:
+        return about, {}
+    short = {**{name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}, **training}
+    how = None if kind.Training is None else kind.Training.from_strings(short)
+    begun, own = time.process_time(), known if kind.LEARNS_ANOMALIES else ()
+    detector.fit(scans, seed=0, progress=Progress(), training=how, session=TrainingSession(known=own))
+    short |= {"known": str(len(own))} if own else {}
+    about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
+    print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
+    return about, detector.state()
+
+
+def measured(
+    about: Record, settings: Mapping[str, str], state: State, cases: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]]
+) -> list[Record]:
+    """Score with a state and settings; one record a scan, and one for all slices of a group's scans together."""
+    method = about["method"]
+    detector = create(method, method_class(method).Params.from_strings(settings))
+    detector.load_state(state)
     records: list[Record] = []
     groups: dict[str, list[BrainScores]] = {}
     for case, volume, truth in cases:
@@ -161,7 +181,7 @@ def keep(folder: Path, records: Sequence[Record]) -> None:
     """Add records to those of earlier runs, in place of those of the same method, settings, training and scan; write the page."""
     file = folder / "short_training.json"
     earlier = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    merged = {tuple(one.get(name, _SCANS) for name in _KEY): one for one in (*earlier, *records)}
+    merged = {tuple(one.get(name, _USUAL.get(name)) for name in _KEY): one for one in (*earlier, *records)}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(file, list(merged.values()))
     write_text(folder / "short_training.md", page(list(merged.values())))
@@ -177,20 +197,27 @@ def page(records: Sequence[Record]) -> str:
     ]
     for sequence, group in dict.fromkeys((one["sequence"], one["group"]) for one in records):
         own = [one for one in records if (one["sequence"], one["group"]) == (sequence, group)]
-        ways = dict.fromkeys((one["method"], one["settings"], one["training"]) for one in own)
+        ways = dict.fromkeys(_way(one) for one in own)
         rows = []
         for way in ways:
-            mine = [one for one in own if (one["method"], one["settings"], one["training"]) == way]
+            mine = [one for one in own if _way(one) == way]
             spread = [one["AUPRC"] for one in mine if one.get("AUPRC") is not None]
             name = f"`{way[0]}`" + (f", {way[1]}" if way[1] else "")
             low_high = f"{min(spread):.3f} to {max(spread):.3f}" if spread else "-"
-            head = f"| {name} | {way[2] or '-'} | {mine[0]['train_seconds']:.0f} | {_cells(mine, group)} | {low_high} |"
+            training = ", ".join(filter(None, way[2:])) or "-"
+            head = f"| {name} | {training} | {mine[0]['train_seconds']:.0f} | {_cells(mine, group)} | {low_high} |"
             rows.append((float(np.mean(spread)) if spread else 0.0, head))
         count = len({one["scan"] for one in own} - {"all"})
         titles = f"| Method | Training | s of a core | {' | '.join(_COLUMNS)} | AUPRC over scans |"
         lines += [f"## {group}, {sequence} ({count} scans)", "", titles, "|---|---|" + "---:|" * (len(_COLUMNS) + 2)]
         lines += [row for _, row in sorted(rows, key=lambda one: -one[0])] + [""]
     return "\n".join([*lines, "Research use only, not for diagnosis.", ""])
+
+
+def _way(one: Record) -> tuple[str, ...]:
+    """Method, settings, training, and which healthy brains, unless they are the usual ones."""
+    who = f"{one.get('scans', _SCANS)} of each kind, {one.get('real', 0)} real" if {"scans", "real"} & set(one) else ""
+    return one["method"], one["settings"], one["training"], who
 
 
 def _cells(records: Iterable[Record], group: str) -> str:
@@ -213,6 +240,10 @@ def _parser() -> argparse.ArgumentParser:
     known = "brains with a known tumour, where a method learns from them; several train anew for each"
     parser.add_argument("--known", type=int, nargs="+", default=[0], metavar="N", help=known)
     parser.add_argument("--scans", type=int, default=_SCANS, metavar="N", help=f"healthy brains of each of two kinds (default: {_SCANS})")
+    real = "real brains in addition (default: 0)"
+    parser.add_argument("--real", type=int, default=0, metavar="N", help=real)
+    more = "settings to score with once more, without another training (repeatable; several with commas)"
+    parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE,...", help=more)
     parser.add_argument("--group", default="", metavar="NAME", help="score scans of the groups whose name has this in it alone")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     return parser
