@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
-    kinds = json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]
+    kinds = {"kinds": json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]["kinds"]}
     maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
     scans = list(training_scans({**kinds, "contrasts": {given.sequence: given.scans}}, maps, _SEED))
     reals = carried_makers({"cohort": "ixi", "contrasts": [given.sequence]}, root, _SEED)[: given.real] if given.real else []
