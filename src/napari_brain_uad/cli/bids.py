@@ -11,7 +11,7 @@ from ..core.provenance import NOTICE, package_version
 from ..core.sequence import BIDS_SUFFIXES
 from ..core.text import alike, readable
 from ..io.streams import check_there
-from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_workers, method_spec, post_params, workers_of
+from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_workers, asked_method, post_params, workers_of
 from .terminal import complain, progress_bar, say
 
 
@@ -59,7 +59,7 @@ def _participants(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.bids_app import FAILED, LEFT_OUT, AppRun, Selection, outcome_words, run_participants
 
     run = AppRun(
-        _spec(arguments),
+        asked_method(arguments),
         post=post_params(arguments),
         prepare_with=arguments.prepare,
         device=arguments.device,
@@ -82,16 +82,6 @@ def _participants(arguments: argparse.Namespace) -> int:
     say(f"{outcome_words(outcomes)}. Written to {arguments.out}")
     say(NOTICE)
     return InputError.exit_code if any(one.state == FAILED for one in outcomes) else 0
-
-
-def _spec(arguments: argparse.Namespace) -> Any:
-    """The method that was asked for; None for the recommended ones."""
-    if arguments.method is not None:
-        return method_spec(arguments)
-    given = [option for option, value in (("--model", arguments.model), ("--preset", arguments.preset), ("--set", arguments.set)) if value]
-    if given:
-        raise InputError(f"{given[0]} without --method", why="it belongs to a method", fix="Give --method, too")
-    return None
 
 
 def _group(arguments: argparse.Namespace) -> int:

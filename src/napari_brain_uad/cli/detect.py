@@ -21,6 +21,7 @@ from .options import (
     add_ro_crate,
     add_seed,
     add_sequence,
+    asked_method,
     method_spec,
     post_params,
 )
@@ -48,7 +49,7 @@ def add_detect(commands: Any) -> None:
         "the sequence of one, FILE:N which volume or series of it"
     )
     parser.add_argument("--with", dest="others", nargs="+", default=[], metavar="[SEQUENCE=]FILE[:N]", help=more)
-    add_method(parser, default=None, said=f"threshold; {SEVERAL_METHOD} for several sequences")
+    add_method(parser, default=None, said=f"the one recommended for the scan's sequence; {SEVERAL_METHOD} for several sequences")
     add_seed(parser)
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a 4-D file, or series of a DICOM folder, from 0")
     add_sequence(parser)
@@ -82,15 +83,14 @@ def add_detect(commands: Any) -> None:
 def _detect(arguments: argparse.Namespace) -> int:
     check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
     others = [ScanWord.parse(text) for text in arguments.others]
-    if arguments.method:
-        method_spec(arguments)
+    asked_method(arguments)
     from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.detect.several import joint_volume
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     scans = _scans(arguments, others)
-    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else "threshold")
+    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else _recommended(scans[0].sequence))
     spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
     if len(scans) > 1:
         _only_alone(arguments)
@@ -123,6 +123,15 @@ def _scans(arguments: argparse.Namespace, others: Sequence[ScanWord]) -> list[An
     else:
         given = [load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)]
     return [*given, *(one.load() for one in others)]
+
+
+def _recommended(sequence: str | None) -> str:
+    """The method to take where none is given: what the window starts with, too."""
+    from ..workflows.models.recommend import recommend
+
+    method, why = recommend(sequence)
+    say(f"Method: {method}, recommended for {sequence or 'a scan of unknown sequence'}: {why}; --method takes another")
+    return method
 
 
 def _detected(arguments: argparse.Namespace, scans: Sequence[Any], spec: Any, progress: Progress) -> Any:

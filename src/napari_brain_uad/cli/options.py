@@ -75,6 +75,22 @@ def method_spec(arguments: argparse.Namespace) -> Any:
     return MethodSpec.of(arguments.method, preset=arguments.preset, settings=assignments(arguments.set), model=model)
 
 
+def asked_method(arguments: argparse.Namespace) -> Any:
+    """The `MethodSpec` that was asked for; None for the recommended one.
+
+    Raises
+    ------
+    InputError
+        If what belongs to a method is given without one.
+    """
+    if arguments.method is not None:
+        return method_spec(arguments)
+    given = [option for option, value in (("--model", arguments.model), ("--preset", arguments.preset), ("--set", arguments.set)) if value]
+    if given:
+        raise InputError(f"{given[0]} without --method", why="it belongs to a method", fix="Give --method, too")
+    return None
+
+
 def add_sequence(parser: argparse.ArgumentParser) -> None:
     """What the scan is, where it cannot be read or is read wrong."""
     parser.add_argument(

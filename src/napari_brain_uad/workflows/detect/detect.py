@@ -33,7 +33,7 @@ from ...postprocessing.thresholds import NO_REFERENCE
 from ...preprocessing.mni_way import MniWay
 from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
-from ..models.recommend import unfit
+from ..models.recommend import recommend, unfit
 from ..models.references import Compared, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
@@ -113,7 +113,7 @@ class Detection:
 @told_as_error()
 def detect(
     scan: Volume | str | Path,
-    method: str | MethodSpec = "threshold",
+    method: str | MethodSpec | None = None,
     *,
     params: ParamsInput = None,
     mask: MaskInput | None = None,
@@ -136,8 +136,9 @@ def detect(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    method : str or MethodSpec
-        A method's id (``brain-uad methods`` lists them), or ``METHOD@PRESET@NAME=VALUE:MODEL``, see `workflows.models.method_spec`.
+    method : str or MethodSpec, optional
+        A method's id (``brain-uad methods`` lists them), or ``METHOD@PRESET@NAME=VALUE:MODEL``, see `workflows.models.method_spec`; the one
+        recommended for the scan's sequence when None (`workflows.models.recommend`).
     params, model : optional
         Settings, and a trained model's id or file, that `method` does not say; by default the model for the sequence, with its settings.
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
@@ -166,6 +167,11 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         If scan, mask, truth or settings cannot be used; there is no model that fits; the device is not there or has too little memory.
     """
+    if method is None:
+        if params or model:
+            raise InputError("Settings or a model without a method", why="they belong to one", fix="Name the method, too")
+        scan = as_volume(scan, sequence)
+        method = recommend(scan.sequence)[0]
     how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
     request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, **how)
     given = how | {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
