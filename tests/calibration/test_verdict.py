@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_brain_uad.calibration.build import HealthyMap, build_reference
 from napari_brain_uad.calibration.reference import HealthyReference
 from napari_brain_uad.calibration.verdict import Verdict, clean_up_note, fitting, joined, judge, with_p_values
 from napari_brain_uad.core.anomaly_map import AnomalyMap
@@ -141,6 +142,17 @@ def test_numbers_recorded_with_hyphens_are_those_of_today(
     old = replace(reference, params={"width": 3, "maps": "8-16"})
     assert fit(old, amap, post)[0] is not None
     assert "another maps (8-32)" in fit(replace(old, params={"width": 3, "maps": "8-32"}), amap, post)[1]
+
+
+def test_maps_of_another_precision_are_compared_all_the_same(
+    make_map: Callable[..., AnomalyMap], reference: HealthyReference, post: PostParams
+) -> None:
+    amap = make_map(62)
+    rounded = replace(amap, provenance={**amap.provenance, "method": {"params": {**reference.params, "precision": "bf16"}}})
+    for exact in ({}, {"precision": "auto"}):
+        assert fit(replace(reference, params={**reference.params, **exact}), rounded, post)[0] is not None
+    maps = [HealthyMap(one) for one in (amap, rounded)]
+    assert build_reference(maps, post, title="two", sequence="T1").params == reference.params
 
 
 def test_another_clean_up_of_the_mask_is_told(reference: HealthyReference, post: PostParams) -> None:

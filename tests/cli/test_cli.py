@@ -91,10 +91,12 @@ def test_methods_lists_every_method(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_method_not_made_for_the_sequence_is_told(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Only where it is not: brightness means little on T1."""
-    code, _, err = run("detect", scan, "--sequence", "T1", "--quiet", "--out", scan.parent / "t1", capsys=capsys)
+    code, _, err = run("detect", scan, "--method", "threshold", "--sequence", "T1", "--quiet", "--out", scan.parent / "t1", capsys=capsys)
     assert code == 0
     assert "this scan is T1. Recommended is the method 'tissue-ensemble'" in err
-    _, _, err = run("detect", scan, "--sequence", "FLAIR", "--quiet", "--out", scan.parent / "flair", capsys=capsys)
+    _, _, err = run(
+        "detect", scan, "--method", "threshold", "--sequence", "FLAIR", "--quiet", "--out", scan.parent / "flair", capsys=capsys
+    )
     assert "this scan is" not in err
 
 
@@ -115,7 +117,8 @@ def test_filters_count_alike_in_detect_and_evaluate(scan: Path, capsys: pytest.C
 def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out_dir = scan.parent / "out"
     truth = scan.with_name("truth.nii.gz")
-    code, out, err = run("detect", scan, "--truth", truth, "--threshold", "best-dice", "--opening", 0, "--out", out_dir, capsys=capsys)
+    words = ("--method", "threshold", "--truth", truth, "--threshold", "best-dice", "--opening", 0, "--out", out_dir)
+    code, out, err = run("detect", scan, *words, capsys=capsys)
     assert code == 0, err
     assert "uses the truth" in out
     assert "Research use only" in out
@@ -138,9 +141,10 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         (["detect", "nowhere.nii.gz", "--out", "out"], 2, "nowhere.nii.gz"),
         (["detect", "SCAN", "--method", "treshold", "--out", "out"], 2, "Did you mean threshold"),
-        (["detect", "SCAN", "--set", "bins", "--out", "out"], 2, "NAME=VALUE"),
-        (["detect", "SCAN", "--set", "bins=many", "--out", "out"], 2, "whole number"),
-        (["detect", "SCAN", "--set", "bin=3", "--out", "out"], 2, "bins"),
+        (["detect", "SCAN", "--method", "threshold", "--set", "bins", "--out", "out"], 2, "NAME=VALUE"),
+        (["detect", "SCAN", "--method", "threshold", "--set", "bins=many", "--out", "out"], 2, "whole number"),
+        (["detect", "SCAN", "--method", "threshold", "--set", "bin=3", "--out", "out"], 2, "bins"),
+        (["detect", "SCAN", "--set", "bins=3", "--out", "out"], 2, "--set without --method"),
         (
             ["detect", "SCAN", "--method", "threshold@bins=64", "--set", "bins=32", "--out", "out"],
             2,

@@ -54,7 +54,9 @@ def test_every_command_on_every_terminal(
 ) -> None:
     scan, truth, mask = named
     out = tmp_path / "out"
-    code, said, complaint = run(encoding, monkeypatch, "detect", scan, "--truth", truth, "--mask", mask, "--out", out)
+    code, said, complaint = run(
+        encoding, monkeypatch, "detect", scan, "--method", "threshold", "--truth", truth, "--mask", mask, "--out", out
+    )
     assert (code, complaint) == (0, "")
     assert ("\u2308Dice\u2309" if encoding == "utf-8" else "[Dice]") in said
     assert r"sub-M\xfcller \x1b[31m$\x_^$ <b>" in said
@@ -84,7 +86,10 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
     named: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan, truth, mask = named
-    assert run("ascii", monkeypatch, "detect", scan, "--truth", truth, "--mask", mask, "--out", tmp_path / "out")[0] == 0
+    assert (
+        run("ascii", monkeypatch, "detect", scan, "--method", "threshold", "--truth", truth, "--mask", mask, "--out", tmp_path / "out")[0]
+        == 0
+    )
     files = [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()]
     assert len(files) == 12
     assert all(re.match(rb"sub-M\xfcller-31m-x_-b-\xe6\x82\xa3-1_FLAIR-[0-9a-f]{6}_threshold_", name) for name in files)
@@ -93,7 +98,7 @@ def test_the_bytes_of_a_name_stay_in_files_and_records_are_plain_text(
     assert record["command"].isprintable()
     assert split(record["command"])[2] == scan.name
     # Another run replaces the first one whole: the names in its manifest are the files'.
-    assert run("ascii", monkeypatch, "detect", scan, "--mask", mask, "--out", tmp_path / "out")[0] == 0
+    assert run("ascii", monkeypatch, "detect", scan, "--method", "threshold", "--mask", mask, "--out", tmp_path / "out")[0] == 0
     assert len(list((tmp_path / "out").iterdir())) == 11
 
 
@@ -102,7 +107,10 @@ def test_the_recorded_command_pasted_into_a_shell_gives_the_same_map(
     named: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan, truth, mask = named
-    assert run("utf-8", monkeypatch, "detect", scan, "--truth", truth, "--mask", mask, "--out", tmp_path / "first")[0] == 0
+    assert (
+        run("utf-8", monkeypatch, "detect", scan, "--method", "threshold", "--truth", truth, "--mask", mask, "--out", tmp_path / "first")[0]
+        == 0
+    )
     record = json.loads(next((tmp_path / "first").glob("*provenance.json")).read_text("utf-8"))
     command = record["command"].replace("brain-uad", f"{sys.executable} -m napari_brain_uad.cli", 1)
     # A C locale in which even the names that are UTF-8 are bytes.
@@ -148,7 +156,7 @@ def test_nan_background_a_spike_and_an_empty_truth_are_said(tmp_path: Path, monk
     data[tuple(np.argwhere(brain())[500])] = 3e38
     scan = save(data, tmp_path / "a_FLAIR.nii.gz")
     truth = save(np.zeros(data.shape, np.uint8), tmp_path / "a_truth.nii.gz")
-    code, said, complaint = run("ascii", monkeypatch, "detect", scan, "--truth", truth, "--out", tmp_path / "out")
+    code, said, complaint = run("ascii", monkeypatch, "detect", scan, "--method", "threshold", "--truth", truth, "--out", tmp_path / "out")
     assert code == 0
     assert [line.split(": ")[1] for line in complaint.splitlines()] == ["warning"] * 3
     assert "are NaN" in complaint

@@ -14,7 +14,7 @@ from ..core.progress import Progress
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import filtered_score
 from .measure import CURVES, levels_of, measured
-from .reference import HealthyReference, HealthyScan
+from .reference import ROUNDING, HealthyReference, HealthyScan
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,8 @@ def build_reference(
 
 def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
     record = amap.provenance.get("method", {})
-    return amap.method, dict(record.get("params", {})), str(record.get("weights_sha256", ""))
+    params = {name: value for name, value in record.get("params", {}).items() if name not in ROUNDING}
+    return amap.method, params, str(record.get("weights_sha256", ""))
 
 
 def leave_one_out(reference: HealthyReference) -> LeaveOneOut | None:

@@ -24,6 +24,9 @@ KINDS = {
 """What a scan of a reference may be, and the words for one. part: the lesion-free parts of a real scan; carried: a real scan of another
 sequence with the contrast of this one. Both count for volumes, and not for the largest region of a brain: no p-value rests on them."""
 
+ROUNDING = ("precision",)
+"""Settings of the arithmetic alone: maps that differ in them (by 2 % at most, docs/learned_methods.md) are compared all the same."""
+
 FEWEST_REAL = 8
 """From so many real brains on those of other kinds (`_for_volumes`) have no say in thresholds."""
 

@@ -16,7 +16,7 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
-from .reference import FEWEST_REAL, KINDS, HealthyReference
+from .reference import FEWEST_REAL, KINDS, ROUNDING, HealthyReference
 
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
@@ -225,7 +225,8 @@ def fitting(
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
     params = amap.provenance.get("method", {}).get("params", {})
-    other = [name for name, value in reference.params.items() if not same_value(params.get(name), value)]
+    asked = {name: value for name, value in reference.params.items() if name not in ROUNDING}
+    other = [name for name, value in asked.items() if not same_value(params.get(name), value)]
     if other:
         return None, f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
     changed = [name for name in FILTERS if post[name] != reference.post[name]]

@@ -256,7 +256,8 @@ def test_two_methods_that_would_share_files_are_refused_before_they_run(case: Ca
 
 
 def test_a_comparison_and_a_detection_do_not_replace_each_other_unasked(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    detect_it = ["detect", str(case.scan), "--mask", str(case.mask), "--truth", str(case.truth), "--quiet", "--out"]
+    words = ["--method", "threshold", "--mask", str(case.mask), "--truth", str(case.truth), "--quiet", "--out"]
+    detect_it = ["detect", str(case.scan), *words]
     compare_it = ["compare", str(case.scan), "--methods", "threshold", "--mask", str(case.mask), "--quiet", "--out"]
     for first, second, gone in ((detect_it, compare_it, "metrics.json"), (compare_it, detect_it, "")):
         out = case.folder / first[0]

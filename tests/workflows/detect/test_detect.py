@@ -16,11 +16,13 @@ from napari_brain_uad import cli
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.registry import create
+from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.detect import detect, read_healthy
 from napari_brain_uad.workflows.detect.save import save_detection, without_folders
 from napari_brain_uad.workflows.detect.score import score_with
+from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.references import Compared
 from napari_brain_uad.workflows.train.train import train
 
@@ -78,13 +80,13 @@ def test_a_map_that_was_kept_is_taken_with_the_record_of_this_scan(case: Any, tm
     same_voxels = tmp_path / "T2_other.nii.gz"
     image = nib.load(case.scan)
     nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, image.header).to_filename(same_voxels)
-    fresh, kept = (detect(same_voxels, mask=case.mask, sequence="FLAIR", use_cache=use) for use in (False, True))
+    fresh, kept = (detect(same_voxels, "threshold", mask=case.mask, sequence="FLAIR", use_cache=use) for use in (False, True))
     assert (fresh.cached, kept.cached) == (False, True)
     assert kept.map.provenance == fresh.map.provenance
     assert kept.map.provenance["input"]["name"] == "T2_other"
     assert kept.command == fresh.command
     np.testing.assert_array_equal(kept.result.mask, fresh.result.mask)
-    assert not detect(case.scan, mask=case.mask, seed=5, use_cache=True).cached
+    assert not detect(case.scan, "threshold", mask=case.mask, seed=5, use_cache=True).cached
     assert compare(case.scan, ["threshold"], mask=case.mask, seed=5).runs[0].cached
 
 
@@ -108,7 +110,7 @@ def test_the_recorded_command_gives_the_same_map(case: Any, monkeypatch: pytest.
 
 
 def test_provenance_names_no_folder(case: Any) -> None:
-    detection = detect(brain_uad.load(case.scan), mask=case.mask)
+    detection = detect(brain_uad.load(case.scan), "threshold", mask=case.mask)
     files = save_detection(detection, case.folder / "out")
     assert str(case.scan) in detection.command
     for path in files.values():
@@ -206,19 +208,32 @@ def test_another_scan_of_the_same_name_is_not_replaced_silently(case: Any, capsy
     image = nib.load(case.scan)
     nib.save(nib.Nifti1Image(image.get_fdata().astype(np.float32) + 1.0, image.affine), folder / case.scan.name)
     words = ["--mask", str(case.mask), "--quiet", "--out", str(out)]
-    assert cli.main(["detect", str(case.scan), "--truth", str(case.truth), *words]) == 0
+    detect_it = ["detect", "--method", "threshold"]
+    assert cli.main([*detect_it, str(case.scan), "--truth", str(case.truth), *words]) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     capsys.readouterr()
-    for command in (["detect"], ["compare", "--methods", "threshold"]):
+    for command in (detect_it, ["compare", "--methods", "threshold"]):
         assert cli.main([command[0], str(folder / case.scan.name), *command[1:], *words]) == 2
         said = capsys.readouterr().err
         assert "--overwrite" in said
         assert json.loads((out / f"{case.scan.name.split('.')[0]}_threshold_manifest.json").read_text())["input"]["sha256"][:12] in said
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert cli.main(["detect", str(folder / case.scan.name), *words, "--overwrite"]) == 0
+    assert cli.main([*detect_it, str(folder / case.scan.name), *words, "--overwrite"]) == 0
     # Of the first run nothing is left, its metrics neither.
     assert len(list(out.iterdir())) == len(before) - 1
-    assert cli.main(["detect", str(folder / case.scan.name), *words]) == 0
+    assert cli.main([*detect_it, str(folder / case.scan.name), *words]) == 0
+
+
+def test_without_a_method_the_recommended_one_is_taken_by_script_and_command_line(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    detection = detect(case.scan, mask=case.mask)
+    assert detection.map.method == recommend("FLAIR")[0] == "robust-intensity"
+    assert cli.main(["detect", str(case.scan), "--mask", str(case.mask), "--quiet", "--out", str(case.folder / "out")]) == 0
+    assert "Method: robust-intensity, recommended for FLAIR" in capsys.readouterr().out
+    written = read_map(next((case.folder / "out").glob("*_anomalymap.nii.gz")))
+    np.testing.assert_array_equal(written.score, detection.map.score)
+    assert detect(case.scan, mask=case.mask, sequence="PD").map.method == recommend("PD")[0] == "threshold"
+    with pytest.raises(InputError, match="without a method"):
+        detect(case.scan, params={"bins": 3})
 
 
 def test_a_map_beside_another_run_s_mask_is_refused(case: Any) -> None:

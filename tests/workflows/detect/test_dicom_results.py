@@ -164,7 +164,18 @@ def test_another_series_is_refused_and_nothing_is_left(tmp_path: Path, series: T
 
 def test_the_command_line_writes_them_on_request(tmp_path: Path, series: Truth, capsys: pytest.CaptureFixture[str]) -> None:
     write(series, tmp_path / "series")
-    words = ["detect", str(tmp_path / "series"), "--dicom", "--prepare", "never", "--quiet", "--out", str(tmp_path / "out")]
+    words = [
+        "detect",
+        str(tmp_path / "series"),
+        "--method",
+        "threshold",
+        "--dicom",
+        "--prepare",
+        "never",
+        "--quiet",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main([*words, "--threshold", "percentile:90", "--min-size-ml", "0", "--opening", "0", "--min-size-voxels", "1"]) == 0
     assert {path.name.rpartition("_")[2] for path in (tmp_path / "out").glob("*.dcm")} == {"seg.dcm", "map.dcm"}
     listed = json.loads(next((tmp_path / "out").glob("*_manifest.json")).read_text())["files"]

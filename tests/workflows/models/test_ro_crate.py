@@ -67,7 +67,7 @@ def _run(*words: object) -> None:
 
 def test_two_runs_of_detect_in_one_folder(data: Path, tmp_path: Path) -> None:
     out, scan = tmp_path / "out", data / "pat 0" / "FLAIR.nii.gz"
-    _run("detect", scan, "--ro-crate", "--out", out)
+    _run("detect", scan, "--method", "threshold", "--ro-crate", "--out", out)
     assert len(_actions(_checked(out))) == 1
     (out / "note.txt").write_text("of somebody")
     besides = {"Brain mask": data / "pat 0" / "brainmask.nii.gz", "Ground truth": data / "pat 0" / "truth.nii.gz"}

@@ -78,7 +78,7 @@ def test_raw_flair_prepared_or_detected_at_once_is_the_same_map(
     ]
     for words in steps:
         assert main([str(word) for word in words]) == 0, capsys.readouterr().err
-    twice = nib.load(tmp_path / "twice" / "FLAIR_native_prepared_threshold_anomalymap.nii.gz")
+    twice = nib.load(tmp_path / "twice" / "FLAIR_native_prepared_robust-intensity_anomalymap.nii.gz")
     assert np.array_equal(once.get_fdata(), twice.get_fdata())
     brain = nib.load(shared_data / "raw" / "TCGA-FG-6692" / "FLAIR_hdbet_mask.nii.gz").get_fdata() > 0
     ours = nib.load(files["brainmask"]).get_fdata() > 0

@@ -61,9 +61,9 @@ def test_the_command_line_says_sequence_and_origin(file: Path, tmp_path: Path, c
     out = tmp_path / "out"
     assert cli.main(["detect", str(file), "--out", str(out), "--quiet"]) == 0
     assert "Sequence: T2 (BIDS suffix T2w)" in capsys.readouterr().out
-    assert cli.main(["detect", str(file), "--sequence", "PD", "--out", str(out), "--quiet"]) == 0
+    assert cli.main(["detect", str(file), "--sequence", "PD", "--out", str(out), "--quiet", "--overwrite"]) == 0
     assert f"Sequence: PD ({USER})" in capsys.readouterr().out
-    record = json.loads(next(out.glob("*_provenance.json")).read_text("utf-8"))
+    record = json.loads(next(out.glob("*_threshold_provenance.json")).read_text("utf-8"))
     assert (record["input"]["sequence"], record["input"]["sequence_origin"]) == ("PD", USER)
     assert "--sequence PD" in record["command"]
     assert cli.main(["detect", str(file), "--sequence", "T9", "--out", str(out), "--quiet"]) == 2
