@@ -360,6 +360,17 @@ def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
     assert provenance["method"]["params"] == {"polarity": "dark"}
     assert provenance["seed"] == 3
     assert "--method thresh-raw@polarity=dark " in dock.detection.command
+    assert "--age" not in dock.detection.command
+    map_before = dock.detection.map
+    dock.inputs.age.setValue(0)
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert "--age 0 " in dock.detection.command
+    assert dock.detection.map.provenance["input"]["age"] == 0.0
+    assert dock.detection.map.score is map_before.score
+    add_volume(viewer, phantom())
+    dock.inputs.scan.choose(viewer.layers[-1])
+    assert dock.inputs.age.text() == "not known"
     again = DetectDock(viewer)
     qtbot.addWidget(again)
     # The method of the last run is offered; what is recommended for the scan is chosen.

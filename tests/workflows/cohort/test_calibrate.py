@@ -19,10 +19,11 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import DEFAULT_ML
 from napari_brain_uad.gui.detect.job import DetectRequest, MapCache, run_request
 from napari_brain_uad.gui.layers.tuning import Tuning, settle
+from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.compare.compare import compare
-from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.detect import detect, judged
 from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.models.models import list_models
 from napari_brain_uad.workflows.models.transfer import export_model, import_model, remove_model
@@ -179,6 +180,15 @@ def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_
     calibrate(METHOD, healthy_folder)
     detection = detect(case.scan, METHOD, age=44.0)
     assert "--age 44" in detection.command
-    assert "Not compared by age: their ages are not known" in detection.verdict.details
+    told = "Not compared by age: their ages are not known"
+    assert told in detection.verdict.details
     files = save_detection(detection, case.folder / "saved")
+    # Whoever opens the map judges it with the same age.
+    assert told in judged(read_map(files["map"]), PostParams()).verdict.details
+    request = DetectRequest(load(case.scan), None, None, None, None, METHOD, found_params(), None, "auto", 0, age=44.0)
+    cache = MapCache()
+    clicked, again = run_request(request, cache, Progress()), run_request(replace(request, age=None), cache, Progress())
+    assert "--age 44" in clicked.command
+    assert clicked.verdict == detection.verdict
+    assert (again.cached, told in again.verdict.details) == (True, False)
     assert "p_value" in files["regions_tsv"].read_text().splitlines()[0]

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QVBoxLayout, QWi
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
 from ...core.volume import Volume
+from ...datasets.covariates import OLDEST
 from ...detectors.registry import method_class
 from ...workflows.detect.pictures import makes_pictures
 from ...workflows.models.models import Model, find_model, no_model, settings_for
@@ -30,6 +31,8 @@ from .job import DetectRequest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+_NO_AGE = -1
 
 _PICTURES = "<qt>Also show what the method compares: the scan as it sees it, and what it expects there. Takes about twice as long.</qt>"
 
@@ -65,6 +68,8 @@ class DetectInputs(QWidget):
         self.device = self._device.box
         self.seed = IntBox()
         self.seed.setMinimum(0)
+        self.age = IntBox()
+        self.age.setRange(_NO_AGE, int(OLDEST))
         self.pictures = QCheckBox()
         self.form = form_for_scoring(self.method.info.id)
         self._sequence: str | None = None
@@ -113,6 +118,7 @@ class DetectInputs(QWidget):
             prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
             reconstruct=self.pictures.isEnabled() and self.pictures.isChecked() and not others,
             others=others,
+            age=None if others or self.age.value() == _NO_AGE else float(self.age.value()),
         )
 
     @property
@@ -189,6 +195,7 @@ class DetectInputs(QWidget):
         self.method_changed.emit()
 
     def _connect(self) -> None:
+        self._scans.scan_changed.connect(lambda: self.age.setValue(_NO_AGE))  # maybe another person's
         self._scans.scan_changed.connect(self.scan_changed)
         self.method.changed.connect(self._method_changed)
         self._device.failed.connect(self.failed.emit)
@@ -202,9 +209,16 @@ class DetectInputs(QWidget):
         self._advanced = QVBoxLayout(advanced)
         self._advanced.setContentsMargins(0, 0, 0, 0)
         self._advanced.addWidget(self.form)
+        self.age.setSpecialValueText("not known")
+        self.age.setSuffix(" years")
+        self.age.setToolTip(
+            "<qt>Of the person scanned: the verdict compares with healthy brains of similar age, where their ages are known.</qt>"
+        )
+        self.age.setValue(_NO_AGE)
         seed = QFormLayout()
         seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         seed.addRow(row_label("Show reconstruction", self.pictures), self.pictures)
+        seed.addRow(row_label("Age", self.age), self.age)
         seed.addRow(row_label("Seed", self.seed), self.seed)
         self._advanced.addLayout(seed)
         form = QFormLayout(self)

@@ -35,7 +35,7 @@ class DetectRequest(ScanRequest):
 
     Parameters
     ----------
-    method, params, model, device, seed, prepare_with, reconstruct
+    method, params, model, device, seed, prepare_with, reconstruct, age
         As in `workflows.detect.detect.detect`.
     others : tuple of Volume
         Other sequences of the same person, scored together with this one (`workflows.detect.several`), each with the model for it.
@@ -49,6 +49,7 @@ class DetectRequest(ScanRequest):
     prepare_with: str = "auto"
     reconstruct: bool = False
     others: tuple[Volume, ...] = ()
+    age: float | None = None
 
     def key(self) -> str:
         """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
@@ -91,6 +92,7 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     BrainUADError
         As `workflows.detect.detect.detect`.
     """
+    from ...workflows.detect.age import with_age
     from ...workflows.detect.detect import finish_detection
 
     progress.update(0.0, "Looking for an earlier run")
@@ -100,12 +102,13 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     if kept is None or (request.reconstruct and not kept[2]):
         detection = _several(request, progress) if request.others else _alone(request, progress)
         if kept is not None:  # only the pictures were missing: the map that is on show stays the same one
-            detection = replace(detection, volume=kept[0], map=kept[1])
+            detection = replace(detection, volume=kept[0], map=with_age(kept[1], request.age))
         cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
         volume, amap, pictures = kept
         if amap.name != request.volume.name and not request.others:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
+        amap = with_age(amap, request.age)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
@@ -126,6 +129,7 @@ def _alone(request: DetectRequest, progress: Progress) -> Detection:
         prepare_with=request.prepare_with,
         use_cache=True,
         reconstruct=request.reconstruct,
+        age=request.age,
         progress=progress,
     )
 
@@ -169,4 +173,5 @@ def _command(request: DetectRequest, amap: AnomalyMap) -> str:
         prepare_with=request.prepare_with,
         device=request.device,
         reconstruct=request.reconstruct,
+        age=request.age,
     )

@@ -37,6 +37,7 @@ from ..models.recommend import recommend, unfit
 from ..models.references import Compared, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
+from .age import age_of, check_age, with_age
 from .command import detect_command
 from .estimate import parts
 from .pictures import Pictures, brought_back, check_pictures
@@ -184,6 +185,7 @@ def _detected(
     """For the parameters see `detect`."""
     start, spec, info = time.perf_counter(), request.spec, method_class(request.spec.method).INFO
     check_pictures(info.id, request.reconstruct)
+    check_age(given["age"])
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
     model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
@@ -194,8 +196,8 @@ def _detected(
     half, rest = _halves(info.id, ready, truth is not None, progress)
     scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))
     command = detect_command(scored.map, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
-    known: dict[str, Any] = {"truth": truth, "healthy": healthy, "age": given["age"], "started": start, "progress": rest}
-    found = finish_detection(ready.scan, scored.map, post, command=command, **known)
+    known: dict[str, Any] = {"truth": truth, "healthy": healthy, "started": start, "progress": rest}
+    found = finish_detection(ready.scan, with_age(scored.map, given["age"]), post, command=command, **known)
     warp = None if ready.prepared is None else ready.prepared.warp
     return replace(found, cached=scored.cached, pictures=scored.pictures, warp=warp)
 
@@ -223,7 +225,6 @@ def finish_detection(
     truth: NDArray[np.bool_] | None,
     command: str,
     healthy: HealthyReference | None = None,
-    age: float | None = None,
     edits: RegionEdits | None = None,
     started: float | None = None,
     progress: Progress | None = None,
@@ -234,8 +235,6 @@ def finish_detection(
     ----------
     healthy : HealthyReference, optional
         What `read_healthy` gave; the method's own reference when None.
-    age : float, optional
-        See `detect`.
     edits : RegionEdits, optional
         What a person did to regions of this map. The metrics are those of the method, without it.
     started : float, optional
@@ -255,7 +254,7 @@ def finish_detection(
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
     check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
-    found = judged(amap, post, truth=truth, healthy=healthy, age=age)
+    found = judged(amap, post, truth=truth, healthy=healthy)
     result = found.result
     seconds = time.perf_counter() - start
     evaluation = None
@@ -293,16 +292,17 @@ def judged(
     *,
     truth: NDArray[np.bool_] | None = None,
     healthy: HealthyReference | None = None,
-    age: float | None = None,
     filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
 ) -> Judged:
     """Post-process a map and compare what was found with healthy brains: the one road of window, command line and scripts.
+
+    Brains of similar age count where the map's record has one (`age.with_age`).
 
     Parameters
     ----------
     truth, filtered
         See `postprocessing.pipeline.postprocess`.
-    healthy, age
+    healthy
         See `finish_detection`.
     """
     filtered = filtered_score(amap, post) if filtered is None else filtered
@@ -314,7 +314,7 @@ def judged(
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
-    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
+    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age_of(amap))
     if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
         level = outline_level(result, post)
         result, parts = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
