@@ -35,6 +35,7 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
     assert "24 toy brains" in found.details
     first = with_p_values(results[0], found).regions[0]
     assert first.p_value == found.p
+    assert first.verdict == found.region_words(1)
     json.dumps(found.as_dict())
 
 
@@ -57,6 +58,8 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     simulated = replace(reference, scans=tuple(replace(scan, kind="simulated") for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=simulated), simulated)
     assert verdict.p is None
+    assert verdict.region_words(1) == "larger and stronger than anything in 24 simulated brains"
+    assert verdict.region_words(2) == ""
     assert verdict.as_dict()["regions_beyond"] is None  # of no real brain: 0 would be read as "nothing"
     assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"
     within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)

@@ -138,9 +138,12 @@ def test_a_merged_region_can_be_merged_again_reviewed_and_taken_apart(amap: Anom
 def test_merging_keeps_p_values_and_takes_the_least_likely_for_the_whole(amap: AnomalyMap) -> None:
     plain = _at(amap, 0.5)
     p = {_number(plain, "left"): 0.3, _number(plain, "far"): 0.1, _number(plain, "middle"): 0.7}
-    found = replace(plain, regions=tuple(replace(region, p_value=p[region.number]) for region in plain.regions))
+    found = replace(
+        plain, regions=tuple(replace(region, p_value=p[region.number], verdict=f"p {p[region.number]}") for region in plain.regions)
+    )
     result = edited(found, merged(RegionEdits(), found, [_number(plain, "left"), _number(plain, "far")]), amap.grid)
     assert {result.regions[_number(result, hill) - 1].p_value for hill in ("left", "far")} == {0.1}
+    assert {result.regions[_number(result, hill) - 1].verdict for hill in ("left", "far")} == {"p 0.1"}
     assert result.regions[_number(result, "middle") - 1].p_value == 0.7
 
 

@@ -119,10 +119,11 @@ class Verdict:
         return ". ".join([*told, *(note[:1].upper() + note[1:] for note in self.notes)])
 
     def region_words(self, number: int) -> str:
-        """What is said of region `number`, from 1."""
+        """What is said of region `number`, from 1; empty where there is nothing to say."""
         p = self.region_p[number - 1] if number <= len(self.region_p) else None
         if p is None:
-            return ""
+            strongest = bool(self.stand_ins) and number <= len(self.unusual) and self.unusual[number - 1]
+            return f"larger and stronger than anything in {counted(self.stand_ins, KINDS[self.stand_in_kind])}" if strongest else ""
         weaker = self.healthy + 1 - round(p * (self.healthy + 1))
         return f"larger and stronger than anything in {weaker} of {self.healthy} healthy brains (p = {p:.2g})"
 
@@ -150,9 +151,10 @@ NOT_COMPARED = Verdict(why_not="it was not compared with healthy brains")
 
 
 def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
-    """The result with its regions' p-values."""
+    """The result with its regions' p-values, and what they mean in words."""
     pairs = zip(result.regions, verdict.region_p or (None,) * len(result.regions), strict=True)
-    return replace(result, regions=tuple(replace(region, p_value=p) for region, p in pairs))
+    regions = [replace(region, p_value=p, verdict=verdict.region_words(number)) for number, (region, p) in enumerate(pairs, start=1)]
+    return replace(result, regions=tuple(regions))
 
 
 def joined(verdict: Verdict, parts: Sequence[Sequence[int]], note: str) -> Verdict:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _TOLD = ("prepared", "dicom-series", "dicom-no-image", "dicom-copies")
 """Findings that are no warnings and are told all the same."""
 
+_TOLD_REGIONS = 3
+"""The strongest regions beyond healthy variation that are told one by one; the table of regions has them all."""
+
 
 def add_detect(commands: Any) -> None:
     """Add the command."""
@@ -170,12 +173,14 @@ def _series_of(arguments: argparse.Namespace, scan: Any) -> Any:
 def report(detection: Any, files: dict[str, Path]) -> None:
     """Say what a detection found and where it was written."""
     warn((*(finding for finding in detection.volume.findings if finding.code in _TOLD and finding.level == "info"), *detection.warnings))
-    result = detection.result
+    result, unusual = detection.result, detection.verdict.unusual
     volume = sum(region.volume_ml for region in result.regions)
     count = len(result.regions)
     found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
     say(f"Verdict: {detection.verdict.line}")
+    for region in [one for one in result.regions if one.number <= len(unusual) and unusual[one.number - 1]][:_TOLD_REGIONS]:
+        say(f"Region {region.number}, {region.volume_ml:.2f} ml: {region.verdict}")
     if detection.verdict.details:
         say(readable(f"{detection.verdict.details}."))
     say(f"Sequence: {readable(detection.volume.sequence_words)}")

@@ -180,10 +180,12 @@ def _merged(result: PostResult, parts: Sequence[Voxels], grid: Grid, truth: NDAr
         own[own == number] = members[0]
     numbered, regions = number_regions(labels, result.score, grid, truth=truth, threshold=result.threshold.value)
     # Merges and renumbering keep every other region's voxels: its highest voxel tells which one it was.
-    before = {region.peak_index: (region.parts, region.p_value) for region in result.regions}
-    joined = [before[known[number].peak_index] for number in members]
-    joint = sum(parts for parts, _ in joined), min((p for _, p in joined if p is not None), default=None)
-    inside = {known[number].peak_index for number in members}
-    kept = [joint if region.peak_index in inside else before[region.peak_index] for region in regions]
-    regions = tuple(replace(region, parts=parts, p_value=p) for region, (parts, p) in zip(regions, kept, strict=True))
+    before = {region.peak_index: region for region in result.regions}
+    inside = [known[number] for number in members]
+    least = min(inside, key=lambda one: (one.p_value is None, one.p_value, not one.verdict))
+    before |= dict.fromkeys((one.peak_index for one in inside), replace(least, parts=sum(one.parts for one in inside)))
+    kept = [before[region.peak_index] for region in regions]
+    regions = tuple(
+        replace(region, parts=one.parts, p_value=one.p_value, verdict=one.verdict) for region, one in zip(regions, kept, strict=True)
+    )
     return replace(result, regions=regions, labels=numbered)

@@ -52,6 +52,8 @@ class Region:
         How many separate regions a person merged into it; 1 as it was found.
     p_value : float or None
         Against the strongest region of each healthy brain (`calibration.verdict`); None where the method has no reference that applies.
+    verdict : str
+        How it compares with healthy brains, in words; empty where there is nothing to say.
     """
 
     number: int
@@ -69,6 +71,7 @@ class Region:
     note: str = ""
     parts: int = 1
     p_value: float | None = None
+    verdict: str = ""
 
     @property
     def slices(self) -> Box:
@@ -219,6 +222,7 @@ REGION_COLUMNS = (
     "note",
     "parts",
     "p_value",
+    "verdict",
 )
 """The keys of every row of `as_rows`, in reading order: a table without regions has a header too."""
 
@@ -242,6 +246,7 @@ def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "note": region.note,
             "parts": region.parts,
             "p_value": region.p_value,
+            "verdict": region.verdict,
         }
         for region in regions
     ]

@@ -110,7 +110,7 @@ def _short(name: str) -> str:
 def _words(region: Region) -> str:
     """What a row holds that its columns have no room for."""
     merged = f"merged from {region.parts}" if region.parts > 1 else ""
-    compared = "" if region.p_value is None else f"p = {region.p_value:.2g} against the strongest region of each healthy brain"
+    compared = region.verdict[:1].upper() + region.verdict[1:]
     return "\n".join(filter(None, (region.name, compared, ", ".join(filter(None, (region.review, merged))), region.note)))
 
 

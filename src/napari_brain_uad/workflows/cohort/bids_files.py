@@ -74,6 +74,7 @@ _ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
     "note": ("Note of a person", ""),
     "parts": ("Regions that a person merged into it", ""),
     "p_value": ("Conformal p-value against healthy brains", ""),
+    "verdict": ("How it compares with healthy brains, in words", ""),
 }
 
 
