@@ -35,6 +35,20 @@ SPLIT = Path(__file__).with_name("healthy_split.json")
 
 Mask = NDArray[np.bool_]
 
+REFERENCES = {
+    "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
+    "hyperintensity-segmentation": ("FLAIR",),
+    "combined-evidence": ("FLAIR",),
+    "robust-intensity": ("FLAIR",),
+    "vae": ("T1",),
+    "ce-vae": ("T1",),
+    "dae": ("T2",),
+    "pddpm": ("T2",),
+    "patchcore": ("T2",),
+    "simple-slice-net": ("T2",),
+}
+"""Methods whose scores can be compared between brains and that come with a model or need none, and the sequences there are brains of."""
+
 _CARRIED_SEED = 9
 """Of how bright tissues are in scans that were carried to another sequence."""
 

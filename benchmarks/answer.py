@@ -26,10 +26,10 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import filtered_score
 from napari_brain_uad.workflows.detect.detect import judged
 
-from ._healthy import Subject, healthy_subjects, is_kept, map_of, patients, samples
+from ._healthy import REFERENCES, Subject, healthy_subjects, is_kept, map_of, patients, samples
 
 RESULTS = Path(__file__).parent / "results"
-METHODS = ("tissue-ensemble", "hyperintensity-segmentation", "combined-evidence", "robust-intensity", "vae", "ce-vae")
+METHODS = tuple(REFERENCES)
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
 
 
@@ -70,6 +70,8 @@ def main() -> None:
         healthy = [one for one in healthy_subjects(sequence) if one.role == "check"]
         subjects = [*samples(sequence), *healthy, *patients(sequence)]
         for method in given.methods:
+            if sequence not in REFERENCES.get(method, SEQUENCES):
+                continue
             for one in subjects:
                 if not given.kept or is_kept(one, method, given.maps):
                     found.append(figures(one, method, given.maps))

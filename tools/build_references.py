@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks._healthy import Subject, healthy_subjects, is_kept, map_of
+from benchmarks._healthy import REFERENCES, Subject, healthy_subjects, is_kept, map_of
 from napari_brain_uad.calibration.build import HealthyMap, build_reference, leave_one_out
 from napari_brain_uad.calibration.files import save_reference
 from napari_brain_uad.calibration.names import reference_file
@@ -17,20 +17,6 @@ from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.models.models import default_model, shipped_dir
 from napari_brain_uad.workflows.models.references import stem_of
-
-SHIPPED = {
-    "tissue-ensemble": ("T1", "T1c", "T2", "FLAIR"),
-    "hyperintensity-segmentation": ("FLAIR",),
-    "combined-evidence": ("FLAIR",),
-    "robust-intensity": ("FLAIR",),
-    "vae": ("T1",),
-    "ce-vae": ("T1",),
-    "dae": ("T2",),
-    "pddpm": ("T2",),
-    "patchcore": ("T2",),
-    "simple-slice-net": ("T2",),
-}
-"""Methods whose scores can be compared between brains and that come with a model or need none, and the sequences there are brains of."""
 
 _REAL = {
     "T1": "healthy adults of IXI, T1 at 1 and 2 mm (CC BY-SA 3.0)",
@@ -44,14 +30,14 @@ def main() -> None:
     """Make them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--maps", type=Path, required=True, metavar="DIR", help="where raw maps are kept: made when missing")
-    parser.add_argument("--methods", nargs="+", default=list(SHIPPED), metavar="ID")
+    parser.add_argument("--methods", nargs="+", default=list(REFERENCES), metavar="ID")
     parser.add_argument("--sequences", nargs="+", metavar="NAME")
     parser.add_argument("--kept", action="store_true", help="only scans whose maps are kept already")
     parser.add_argument("--out", type=Path, default=shipped_dir(), metavar="DIR")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for method in given.methods:
-        for sequence in SHIPPED[method]:
+        for sequence in REFERENCES[method]:
             if not given.sequences or sequence in given.sequences:
                 build(method, sequence, given.maps, given.out, kept=given.kept)
 
