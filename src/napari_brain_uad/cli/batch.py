@@ -20,8 +20,10 @@ from .options import (
     add_ro_crate,
     add_seed,
     add_workers,
+    asked_method,
     method_spec,
     post_params,
+    recommended,
     workers_of,
 )
 from .terminal import complain, progress_bar, say
@@ -38,7 +40,7 @@ def add_batch(commands: Any) -> None:
     parser.add_argument("dataset", type=Path, metavar="DIR", help="a folder of scans, a data set (BIDS, ...) or a CSV file")
     parser.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
     parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate` (default: the first of each subject)")
-    add_method(parser)
+    add_method(parser, default=None, said="the one recommended for the scans' sequence; threshold where it differs")
     add_seed(parser)
     add_post_options(parser)
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="as in `brain-uad detect` (default: auto)")
@@ -64,6 +66,9 @@ def _batch(arguments: argparse.Namespace) -> int:
     if arguments.ro_crate:
         check_crate(arguments.out)
 
+    asked_method(arguments)
+    cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    arguments.method = arguments.method or recommended(case.sequence for case in cases)
     run = BatchRun(
         method_spec(arguments),
         post=post_params(arguments),
@@ -72,7 +77,6 @@ def _batch(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         mni=arguments.mni,
     )
-    cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
     with progress_bar(arguments.quiet) as progress:
         given = {"jobs": workers_of(arguments), "overwrite": arguments.overwrite, "resume": not arguments.no_resume}
         outcomes = run_batch(cases, run, arguments.out, **given, progress=progress)

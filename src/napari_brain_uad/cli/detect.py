@@ -24,6 +24,7 @@ from .options import (
     asked_method,
     method_spec,
     post_params,
+    recommended,
 )
 from .terminal import progress_bar, say, warn, written
 
@@ -93,7 +94,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     scans = _scans(arguments, others)
-    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else _recommended(scans[0].sequence))
+    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else recommended([scans[0].sequence]))
     spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
     if len(scans) > 1:
         _only_alone(arguments)
@@ -126,15 +127,6 @@ def _scans(arguments: argparse.Namespace, others: Sequence[ScanWord]) -> list[An
     else:
         given = [load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)]
     return [*given, *(one.load() for one in others)]
-
-
-def _recommended(sequence: str | None) -> str:
-    """The method to take where none is given: what the window starts with, too."""
-    from ..workflows.models.recommend import recommend
-
-    method, why = recommend(sequence)
-    say(f"Method: {method}, recommended for {sequence or 'a scan of unknown sequence'}: {why}; --method takes another")
-    return method
 
 
 def _detected(arguments: argparse.Namespace, scans: Sequence[Any], spec: Any, progress: Progress) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.seed import LARGEST_SEED, check_seed
 from ..core.sequence import SEQUENCES
+from .terminal import say
 
 _LONGEST_SEED = 40
 
@@ -89,6 +90,17 @@ def asked_method(arguments: argparse.Namespace) -> Any:
     if given:
         raise InputError(f"{given[0]} without --method", why="it belongs to a method", fix="Give --method, too")
     return None
+
+
+def recommended(sequences: Iterable[str | None]) -> str:
+    """The method to take where none is given, as in the window; it is said, and why."""
+    from ..workflows.models.recommend import recommend_for
+
+    own = list(dict.fromkeys(sequences))
+    method, why = recommend_for(own)
+    scans = "scans of several sequences" if len(own) > 1 else own[0] if own and own[0] else "a scan of unknown sequence"
+    say(f"Method: {method}, recommended for {scans}: {why}; --method takes another")
+    return method
 
 
 def add_sequence(parser: argparse.ArgumentParser) -> None:

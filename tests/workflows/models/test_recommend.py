@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from napari_brain_uad.workflows.models.recommend import recommend, unfit
+from napari_brain_uad.workflows.models.recommend import recommend, recommend_for, unfit
 
 NEARLY = 0.03
 """On FLAIR robust intensity is this close to the best, needs no network, and has a threshold that healthy brains set: the mask of the click
@@ -73,3 +73,9 @@ def test_nothing_is_told_of_a_model_that_fits_or_does_not_say(model: object) -> 
 )
 def test_nothing_is_told_where_the_method_fits_or_its_model_decides(method: str, sequence: str | None) -> None:
     assert unfit(method, sequence) is None
+
+
+def test_one_method_for_scans_of_a_cohort() -> None:
+    assert recommend_for(["T1", "T1"]) == recommend("T1")
+    assert recommend_for(["T1", "FLAIR"]) == recommend_for(["T1", None]) == recommend(None, several=True)
+    assert recommend_for([None]) == recommend_for([]) == recommend(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.checks import Finding
@@ -66,6 +66,12 @@ def recommend(sequence: str | None, *, several: bool = False) -> tuple[str, str]
         if method in method_ids() and not any(cannot_score(method, sequence)):
             return method, why
     return _SEVERAL if several else _UNKNOWN[0]
+
+
+def recommend_for(sequences: Iterable[str | None]) -> tuple[str, str]:
+    """The method to start with on scans of these sequences: one for all of them (see `recommend`)."""
+    own = set(sequences)
+    return recommend(next(iter(own)) if len(own) == 1 else None, several=len(own) > 1)
 
 
 def recommend_learned(sequence: str | None) -> str | None:
