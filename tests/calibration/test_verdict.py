@@ -29,10 +29,12 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
     assert found.line == "1 region beyond all 24 healthy brains (p = 0.04, the smallest that so many allow)"
     assert found.beyond == 1
     assert found.p == found.smallest_p == pytest.approx(1 / 25)
-    assert found.region_words(1) == "larger and stronger than anything in 24 of 24 healthy brains (p = 0.04)"
+    assert found.region_words(1) == "stronger, by size and score together, than anything in 24 of 24 healthy brains (p = 0.04)"
     assert nothing.line.startswith("Nothing beyond healthy variation")
     assert nothing.beyond == 0
     assert "24 toy brains" in found.details
+    ordinary = Verdict(healthy=24, region_p=(0.52,), unusual=(False,))
+    assert ordinary.region_words(1) == "12 of 24 healthy brains have a stronger region (p = 0.52)"
     first = with_p_values(results[0], found).regions[0]
     assert first.p_value == found.p
     assert first.verdict == found.region_words(1)
@@ -58,7 +60,7 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     simulated = replace(reference, scans=tuple(replace(scan, kind="simulated") for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), post, healthy=simulated), simulated)
     assert verdict.p is None
-    assert verdict.region_words(1) == "larger and stronger than anything in 24 simulated brains"
+    assert verdict.region_words(1) == "stronger, by size and score together, than anything in 24 simulated brains"
     assert verdict.region_words(2) == ""
     assert verdict.as_dict()["regions_beyond"] is None  # of no real brain: 0 would be read as "nothing"
     assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,7 +114,8 @@ def build_reference(
 
 def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
     record = amap.provenance.get("method", {})
-    params = {name: value for name, value in record.get("params", {}).items() if name not in ROUNDING}
+    said = record.get("params")
+    params = {name: value for name, value in said.items() if name not in ROUNDING} if isinstance(said, Mapping) else {}
     return amap.method, params, str(record.get("weights_sha256", ""))
 
 

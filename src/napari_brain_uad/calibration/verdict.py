@@ -123,9 +123,11 @@ class Verdict:
         p = self.region_p[number - 1] if number <= len(self.region_p) else None
         if p is None:
             strongest = bool(self.stand_ins) and number <= len(self.unusual) and self.unusual[number - 1]
-            return f"larger and stronger than anything in {counted(self.stand_ins, KINDS[self.stand_in_kind])}" if strongest else ""
-        weaker = self.healthy + 1 - round(p * (self.healthy + 1))
-        return f"larger and stronger than anything in {weaker} of {self.healthy} healthy brains (p = {p:.2g})"
+            return f"{_STRONGER} {counted(self.stand_ins, KINDS[self.stand_in_kind])}" if strongest else ""
+        stronger = round(p * (self.healthy + 1)) - 1
+        if number <= len(self.unusual) and self.unusual[number - 1]:
+            return f"{_STRONGER} {self.healthy - stronger} of {self.healthy} healthy brains (p = {p:.2g})"
+        return f"{stronger} of {self.healthy} healthy brains have a stronger region (p = {p:.2g})"
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain JSON data."""
@@ -145,6 +147,8 @@ class Verdict:
             "notes": list(self.notes),
         }
 
+
+_STRONGER = "stronger, by size and score together, than anything in"
 
 NOT_COMPARED = Verdict(why_not="it was not compared with healthy brains")
 """Of a result that nobody judged."""
@@ -226,7 +230,8 @@ def fitting(
     sequence = amap.provenance.get("input", {}).get("sequence")
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
-    params = amap.provenance.get("method", {}).get("params", {})
+    said = amap.provenance.get("method", {}).get("params")
+    params: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
     asked = {name: value for name, value in reference.params.items() if name not in ROUNDING}
     other = [name for name, value in asked.items() if not same_value(params.get(name), value)]
     if other:

@@ -145,7 +145,7 @@ def _only_alone(arguments: argparse.Namespace) -> None:
     """Refuse what is made for one sequence."""
     options = {"--healthy": arguments.healthy, "--age": arguments.age, "--save-reconstruction": arguments.save_reconstruction}
     options |= {"--dicom": arguments.dicom, "--model": arguments.model}
-    given = [option for option, value in options.items() if value]
+    given = [option for option, value in options.items() if value is not None and value is not False]
     if given:
         raise InputError(f"{given[0]} and several sequences", why="it is for one scan alone", fix=f"Leave {given[0]} out")
 

@@ -367,10 +367,20 @@ def test_settings_reach_the_run_and_are_remembered(qtbot, viewer, dock):
     wait(qtbot, dock)
     assert "--age 0 " in dock.detection.command
     assert dock.detection.map.provenance["input"]["age"] == 0.0
-    assert dock.detection.map.score is map_before.score
-    add_volume(viewer, phantom())
-    dock.inputs.scan.choose(viewer.layers[-1])
+    np.testing.assert_array_equal(dock.detection.map.score, map_before.score)
+    # What was asked before is shown again, not added once more.
+    count, first = len(viewer.layers), dock.inputs.scan.layer
+    for age, amap in ((-1, map_before), (0, dock.detection.map)):
+        dock.inputs.age.setValue(age)
+        click(qtbot, dock.button)
+        wait(qtbot, dock)
+        assert dock.detection.map is amap
+    assert len(viewer.layers) == count
+    other = add_volume(viewer, phantom())
+    dock.inputs.scan.choose(other)
     assert dock.inputs.age.text() == "not known"
+    dock.inputs.scan.choose(first)
+    assert dock.inputs.age.text() == "0 years"
     again = DetectDock(viewer)
     qtbot.addWidget(again)
     # The method of the last run is offered; what is recommended for the scan is chosen.

@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 
+from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.contrib.files import file_layers
 from napari_brain_uad.gui.layers.layers import is_map, map_of
@@ -42,6 +43,10 @@ def test_ticked_scans_are_scored_together_with_the_chosen_one(dock: Any, qtbot: 
     (box,) = _boxes(dock)
     assert box.text() == "T2"
     box.setChecked(True)
+    dock.inputs.age.setValue(44)
+    with pytest.raises(InputError, match="An age and several sequences"):
+        dock.inputs.request()
+    dock.inputs.age.setValue(-1)
     assert "2 times as long for 2 sequences" in dock.cost.text()
     qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: dock.detection is not None and not dock.running)

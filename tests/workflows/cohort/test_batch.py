@@ -62,6 +62,17 @@ def test_each_scan_gives_what_detect_gives_and_the_damaged_one_is_named(folder: 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sub-01", "sub-03"]
 
 
+def test_ages_of_the_data_set_count(folder: Path, tmp_path: Path) -> None:
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t44.5\nsub-03\tn/a\n")
+    for age in (44.5, 45.0):
+        scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+        outcomes = run_batch(scans, RUN, tmp_path / "out", overwrite=True)
+        records = [json.loads(outcomes[number].files["provenance"].read_text()) for number in (0, 2)]
+        assert [record["input"].get("age") for record in records] == [age, None]
+        assert f"--age {age:g} " in records[0]["command"]
+        (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t45\n")
+
+
 def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None:
     scans, left_out = cases_of(folder, need_truth=False, sequence="T1")
     assert [scan.name for scan in scans] == ["sub-01"]

@@ -23,6 +23,7 @@ from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.compare.compare import compare
+from napari_brain_uad.workflows.detect.command import detect_command
 from napari_brain_uad.workflows.detect.detect import detect, judged
 from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.models.models import list_models
@@ -184,7 +185,9 @@ def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_
     assert told in detection.verdict.details
     files = save_detection(detection, case.folder / "saved")
     # Whoever opens the map judges it with the same age.
-    assert told in judged(read_map(files["map"]), PostParams()).verdict.details
+    saved = read_map(files["map"])
+    assert told in judged(saved, PostParams()).verdict.details
+    assert "--age 44 " in detect_command(saved, PostParams(), scan=case.scan)
     request = DetectRequest(load(case.scan), None, None, None, None, METHOD, found_params(), None, "auto", 0, age=44.0)
     cache = MapCache()
     clicked, again = run_request(request, cache, Progress()), run_request(replace(request, age=None), cache, Progress())

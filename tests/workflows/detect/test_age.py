@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
-from napari_brain_uad.workflows.detect.age import age_of, with_age
+from napari_brain_uad.workflows.detect.age import age_of, age_words, with_age
 
 
 @pytest.fixture
@@ -27,11 +28,13 @@ def test_an_age_is_kept_changed_and_taken_away(amap: AnomalyMap) -> None:
     assert age_of(old) == 44.0
     assert with_age(old, 44.0) is old
     assert age_of(with_age(old, 0.0)) == 0.0
+    assert str(age_of(with_age(old, -0.0))) == "0.0"
+    assert [age_words(age) for age in (44, 44.123456789, 0.0)] == ["44", "44.123456789", "0"]
     assert with_age(old, None).provenance == amap.provenance
 
 
-@pytest.mark.parametrize("age", [-1.0, 131.0, float("nan"), float("inf")])
-def test_what_is_no_age_is_refused(amap: AnomalyMap, age: float) -> None:
+@pytest.mark.parametrize("age", [-1.0, 131.0, float("nan"), float("inf"), "44", True])
+def test_what_is_no_age_is_refused(amap: AnomalyMap, age: Any) -> None:
     with pytest.raises(InputError, match="no number of years up to 130"):
         with_age(amap, age)
 

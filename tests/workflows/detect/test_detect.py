@@ -19,6 +19,7 @@ from napari_brain_uad.detectors.registry import create
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
+from napari_brain_uad.workflows.detect.age import with_age
 from napari_brain_uad.workflows.detect.detect import detect, read_healthy
 from napari_brain_uad.workflows.detect.save import save_detection, without_folders
 from napari_brain_uad.workflows.detect.score import score_with
@@ -186,6 +187,7 @@ def test_no_discoveries_where_p_values_mean_nothing(case: Any, healthy_folder: P
     """A scan may have a reference that sets thresholds and gives no verdict."""
     post = PostParams(threshold="fdr:0.5")
     maps = [detect(scan, "thresh-raw").map for scan in sorted(healthy_folder.iterdir())]
+    assert {scan.age for scan in read_healthy([with_age(one, 44) for one in maps], "thresh-raw", post).scans} == {44.0}
     reference = read_healthy(maps, "thresh-raw", post)
     unlike = Compared(reference, "most of this brain is unlike them")
     monkeypatch.setattr("napari_brain_uad.workflows.detect.detect.reference_for", lambda *_: unlike)

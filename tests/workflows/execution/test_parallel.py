@@ -173,6 +173,17 @@ def test_a_result_that_cannot_be_fetched_costs_one_more_try(monkeypatch: pytest.
         in_processes(square, [1, 2], 2)
 
 
+def test_a_worker_that_was_told_to_end_costs_one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    class Ended(distributed.Future):  # type: ignore[misc]
+        def result(self, timeout: float | None = None) -> object:
+            return b"" if self.key.endswith("-2") else super().result(timeout)
+
+    monkeypatch.setattr("distributed.client.Future", Ended)
+    assert [value for value, _ in in_processes(square, [3, 1, 2], 2)] == [9, 1, 4]
+
+
 def test_a_worker_that_dies_once_its_result_was_fetched_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import distributed
 

@@ -79,3 +79,9 @@ def test_one_method_for_scans_of_a_cohort() -> None:
     assert recommend_for(["T1", "T1"]) == recommend("T1")
     assert recommend_for(["T1", "FLAIR"]) == recommend_for(["T1", None]) == recommend(None, several=True)
     assert recommend_for([None]) == recommend_for([]) == recommend(None)
+
+
+def test_a_sequence_that_nothing_is_made_for_is_not_said_to_be_unknown() -> None:
+    assert recommend("PD")[0] == recommend(None)[0] == "threshold"
+    assert "made for this sequence" in recommend("PD")[1]
+    assert "unknown" in recommend(None)[1]

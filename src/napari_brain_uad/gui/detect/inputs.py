@@ -72,6 +72,7 @@ class DetectInputs(QWidget):
         self.age.setRange(_NO_AGE, int(OLDEST))
         self.pictures = QCheckBox()
         self.form = form_for_scoring(self.method.info.id)
+        self._ages: dict[str, int] = {}
         self._sequence: str | None = None
         self._lay_out()
         self._connect()
@@ -102,6 +103,10 @@ class DetectInputs(QWidget):
         if info.trainable and self.model.path is None:
             raise no_model(info.id, volume.sequence)
         others = tuple(volume_of(layer) for layer in self.further.layers)
+        age = None if self.age.value() == _NO_AGE else float(self.age.value())
+        if others and age is not None:
+            fix = "Untick the further sequences, or set the age to 'not known'"
+            raise InputError("An age and several sequences", why="ages of healthy brains are compared with one scan alone", fix=fix)
         volume, mask, mask_file = self._scans.brain_mask(volume)
         truth, truth_file = self._scans.mask(self.truth, volume, "ground truth")
         return DetectRequest(
@@ -118,7 +123,7 @@ class DetectInputs(QWidget):
             prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
             reconstruct=self.pictures.isEnabled() and self.pictures.isChecked() and not others,
             others=others,
-            age=None if others or self.age.value() == _NO_AGE else float(self.age.value()),
+            age=age,
         )
 
     @property
@@ -154,6 +159,18 @@ class DetectInputs(QWidget):
                 self.model.choose(model)
 
         workers.run(read, parent=self, on_done=take, on_error=self.failed.emit)
+
+    def _show_age(self) -> None:
+        """The age that was given for this scan: another may be another person's."""
+        self.age.setValue(self._ages.get(self._person(), _NO_AGE))
+
+    def _keep_age(self, age: int) -> None:
+        self._ages[self._person()] = age
+
+    def _person(self) -> str:
+        """Whose age it is: the scan's file, which a picture and the scan of one slice taken for it share; its layer without one."""
+        layer = self.scan.layer
+        return "" if layer is None else str(layer.source.path or layer.name)
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
@@ -195,7 +212,8 @@ class DetectInputs(QWidget):
         self.method_changed.emit()
 
     def _connect(self) -> None:
-        self._scans.scan_changed.connect(lambda: self.age.setValue(_NO_AGE))  # maybe another person's
+        self._scans.scan_changed.connect(self._show_age)
+        self.age.valueChanged.connect(self._keep_age)
         self._scans.scan_changed.connect(self.scan_changed)
         self.method.changed.connect(self._method_changed)
         self._device.failed.connect(self.failed.emit)

@@ -52,7 +52,7 @@ class DetectRequest(ScanRequest):
     age: float | None = None
 
     def key(self) -> str:
-        """A hash of everything that decides the map. The voxels count, not the layer: a brain mask may be painted in place."""
+        """A hash of all that decides the map and its record. The voxels count, not the layer: a brain mask may be painted in place."""
         model = None if self.model is None else hashlib.sha256(self.model.read_bytes()).hexdigest()
         brain = self.volume.mask if self.mask is None else self.mask
         parts = {
@@ -60,7 +60,7 @@ class DetectRequest(ScanRequest):
             # The one that counts: a sample's own mask, and the layer that shows it, are the same.
             "mask": None if brain is None else array_sha256(brain),
             "others": [[array_sha256(one.data), array_sha256(one.grid.affine), one.sequence] for one in self.others],
-            "run": [self.method, self.params.as_dict(), model, self.device, self.seed, self.prepare_with],
+            "run": [self.method, self.params.as_dict(), model, self.device, self.seed, self.prepare_with, self.age],
         }
         return json.dumps(parts, sort_keys=True)
 
@@ -92,7 +92,6 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     BrainUADError
         As `workflows.detect.detect.detect`.
     """
-    from ...workflows.detect.age import with_age
     from ...workflows.detect.detect import finish_detection
 
     progress.update(0.0, "Looking for an earlier run")
@@ -102,13 +101,12 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
     if kept is None or (request.reconstruct and not kept[2]):
         detection = _several(request, progress) if request.others else _alone(request, progress)
         if kept is not None:  # only the pictures were missing: the map that is on show stays the same one
-            detection = replace(detection, volume=kept[0], map=with_age(kept[1], request.age))
+            detection = replace(detection, volume=kept[0], map=kept[1])
         cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
         volume, amap, pictures = kept
         if amap.name != request.volume.name and not request.others:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
-        amap = with_age(amap, request.age)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))

@@ -204,6 +204,7 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
             prepare_with=run.prepare_with,
             device=run.device,
             seed=run.seed,
+            age=case.covariates.age,
             progress=progress.part(0.0, 0.6 if run.mni else 0.8),
         )
         detection = with_mni(detection, progress.part(0.6, 0.8)) if run.mni else detection

@@ -21,6 +21,7 @@ from ...core.provenance import NOTICE
 from ...core.text import counted, did_you_mean, table_text
 from ...datasets.bids import is_ours
 from ...datasets.bids_images import BIDSImage, ages_of, bids_images
+from ...datasets.covariates import Covariates
 from ...datasets.layout import LAYOUT
 from ...io.atomic import write_json, write_text
 from ...io.nifti import count_volumes, read_volume
@@ -251,9 +252,8 @@ def _written(task: _Task, progress: Progress) -> ImageOutcome:
         )
     volume = read_volume(image.path).with_sequence(image.sequence, LAYOUT)
     place = Place(image, label_of(run.spec.method))
-    # Participants' ages are looked up in a table, which is not among what a scan of a batch depends on.
-    key = f"{key_of(Case(image.path.name, image.path, None), volume, run)} {task.age}"
-    finished = Finished(out / place.log, out / place.folder, key)
+    case = Case(image.path.name, image.path, None, covariates=Covariates(task.age))
+    finished = Finished(out / place.log, out / place.folder, key_of(case, volume, run))
     if task.run.resume and (kept := finished.find()) is not None:
         earlier = isolated(partial(_outcome_from, kept))
         if not isinstance(earlier, BrainUADError):

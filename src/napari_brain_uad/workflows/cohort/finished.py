@@ -86,7 +86,7 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
         [str(case.scan) if not isinstance(case.scan, Volume) else volume.name, volume.name, array_sha256(volume.data)],
         ["" if volume.mask is None else array_sha256(volume.mask), volume.grid.as_dict(), volume.sequence_words],
         [finding.as_dict() for finding in volume.findings],
-        [_contents(case.mask), _contents(case.truth)],
+        [_contents(case.mask), _contents(case.truth), case.covariates.age],
         [str(run.spec), "" if model is None else model.sha256],
         {of: file_sha256(checkpoint_files(file)[1]) for of, file in references.items()},
         [run.post.as_dict(), run.prepare_with, device.name, device.words, run.seed, run.mni],

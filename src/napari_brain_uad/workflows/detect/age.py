@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+from typing import TypeGuard
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import InputError
@@ -11,15 +11,15 @@ from ...datasets.covariates import OLDEST
 
 
 def check_age(age: float | None) -> None:
-    """See whether an age is one, or not known.
+    """See whether an age is one in years, or not known.
 
     Raises
     ------
     InputError
         If it is neither.
     """
-    if age is not None and not (math.isfinite(age) and 0.0 <= age <= OLDEST):
-        raise InputError(f"The age {age:g}", why=f"it is no number of years up to {OLDEST:g}", fix="Give the age in years, or none")
+    if age is not None and not _is_age(age):
+        raise InputError(f"The age {age!r}", why=f"it is no number of years up to {OLDEST:g}", fix="Give the age in years, or none")
 
 
 def with_age(amap: AnomalyMap, age: float | None) -> AnomalyMap:
@@ -34,10 +34,19 @@ def with_age(amap: AnomalyMap, age: float | None) -> AnomalyMap:
     if age == age_of(amap):
         return amap
     about = {name: value for name, value in amap.provenance.get("input", {}).items() if name != "age"}
-    return replace(amap, provenance={**amap.provenance, "input": about if age is None else {**about, "age": float(age)}})
+    return replace(amap, provenance={**amap.provenance, "input": about if age is None else {**about, "age": float(age) + 0.0}})
 
 
 def age_of(amap: AnomalyMap) -> float | None:
     """The age that a map's record says, in years; a file's record may hold anything in its place."""
     age = amap.provenance.get("input", {}).get("age")
-    return float(age) if isinstance(age, int | float) and not isinstance(age, bool) and 0.0 <= age <= OLDEST else None
+    return float(age) if _is_age(age) else None
+
+
+def age_words(age: float) -> str:
+    """An age as an option takes it, exactly: 44, 44.25."""
+    return repr(float(age) + 0.0).removesuffix(".0")
+
+
+def _is_age(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= OLDEST

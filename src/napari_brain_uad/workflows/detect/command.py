@@ -20,6 +20,7 @@ from ..models.models import find_model, name_of, name_of_record, settings_for
 from ..scans.load import MaskInput, given_sequence
 from ..scans.ready import AUTO
 from ..scans.scan_word import ScanWord
+from .age import age_of, age_words
 
 SEVERAL = "sequences"
 """Part of a map's provenance that names the sequences it was averaged from, see `several`."""
@@ -61,6 +62,8 @@ def detect_command(
     ----------
     others : sequence of Volume, str or Path
         Further sequences that the map was averaged from, see `several.detect_several`.
+    age : float, optional
+        That of the map's record when None.
     model : str
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
@@ -74,7 +77,8 @@ def detect_command(
     words += post_words(post)
     if healthy:
         words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
-    words += [] if age is None else ["--age", f"{age:g}"]
+    age = age_of(amap) if age is None else age
+    words += [] if age is None else ["--age", age_words(age)]
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     seed = amap.provenance["seed"]
     words += ["--seed", str(seed)] if seed else []

@@ -350,6 +350,6 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Pr
         amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
         if amap.method != method:
             raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
-        read.append(HealthyMap(amap))
+        read.append(HealthyMap(amap, age=age_of(amap)))
     sequence = str(read[0].map.provenance.get("input", {}).get("sequence")) if read else ""
     return build_reference(read, post, title=f"{counted(len(read), 'healthy map')} given", sequence=sequence, progress=progress)

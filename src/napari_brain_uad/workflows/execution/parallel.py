@@ -179,7 +179,10 @@ class _Run:
         try:
             if future.status == "error":
                 return future.exception(timeout=_FETCH_SECONDS)
-            return future.result(timeout=_FETCH_SECONDS) if future.status == "finished" else None
+            found = future.result(timeout=_FETCH_SECONDS) if future.status == "finished" else None
+            if found == b"":
+                raise CancelledError  # its worker was told to end, see `job.do`
+            return found
         except (OSError, TimeoutError, CancelledError):  # not this time
             if future.done() and future.status == "finished":
                 self._unfetched += 1

@@ -41,6 +41,8 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
 }
 """In the order of preference; a method that is not there, or has no model for the sequence, is passed over."""
 
+_OTHER = (("threshold", "no method here is made for this sequence; it needs no training and shows what is bright"),)
+
 _UNKNOWN = (("threshold", "the sequence is unknown, and this needs no training and shows what is bright"),)
 
 
@@ -62,7 +64,7 @@ def recommend(sequence: str | None, *, several: bool = False) -> tuple[str, str]
     method, why : str
         A method that can run now: it needs no model, or has one for this sequence. `why` is half a sentence.
     """
-    for method, why in () if several else _BY_SEQUENCE.get(sequence, _UNKNOWN):
+    for method, why in () if several else _BY_SEQUENCE.get(sequence, _OTHER if sequence in SEQUENCES else _UNKNOWN):
         if method in method_ids() and not any(cannot_score(method, sequence)):
             return method, why
     return _SEVERAL if several else _UNKNOWN[0]
