@@ -115,7 +115,7 @@ def test_a_plain_install_has_what_the_command_line_needs(plain: Path, tmp_path: 
     script, samples = plain.parent / "brain-uad", repository / "sample_data"
     scan, truth = samples / "ms-flair-simulated.nii.gz", samples / "ms-flair-simulated_truth.nii.gz"
     _run(script, "detect", scan, "--truth", truth, "--out", "out", "--quiet", cwd=tmp_path)
-    assert (tmp_path / "out" / "ms-flair-simulated_threshold_figure.png").stat().st_size > 10_000
+    assert (tmp_path / "out" / "ms-flair-simulated_robust-intensity_figure.png").stat().st_size > 10_000
     done = subprocess.run(
         [script, "detect", scan, "--method", "tissue-ensemble", "--out", "out"], capture_output=True, text=True, cwd=tmp_path, check=False
     )

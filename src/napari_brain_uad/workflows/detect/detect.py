@@ -138,13 +138,11 @@ def detect(
     scan : Volume, str or Path
         The scan, or its file.
     method : str or MethodSpec, optional
-        A method's id (``brain-uad methods`` lists them), or ``METHOD@PRESET@NAME=VALUE:MODEL``, see `workflows.models.method_spec`; the one
-        recommended for the scan's sequence when None (`workflows.models.recommend`).
+        A method's id, or ``METHOD@PRESET@NAME=VALUE:MODEL`` (`workflows.models.method_spec`); by default the one recommended.
     params, model : optional
         Settings, and a trained model's id or file, that `method` does not say; by default the model for the sequence, with its settings.
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
-        The brain; without it, it is found (see `workflows.scans.ready.make_ready`). The ground truth adds metrics, and allows the rule
-        "best-dice".
+        The brain; without it, it is found (`workflows.scans.ready.make_ready`). The truth adds metrics, and allows the rule "best-dice".
     sequence : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing.
     post : PostParams, optional
@@ -168,15 +166,19 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         If scan, mask, truth or settings cannot be used; there is no model that fits; the device is not there or has too little memory.
     """
-    if method is None:
-        if params or model:
-            raise InputError("Settings or a model without a method", why="they belong to one", fix="Name the method, too")
-        scan = as_volume(scan, sequence)
-        method = recommend(scan.sequence)[0]
+    scan, method = (scan, method) if method is not None else _recommended(scan, sequence, params or model)
     how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
     request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, **how)
     given = how | {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
     return _detected(scan, sequence, request, post or PostParams(), given, progress or Progress())
+
+
+def _recommended(scan: Volume | str | Path, sequence: str | None, of_method: object) -> tuple[Volume, str]:
+    """The scan, read, and the method to take where none is named: one that nothing was said of."""
+    if of_method:
+        raise InputError("Settings or a model without a method", why="they belong to one", fix="Name the method, too")
+    volume = as_volume(scan, sequence)
+    return volume, recommend(volume.sequence)[0]
 
 
 def _detected(
