@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..core.progress import Progress
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import filtered_score
 from .measure import CURVES, levels_of, measured
-from .reference import ROUNDING, HealthyReference, HealthyScan
+from .reference import HealthyReference, HealthyScan, settings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +114,7 @@ def build_reference(
 
 def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:
     record = amap.provenance.get("method", {})
-    said = record.get("params")
-    params = {name: value for name, value in said.items() if name not in ROUNDING} if isinstance(said, Mapping) else {}
-    return amap.method, params, str(record.get("weights_sha256", ""))
+    return amap.method, settings_of(amap), str(record.get("weights_sha256", ""))
 
 
 def leave_one_out(reference: HealthyReference) -> LeaveOneOut | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.anomaly_map import AnomalyMap
 from ..core.errors import InputError
 from ..core.text import counted
 from ..core.threshold import DEFAULT_ML, HEALTHY_ML, ThresholdRule
@@ -282,3 +283,9 @@ class HealthyReference:
             return float(right)
         part = (math.log(high) - math.log(allowed)) / (math.log(high) - math.log(low))
         return float(left + part * (right - left))
+
+
+def settings_of(amap: AnomalyMap) -> dict[str, Any]:
+    """The settings that a map's record names, without those of the arithmetic; a file's record may hold anything in their place."""
+    said = amap.provenance.get("method", {}).get("params")
+    return {name: value for name, value in said.items() if name not in ROUNDING} if isinstance(said, Mapping) else {}

@@ -16,7 +16,9 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
-from .reference import FEWEST_REAL, KINDS, ROUNDING, HealthyReference
+from .reference import FEWEST_REAL, KINDS, ROUNDING, HealthyReference, settings_of
+
+_STRONGER = "stronger, by size and score together, than anything in"
 
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
@@ -125,7 +127,7 @@ class Verdict:
             strongest = bool(self.stand_ins) and number <= len(self.unusual) and self.unusual[number - 1]
             return f"{_STRONGER} {counted(self.stand_ins, KINDS[self.stand_in_kind])}" if strongest else ""
         stronger = round(p * (self.healthy + 1)) - 1
-        if number <= len(self.unusual) and self.unusual[number - 1]:
+        if self.unusual[number - 1]:
             return f"{_STRONGER} {self.healthy - stronger} of {self.healthy} healthy brains (p = {p:.2g})"
         return f"{stronger} of {self.healthy} healthy brains have a stronger region (p = {p:.2g})"
 
@@ -147,8 +149,6 @@ class Verdict:
             "notes": list(self.notes),
         }
 
-
-_STRONGER = "stronger, by size and score together, than anything in"
 
 NOT_COMPARED = Verdict(why_not="it was not compared with healthy brains")
 """Of a result that nobody judged."""
@@ -230,8 +230,7 @@ def fitting(
     sequence = amap.provenance.get("input", {}).get("sequence")
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
-    said = amap.provenance.get("method", {}).get("params")
-    params: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+    params = settings_of(amap)
     asked = {name: value for name, value in reference.params.items() if name not in ROUNDING}
     other = [name for name, value in asked.items() if not same_value(params.get(name), value)]
     if other:

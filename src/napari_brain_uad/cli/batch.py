@@ -21,7 +21,6 @@ from .options import (
     add_seed,
     add_workers,
     asked_method,
-    method_spec,
     post_params,
     recommended,
     workers_of,
@@ -61,16 +60,16 @@ def _batch(arguments: argparse.Namespace) -> int:
     from ..workflows.cohort.batch import BatchRun, run_batch
     from ..workflows.cohort.batch_report import batch_image_level, batch_words, save_batch
     from ..workflows.cohort.cohort import cases_of
+    from ..workflows.models.method_spec import MethodSpec
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     if arguments.ro_crate:
         check_crate(arguments.out)
 
-    asked_method(arguments)
+    asked = asked_method(arguments)
     cases, left_out = cases_of(arguments.dataset, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
-    arguments.method = arguments.method or recommended(case.sequence for case in cases)
     run = BatchRun(
-        method_spec(arguments),
+        asked or MethodSpec.of(recommended(case.sequence for case in cases)),
         post=post_params(arguments),
         prepare_with=arguments.prepare,
         device=arguments.device,

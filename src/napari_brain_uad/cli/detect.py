@@ -22,7 +22,6 @@ from .options import (
     add_seed,
     add_sequence,
     asked_method,
-    method_spec,
     post_params,
     recommended,
 )
@@ -87,15 +86,16 @@ def add_detect(commands: Any) -> None:
 def _detect(arguments: argparse.Namespace) -> int:
     check_there(arguments.scan, arguments.mask, arguments.truth, *(arguments.healthy or ()))  # before long imports
     others = [ScanWord.parse(text) for text in arguments.others]
-    asked_method(arguments)
+    asked = asked_method(arguments)
     from ..workflows.detect.mni import check_mni, with_mni
     from ..workflows.detect.save import check_detection_output, save_detection
     from ..workflows.detect.several import joint_volume
+    from ..workflows.models.method_spec import MethodSpec
     from ..workflows.models.ro_crate import check_crate, renew_crate
 
     scans = _scans(arguments, others)
-    arguments.method = arguments.method or (SEVERAL_METHOD if len(scans) > 1 else recommended([scans[0].sequence]))
-    spec, dicom = method_spec(arguments), _series_of(arguments, scans[0]) if arguments.dicom else None
+    spec = asked or MethodSpec.of(SEVERAL_METHOD if len(scans) > 1 else recommended([scans[0].sequence]))
+    dicom = _series_of(arguments, scans[0]) if arguments.dicom else None
     if len(scans) > 1:
         _only_alone(arguments)
     check_detection_output(joint_volume(scans), spec.method, arguments.out, overwrite=arguments.overwrite)
@@ -171,7 +171,7 @@ def report(detection: Any, files: dict[str, Path]) -> None:
     found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
     say(f"Verdict: {detection.verdict.line}")
-    for region in [one for one in result.regions if one.number <= len(unusual) and unusual[one.number - 1]][:_TOLD_REGIONS]:
+    for region in [one for one, beyond in zip(result.regions, unusual, strict=False) if beyond][:_TOLD_REGIONS]:
         say(f"Region {region.number}, {region.volume_ml:.2f} ml: {region.verdict}")
     if detection.verdict.details:
         say(readable(f"{detection.verdict.details}."))

@@ -171,5 +171,4 @@ def _command(request: DetectRequest, amap: AnomalyMap) -> str:
         prepare_with=request.prepare_with,
         device=request.device,
         reconstruct=request.reconstruct,
-        age=request.age,
     )

@@ -50,7 +50,6 @@ def detect_command(
     truth: MaskInput | None = None,
     model: str = "",
     healthy: Sequence[object] | None = None,
-    age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
     reconstruct: bool = False,
@@ -62,8 +61,6 @@ def detect_command(
     ----------
     others : sequence of Volume, str or Path
         Further sequences that the map was averaged from, see `several.detect_several`.
-    age : float, optional
-        That of the map's record when None.
     model : str
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
@@ -77,7 +74,7 @@ def detect_command(
     words += post_words(post)
     if healthy:
         words += ["--healthy", *(shell.file_word(given) if isinstance(given, str | Path) else "HEALTHY" for given in healthy)]
-    age = age_of(amap) if age is None else age
+    age = age_of(amap)
     words += [] if age is None else ["--age", age_words(age)]
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     seed = amap.provenance["seed"]

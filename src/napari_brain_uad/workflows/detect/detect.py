@@ -166,11 +166,11 @@ def detect(
     InputError, ModelError, DeviceError, Cancelled
         If scan, mask, truth or settings cannot be used; there is no model that fits; the device is not there or has too little memory.
     """
-    scan, method = (scan, method) if method is not None else _recommended(scan, sequence, params or model)
-    how: dict[str, Any] = {"device": device, "reconstruct": reconstruct}
-    request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, **how)
-    given = how | {"mask": mask, "truth": truth, "healthy": healthy, "age": age, "prepare_with": prepare_with}
-    return _detected(scan, sequence, request, post or PostParams(), given, progress or Progress())
+    if method is None:
+        scan, method = _recommended(scan, sequence, params or model)
+    request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, device=device, reconstruct=reconstruct)
+    given = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device, "reconstruct": reconstruct}
+    return _detected(scan, sequence, request, post or PostParams(), age, given, progress or Progress())
 
 
 def _recommended(scan: Volume | str | Path, sequence: str | None, of_method: object) -> tuple[Volume, str]:
@@ -182,12 +182,18 @@ def _recommended(scan: Volume | str | Path, sequence: str | None, of_method: obj
 
 
 def _detected(
-    scan: Volume | str | Path, sequence: str | None, request: ScoringRequest, post: PostParams, given: dict[str, Any], progress: Progress
+    scan: Volume | str | Path,
+    sequence: str | None,
+    request: ScoringRequest,
+    post: PostParams,
+    age: float | None,
+    given: dict[str, Any],
+    progress: Progress,
 ) -> Detection:
     """For the parameters see `detect`."""
     start, spec, info = time.perf_counter(), request.spec, method_class(request.spec.method).INFO
     check_pictures(info.id, request.reconstruct)
-    check_age(given["age"])
+    check_age(age)
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
     model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
@@ -197,9 +203,10 @@ def _detected(
     healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
     half, rest = _halves(info.id, ready, truth is not None, progress)
     scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))
-    command = detect_command(scored.map, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
+    amap = with_age(scored.map, age)
+    command = detect_command(amap, post, scan=scan, sequence=given_sequence(volume), model=spec.model, **given)
     known: dict[str, Any] = {"truth": truth, "healthy": healthy, "started": start, "progress": rest}
-    found = finish_detection(ready.scan, with_age(scored.map, given["age"]), post, command=command, **known)
+    found = finish_detection(ready.scan, amap, post, command=command, **known)
     warp = None if ready.prepared is None else ready.prepared.warp
     return replace(found, cached=scored.cached, pictures=scored.pictures, warp=warp)
 

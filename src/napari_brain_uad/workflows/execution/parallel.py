@@ -181,7 +181,7 @@ class _Run:
                 return future.exception(timeout=_FETCH_SECONDS)
             found = future.result(timeout=_FETCH_SECONDS) if future.status == "finished" else None
             if found == b"":
-                raise CancelledError  # its worker was told to end, see `job.do`
+                raise CancelledError  # its worker was told to end (`job.do`): as if it had not come
             return found
         except (OSError, TimeoutError, CancelledError):  # not this time
             if future.done() and future.status == "finished":
