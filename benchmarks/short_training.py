@@ -82,8 +82,8 @@ TRAININGS: Mapping[str, Mapping[str, Any]] = {
 """Settings of the training; methods without gradients have none."""
 
 Record = dict[str, Any]
-_KEY = ("sequence", "method", "settings", "training", "group", "scan", "scans", "real")
-_USUAL = {"scans": _SCANS, "real": 0}
+_KEY = ("sequence", "method", "settings", "training", "group", "scan", "scans", "real", "seed")
+_USUAL: Mapping[str, int] = {"scans": _SCANS, "real": 0, "seed": 0}
 _COLUMNS = ("voxel AUROC", "AUPRC", "PRO", "\u2308Dice\u2309 (no dropping)", "slice AUROC")
 _OTHERS, _CALIBRATED, _L1 = "Dice, threshold of the others", "Dice, 3 ml in healthy", "l1 on healthy"
 _TITLES = (*_COLUMNS, _OTHERS, _CALIBRATED, _L1)
@@ -116,13 +116,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(scans) - len(reals)} simulated and {len(reals)} real scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
     settings, training = assignments(given.set), assignments(given.train)
     scorings = [settings, *({**settings, **assignments(one.split(","))} for one in given.score)]
-    who = {name: value for name, value, usual in (("scans", given.scans, _SCANS), ("real", given.real, 0)) if value != usual}
+    who = {name: value for name, usual in _USUAL.items() if (value := getattr(given, name)) != usual}
     for method in given.methods:
         for steps, count in product(given.steps or [None], given.known):
             own = training if steps is None else {**training, "steps": str(steps)}
-            about, state = trained(method, given.sequence, settings, own, scans, known[:count])
+            about, state = trained(method, given.sequence, settings, own, scans, known[:count], given.seed)
             for scoring in scorings:
-                records = measured({**about, "settings": _said(scoring)}, scoring, state, loaded, healthy)
+                records = measured({**about, "settings": _said(scoring)}, scoring, state, loaded, healthy, given.seed)
                 keep(given.out, [{**one, **who} for one in records])
 
 
@@ -133,6 +133,7 @@ def trained(
     training: Mapping[str, str],
     scans: Sequence[Volume],
     known: Sequence[LabelledScan] = (),
+    seed: int = 0,
 ) -> tuple[Record, State]:
     """Train one method: what its records say of that, and its state."""
     kind = method_class(method)
@@ -143,7 +144,7 @@ def trained(
     short = {**{name: value_text(value) for name, value in TRAININGS.get(method, {}).items()}, **training}
     how = None if kind.Training is None else kind.Training.from_strings(short)
     begun, own = time.process_time(), known if kind.LEARNS_ANOMALIES else ()
-    detector.fit(scans, seed=0, progress=Progress(), training=how, session=TrainingSession(known=own))
+    detector.fit(scans, seed=seed, progress=Progress(), training=how, session=TrainingSession(known=own))
     short |= {"known": str(len(own))} if own else {}
     about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
     print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
@@ -156,17 +157,18 @@ def measured(
     state: State,
     cases: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]],
     healthy: Sequence[Volume] = (),
+    seed: int = 0,
 ) -> list[Record]:
     """Score with a state and settings; one record a scan, and one for all slices of a group's scans together."""
     method = about["method"]
     detector = create(method, method_class(method).Params.from_strings(settings))
     detector.load_state(state)
-    calibrated, l1 = on_healthy(detector, healthy)
+    calibrated, l1 = on_healthy(detector, healthy, seed)
     records: list[Record] = []
     groups: dict[str, list[BrainScores]] = {}
     for case, volume, truth in cases:
         begun = time.process_time()
-        amap = detector.score(volume, seed=0, progress=Progress())
+        amap = detector.score(volume, seed=seed, progress=Progress())
         seconds = round(time.process_time() - begun, 2)
         groups.setdefault(case.group, []).append(BrainScores.of(amap.score, truth, amap.mask))
         found = figures(amap, truth, calibrated)
@@ -202,17 +204,17 @@ def healthy_scans(sequence: str) -> list[Volume]:
     return [volume for own in kinds.values() for volume in own]
 
 
-def on_healthy(detector: Detector, healthy: Sequence[Volume]) -> tuple[float | None, float | None]:
+def on_healthy(detector: Detector, healthy: Sequence[Volume], seed: int = 0) -> tuple[float | None, float | None]:
     """The score at which an average healthy brain shows 3 ml, and the mean absolute error of what is reconstructed; where there are any."""
     if not healthy:
         return None, None
     scores, errors = [], []
     for volume in healthy:
-        amap = detector.score(volume, seed=0, progress=Progress())
+        amap = detector.score(volume, seed=seed, progress=Progress())
         scores.append(amap.score[amap.mask])
         assert isinstance(detector, BaseDetector)
         with suppress(InputError):  # methods of other kinds reconstruct nothing
-            pictures = detector.reconstruct(volume, seed=0, progress=Progress())
+            pictures = detector.reconstruct(volume, seed=seed, progress=Progress())
             errors.append(float(np.abs(pictures["input"] - pictures["reconstruction"])[amap.mask].mean()))
     pooled = np.sort(np.concatenate(scores))
     flagged = int(_HEALTHY_ML * 1000.0 / _SPACING_MM**3 * len(healthy))
@@ -283,9 +285,9 @@ def page(records: Sequence[Record]) -> str:
 
 
 def _way(one: Record) -> tuple[str, ...]:
-    """Method, settings, training, and which healthy brains, unless they are the usual ones."""
+    """Method, settings, training, which healthy brains and which seed, unless they are the usual ones."""
     who = f"{one.get('scans', _SCANS)} of each kind, {one.get('real', 0)} real" if {"scans", "real"} & set(one) else ""
-    return one["method"], one["settings"], one["training"], who
+    return one["method"], one["settings"], one["training"], who, f"seed {one['seed']}" if one.get("seed") else ""
 
 
 def _cells(records: Iterable[Record], group: str) -> str:
@@ -310,6 +312,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scans", type=int, default=_SCANS, metavar="N", help=f"healthy brains of each of two kinds (default: {_SCANS})")
     real = "real brains in addition (default: 0)"
     parser.add_argument("--real", type=int, default=0, metavar="N", help=real)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training and the scoring (default: 0); the scans stay")
     more = "settings to score with once more, without another training (repeatable; several with commas)"
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE,...", help=more)
     parser.add_argument(
