@@ -37,11 +37,13 @@ from napari_brain_uad.detectors.base.stages import GradientStage, prefixed
 from napari_brain_uad.detectors.embedding.common import BackboneDetector, PlaceDetector
 from napari_brain_uad.detectors.registry import create, method_class
 from napari_brain_uad.io.atomic import write_text
+from napari_brain_uad.workflows.models.method_spec import MethodSpec
 
 RESULTS = Path(__file__).with_name("results") / "embedding_cost.md"
+_IN_BF16 = "simple-slice-net@precision=bf16"
 METHODS = (
-    "simple-slice-net", "patchcore", "oc-svm", "simplenet", "cflow", "bgad", "ae-flow", "edc", "stfpm", "rd++", "fae", "cutpaste", "cradl",
-    "symmetry-ae", "ae-3d",
+    "simple-slice-net", _IN_BF16, "patchcore", "oc-svm", "simplenet", "cflow", "bgad", "ae-flow", "edc", "stfpm", "rd++", "fae",
+    "cutpaste", "cradl", "symmetry-ae", "ae-3d",
 )  # fmt: skip
 SLICES = 96
 BANK = 20 * SLICES * 24 * 24 // 10
@@ -146,16 +148,20 @@ def compared(costs: Sequence[Cost]) -> list[str]:
     known = {one.method: one for one in costs}
     if not {"patchcore", "simple-slice-net"} <= known.keys():
         return []
-    slow, quick = known["patchcore"], known["simple-slice-net"]
-    ratios = [slow.seconds / quick.seconds, sum(slow.parts[1:]) / sum(quick.parts[1:]), slow.parts[2] / quick.parts[2]]
-    what = "{:.1f} times as long as SimpleSliceNet; {:.1f} times without the backbone, {:.1f} times from the same features on"
-    return [f"PatchCore takes {what.format(*ratios)} (the paper, on a GPU: 19.7 times).", ""]
+    slow, said = known["patchcore"], []
+    for name, words in (("simple-slice-net", "SimpleSliceNet"), (_IN_BF16, "SimpleSliceNet with its flow in bf16")):
+        if quick := known.get(name):
+            ratios = [slow.seconds / quick.seconds, sum(slow.parts[1:]) / sum(quick.parts[1:]), slow.parts[2] / quick.parts[2]]
+            times = "{:.1f} times as long as {}; {:.1f} times without the backbone, {:.1f} times from the same features on"
+            said.append(times.format(ratios[0], words, *ratios[1:]))
+    return [f"PatchCore takes {', and '.join(said)} (the paper, on a GPU: 19.7 times).", ""]
 
 
-def cost(method: str, folder: Path, slices: int) -> Cost:
-    """Of one method, of so many slices."""
-    kind = method_class(method)
-    settings = kind.Params.preset("paper").as_dict()
+def cost(asked: str, folder: Path, slices: int) -> Cost:
+    """Of one method, with the settings that `asked` names beside the preset, of so many slices."""
+    spec = MethodSpec.parse(asked).over(preset="paper")
+    method, kind = spec.method, method_class(spec.method)
+    settings = kind.Params.from_dict(spec.params()).as_dict()
     whole = _is_volumetric(method)
     if "backbone" in settings:
         settings["backbone_file"] = str(_random_file(str(settings["backbone"]), folder))
@@ -178,7 +184,7 @@ def cost(method: str, folder: Path, slices: int) -> Cost:
     of_places = spent.get("features", spent.get("backbone", 0.0))  # some have the backbone's as they are
     parts = (spent.get("backbone", 0.0), of_places - spent.get("backbone", 0.0), spent.get("pixels", 0.0) - of_places)
     return Cost(
-        method, trained, fixed, arrays, (seconds - spent["record"]) * times + spent["record"],
+        asked, trained, fixed, arrays, (seconds - spent["record"]) * times + spent["record"],
         tuple(part * times for part in parts) if isinstance(detector, PlaceDetector) else (),
     )  # fmt: skip
 

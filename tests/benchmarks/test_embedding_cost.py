@@ -44,6 +44,8 @@ def test_the_methods_are_compared_on_the_same_features() -> None:
     words = embedding_cost.compared([slow, quick])[0]
     assert "4.0 times as long" in words
     assert "10.5 times without the backbone, 20.0 times from the same features on" in words
+    half = embedding_cost.Cost("simple-slice-net@precision=bf16", 0, 0, 0, 14.0, (10.0, 2.0, 1.0))
+    assert "and 4.3 times as long as SimpleSliceNet with its flow in bf16; 14.0 times" in embedding_cost.compared([slow, quick, half])[0]
 
 
 def test_every_method_with_features_is_in_the_table() -> None:

@@ -35,6 +35,19 @@ def test_they_are_what_the_flow_gives(dimension: int, widening: int) -> None:
     np.testing.assert_allclose(log_likelihoods(flow, places, "cpu", Progress()), wanted, rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_in_bf16_they_are_nearly_the_same_and_do_not_depend_on_how_many_go_through(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor that multiplies bf16 and on one that does not."""
+    if native and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor has no bf16")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
+    flow, rng = _flow(64, 1), np.random.default_rng(0)
+    places = np.concatenate([rng.normal(0, 1, (1500, 64)), rng.integers(0, 20, (1500, 2))], axis=1).astype(np.float32)
+    exact, found = (log_likelihoods(flow, places, "cpu", Progress(), precision) for precision in ("32", "bf16"))
+    assert 0.0 < np.abs(found - exact).max() < 0.02 * np.ptp(exact)
+    np.testing.assert_allclose(log_likelihoods(flow, places[:1100], "cpu", Progress(), "bf16"), found[:1100], rtol=1e-3)
+
+
 def test_a_place_counts_by_its_row_and_its_column() -> None:
     flow = _flow(16, 1)
     features = np.random.default_rng(1).normal(size=16)

@@ -329,10 +329,15 @@ class EmbeddingDetector(PlaceDetector):
 
         from .features import brain_cells
 
-        cut, shape, extract = self.cut(volume), (self.params.dimension, *self.cells()), extract or self.features()
-        found = self._over(cut, lambda batch, _: extract(batch.images), shape, seed, progress)
+        cut = self.cut(volume)
+        found = self._all_places(extract or self.features(), cut, seed, progress)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (len(cut), *self.cells())).numpy()
-        return np.asarray(found.transpose(0, 2, 3, 1)[cells], np.float16)
+        return np.asarray(found[cells], np.float16)
+
+    def _all_places(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        """Features of all places of a scan, shape (S, h, w, D): as `PatchFeatures` lays them out, so that copies are quick."""
+        shape = (*self.cells(), self.params.dimension)
+        return self._over(cut, lambda batch, _: extract(batch.images).permute(0, 2, 3, 1), shape, seed, progress)
 
     def _sampled(self, volumes: Sequence[Volume], how: Fitting, most: int, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
         """Features of healthy places, shape (N, D), see `_healthy`: all, or `most` of them, each with the same chance; 0 is all.

@@ -177,7 +177,7 @@ class CFlow(PlaceDetector):
         found = self._places(cut, seed, progress.part(0.0, 0.6))
         for number, (level, (places, cells)) in enumerate(zip(levels, found, strict=True)):
             part = progress.part(0.6 + 0.4 * number / len(levels), 0.6 + 0.4 * (number + 1) / len(levels))
-            likely = log_likelihoods(self.network(f"flow{level}"), places, self.device, part)
+            likely = log_likelihoods(self.network(f"flow{level}"), places, self.device, part, self.params.precision)
             scores = np.zeros(cells.shape, np.float32)
             # The paper's is 1 - p here; its "largest sum of p, minus the sum" ranks the places as this does.
             scores[cells] = unlikeliness(likely, self.params.score)

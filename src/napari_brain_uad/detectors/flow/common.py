@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...core.params import param
 from ..embedding.common import BackboneParams, standardise_setting
-from .names import SCORES
+from .names import PRECISIONS, SCORES
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,9 @@ class FlowParams(BackboneParams):
     score: str = param(
         "likelihood", "Negative log-likelihood, or the paper's 1 - p with p relative to the most likely place of the scan",
         label="Anomaly score", choices=SCORES,
+    )  # fmt: skip
+    precision: str = param(
+        "32", "Number format of the flow's products when a scan is scored; bf16: of numbers rounded to bf16, which is faster on CPUs with "
+        "AMX or avx512_bf16 and on GPUs; rounded features remain those of the backbone", label="Numerical precision", choices=PRECISIONS,
+        advanced=True,
     )  # fmt: skip

@@ -24,50 +24,93 @@ _PLACES = 1024
 
 
 @dataclass(frozen=True, eq=False)
+class _Product:
+    """Multiplies rows (B, n) with a matrix and adds an offset, both float32.
+
+    Parameters
+    ----------
+    weights : tensor, shape (n, m)
+        In bf16 if the device multiplies that by itself, else in float32.
+    rounded : bool
+        Whether weights and rows are rounded to bf16; products are summed in float32.
+    """
+
+    weights: torch.Tensor
+    rounded: bool
+
+    @classmethod
+    def of(cls, weights: torch.Tensor, precision: str) -> _Product:
+        """In a number format of `names.PRECISIONS`."""
+        if precision != "bf16":
+            return cls(weights, rounded=False)
+        # Emulated, products of bf16 are slower than those of float32: there the rounded numbers are multiplied in float32.
+        native = weights.is_cuda or (weights.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        half = weights.to(torch.bfloat16)
+        return cls(half.contiguous() if native else half.float(), rounded=True)
+
+    def __call__(self, rows: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """Shape (B, m)."""
+        if not self.rounded:
+            return torch.addmm(offset, rows, self.weights)
+        made = torch.mm(rows.to(torch.bfloat16).to(self.weights.dtype), self.weights)
+        return made.to(torch.bfloat16).float().add_(offset)
+
+
+@dataclass(frozen=True, eq=False)
 class _Coupling:
     """One block of FrEIA (``AllInOneBlock``) in the order of its computation.
 
     Parameters
     ----------
-    features, second : tensor, shapes (n1, hidden), (hidden, 2 n2)
+    features, second : _Product, n1 to hidden and hidden to 2 n2
         Weights of its perceptron, of the n1 features that pass unchanged.
     of_places : tensor, shape (P, hidden)
         What the first layer makes of each place, with its bias.
     second_bias : tensor, shape (2 n2,)
     clamp : float
-    rotation, offset : tensor, shapes (D, D), (D,)
-        Scale, offset and rotation in one; of the last block scale and offset alone, (D,) each.
+    rotation : _Product, D to D, or tensor, shape (D,)
+        Scale and rotation in one; of the last block scale alone.
+    offset : tensor, shape (D,)
+        Turned with the rest.
     volume : tensor
         Logarithm of the volume that the scale changes.
     """
 
-    features: torch.Tensor
+    features: _Product
     of_places: torch.Tensor
-    second: torch.Tensor
+    second: _Product
     second_bias: torch.Tensor
     clamp: float
-    rotation: torch.Tensor
+    rotation: _Product | torch.Tensor
     offset: torch.Tensor
     volume: torch.Tensor
 
     def __call__(self, latents: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Of latents (B, D) and the numbers of their places (B,): what comes out, and the logarithms of the changes of volume (B,)."""
-        kept, changed = latents[:, : len(self.features)], latents[:, len(self.features) :]
-        hidden = torch.addmm(self.of_places[place], kept, self.features).relu_()
-        scale, shift = torch.addmm(self.second_bias, hidden, self.second).chunk(2, dim=1)
+        inputs = len(self.features.weights)
+        kept, changed = latents[:, :inputs], latents[:, inputs:]
+        hidden = self.features(kept, self.of_places[place]).relu_()
+        scale, shift = self.second(hidden, self.second_bias).chunk(2, dim=1)
         scale = scale.tanh().mul_(self.clamp)
         together = torch.cat([kept, torch.addcmul(shift, changed, scale.exp())], dim=1)
-        turned = self.rotation.dim() == 2
-        out = torch.addmm(self.offset, together, self.rotation) if turned else together.mul_(self.rotation).add_(self.offset)
+        if isinstance(self.rotation, _Product):
+            out = self.rotation(together, self.offset)
+        else:
+            out = together.mul_(self.rotation).add_(self.offset)
         return out, scale.sum(dim=1) + self.volume
 
 
 @torch.no_grad()
-def log_likelihoods(flow: nn.Module, places: NDArray[np.float32], device: torch.device | str, progress: Progress) -> NDArray[np.float32]:
-    """What a `ConditionalFlow` says of features with the row and column of their places (N, D + 2): shape (N,)."""
+def log_likelihoods(
+    flow: nn.Module, places: NDArray[np.float32], device: torch.device | str, progress: Progress, precision: str = "32"
+) -> NDArray[np.float32]:
+    """What a `ConditionalFlow` says of features with the row and column of their places (N, D + 2): shape (N,).
+
+    With a `precision` of "bf16", matrices and what is multiplied with them are rounded to bf16.
+    """
     assert isinstance(flow, ConditionalFlow)
     where, place = np.unique(places[:, flow.dimension :], axis=0, return_inverse=True)
-    couplings = _couplings(flow, position(torch.from_numpy(where).to(device)))
+    couplings = _couplings(flow, position(torch.from_numpy(where).to(device)), precision)
     number = torch.from_numpy(place.reshape(-1)).to(device)
     found = np.empty(len(places), np.float32)
     for start in range(0, len(places), _PLACES):
@@ -81,24 +124,24 @@ def log_likelihoods(flow: nn.Module, places: NDArray[np.float32], device: torch.
     return found
 
 
-def _couplings(flow: ConditionalFlow, where: torch.Tensor) -> list[_Coupling]:
+def _couplings(flow: ConditionalFlow, where: torch.Tensor, precision: str) -> list[_Coupling]:
     blocks: list[Any] = list(flow.blocks)
-    return [_coupling(block, where, last=block is blocks[-1]) for block in blocks]
+    return [_coupling(block, where, precision, last=block is blocks[-1]) for block in blocks]
 
 
-def _coupling(block: Any, where: torch.Tensor, *, last: bool) -> _Coupling:
+def _coupling(block: Any, where: torch.Tensor, precision: str, *, last: bool) -> _Coupling:
     first, second = block.subnet[0], block.subnet[2]
     kept = block.splits[0]
     scale, offset = block.global_scale_activation(block.global_scale)[0], block.global_offset[0]
     rotation = block.w_perm
     return _Coupling(
-        first.weight[:, :kept].T,
+        _Product.of(first.weight[:, :kept].T, precision),
         functional.linear(where, first.weight[:, kept:], first.bias),
         # FrEIA makes what the perceptron gives ten times smaller.
-        (0.1 * second.weight).T,
+        _Product.of((0.1 * second.weight).T, precision),
         0.1 * second.bias,
         block.clamp,
-        scale if last else (rotation * scale).T,
+        scale if last else _Product.of((rotation * scale).T, precision),
         offset if last else rotation @ offset,
         scale.log().sum(),
     )

@@ -2,6 +2,7 @@
 
 LOSSES = ("triplet", "ranking", "boundary-guided", "none")
 SCORES = ("likelihood", "paper")
+PRECISIONS = ("32", "bf16")
 
 LESION_SHARE = 0.1
 """A place is a known anomaly from this share of lesion on."""

@@ -184,20 +184,19 @@ class SimpleSliceNet(EmbeddingDetector):
 
         from ..embedding.features import aggregated, brain_cells
 
-        dimension = self.params.dimension
-        slices = torch.from_numpy(self._over(cut, lambda batch, _: extract(batch.images), (dimension, *self.cells()), seed, progress))
+        slices = torch.from_numpy(self._all_places(extract, cut, seed, progress))
         depth = -(-len(cut) // self.params.aggregation)
         pooled = aggregated(slices, depth)
         cells = brain_cells(torch.from_numpy(cut.slices.mask), (depth, *self.cells())).numpy()
         rows = np.argwhere(cells)[:, 1:].astype(np.float32)
-        return np.concatenate([pooled.permute(0, 2, 3, 1).numpy()[cells], rows], axis=1), cells
+        return np.concatenate([pooled.numpy()[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         from .conditional import unlikeliness
         from .likelihood import log_likelihoods
 
         places, cells = self._places(self.features(), cut, seed, progress.part(0.0, 0.8))
-        found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0))
+        found = log_likelihoods(self.network("flow"), places, self.device, progress.part(0.8, 1.0), self.params.precision)
         scores = np.zeros(cells.shape, np.float32)
         scores[cells] = unlikeliness(found, self.params.score)
         return scores
