@@ -13,6 +13,7 @@ from ..core.text import readable
 from ..io.streams import check_there
 from .options import (
     SPEC_HELP,
+    add_age,
     add_overwrite,
     add_post_options,
     add_seed,
@@ -39,6 +40,7 @@ def add_compare(commands: Any) -> None:
     add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
+    add_age(parser)
     parser.add_argument("--slices", default="", metavar="MM,MM", help="heights (z in mm) of the montage's slices (default: by the truth)")
     parser.add_argument(
         "--scale", default="auto", choices=("auto", "common", "percentile"), help="colours of the montage: one scale, or percentiles"
@@ -110,7 +112,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         scan = load(arguments.scan, index=arguments.volume, sequence=arguments.sequence)
         given = {"maps": not arguments.no_maps, "overwrite": arguments.overwrite}
         check_comparison_output(scan, options["methods"], arguments.out, models=options["models"], **given)
-        comparison = compare(scan, truth=arguments.truth, mask=arguments.mask, progress=progress.part(0.0, 0.9), **options)
+        own = {"truth": arguments.truth, "mask": arguments.mask, "age": arguments.age}
+        comparison = compare(scan, **own, progress=progress.part(0.0, 0.9), **options)
         drawn = {"slices_mm": slices, "scale": arguments.scale}
         files = save_comparison(comparison, arguments.out, **drawn, **given, progress=progress.part(0.9, 1.0))
     warn(comparison.warnings)

@@ -14,6 +14,7 @@ from ..io.streams import check_there
 from ..workflows.scans.scan_word import ScanWord
 from .options import (
     SEVERAL_METHOD,
+    add_age,
     add_method,
     add_mni,
     add_out,
@@ -61,7 +62,7 @@ def add_detect(commands: Any) -> None:
     parser.add_argument(
         "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
     )
-    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
+    add_age(parser)
     add_post_options(parser)
     parser.add_argument(
         "--prepare",

@@ -110,6 +110,11 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_age(parser: argparse.ArgumentParser) -> None:
+    """How old the person scanned is."""
+    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
+
+
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """What fixes everything random; only numbers that every generator takes and every record holds."""
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="fixes everything random (default: 0)")

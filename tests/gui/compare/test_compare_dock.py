@@ -26,6 +26,7 @@ from napari_brain_uad.gui.app import settings, workers
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.compare.dock import CompareDock
 from napari_brain_uad.gui.compare.layers import CROSS, MASK, TRUTH
+from napari_brain_uad.gui.detect.dock import DetectDock
 from napari_brain_uad.gui.layers.colour_bars import WORDS
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, record
@@ -33,6 +34,7 @@ from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import Comparison, compare
+from napari_brain_uad.workflows.detect.age import age_of
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from napari_brain_uad.workflows.scans.load import load
@@ -690,6 +692,27 @@ def test_the_command_gives_the_same(bench: _Bench, tmp_path: Path) -> None:
     assert cli.main([tmp_path.as_posix() if word == "OUT" else word for word in words[1:]] + ["--quiet"]) == 0
     told = _read(tmp_path / "sub-01_FLAIR_comparison.csv")
     assert [float(row["dice"]) for row in told] == [row.dice for row in shown.table()]
+
+
+def test_an_age_is_the_scan_s_in_all_docks(bench: _Bench) -> None:
+    detect_dock: DetectDock = open_dock(bench.viewer, "Detect anomalies")
+    ages = bench.dock.inputs.age, detect_dock.inputs.age
+    assert [box.text() for box in ages] == ["not known", "not known"]
+    ages[1].setValue(44)
+    assert ages[0].years == 44.0
+    comparison = bench.compare()
+    assert "--age 44 " in comparison.command
+    assert {age_of(run.map) for run in comparison.runs} == {44.0}
+    bench.dock.threshold.choose("percentile", 97.0)
+    assert "--age 44 " in bench.rest().command
+    other = add_volume(bench.viewer, replace(load(bench.file), name="another", source=None))
+    bench.dock.inputs.scans.scan.choose(other)
+    assert ages[0].years is None
+    ages[0].setValue(30)
+    detect_dock.inputs.scan.choose(other)
+    assert ages[1].years == 30.0
+    detect_dock.inputs.scan.choose(bench.scan)
+    assert [box.years for box in ages] == [30.0, 44.0]
 
 
 def test_everything_can_be_saved(bench: _Bench, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from small_heads import brain, head, save
 
 from napari_brain_uad import cli
+from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.datasets.covariates import Covariates
 from napari_brain_uad.evaluation.pooled import BrainScores
 from napari_brain_uad.evaluation.protocols import Figures, Protocol
 from napari_brain_uad.evaluation.significance import permutation_test
@@ -28,7 +31,11 @@ from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.cohort.case import Case
 from napari_brain_uad.workflows.cohort.cohort import Cohort, cases_of, cases_sha256, evaluate_cohort
 from napari_brain_uad.workflows.cohort.cohort_report import cohort_text, save_cohort
+from napari_brain_uad.workflows.cohort.sweep import parse_sweep, sweep_cohort
+from napari_brain_uad.workflows.compare import compare as compare_module
 from napari_brain_uad.workflows.compare.compare import compare
+from napari_brain_uad.workflows.detect.age import age_of
+from napari_brain_uad.workflows.detect.detect import Judged, judged
 
 METHODS = ["threshold", "thresh-raw"]
 POST = PostParams(opening=0, threshold="auto")
@@ -276,6 +283,23 @@ def test_temporary_files_that_cannot_be_written_cost_the_pooled_figures_alone(
     assert not found.pooled
     assert not found.failures
     assert caplog.text.count("left out") == 1
+
+
+def test_ages_of_the_data_set_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are part of the maps' records, by which maps are judged; in a sweep, too."""
+    cases = [replace(case, covariates=Covariates(age=30.0 + number)) for number, case in enumerate(cases_of(folder)[0])]
+    ages: list[float | None] = []
+
+    def watched(amap: AnomalyMap, *given: Any, **named: Any) -> Judged:
+        ages.append(age_of(amap))
+        return judged(amap, *given, **named)
+
+    monkeypatch.setattr(compare_module, "judged", watched)
+    evaluate_cohort(cases, METHODS[:1], with_pooled=False, use_cache=False)
+    assert ages == [30.0 + number for number in range(len(cases))]
+    ages.clear()
+    sweep_cohort(cases, METHODS[:1], parse_sweep(["opening=0,1"], PostParams()), use_cache=False)
+    assert set(ages) == {30.0 + number for number in range(len(cases))}
 
 
 def test_verdicts_tell_scans_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

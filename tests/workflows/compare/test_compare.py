@@ -25,6 +25,7 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import Comparison, compare
 from napari_brain_uad.workflows.compare.compare_save import check_comparison_output, save_comparison
 from napari_brain_uad.workflows.compare.compare_table import COLUMNS, WITHOUT_TRUTH, rows_text
+from napari_brain_uad.workflows.detect.age import age_of
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.scans.load import load
@@ -232,6 +233,20 @@ def test_bad_input_stops_before_anything_is_scored(case: Case) -> None:
     progress = Progress(lambda fraction, _: progress.cancel() if fraction > 0.3 else None)
     with pytest.raises(Cancelled):
         compare(case.scan, METHODS, progress=progress)
+
+
+def test_an_age_is_in_the_maps_record_and_in_the_command(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(case.scan, METHODS[:2], age=44.5)
+    assert [age_of(run.map) for run in found.runs] == [44.5, 44.5]
+    assert "--age 44.5 " in found.command
+    assert "--age" not in compare(case.scan, METHODS[:1]).command
+    with pytest.raises(InputError, match=r"The age -3\.0: it is no number of years"):
+        compare(case.scan, METHODS, age=-3.0)
+    assert (
+        cli.main(["compare", str(case.scan), "--methods", METHODS[0], "--age", "44.5", "--out", str(case.folder / "aged"), "--quiet"]) == 0
+    )
+    kept = json.loads(next((case.folder / "aged").glob("*_provenance.json")).read_text())
+    assert kept["input"]["age"] == 44.5
 
 
 def test_difference_of_two_methods(case: Case) -> None:

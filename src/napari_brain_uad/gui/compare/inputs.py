@@ -18,6 +18,7 @@ from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
 from ...workflows.models.method_spec import split_specs
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
+from ..widgets.age_box import AgeBox
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, ParamsForm, row_label
@@ -57,6 +58,7 @@ class CompareInputs(QWidget):
         self.clean_up = ParamsForm(PostParams, folded=False, without=("threshold",))
         self._device = DeviceChoice(self)
         self.device = self._device.box
+        self.age = AgeBox(viewer, self.scans.scan)
         self.seed = IntBox()
         self.seed.setMinimum(0)
         self.seed.setToolTip("Fixes everything random: the same seed gives the same map.")
@@ -113,6 +115,7 @@ class CompareInputs(QWidget):
             post=PostParams.from_dict(self.clean_up.value().as_dict()).with_rule(threshold.chosen),
             device=self._device.name,
             seed=self.seed.value(),
+            age=self.age.years,
             # A painted brain of a whole head: prepared as before where all methods are prepared alike, else scored as it is.
             prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
@@ -189,6 +192,7 @@ class CompareInputs(QWidget):
         more.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         more.addRow(row_label("Device", self.device), self.device)
         more.addRow(self._device.words)
+        more.addRow(row_label("Age", self.age), self.age)
         more.addRow(row_label("Seed", self.seed), self.seed)
         rows.addLayout(more)
         form = QFormLayout(self)
@@ -202,5 +206,5 @@ class CompareInputs(QWidget):
         form.addRow("Ground truth", self.scans.truth)
         form.addRow(self.methods)
         form.addRow(self.last)
-        form.addRow(Fold("Clean-up and device", advanced))
+        form.addRow(Fold("Clean-up, device and age", advanced))
         form.addRow(self.cost)

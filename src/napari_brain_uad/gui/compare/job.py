@@ -27,7 +27,7 @@ class CompareRequest(ScanRequest):
     ----------
     specs : tuple of MethodSpec
         The methods.
-    healthy, post, device, seed, prepare_with
+    healthy, post, device, seed, age, prepare_with
         As in `workflows.compare.compare.compare`.
     """
 
@@ -36,6 +36,7 @@ class CompareRequest(ScanRequest):
     post: PostParams
     device: str
     seed: int
+    age: float | None = None
     prepare_with: str = "auto"
 
 
@@ -67,6 +68,7 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
         post=request.post,
         device=request.device,
         seed=request.seed,
+        age=request.age,
         prepare_with=request.prepare_with,
         progress=progress.part(0.0, 0.95),
     )
@@ -94,6 +96,7 @@ def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison
         prepare_with=request.prepare_with,
         device=request.device,
         seed=request.seed,
+        age=request.age,
     )
     return replace(comparison, command=command)
 

@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QVBoxLayout, QWi
 from ...core.errors import BrainUADError, InputError
 from ...core.progress import Progress
 from ...core.volume import Volume
-from ...datasets.covariates import OLDEST
 from ...detectors.registry import method_class
 from ...workflows.detect.pictures import makes_pictures
 from ...workflows.models.models import Model, find_model, no_model, settings_for
 from ..app import workers
 from ..app.settings import last_folder, remember
 from ..layers.layers import volume_of
+from ..widgets.age_box import AgeBox
 from ..widgets.device_choice import DeviceChoice
 from ..widgets.editors import IntBox
 from ..widgets.forms import Fold, exchange, form_for_scoring, row_label
@@ -32,7 +32,6 @@ from .job import DetectRequest
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_NO_AGE = -1
 
 _PICTURES = "<qt>Also show what the method compares: the scan as it sees it, and what it expects there. Takes about twice as long.</qt>"
 
@@ -68,11 +67,9 @@ class DetectInputs(QWidget):
         self.device = self._device.box
         self.seed = IntBox()
         self.seed.setMinimum(0)
-        self.age = IntBox()
-        self.age.setRange(_NO_AGE, int(OLDEST))
+        self.age = AgeBox(viewer, self.scan)
         self.pictures = QCheckBox()
         self.form = form_for_scoring(self.method.info.id)
-        self._ages: dict[str, int] = {}
         self._sequence: str | None = None
         self._lay_out()
         self._connect()
@@ -103,8 +100,7 @@ class DetectInputs(QWidget):
         if info.trainable and self.model.path is None:
             raise no_model(info.id, volume.sequence)
         others = tuple(volume_of(layer) for layer in self.further.layers)
-        age = None if self.age.value() == _NO_AGE else float(self.age.value())
-        if others and age is not None:
+        if others and self.age.years is not None:
             fix = "Untick the further sequences, or set the age to 'not known'"
             raise InputError("An age and several sequences", why="ages of healthy brains are compared with one scan alone", fix=fix)
         volume, mask, mask_file = self._scans.brain_mask(volume)
@@ -123,7 +119,7 @@ class DetectInputs(QWidget):
             prepare_with=info.preset if mask is not None and self._scans.prepares else "auto",
             reconstruct=self.pictures.isEnabled() and self.pictures.isChecked() and not others,
             others=others,
-            age=age,
+            age=self.age.years,
         )
 
     @property
@@ -159,18 +155,6 @@ class DetectInputs(QWidget):
                 self.model.choose(model)
 
         workers.run(read, parent=self, on_done=take, on_error=self.failed.emit)
-
-    def _show_age(self) -> None:
-        """The age that was given for this scan: another may be another person's."""
-        self.age.setValue(self._ages.get(self._person(), _NO_AGE))
-
-    def _keep_age(self, age: int) -> None:
-        self._ages[self._person()] = age
-
-    def _person(self) -> str:
-        """Whose age it is: the scan's file, which a picture and the scan of one slice taken for it share; its layer without one."""
-        layer = self.scan.layer
-        return "" if layer is None else str(layer.source.path or layer.name)
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
@@ -212,8 +196,6 @@ class DetectInputs(QWidget):
         self.method_changed.emit()
 
     def _connect(self) -> None:
-        self._scans.scan_changed.connect(self._show_age)
-        self.age.valueChanged.connect(self._keep_age)
         self._scans.scan_changed.connect(self.scan_changed)
         self.method.changed.connect(self._method_changed)
         self._device.failed.connect(self.failed.emit)
@@ -227,12 +209,6 @@ class DetectInputs(QWidget):
         self._advanced = QVBoxLayout(advanced)
         self._advanced.setContentsMargins(0, 0, 0, 0)
         self._advanced.addWidget(self.form)
-        self.age.setSpecialValueText("not known")
-        self.age.setSuffix(" years")
-        self.age.setToolTip(
-            "<qt>Of the person scanned: the verdict compares with healthy brains of similar age, where their ages are known.</qt>"
-        )
-        self.age.setValue(_NO_AGE)
         seed = QFormLayout()
         seed.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         seed.addRow(row_label("Show reconstruction", self.pictures), self.pictures)

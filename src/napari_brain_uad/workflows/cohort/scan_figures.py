@@ -57,7 +57,8 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
         As `compare`.
     """
     case = task.case
-    found = compare(case_volume(case), task.specs, truth=case.truth, mask=case.mask, progress=progress, **task.options)
+    own: dict[str, Any] = {"truth": case.truth, "mask": case.mask, "age": case.covariates.age}
+    found = compare(case_volume(case), task.specs, **own, progress=progress, **task.options)
     found = found if case.thresholds is None else found.with_thresholds(case.thresholds)
     rows = tuple(_rows(case, found, task.rest_healthy))
     return ScanFigures(

@@ -287,7 +287,7 @@ def _swept(task: _Task, progress: Progress) -> _Swept:
         part = progress.part(number / len(by_preparation), (number + 1) / len(by_preparation))
         # Healthy scans that were given are scored where a rule asks for them.
         asking = next((setting.post for setting in settings if setting.post.rule.needs_healthy), settings[0].post)
-        how = {"prepare_with": prepare_with, "post": asking, **task.options}
+        how = {"prepare_with": prepare_with, "post": asking, "age": case.covariates.age, **task.options}
         try:
             found = compare(volume, task.specs, truth=case.truth, mask=case.mask, progress=part, **how)
         except InputError as error:

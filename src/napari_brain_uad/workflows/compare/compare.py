@@ -29,6 +29,7 @@ from ...evaluation.image_level import image_score
 from ...evaluation.report import Evaluation, evaluate_map
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult
+from ..detect.age import check_age, with_age
 from ..detect.detect import judged
 from ..detect.map_cache import try_out
 from ..detect.score import ScoringRequest, check_model
@@ -189,6 +190,7 @@ class _Settings:
     device: str
     seed: int
     use_cache: bool
+    age: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +214,7 @@ def compare(
     sequence: str | None = None,
     models: Mapping[str, str | Path] | None = None,
     healthy: Sequence[Scan] = (),
+    age: float | None = None,
     post: PostParams | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
@@ -234,6 +237,8 @@ def compare(
         Method id to model (id or file), for specs that name none.
     healthy : sequence of Volume or path
         Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
+    age : float, optional
+        Of the person scanned, in years, as in `detect`.
     post : PostParams, optional
         Filters, threshold rule and clean-up for all.
     prepare_with, device, seed
@@ -249,11 +254,12 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If the scan, a mask or a spec cannot be used.
+        If the scan, a mask, the age or a spec cannot be used.
     BrainUADError
         The first failure, when every method fails.
     """
-    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache)
+    check_age(age)
+    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age)
     specs = specs_of(methods, models)
     others = tuple(healthy) if given.post.rule.needs_healthy else ()
     return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
@@ -291,6 +297,7 @@ def _compare(
         mask=mask,
         truth=truth,
         healthy=healthy,
+        age=given.age,
         prepare_with=given.prepare_with,
         device=given.device,
         seed=given.seed,
@@ -351,7 +358,7 @@ def _run_one(job: _Job, progress: Progress) -> MethodRun:
     """Score, threshold and evaluate one method."""
     scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
     healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
-    amap = job.ready.bring_back(scored.map)
+    amap = with_age(job.ready.bring_back(scored.map), job.given.age)
     result, verdict = _thresholded(amap, job.given.post, job.truth, healthy)
     evaluation = None
     if job.truth is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...core import shell
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
+from ..detect.age import age_words
 from ..detect.command import mask_words, post_words, scan_words
 from ..models.method_spec import MethodSpec
 from ..scans.load import MaskInput, given_sequence
@@ -23,6 +24,7 @@ def compare_command(
     mask: MaskInput | None = None,
     truth: MaskInput | None = None,
     healthy: Sequence[Volume | str | Path] = (),
+    age: float | None = None,
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
@@ -33,6 +35,7 @@ def compare_command(
     words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
     words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy else []
+    words += [] if age is None else ["--age", age_words(age)]
     words += post_words(post)
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []
     words += ["--seed", str(seed)] if seed else []
