@@ -22,19 +22,23 @@ TYPE_CHECKING = False  # `typing` alone takes longer to import than all of this:
 if TYPE_CHECKING:
     # What a type checker sees; a name that is not here is then an error.
     from .workflows.cohort.evaluate import evaluate as evaluate
+    from .workflows.compare.compare import compare as compare
     from .workflows.detect.detect import detect as detect
     from .workflows.detect.save import save_detection as save_detection
+    from .workflows.detect.several import detect_several as detect_several
     from .workflows.scans.load import load as load
     from .workflows.scans.load import load_mask as load_mask
     from .workflows.train.train import train as train
 
 __version__: str
-__all__ = ["__version__", "detect", "evaluate", "load", "load_mask", "save_detection", "train"]
+__all__ = ["__version__", "compare", "detect", "detect_several", "evaluate", "load", "load_mask", "save_detection", "train"]
 
 _API = {
     "load": "workflows.scans.load",
     "load_mask": "workflows.scans.load",
     "detect": "workflows.detect.detect",
+    "detect_several": "workflows.detect.several",
+    "compare": "workflows.compare.compare",
     "save_detection": "workflows.detect.save",
     "evaluate": "workflows.cohort.evaluate",
     "train": "workflows.train.train",

@@ -95,6 +95,16 @@ def test_the_folder_of_a_subject_gives_its_sequences_and_one_of_several_is_refus
         sequences_in(tmp_path / "all")
 
 
+def test_python_takes_the_folder_of_a_subject_too(files: tuple[Path, Path], tmp_path: Path) -> None:
+    together = detect_several(tmp_path / "pat", "robust-intensity")
+    listed = detect_several(sequences_in(tmp_path / "pat"), "robust-intensity")
+    np.testing.assert_array_equal(together.map.score, listed.map.score)
+    with pytest.raises(InputError, match=r"nowhere is no folder of scans\. Give the folder of one person's scans"):
+        detect_several(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="holds no DICOM image.*or detect_several"):
+        detect(tmp_path / "pat")
+
+
 def test_the_command_writes_a_result_of_its_own_that_its_record_makes_again(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,8 @@ def find_study(folder: Path | str) -> Study:
     if not found.volumes and not found.faults:
         beside = "; ".join(f"{one.what} ({one.why})" if one.why else one.what for one in found.left_out)
         why = f"of its {counted(found.files, 'file')} none is one{f': {beside}' if beside else ''}"
-        raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix="Give a folder of DICOM files, or one image file")
+        fix = "Give a folder of DICOM files, or one image file; sequences of one person together: `brain-uad detect`, or detect_several"
+        raise InputError(f"Folder {folder.name} holds no DICOM image", why=why, fix=fix)
     return _study(found)
 
 

@@ -65,7 +65,7 @@ class _Scored:
 
 @told_as_error()
 def detect_several(
-    scans: Sequence[Volume | str | Path],
+    scans: str | Path | Sequence[Volume | str | Path],
     method: str | MethodSpec = "tissue-ensemble",
     *,
     mask: MaskInput | None = None,
@@ -81,8 +81,8 @@ def detect_several(
 
     Parameters
     ----------
-    scans : sequence of Volume, str or Path
-        Scans of different sequences. Results lie on the grid of the first. One on the same grid is taken to lie on it; any other is
+    scans : str, Path or sequence of Volume, str or Path
+        A folder with one visit of one person (see `sequences_in`), or scans of different sequences. Results lie on the grid of the first. One on the same grid is taken to lie on it; any other is
         aligned with it by a rigid registration. One whose sequence or volume has to be said: ``load(path, sequence="T2", index=1)``.
     method : str or MethodSpec
         The method that scores each of them, with the model for its sequence. One whose scores can be compared between scans.
@@ -107,6 +107,10 @@ def detect_several(
     """
     started, progress = time.perf_counter(), progress or Progress()
     post = post or PostParams()
+    if isinstance(scans, str | Path):
+        if not Path(scans).is_dir():
+            raise InputError(f"{Path(scans).name} is no folder of scans", fix="Give the folder of one person's scans, or a list of scans")
+        scans = sequences_in(Path(scans))
     volumes = [as_volume(scan) for scan in scans]
     request = ScoringRequest.of(method, device=device, seed=seed, use_cache=use_cache)
     _check(volumes, request)
