@@ -101,7 +101,7 @@ def test_python_takes_the_folder_of_a_subject_too(files: tuple[Path, Path], tmp_
     np.testing.assert_array_equal(together.map.score, listed.map.score)
     with pytest.raises(InputError, match=r"nowhere is no folder of scans\. Give the folder of one person's scans"):
         detect_several(str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="holds no DICOM image.*or detect_several"):
+    with pytest.raises(InputError, match=r"holds no DICOM image.*or detect_several"):
         detect(tmp_path / "pat")
 
 

@@ -82,8 +82,9 @@ def detect_several(
     Parameters
     ----------
     scans : str, Path or sequence of Volume, str or Path
-        A folder with one visit of one person (see `sequences_in`), or scans of different sequences. Results lie on the grid of the first. One on the same grid is taken to lie on it; any other is
-        aligned with it by a rigid registration. One whose sequence or volume has to be said: ``load(path, sequence="T2", index=1)``.
+        A folder with one visit of one person (see `sequences_in`), or scans of different sequences. Results lie on the grid of the
+        first. One on the same grid is taken to lie on it; any other is aligned with it by a rigid registration. One whose sequence or
+        volume has to be said: ``load(path, sequence="T2", index=1)``.
     method : str or MethodSpec
         The method that scores each of them, with the model for its sequence. One whose scores can be compared between scans.
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
