@@ -16,7 +16,7 @@ from napari_brain_uad.postprocessing.outline import outline_level, outlined
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import PostResult, postprocess
 
-GRID = Grid((40, 20, 20), np.diag([2.0, 2.0, 2.0, 1.0]))
+GRID = Grid((40, 20, 20), np.diag([1.5, 1.5, 1.5, 1.0]))
 POST = PostParams(threshold="1.0", opening=0, min_voxels=4, outline=0.6)
 
 
@@ -79,6 +79,20 @@ def test_regions_that_meet_are_one_and_say_what_they_hold() -> None:
     apart, parts = grow(found, (True, False), replace(POST, opening=1))
     assert parts == ((1,), (2,))
     assert not apart.mask[17, 10, 10]
+
+
+@pytest.mark.parametrize(("millimetres", "grows"), [(1.0, True), (2.0, False)])
+def test_a_region_that_runs_into_other_tissue_stays_as_it_is(millimetres: float, grows: bool) -> None:
+    """A slab of 0.8 touches one of the peaks: more than 2.5 times as much. Of small voxels it is too little to be a leak."""
+    amap = two_cones()
+    amap.score[:20, :, 12:] = np.maximum(amap.score[:20, :, 12:], np.float32(0.8))
+    amap = replace(amap, grid=Grid(GRID.shape, np.diag([millimetres] * 3 + [1.0])))
+    found = at_one(amap)
+    grown, parts = outlined(found, (True, True), outline_level(found, POST), POST, amap.grid)
+    more = grown.mask & ~found.mask
+    assert more[5, 5, 15] == grows
+    assert more[np.indices(GRID.shape)[0] > 20].any(), "the other peak grows whatever this one does"
+    assert parts == ((1,), (2,))
 
 
 @pytest.mark.parametrize(("chosen", "level"), [((False, False), 0.6), ((), 0.6), ((True, True), 1.0)])

@@ -16,6 +16,10 @@ from .params import PostParams
 from .pipeline import PostResult
 from .regions import number_regions
 
+LEAK, LEAK_ML = 2.5, 10.0
+"""A region that would become more than so many times as large, and so much larger, has run out of the lesion, into healthy tissue that
+scores high, too. A small one may well become many times as large: of its voxels nearly all lie at the edge."""
+
 
 def outlined(
     result: PostResult,
@@ -29,7 +33,8 @@ def outlined(
     """Hysteresis thresholding (Canny 1986, doi:10.1109/TPAMI.1986.4767851) of some regions.
 
     A threshold that leaves healthy brains alone finds the core of a lesion and cuts its edge off. Where a region is there for certain, its
-    edge is known by a lower level: what of the opened mask above that level is connected with it. Other regions stay as they are.
+    edge is known by a lower level: what of the opened mask above that level is connected with it. Other regions stay as they are, and so
+    do those that would become more than `LEAK` times as large and more than `LEAK_ML` larger (all that meet taken together).
 
     Parameters
     ----------
@@ -57,8 +62,13 @@ def outlined(
     box = bounding_box(above | result.mask)
     seeds = np.append(False, np.asarray(chosen, dtype=bool))[result.labels[box]]
     own = label(opened(above[box], post, grid) | seeds, int(post.connectivity))
-    reached = np.bincount(own[seeds], minlength=int(own.max()) + 1) > 0
+    count = int(own.max()) + 1
+    before, after = np.bincount(own[result.mask[box]], minlength=count), np.bincount(own.ravel(), minlength=count)
+    leaks = (after > LEAK * before) & ((after - before) * grid.voxel_volume_mm3 > 1000.0 * LEAK_ML)
+    reached = (np.bincount(own[seeds], minlength=count) > 0) & ~leaks
     reached[0] = False
+    if not (reached[own] & ~result.mask[box]).any():
+        return result, tuple((region.number,) for region in result.regions)
     mask = reached[own] | result.mask[box]
     mask = fill_holes(mask) if post.fill_holes else mask
     labels, regions = number_regions(

@@ -326,8 +326,9 @@ def judged(
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age_of(amap))
     if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
         level = outline_level(result, post)
-        result, parts = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
-        verdict = joined(verdict, parts, f"what is beyond is outlined down to a score of {float(level):.4g}")
+        grown, parts = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
+        if grown is not result:
+            result, verdict = grown, joined(verdict, parts, f"what is beyond is outlined down to a score of {float(level):.4g}")
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 
