@@ -6,7 +6,8 @@ the synthetic set, at 2 mm. With several ``--steps`` each is a training of its o
 after minutes, not what they can reach. With ``--known`` so many simulated brains with a tumour, marked, come beside the healthy ones for
 the methods that learn from known anomalies; the synthetic set's tumours are of the same simulator. With ``--real`` so many real T1 brains
 come too, with the contrast of the sequence as in the recipes; ``--scans 0`` leaves them alone. Each ``--score`` scores the trained model
-once more, with other settings. ``results/short_training.json`` keeps a record for each method, settings, training and scan.
+once more, with other settings. With ``--shipped`` nothing is trained: the models that come with the package are scored, for comparison;
+they saw other scans, for longer. ``results/short_training.json`` keeps a record for each method, settings, training and scan.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from napari_brain_uad.preprocessing.geometry import grid_with_spacing, resample_
 from napari_brain_uad.simulation.params import SimulationParams
 from napari_brain_uad.simulation.population import Population
 from napari_brain_uad.training.session import LabelledScan, TrainingSession
+from napari_brain_uad.workflows.detect.score import load_detector
 from napari_brain_uad.workflows.train.carried_scans import carried_makers
 from napari_brain_uad.workflows.train.recipe_scans import training_scans
 
@@ -100,11 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
-    kinds = {"kinds": json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]["kinds"]}
-    maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
-    scans = list(training_scans({**kinds, "contrasts": {given.sequence: given.scans}}, maps, _SEED))
-    reals = carried_makers({"cohort": "ixi", "contrasts": [given.sequence]}, root, _SEED)[: given.real] if given.real else []
-    scans += [make() for make in reals]
     cases = [
         case
         for case in (*real_cases(), *synthetic_cases())
@@ -112,8 +109,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     loaded = [(case, *case.load(_SPACING_MM)) for case in cases]
     healthy = healthy_scans(given.sequence)
+    print(f"{len(loaded)} scans of {given.sequence} to score", flush=True)
+    if given.shipped:
+        for method in given.methods:
+            about, settings, state = shipped(method, given.sequence)
+            keep(given.out, measured(about, settings, state, loaded, healthy))
+    else:
+        _train_and_score(given, root, loaded, healthy)
+
+
+def _train_and_score(
+    given: argparse.Namespace, root: Path, loaded: Sequence[tuple[BenchCase, Volume, NDArray[np.bool_]]], healthy: Sequence[Volume]
+) -> None:
+    kinds = {"kinds": json.loads(_RECIPES.read_text(encoding="utf-8"))["pddpm"]["scans"]["kinds"]}
+    maps = sorted((root / "labelmaps").glob("*.nii.gz"))[:_MAPS]
+    scans = list(training_scans({**kinds, "contrasts": {given.sequence: given.scans}}, maps, _SEED))
+    reals = carried_makers({"cohort": "ixi", "contrasts": [given.sequence]}, root, _SEED)[: given.real] if given.real else []
+    scans += [make() for make in reals]
     known = known_scans(kinds["kinds"], maps, given.sequence, max(given.known))
-    print(f"{len(scans) - len(reals)} simulated and {len(reals)} real scans, {len(loaded)} scans of {given.sequence} to score", flush=True)
+    print(f"{len(scans) - len(reals)} simulated and {len(reals)} real scans", flush=True)
     settings, training = assignments(given.set), assignments(given.train)
     scorings = [settings, *({**settings, **assignments(one.split(","))} for one in given.score)]
     who = {name: value for name, usual in _USUAL.items() if (value := getattr(given, name)) != usual}
@@ -149,6 +163,15 @@ def trained(
     about |= {"training": "" if how is None else _said(short), "train_seconds": round(time.process_time() - begun, 1)}
     print(f"{method} {about['settings']}: trained in {about['train_seconds']:.0f} s of a core", flush=True)
     return about, detector.state()
+
+
+def shipped(method: str, sequence: str) -> tuple[Record, dict[str, str], State]:
+    """The model of the package for a sequence: what its records say, its settings and its state."""
+    detector = load_detector(method, sequence=sequence)
+    assert isinstance(detector, BaseDetector)
+    settings = {name: value_text(value) for name, value in detector.params.as_dict().items()}
+    about: Record = {"sequence": sequence, "method": method, "settings": "", "training": "model of the package", "train_seconds": 0.0}
+    return about, settings, detector.state()
 
 
 def measured(
@@ -313,6 +336,7 @@ def _parser() -> argparse.ArgumentParser:
     real = "real brains in addition (default: 0)"
     parser.add_argument("--real", type=int, default=0, metavar="N", help=real)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training and the scoring (default: 0); the scans stay")
+    parser.add_argument("--shipped", action="store_true", help="score the models that come with the package, without a training")
     more = "settings to score with once more, without another training (repeatable; several with commas)"
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE,...", help=more)
     parser.add_argument(
