@@ -164,7 +164,7 @@ def cost(asked: str, folder: Path, slices: int) -> Cost:
     settings = kind.Params.from_dict(spec.params()).as_dict()
     whole = _is_volumetric(method)
     if "backbone" in settings:
-        settings["backbone_file"] = str(_random_file(str(settings["backbone"]), folder))
+        settings["backbone_file"] = str(random_file(str(settings["backbone"]), folder))
     if "depth" in settings and not whole:
         settings["depth"] = slices
     detector: Any = create(method, kind.Params.from_dict(settings))
@@ -173,7 +173,7 @@ def cost(asked: str, folder: Path, slices: int) -> Cost:
     frozen = isinstance(detector, BackboneDetector) and not any(".encoder." in name for name in state)
     fixed += BACKBONES[str(settings["backbone"])].parameters if frozen else 0
     arrays = sum(array.nbytes for array in _ESTIMATED.get(method, lambda _: {})(detector.params).values())
-    volume = _volume(SLICES if whole else slices, float(str(settings["step_mm"])))
+    volume = volume_of_slices(SLICES if whole else slices, float(str(settings["step_mm"])))
     if isinstance(detector, BackboneDetector):
         detector.score(volume, seed=0, progress=Progress())  # the weights are read once
     with watched() as spent:
@@ -245,7 +245,7 @@ def _random_state(detector: Any) -> tuple[int, int, State]:
     return trained, fixed, state
 
 
-def _random_file(backbone: str, folder: Path) -> Path:
+def random_file(backbone: str, folder: Path) -> Path:
     """A file of random weights for a backbone, made once."""
     from safetensors.torch import save_file
 
@@ -257,7 +257,7 @@ def _random_file(backbone: str, folder: Path) -> Path:
     return path
 
 
-def _volume(slices: int, step_mm: float) -> Volume:
+def volume_of_slices(slices: int, step_mm: float) -> Volume:
     """A "brain" that fills so many slices of 192 x 192 pixels of 1 mm."""
     shape = (192, 192, slices)
     i, j = np.meshgrid(*(np.linspace(-1, 1, count) for count in shape[:2]), indexing="ij")

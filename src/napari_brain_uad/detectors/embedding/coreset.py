@@ -33,10 +33,12 @@ def greedy_coreset(features: torch.Tensor, count: int, *, seed: int, progress: P
         Their places, in the order of choice.
     """
     generator = torch.Generator().manual_seed(seed_of(seed, 0))
-    points = features.float()
-    if points.shape[1] > _PROJECTED:
-        matrix = torch.randn(points.shape[1], _PROJECTED, generator=generator) / math.sqrt(_PROJECTED)
-        points = points @ matrix.to(points)
+    if features.shape[1] > _PROJECTED:
+        matrix = (torch.randn(features.shape[1], _PROJECTED, generator=generator) / math.sqrt(_PROJECTED)).to(features.device)
+        # Block by block: as float32 all features together would take twice what they take as float16.
+        points = torch.cat([block.float() @ matrix for block in features.split(_BANK)])
+    else:
+        points = features.float()
     squares = points.square().sum(dim=1)
     chosen = torch.empty(count, dtype=torch.int64, device=points.device)
     nearest = torch.full_like(squares, math.inf)
