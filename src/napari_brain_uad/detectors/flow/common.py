@@ -23,7 +23,6 @@ class FlowParams(BackboneParams):
         label="Anomaly score", choices=SCORES,
     )  # fmt: skip
     precision: str = param(
-        "32", "Number format of the flow's products when a scan is scored; bf16: of numbers rounded to bf16, which is faster on CPUs with "
-        "AMX or avx512_bf16 and on GPUs; rounded features remain those of the backbone", label="Numerical precision", choices=PRECISIONS,
-        advanced=True,
+        "32", "Number format of the flow's products when a scan is scored; bf16 rounds what is multiplied, which is faster on CPUs with "
+        "AMX or avx512_bf16 and on GPUs", label="Numerical precision", choices=PRECISIONS, advanced=True,
     )  # fmt: skip
