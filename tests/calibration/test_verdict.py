@@ -212,7 +212,7 @@ def test_regions_that_became_one_have_the_least_likely_p(
     assert len(verdict.region_p) > 2
     assert verdict.unusual == (True, *(False for _ in verdict.region_p[1:]))
     others = tuple(range(4, len(verdict.region_p) + 1))
-    found = joined(verdict, [(2,), (3, 1), others], "grown")
+    found = joined(verdict, [(2,), (3, 1), others], ["grown"])
     assert found.region_p[:2] == (verdict.region_p[1], verdict.region_p[0])
     assert found.unusual[:2] == (False, True)
     assert found.beyond == verdict.beyond == 1

@@ -42,7 +42,8 @@ def at_one(amap: AnomalyMap, post: PostParams = POST) -> PostResult:
 def grow(
     found: PostResult, chosen: tuple[bool, ...], post: PostParams, *, truth: NDArray[np.bool_] | None = None
 ) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
-    return outlined(found, chosen, outline_level(found, post), post, GRID, truth=truth)
+    made = outlined(found, chosen, outline_level(found, post), post, GRID, truth=truth)
+    return made.result, made.parts
 
 
 def test_a_chosen_region_grows_to_its_level_and_the_other_stays() -> None:
@@ -88,11 +89,25 @@ def test_a_region_that_runs_into_other_tissue_stays_as_it_is(millimetres: float,
     amap.score[:20, :, 12:] = np.maximum(amap.score[:20, :, 12:], np.float32(0.8))
     amap = replace(amap, grid=Grid(GRID.shape, np.diag([millimetres] * 3 + [1.0])))
     found = at_one(amap)
-    grown, parts = outlined(found, (True, True), outline_level(found, POST), POST, amap.grid)
-    more = grown.mask & ~found.mask
+    level = outline_level(found, POST)
+    made = outlined(found, (True, True), level, POST, amap.grid)
+    more = made.result.mask & ~found.mask
     assert more[5, 5, 15] == grows
     assert more[np.indices(GRID.shape)[0] > 20].any(), "the other peak grows whatever this one does"
-    assert parts == ((1,), (2,))
+    assert made.parts == ((1,), (2,))
+    assert (made.grown, made.leaking) == ((2, 0) if grows else (1, 1))
+    left = f"1 region beyond is left as found: at {float(level):.4g} the outline runs into other tissue"
+    assert made.words(level)[1:] == (() if grows else (left,))
+
+
+def test_where_all_leak_nothing_is_said_to_be_outlined() -> None:
+    amap = two_cones()
+    amap.score[:20, :, 12:] = np.maximum(amap.score[:20, :, 12:], np.float32(0.8))
+    amap = replace(amap, grid=Grid(GRID.shape, np.diag([2.0, 2.0, 2.0, 1.0])))
+    found = at_one(amap)
+    made = outlined(found, (True, False), outline_level(found, POST), POST, amap.grid)
+    assert made.result is found
+    assert [words.split(":")[0] for words in made.words(np.float32(0.6))] == ["1 region beyond is left as found"]
 
 
 @pytest.mark.parametrize(("chosen", "level"), [((False, False), 0.6), ((), 0.6), ((True, True), 1.0)])

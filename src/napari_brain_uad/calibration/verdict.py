@@ -97,7 +97,7 @@ class Verdict:
         if not self.beyond:
             stronger = round(self.p * (self.healthy + 1)) - 1
             if not self.region_p:
-                return f"Nothing beyond healthy variation: no region is left at a threshold that {self.healthy} healthy brains set"
+                return "Nothing beyond healthy variation: no region is left at a threshold that healthy brains set"
             told = f"{stronger} of {self.healthy} healthy brains have a stronger region than its strongest"
             return f"Nothing beyond healthy variation: {told} (p = {self.p:.2g})"
         regions = counted(self.beyond, "region")
@@ -161,11 +161,11 @@ def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
     return replace(result, regions=tuple(regions))
 
 
-def joined(verdict: Verdict, parts: Sequence[Sequence[int]], note: str) -> Verdict:
+def joined(verdict: Verdict, parts: Sequence[Sequence[int]], notes: Sequence[str]) -> Verdict:
     """The verdict on regions that hold these regions, by number from 1; of several the least likely counts. With what has to be known."""
     p = [min((one for one in (verdict.region_p[number - 1] for number in own) if one is not None), default=None) for own in parts]
     unusual = tuple(any(verdict.unusual[number - 1] for number in own) for own in parts)
-    return replace(verdict, region_p=tuple(p), unusual=unusual, notes=(*verdict.notes, note))
+    return replace(verdict, region_p=tuple(p), unusual=unusual, notes=(*verdict.notes, *notes))
 
 
 def judge(

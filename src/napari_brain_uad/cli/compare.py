@@ -120,6 +120,10 @@ def _compare(arguments: argparse.Namespace) -> int:
     for failure in comparison.failures:
         complain(f"{failure.spec}: {failure.error}")
     say(rows_text(comparison.table()))
+    for run in comparison.runs:
+        if run.verdict.reference:
+            with_whom = f". {run.verdict.details}" if arguments.age is not None else ""
+            say(readable(f"{run.title}: {run.verdict.line}{with_whom}"))
     say(f"Sequence: {readable(comparison.volume.sequence_words)}")
     say(f"Threshold: {comparison.rule.words}")
     say(written(arguments.out, files.values()))

@@ -112,7 +112,14 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
 
 def add_age(parser: argparse.ArgumentParser) -> None:
     """How old the person scanned is."""
-    parser.add_argument("--age", type=float, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
+    parser.add_argument("--age", type=_age, metavar="YEARS", help="of the person scanned: the verdict compares with similar ages")
+
+
+def _age(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of years; give it as in --age 44") from None
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

@@ -63,12 +63,17 @@ def choose_convolutions(network: nn.Module, device: str, precision: str) -> None
             cast(Bf16Conv2d, layer).rounded = _rounded(layer)
 
 
+def multiplies_bf16() -> bool:
+    """Whether this CPU multiplies bf16 by itself; a build of torch may lack oneDNN, which knows."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())  # type: ignore[no-untyped-call]
+
+
 def _suits(layer: nn.Conv2d) -> bool:
     return is_plain(layer) and min(layer.in_channels, layer.out_channels) >= _FEWEST_CHANNELS
 
 
 def _rounded(layer: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor | None]:
-    kind = torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    kind = torch.bfloat16 if multiplies_bf16() else torch.float32
     weight = layer.weight.detach().to(torch.bfloat16, memory_format=torch.channels_last).to(kind)
     return weight, None if layer.bias is None else layer.bias.detach().bfloat16().to(kind)
 

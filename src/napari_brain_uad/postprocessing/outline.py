@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.text import counted
 from ..core.volume import Grid
 from .clean_up import opened
 from .components import fill_holes, label
@@ -21,6 +22,35 @@ LEAK, LEAK_ML = 2.5, 10.0
 scores high, too. A small one may well become many times as large: of its voxels nearly all lie at the edge."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What became of regions that were outlined.
+
+    Parameters
+    ----------
+    result : PostResult
+        With the larger regions; two that meet are one.
+    parts : tuple of tuple of int
+        For each region, the numbers of the regions before that it holds.
+    grown, leaking : int
+        Regions, before, that became larger, and that did not since their outline leaks.
+    """
+
+    result: PostResult
+    parts: tuple[tuple[int, ...], ...]
+    grown: int = 0
+    leaking: int = 0
+
+    def words(self, level: np.float32) -> tuple[str, ...]:
+        """What has to be known: down to which score, and what was left as it is."""
+        told = f"what is beyond is outlined down to a score of {float(level):.4g}"
+        count = counted(self.leaking, "region")
+        left = (
+            f"{count} beyond {'is' if self.leaking == 1 else 'are'} left as found: at {float(level):.4g} the outline runs into other tissue"
+        )
+        return (*((told,) if self.grown else ()), *((left,) if self.leaking else ()))
+
+
 def outlined(
     result: PostResult,
     chosen: Sequence[bool],
@@ -29,7 +59,7 @@ def outlined(
     grid: Grid,
     *,
     truth: NDArray[np.bool_] | None = None,
-) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
+) -> Outline:
     """Hysteresis thresholding (Canny 1986, doi:10.1109/TPAMI.1986.4767851) of some regions.
 
     A threshold that leaves healthy brains alone finds the core of a lesion and cuts its edge off. Where a region is there for certain, its
@@ -49,15 +79,10 @@ def outlined(
     truth : array of bool, shape (i, j, k), optional
         Gives `Region.hit`.
 
-    Returns
-    -------
-    PostResult
-        With the larger regions; two that meet are one.
-    parts : tuple of tuple of int
-        For each region, the numbers of the regions of `result` that it holds.
     """
+    same = Outline(result, tuple((region.number,) for region in result.regions))
     if not any(chosen) or not level < result.threshold.value:
-        return result, tuple((region.number,) for region in result.regions)
+        return same
     above = (result.score > level) & result.brain
     box = bounding_box(above | result.mask)
     seeds = np.append(False, np.asarray(chosen, dtype=bool))[result.labels[box]]
@@ -67,8 +92,10 @@ def outlined(
     leaks = (after > LEAK * before) & ((after - before) * grid.voxel_volume_mm3 > 1000.0 * LEAK_ML)
     reached = (np.bincount(own[seeds], minlength=count) > 0) & ~leaks
     reached[0] = False
-    if not (reached[own] & ~result.mask[box]).any():
-        return result, tuple((region.number,) for region in result.regions)
+    leaking = np.unique(result.labels[box][seeds & leaks[own]]).size
+    more = reached & (after > before)
+    if not more.any():
+        return replace(same, leaking=leaking)
     mask = reached[own] | result.mask[box]
     mask = fill_holes(mask) if post.fill_holes else mask
     labels, regions = number_regions(
@@ -76,7 +103,8 @@ def outlined(
     )
     held = np.unique(np.stack((labels[result.mask], result.labels[result.mask])), axis=1).T.tolist()
     parts = tuple(tuple(old for new, old in held if new == region.number) for region in regions)
-    return replace(result, mask=labels > 0, regions=regions, labels=labels), parts
+    grown = np.unique(result.labels[box][seeds & more[own]]).size
+    return Outline(replace(result, mask=labels > 0, regions=regions, labels=labels), parts, grown, leaking)
 
 
 def outline_level(result: PostResult, post: PostParams) -> np.float32:

@@ -713,6 +713,12 @@ def test_an_age_is_the_scan_s_in_all_docks(bench: _Bench) -> None:
     assert ages[1].years == 30.0
     detect_dock.inputs.scan.choose(bench.scan)
     assert [box.years for box in ages] == [30.0, 44.0]
+    # A name tells nobody's age: renamed, the scan is the same person's, and one of its former name another's.
+    other.name = "renamed"
+    assert ages[0].years == 30.0
+    namesake = add_volume(bench.viewer, replace(load(bench.file), name="another", source=None))
+    bench.dock.inputs.scans.scan.choose(namesake)
+    assert ages[0].years is None
 
 
 def test_everything_can_be_saved(bench: _Bench, tmp_path: Path) -> None:

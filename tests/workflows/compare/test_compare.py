@@ -249,6 +249,14 @@ def test_an_age_is_in_the_maps_record_and_in_the_command(case: Case, capsys: pyt
     assert kept["input"]["age"] == 44.5
 
 
+def test_the_command_follows_the_threshold_and_one_method_may_be_a_word(case: Case) -> None:
+    found = compare(case.scan, METHODS[0])
+    assert [run.title for run in found.runs] == [METHODS[0]]
+    other = found.with_threshold("percentile:90")
+    assert "--threshold percentile:90 " in other.command
+    assert other.command.replace("--threshold percentile:90 ", "") == found.command
+
+
 def test_difference_of_two_methods(case: Case) -> None:
     found = compare(head_scan(case), METHODS)
     assert np.abs(found.difference(0, 1)).max() <= 100

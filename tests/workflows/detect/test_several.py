@@ -99,8 +99,14 @@ def test_python_takes_the_folder_of_a_subject_too(files: tuple[Path, Path], tmp_
     together = detect_several(tmp_path / "pat", "robust-intensity")
     listed = detect_several(sequences_in(tmp_path / "pat"), "robust-intensity")
     np.testing.assert_array_equal(together.map.score, listed.map.score)
-    with pytest.raises(InputError, match=r"nowhere is no folder of scans\. Give the folder of one person's scans"):
+    given = (scan for scan in sequences_in(tmp_path / "pat"))
+    np.testing.assert_array_equal(detect_several(given, "robust-intensity").map.score, listed.map.score)
+    with pytest.raises(InputError, match=r"nowhere is no folder of scans: there is no such folder\."):
         detect_several(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"FLAIR\.nii\.gz is no folder of scans: it is a file"):
+        detect_several(str(files[0]))
+    with pytest.raises(InputError, match="no scan was given"):
+        detect_several([])
     with pytest.raises(InputError, match=r"holds no DICOM image.*or detect_several"):
         detect(tmp_path / "pat")
 

@@ -36,7 +36,7 @@ def greedy_coreset(features: torch.Tensor, count: int, *, seed: int, progress: P
     if features.shape[1] > _PROJECTED:
         matrix = (torch.randn(features.shape[1], _PROJECTED, generator=generator) / math.sqrt(_PROJECTED)).to(features.device)
         # Block by block: as float32 all features together would take twice what they take as float16.
-        points = torch.cat([block.float() @ matrix for block in features.split(_BANK)])
+        points = torch.cat([block.float() @ matrix for block in torch.split(features, _BANK)])
     else:
         points = features.float()
     squares = points.square().sum(dim=1)

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...core.progress import Progress
+from ...inference.convolutions import multiplies_bf16
 from .conditional import ConditionalFlow, position, standard_normal
 
 _PLACES = 1024
@@ -44,7 +45,7 @@ class _Product:
         if precision != "bf16":
             return cls(weights, rounded=False)
         # Emulated, products of bf16 are slower than those of float32: there the rounded numbers are multiplied in float32.
-        native = weights.is_cuda or (weights.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        native = weights.is_cuda or (weights.device.type == "cpu" and multiplies_bf16())
         half = weights.to(torch.bfloat16)
         return cls(half.contiguous() if native else half.float(), rounded=True)
 

@@ -16,7 +16,7 @@ from ..app.settings import remember
 from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
 from .export import CompareExporter
-from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
+from .job import Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
 from .scene import CompareScene
 from .switch import SceneSwitch
@@ -54,7 +54,6 @@ class CompareDock(CompareLayout):
         self.ready: ShownComparison | None = None
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
-        self._request: CompareRequest | None = None
         self._scanned: Layer | None = None
         self._job: workers.Job | None = None
         self._settling: workers.Job | None = None
@@ -112,7 +111,7 @@ class CompareDock(CompareLayout):
         self._job = workers.run(
             partial(compared, request, str(self.scale.currentData())),
             parent=self,
-            on_done=partial(self._done, request),
+            on_done=self._done,
             on_error=self._failed,
             on_progress=lambda done, words: self._report(0.0, self._scored_at, done, words),
         )
@@ -134,14 +133,13 @@ class CompareDock(CompareLayout):
         """Read the list of models again; other docks call it when they changed it."""
         self.inputs.refresh_models()
 
-    def _done(self, request: CompareRequest, rest: Rest) -> None:
+    def _done(self, rest: Rest) -> None:
         if self._lifetime.over:
             return
         if self._scanned not in self.viewer.layers:
             self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
-        self._request = request
         self._show(rest)
 
     def _failed(self, error: Exception) -> None:
@@ -289,11 +287,10 @@ class CompareDock(CompareLayout):
             self._again = True
             self._settling.cancel()
             return
-        ready, request = self.ready, self._request
-        if ready is None or request is None:
+        if self.ready is None:
             return
         self._settling = workers.run(
-            partial(settled, ready, request, self.threshold.chosen), parent=self, on_done=self._settle_done, on_error=self._settle_failed
+            partial(settled, self.ready, self.threshold.chosen), parent=self, on_done=self._settle_done, on_error=self._settle_failed
         )
 
     def _settle_done(self, rest: Rest) -> None:

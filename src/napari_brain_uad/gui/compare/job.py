@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,29 +76,10 @@ def compared(request: CompareRequest, scale: str, progress: Progress) -> Rest:
     return Rest(ready, comparison, ready.rows)
 
 
-def settled(ready: ShownComparison, request: CompareRequest, rule: ThresholdRule, progress: Progress) -> Rest:
+def settled(ready: ShownComparison, rule: ThresholdRule, progress: Progress) -> Rest:
     """The comparison under another threshold rule."""
-    comparison = _with_command(settle(ready.comparison, rule, progress), request)
+    comparison = settle(ready.comparison, rule, progress)
     return Rest(ready, comparison, rows_of(comparison))
-
-
-def _with_command(comparison: Comparison, request: CompareRequest) -> Comparison:
-    """The comparison with the command line that gives it under its threshold rule now."""
-    from ...workflows.compare.compare_command import compare_command
-
-    command = compare_command(
-        request.specs,
-        comparison.post,
-        scan=request.volume,
-        mask=request.brain,
-        truth=request.lesions,
-        healthy=request.healthy if comparison.rule.needs_healthy else (),
-        prepare_with=request.prepare_with,
-        device=request.device,
-        seed=request.seed,
-        age=request.age,
-    )
-    return replace(comparison, command=command)
 
 
 def outcome_words(comparison: Comparison) -> str:

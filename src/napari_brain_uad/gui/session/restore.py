@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ...core.progress import Progress
 from ...core.threshold import ThresholdRule
 from ...postprocessing.edits import REJECTED
 from ...postprocessing.params import PostParams
+from ...workflows.detect.age import age_of
 from ..app.steps import young_garbage_only
 from ..layers.brain_layer import note_run
 from ..layers.detection_layers import own_layer
@@ -36,8 +37,9 @@ from ..layers.layers import (
 )
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.mask_values import inside
-from ..layers.subjects import set_tokens
+from ..layers.subjects import scan_of_map, set_tokens
 from ..layers.view import attach
+from ..widgets.age_box import note_age
 from .collect import CAMERA, LOOKS, PLACE
 from .items import ARRAY, BOXES, DERIVED, MAP, MASK, REGIONS, SCAN, Item, WindowSession
 
@@ -133,8 +135,18 @@ def restoring(viewer: ViewerModel, ready: Ready) -> Iterator[float]:
             with suppress(ValueError, TypeError):
                 layer.visible = items[number].look.get("visible") is not False
         yield 0.95
+        _note_ages(viewer, items)
         _look(viewer, ready.session.view, made)
     yield 1.0
+
+
+def _note_ages(viewer: ViewerModel, items: Sequence[Item]) -> None:
+    """Have the docks know the ages that maps were judged with: the next run of theirs judges alike."""
+    for item in items:
+        age = None if item.amap is None else age_of(item.amap)
+        scan = None if item.amap is None else scan_of_map(viewer, item.amap)
+        if scan is not None and age is not None:
+            note_age(viewer, scan, age)
 
 
 class _Renamed:

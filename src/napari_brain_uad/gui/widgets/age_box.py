@@ -13,27 +13,49 @@ from .layer_box import LayerBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
 _NO_AGE = -1
 
 
 class _Ages(QObject):
-    """The ages that were given in a viewer, in whichever dock, by person."""
+    """The ages that were given in a viewer, in whichever dock.
+
+    A scan's file says whose age it is, which a picture and the scan of one slice taken for it share; its layer where it has none (arrays,
+    DICOM series): names may be anybody's.
+    """
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.years: dict[str, int] = {}
+        self._of_files: dict[str, int] = {}
+        self._of_layers: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
 
-    def keep(self, person: str, age: int) -> None:
+    def of(self, layer: Layer | None) -> int:
+        """What was given for a scan; `_NO_AGE` for none."""
+        if layer is None:
+            return _NO_AGE
+        file = layer.source.path
+        return self._of_files.get(str(file), _NO_AGE) if file else self._of_layers.get(layer, _NO_AGE)
+
+    def keep(self, layer: Layer | None, age: int) -> None:
         """Take over what was given."""
-        if self.years.get(person, _NO_AGE) != age:
-            self.years[person] = age
-            self.changed.emit()
+        if layer is None or self.of(layer) == age:
+            return
+        if layer.source.path:
+            self._of_files[str(layer.source.path)] = age
+        else:
+            self._of_layers[layer] = age
+        self.changed.emit()
 
 
 _AGES: WeakKeyDictionary[ViewerModel, _Ages] = WeakKeyDictionary()
+
+
+def note_age(viewer: ViewerModel, layer: Layer, years: float) -> None:
+    """Let all docks of a viewer know an age, in whole years, as after restoring a session."""
+    _AGES.setdefault(viewer, _Ages()).keep(layer, round(years))
 
 
 class AgeBox(IntBox):
@@ -68,12 +90,7 @@ class AgeBox(IntBox):
         return None if self.value() == _NO_AGE else float(self.value())
 
     def _show(self) -> None:
-        self.setValue(self._ages.years.get(self._person(), _NO_AGE))
+        self.setValue(self._ages.of(self._scan.layer))
 
     def _keep(self, age: int) -> None:
-        self._ages.keep(self._person(), age)
-
-    def _person(self) -> str:
-        """Whose age it is: the scan's file, which a picture and the scan of one slice taken for it share; its layer without one."""
-        layer = self._scan.layer
-        return "" if layer is None else str(layer.source.path or layer.name)
+        self._ages.keep(self._scan.layer, age)

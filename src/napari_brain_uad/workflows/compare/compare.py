@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -108,8 +108,8 @@ class Comparison:
         The methods that gave no map.
     post : PostParams
         Filters, threshold rule and clean-up, the same for all.
-    command : str
-        The command line that gives the same.
+    commanded : callable, optional
+        Gives the command line that makes the same with other settings in place of `post`.
     """
 
     volume: Volume
@@ -117,7 +117,12 @@ class Comparison:
     runs: tuple[MethodRun, ...]
     failures: tuple[Failure, ...]
     post: PostParams
-    command: str = ""
+    commanded: Callable[[PostParams], str] | None = field(default=None, repr=False)
+
+    @property
+    def command(self) -> str:
+        """The command line that gives the same; empty where it is not known."""
+        return "" if self.commanded is None else self.commanded(self.post)
 
     @property
     def rule(self) -> ThresholdRule:
@@ -207,7 +212,7 @@ class _Job:
 @told_as_error()
 def compare(
     scan: Scan,
-    methods: Iterable[str | MethodSpec],
+    methods: str | MethodSpec | Iterable[str | MethodSpec],
     *,
     truth: MaskInput | None = None,
     mask: MaskInput | None = None,
@@ -229,8 +234,8 @@ def compare(
     ----------
     scan : Volume, str or Path
         The scan, or its file.
-    methods : iterable of str or MethodSpec
-        Like ``["threshold", "vae@code", "vae:my-model"]``.
+    methods : str or MethodSpec, or iterable of these
+        Like ``["threshold", "vae@code", "vae:my-model"]``; one alone is a list of one.
     truth, mask, sequence : optional
         Ground truth, brain and sequence, as in `detect`. Without truth the rows hold what can be known.
     models : mapping, optional
@@ -289,9 +294,9 @@ def _compare(
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
     if not runs:
         raise failures[0].error
-    command = compare_command(
+    commanded = partial(
+        compare_command,
         specs,
-        given.post,
         scan=scan,
         sequence=given_sequence(volume),
         mask=mask,
@@ -302,7 +307,7 @@ def _compare(
         device=given.device,
         seed=given.seed,
     )
-    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, command)
+    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, commanded)
 
 
 def _healthy_ready(
@@ -316,9 +321,9 @@ def _healthy_ready(
     return {spec: kept[_preset_id(spec)] for spec in specs}
 
 
-def specs_of(methods: Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
+def specs_of(methods: str | MethodSpec | Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
     """The methods with their models; for the parameters see `compare`."""
-    given = models or {}
+    given, methods = models or {}, (methods,) if isinstance(methods, str | MethodSpec) else methods
     return tuple(spec if spec.model else MethodSpec.of(spec, model=given.get(spec.method)) for spec in parse_specs(methods))
 
 

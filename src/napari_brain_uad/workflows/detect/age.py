@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 from typing import TypeGuard
 
 from ...core.anomaly_map import AnomalyMap
@@ -49,4 +50,5 @@ def age_words(age: float) -> str:
 
 
 def _is_age(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= OLDEST
+    # Of a table of numpy or pandas, too, whose numbers are none of Python's.
+    return not isinstance(value, bool) and isinstance(value, Real) and 0.0 <= float(value) <= OLDEST

@@ -112,10 +112,10 @@ def scan_words(scan: Volume | str | Path) -> list[str]:
     """A scan as an argument, and which volume of its file it is."""
     if not isinstance(scan, Volume):
         return [shell.file_word(scan)]
-    if scan.source is None or scan.source.path is None:
+    if scan.source is None:
         return ["SCAN"]
-    index = scan.source.volume_index
-    return [shell.file_word(scan.source.path), *([] if index is None else ["--volume", str(index)])]
+    file, index = scan.source.path, scan.source.volume_index
+    return ["SCAN" if file is None else shell.file_word(file), *([] if index is None else ["--volume", str(index)])]
 
 
 def given_files(command: str) -> list[dict[str, str]]:

@@ -322,13 +322,15 @@ def judged(
         # It rests on p-values, which mean nothing here, unlike volumes.
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
-    result = postprocess(amap, post, truth=truth, healthy=compared.reference, filtered=filtered)
-    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age_of(amap))
+    age, healthy = age_of(amap), compared.reference
+    if healthy is not None and post.rule.kind == "fdr":
+        healthy = healthy.of_age(age)[0]  # whose p-values the verdict gives
+    result = postprocess(amap, post, truth=truth, healthy=healthy, filtered=filtered)
+    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
     if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
         level = outline_level(result, post)
-        grown, parts = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
-        if grown is not result:
-            result, verdict = grown, joined(verdict, parts, f"what is beyond is outlined down to a score of {float(level):.4g}")
+        outline = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
+        result, verdict = outline.result, joined(verdict, outline.parts, outline.words(level))
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -65,7 +65,7 @@ class _Scored:
 
 @told_as_error()
 def detect_several(
-    scans: str | Path | Sequence[Volume | str | Path],
+    scans: str | Path | Volume | Iterable[Volume | str | Path],
     method: str | MethodSpec = "tissue-ensemble",
     *,
     mask: MaskInput | None = None,
@@ -81,7 +81,7 @@ def detect_several(
 
     Parameters
     ----------
-    scans : str, Path or sequence of Volume, str or Path
+    scans : str, Path, Volume, or iterable of these
         A folder with one visit of one person (see `sequences_in`), or scans of different sequences. Results lie on the grid of the
         first. One on the same grid is taken to lie on it; any other is aligned with it by a rigid registration. One whose sequence or
         volume has to be said: ``load(path, sequence="T2", index=1)``.
@@ -109,9 +109,10 @@ def detect_several(
     started, progress = time.perf_counter(), progress or Progress()
     post = post or PostParams()
     if isinstance(scans, str | Path):
-        if not Path(scans).is_dir():
-            raise InputError(f"{Path(scans).name} is no folder of scans", fix="Give the folder of one person's scans, or a list of scans")
-        scans = sequences_in(Path(scans))
+        scans = sequences_in(_folder(Path(scans)))
+    scans = [scans] if isinstance(scans, Volume) else list(scans)
+    if not scans:
+        raise InputError("Nothing to detect anomalies in", why="no scan was given", fix="Give scans of one person, or their folder")
     volumes = [as_volume(scan) for scan in scans]
     request = ScoringRequest.of(method, device=device, seed=seed, use_cache=use_cache)
     _check(volumes, request)
@@ -177,6 +178,23 @@ def sequences_in(folder: Path) -> list[Volume]:
     if not known:
         raise InputError(f"{folder.name} holds no scan whose sequence is known", fix="Name the scans with their sequence, or give one file")
     return [as_volume(path) for path in known.values()]
+
+
+def _folder(path: Path) -> Path:
+    """A folder of image files.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    fix = "Give the folder of one person's scans, or a list of scans"
+    if not path.is_dir():
+        raise InputError(f"{path.name} is no folder of scans", why="it is a file" if path.exists() else "there is no such folder", fix=fix)
+    if not is_subject_folder(path) and any(map(is_dicom, islice(walk_files(path), _LOOK))):
+        fix = "Give a list: load(folder, index=0), load(folder, index=1), ..., each a series"
+        raise InputError(f"{path.name} is no folder of scans", why="it holds DICOM slices", fix=fix)
+    return path
 
 
 def is_subject_folder(path: Path) -> bool:
