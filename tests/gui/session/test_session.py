@@ -21,15 +21,18 @@ from napari_brain_uad.gui.contrib.files import file_layers
 from napari_brain_uad.gui.contrib.reader import get_reader
 from napari_brain_uad.gui.layers.brain_layer import by_hand
 from napari_brain_uad.gui.layers.detection_layers import add_detection
-from napari_brain_uad.gui.layers.layers import is_map, map_of, mask_of, record, set_sequence, volume_of
+from napari_brain_uad.gui.layers.layers import is_map, is_scan, map_of, mask_of, record, set_sequence, volume_of
 from napari_brain_uad.gui.layers.subjects import layers_of, scans
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.session import actions
 from napari_brain_uad.gui.session.collect import collect
 from napari_brain_uad.gui.session.files import RECORD, is_session, read_session, save_session
 from napari_brain_uad.gui.session.restore import computed, restoring
+from napari_brain_uad.gui.widgets.age_box import AgeBox
+from napari_brain_uad.gui.widgets.layer_box import LayerBox
 from napari_brain_uad.postprocessing.edits import REJECTED, Mark, RegionEdits
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.age import with_age
 from napari_brain_uad.workflows.detect.detect import Detection
 from tests.gui.scans import head, rotated, write
 
@@ -107,6 +110,20 @@ def test_a_map_keeps_settings_review_and_provenance(saved: tuple[ViewerModel, Pa
     i, j, k = detection.result.regions[1].peak_index
     assert regions.data.flagged()[k, j, i]
     assert len(record(boxes)["boxes"]) == len(detection.result.regions) - 1
+
+
+def test_the_age_that_a_map_was_judged_with_is_the_scan_s_again(qtbot: Any, saved: tuple[ViewerModel, Path], tmp_path: Path) -> None:
+    before, _ = saved
+    heat = next(layer for layer in before.layers if is_map(layer))
+    record(heat)["map"] = with_age(map_of(heat), 71.0)
+    save_session(collect(before), tmp_path / "aged.uad-session", Progress())
+    after, _ = _reopened(tmp_path / "aged.uad-session")
+    choice = LayerBox(after, is_scan)
+    qtbot.addWidget(choice)
+    box = AgeBox(after, choice)
+    qtbot.addWidget(box)
+    choice.choose(scans(after)[0])
+    assert box.years == 71.0
 
 
 def test_the_layers_of_a_subject_stay_together_and_a_second_opening_is_another_subject(saved: tuple[ViewerModel, Path]) -> None:

@@ -22,6 +22,8 @@ from written_dicom import Truth, dataset, enhanced, errors, rotation, save, trut
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.io.dicom import pixels
 from napari_brain_uad.io.dicom.series import find_series, is_dicom_path, read_series
+from napari_brain_uad.workflows.detect.command import scan_words
+from napari_brain_uad.workflows.scans.load import load
 
 
 def _by_simpleitk(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -166,6 +168,9 @@ def test_several_series_are_listed_and_can_be_chosen(tmp_path: Path) -> None:
     assert "Anna" not in str(caught.value)
     assert errors(read_series(tmp_path, found[0].uid), second) is None
     assert errors(read_series(tmp_path, index=1), first) is None
+    # A command has to say which of them it was; the folder's name, which may be the patient's, it does not say.
+    assert scan_words(load(tmp_path, index=1)) == ["SCAN", "--volume", "1"]
+    assert scan_words(load(tmp_path / "a")) == ["SCAN"]
     with pytest.raises(InputError, match="no series 2"):
         read_series(tmp_path, index=2)
     with pytest.raises(InputError, match="none of this UID"):

@@ -43,7 +43,9 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folder: Path, own_models: Path) -> None:
+def test_one_verdict_in_window_command_line_and_scripts(
+    case: Any, healthy_folder: Path, own_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (made,), left_out = calibrate(METHOD, healthy_folder, jobs=2)
     assert left_out == ()
     assert made.reference.real == 5
@@ -76,6 +78,14 @@ def test_one_verdict_in_window_command_line_and_scripts(case: Any, healthy_folde
     row = compare(case.scan, [METHOD, "threshold"]).table()
     assert (row[0].scan_p, row[0].regions_beyond) == (found.verdict.p, found.verdict.beyond)
     assert row[1].scan_p is None
+    capsys.readouterr()
+    command = ["compare", str(case.scan), "--methods", METHOD, "threshold", "--age", "44", "--out", str(case.folder / "both"), "--quiet"]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in said if line.startswith(f"{METHOD}: ")]
+    assert line.startswith(f"{METHOD}: {found.verdict.line}. ")
+    assert "Not compared by age: their ages are not known" in line
+    assert not any(line.startswith("threshold: ") for line in said)
 
 
 def found_params() -> Any:
