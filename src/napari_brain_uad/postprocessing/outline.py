@@ -78,7 +78,6 @@ def outlined(
         The clean-up, which the larger regions go through, too.
     truth : array of bool, shape (i, j, k), optional
         Gives `Region.hit`.
-
     """
     same = Outline(result, tuple((region.number,) for region in result.regions))
     if not any(chosen) or not level < result.threshold.value:

@@ -32,7 +32,6 @@ from .job import DetectRequest
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-
 _PICTURES = "<qt>Also show what the method compares: the scan as it sees it, and what it expects there. Takes about twice as long.</qt>"
 
 
