@@ -302,6 +302,17 @@ def test_one_slice_is_enough(trained: Detector) -> None:
 
 
 @methods
+def test_a_training_runs_in_every_number_format_that_it_offers(method: str) -> None:
+    """On a CPU that is bf16 beside float32; one step shows whether the format can be had at all."""
+    training = method_class(method).Training
+    if training is None or "bf16" not in next((info.choices or () for name, _, info in training.describe() if name == "precision"), ()):
+        pytest.skip("it offers no other")
+    detector, quick = small(method), training.preset("tiny") if "tiny" in training.PRESETS else training()
+    detector.fit([healthy(seed) for seed in range(2)], seed=0, training=replace(quick, steps=1, batch_size=2, precision="bf16"))
+    assert detector.state()
+
+
+@methods
 def test_parameters_of_another_method_are_refused(method: str) -> None:
     foreign = next(name for name in METHODS if name != method)
     with pytest.raises(InputError, match="own parameters"):

@@ -46,7 +46,8 @@ class Task(ABC):
     """A network, and what to minimise.
 
     Everything but `build` is given the network as Lightning Fabric has wrapped it: call it as ``network(images)``, not by its other
-    methods or its parts, or precision and gradients over several devices are not seen to. Its results are float32.
+    methods or its parts, or precision and gradients over several devices are not seen to. Its results are float32. A loss that takes a
+    gradient itself, as a gradient penalty does, is for float32 alone: its method's training offers no other ``precision``.
     """
 
     batches: int = 1

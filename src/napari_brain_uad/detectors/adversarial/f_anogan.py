@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...core.detector import State
 from ...core.params import Scalar, param
-from ...training.params import PRECISIONS, TrainingParams
+from ...training.params import TrainingParams
 from ..base.card import LEARNED
 from ..base.reconstruction import ReconstructionDetector, ReconstructionParams
 from ..base.stages import GradientStage, Stage, of_stage
@@ -64,8 +64,8 @@ class FAnoGANTraining(TrainingParams):
     beta2: float = param(0.9, "Decay of the optimizer's mean of squared gradients", low=0.0, high=0.99999, step=0.001, advanced=True)
 
     precision: str = param(
-        "32", "Number format of the computation; the gradient penalty is a gradient of a gradient, which suffers from rounding",
-        choices=PRECISIONS, advanced=True,
+        "32", "Number format of the computation: the gradient penalty is a gradient of a gradient, for which others are not made",
+        choices=("32",), advanced=True,
     )  # fmt: skip
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {

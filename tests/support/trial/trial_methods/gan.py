@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from napari_brain_uad.core.params import Scalar
+from napari_brain_uad.core.params import Scalar, param
 from napari_brain_uad.detectors.base.reconstruction import ReconstructionDetector, ReconstructionParams
 from napari_brain_uad.training.params import TrainingParams
 from trial_methods._cards import card
@@ -24,7 +24,9 @@ class Params(ReconstructionParams):
 
 @dataclass(frozen=True)
 class Training(TrainingParams):
-    """How it is trained."""
+    """How it is trained: in float32, since its loss takes a gradient itself."""
+
+    precision: str = param("32", "Number format of the computation", choices=("32",), advanced=True)
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Scalar]]] = {"tiny": {"steps": 120, "batch_size": 8, "learning_rate": 0.005}}
 
