@@ -30,7 +30,7 @@ from .losses import Losses
 from .memory import out_of_memory, too_little_memory
 from .optimization import MovingAverage, learning_rate, set_learning_rate
 from .params import TrainingParams
-from .precision import channels_last, choose_precision
+from .precision import channels_last, choose_precision, guard_narrow
 from .session import TrainingSession, TrainingUpdate
 from .sources import ArraySource, BatchSource
 from .task import LossFunction, Task, TrainingStep
@@ -125,6 +125,8 @@ class _Run:
         if start is not None:
             network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in start.items()})
         channels_last(network)
+        if session.device == "cpu" and self.precision == "bf16":
+            guard_narrow(network)
         if self.fabric.world_size > 1 and session.device == "cuda":
             network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         optimizers = task.optimizers(network, training)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 _FABRIC = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -42,6 +44,42 @@ def channels_last(network: torch.nn.Module) -> None:
         layout = _layout(weight.dim())
         if layout is not None:
             weight.data = weight.data.contiguous(memory_format=layout)
+
+
+class _NarrowInFloat32(torch.nn.Module):
+    """A strided convolution that computes in float32 where its result is one pixel wide; see `guard_narrow`."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        layer = cast(torch.nn.Conv2d, self)
+        padding = layer.padding[-1]
+        reach = layer.dilation[-1] * (layer.kernel_size[-1] - 1) + 1
+        wide = isinstance(padding, str) or images.shape[-1] + 2 * padding - reach >= layer.stride[-1]
+        if wide or not torch.is_autocast_enabled("cpu"):
+            return cast(torch.Tensor, super().forward(images))
+        with torch.autocast("cpu", enabled=False):
+            return cast(torch.Tensor, super().forward(images.float()))
+
+
+class _Narrow2d(_NarrowInFloat32, torch.nn.Conv2d):
+    pass
+
+
+class _Narrow3d(_NarrowInFloat32, torch.nn.Conv3d):
+    pass
+
+
+_NARROW: dict[type[torch.nn.Module], type[torch.nn.Module]] = {torch.nn.Conv2d: _Narrow2d, torch.nn.Conv3d: _Narrow3d}
+
+
+def guard_narrow(network: torch.nn.Module) -> None:
+    """Keep a network that computes in bf16 on a CPU from what torch gets wrong there, in place.
+
+    With AMX, convolutions with a stride whose result is one pixel wide read memory that nobody wrote (torch 2.13: NaN, or anything). Images
+    are that narrow behind the last level of a small network.
+    """
+    for layer in network.modules():
+        if type(layer) in _NARROW and cast(torch.nn.Conv2d, layer).stride[-1] > 1:
+            layer.__class__ = _NARROW[type(layer)]  # the same layer, which looks at its images first
 
 
 def to_layout(batch: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,29 @@
+"""Number formats: what torch gets wrong in one is kept from the networks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_brain_uad.training.precision import guard_narrow
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_convolution_whose_result_is_one_pixel_wide_is_that_of_float32(dimensions: int, width: int) -> None:
+    """On processors with AMX torch reads memory there that nobody wrote; what lies in it is made NaN."""
+    torch.manual_seed(0)
+    kind = torch.nn.Conv2d if dimensions == 2 else torch.nn.Conv3d
+    network = torch.nn.Sequential(kind(64, 128, 5, 2, 2), torch.nn.ReLU(), kind(128, 128, 3, 1, 1))
+    images = torch.randn(4, 64, *(16,) * (dimensions - 1), width)
+    with torch.no_grad():
+        exact = network(images)
+        guard_narrow(network)
+        torch.testing.assert_close(network(images), exact)
+        for _ in range(3):
+            junk = [torch.full((1 << 16,), float("nan"), dtype=torch.bfloat16) for _ in range(20)]
+            junk.clear()
+            with torch.autocast("cpu", torch.bfloat16):
+                found = network(images)
+            assert (found.float() - exact).abs().max() < 0.03 * exact.abs().max()
+    assert [type(layer).__name__.startswith("_Narrow") for layer in network] == [True, False, False]
