@@ -170,7 +170,8 @@ def shipped(method: str, sequence: str) -> tuple[Record, dict[str, str], State]:
     detector = load_detector(method, sequence=sequence)
     assert isinstance(detector, BaseDetector)
     settings = {name: value_text(value) for name, value in detector.params.as_dict().items()}
-    about: Record = {"sequence": sequence, "method": method, "settings": "", "training": "model of the package", "train_seconds": 0.0}
+    training = "model of the package" if detector.INFO.trainable else ""
+    about: Record = {"sequence": sequence, "method": method, "settings": "", "training": training, "train_seconds": 0.0}
     return about, settings, detector.state()
 
 
