@@ -108,11 +108,7 @@ def detect_several(
     """
     started, progress = time.perf_counter(), progress or Progress()
     post = post or PostParams()
-    if isinstance(scans, str | Path):
-        scans = sequences_in(_folder(Path(scans)))
-    scans = [scans] if isinstance(scans, Volume) else list(scans)
-    if not scans:
-        raise InputError("Nothing to detect anomalies in", why="no scan was given", fix="Give scans of one person, or their folder")
+    scans = _listed(scans)
     volumes = [as_volume(scan) for scan in scans]
     request = ScoringRequest.of(method, device=device, seed=seed, use_cache=use_cache)
     _check(volumes, request)
@@ -178,6 +174,14 @@ def sequences_in(folder: Path) -> list[Volume]:
     if not known:
         raise InputError(f"{folder.name} holds no scan whose sequence is known", fix="Name the scans with their sequence, or give one file")
     return [as_volume(path) for path in known.values()]
+
+
+def _listed(scans: str | Path | Volume | Iterable[Volume | str | Path]) -> list[Volume | str | Path]:
+    found = sequences_in(_folder(Path(scans))) if isinstance(scans, str | Path) else [scans] if isinstance(scans, Volume) else scans
+    listed: list[Volume | str | Path] = list(found)
+    if not listed:
+        raise InputError("Nothing to detect anomalies in", why="no scan was given", fix="Give scans of one person, or their folder")
+    return listed
 
 
 def _folder(path: Path) -> Path:
