@@ -106,8 +106,7 @@ def detect_several(
         As `detect`; also if a sequence is unknown or there twice, the method's scores cannot be compared between scans, or a scan does
         not show the same brain.
     """
-    started, progress = time.perf_counter(), progress or Progress()
-    post = post or PostParams()
+    started, progress, post = time.perf_counter(), progress or Progress(), post or PostParams()
     scans = _listed(scans)
     volumes = [as_volume(scan) for scan in scans]
     request = ScoringRequest.of(method, device=device, seed=seed, use_cache=use_cache)
