@@ -142,9 +142,8 @@ def restoring(viewer: ViewerModel, ready: Ready) -> Iterator[float]:
 
 def _note_ages(viewer: ViewerModel, items: Sequence[Item]) -> None:
     """Have the docks know the ages that maps were judged with: the next run of theirs judges alike."""
-    for item in items:
-        age = None if item.amap is None else age_of(item.amap)
-        scan = None if item.amap is None else scan_of_map(viewer, item.amap)
+    for amap in (item.amap for item in items if item.amap is not None):
+        age, scan = age_of(amap), scan_of_map(viewer, amap)
         if scan is not None and age is not None:
             note_age(viewer, scan, age)
 

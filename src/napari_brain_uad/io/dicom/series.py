@@ -178,7 +178,7 @@ def read_series(path: Path | str, uid: str | None = None, *, index: int | None =
         If there are several series and none is chosen (they are listed); if slices of the chosen one are missing, doubled, mixed or
         damaged; if they say nothing about their place; or if no installed package decodes them.
     """
-    return _volume(*_chosen(Path(path), uid, index))
+    return _volume(*_chosen(Path(path), uid, index), index)
 
 
 def stack_of(path: Path | str, *, index: int | None = None) -> Stack:
@@ -280,11 +280,11 @@ def _left_out_words(study: Study) -> str:
     return f"Left out: {'; '.join(told[:8])}{more}" if told else ""
 
 
-def _volume(study: Study, uid: str) -> Volume:
+def _volume(study: Study, uid: str, index: int | None) -> Volume:
     stack = study.stacks[uid]
     series = _series(uid, study.frames[uid])
     stored, sha256 = read_stack(stack)
-    source = Source(Grid(stored.shape, stack.affine), path=None, sha256=sha256, qform_code=1, sform_code=1)
+    source = Source(Grid(stored.shape, stack.affine), path=None, sha256=sha256, qform_code=1, sform_code=1, volume_index=index)
     turned, grid = canonical(stored, source.grid)
     # As after reading NIfTI: the last axis varies slowest, so that what napari shows is contiguous.
     data = np.asfortranarray(turned)

@@ -176,33 +176,32 @@ def sequences_in(folder: Path) -> list[Volume]:
 
 
 def _listed(scans: str | Path | Volume | Iterable[Volume | str | Path]) -> list[Volume | str | Path]:
-    found = sequences_in(_folder(Path(scans))) if isinstance(scans, str | Path) else [scans] if isinstance(scans, Volume) else scans
-    listed: list[Volume | str | Path] = list(found)
+    if isinstance(scans, str | Path):
+        _check_folder(Path(scans))
+        scans = sequences_in(Path(scans))
+    listed: list[Volume | str | Path] = [scans] if isinstance(scans, Volume) else list(scans)
     if not listed:
         raise InputError("Nothing to detect anomalies in", why="no scan was given", fix="Give scans of one person, or their folder")
     return listed
 
 
-def _folder(path: Path) -> Path:
-    """A folder of image files.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
+def _check_folder(path: Path) -> None:
+    """Raise `InputError` unless a path is a folder of image files."""
     fix = "Give the folder of one person's scans, or a list of scans"
     if not path.is_dir():
         raise InputError(f"{path.name} is no folder of scans", why="it is a file" if path.exists() else "there is no such folder", fix=fix)
-    if not is_subject_folder(path) and any(map(is_dicom, islice(walk_files(path), _LOOK))):
+    if _holds_dicom(path):
         fix = "Give a list: load(folder, index=0), load(folder, index=1), ..., each a series"
         raise InputError(f"{path.name} is no folder of scans", why="it holds DICOM slices", fix=fix)
-    return path
 
 
 def is_subject_folder(path: Path) -> bool:
     """Whether a path is a folder of image files, not of DICOM slices."""
-    return path.is_dir() and any(files(path)) and not any(map(is_dicom, islice(walk_files(path), _LOOK)))
+    return path.is_dir() and any(files(path)) and not _holds_dicom(path)
+
+
+def _holds_dicom(folder: Path) -> bool:
+    return any(map(is_dicom, islice(walk_files(folder), _LOOK)))
 
 
 def _check(volumes: Sequence[Volume], request: ScoringRequest) -> None:

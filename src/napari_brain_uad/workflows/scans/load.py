@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +46,6 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
     wanted = None if sequence is None else check_sequence(sequence)
     if is_dicom_path(path):
         volume = read_series(path, index=index)
-        if index is not None and volume.source is not None:
-            volume = replace(volume, source=replace(volume.source, volume_index=index))  # for the command that gives the same
     elif is_picture_file(path):
         volume = read_picture(path)
     else:
