@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,24 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
             label_map = simulated["label_maps"][role][number % len(simulated["label_maps"][role])]
             seed = simulated["seed"] + (0 if role == "calibrate" else 500) + number
             yield Subject(f"sim-{sequence}-{label_map}-{seed}", sequence, role, "simulated", ("simulate", label_map, str(seed)))
+
+
+def of_reference(sequence: str) -> list[Subject]:
+    """The scans that the reference of a sequence is made of."""
+    both = sequence in split()["judged_by_others"]
+    return [one for one in healthy_subjects(sequence) if one.role == "calibrate" or (both and one.kind == "real")]
+
+
+def to_judge(sequence: str) -> list[Subject]:
+    """The healthy scans that a reference is checked on; `person_numbers` says which of them are in it."""
+    own = of_reference(sequence) if sequence in split()["judged_by_others"] else []
+    held_back = [one for one in healthy_subjects(sequence) if one.role == "check" and one not in own]
+    return [*(replace(one, role="check") for one in own if one.kind == "real"), *held_back]
+
+
+def person_numbers(subjects: Iterable[Subject]) -> dict[str, int]:
+    """The number that a reference gives each person."""
+    return {name: number + 1 for number, name in enumerate(dict.fromkeys(one.person for one in subjects))}
 
 
 _ISBI = ("01", "03")

@@ -2,7 +2,8 @@
 
 One table a sequence: the Dice of the mask that comes by default beside the best that any threshold would give, what is flagged in healthy
 brains that no reference was made of, and how well the verdict tells scans apart. Everything goes through the road that window, command
-line and scripts take (`workflows.detect.detect.judged`), with the references that come with the package.
+line and scripts take (`workflows.detect.detect.judged`), with the references that come with the package. Healthy brains that are part of
+one (``judged_by_others`` of ``healthy_split.json``) are judged by what is left of it without them.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.provenance import versions
+from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.evaluation.significance import scan_auroc
 from napari_brain_uad.io.atomic import write_json, write_text
 from napari_brain_uad.postprocessing.clean_up import best_dice
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import filtered_score
-from napari_brain_uad.workflows.detect.detect import judged
+from napari_brain_uad.workflows.detect.detect import Judged, judged, judged_by
+from napari_brain_uad.workflows.models.models import default_model
+from napari_brain_uad.workflows.models.references import compared, load_for, references_of, stem_of
 
-from ._healthy import REFERENCES, Subject, healthy_subjects, is_kept, map_of, patients, samples
+from ._healthy import REFERENCES, Mask, Subject, is_kept, map_of, of_reference, patients, person_numbers, samples, to_judge
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = tuple(REFERENCES)
@@ -67,8 +73,7 @@ def main() -> None:
     given = parser.parse_args()
     found: list[Figures] = []
     for sequence in given.sequences:
-        healthy = [one for one in healthy_subjects(sequence) if one.role == "check"]
-        subjects = [*samples(sequence), *healthy, *patients(sequence)]
+        subjects = [*samples(sequence), *to_judge(sequence), *patients(sequence)]
         for method in given.methods:
             if sequence not in REFERENCES.get(method, SEQUENCES):
                 continue
@@ -99,7 +104,7 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
     amap, case = map_of(subject, method, store)
     post = PostParams()
     filtered = filtered_score(amap, post)
-    found = judged(amap, post, filtered=filtered)
+    found = _judged(subject, method, amap, post, filtered)
     result, verdict = found.result, found.verdict
     ml = amap.grid.voxel_volume_mm3 / 1000.0
     flagged = float(np.count_nonzero(result.mask & case.counted)) * ml
@@ -125,6 +130,18 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
     best = best_dice(*filtered, case.truth, post, amap.grid)
     auprc = Curves(result.score, case.truth).average_precision
     return Figures(**{**asdict(known), "dice": dice, "best_dice": None if best is None else best[0], "auprc": auprc})
+
+
+def _judged(subject: Subject, method: str, amap: AnomalyMap, post: PostParams, filtered: tuple[NDArray[np.float32], Mask]) -> Judged:
+    """As the click does; a person that the reference is made of by the others in it."""
+    number = person_numbers(of_reference(subject.sequence)).get(subject.person)
+    if number is None:
+        return judged(amap, post, filtered=filtered)
+    model = default_model(method, subject.sequence) if method_class(method).INFO.trainable else None
+    file = references_of(stem_of(method, model))[subject.sequence]
+    reference = load_for(file, "" if model is None else model.sha256)
+    others = reference.of([scan.person != number for scan in reference.scans])
+    return judged_by(compared(others, amap, filtered, post), amap, post, filtered=filtered)
 
 
 def markdown(found: Sequence[Figures]) -> str:

@@ -219,7 +219,7 @@ def others_dice(scores: Sequence[BrainScores]) -> list[float | None]:
 
 
 def healthy_scans(sequence: str) -> list[Volume]:
-    """Healthy brains that no model and no reference has seen: of each kind so many, at 2 mm."""
+    """Healthy brains that no model has seen: of each kind so many, at 2 mm."""
     kinds: dict[str, list[Volume]] = {}
     for one in healthy_subjects(sequence):
         if one.role == "check" and len(own := kinds.setdefault(one.kind, [])) < _HEALTHY:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks._healthy import REFERENCES, Subject, healthy_subjects, is_kept, map_of
+from benchmarks._healthy import REFERENCES, Subject, is_kept, map_of, of_reference, person_numbers
 from napari_brain_uad.calibration.build import HealthyMap, build_reference, leave_one_out
 from napari_brain_uad.calibration.files import save_reference
 from napari_brain_uad.calibration.names import reference_file
@@ -20,7 +20,7 @@ from napari_brain_uad.workflows.models.references import stem_of
 
 _REAL = {
     "T1": "healthy adults of IXI, T1 at 1 and 2 mm (CC BY-SA 3.0)",
-    "FLAIR": "adults of NiChart's demo set and an open repository, FLAIR, without their automatically outlined hyperintensities",
+    "FLAIR": "adults of NiChart's demo set (hyperintensities outlined automatically and left out), Kirby21 and open repositories, FLAIR",
 }
 
 _CARRIED = "healthy adults of IXI, T1 at 1 mm with the contrast of {} (CC BY-SA 3.0)"
@@ -44,11 +44,11 @@ def main() -> None:
 
 def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = False) -> None:
     """Make one reference and say what it is."""
-    subjects = [one for one in healthy_subjects(sequence) if one.role == "calibrate" and (not kept or is_kept(one, method, store))]
+    subjects = [one for one in of_reference(sequence) if not kept or is_kept(one, method, store)]
     if not subjects:
         print(f"{method} {sequence}: no scans")
         return
-    numbers = {name: number + 1 for number, name in enumerate(dict.fromkeys(one.person for one in subjects))}
+    numbers = person_numbers(subjects)
     maps = []
     for one in subjects:
         amap, case = map_of(one, method, store)

@@ -110,6 +110,21 @@ def test_where_all_leak_nothing_is_said_to_be_outlined() -> None:
     assert [words.split(":")[0] for words in made.words(np.float32(0.6))] == ["1 region beyond is left as found"]
 
 
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_is_filled_counts_as_leaking_too(filled: bool) -> None:
+    """A hollow cube beside the region: its wall is not too much, wall and cavity are."""
+    score = np.zeros(GRID.shape, np.float32)
+    score[2:10, 2:10, 2:10] = 2.0
+    score[10:20, 2:12, 2:12] = 0.8
+    score[11:19, 3:11, 3:11] = 0.0
+    amap = replace(two_cones(), score=score, grid=Grid(GRID.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
+    post = replace(POST, fill_holes=filled)
+    found = postprocess(amap, post)
+    made = outlined(found, (True,), outline_level(found, post), post, amap.grid)
+    assert (made.grown, made.leaking) == ((0, 1) if filled else (1, 0))
+    assert np.count_nonzero(made.result.mask) == 8**3 + (0 if filled else 10**3 - 8**3)
+
+
 @pytest.mark.parametrize(("chosen", "level"), [((False, False), 0.6), ((), 0.6), ((True, True), 1.0)])
 def test_without_a_region_or_a_lower_level_nothing_changes(chosen: tuple[bool, ...], level: float) -> None:
     found = at_one(two_cones())

@@ -85,7 +85,8 @@ def outlined(
     above = (result.score > level) & result.brain
     box = bounding_box(above | result.mask)
     seeds = np.append(False, np.asarray(chosen, dtype=bool))[result.labels[box]]
-    own = label(opened(above[box], post, grid) | seeds, int(post.connectivity))
+    found = opened(above[box], post, grid) | seeds
+    own = label(fill_holes(found) if post.fill_holes else found, int(post.connectivity))  # what is filled may leak, too
     count = int(own.max()) + 1
     before, after = np.bincount(own[result.mask[box]], minlength=count), np.bincount(own.ravel(), minlength=count)
     leaks = (after > LEAK * before) & ((after - before) * grid.voxel_volume_mm3 > 1000.0 * LEAK_ML)

@@ -115,7 +115,7 @@ def test_a_map_keeps_settings_review_and_provenance(saved: tuple[ViewerModel, Pa
 def test_the_age_that_a_map_was_judged_with_is_the_scan_s_again(qtbot: Any, saved: tuple[ViewerModel, Path], tmp_path: Path) -> None:
     before, _ = saved
     heat = next(layer for layer in before.layers if is_map(layer))
-    record(heat)["map"] = with_age(map_of(heat), 71.0)
+    record(heat)["map"] = with_age(map_of(heat), 1.5)
     save_session(collect(before), tmp_path / "aged.uad-session", Progress())
     after, _ = _reopened(tmp_path / "aged.uad-session")
     choice = LayerBox(after, is_scan)
@@ -123,7 +123,7 @@ def test_the_age_that_a_map_was_judged_with_is_the_scan_s_again(qtbot: Any, save
     box = AgeBox(after, choice)
     qtbot.addWidget(box)
     choice.choose(scans(after)[0])
-    assert box.years == 71.0
+    assert box.years == 1.5
 
 
 def test_the_layers_of_a_subject_stay_together_and_a_second_opening_is_another_subject(saved: tuple[ViewerModel, Path]) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtGui import QValidator
 
 from ...datasets.covariates import OLDEST
-from .editors import IntBox
+from .editors import FloatBox
 from .layer_box import LayerBox
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-_NO_AGE = -1
+_NO_AGE = -1.0
 
 
 class _Ages(QObject):
@@ -29,17 +30,17 @@ class _Ages(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._of_files: dict[str, int] = {}
-        self._of_layers: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
+        self._of_files: dict[str, float] = {}
+        self._of_layers: WeakKeyDictionary[Layer, float] = WeakKeyDictionary()
 
-    def of(self, layer: Layer | None) -> int:
+    def of(self, layer: Layer | None) -> float:
         """What was given for a scan; `_NO_AGE` for none."""
         if layer is None:
             return _NO_AGE
         file = layer.source.path
         return self._of_files.get(str(file), _NO_AGE) if file else self._of_layers.get(layer, _NO_AGE)
 
-    def keep(self, layer: Layer | None, age: int) -> None:
+    def keep(self, layer: Layer | None, age: float) -> None:
         """Take over what was given."""
         if layer is None or self.of(layer) == age:
             return
@@ -54,12 +55,12 @@ _AGES: WeakKeyDictionary[ViewerModel, _Ages] = WeakKeyDictionary()
 
 
 def note_age(viewer: ViewerModel, layer: Layer, years: float) -> None:
-    """Let all docks of a viewer know an age, in whole years, as after restoring a session."""
-    _AGES.setdefault(viewer, _Ages()).keep(layer, round(years))
+    """Let all docks of a viewer know an age, in years, as after restoring a session."""
+    _AGES.setdefault(viewer, _Ages()).keep(layer, years)
 
 
-class AgeBox(IntBox):
-    """Years, or "not known": what was given for the chosen scan, since another may be another person's.
+class AgeBox(FloatBox):
+    """Years, or "not known": what was given for the chosen scan, since another may be another person's. A child of 18 months is 1.5.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class AgeBox(IntBox):
         super().__init__()
         self._scan = scan
         self._ages = _AGES.setdefault(viewer, _Ages())
-        self.setRange(_NO_AGE, int(OLDEST))
+        self.setRange(_NO_AGE, OLDEST)
         self.setSpecialValueText("not known")
         self.setSuffix(" years")
         self.setToolTip(
@@ -87,10 +88,27 @@ class AgeBox(IntBox):
     @property
     def years(self) -> float | None:
         """The age; None when it is not known."""
-        return None if self.value() == _NO_AGE else float(self.value())
+        return None if self.value() < 0 else self.value()
+
+    def validate(self, input: str | None, pos: int) -> tuple[Any, str, int]:  # Qt's name
+        """Ages, and the words for none; -1 stands for them and is no age to type."""
+        if self._bare(input) == self.specialValueText():
+            return QValidator.State.Acceptable, input or "", pos
+        state, text, place = super().validate(input, pos)
+        return (QValidator.State.Intermediate if state == QValidator.State.Acceptable and float(self._bare(text)) < 0 else state), text, place
+
+    def valueFromText(self, text: str | None) -> float:
+        """The age in a text that `validate` accepted."""
+        return _NO_AGE if self._bare(text) == self.specialValueText() else super().valueFromText(text)
+
+    def stepBy(self, steps: int) -> None:
+        """Below no years nothing is known; the first step from there is to 0."""
+        super().stepBy(steps)
+        if self.value() < 0:
+            self.setValue(_NO_AGE)
 
     def _show(self) -> None:
         self.setValue(self._ages.of(self._scan.layer))
 
-    def _keep(self, age: int) -> None:
+    def _keep(self, age: float) -> None:
         self._ages.keep(self._scan.layer, age)

@@ -316,6 +316,18 @@ def judged(
     """
     filtered = filtered_score(amap, post) if filtered is None else filtered
     compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
+    return judged_by(compared, amap, post, truth=truth, filtered=filtered)
+
+
+def judged_by(
+    compared: Compared,
+    amap: AnomalyMap,
+    post: PostParams,
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
+) -> Judged:
+    """The same by healthy brains that were chosen already (`references.compared`); for the parameters see `judged`."""
     if compared.reference is None and compared.why_none and post.rule.needs_healthy:
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=NO_REFERENCE)
     if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":

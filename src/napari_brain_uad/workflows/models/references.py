@@ -102,6 +102,13 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
         return Compared(None, str(error).rstrip("."))
     if reference.method != amap.method:
         return Compared(None, f"the healthy reference is for the method '{reference.method}', not for '{amap.method}'")
+    return compared(reference, amap, filtered, post)
+
+
+def compared(
+    reference: HealthyReference, amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams
+) -> Compared:
+    """What of a reference a map can be compared with; for the parameters see `reference_for`."""
     fits, why = fitting(reference, amap, *filtered, post.as_dict())
     return Compared(fits, why, "" if fits is None else clean_up_note(fits, post.as_dict()))
 
