@@ -95,7 +95,8 @@ class AgeBox(FloatBox):
         if self._bare(input) == self.specialValueText():
             return QValidator.State.Acceptable, input or "", pos
         state, text, place = super().validate(input, pos)
-        return (QValidator.State.Intermediate if state == QValidator.State.Acceptable and float(self._bare(text)) < 0 else state), text, place
+        negative = state == QValidator.State.Acceptable and float(self._bare(text)) < 0
+        return (QValidator.State.Intermediate if negative else state), text, place
 
     def valueFromText(self, text: str | None) -> float:
         """The age in a text that `validate` accepted."""
