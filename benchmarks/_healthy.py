@@ -112,10 +112,7 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
     """All healthy scans of a sequence: real ones at their own voxel size, IXI at 1 mm too, carried ones at 1 mm, and simulated ones."""
     for role in ("calibrate", "check"):
         for place in split()["real"].get(sequence, {}).get(role, ()):
-            name = place.split("/")[-1]
-            if place.startswith(("ixi", "nichart")):
-                yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
-            yield Subject(name, sequence, role, "real", ("file", place))
+            yield from _real(place, sequence, role)
         has_carried = sequence in split()["carried"]
         for place in split()["real"]["T1"][role] if has_carried else ():
             name = f"{place.split('/')[-1].removesuffix('_T1')}-as-{sequence}"
@@ -128,17 +125,26 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
             yield Subject(f"sim-{sequence}-{label_map}-{seed}", sequence, role, "simulated", ("simulate", label_map, str(seed)))
 
 
-def of_reference(sequence: str) -> list[Subject]:
-    """The scans that the reference of a sequence is made of."""
-    both = sequence in split()["judged_by_others"]
-    return [one for one in healthy_subjects(sequence) if one.role == "calibrate" or (both and one.kind == "real")]
+def _real(place: str, sequence: str, role: str) -> Iterator[Subject]:
+    name = place.split("/")[-1]
+    if place.startswith(("ixi", "nichart")):
+        yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
+    yield Subject(name, sequence, role, "real", ("file", place))
+
+
+def of_reference(sequence: str, method: str) -> list[Subject]:
+    """The scans that the reference of a method for a sequence is made of."""
+    both, more = sequence in split()["judged_by_others"], split()["more"]
+    own = [one for one in healthy_subjects(sequence) if one.role == "calibrate" or (both and one.kind == "real")]
+    places = more.get(sequence, ()) if method in more["methods"] else ()
+    return [*own, *(one for place in places for one in _real(place, sequence, "calibrate"))]
 
 
 def to_judge(sequence: str) -> list[Subject]:
-    """The healthy scans that a reference is checked on; `person_numbers` says which of them are in it."""
-    own = of_reference(sequence) if sequence in split()["judged_by_others"] else []
-    held_back = [one for one in healthy_subjects(sequence) if one.role == "check" and one not in own]
-    return [*(replace(one, role="check") for one in own if one.kind == "real"), *held_back]
+    """The healthy scans that a reference is checked on; some may be part of it (`of_reference`)."""
+    both = sequence in split()["judged_by_others"]
+    own = [one for one in healthy_subjects(sequence) if one.role == "check" or (both and one.kind == "real")]
+    return [replace(one, role="check") for one in own]
 
 
 def person_numbers(subjects: Iterable[Subject]) -> dict[str, int]:

@@ -120,20 +120,20 @@ class HealthyReference:
     def default_words(self) -> str:
         """The default threshold and where it comes from, or why the method keeps its own rule."""
         if not self.sets_default:
-            real = sum(scan.kind in ("real", "carried") for scan in self.scans)
+            real = self._people("real", "carried")
             return f"No default threshold: simulated brains set none, and the other {counted(real, 'brain')} are fewer than {FEWEST_REAL}"
         value, origin = self.threshold(self.default)
         return f"Default threshold: {value:.4g} ({origin})"
 
     @property
     def real(self) -> int:
-        """How many whole real brains there are: those that p-values count."""
-        return sum(scan.kind == "real" for scan in self.scans)
+        """How many whole real brains there are, one a person: those that p-values count."""
+        return self._people("real")
 
     @property
     def words(self) -> str:
-        """How many brains of which kind."""
-        counts = {kind: sum(scan.kind == kind for scan in self.scans) for kind in KINDS}
+        """How many brains of which kind, each counted once at whatever voxel sizes it is there."""
+        counts = {kind: self._people(kind) for kind in KINDS}
         told = [counted(count, KINDS[kind]) for kind, count in counts.items() if count]
         return " and ".join(told)
 
@@ -262,9 +262,12 @@ class HealthyReference:
             fix = "Ask for a higher rate, or add scans" if self.real else "Choose a rule that needs no p-values, like healthy-ml:3"
             raise InputError(f"Threshold 'fdr:{rate:g}'", why=f"{wanted}the reference has {there}", fix=fix)
 
+    def _people(self, *kinds: str) -> int:
+        return len({scan.person for scan in self.scans if scan.kind in kinds})
+
     def _for_volumes(self) -> HealthyReference:
         """Whose volumes thresholds are set by: real brains where there are enough, else carried ones too, else simulated ones too."""
-        carried = sum(scan.kind == "carried" for scan in self.scans)
+        carried = self._people("carried")
         for count, others in ((self.real, ("carried", "simulated")), (self.real + carried, ("simulated",))):
             if count >= FEWEST_REAL:
                 return self.of([scan.kind not in others for scan in self.scans])

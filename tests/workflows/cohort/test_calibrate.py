@@ -110,6 +110,27 @@ def test_the_command_line_calibrates_and_prints_the_check(
     assert "no healthy reference" in detect(case.scan, METHOD).verdict.why_not
 
 
+def test_two_visits_of_a_person_are_one_brain_and_ages_are_those_of_the_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "visits"
+    for person, seeds in (("01", (1, 2)), ("02", (3,)), ("03", (4, 5))):
+        for visit, seed in enumerate(seeds, start=1):
+            folder = root / f"sub-{person}" / f"ses-{visit}" / "anat"
+            folder.mkdir(parents=True)
+            save(head(seed, lesion=False)[0], folder / f"sub-{person}_ses-{visit}_FLAIR.nii.gz")
+    (root / "participants.tsv").write_text("participant_id\tage\nsub-01\t31\nsub-02\t1.5\nsub-03\t89+\n")
+    (root / "dataset_description.json").write_text('{"Name": "toys", "BIDSVersion": "1.9.0"}')
+    (made,), left_out = calibrate(METHOD, root)
+    assert left_out == ()
+    assert len(made.reference.scans) == 5
+    assert made.reference.real == 3
+    assert made.reference.smallest_p == pytest.approx(1 / 4)
+    assert made.reference.words == "3 healthy brains"
+    assert sorted(scan.age for scan in made.reference.scans if scan.age is not None) == [1.5, 31, 31, 89, 89]
+    judged_by = made.reference.like(made.reference.scans[0].voxel_mm3)
+    assert judged_by is not None
+    assert sorted(scan.person for scan in judged_by.scans) == [1, 2, 3]
+
+
 def test_without_a_reference_methods_keep_their_rule_and_say_so(case: Any) -> None:
     found = detect(case.scan, METHOD)
     assert str(found.result.threshold.rule) == "percentile:95"
@@ -163,7 +184,7 @@ def test_ill_scans_and_single_ones_are_left_out(case: Any, tmp_path: Path) -> No
     assert any("it is not healthy" in line for line in left_out)
     for path in folder.glob("sub-0[23]*"):
         path.unlink()
-    with pytest.raises(InputError, match="one scan only"):
+    with pytest.raises(InputError, match="one person only"):
         calibrate(METHOD, folder)
 
 

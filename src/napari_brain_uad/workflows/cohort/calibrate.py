@@ -76,7 +76,8 @@ def calibrate(
     method : str or MethodSpec
         ``METHOD@PRESET@NAME=VALUE:MODEL``; see `workflows.models.method_spec`.
     healthy : str, Path or sequence of Case
-        A folder of healthy scans in any layout (see `datasets`), or the scans. Ages are read from a ``participants.tsv`` in it.
+        A folder of healthy scans in any layout (see `datasets`), or the scans. Several of one person count as one brain, that of the voxel
+        size closest to the scan judged. Ages are those of the layout, or of a ``participants.tsv`` in the folder.
     sequence : str, optional
         Which sequence of each subject.
     title, kind : str
@@ -90,7 +91,7 @@ def calibrate(
     Raises
     ------
     InputError
-        If the method's scores cannot be compared between brains, or fewer than two scans can be used.
+        If the method's scores cannot be compared between brains, or scans of fewer than two people can be used.
     """
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
@@ -104,13 +105,13 @@ def calibrate(
     maps, failed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
     missed, made = [*left_out, *failed], []
     for of, scored in sorted(maps.items()):
-        if len(scored) < FEWEST:
-            missed.append(f"{of}: one scan only")
+        if len({one.person for one, _ in scored}) < FEWEST:
+            missed.append(f"{of}: one person only")
         else:
             made.append(_made(of, scored, post or PostParams(), title, out, progress.part(0.9, 1.0)))
     if not made:
         why = "; ".join(missed[:3]) or "no scan was given"
-        raise InputError("No healthy reference was made", why=why, fix=f"Give at least {FEWEST} healthy scans of one sequence")
+        raise InputError("No healthy reference was made", why=why, fix=f"Give scans of at least {FEWEST} healthy people, of one sequence")
     progress.update(1.0, "Calibrated")
     return tuple(made), tuple(missed)
 
@@ -139,13 +140,16 @@ def _all_scored(
     """The maps by sequence, and which scans have none and why."""
     maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
     missed = []
-    for number, (task, found) in enumerate(zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True)):
+    numbers: dict[str, int] = {}
+    for task, found in zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True):
         name = task.case.name
         if isinstance(found, BrainUADError):
             missed.append(f"{name}: {found}")
             continue
         one, model, of = found
-        known = replace(one, kind=kind, person=number + 1, age=ages.get(name.removeprefix("sub-")))
+        case, known_age = task.case, task.case.covariates.age
+        age = ages.get(case.person.removeprefix("sub-")) if known_age is None else known_age
+        known = replace(one, kind=kind, person=numbers.setdefault(case.person, len(numbers) + 1), age=age)
         maps.setdefault(of, []).append((known, model))
     return maps, missed
 
