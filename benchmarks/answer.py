@@ -32,7 +32,7 @@ from napari_brain_uad.workflows.detect.detect import Judged, judged, judged_by
 from napari_brain_uad.workflows.models.models import default_model
 from napari_brain_uad.workflows.models.references import compared, load_for, references_of, stem_of
 
-from ._healthy import REFERENCES, Mask, Subject, is_kept, map_of, of_reference, patients, person_numbers, samples, to_judge
+from ._healthy import REFERENCES, Case, Mask, Subject, is_kept, map_of, of_reference, patients, person_numbers, samples, to_judge
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = tuple(REFERENCES)
@@ -106,6 +106,7 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
     filtered = filtered_score(amap, post)
     found = _judged(subject, method, amap, post, filtered)
     result, verdict = found.result, found.verdict
+    strength, p = of_healthy_tissue(found, case)
     ml = amap.grid.voxel_volume_mm3 / 1000.0
     flagged = float(np.count_nonzero(result.mask & case.counted)) * ml
     known = Figures(
@@ -117,8 +118,8 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
         amap.grid.voxel_volume_mm3,
         result.threshold.value,
         flagged,
-        verdict.strength,
-        verdict.p,
+        strength,
+        p,
         verdict.applies,
         verdict.line,
         verdict.region_p,
@@ -142,6 +143,22 @@ def _judged(subject: Subject, method: str, amap: AnomalyMap, post: PostParams, f
     reference = load_for(file, "" if model is None else model.sha256)
     others = reference.of([scan.person != number for scan in reference.scans])
     return judged_by(compared(others, amap, filtered, post), amap, post, filtered=filtered)
+
+
+def of_healthy_tissue(found: Judged, case: Case) -> tuple[float, float | None]:
+    """Strength and p-value of the strongest region, as far as it is healthy tissue, as in a reference (`calibration.measure`).
+
+    The hyperintensities of the elderly are no false alarms. The whole scan's own for patients, where all tissue counts.
+    """
+    verdict, result, reference = found.verdict, found.result, found.reference
+    if case.truth is not None or verdict.p is None or reference is None or not (result.mask & ~case.counted).any():
+        return verdict.strength, verdict.p
+    inside = result.mask & case.counted
+    above = np.maximum(result.score[inside].astype(np.float64) - np.float32(result.threshold.value), 0.0)
+    sums = np.bincount(result.labels[inside], weights=above, minlength=2) * case.volume.grid.voxel_volume_mm3 / 1000.0
+    strength = float(sums.max())
+    p = reference.p_values([strength], result.threshold.value) if strength else None
+    return strength, 1.0 if p is None else float(p[0])
 
 
 def markdown(found: Sequence[Figures]) -> str:
@@ -190,7 +207,7 @@ def _healthy(found: Sequence[Figures], sequence: str) -> list[str]:
             ml = np.array([one.flagged_ml for one in members])
             judged_ = [one for one in members if one.p is not None]
             unusual = sum(one.p <= 0.05 for one in judged_ if one.p is not None)
-            nothing = sum(one.verdict.startswith("Nothing") for one in members)
+            nothing = sum(one.p > 0.05 for one in judged_ if one.p is not None)
             without = sum(one.p is None for one in members)
             head.append(
                 f"| {method} | {name}: {len(members)} | {ml.mean():.2f} | {np.median(ml):.2f} | {ml.max():.2f} "

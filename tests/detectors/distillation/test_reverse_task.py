@@ -67,9 +67,9 @@ def test_healthy_features_are_pushed_away_from_abnormal_ones_to_the_margin() -> 
     one, two = pyramid(0), pyramid(1)
     expected = 0.0
     for a, b in zip(one, two, strict=True):
-        expected += np.maximum(0, cosines(a.numpy().reshape(2, -1), b.numpy().reshape(2, -1), 1) + 0.5).mean()
+        expected += np.maximum(0, cosines(a.numpy().reshape(2, -1), b.numpy().reshape(2, -1), 1) - 0.5).mean()
     assert float(contrast(one, two)) == pytest.approx(expected, abs=1e-5)
-    assert float(contrast(one, one)) == pytest.approx(3.0, abs=1e-5)  # 1 + 0.5 at each of two levels
+    assert float(contrast(one, one)) == pytest.approx(1.0, abs=1e-5)  # 1 - 0.5 at each of two levels
     assert float(contrast(one, [-level for level in one])) == 0.0
 
 

@@ -28,8 +28,6 @@ from napari_brain_uad.training.draws import BatchDraw
 from napari_brain_uad.training.params import TrainingParams
 from napari_brain_uad.training.session import TrainingSession
 
-NONE = torch.empty(0)
-
 
 @pytest.mark.parametrize(
     ("dimension", "total", "trained"), [(512, 6_962_176, 2_767_872), (1024, 25_326_592, 8_549_376), (1536, 55_225_344, None)]
@@ -107,13 +105,31 @@ def test_places_have_sines_and_cosines() -> None:
 
 
 def test_losses_on_examples_by_hand() -> None:
-    healthy, noisy = torch.tensor([[3.0, 4.0], [0.0, 1.0]]), torch.tensor([[0.0, 5.5], [6.0, 8.0]])
-    assert float(triplet(healthy, noisy, NONE, NONE)) == pytest.approx((0.5 + 0.0) / 2)  # 5 - 5.5 + 1, 1 - 10 + 1
-    assert float(ranking(NONE, NONE, torch.tensor([0.0, 2.0]), torch.tensor([-0.25, 0.0]))) == pytest.approx((0.75 + 0.0) / 2)
-    likely = torch.arange(21.0)  # the boundary that 5 % lie below is 1.0
+    likely, unlikely = torch.tensor([0.0, 2.0, -1.0]), torch.tensor([-0.25, -9.0, -1.5])
+    # Other healthy ones are the one before, of the first the last: |0 + 1| - 0.25 + 1, |2 - 0| - 11 + 1, |-1 - 2| - 0.5 + 1.
+    assert float(triplet(likely, unlikely)) == pytest.approx((1.75 + 0.0 + 3.5) / 3)
+    assert float(ranking(likely, unlikely)) == pytest.approx((0.75 + 0.0 + 0.5) / 3)
+    likely = torch.arange(21.0)  # the boundary that 5 % lie below is 1.0, a tenth of it 0.1
     unlikely = torch.cat([torch.tensor([1.5, 0.95]), torch.full((19,), -3.0)])
-    # 0.0 is 1.0 below it; 1.5 is 0.6 above 0.9, 0.95 is 0.05 above.
-    assert float(boundary_guided(NONE, NONE, likely, unlikely)) == pytest.approx(1.0 / 21 + (0.6 + 0.05) / 21)
+    # Of 0 and 1, which do not lie above it, the mean is 0.05 below it; 0.15 and 0.095 do not lie 0.1 below it.
+    assert float(boundary_guided(likely, unlikely)) == pytest.approx(0.05 + (0.15 + 0.095) / 2)
+    assert float(boundary_guided(likely, torch.full((4,), -3.0))) == pytest.approx(0.05)
+
+
+def test_the_triplet_loss_is_torch_s_of_log_likelihoods_one_by_one() -> None:
+    """The authors call torch's with vectors, and so take one norm over the batch; the paper's is of each sample."""
+    likely, unlikely = torch.randn(2, 40, generator=torch.Generator().manual_seed(3)).unbind()
+    columns = [values[:, None] for values in (likely, likely.roll(1), unlikely)]
+    assert float(triplet(likely, unlikely)) == pytest.approx(float(torch.nn.functional.triplet_margin_loss(*columns)), abs=1e-5)
+
+
+def test_the_likelihood_of_the_authors_code_goes_through_a_log_sigmoid() -> None:
+    batch = Batch(torch.zeros(3, 42), torch.ones(3, dtype=torch.bool), torch.arange(3))
+    found = torch.tensor([0.0, 1.0, -2.0])
+    for preset, expected in (("code", -torch.nn.functional.logsigmoid(found).mean()), ("paper", -found.mean())):
+        params = replace(SimpleSliceNetParams.preset(preset), loss="none")
+        losses = SimpleSliceNet(params)._task([]).loss(lambda *given: (given[0], found), batch, BatchDraw(0, 0, 3, 3))  # type: ignore[arg-type]
+        assert float(losses["loss"]) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -54,6 +54,8 @@ class EDCTask(Task):
         As `backbones.load.backbone_weights` has them.
     """
 
+    partial = True  # a backbone's classifier learns nothing
+
     def __init__(self, backbone: str, file: str) -> None:
         self.backbone, self.file = backbone, file
 

@@ -7,7 +7,7 @@ import torch
 from ...training.batch import Batch
 from ...training.draws import Draw
 from ..diffusion.simplex import simplex_fields
-from .names import NOISE_PERSISTENCE, NOISE_SIDES, NOISE_STRENGTH
+from .names import NOISE_PERSISTENCE, NOISE_SIDES, NOISE_STRENGTH, NOISE_WAVELENGTH
 
 
 def with_simplex_noise(batch: Batch, draw: Draw) -> torch.Tensor:
@@ -26,7 +26,7 @@ def with_simplex_noise(batch: Batch, draw: Draw) -> torch.Tensor:
     seeds = draw.integers((len(batch), 1), 0, 2**31)[:, 0].tolist()
     chances = draw.uniform((len(batch), 3)).tolist()
     most = tuple(max(1, round(side * high)) for side in size)
-    fields = NOISE_STRENGTH * simplex_fields(seeds, *most, persistence=NOISE_PERSISTENCE)
+    fields = NOISE_STRENGTH * simplex_fields(seeds, *most, wavelength=NOISE_WAVELENGTH, persistence=NOISE_PERSISTENCE)
     images = batch.images.clone()
     for image, brain, field, (where, *shares) in zip(images, batch.brain, torch.from_numpy(fields), chances, strict=True):
         pixels = brain.nonzero()

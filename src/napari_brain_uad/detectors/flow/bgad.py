@@ -37,7 +37,10 @@ class BGADParams(CFlowParams):
 
     noise: float = noise_setting()
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {**CFlowParams.PRESETS, "tiny": FLOW_TINY}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        name: {**values, "noise": 0.06} if values.get("standardise") is False else values
+        for name, values in {**CFlowParams.PRESETS, "tiny": FLOW_TINY}.items()
+    }
 
 
 class BGAD(CFlow):
@@ -59,7 +62,8 @@ class BGAD(CFlow):
         "arXiv:2207.01463",
         presets=f"Flows and presets as of cflow. {CFlow.INFO.presets} The paper trains with known anomalies (--anomalies, or a folder in "
         "the Train dock); where none are given, features with noise stand for them, as in SimpleSliceNet, whose boundary (5 % of the "
-        "healthy features below it, a gap of 0.1) is used. The paper's augmentation and weighting of anomalies are left out.",
+        "healthy features below it, a gap of 0.1 between tenths of log-likelihoods) is used; its noise, too, with preset paper. The "
+        "paper's augmentation and weighting of anomalies are left out.",
     )
     params: BGADParams
 

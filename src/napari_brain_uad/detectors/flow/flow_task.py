@@ -12,10 +12,10 @@ from torch.nn import functional
 from ...training.batch import Batch
 from ...training.draws import Draw
 from ...training.task import Losses, Task
-from .names import BOUNDARY_SHARE, BOUNDARY_WIDTH, MARGIN
+from .names import BOUNDARY_SCALE, BOUNDARY_SHARE, BOUNDARY_WIDTH, MARGIN
 
-Contrast = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Of the latents (B, D) of healthy and of noisy (or known abnormal) features, and of their log-likelihoods (B,)."""
+Contrast = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Of the log-likelihoods (B,), divided by the number of features, of healthy features and of noisy (or known abnormal) ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +54,8 @@ class FlowTask(Task):
         if contrast is None:
             likelihood = self._unlikely(network(batch.images)[1])
             return {"loss": likelihood, "likelihood": likelihood}
-        latents, found = network(*(self._pairs(batch.images) if self.known else self._with_noise(batch.images, draw)))
-        likelihood, apart = self._unlikely(found[:count]), contrast(latents[:count], latents[count:], found[:count], found[count:])
+        _, found = network(*(self._pairs(batch.images) if self.known else self._with_noise(batch.images, draw)))
+        likelihood, apart = self._unlikely(found[:count]), contrast(found[:count], found[count:])
         return {"loss": likelihood + apart, "likelihood": likelihood, self.loss_name: apart}
 
     @staticmethod
@@ -70,28 +70,36 @@ class FlowTask(Task):
         return -(functional.logsigmoid(found) if self.bounded else found).mean()
 
 
-def triplet(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
-    """Triplet loss with the centre of the latents as the anchor: a healthy latent lies nearer to it than its noisy one, by a margin of 1.
+def triplet(likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+    """Triplet loss of log-likelihoods: a healthy feature's lies nearer to another healthy one's than to its noisy one's, by a margin of 1.
 
-    Of each sample; the authors' code takes one norm over the batch.
+    Of each sample; the authors' code takes one norm over the batch. The other one is the next of the batch, whose places are drawn.
     """
-    return functional.relu(healthy.norm(dim=1) - noisy.norm(dim=1) + MARGIN).mean()
+    return functional.relu((likely - likely.roll(1)).abs() - (likely - unlikely).abs() + MARGIN).mean()
 
 
-def ranking(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+def ranking(likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
     """Ranking loss: a healthy feature is more likely than its noisy one, by a margin of 1."""
     return functional.relu(MARGIN - (likely - unlikely)).mean()
 
 
-def boundary_guided(healthy: torch.Tensor, noisy: torch.Tensor, likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
+def boundary_guided(likely: torch.Tensor, unlikely: torch.Tensor) -> torch.Tensor:
     """Boundary-guided semi-push-pull loss.
 
     Yao et al. 2023, Explicit boundary guided semi-push-pull contrastive learning for supervised anomaly detection, arXiv:2207.01463:
     the boundary is the log-likelihood that 5 % of the healthy features do not reach; they are pulled above it, and noisy ones (known
-    anomalies in the paper) pushed below it by 0.1.
+    anomalies in the paper) pushed below it by 0.1. As in the authors' code log-likelihoods count a tenth here, and each half is a mean
+    over those on the wrong side alone.
     """
-    boundary = torch.quantile(likely.detach().float(), BOUNDARY_SHARE)
-    return functional.relu(boundary - likely).mean() + functional.relu(unlikely - boundary + BOUNDARY_WIDTH).mean()
+    healthy, other = likely / BOUNDARY_SCALE, unlikely / BOUNDARY_SCALE
+    boundary = healthy.detach().kthvalue(int(BOUNDARY_SHARE * len(healthy)) + 1).values
+    return _mean_of(boundary - healthy) + _mean_of(other - boundary + BOUNDARY_WIDTH)
+
+
+def _mean_of(beyond: torch.Tensor) -> torch.Tensor:
+    """The mean of what is not negative; 0 where nothing is."""
+    wrong = (beyond >= 0).to(beyond.dtype)
+    return (beyond * wrong).sum() / wrong.sum().clamp(min=1.0)
 
 
 CONTRASTS: Mapping[str, Contrast | None] = {"triplet": triplet, "ranking": ranking, "boundary-guided": boundary_guided, "none": None}

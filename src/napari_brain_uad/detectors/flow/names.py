@@ -6,4 +6,4 @@ PRECISIONS = ("32", "bf16")
 
 LESION_SHARE = 0.1
 """A place is a known anomaly from this share of lesion on."""
-MARGIN, BOUNDARY_SHARE, BOUNDARY_WIDTH = 1.0, 0.05, 0.1
+MARGIN, BOUNDARY_SHARE, BOUNDARY_WIDTH, BOUNDARY_SCALE = 1.0, 0.05, 0.1, 10.0
