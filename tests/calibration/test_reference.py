@@ -115,6 +115,23 @@ def test_a_rate_of_healthy_brain(make_map: Callable[..., AnomalyMap], reference:
     assert "after the clean-up" in origin
 
 
+def test_a_rate_that_needs_unknown_thresholds_is_refused_and_a_volume_is_said_to_be_less() -> None:
+    """Brains of 1000 ml that show 2 and 4 ml at the lowest threshold, 0.3 %."""
+    given = strengths_of([0.1, 0.2], ml=[2.0, 4.0])
+    assert given.threshold(ThresholdRule("healthy-fpr", 0.003))[0] == pytest.approx(1.0)
+    with pytest.raises(InputError, match=r"the lowest, 1, flags 0.3 % of 2 healthy brains.*Ask for 0.003 or less"):
+        given.threshold(ThresholdRule("healthy-fpr", 0.05))
+    value, origin = given.threshold(ThresholdRule("healthy-ml", 5.0))
+    assert value == 1.0
+    assert origin == "shows 5 ml at most in an average brain of 2 healthy brains: 3 ml, at the lowest threshold looked at"
+
+
+def test_people_are_counted_once_at_whatever_voxel_sizes() -> None:
+    given = strengths_of([0.1, 0.2, 0.3])
+    twice = replace(given, scans=tuple(replace(scan, person=min(scan.person, 1)) for scan in given.scans))
+    assert (twice.real, twice.words, twice.smallest_p) == (2, "2 healthy brains", 1 / 3)
+
+
 def test_nothing_allowed_is_nothing_shown(reference: HealthyReference) -> None:
     value, _ = reference.threshold(ThresholdRule("healthy-ml", 0.0))
     place = int(np.searchsorted(reference.levels, np.float32(value)))
@@ -128,7 +145,7 @@ def test_simulated_brains_set_thresholds_only_where_real_ones_are_few() -> None:
     rule = ThresholdRule("healthy-ml", 1.0)
     assert few.threshold(rule)[0] > 1.0
     assert many.threshold(rule)[0] == 1.0
-    assert many.threshold(rule)[1].endswith("8 healthy brains")
+    assert "8 healthy brains" in many.threshold(rule)[1]
     assert "3 simulated" in few.threshold(rule)[1]
 
 
@@ -138,13 +155,13 @@ def test_brains_of_another_sequence_set_thresholds_where_too_few_are_of_this_one
     few = strengths_of([0.1] * 12, kinds, [0.5] * 8 + [40.0] * 4)
     assert few.sets_default
     assert few.threshold(rule)[0] == 1.0
-    assert few.threshold(rule)[1].endswith("2 healthy brains and 6 contrast-transferred healthy brains")
+    assert "2 healthy brains and 6 contrast-transferred healthy brains" in few.threshold(rule)[1]
     assert few.p_values([1.0], 1.0).size == 1
     assert few.smallest_p == pytest.approx(1 / 3)
     fewer = strengths_of([0.1] * 12, ["simulated", *kinds[1:]], [0.5] * 8 + [40.0] * 4)
     assert not fewer.sets_default
     many = strengths_of([0.1] * 12, ["real"] * 8 + ["carried"] * 4, [0.5] * 8 + [40.0] * 4)
-    assert many.threshold(rule)[1].endswith(" 8 healthy brains")
+    assert " 8 healthy brains" in many.threshold(rule)[1]
 
 
 def test_each_person_counts_once_at_the_closest_voxel_size() -> None:

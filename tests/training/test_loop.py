@@ -189,6 +189,17 @@ def test_patience_stops_and_gives_the_best() -> None:
     assert_equal(best, run(replace(params, steps=lowest, patience=0), data=data))
 
 
+def test_the_best_weights_are_kept_without_stopping_early() -> None:
+    data = ArraySource(samples(20, 1) + 3, samples(7, 2) - 3, 0)
+    params = replace(PARAMS, steps=20, validate_every=2, keep_best=True)
+    updates: list[TrainingUpdate] = []
+    best = run(params, data=data, report=updates.append)
+    seen = {update.step: update.validation for update in updates if update.validation is not None}
+    lowest = min(seen, key=lambda step: seen[step])
+    assert (updates[-1].step, lowest < 20) == (20, True)
+    assert_equal(best, run(replace(params, steps=lowest, keep_best=False), data=data))
+
+
 def test_no_validation_no_figure() -> None:
     updates: list[TrainingUpdate] = []
     run(data=ArraySource(samples(20, 1), samples(0, 2), 0), report=updates.append)

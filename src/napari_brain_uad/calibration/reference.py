@@ -178,18 +178,23 @@ class HealthyReference:
         Raises
         ------
         InputError
-            If there are too few brains for the rate that ``fdr`` asks.
+            If there are too few brains for the rate that ``fdr`` asks, or ``healthy-fpr`` needs a threshold below all that are known.
         """
         number = float(rule.number or 0.0)
         scans = self._for_volumes()
         if rule.kind == "healthy-fpr":
-            volumes = scans.curves["flagged_ml"].sum(axis=0) / sum(scan.brain_ml for scan in scans.scans)
-            return scans._crossing(volumes, number), f"flags {100 * number:g} % of {scans.words} after the clean-up"
+            shares = scans.curves["flagged_ml"].sum(axis=0) / sum(scan.brain_ml for scan in scans.scans)
+            if shares.max() < number:
+                lowest = f"the lowest, {self.levels[0]:.4g}, flags {100 * shares[0]:.2g} % of {scans.words}"
+                why = f"thresholds so low were not looked at: {lowest}"
+                raise InputError(f"Threshold '{rule}'", why=why, fix=f"Ask for {shares[0]:.2g} or less")
+            return scans._crossing(shares, number), f"flags {100 * number:g} % of {scans.words} after the clean-up"
         if rule.kind == "fdr":
             self._check_rate(number)
             rule, number = self.default, float(self.default.number or 0.0)
-        value = scans._crossing(scans.flagged_on_average(), number)
-        return value, f"shows {number:g} ml in an average brain of {scans.words}"
+        curve = scans.flagged_on_average()
+        most = "" if curve.max() >= number else f": {curve[0]:.2g} ml, at the lowest threshold looked at"
+        return scans._crossing(curve, number), f"shows {number:g} ml{' at most' if most else ''} in an average brain of {scans.words}{most}"
 
     def flagged_on_average(self) -> NDArray[np.float64]:
         """Volume (ml) that an average whole brain shows at every threshold, shape (k,); parts of brains count as parts."""

@@ -184,7 +184,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
             "pddpm",
             "Behrendt et al. 2023, arXiv:2303.03758",
             f"one threshold for all scans, of the best mean Dice over others ({_FOLDS} folds by scan, fewer of fewer scans, stand in for "
-            "the paper's validation set; one scan alone has no others), then the mean Dice; mean AUPRC",
+            "the paper's validation set; one scan alone has no others), then the mean Dice; mean AUPRC; both of the filtered "
+            "score: the paper's dropping of components below 7 voxels is left out",
             partial(_one_threshold, folds=_FOLDS),
         ),
         Protocol(

@@ -83,7 +83,7 @@ _PRESETS = (
         "Patched diffusion",
         "Behrendt et al., Patched Diffusion Models for Unsupervised Anomaly Detection in Brain MRI, MIDL 2023, arXiv:2303.03758",
         "96 x 96 x 50 voxels of 2 mm: cut to 192 x 192 x 160 mm, p1-p99 to 0-1, halved by a cubic spline, 15 slices off each end; "
-        "brain mask by deepbet instead of HD-BET",
+        "brain mask by deepbet instead of HD-BET; the paper registers to SRI24, here to MNI152",
         (
             *_TO_MNI,
             _step("crop_pad", i=192, j=192, k=160, centre="brain"),
@@ -103,11 +103,10 @@ _PRESETS = (
         "simple-slice-net",
         "SimpleSliceNet",
         "SimpleSliceNet (the seed paper)",
-        "192 x 192 x 96 voxels: cut to 192 x 192 x 192 mm around the brain, every 2 mm from bottom to top; p1-p99 to 0-1",
+        "192 x 192 x 96 voxels of 1 mm around the middle of the brain: what lies above and below them is left out; p1-p99 to 0-1",
         (
             *_TO_MNI,
-            _step("crop_pad", i=192, j=192, k=192, centre="brain"),
-            _step("resample", x_mm=1.0, y_mm=1.0, z_mm=2.0),
+            _step("crop_pad", i=192, j=192, k=96, centre="brain"),
             _step("intensity", method="percentile"),
         ),
     ),

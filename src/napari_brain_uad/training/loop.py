@@ -38,7 +38,7 @@ from .task import LossFunction, Task, TrainingStep
 __all__ = ["ArraySource", "Batch", "BatchSource", "Draw", "Task", "run_training"]
 
 _PICTURES = 6
-_FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "precision"})
+_FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "keep_best", "precision"})
 """Settings that may change when a training is resumed."""
 
 
@@ -74,7 +74,7 @@ def run_training(
     Returns
     -------
     dict of str to array
-        The network's state: the moving average of the weights when there is one, of the best validation when patience is asked for.
+        The network's state: the moving average of the weights when there is one, of the best validation when patience or that is asked for.
 
     Raises
     ------
@@ -237,7 +237,7 @@ class _Run:
             torch.cuda.empty_cache()
         self.parts = min(2 * self.parts, rows)
         self.progress.update(
-            self.step / self.training.steps, f"Out of memory: batches are now worked on in {self.parts} parts; the result is the same"
+            self.step / self.training.steps, f"Out of memory: batches are now worked on in {self.parts} parts, each normalised by itself"
         )
 
     def _after_step(self) -> None:
@@ -284,7 +284,7 @@ class _Run:
         else:
             with self.average.in_use(self.bare):
                 loss, pictures = self._loss_on_validation()
-        if loss is not None and self.training.patience > 0:
+        if loss is not None and (self.training.keep_best or self.training.patience > 0):
             if loss < self.best_loss:
                 self.best_loss, self.waited = loss, 0
                 self.best = {name: value.detach().clone() for name, value in self._weights().items()}

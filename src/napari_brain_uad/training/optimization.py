@@ -57,7 +57,7 @@ def _cosine(start: float, end: float, fraction: float) -> float:
 
 
 class MovingAverage:
-    """An exponential moving average of a network's weights; running statistics are taken as they are.
+    """An exponential moving average of a network's weights and running statistics; counts are taken as they are.
 
     Parameters
     ----------

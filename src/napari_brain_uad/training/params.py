@@ -58,12 +58,16 @@ class TrainingParams(Params):
     )
     patience: int = param(
         0,
-        "Validations without improvement after which training stops; 0 = never before the last step",
+        "Validations without improvement after which training stops, with the best weights; 0 = never before the last step",
         label="Early stopping after",
         unit="validations",
         low=0,
         high=10_000,
     )
+    keep_best: bool = param(
+        False, "Save the weights of the lowest loss on held-out healthy scans, instead of the last ones; early stopping always does",
+        label="Keep the best weights", advanced=True,
+    )  # fmt: skip
     checkpoint_every: int = param(
         500, "Steps between checkpoints", label="Checkpoint every", unit="steps", low=1, high=1_000_000, step=100, advanced=True
     )

@@ -117,6 +117,19 @@ def test_a_mask_that_hardly_shrinks_is_final(least: float, rounds: int, left: in
     assert int(where.sum()) == left
 
 
+def test_what_leaves_the_mask_after_the_last_iteration_is_the_slice_s_again() -> None:
+    images, shown = torch.full((1, 1, 48, 40), 0.5), brain()[:1]
+    network = Network(
+        lambda seen: torch.where(torch.arange(48)[:, None] < 6 + 4 * len(network.seen), 0.0, torch.full_like(seen[:, :1], 3.0))
+    )
+    inference = ShrinkingMask(Network(torch.ones_like), 4, 1.0, 0.01, 0.0001, 3)
+    made, where = inference.found(network, batch_of_images(images, shown.numpy()), SampleDraw(0, [0]), Progress())
+    assert len(network.seen) == 3
+    assert int(where.sum()) == (36 - 12) * 31
+    assert torch.equal(made, torch.where(where, made, images))
+    assert (made[where] != 0.5).all()
+
+
 def test_the_error_is_the_quantile_over_healthy_scans() -> None:
     detector = IterMask(replace(IterMaskParams.preset("tiny"), quantile=0.75))
     mask = np.ones((20, 24, 6), bool)

@@ -66,7 +66,8 @@ class AutoDDPM(DDPM):
         seconds_per_megavoxel=1100.0,
         presets="paper: the residual of the last reconstruction. code: that residual times the likelihood of the mask, as in the authors' "
         "code, and its mask threshold of 0.13, which was chosen for LPIPS on one data set. t = 200 and 50 and five resamplings are "
-        f"the code's; the percentile that stands for an unknown threshold, too. {NETWORK}",
+        f"the code's; the percentile that stands for an unknown threshold, too. Without a preset: weighted as in the code, with that "
+        f"percentile. The mask is one pixel wider than what lies above it. {NETWORK}",
         models_of=("ddpm",),
     )
     params: AutoDDPMParams

@@ -138,7 +138,8 @@ class ShrinkingMask:
             if not going.any():
                 break
             where = torch.where(going[:, None, None], smaller, where)
-        return made, where[:, None]
+        # After the last iteration that is allowed the mask may have shrunk once more.
+        return torch.where(where[:, None], made, images), where[:, None]
 
     def _limits(self, error: torch.Tensor, brain: torch.Tensor) -> torch.Tensor:
         """The error of each slice from which on a share of its brain lies, shape (B, 1, 1)."""

@@ -39,7 +39,8 @@ class MHD(PatchedDDPM):
         "arXiv:2407.12474",
         score_unit="standard deviations from the reconstructions",
         seconds_per_megavoxel=25.0,
-        presets=f"Networks and patches as of pddpm. {PatchedDDPM.INFO.presets} The covariance is that of the 3 x 3 pixels around each.",
+        presets=f"Networks and patches as of pddpm. {PatchedDDPM.INFO.presets} The covariance is that of the 3 x 3 pixels around "
+        "each. With a model of pddpm the patches are of 48 pixels unless they are asked for, whatever it was trained with.",
         models_of=("pddpm",),
         colour_limits=None,
     )

@@ -53,7 +53,8 @@ class STFPM(DistillingDetector):
         bytes_per_voxel=60.0,
         presets="paper: ResNet-18 (its weights from a file) on slices of 256 x 256 pixels, no smoothing. Without a preset: "
         "EfficientNet-Lite0 on 192 x 192, smoothed by 4 mm. The levels are multiplied as in the paper: what one level alone finds "
-        "abnormal counts little. The running statistics of the student's batch normalisation move by a tenth a step in every backbone.",
+        "abnormal counts little. The running statistics of the student's batch normalisation move by a tenth a step in every backbone. "
+        "Its form for volumes, with three-dimensional networks, is not there.",
     )
     params: STFPMParams
 

@@ -102,7 +102,7 @@ def _steps(detector: BaseDetector, settings: TrainingParams) -> int:
 
 def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progress) -> tuple[float, int]:
     """Seconds a step, and bytes."""
-    short = replace(settings, steps=_STEPS, patience=0)
+    short = replace(settings, steps=_STEPS, patience=0, keep_best=False)
     trial = Progress(lambda fraction, words: progress.update(fraction, "Trying a few steps"))
 
     def enough(clock: list[float]) -> None:
@@ -114,7 +114,7 @@ def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progre
     progress.check()
     # The first step also warms up; the middle one of the others stands for all.
     step = float(np.median(np.diff(seen.clock)))
-    copies = (settings.ema_decay > 0) + (settings.patience > 0)
+    copies = (settings.ema_decay > 0) + (settings.keep_best or settings.patience > 0)
     # Weights and gradients, the optimizer's numbers, and once more all that goes into a checkpoint.
     kept = seen.weights * (1 + copies) + seen.optimizer
     return step, kept + seen.weights + seen.activations + kept
