@@ -112,7 +112,10 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
     """All healthy scans of a sequence: real ones at their own voxel size, IXI at 1 mm too, carried ones at 1 mm, and simulated ones."""
     for role in ("calibrate", "check"):
         for place in split()["real"].get(sequence, {}).get(role, ()):
-            yield from _real(place, sequence, role)
+            name = place.split("/")[-1]
+            if place.startswith(("ixi", "nichart")):
+                yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
+            yield Subject(name, sequence, role, "real", ("file", place))
         has_carried = sequence in split()["carried"]
         for place in split()["real"]["T1"][role] if has_carried else ():
             name = f"{place.split('/')[-1].removesuffix('_T1')}-as-{sequence}"
@@ -125,19 +128,10 @@ def healthy_subjects(sequence: str) -> Iterator[Subject]:
             yield Subject(f"sim-{sequence}-{label_map}-{seed}", sequence, role, "simulated", ("simulate", label_map, str(seed)))
 
 
-def _real(place: str, sequence: str, role: str) -> Iterator[Subject]:
-    name = place.split("/")[-1]
-    if place.startswith(("ixi", "nichart")):
-        yield Subject(f"{name}-1mm", sequence, role, "real", ("file", place, "1"))
-    yield Subject(name, sequence, role, "real", ("file", place))
-
-
-def of_reference(sequence: str, method: str) -> list[Subject]:
-    """The scans that the reference of a method for a sequence is made of."""
-    both, more = sequence in split()["judged_by_others"], split()["more"]
-    own = [one for one in healthy_subjects(sequence) if one.role == "calibrate" or (both and one.kind == "real")]
-    places = more.get(sequence, ()) if method in more["methods"] else ()
-    return [*own, *(one for place in places for one in _real(place, sequence, "calibrate"))]
+def of_reference(sequence: str) -> list[Subject]:
+    """The scans that the reference of a sequence is made of."""
+    both = sequence in split()["judged_by_others"]
+    return [one for one in healthy_subjects(sequence) if one.role == "calibrate" or (both and one.kind == "real")]
 
 
 def to_judge(sequence: str) -> list[Subject]:

@@ -135,7 +135,7 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
 
 def _judged(subject: Subject, method: str, amap: AnomalyMap, post: PostParams, filtered: tuple[NDArray[np.float32], Mask]) -> Judged:
     """As the click does; a person that the reference is made of by the others in it."""
-    number = person_numbers(of_reference(subject.sequence, method)).get(subject.person)
+    number = person_numbers(of_reference(subject.sequence)).get(subject.person)
     if number is None:
         return judged(amap, post, filtered=filtered)
     model = default_model(method, subject.sequence) if method_class(method).INFO.trainable else None

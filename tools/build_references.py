@@ -44,7 +44,7 @@ def main() -> None:
 
 def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = False) -> None:
     """Make one reference and say what it is."""
-    subjects = [one for one in of_reference(sequence, method) if not kept or is_kept(one, method, store)]
+    subjects = [one for one in of_reference(sequence) if not kept or is_kept(one, method, store)]
     if not subjects:
         print(f"{method} {sequence}: no scans")
         return

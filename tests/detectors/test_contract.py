@@ -222,6 +222,8 @@ def test_provenance_says_how_the_map_was_made(trained: Detector) -> None:
     assert record["seed"] == 7
     assert bool(record["method"]["weights_sha256"]) == trained.INFO.trainable
     assert record["input"]["voxels_sha256"]
+    if "backbone" in trained.state():
+        assert bytes.fromhex(record["method"]["backbone_sha256"]) == trained.state()["backbone"].tobytes()
 
 
 def test_provenance_keeps_the_findings(trained: Detector) -> None:

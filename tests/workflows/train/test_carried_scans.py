@@ -112,22 +112,6 @@ def test_nobody_in_a_recipe_is_kept_apart_for_references() -> None:
     assert not apart & set(cohort({"cohort": "ixi"})["names"])
 
 
-def test_those_who_calibrate_some_methods_alone_were_never_trained_on_by_these_nor_bear_tumours() -> None:
-    from benchmarks._cases import _ADDED
-    from benchmarks._healthy import split
-
-    more = split()["more"]
-    apart = {place.split("/")[-1] for place in more["T1"]}
-    assert len(apart) == 44
-    assert not apart & ({place.split("/")[-1] for people in split()["real"]["T1"].values() for place in people})
-    assert not apart & {f"{person}_T1" for _, person in _ADDED}
-    for name in more["methods"]:
-        for own in recipes().values():
-            for stage in (own, *own.get("stages", {}).values()):
-                found = stage["scans"].get("real")
-                assert own["method"] != name or found is None or not apart & set(cohort(found)["names"])
-
-
 def test_models_of_t1_never_saw_the_brains_that_tumours_are_added_to() -> None:
     """The set of StRegA's paper (`benchmarks/_cases.py`), T1."""
     from benchmarks._cases import _ADDED

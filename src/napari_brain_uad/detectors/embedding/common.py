@@ -205,10 +205,14 @@ class BackboneDetector(SlicingDetector):
         if state:
             self._check(state)
             if not self._belongs(state):
-                kept, here = bytes(state["backbone"].tolist()).hex(), bytes(self.backbone_hash().tolist()).hex()
+                kept, here = (bytes(one.tolist()).hex() for one in (state["backbone"], self.backbone_hash()))
                 why = f"it was trained on a backbone whose weights have the SHA-256 {kept[:12]}..., those here have {here[:12]}..."
                 raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Give the file it was trained with, or train it again")
         super().load_state(state)
+
+    def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+        found = super()._provenance(volume, mask, seed)
+        return {**found, "method": {**found["method"], "backbone_sha256": bytes(self.state()["backbone"].tolist()).hex()}}
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Raise `ModelError` unless the arrays beside those of networks are this method's."""
@@ -298,8 +302,7 @@ class EmbeddingDetector(PlaceDetector):
     def _features_of(self, backbone: Backbone) -> PatchFeatures:
         from .features import PatchFeatures
 
-        p = self.params
-        return PatchFeatures(backbone, p.levels, p.neighbourhood, p.dimension)
+        return PatchFeatures(backbone, self.params.levels, self.params.neighbourhood, self.params.dimension)
 
     def cells(self) -> tuple[int, int]:
         """Places of a slice along its height and width."""
