@@ -35,9 +35,9 @@ def main() -> None:
         axes.plot(expected, np.sort(values), marker="o", markersize=4, linewidth=1.0, label=f"{method}, {sequence} ({len(values)} scans)")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Expected p-value (uniform)", ylabel="Observed p-value of the scan", aspect="equal")
     axes.text(0.97, 0.05, "too small: too many called unusual", ha="right", fontsize=8, color="0.4")
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     with atomic_path(_OUT) as path:
-        figure.savefig(path, format="png")
+        figure.savefig(path, format="png", bbox_inches="tight")
 
 
 def _by_method(scans: list[dict[str, Any]]) -> dict[tuple[str, str], list[float]]:
