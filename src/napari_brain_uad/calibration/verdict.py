@@ -227,7 +227,7 @@ def fitting(
     post : mapping
         The clean-up that is asked for.
     """
-    sequence = amap.provenance.get("input", {}).get("sequence")
+    sequence = amap.provenance.get("input", {}).get("sequence") or ""
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
     params = settings_of(amap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
-from ...core.errors import BrainUADError
+from ...core.errors import BrainUADError, InputError
 from ...core.kept import Kept
 from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
@@ -111,6 +111,26 @@ def compared(
     """What of a reference a map can be compared with; for the parameters see `reference_for`."""
     fits, why = fitting(reference, amap, *filtered, post.as_dict())
     return Compared(fits, why, "" if fits is None else clean_up_note(fits, post.as_dict()))
+
+
+def compared_with_given(
+    given: HealthyReference, amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams
+) -> Compared:
+    """What of healthy maps that the user gave a map can be compared with; for the parameters see `reference_for`.
+
+    They have to fit as a reference has to. A sequence that one side does not know is taken for the other's: only a known one is another.
+
+    Raises
+    ------
+    InputError
+        If another model made them.
+    """
+    if given.weights_sha256 != str(amap.provenance.get("method", {}).get("weights_sha256", "")):
+        fix = "Give maps that the scan's model made, or name the model that made them (METHOD:MODEL)"
+        raise InputError(f"{given.title}: refused", why="another model made them than this scan's map", fix=fix)
+    sequence = str(amap.provenance.get("input", {}).get("sequence") or "")
+    same = given if given.sequence and sequence else replace(given, sequence=sequence)
+    return compared(same, amap, filtered, post)
 
 
 def _with(record: Mapping[str, Any]) -> str:
