@@ -157,6 +157,38 @@ def test_another_models_reference_is_refused(case: Any, healthy_folder: Path, ow
         detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:1"))
 
 
+def test_a_reference_for_other_settings_hides_none_that_fits(
+    case: Any, healthy_folder: Path, tmp_path: Path, own_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate(METHOD, healthy_folder, title="those of the package", out=tmp_path / "nothing")
+    before = detect(case.scan, METHOD)
+    assert "those of the package" in before.verdict.details
+    command = ["calibrate", f"{METHOD}@smoothing_mm=2", "--healthy", str(healthy_folder), "--title", "mine", "--quiet"]
+    assert cli.main(command) == 0
+    assert "replaced" not in capsys.readouterr().out
+    found = detect(case.scan, METHOD)
+    assert found.verdict.line == before.verdict.line
+    assert found.result.threshold.value == before.result.threshold.value
+    assert "those of the package. Your own reference is not used: the healthy reference was made with another" in found.verdict.details
+    other = detect(case.scan, f"{METHOD}@smoothing_mm=2")
+    assert other.verdict.details.startswith("Compared with mine")
+    # Where none fits, the first says why.
+    neither = detect(case.scan, f"{METHOD}@smoothing_mm=3")
+    assert neither.verdict.why_not == "the healthy reference was made with another smoothing_mm (2.0)"
+    # One that is another model's is passed over, too, and said where there is no other.
+    file = reference_file(own_models, METHOD, "FLAIR")
+    save_reference(file, replace(load_reference(file, model_sha256=""), model_sha256="0" * 64))
+    stale = detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:3"))
+    assert (stale.verdict.applies, "is refused: it was made for another model" in stale.verdict.details) == (True, True)
+    with pytest.raises(ModelError, match="refused"):
+        detect(case.scan, f"{METHOD}@smoothing_mm=3", post=PostParams(threshold="healthy-ml:3"))
+
+    capsys.readouterr()
+    assert cli.main(["calibrate", METHOD, "--healthy", str(healthy_folder), "--quiet"]) == 0
+    assert "An earlier reference of yours was replaced: mine (smoothing_mm=2.0)." in capsys.readouterr().out
+    assert "5 healthy FLAIR scans of your own" in detect(case.scan, METHOD).verdict.details
+
+
 def test_maps_of_healthy_scans_take_the_place_of_the_reference(case: Any, healthy_folder: Path) -> None:
     maps = [detect(scan, METHOD).map for scan in sorted(healthy_folder.iterdir())]
     found = detect(case.scan, METHOD, healthy=maps)
