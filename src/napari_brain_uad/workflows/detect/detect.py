@@ -340,9 +340,8 @@ def judged_by(
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     age, healthy = age_of(amap), compared.reference
-    if healthy is not None and post.rule.kind == "fdr":
-        healthy = healthy.of_age(age)[0]  # whose p-values the verdict gives
-    result = postprocess(amap, post, truth=truth, healthy=healthy, filtered=filtered)
+    peers = None if healthy is None else healthy.of_age(age)[0]  # whose p-values the verdict gives
+    result = postprocess(amap, post, truth=truth, healthy=healthy, peers=peers, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
     if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
         level = outline_level(result, post)
