@@ -118,11 +118,10 @@ def detect_several(
         part = progress.part(number * share, (number + 1) * share)
         ready = _ready(volume, None, request, prepare_with, part.part(0.0, 0.4))
         found.append(_scored(first, ready, request, post, part.part(0.4, 1.0)))
-    amap = _together(found, request.spec)
+    amap, rest = _together(found, request.spec), progress.part(0.9, 1.0)
     known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
     given: dict[str, Any] = {"mask": mask, "truth": truth, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scans[0], others=scans[1:], model=request.spec.model, **given)
-    rest = progress.part(0.9, 1.0)
     return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)
 
 
