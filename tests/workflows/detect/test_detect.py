@@ -192,7 +192,7 @@ def test_healthy_maps_that_do_not_fit_are_refused_or_give_no_verdict(case: Any, 
         return [replace(one, provenance={**one.provenance, of: {**one.provenance[of], **other}}) for one in maps]
 
     assert detect(case.scan, method, healthy=maps).verdict.applies
-    with pytest.raises(InputError, match="another model made them"):
+    with pytest.raises(InputError, match="another model made their maps"):
         detect(case.scan, method, healthy=recorded("method", weights_sha256="0" * 64))
     for other, why in (
         (recorded("method", params={"smoothing_mm": 2.0}), "made with another"),

@@ -57,7 +57,7 @@ def test_maps_that_do_not_fit_set_no_threshold_and_give_no_verdict(how: dict[str
 
 def test_maps_of_another_model_are_refused_whatever_the_rule() -> None:
     for rule in ("auto", "2.5", "healthy-ml:1"):
-        with pytest.raises(InputError, match=r"9 healthy maps given: refused: another model made them"):
+        with pytest.raises(InputError, match=r"healthy brains given are refused: another model made their maps"):
             judged(brain(50), replace(POST, threshold=rule), healthy=given(weights="b"))
 
 

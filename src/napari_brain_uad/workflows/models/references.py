@@ -154,7 +154,7 @@ def compared_with_given(
     """
     if given.weights_sha256 != str(amap.provenance.get("method", {}).get("weights_sha256", "")):
         fix = "Give maps that the scan's model made, or name the model that made them (METHOD:MODEL)"
-        raise InputError(f"{given.title}: refused", why="another model made them than this scan's map", fix=fix)
+        raise InputError("The healthy brains given are refused", why="another model made their maps than this scan's", fix=fix)
     sequence = str(amap.provenance.get("input", {}).get("sequence") or "")
     same = given if given.sequence and sequence else replace(given, sequence=sequence)
     return compared(same, amap, filtered, post)
