@@ -12,6 +12,7 @@ from napari_brain_uad.calibration.reference import HealthyReference
 from napari_brain_uad.calibration.verdict import Verdict, clean_up_note, fitting, joined, judge, with_p_values
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.threshold import AUTO_RULE
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import postprocess
 
@@ -44,9 +45,29 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
 def test_a_brain_without_a_region_is_unremarkable(
     reference: HealthyReference, make_map: Callable[..., AnomalyMap], post: PostParams
 ) -> None:
-    verdict = judge(postprocess(make_map(51), replace(post, threshold="99")), reference)
+    verdict = judge(postprocess(make_map(51), replace(post, threshold="healthy-ml:0"), healthy=reference), reference)
     assert (verdict.p, verdict.beyond, verdict.applies) == (1.0, 0, True)
-    assert "no region is left" in verdict.line
+    assert verdict.line == "Nothing beyond healthy variation: no region is left at a threshold that healthy brains set"
+    assert judge(postprocess(make_map(51), post.with_rule(AUTO_RULE), healthy=reference), reference).applies
+
+
+@pytest.mark.parametrize("threshold", ["99", "percentile:99.999", "otsu"])
+@pytest.mark.parametrize("kind", ["real", "simulated"])
+def test_no_region_at_a_threshold_that_others_set_says_nothing(
+    reference: HealthyReference, make_map: Callable[..., AnomalyMap], post: PostParams, threshold: str, kind: str
+) -> None:
+    own = replace(post, threshold=threshold, min_voxels=100_000)
+    brains = replace(reference, scans=tuple(replace(scan, kind=kind) for scan in reference.scans))
+    verdict = judge(postprocess(make_map(50, 5.0), own, healthy=brains), brains)
+    assert verdict.line == "No verdict: no region is left at the threshold that was given"
+    assert (verdict.p, verdict.beyond, verdict.applies) == (None, 0, False)
+    assert verdict.rank == 0.0, "among scans it still is the one that shows least"
+    assert verdict.as_dict()["regions_beyond"] is None
+    assert "24 toy brains" in verdict.details
+    # With one there is something to compare.
+    one = judge(postprocess(make_map(50, 5.0), replace(post, threshold="3"), healthy=brains), brains)
+    assert (one.applies, one.rank) == (True, one.strength)
+    assert judge(postprocess(make_map(50, 5.0), replace(post, threshold="otsu-slice")), brains).rank is None
 
 
 def test_few_brains_are_said_to_be_few(reference: HealthyReference, make_map: Callable[..., AnomalyMap], post: PostParams) -> None:

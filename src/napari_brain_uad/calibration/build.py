@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,12 +105,17 @@ def build_reference(
         params=params,
         weights_sha256=weights,
         model_sha256=model_sha256,
-        post={name: value for name, value in post.as_dict().items() if name not in ("threshold", "outline")},
+        post=clean_up_of(post),
         scans=tuple(scans),
         levels=levels,
         curves={name: np.stack([one[name] for one in curves]) for name in CURVES},
         quantiles=np.stack(quantiles),
     )
+
+
+def clean_up_of(post: PostParams) -> dict[str, Any]:
+    """What of the settings a reference depends on: all but the threshold and the outline."""
+    return {name: value for name, value in post.as_dict().items() if name not in ("threshold", "outline")}
 
 
 def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:

@@ -23,6 +23,8 @@ _STRONGER = "stronger, by size and score together, than anything in"
 ALPHA = 0.05
 """A region is beyond healthy variation from this p-value down."""
 
+_NOTHING_LEFT = "no region is left at the threshold that was given"
+
 _BULK = (0.25, 0.5, 0.75)
 
 
@@ -39,13 +41,14 @@ class Verdict:
     healthy : int
         Whole real brains compared with.
     p : float or None
-        Of the scan: that of its strongest region; 1 without a region. None where there is none to give.
+        Of the scan: that of its strongest region; 1 without a region at a threshold that healthy brains set. None where there is none to
+        give.
     smallest_p : float or None
         The smallest p-value that so many brains allow.
     region_p : tuple of float or None
         Of each region, in the order of the regions.
     strength : float
-        Of the strongest region: what scans are ranked by.
+        Of the strongest region; see `rank`.
     stand_ins : int
         Other brains compared with, where there is no real one.
     stand_in_kind : str
@@ -76,6 +79,11 @@ class Verdict:
     def applies(self) -> bool:
         """Whether there is something to say."""
         return not self.why_not
+
+    @property
+    def rank(self) -> float | None:
+        """What scans are ranked by: the strength, 0 without a region; None where it cannot be compared with that of other brains."""
+        return self.strength if self.applies or self.why_not == _NOTHING_LEFT else None
 
     @property
     def beyond(self) -> int:
@@ -196,6 +204,9 @@ def judge(
     base = Verdict(reference.title, strength=max(strengths, default=0.0), notes=tuple(notes), sha256=reference.sha256)
     if why_none or result.threshold.per_slice is not None:
         return replace(base, why_not=why_none or "the threshold differs from slice to slice")
+    if not strengths and not result.threshold.rule.needs_healthy:
+        # Nothing lies above a threshold that is high enough, in any brain: that says nothing of this one.
+        return replace(base, why_not=_NOTHING_LEFT)
     kind = "carried" if any(scan.kind == "carried" for scan in chosen.scans) else "simulated"
     try:
         p = chosen.p_values(strengths, result.threshold.value)
@@ -227,7 +238,7 @@ def fitting(
     post : mapping
         The clean-up that is asked for.
     """
-    sequence = amap.provenance.get("input", {}).get("sequence")
+    sequence = amap.provenance.get("input", {}).get("sequence") or ""
     if sequence != reference.sequence:
         return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
     params = settings_of(amap)

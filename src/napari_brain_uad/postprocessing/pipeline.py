@@ -128,6 +128,7 @@ def postprocess(
     *,
     truth: NDArray[np.bool_] | None = None,
     healthy: Healthy | None = None,
+    peers: Healthy | None = None,
     filtered: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None,
 ) -> PostResult:
     """Filter, threshold, clean up and measure an anomaly map; the map itself is left as it is.
@@ -142,6 +143,8 @@ def postprocess(
         Ground truth: for the rule "best-dice" and for hits and false alarms.
     healthy : Healthy, optional
         How healthy brains score by this method: for the default of methods that have it, and for the rules that need it.
+    peers : Healthy, optional
+        Those of them whom regions are compared with by "fdr": people of similar age, say. All of them when None.
     filtered : tuple of array, optional
         What `filtered_score` gave for the same map and filters, to save its time.
 
@@ -159,8 +162,10 @@ def postprocess(
     box = bounding_box(flagged) if flagged.any() else (slice(0, 0),) * 3
     large = cleaned(flagged[box], post, amap.grid)
     labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value, within=box)
-    if threshold.rule.kind == "fdr" and healthy is not None and regions:
-        kept = healthy.discoveries([region.strength for region in regions], threshold.value, float(threshold.rule.number or 0.0))
+    peers = healthy if peers is None else peers
+    if threshold.rule.kind == "fdr" and peers is not None:
+        # Without a region, too: a rate that so many brains cannot give is refused whatever the scan shows.
+        kept = peers.discoveries([region.strength for region in regions], threshold.value, float(threshold.rule.number or 0.0))
         large = np.where(np.append(False, kept)[labels[box]], large, np.uint32(0))
         labels, regions = number_regions(large, score, amap.grid, truth=truth, threshold=threshold.value, within=box)
     return PostResult(labels > 0, threshold, score, brain, regions, labels)

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -125,6 +126,20 @@ def test_import_by_drop_and_export_give_the_same_bytes(qtbot, dock, tmp_path):
     wait(qtbot, dock)
     assert "Exported to out" in dock.messages.text
     assert (tmp_path / "out" / "atlas.safetensors").read_bytes() == given.read_bytes()
+
+
+def test_calibrating_again_says_what_it_replaces(qtbot, dock, tmp_path):
+    put(user_dir(), "mine")
+    (tmp_path / "healthy").mkdir()
+    for seed in (1, 2):
+        image = nib.Nifti1Image(np.where(brain(), np.random.default_rng(seed).normal(100, 10, SHAPE), 0).astype(np.float32), GRID.affine)
+        image.to_filename(tmp_path / "healthy" / f"sub-{seed:02d}_T1.nii.gz")
+    dock.refresh_models()
+    for replaced in (False, True):
+        dock.calibrate_on(tmp_path / "healthy")
+        wait(qtbot, dock)
+        assert "2 brains show" in dock.messages.text
+        assert ("An earlier reference of yours was replaced: 2 healthy T1 scans of your own" in dock.messages.text) == replaced
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])

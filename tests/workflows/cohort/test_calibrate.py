@@ -13,12 +13,13 @@ from small_heads import head, save
 
 from napari_brain_uad import cli
 from napari_brain_uad.calibration.files import load_reference, save_reference
-from napari_brain_uad.calibration.names import reference_file
+from napari_brain_uad.calibration.names import borrowed, reference_file
 from napari_brain_uad.core.errors import InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.threshold import DEFAULT_ML
 from napari_brain_uad.gui.detect.job import DetectRequest, MapCache, run_request
 from napari_brain_uad.gui.layers.tuning import Tuning, settle
+from napari_brain_uad.io.checkpoint import read_record
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
@@ -157,6 +158,38 @@ def test_another_models_reference_is_refused(case: Any, healthy_folder: Path, ow
         detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:1"))
 
 
+def test_a_reference_for_other_settings_hides_none_that_fits(
+    case: Any, healthy_folder: Path, tmp_path: Path, own_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate(METHOD, healthy_folder, title="those of the package", out=tmp_path / "nothing")
+    before = detect(case.scan, METHOD)
+    assert "those of the package" in before.verdict.details
+    command = ["calibrate", f"{METHOD}@smoothing_mm=2", "--healthy", str(healthy_folder), "--title", "mine", "--quiet"]
+    assert cli.main(command) == 0
+    assert "replaced" not in capsys.readouterr().out
+    found = detect(case.scan, METHOD)
+    assert found.verdict.line == before.verdict.line
+    assert found.result.threshold.value == before.result.threshold.value
+    assert "those of the package. Your own reference is not used: the healthy reference was made with another" in found.verdict.details
+    other = detect(case.scan, f"{METHOD}@smoothing_mm=2")
+    assert other.verdict.details.startswith("Compared with mine")
+    # Where none fits, the first says why.
+    neither = detect(case.scan, f"{METHOD}@smoothing_mm=3")
+    assert neither.verdict.why_not == "the healthy reference was made with another smoothing_mm (2.0)"
+    # One that is another model's is passed over, too, and said where there is no other.
+    file = reference_file(own_models, METHOD, "FLAIR")
+    save_reference(file, replace(load_reference(file, model_sha256=""), model_sha256="0" * 64))
+    stale = detect(case.scan, METHOD, post=PostParams(threshold="healthy-ml:3"))
+    assert (stale.verdict.applies, "is refused: it was made for another model" in stale.verdict.details) == (True, True)
+    with pytest.raises(ModelError, match="refused"):
+        detect(case.scan, f"{METHOD}@smoothing_mm=3", post=PostParams(threshold="healthy-ml:3"))
+
+    capsys.readouterr()
+    assert cli.main(["calibrate", METHOD, "--healthy", str(healthy_folder), "--quiet"]) == 0
+    assert "An earlier reference of yours was replaced: mine (smoothing_mm=2.0)." in capsys.readouterr().out
+    assert "5 healthy FLAIR scans of your own" in detect(case.scan, METHOD).verdict.details
+
+
 def test_maps_of_healthy_scans_take_the_place_of_the_reference(case: Any, healthy_folder: Path) -> None:
     maps = [detect(scan, METHOD).map for scan in sorted(healthy_folder.iterdir())]
     found = detect(case.scan, METHOD, healthy=maps)
@@ -206,6 +239,55 @@ def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path
     assert not any(path.exists() for path in made.files)
     import_model(tmp_path / "given" / "mine.safetensors", name="again")
     assert detect(scan, "covariance", model="again").verdict.applies
+
+
+def test_the_reference_in_force_travels_with_a_model_of_the_package(
+    healthy_folder: Path, tmp_path: Path, own_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, given = tmp_path / "nothing", tmp_path / "given"
+    monkeypatch.setattr("napari_brain_uad.workflows.models.models.shipped_dir", lambda: package)
+    package.mkdir()
+    train("covariance", healthy_folder, out=package / "theirs.safetensors")
+    others = tmp_path / "others"
+    others.mkdir()
+    for seed in range(11, 15):
+        save(head(seed, lesion=False)[0], others / f"sub-{seed:02d}_FLAIR.nii.gz")
+    calibrate("covariance:theirs", others, title="of the package", out=package)
+    (model,) = list_models()
+
+    def titles(folder: Path) -> set[str]:
+        return {read_record(file).meta["title"] for file in folder.glob("*.reference.json")}
+
+    export_model(model, tmp_path / "first")
+    assert titles(tmp_path / "first") == {"of the package"}
+    calibrate("covariance:theirs", others, title="mine")
+    # Of a method that borrows the model, and of another model of this name.
+    mine = load_reference(reference_file(own_models, "theirs", "FLAIR"), model_sha256=model.sha256)
+    save_reference(reference_file(own_models, borrowed("theirs", "other"), "FLAIR"), replace(mine, title="borrowed"))
+    save_reference(reference_file(own_models, "theirs", "T2"), replace(mine, title="not this model's", model_sha256="0" * 64))
+    export_model(model, given)
+    assert titles(given) == {"mine", "borrowed"}
+
+    there = tmp_path / "there"
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(there))
+    for _ in range(2):  # the second time changes nothing
+        assert import_model(given / "theirs.safetensors") == model
+        assert titles(there) == {"mine", "borrowed"}
+    scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
+    assert detect(scan, "covariance").verdict.details.startswith("Compared with mine")
+    calibrate("covariance:theirs", others, title="another")
+    with pytest.raises(InputError, match=r"another healthy reference theirs\.FLAIR"):
+        import_model(given / "theirs.safetensors")
+    assert titles(there) == {"another", "borrowed"}
+    assert not list(there.glob(".incoming*"))
+    # What the package has already is not brought.
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "elsewhere"))
+    import_model(tmp_path / "first" / "theirs.safetensors")
+    assert not titles(tmp_path / "elsewhere")
+    # As a model of another name, with all its references.
+    assert import_model(given / "theirs.safetensors", name="renamed").id == "renamed"
+    assert titles(tmp_path / "elsewhere") == {"mine", "borrowed"}
+    assert (tmp_path / "elsewhere" / "renamed+other.FLAIR.reference.json").is_file()
 
 
 def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_folder: Path) -> None:

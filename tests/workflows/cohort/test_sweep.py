@@ -110,6 +110,30 @@ def test_a_sweep_is_what_single_evaluations_give_and_scores_once(folder: Path, m
     assert len({tuple(values.values()) for values in sweep.dice("thresh-raw").values()}) > 4, "settings differ"
 
 
+def test_healthy_scans_go_through_the_clean_up_of_each_setting(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = [save(head(seed, lesion=False)[0], tmp_path / f"sub-{seed:02d}_FLAIR.nii.gz") for seed in (11, 12, 13)]
+    scored: list[str] = []
+    real = compare.scored_volume
+
+    def counting(volume, *given):  # type: ignore[no-untyped-def]
+        scored.append(volume.name)
+        return real(volume, *given)
+
+    monkeypatch.setattr(compare, "scored_volume", counting)
+    cases = cases_of(folder)[0][:1]
+    how = {"healthy": healthy, "use_cache": False}
+    settings = parse_sweep(["median=0,5", "min_voxels=1,60", "threshold=healthy-ml:0.5,percentile:98"], PostParams(opening=0))
+    sweep = sweep_cohort(cases, ["thresh-raw"], settings, **how)
+    assert (len(scored), len(set(scored))) == (4, 4), "the scan and three healthy ones, once each"
+    assert not sweep.failures
+    found = {row.setting: row.threshold for row in sweep.rows}
+    assert list(found) == list(settings)
+    for setting in settings:
+        alone = evaluate_cohort(cases, ["thresh-raw"], post=setting.post, with_pooled=False, **how)
+        assert alone.rows[0].figures.threshold == found[setting]
+    assert len({value for setting, value in found.items() if setting.post.rule.needs_healthy}) == 4
+
+
 def test_what_is_done_behind_the_preset_and_the_way_back(folder: Path) -> None:
     scan, mask = folder / "pat1" / "FLAIR.nii.gz", folder / "pat1" / "brainmask.nii.gz"
     plain = make_ready(scan, mask, preset_id="clinical")

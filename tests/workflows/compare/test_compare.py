@@ -192,6 +192,23 @@ def test_the_same_false_alarm_on_healthy_scans(case: Case, healthy_folder: Path)
     assert figures(found.with_threshold("healthy-ml:0.5")) == figures(found)
 
 
+def test_healthy_scans_of_another_sequence_are_refused_and_unknown_ones_scored_as_the_scan(case: Case, healthy_folder: Path) -> None:
+    post = PostParams(opening=0, threshold="healthy-ml:0.5")
+    paths = sorted(healthy_folder.iterdir())
+    known = compare(case.scan, ["robust-intensity"], healthy=paths, post=post)
+    with pytest.raises(InputError, match=r"The healthy scan sub-02_FLAIR is T2 .*sub-01_FLAIR is FLAIR.*Give healthy FLAIR scans"):
+        compare(case.scan, ["robust-intensity"], healthy=[paths[0], load(paths[1], sequence="T2")], post=post)
+    unknown = [load(path).with_sequence(None, "") for path in paths]
+    found = compare(case.scan, ["robust-intensity"], healthy=unknown, post=post)
+    assert found.runs[0].healthy[0].sequence == "FLAIR"
+    assert found.runs[0].result.threshold.value == known.runs[0].result.threshold.value
+    # As a reference's, thresholds for other filters are not these maps'.
+    further = compare(
+        case.scan, ["robust-intensity"], healthy=paths, post=post, further=[replace(post, median=3), replace(post, outline=1)]
+    )
+    assert [one.post["median"] for one in further.runs[0].healthy] == [0, 3]
+
+
 def test_without_truth_what_can_be_known(case: Case) -> None:
     found = compare(case.scan, METHODS)
     for row in found.table():

@@ -43,8 +43,11 @@ def test_numbers_of_a_table_are_ages(amap: AnomalyMap, age: Any) -> None:
     assert (known, type(known)) == (44.0, float)
 
 
-def test_fdr_counts_the_brains_that_the_verdict_counts() -> None:
-    """24 healthy brains, half of them of an age: for that age 12 count, which allow no rate of 0.05; without one all do."""
+def test_fdr_counts_the_brains_that_the_verdict_counts_at_the_threshold_of_all() -> None:
+    """24 healthy brains, half of them of an age: for that age 12 count, which allow no rate of 0.05; without one all do.
+
+    The threshold is the default one, which does not depend on the age.
+    """
 
     def brain(seed: int, lesion: float = 0.0) -> AnomalyMap:
         grid = Grid((26, 24, 22), np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -66,7 +69,11 @@ def test_fdr_counts_the_brains_that_the_verdict_counts() -> None:
     for amap, count in ((ill, 24), (with_age(ill, 30.0), 12)):
         found = judged(amap, replace(post, threshold="fdr:0.9"), healthy=healthy)
         assert found.result.regions[0].p_value == found.verdict.p == pytest.approx(1 / (count + 1))
-        assert f"of {count} healthy brains" in found.result.threshold.origin
+        assert "of 24 healthy brains" in found.result.threshold.origin
+        assert found.result.threshold.value == judged(amap, post, healthy=healthy).result.threshold.value
+    # Refused without a region as well.
+    with pytest.raises(InputError, match=r"needs 19.*has 12"):
+        judged(with_age(ill, 30.0), replace(post, threshold="fdr:0.05", min_voxels=100_000), healthy=healthy)
 
 
 @pytest.mark.parametrize("age", [-1.0, 131.0, float("nan"), float("inf"), "44", True])

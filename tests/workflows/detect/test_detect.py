@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 import napari_brain_uad as brain_uad
 from napari_brain_uad import cli
+from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.registry import create
@@ -181,6 +182,29 @@ def test_threshold_from_healthy_scans(case: Any, healthy_folder: Path) -> None:
     assert detection.result.regions[0].peak > detection.result.threshold.value
     with pytest.raises(InputError, match="made with thresh-raw"):
         detect(case.scan, "threshold", post=PostParams(threshold="healthy-fpr:0.01"), healthy=maps)
+
+
+def test_healthy_maps_that_do_not_fit_are_refused_or_give_no_verdict(case: Any, healthy_folder: Path) -> None:
+    method = "robust-intensity"
+    maps = [detect(scan, method).map for scan in sorted(healthy_folder.iterdir())]
+
+    def recorded(of: str, **other: object) -> list[AnomalyMap]:
+        return [replace(one, provenance={**one.provenance, of: {**one.provenance[of], **other}}) for one in maps]
+
+    assert detect(case.scan, method, healthy=maps).verdict.applies
+    with pytest.raises(InputError, match="another model made their maps"):
+        detect(case.scan, method, healthy=recorded("method", weights_sha256="0" * 64))
+    for other, why in (
+        (recorded("method", params={"smoothing_mm": 2.0}), "made with another"),
+        (recorded("input", sequence="T2"), "is for T2"),
+    ):
+        found = detect(case.scan, method, healthy=other)
+        assert why in found.verdict.why_not
+        assert found.result.threshold.rule == found.map.default_threshold
+        with pytest.raises(InputError, match=why):
+            detect(case.scan, method, healthy=other, post=PostParams(threshold="healthy-ml:1"))
+    with pytest.raises(InputError, match="healthy maps are of FLAIR and T2"):
+        detect(case.scan, method, healthy=[*maps[1:], *recorded("input", sequence="T2")[:1]])
 
 
 def test_no_discoveries_where_p_values_mean_nothing(case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

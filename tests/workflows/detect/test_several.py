@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -12,12 +13,17 @@ import pytest
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.detectors.registry import create, method_class
+from napari_brain_uad.io.checkpoint import save_checkpoint
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.detect.command import SEVERAL
+from napari_brain_uad.workflows.detect.command import ASKED, SEVERAL, spec_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.detect.several import detect_several, sequences_in
 from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.scans.ready import make_ready
 from tests.gui.scans import head, write
 
 METHOD = "robust-intensity"
@@ -163,6 +169,42 @@ def test_what_has_to_be_said_of_each_file(files: tuple[Path, Path], tmp_path: Pa
     assert np.array_equal(read_map(amap).score, straight.map.score)
     assert cli.main(["detect", str(files[0].parent), "--volume", "1", *words, str(tmp_path / "out")]) == 2
     assert "--volume is for one scan: pat is a folder of several" in capsys.readouterr().err
+
+
+def test_each_sequence_has_its_own_model_and_the_command_names_none(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    for name, file, smoothing in (("of-flair", files[0], 1.0), ("of-t2", files[1], 3.0)):
+        like, seen = load(file), []
+        for seed in range(3):
+            noise = np.random.default_rng(seed).normal(0, 6, like.data.shape)
+            other = like.with_data((like.data + noise * (like.data > 0)).astype(np.float32))
+            seen.append(make_ready(other, preset_id="clinical", prepare_with="never").scan)
+        detector = create("covariance", method_class("covariance").Params.from_dict({"smoothing_mm": smoothing, "components": 1}))
+        detector.fit(seen, seed=0, progress=Progress())
+        meta, params = {"sequences": [like.sequence]}, detector.params.as_dict()
+        save_checkpoint(tmp_path / "models" / name, method="covariance", params=params, state=detector.state(), meta=meta)
+    found = detect_several(files, "covariance", prepare_with="never")
+    assert [model["name"] for model in found.map.provenance["models"]] == ["of-flair", "of-t2"]
+    written = save_detection(found, tmp_path / "out")
+    for amap in (found.map, read_map(written["map"])):
+        assert str(spec_of(amap)) == "covariance"
+    assert " --method covariance --prepare never " in found.command
+    # The first model's setting, asked for, is another one for the second.
+    asked = detect_several(files, "covariance@smoothing_mm=1", prepare_with="never")
+    assert " --method covariance@smoothing_mm=1.0 " in asked.command
+    assert not np.array_equal(asked.map.score, found.map.score)
+    for model, said in (("of-flair", "of-flair"), (tmp_path / "models" / "of-flair.safetensors", "of-flair")):
+        one = detect_several(files, f"covariance:{model}", prepare_with="never")
+        assert f" --method covariance:{said} " in one.command
+        assert str(spec_of(one.map)) == f"covariance:{said}"
+    # A record of before says it less well: no model where there are several.
+    before = replace(found.map, provenance={name: value for name, value in found.map.provenance.items() if name != ASKED})
+    assert str(spec_of(before)) == "covariance"
+    for said in (["nothing"], "vae", "covariance@@"):
+        assert str(spec_of(replace(found.map, provenance={**found.map.provenance, ASKED: said}))) == "covariance"
 
 
 def test_one_threshold_for_all_is_taken_as_given(files: tuple[Path, Path]) -> None:

@@ -124,7 +124,9 @@ def make_ready(comparison: Comparison, scale: str, progress: Progress) -> ShownC
         progress.update(number / len(comparison.runs), f"Sorting the scores of {run.title}")
         prepared = prepare(run.map, comparison.truth, comparison.post, (), Progress())
         score, brain = prepared.filtered
-        cells.append(Cell(run, prepared, np.sort(score[brain]), run.healthy))
+        # Of those the ones that the threshold at rest is set by; a comparison has one clean-up.
+        near = run.healthy[0].like(run.map.grid.voxel_volume_mm3) if run.healthy else None
+        cells.append(Cell(run, prepared, np.sort(score[brain]), near))
     progress.update(1.0, "Colours")
     window = contrast_limits(comparison.volume.data, comparison.volume.mask)
     truth = None if comparison.truth is None else np.ascontiguousarray(comparison.truth.T)

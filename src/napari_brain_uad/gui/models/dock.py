@@ -169,8 +169,9 @@ class ModelsDock(SideDock):
         self._show_running(False)
         remember("last_folder", str(folder))
         for one in made:
-            checked = "" if one.left_out is None else one.left_out.words
-            self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=checked)
+            checked = [one.left_out.words] if one.left_out is not None else []
+            told = ". ".join([*checked, *([one.replaced] if one.replaced else [])])
+            self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=told)
         if left_out:
             what = f"Left out: {counted(len(left_out), 'scan or file', 'scans or files')}"
             self.messages.show_message("warning", what, why="; ".join(left_out[:5]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import HealthyReference
-from ...core.errors import BrainUADError, InputError
+from ...core.errors import BrainUADError, InputError, ModelError
 from ...core.memory import check_memory, told_as_error
+from ...core.params import same_value, value_text
 from ...core.progress import Progress
 from ...datasets.covariates import covariates_of, participants
 from ...detectors.registry import method_class
-from ...io.checkpoint import checkpoint_files
+from ...io.checkpoint import checkpoint_files, read_record
+from ...io.streams import is_file
 from ...postprocessing.params import PostParams
 from ..detect.score import ScoringRequest, model_for
 from ..detect.score_volume import scored_volume
@@ -46,11 +49,14 @@ class Calibration:
         The check; None with one scan only.
     files : tuple of Path
         What was written.
+    replaced : str
+        Which earlier reference they took the place of, in a sentence; empty where there was none.
     """
 
     reference: HealthyReference
     left_out: LeaveOneOut | None
     files: tuple[Path, ...]
+    replaced: str = ""
 
 
 @told_as_error()
@@ -78,10 +84,8 @@ def calibrate(
     healthy : str, Path or sequence of Case
         A folder of healthy scans in any layout (see `datasets`), or the scans. Several of one person count as one brain, that of the voxel
         size closest to the scan judged. Ages are those of the layout, or of a ``participants.tsv`` in the folder.
-    sequence : str, optional
-        Which sequence of each subject.
-    title, kind : str
-        Who they are, as verdicts name them (no person's name); "real" or "simulated": these count for no p-value.
+    sequence, title, kind : optional
+        Which sequence of each subject; who they are, as verdicts name them (no person's name); "real" or "simulated" (no p-value then).
     post, prepare_with, device, seed
         As in `detect`.
     out, jobs : optional
@@ -189,8 +193,22 @@ def _made(
     except OSError as error:
         raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix="Choose another folder") from error
     file = reference_file(folder, stem_of(method, model), sequence)
+    replaced = _replaced(file, reference)
     save_reference(file, reference)
-    return Calibration(reference, leave_one_out(reference), checkpoint_files(file))
+    return Calibration(reference, leave_one_out(reference), checkpoint_files(file), replaced)
+
+
+def _replaced(file: Path, reference: HealthyReference) -> str:
+    """What is lost by writing a reference: files have the names of method or model and sequence, whatever the settings."""
+    if not any(map(is_file, checkpoint_files(file))):
+        return ""
+    told = ""
+    with suppress(ModelError):
+        earlier = read_record(file)
+        other = {name: value for name, value in earlier.params.items() if not same_value(value, reference.params.get(name))}
+        settings = ", ".join(f"{name}={value_text(value)}" for name, value in other.items())
+        told = f": {earlier.meta.get('title', '')}" + (f" ({settings})" if settings else "")
+    return f"An earlier reference of yours was replaced{told}"
 
 
 def _ages(root: Path) -> dict[str, float]:

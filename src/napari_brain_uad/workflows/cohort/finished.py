@@ -21,7 +21,7 @@ from ...io.results import check_whole
 from ...io.streams import file_sha256
 from ..detect.score import model_for
 from ..execution.devices import resolve_device
-from ..models.references import references_of, stem_of
+from ..models.references import reference_places, stem_of
 from ..scans.load import MaskInput
 from .case import Case
 
@@ -81,14 +81,14 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
     found = method_class(run.spec.method)
     model = model_for(run.spec.method, run.spec.model or None, volume.sequence)
     device = resolve_device(run.device, found.INFO.devices)
-    references = references_of(stem_of(run.spec.method, model))
+    references = reference_places(stem_of(run.spec.method, model))
     parts = [
         [str(case.scan) if not isinstance(case.scan, Volume) else volume.name, volume.name, array_sha256(volume.data)],
         ["" if volume.mask is None else array_sha256(volume.mask), volume.grid.as_dict(), volume.sequence_words],
         [finding.as_dict() for finding in volume.findings],
         [_contents(case.mask), _contents(case.truth), case.covariates.age],
         [str(run.spec), "" if model is None else model.sha256],
-        {of: file_sha256(checkpoint_files(file)[1]) for of, file in references.items()},
+        {of: [file_sha256(checkpoint_files(file)[1]) for file in files] for of, files in references.items()},
         [run.post.as_dict(), run.prepare_with, device.name, device.words, run.seed, run.mni],
         [versions(), code_sha256(), code_of_others_sha256(found.__module__.partition(".")[0])],
     ]

@@ -90,9 +90,7 @@ def _rows(case: Case, comparison: Comparison, rest_healthy: bool) -> list[Cohort
     said = False if rest_healthy and case.ill is None else case.ill
     ill = said if truth is None else bool(truth.any())
     for run, row in zip(comparison.runs, comparison.table(), strict=True):
-        found = CohortRow(
-            case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.strength if run.verdict.applies else None, ill
-        )
+        found = CohortRow(case.name, comparison.volume.sequence, row, None, 0, 0, run.verdict.rank, ill)
         found = replace(found, subject=case.person)
         if run.evaluation is not None and truth is not None:
             lesions, recall = int(run.evaluation["lesions"].value or 0), run.evaluation["lesion_recall"].value

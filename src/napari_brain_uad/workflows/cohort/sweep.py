@@ -285,9 +285,9 @@ def _swept(task: _Task, progress: Progress) -> _Swept:
     failures: list[CaseFailure] = []
     for number, (prepare_with, settings) in enumerate(by_preparation.items()):
         part = progress.part(number / len(by_preparation), (number + 1) / len(by_preparation))
-        # Healthy scans that were given are scored where a rule asks for them.
-        asking = next((setting.post for setting in settings if setting.post.rule.needs_healthy), settings[0].post)
-        how = {"prepare_with": prepare_with, "post": asking, "age": case.covariates.age, **task.options}
+        # Healthy scans that were given are scored where a rule asks for them, and measured with the clean-up of each setting that does.
+        asking = [setting.post for setting in settings if setting.post.rule.needs_healthy] or [settings[0].post]
+        how = {"prepare_with": prepare_with, "post": asking[0], "further": asking[1:], "age": case.covariates.age, **task.options}
         try:
             found = compare(volume, task.specs, truth=case.truth, mask=case.mask, progress=part, **how)
         except InputError as error:
@@ -310,7 +310,7 @@ def _rows(
         filters = tuple(getattr(setting.post, filter_) for filter_ in FILTERS)
         if filters not in filtered:
             filtered[filters] = filtered_score(run.map, setting.post)
-        healthy = run.healthy if setting.post.rule.needs_healthy else None
+        healthy = run.healthy_for(setting.post)
         result = judged(run.map, setting.post, truth=truth, healthy=healthy, filtered=filtered[filters]).result
         metrics = () if truth is None else at_threshold(result.mask, truth, None, run.map.grid)
         known = {metric.name: metric.value for metric in metrics}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibration.build import HealthyMap, build_reference
+from ...calibration.build import HealthyMap
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import NOT_COMPARED, Verdict
 from ...core.anomaly_map import AnomalyMap
@@ -20,7 +20,6 @@ from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.seed import check_seed
-from ...core.text import counted
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...detectors.registry import method_class
@@ -41,6 +40,7 @@ from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .compare_command import compare_command
+from .compare_healthy import healthy_ready, healthy_volumes, measured_healthy, reference_with
 from .compare_table import Row, table_row
 
 Scan = Volume | str | Path
@@ -62,8 +62,8 @@ class MethodRun:
         Figures against the ground truth.
     seconds, peak_bytes, cached
         What scoring took; see `map_cache.ScoredMap`.
-    healthy : HealthyReference or None
-        How it scores the healthy scans that were given.
+    healthy : tuple of HealthyReference
+        How it scores the healthy scans that were given; one for each clean-up that was asked for.
     verdict : Verdict
         What of it lies beyond healthy variation.
     """
@@ -75,13 +75,17 @@ class MethodRun:
     seconds: float
     peak_bytes: int | None
     cached: bool
-    healthy: HealthyReference | None = None
+    healthy: tuple[HealthyReference, ...] = ()
     verdict: Verdict = NOT_COMPARED
 
     @property
     def title(self) -> str:
         """What to call it in figures and tables."""
         return self.spec.title
+
+    def healthy_for(self, post: PostParams) -> HealthyReference | None:
+        """How it scores the healthy scans that were given, where the rule asks for healthy brains and they had the same clean-up."""
+        return reference_with(self.healthy, post) if post.rule.needs_healthy else None
 
 
 @dataclass(frozen=True)
@@ -180,8 +184,7 @@ class Comparison:
         return replace(self, runs=tuple(self._under(run, posts[run.title]) if run.title in posts else run for run in self.runs))
 
     def _under(self, run: MethodRun, post: PostParams) -> MethodRun:
-        # As in a run of its own: healthy scans that were given count for the rules that need them alone.
-        result, verdict = _thresholded(run.map, post, self.truth, run.healthy if post.rule.needs_healthy else None)
+        result, verdict = _thresholded(run.map, post, self.truth, run.healthy_for(post))
         evaluation = None if run.evaluation is None or self.truth is None else run.evaluation.at(result, self.truth, run.map.grid)
         return replace(run, result=result, evaluation=evaluation, verdict=verdict)
 
@@ -196,6 +199,7 @@ class _Settings:
     seed: int
     use_cache: bool
     age: float | None
+    further: tuple[PostParams, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +225,7 @@ def compare(
     healthy: Sequence[Scan] = (),
     age: float | None = None,
     post: PostParams | None = None,
+    further: Sequence[PostParams] = (),
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
@@ -244,8 +249,8 @@ def compare(
         Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
     age : float, optional
         Of the person scanned, in years, as in `detect`.
-    post : PostParams, optional
-        Filters, threshold rule and clean-up for all.
+    post, further : optional
+        Filters, threshold rule and clean-up for all; other settings that healthy scans are measured for, too (`MethodRun.healthy_for`).
     prepare_with, device, seed
         As in `detect`.
     jobs, use_cache : int or Workers, bool
@@ -259,12 +264,12 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If the scan, a mask, the age or a spec cannot be used.
+        If the scan, a mask, the age or a spec cannot be used, or a healthy scan is of another sequence.
     BrainUADError
         The first failure, when every method fails.
     """
     check_age(age)
-    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age)
+    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age, tuple(further))
     specs = specs_of(methods, models)
     others = tuple(healthy) if given.post.rule.needs_healthy else ()
     return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
@@ -284,9 +289,10 @@ def _compare(
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
     truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
+    alike = healthy_volumes(healthy, volume)
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
-    others = _healthy_ready(prepared, healthy, given.prepare_with, progress.part(0.1, 0.2))
-    work = [_Job(spec, prepared[spec], truth_array, others[spec], given) for spec in prepared]
+    others = healthy_ready(alike, map(_preset_id, prepared), given.prepare_with, progress.part(0.1, 0.2))
+    work = [_Job(spec, prepared[spec], truth_array, others[_preset_id(spec)], given) for spec in prepared]
     if given.use_cache and Workers.of(jobs).several:
         try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
@@ -308,17 +314,6 @@ def _compare(
         seed=given.seed,
     )
     return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, commanded)
-
-
-def _healthy_ready(
-    specs: Iterable[MethodSpec], healthy: Sequence[Scan], prepare_with: str, progress: Progress
-) -> dict[MethodSpec, tuple[ReadyScan, ...]]:
-    """The healthy scans as each method is given them."""
-    scans = [as_volume(one) for one in healthy]
-    kept: dict[str, tuple[ReadyScan, ...]] = {}
-    for preset_id in {_preset_id(spec) for spec in specs}:
-        kept[preset_id] = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in scans)
-    return {spec: kept[_preset_id(spec)] for spec in specs}
 
 
 def specs_of(methods: str | MethodSpec | Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
@@ -362,9 +357,9 @@ def _make_ready(
 def _run_one(job: _Job, progress: Progress) -> MethodRun:
     """Score, threshold and evaluate one method."""
     scored = _scored(job, job.ready.scored, progress.part(0.0, 0.6))
-    healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else None
+    healthy = _healthy(job, progress.part(0.6, 0.7)) if job.healthy else ()
     amap = with_age(job.ready.bring_back(scored.map), job.given.age)
-    result, verdict = _thresholded(amap, job.given.post, job.truth, healthy)
+    result, verdict = _thresholded(amap, job.given.post, job.truth, healthy[0] if healthy else None)
     evaluation = None
     if job.truth is not None:
         part = progress.part(0.7, 1.0)
@@ -379,14 +374,13 @@ def _scored(job: _Job, volume: Volume, progress: Progress) -> ScoredMap:
     return scored_volume(volume, ScoringRequest(job.spec, given.device, given.seed, given.use_cache), progress)
 
 
-def _healthy(job: _Job, progress: Progress) -> HealthyReference:
-    """How the method scores the healthy scans, on their own grids, with the clean-up of the scan's."""
+def _healthy(job: _Job, progress: Progress) -> tuple[HealthyReference, ...]:
+    """How the method scores the healthy scans, on their own grids, with the clean-up of the scan's and the further ones."""
     maps = []
     for number, ready in enumerate(job.healthy):
         part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
         maps.append(HealthyMap(ready.bring_back(_scored(job, ready.scored, part).map)))
-    title = f"{counted(len(maps), 'healthy scan')} given"
-    return build_reference(maps, job.given.post, title=title, sequence=str(job.ready.scan.sequence))
+    return measured_healthy(maps, (job.given.post, *job.given.further))
 
 
 def _thresholded(

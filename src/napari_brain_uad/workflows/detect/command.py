@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ...core import shell
@@ -24,6 +25,9 @@ from .age import age_of, age_words
 
 SEVERAL = "sequences"
 """Part of a map's provenance that names the sequences it was averaged from, see `several`."""
+
+ASKED = "asked"
+"""Part of such a map's provenance: the method as it was asked for, which each sequence's own model answered."""
 
 _UNNAMED = {
     "SCAN": "the scan",
@@ -87,6 +91,10 @@ def detect_command(
 def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
     """The method that made a map, with its model, and the settings that differ from the model's or from the defaults."""
     kind, record = method_class(amap.method).Params, amap.provenance.get("model")
+    models = amap.provenance.get("models")
+    shas = {str(one.get("sha256")) for one in models if isinstance(one, Mapping)} if isinstance(models, list) else set()
+    if shas and (asked := _asked(amap)) is not None:
+        return replace(asked, model=(name_of(model) if model else name_of_record(record) or "") if asked.model else "")
     used_model = name_of(model) if model else name_of_record(record) or ""
     known = {} if used_model else kind().as_dict()
     with suppress(BrainUADError):
@@ -95,7 +103,16 @@ def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
             known = kind.from_dict(settings_for(amap.method, used.method, used.params)).as_dict()
     params = amap.provenance["method"]["params"]
     changed = {name: value_text(value) for name, value in params.items() if name not in known or not same_value(value, known[name])}
-    return MethodSpec(amap.method, settings=tuple(changed.items()), model=used_model)
+    # Each sequence has its own model: the first one's is not that of all.
+    return MethodSpec(amap.method, settings=tuple(changed.items()), model="" if len(shas) > 1 else used_model)
+
+
+def _asked(amap: AnomalyMap) -> MethodSpec | None:
+    """What was asked for, as the record of several sequences says; a file's record may hold anything in its place, or nothing."""
+    with suppress(BrainUADError):
+        asked = MethodSpec.parse(str(amap.provenance.get(ASKED, "")))
+        return asked if asked.method == amap.method else None
+    return None
 
 
 def missing_words(command: str) -> str:

@@ -34,7 +34,7 @@ from ...preprocessing.mni_way import MniWay
 from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import recommend, unfit
-from ..models.references import Compared, reference_for
+from ..models.references import Compared, compared_with_given, reference_for
 from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .age import age_of, check_age, with_age
@@ -313,9 +313,14 @@ def judged(
         See `postprocessing.pipeline.postprocess`.
     healthy
         See `finish_detection`.
+
+    Raises
+    ------
+    InputError
+        If healthy maps that were given are another model's, or the rule needs healthy brains and none fit this map.
     """
     filtered = filtered_score(amap, post) if filtered is None else filtered
-    compared = reference_for(amap, filtered, post) if healthy is None else Compared(healthy)
+    compared = reference_for(amap, filtered, post) if healthy is None else compared_with_given(healthy, amap, filtered, post)
     return judged_by(compared, amap, post, truth=truth, filtered=filtered)
 
 
@@ -335,9 +340,8 @@ def judged_by(
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
         raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     age, healthy = age_of(amap), compared.reference
-    if healthy is not None and post.rule.kind == "fdr":
-        healthy = healthy.of_age(age)[0]  # whose p-values the verdict gives
-    result = postprocess(amap, post, truth=truth, healthy=healthy, filtered=filtered)
+    peers = None if healthy is None else healthy.of_age(age)[0]  # whose p-values the verdict gives
+    result = postprocess(amap, post, truth=truth, healthy=healthy, peers=peers, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
     if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
         level = outline_level(result, post)
@@ -367,7 +371,7 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Pr
     Raises
     ------
     InputError
-        If a map cannot be read, or is another method's, or they were not made alike.
+        If a map cannot be read, or is another method's, or they were not made alike, or are of several sequences.
     """
     read = []
     for given in maps:
@@ -375,5 +379,9 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Pr
         if amap.method != method:
             raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
         read.append(HealthyMap(amap, age=age_of(amap)))
-    sequence = str(read[0].map.provenance.get("input", {}).get("sequence")) if read else ""
-    return build_reference(read, post, title=f"{counted(len(read), 'healthy map')} given", sequence=sequence, progress=progress)
+    known = {str(sequence) for one in read if (sequence := one.map.provenance.get("input", {}).get("sequence"))}
+    if len(known) > 1:
+        what = f"The healthy maps are of {' and '.join(sorted(known))}"
+        raise InputError(what, why="scores differ between sequences", fix="Give maps of the scan's sequence")
+    title = f"{counted(len(read), 'healthy map')} given"
+    return build_reference(read, post, title=title, sequence="".join(known), progress=progress)

@@ -36,7 +36,7 @@ from ..models.method_spec import MethodSpec
 from ..models.recommend import unfit
 from ..scans.load import MaskInput, as_mask, as_volume
 from ..scans.ready import AUTO, ReadyScan, make_ready
-from .command import SEVERAL, detect_command
+from .command import ASKED, SEVERAL, detect_command
 from .detect import Detection, finish_detection, judged
 from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
@@ -118,10 +118,10 @@ def detect_several(
         part = progress.part(number * share, (number + 1) * share)
         ready = _ready(volume, None, request, prepare_with, part.part(0.0, 0.4))
         found.append(_scored(first, ready, request, post, part.part(0.4, 1.0)))
-    amap = _together(found)
+    amap, rest = _together(found, request.spec), progress.part(0.9, 1.0)
     known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
-    command = detect_command(amap, post, scan=scans[0], mask=mask, truth=truth, prepare_with=prepare_with, device=device, others=scans[1:])
-    rest = progress.part(0.9, 1.0)
+    given: dict[str, Any] = {"mask": mask, "truth": truth, "prepare_with": prepare_with, "device": device}
+    command = detect_command(amap, post, scan=scans[0], others=scans[1:], model=request.spec.model, **given)
     return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)
 
 
@@ -265,7 +265,7 @@ def _check_overlap(first: Volume, mask: NDArray[np.bool_], other: Volume) -> Non
         )
 
 
-def _together(found: Sequence[_Scored]) -> AnomalyMap:
+def _together(found: Sequence[_Scored], spec: MethodSpec) -> AnomalyMap:
     """The mean of the maps over those that scored a voxel; the brain is the first scan's."""
     first = found[0].map
     total, count = np.zeros(first.score.shape, np.float64), np.zeros(first.score.shape, np.uint8)
@@ -280,7 +280,7 @@ def _together(found: Sequence[_Scored]) -> AnomalyMap:
     name, together = joint_volume([one.volume for one in found]).name, "+".join(names)
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
     provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
-    provenance |= {"models": models} if models else {}
+    provenance |= {"models": models, ASKED: spec.title} if models else {}
     provenance[THRESHOLD_WORDS] = f"default: {_share(len(found)):g} x the mean of the thresholds of {len(found)} sequences"
     rule = ThresholdRule("value", threshold)
     return replace(first, score=score, name=name, default_threshold=rule, provenance=provenance)

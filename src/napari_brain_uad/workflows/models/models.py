@@ -240,7 +240,7 @@ def read_model(tensors: Path, *, shipped: bool) -> Model:
     ModelError
         If its JSON or card is missing, damaged or changed, or its method is unknown.
     """
-    record, card = _RECORDS.get(tensors, (*checkpoint_files(tensors), _card_file(tensors)), lambda: _record_and_card(tensors))
+    record, card = _RECORDS.get(tensors, (*checkpoint_files(tensors), card_file(tensors)), lambda: _record_and_card(tensors))
     if record.method not in method_ids():
         raise ModelError(
             tensors.name, why=f"it is a model of '{record.method[:40]}', which this version does not have", fix="Update the package"
@@ -253,15 +253,16 @@ def read_model(tensors: Path, *, shipped: bool) -> Model:
 
 def _record_and_card(tensors: Path) -> tuple[CheckpointRecord, dict[str, Any]]:
     record = as_now(read_record(tensors))
-    return record, card_of(record, _card_file(tensors))
+    return record, card_of(record, card_file(tensors))
 
 
 def files_beside(tensors: Path) -> tuple[Path, ...]:
     """Its card and its healthy references, whether they are there or not."""
-    return _card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
+    return card_file(tensors), *reference_files(tensors.parent, tensors.name.removesuffix(".safetensors"))
 
 
-def _card_file(tensors: Path) -> Path:
+def card_file(tensors: Path) -> Path:
+    """Where the card of a model lies, whether it is there or not."""
     return tensors.with_name(tensors.name.removesuffix(".safetensors") + CARD_SUFFIX)
 
 

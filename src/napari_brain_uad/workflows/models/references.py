@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
-from ...core.errors import BrainUADError
+from ...core.errors import BrainUADError, InputError
 from ...core.kept import Kept
 from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
@@ -52,15 +52,19 @@ def stem_of(method: str, model: Model | None) -> str:
     return model.id if model.method == method else borrowed(model.id, method)
 
 
-def references_of(stem: str) -> dict[str, Path]:
-    """The references of a model (or a method without one) by sequence, the user's own before those that come with the package."""
-    found: dict[str, Path] = {}
-    for folder in (user_dir(), shipped_dir()):
-        for sequence in SEQUENCES:
-            file = reference_file(folder, stem, sequence)
-            if sequence not in found and is_file(checkpoint_files(file)[1]):
-                found[sequence] = file
+def reference_places(stem: str) -> dict[str, tuple[Path, ...]]:
+    """The references of a model (or a method without one) by sequence, the user's own before the one that comes with the package."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for sequence in SEQUENCES:
+        files = [reference_file(folder, stem, sequence) for folder in (user_dir(), shipped_dir())]
+        there = tuple(file for file in files if is_file(checkpoint_files(file)[1]))
+        found |= {sequence: there} if there else {}
     return found
+
+
+def references_of(stem: str) -> dict[str, Path]:
+    """The first of each sequence's; see `reference_places`."""
+    return {sequence: files[0] for sequence, files in reference_places(stem).items()}
 
 
 def load_for(file: Path, model_sha256: str) -> HealthyReference:
@@ -77,6 +81,9 @@ def load_for(file: Path, model_sha256: str) -> HealthyReference:
 def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams) -> Compared:
     """The healthy brains that a map can be compared with: of the method, model and settings that made it.
 
+    The user's own reference before the one that comes with the package, which counts where the user's does not fit: one that was made with
+    other settings would hide it.
+
     Parameters
     ----------
     filtered : tuple of array
@@ -85,24 +92,44 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     Raises
     ------
     ModelError
-        If the rule asked for needs the reference, and it is damaged or another model's. Without such a rule that is said in `why_none`.
+        If the rule asked for needs a reference, none fits, and the first is damaged or another model's. Without such a rule that is said
+        in `why_none`.
     """
     record: Mapping[str, Any] = amap.provenance.get("model", {})
     stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
-    files = references_of(borrowed(stem, amap.method)) or references_of(stem)
+    files = reference_places(borrowed(stem, amap.method)) or reference_places(stem)
     if not files:
         return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
     if sequence not in files:
         return Compared(None, f"the healthy reference is for {', '.join(files)}, and this scan is {sequence or 'of unknown sequence'}")
+    first: Compared | BrainUADError | None = None
+    for file in files[sequence]:
+        found = _compared_with_file(file, amap, filtered, post)
+        if isinstance(found, Compared) and found.reference is not None:
+            return found if first is None else replace(found, note=". ".join(filter(None, (found.note, _passed_over(first)))))
+        first = found if first is None else first
+    if isinstance(first, BrainUADError) and post.rule.needs_healthy:
+        raise first
+    return first if isinstance(first, Compared) else Compared(None, str(first).rstrip("."))
+
+
+def _compared_with_file(
+    file: Path, amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams
+) -> Compared | BrainUADError:
+    """The same with the reference of one file; the error where that is damaged or another model's."""
     try:
-        reference = load_for(files[sequence], str(record.get("sha256", "")))
+        reference = load_for(file, str(amap.provenance.get("model", {}).get("sha256", "")))
     except BrainUADError as error:
-        if post.rule.needs_healthy:
-            raise
-        return Compared(None, str(error).rstrip("."))
+        return error
     if reference.method != amap.method:
         return Compared(None, f"the healthy reference is for the method '{reference.method}', not for '{amap.method}'")
     return compared(reference, amap, filtered, post)
+
+
+def _passed_over(first: Compared | BrainUADError) -> str:
+    """What is said where the user's own reference does not count."""
+    why = first.why_none if isinstance(first, Compared) else str(first).rstrip(".")
+    return f"your own reference is not used: {why}"
 
 
 def compared(
@@ -111,6 +138,26 @@ def compared(
     """What of a reference a map can be compared with; for the parameters see `reference_for`."""
     fits, why = fitting(reference, amap, *filtered, post.as_dict())
     return Compared(fits, why, "" if fits is None else clean_up_note(fits, post.as_dict()))
+
+
+def compared_with_given(
+    given: HealthyReference, amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray[np.bool_]], post: PostParams
+) -> Compared:
+    """What of healthy maps that the user gave a map can be compared with; for the parameters see `reference_for`.
+
+    They have to fit as a reference has to. A sequence that one side does not know is taken for the other's: only a known one is another.
+
+    Raises
+    ------
+    InputError
+        If another model made them.
+    """
+    if given.weights_sha256 != str(amap.provenance.get("method", {}).get("weights_sha256", "")):
+        fix = "Give maps that the scan's model made, or name the model that made them (METHOD:MODEL)"
+        raise InputError("The healthy brains given are refused", why="another model made their maps than this scan's", fix=fix)
+    sequence = str(amap.provenance.get("input", {}).get("sequence") or "")
+    same = given if given.sequence and sequence else replace(given, sequence=sequence)
+    return compared(same, amap, filtered, post)
 
 
 def _with(record: Mapping[str, Any]) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ...calibration.names import reference_files
 from ...core.errors import InputError, ModelError
 from ...detectors.registry import create, method_class
 from ...io.atomic import atomic_path, not_written
 from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
 from ...io.streams import is_file
 from .earlier import as_now
-from .models import Model, check_id, check_suffix, files_beside, list_models, read_model, user_dir
+from .models import Model, card_file, check_id, check_suffix, files_beside, list_models, read_model, user_dir
 
 
 def import_model(path: str | Path, *, name: str = "") -> Model:
@@ -23,7 +24,7 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     Parameters
     ----------
     path : str or Path
-        Its ``.safetensors`` or ``.json`` file; both have to lie in one folder.
+        Its ``.safetensors`` or ``.json`` file; both have to lie in one folder. Healthy references beside them come along.
     name : str
         The id it gets; the name of its files when empty.
 
@@ -37,7 +38,7 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     ModelError
         If it is damaged, of another format (pickle, zip, ...), or does not fit its method.
     InputError
-        If the name cannot be an id or is taken, or the folder cannot be written.
+        If the name cannot be an id or is taken, the folder cannot be written, or a reference would take the place of one of the user's.
     """
     source = Path(path)
     check_suffix(source)
@@ -56,13 +57,14 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
         taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
         if taken is not None:
             if (taken.sha256, taken.method) == (checkpoint.sha256, checkpoint.method):
+                _bring_references(staged, taken, folder)
                 return taken
             raise InputError(f"There is already a model '{taken.id}'", fix="Remove it first, or give the new one another name")
         return _put_in_place(staged, folder / f"{stem}.safetensors")
 
 
 def export_model(model: Model, folder: str | Path) -> list[Path]:
-    """Copy a model's files into a folder, after checking that they are whole.
+    """Copy a model's files and the healthy references in force into a folder, after checking that the model is whole.
 
     Raises
     ------
@@ -73,14 +75,50 @@ def export_model(model: Model, folder: str | Path) -> list[Path]:
     """
     load_checkpoint(model.path)
     target = _made(Path(folder))
-    files = [file for file in (*checkpoint_files(model.path), *files_beside(model.path)) if is_file(file)]
+    files = [*filter(is_file, (*checkpoint_files(model.path), card_file(model.path))), *_references_in_force(model)]
     for file in files:
         there = target / file.name
-        if there.exists() and not (is_file(there) and there.read_bytes() == file.read_bytes()):
+        if there.exists() and not _same(file, there):
             raise InputError(f"{target.name} holds another {file.name}", fix="Choose another folder, or move that file away")
     for file in files:
         _copy(file, target / file.name)
     return [target / file.name for file in files]
+
+
+def _references_in_force(model: Model) -> list[Path]:
+    """The files of its healthy references, and of those of methods that borrow it: the user's own before those that lie beside it."""
+    found: dict[str, Path] = {}
+    for folder in dict.fromkeys((user_dir(), model.path.parent)):
+        for file in filter(is_file, reference_files(folder, model.id)):
+            if _made_for(model, file):
+                found.setdefault(file.name, file)
+    return list(found.values())
+
+
+def _made_for(model: Model, file: Path) -> bool:
+    """Whether a file of a reference is one of this model: another one may have had its name."""
+    with suppress(ModelError):
+        return read_record(file).meta.get("model_sha256") == model.sha256
+    return False
+
+
+def _bring_references(staged: Path, model: Model, folder: Path) -> None:
+    """Put the references beside a model that came again where they are found; those that are there already stay."""
+    old, places = staged.name.removesuffix(".safetensors"), (folder, model.path.parent)
+    new: dict[Path, Path] = {}
+    for file in filter(is_file, reference_files(staged.parent, old)):
+        pair = {one: model.id + one.name.removeprefix(old) for one in checkpoint_files(file)}
+        if not any(all(_same(one, place / name) for one, name in pair.items()) for place in places):
+            new |= {one: folder / name for one, name in pair.items() if is_file(one)}
+    taken = next(filter(is_file, new.values()), None)
+    if taken is not None:
+        raise InputError(f"You have another healthy reference {taken.name}", why="it would be lost", fix=f"Move it out of {folder} first")
+    for file, goal in new.items():
+        file.replace(goal)
+
+
+def _same(file: Path, other: Path) -> bool:
+    return is_file(other) and other.read_bytes() == file.read_bytes()
 
 
 def remove_model(model: Model) -> None:
@@ -120,11 +158,10 @@ def _checked(tensors: Path) -> Checkpoint:
 
 def _put_in_place(staged: Path, target: Path) -> Model:
     """Move a checked model to its place; the JSON last, because it is what makes it a model."""
-    pairs = zip((*checkpoint_files(staged), *files_beside(staged)), (*checkpoint_files(target), *files_beside(target)), strict=True)
-    tensors, sidecar, *others = pairs
-    for source, goal in (tensors, *others, sidecar):
-        if is_file(source):
-            source.replace(goal)
+    tensors, sidecar = checkpoint_files(staged)
+    old, new = (path.name.removesuffix(".safetensors") for path in (staged, target))
+    for source in filter(is_file, (tensors, *files_beside(staged), sidecar)):
+        source.replace(target.with_name(new + source.name.removeprefix(old)))
     return read_model(target, shipped=False)
 
 

@@ -1,0 +1,75 @@
+"""Healthy maps that the user gave are asked whether they fit, as a reference is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_brain_uad.calibration.build import HealthyMap, build_reference
+from napari_brain_uad.calibration.reference import HealthyReference
+from napari_brain_uad.core.anomaly_map import AnomalyMap
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.threshold import ThresholdRule
+from napari_brain_uad.core.volume import Grid
+from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.detect import judged
+
+POST = PostParams(opening=0, min_voxels=4)
+SHAPE = (26, 24, 22)
+
+
+def brain(seed: int, *, spacing: float = 2.0, sequence: str | None = "T1", weights: str = "a", smoothing: int = 1, of: float = 1.0) -> Any:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 1.2)
+    grid = Grid(SHAPE, np.diag([spacing] * 3 + [1.0]))
+    record = {"method": {"params": {"smoothing": smoothing}, "weights_sha256": weights}, "input": {"sequence": sequence}}
+    rule = ThresholdRule("percentile", 95.0)
+    score = (of * noise / noise.std()).astype(np.float32)
+    return AnomalyMap(score, grid, np.ones(SHAPE, bool), "", "toy", f"brain-{seed}", rule, provenance=record)
+
+
+def given(**how: Any) -> HealthyReference:
+    maps = [HealthyMap(brain(seed, **how)) for seed in range(9)]
+    return build_reference(maps, POST, title="9 healthy maps given", sequence=how.get("sequence", "T1") or "")
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"smoothing": 2}, "another smoothing"),
+        ({"sequence": "T2"}, "is for T2, and this scan is T1"),
+        ({"spacing": 0.9}, "this scan's 8 mm"),
+        ({"of": 0.1}, "scores unlike any healthy brain"),
+    ],
+)
+def test_maps_that_do_not_fit_set_no_threshold_and_give_no_verdict(how: dict[str, Any], why: str) -> None:
+    found = judged(brain(50), POST, healthy=given(**how))
+    assert why in found.verdict.why_not
+    assert (found.reference, str(found.result.threshold.rule)) == (None, "percentile:95")
+    for rule in ("healthy-ml:1", "healthy-fpr:0.01", "fdr:0.5"):
+        with pytest.raises(InputError, match=why):
+            judged(brain(50), replace(POST, threshold=rule), healthy=given(**how))
+
+
+def test_maps_of_another_model_are_refused_whatever_the_rule() -> None:
+    for rule in ("auto", "2.5", "healthy-ml:1"):
+        with pytest.raises(InputError, match=r"healthy brains given are refused: another model made their maps"):
+            judged(brain(50), replace(POST, threshold=rule), healthy=given(weights="b"))
+
+
+@pytest.mark.parametrize(("of_scan", "of_maps"), [("T1", "T1"), (None, None), ("T1", None), (None, "T1")])
+def test_a_sequence_that_is_not_known_is_no_other_one(of_scan: str | None, of_maps: str | None) -> None:
+    found = judged(brain(50, sequence=of_scan), POST, healthy=given(sequence=of_maps))
+    assert found.verdict.applies
+    assert str(found.result.threshold.rule) == "healthy-ml:3"
+
+
+def test_a_part_of_them_fits(tmp_path: Path) -> None:
+    """Two of eleven are too coarse to be compared with."""
+    maps = [HealthyMap(brain(seed, spacing=5.0 if seed > 8 else 2.0)) for seed in range(11)]
+    healthy = build_reference(maps, POST, title="11 healthy maps given", sequence="T1")
+    assert judged(brain(50), POST, healthy=healthy).verdict.healthy == 9
