@@ -32,6 +32,7 @@ from napari_brain_uad.gui.layers.tuning import settle
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.widgets.methods.method_box import GREY, NO_MODEL
 from napari_brain_uad.io.nifti import read_map, write_mask, write_volume
+from napari_brain_uad.postprocessing.edits import REJECTED
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.preprocessing.steps import brain_extraction
 from napari_brain_uad.workflows.detect.detect import detect
@@ -320,6 +321,109 @@ def test_the_same_inputs_take_the_cached_map_and_say_so(qtbot, viewer, dock):
     assert dock.detection.map is first.map
     assert dock.detection.command == first.command
     assert len(heatmaps(viewer)) == 1
+
+
+def seen(viewer):
+    return {layer.name for layer in viewer.layers if layer.visible}
+
+
+def layer_of(viewer, heat, kind):
+    return own_layer(viewer, map_of(heat), kind)
+
+
+def drag_in_tune(qtbot, viewer, value):
+    tune = next(widget for name, widget in viewer.window.dock_widgets.items() if name.startswith("Tune"))
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    tune.move_threshold(value)
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    return tune
+
+
+def detect_by(qtbot, dock, method):
+    choose_method(dock, method)
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+
+
+def test_a_cached_map_is_shown_again_in_place_of_another_method_s(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    detect_by(qtbot, dock, "thresh-raw")
+    first = seen(viewer)
+    detect_by(qtbot, dock, "robust-intensity")
+    assert not any("thresh-raw" in name for name in seen(viewer))
+    detect_by(qtbot, dock, "thresh-raw")
+    assert seen(viewer) == first
+    assert "scan | thresh-raw | boxes" in first
+    # Removed by hand, they come back.
+    for kind in ("regions", "boxes"):
+        viewer.layers.remove(layer_of(viewer, heatmaps(viewer)[0], kind))
+    detect_by(qtbot, dock, "thresh-raw")
+    assert seen(viewer) == first
+    assert len(heatmaps(viewer)) == 2
+
+
+@pytest.mark.parametrize("tune_open", [True, False])
+def test_after_a_cached_run_the_picture_tells_what_the_dock_tells(qtbot, viewer, dock, tune_open):
+    add_volume(viewer, phantom())
+    detect_by(qtbot, dock, "thresh-raw")
+    (heat,) = heatmaps(viewer)
+    regions, boxes = layer_of(viewer, heat, "regions"), layer_of(viewer, heat, "boxes")
+    result = dock.detection.result
+    tune = drag_in_tune(qtbot, viewer, 1.0 + float(map_of(heat).score.max()))
+    assert not regions.data.flagged().any()
+    assert not record(boxes)["boxes"]
+    if not tune_open:
+        viewer.window.remove_dock_widget(tune)
+    detect_by(qtbot, dock, "thresh-raw")
+    assert dock.detection.result.threshold.value == result.threshold.value
+    np.testing.assert_array_equal(regions.data.flagged().T, result.mask)
+    assert record(boxes)["boxes"] == [region.box for region in result.regions]
+    assert heat.contrast_limits[0] == pytest.approx(result.threshold.value)
+    assert record(heat)["post"] == PostParams()
+    if tune_open:
+        qtbot.waitUntil(lambda: tune.settled is not None)
+        assert (tune.post, tune.settled.result.threshold.value) == (PostParams(), result.threshold.value)
+        np.testing.assert_array_equal(regions.data.flagged().T, result.mask)
+        # What was dragged is not lost.
+        tune.undo.click()
+        qtbot.waitUntil(lambda: tune.settled is not None)
+        assert not regions.data.flagged().any()
+
+
+def test_a_review_outlasts_a_cached_run(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    detect_by(qtbot, dock, "thresh-raw")
+    (heat,) = heatmaps(viewer)
+    region = dock.detection.result.regions[0]
+    tune = open_dock(viewer, "Tune")
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    tune.table.choose(region.number)
+    tune._reviewer.act("reject")
+    edits = record(heat)["edits"]
+    detect_by(qtbot, dock, "thresh-raw")
+    assert dock.detection.result.regions[0].review == REJECTED
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    assert record(heat)["edits"] is edits
+    assert tune.table.regions[0].review == REJECTED
+    assert region.box not in record(layer_of(viewer, heat, "boxes"))["boxes"]
+    i, j, k = region.peak_index
+    assert not layer_of(viewer, heat, "regions").data.flagged()[k, j, i]
+
+
+def test_a_cached_map_against_another_truth_is_not_taken_for_that_one(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    truth = add_labels(viewer, lesion(), phantom(), name="lesions")
+    assert dock.inputs.truth.layer is truth
+    detect_by(qtbot, dock, "thresh-raw")
+    dock.inputs.truth.setCurrentIndex(0)
+    dock.inputs.truth.activated.emit(0)
+    detect_by(qtbot, dock, "robust-intensity")
+    detect_by(qtbot, dock, "thresh-raw")
+    assert not layer_of(viewer, heatmaps(viewer)[-1], "regions").data.has_truth
+    dock.inputs.truth.choose(truth)
+    detect_by(qtbot, dock, "thresh-raw")
+    assert record(viewer.layers.selection.active)["truth"] is not None
+    assert all(layer.data.has_truth for layer in viewer.layers if record(layer).get("kind") == "regions" and layer.visible)
 
 
 @pytest.mark.parametrize("change", ["voxel", "params", "seed", "mask", "painted mask"])

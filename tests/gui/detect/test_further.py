@@ -11,10 +11,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.contrib.files import file_layers
 from napari_brain_uad.gui.layers.layers import is_map, map_of
 from napari_brain_uad.gui.layers.subjects import layers_of
+from napari_brain_uad.gui.session.collect import collect
+from napari_brain_uad.gui.session.files import read_session, save_session
+from napari_brain_uad.gui.session.restore import computed, restoring
+from napari_brain_uad.gui.tune.export import scans_for
 from napari_brain_uad.workflows.detect.several import detect_several
 from tests.gui.scans import head, write
 
@@ -57,6 +62,16 @@ def test_ticked_scans_are_scored_together_with_the_chosen_one(dock: Any, qtbot: 
     assert heat in layers_of(viewer, viewer.layers["FLAIR"])
     assert "--with" in dock.detection.command
     assert "T2.nii.gz" in dock.detection.command
+    # Whatever the layers are called by now, the map knows what it was made of; in a session, too.
+    viewer.layers["T2"].name, viewer.layers["FLAIR"].name = "FLAIR", "other"
+    scan, further = scans_for(viewer, heat)
+    assert [one.source.path.name for one in (scan, *further)] == ["FLAIR.nii.gz", "T2.nii.gz"]
+    save_session(collect(viewer), tmp_path / "s", Progress())
+    viewer.layers.clear()
+    for _ in restoring(viewer, computed(read_session(tmp_path / "s", Progress()), Progress())):
+        pass
+    scan, further = scans_for(viewer, next(layer for layer in viewer.layers if is_map(layer)))
+    assert [one.source.path.name for one in (scan, *further)] == ["FLAIR.nii.gz", "T2.nii.gz"]
 
 
 def test_the_list_follows_scans_and_a_tick_ends_with_its_scan(dock: Any, qtbot: Any, tmp_path: Path) -> None:

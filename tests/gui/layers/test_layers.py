@@ -28,7 +28,6 @@ from napari_brain_uad.gui.layers.layers import (
 )
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.view import add_volume
-from napari_brain_uad.gui.tune.export import scan_for
 from napari_brain_uad.workflows.detect.detect import Detection
 from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import LPS, head, rotated, write
@@ -186,15 +185,6 @@ def test_a_second_run_hides_the_first_and_adds_no_second_truth(detection: Detect
     assert (first[0].colorbar.visible, second[0].colorbar.visible) == (True, False)
     for name in ("ground truth", "brain mask"):
         assert sum(name in layer.name for layer in viewer.layers) == 1
-
-
-def test_the_scan_of_a_map_is_found_by_name_then_by_grid(detection: Detection) -> None:
-    viewer = ViewerModel()
-    with pytest.raises(InputError, match="not open"):
-        scan_for(viewer, detection.map.name, detection.map.grid)
-    layer = add_volume(viewer, detection.volume)
-    layer.name = "other name"
-    assert scan_for(viewer, detection.map.name, detection.map.grid).name == "other name"
 
 
 def test_a_method_with_a_fixed_colour_scale_shows_every_scan_in_it(detection: Detection) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from napari_brain_uad.gui.contrib.reader import get_reader
 from napari_brain_uad.gui.layers.brain_layer import by_hand
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import is_map, is_scan, map_of, mask_of, record, set_sequence, volume_of
-from napari_brain_uad.gui.layers.subjects import layers_of, scans
+from napari_brain_uad.gui.layers.subjects import layers_of, scan_of, scans
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.session import actions
 from napari_brain_uad.gui.session.collect import collect
@@ -33,7 +34,8 @@ from napari_brain_uad.gui.widgets.layer_box import LayerBox
 from napari_brain_uad.postprocessing.edits import REJECTED, Mark, RegionEdits
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect.age import with_age
-from napari_brain_uad.workflows.detect.detect import Detection
+from napari_brain_uad.workflows.detect.detect import Detection, detect
+from napari_brain_uad.workflows.scans.load import load
 from tests.gui.scans import head, rotated, write
 
 
@@ -124,6 +126,46 @@ def test_the_age_that_a_map_was_judged_with_is_the_scan_s_again(qtbot: Any, save
     qtbot.addWidget(box)
     choice.choose(scans(after)[0])
     assert box.years == 1.5
+
+
+@pytest.mark.parametrize("of_a_file", [True, False])
+def test_an_age_goes_to_nobody_else_of_the_same_name(qtbot: Any, saved: tuple[ViewerModel, Path], tmp_path: Path, of_a_file: bool) -> None:
+    before, _ = saved
+    heat = next(layer for layer in before.layers if is_map(layer))
+    record(heat)["map"] = with_age(map_of(heat), 70)
+    save_session(collect(before), tmp_path / "aged.uad-session", Progress())
+    (tmp_path / "sub-02").mkdir()
+    other = write(tmp_path / "sub-02" / f"{before.layers[0].name}.nii.gz", head()[0] * 2)
+    after = ViewerModel()
+    theirs = add_volume(after, load(other) if of_a_file else replace(load(other), source=None))
+    for _ in restoring(after, computed(read_session(tmp_path / "aged.uad-session", Progress()), Progress())):
+        pass
+    assert theirs.name == before.layers[0].name
+    choice = LayerBox(after, is_scan)
+    qtbot.addWidget(choice)
+    box = AgeBox(after, choice)
+    qtbot.addWidget(box)
+    _, ours = scans(after)
+    years = []
+    for scan in (theirs, ours):
+        choice.choose(scan)
+        years.append(box.years)
+    assert years == [None, 70]
+
+
+def test_a_scan_of_another_plugin_keeps_its_map(tmp_path: Path) -> None:
+    viewer = ViewerModel()
+    data, _ = head()
+    scan = viewer.add_image(np.ascontiguousarray(data.T), name="theirs")
+    heat, *_ = add_detection(viewer, detect(volume_of(scan), "thresh-raw"), scan=scan)
+    assert heat in layers_of(viewer, scan)
+    viewer.add_labels(np.zeros((4, 5, 6), np.uint8), name="mine")
+    save_session(collect(viewer), tmp_path / "s", Progress())
+    after, _ = _reopened(tmp_path / "s")
+    again = next(layer for layer in after.layers if is_map(layer))
+    after.layers["theirs"].name = "renamed"
+    assert scan_of(after, again) is after.layers["renamed"]
+    assert not record(after.layers["mine"])
 
 
 def test_the_layers_of_a_subject_stay_together_and_a_second_opening_is_another_subject(saved: tuple[ViewerModel, Path]) -> None:

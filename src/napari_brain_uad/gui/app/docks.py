@@ -10,6 +10,7 @@ from .home import raise_dock
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
     from napari.viewer import Viewer
 
 PLUGIN = "napari-brain-uad"
@@ -91,6 +92,14 @@ def opening_workspace(viewer: Viewer) -> Iterator[float]:
     for number, title in enumerate((*titles, "Detect anomalies")):
         for _ in opening_dock(viewer, title):
             yield number / len(titles)
+
+
+def tell_judged(viewer: Viewer, heat: Layer) -> None:
+    """Have every open dock that shows a map's result work it out again: its settings, or the healthy reference, may be others now."""
+    window = getattr(viewer, "window", None)
+    for widget in window.dock_widgets.values() if window is not None else ():
+        if hasattr(widget, "judge_again"):
+            widget.judge_again(heat)
 
 
 def tell_models_changed(viewer: Viewer) -> None:

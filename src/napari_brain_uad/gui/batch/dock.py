@@ -186,10 +186,10 @@ class BatchDock(SideDock):
         with young_garbage_only():
             for layer in self.viewer.layers:
                 layer.visible = False
-            add_volume(self.viewer, detection.volume)
+            scan = add_volume(self.viewer, detection.volume)
             yield 0.3
             heat: Layer | None = None
-            for layer in adding_detection(self.viewer, detection, live):
+            for layer in adding_detection(self.viewer, detection, live, scan):
                 heat = layer if is_map(layer) else heat
                 yield 0.6
             if heat in self.viewer.layers:

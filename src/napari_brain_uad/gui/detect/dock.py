@@ -21,10 +21,10 @@ from ...core.text import counted
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
-from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock
+from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock, tell_judged
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
-from ..layers.detection_layers import adding_detection, adding_pictures
+from ..layers.detection_layers import adding_detection, adding_pictures, show_again
 from ..layers.layers import is_map, record, volume_layer, volume_of
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.pictures import is_picture, lay_masks, lay_on
@@ -35,7 +35,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.methods.method_box import NO_MODEL
 from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
-from .job import DetectRequest, MapCache, run_request
+from .job import DetectRequest, MapCache, Reviews, reviews_in, run_request
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -71,6 +71,7 @@ class DetectDock(SideDock):
         self._looking: workers.Job | None = None
         self._showing: Steps | None = None
         self._scanned: Layer | None = None
+        self._further: list[Layer] = []
         self._raw = False
         self._scored_at = 1.0
         self.inputs = DetectInputs(self.viewer)
@@ -103,12 +104,12 @@ class DetectDock(SideDock):
         remember("method", request.method)
         self.inputs.method.offer(request.method)
         remember("device", request.device)
-        self._scanned = self.inputs.scan.layer
+        self._scanned, self._further = self.inputs.scan.layer, self.inputs.further.layers
         took = parts(request.method, request.volume, truth=request.truth is not None, window=True)
         self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
-            partial(_run, request, self._cache),
+            partial(_run, request, self._cache, reviews_in(self.viewer)),
             parent=self,
             on_done=self._done,
             on_error=self._failed,
@@ -142,9 +143,9 @@ class DetectDock(SideDock):
             self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
             return
-        before, self.detection = self.detection, detection
+        self.detection = detection
         self._showing = Steps(
-            self._show(detection, live, self._shown(detection, before)),
+            self._show(detection, live, self._shown(detection)),
             parent=self,
             on_done=partial(self._all_shown, detection),
             on_broken=self._stop_showing,
@@ -158,10 +159,13 @@ class DetectDock(SideDock):
                 self._scanned = self._add_slice(self._scanned)
                 yield 0.05
             if heat is None:
-                for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned)):
+                for number, layer in enumerate(adding_detection(self.viewer, detection, live, self._scanned, self._further)):
                     heat = layer if is_map(layer) else heat
                     yield min(0.1 * number, 0.55)
-            elif detection.pictures:
+            elif heat in self.viewer.layers:
+                show_again(self.viewer, heat, detection, live)
+                tell_judged(self.viewer, heat)
+                yield 0.2
                 for _ in adding_pictures(self.viewer, detection, self._scanned):
                     yield 0.3
             if heat not in self.viewer.layers:
@@ -215,12 +219,10 @@ class DetectDock(SideDock):
         dims = self.viewer.dims
         dims.point = (*dims.point[: dims.ndim - 3], *heat.data_to_world(middle.round()[::-1]))
 
-    def _shown(self, detection: Detection, before: Detection | None) -> Layer | None:
-        """The heatmap of a cached map that is still on show against the same ground truth."""
-        if before is None or not _same(before.truth, detection.truth):
-            return None
-        shown = (layer for layer in self.viewer.layers if is_map(layer) and record(layer)["map"] is detection.map)
-        return next(shown, None)
+    def _shown(self, detection: Detection) -> Layer | None:
+        """The heatmap of a cached map that is still there, shown or hidden, against the same ground truth."""
+        ours = (layer for layer in self.viewer.layers if is_map(layer) and record(layer)["map"] is detection.map)
+        return next((layer for layer in ours if _same(record(layer).get("truth"), detection.truth)), None)
 
     def _failed(self, error: Exception) -> None:
         if self._lifetime.over:
@@ -370,9 +372,9 @@ def outcome_words(detection: Detection) -> str:
     return f"{said}{found}.{compared} {how}"
 
 
-def _run(request: DetectRequest, cache: MapCache, progress: Progress) -> tuple[Detection, LiveMask]:
+def _run(request: DetectRequest, cache: MapCache, reviews: Reviews, progress: Progress) -> tuple[Detection, LiveMask]:
     """The job: what `run_request` gives, and the mask as its layer will hold it."""
-    detection = run_request(request, cache, progress)
+    detection = run_request(request, cache, progress, reviews)
     return detection, finished_mask(detection.map, detection.result, detection.truth)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,14 @@ from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import array_sha256
 from ...core.volume import Volume
+from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
+from ..layers.layers import is_map, record
 from ..layers.scan_facts import ScanRequest, found_without_mask
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
     from ...workflows.detect.detect import Detection
     from ...workflows.detect.pictures import Pictures
 
@@ -84,8 +89,19 @@ class MapCache:
             self._kept.popitem(last=False)
 
 
-def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> Detection:
+Reviews = Sequence[tuple[AnomalyMap, RegionEdits]]
+"""What a person did to the regions of maps that are in a viewer."""
+
+
+def reviews_in(viewer: ViewerModel) -> Reviews:
+    """The reviews of the maps that a viewer has."""
+    return [(record(layer)["map"], record(layer)["edits"]) for layer in viewer.layers if is_map(layer) and record(layer).get("edits")]
+
+
+def run_request(request: DetectRequest, cache: MapCache, progress: Progress, reviews: Reviews = ()) -> Detection:
     """Run, or take the map of an earlier run, this dock's or one kept on disk, and do only the quick half.
+
+    The map of an earlier run of this dock keeps what a person did to its regions since.
 
     Raises
     ------
@@ -107,7 +123,8 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress) -> 
         volume, amap, pictures = kept
         if amap.name != request.volume.name and not request.others:
             volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
-        detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", progress=progress)
+        edits = next((edits for reviewed, edits in reviews if reviewed is amap), None)
+        detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", edits=edits, progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.volume import Volume
+from ...postprocessing.edits import REJECTED
 from .brain_layer import add_brain, insert_above
 from .layers import (
     add_boxes,
@@ -25,9 +26,11 @@ from .layers import (
     record,
     show_boxes,
 )
-from .mask_layer import LiveMask, finished_mask
-from .subjects import join, scan_of_map
+from .mask_layer import LiveMask, finished_mask, region_colormap
+from .repaint import repaint, show_heat
+from .subjects import join, note_further, scan_of_map
 from .view import attach, go_to
+from .view_actions import show_map
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -47,7 +50,9 @@ def add_detection(
     return heat, regions, boxes
 
 
-def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, scan: Layer | None = None) -> Iterator[Any]:
+def adding_detection(
+    viewer: ViewerModel, detection: Detection, live: LiveMask, scan: Layer | None = None, further: Sequence[Layer] = ()
+) -> Iterator[Any]:
     """`add_detection` in steps of less than a tenth of a second, which napari needs for a layer; the active layer stays so.
 
     Parameters
@@ -59,7 +64,9 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
     live : LiveMask
         Its mask, from `finished_mask`.
     scan : Layer, optional
-        The scan's layer, whose subject the others become part of; found by its name when it is not given.
+        The scan's layer, whose subject the others become part of; found by what the map says when it is not given.
+    further : sequence of Layer
+        Those of the further sequences that were scored with it.
 
     Yields
     ------
@@ -85,6 +92,7 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
     heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
     if scan is not None:
         join(heat, scan)
+    note_further(heat, further)
     yield heat
     if heat in viewer.layers:
         add_colour_bar(heat)
@@ -98,6 +106,40 @@ def adding_detection(viewer: ViewerModel, detection: Detection, live: LiveMask, 
             boxes = add_boxes(viewer, amap)
             show_boxes(boxes, [region.box for region in result.regions], viewer)
         yield boxes
+
+
+def show_again(viewer: ViewerModel, heat: Layer, detection: Detection, live: LiveMask) -> None:
+    """Have the layers of a map tell a detection of that same map: its threshold, regions and boxes; and show them, not other methods'.
+
+    They may be hidden, under another threshold, or gone but for the heatmap.
+
+    Parameters
+    ----------
+    heat : Layer
+        The heatmap.
+    live : LiveMask
+        The detection's mask, from `finished_mask`.
+    """
+    amap, result = detection.map, detection.result
+    record(heat)["post"] = detection.post
+    if own_layer(viewer, amap, "regions") is None:
+        add_regions(viewer, amap, live)
+    if own_layer(viewer, amap, "boxes") is None:
+        add_boxes(viewer, amap)
+    show_map(viewer, heat)
+    if isinstance(heat, Image) and record(heat).get("bare"):
+        add_colour_bar(heat)
+    boxes = [region.box for region in result.regions if region.review != REJECTED]
+    # All of them: against another ground truth the same map was shown once more.
+    for layer in [layer for layer in viewer.layers if record(layer).get("map") is amap]:
+        if isinstance(layer, Labels) and isinstance(layer.data, LiveMask):
+            layer.data.take(live)
+            layer.colormap = region_colormap(live.has_truth)
+            record(layer).pop("with_truth", None)  # the Tune dock may have other ideas
+            repaint(viewer, layer, layer.data)
+        elif isinstance(layer, Vectors):
+            show_boxes(layer, boxes, viewer)
+    show_heat(viewer, heat, result.threshold.value)
 
 
 def adding_pictures(viewer: ViewerModel, detection: Detection, scan: Layer | None) -> Iterator[Layer]:

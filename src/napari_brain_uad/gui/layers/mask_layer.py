@@ -141,6 +141,10 @@ class LiveMask(Refilled):
         """Another ground truth on the same grid, shape (k, j, i), or none."""
         self._truth = None if truth is None else truth.view(np.uint8)
 
+    def take(self, other: LiveMask) -> None:
+        """Show what another mask on the same grid shows."""
+        vars(self).update({name: value for name, value in vars(other).items() if name != "_given"})
+
     def settle(self, mask: NDArray[np.bool_], regions: NDArray[np.uint8] | None = None) -> None:
         """Show this finished mask, shape (k, j, i), and its regions' labels (see `region_colours.region_labels`) if they have any."""
         self._settled, self._regions = mask, regions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from ...core.anomaly_map import AnomalyMap
 
-_TOKEN, _OF, _AWAY = "subject", "of", "put_away"
-"""Keys of a record: a scan's own token, the tokens of the scans that another layer belongs to, and whether `show_only` hid it."""
+_TOKEN, _OF, _WITH, _AWAY = "subject", "of", "with", "put_away"
+"""Keys of a record: a scan's own token; the tokens of the scans that another layer belongs to, and, of a map, of the further sequences that
+were scored with its scan; and whether `show_only` hid it."""
 
 
 def token_of(scan: Layer) -> str:
@@ -35,19 +36,28 @@ def join(layer: Layer, scan: Layer) -> None:
         of.append(token_of(scan))
 
 
+def note_further(heat: Layer, further: Sequence[Layer]) -> None:
+    """Note which other sequences a map was averaged from: it stays one of its first scan's layers alone."""
+    if further:
+        _noted(heat)[_WITH] = [token_of(scan) for scan in further]
+
+
 def tokens(layer: Layer) -> dict[str, Any]:
     """What a layer's record says of subjects, as JSON data, for `set_tokens`."""
     noted = record(layer)
-    return {_TOKEN: noted.get(_TOKEN), _OF: list(noted.get(_OF, ())), _AWAY: bool(noted.get(_AWAY))}
+    return {_TOKEN: noted.get(_TOKEN), **{key: list(noted.get(key, ())) for key in (_OF, _WITH)}, _AWAY: bool(noted.get(_AWAY))}
 
 
 def set_tokens(layer: Layer, said: Mapping[str, Any], new: Callable[[str], str]) -> None:
     """Have a layer be part of the subjects that `tokens` told of, each token by the new name that `new` gives it."""
-    noted, of = _noted(layer), said.get(_OF)
-    if isinstance(said.get(_TOKEN), str):
-        noted[_TOKEN] = new(said[_TOKEN])
-    noted[_OF] = [new(token) for token in of if isinstance(token, str)] if isinstance(of, list) else []
-    noted[_AWAY] = said.get(_AWAY) is True
+    told: dict[str, Any] = {_TOKEN: new(said[_TOKEN])} if isinstance(said.get(_TOKEN), str) else {}
+    for key in (_OF, _WITH):
+        named = said.get(key)
+        if isinstance(named, list) and named:
+            told[key] = [new(token) for token in named if isinstance(token, str)]
+    told |= {_AWAY: True} if said.get(_AWAY) is True else {}
+    if told:  # a layer of others has no record, unless there is something to say
+        _noted(layer).update(told)
 
 
 def belongs_elsewhere(layer: Layer, scan: Layer) -> bool:
@@ -67,9 +77,79 @@ def scans(viewer: ViewerModel) -> list[Layer]:
 
 
 def scan_of_map(viewer: ViewerModel, amap: AnomalyMap) -> Layer | None:
-    """The open scan that a map was made from: by its name, on its grid."""
-    found = [scan for scan in scans(viewer) if scan.name == amap.name and not grid_of(scan).compare(amap.grid, "map")]
-    return found[-1] if found else None
+    """The open scan that a map was made from, as far as the map itself says: the one of its name, else the one of its file.
+
+    Both lie on its grid. One that came from another file than the map's record names is another scan, whatever its name.
+    """
+    able = _able(viewer, amap)
+    named = [scan for scan in able if scan.name == amap.name]
+    return named[-1] if named else _only(scan for scan in able if _is_input(scan, _input_of(amap)))
+
+
+def scan_scored(viewer: ViewerModel, heat: Layer) -> Layer | None:
+    """The open scan that a heatmap was made from, whatever both are called by now; None when it is not open.
+
+    A scan that was closed and opened again is told by its file. Only for a map that nothing was noted of (its own file was opened) name
+    and grid have to do, where they leave no choice.
+    """
+    amap, of = record(heat)["map"], record(heat).get(_OF, ())
+    noted = [scan for scan in scans(viewer) if token_of(scan) in of]
+    if noted:
+        return _only(noted)
+    if of:
+        return _only(scan for scan in _able(viewer, amap) if _is_input(scan, _input_of(amap)))
+    return scan_of_map(viewer, amap) or _only(_able(viewer, amap))
+
+
+def further_scored(viewer: ViewerModel, heat: Layer, inputs: Sequence[Mapping[str, Any]]) -> list[Layer | None]:
+    """The further sequences that a heatmap was averaged from; None for one that is not open any more.
+
+    Parameters
+    ----------
+    inputs : sequence of mapping
+        What the map's record says of each.
+    """
+    known = [*record(heat).get(_WITH, ()), *([""] * len(inputs))]
+    found = []
+    for token, about in zip(known, inputs, strict=False):
+        noted = (scan for scan in scans(viewer) if token_of(scan) == token)
+        found.append(next(noted, None) or _only(scan for scan in scans(viewer) if _is_input(scan, about)))
+    return found
+
+
+def _able(viewer: ViewerModel, amap: AnomalyMap) -> list[Layer]:
+    """The scans on a map's grid that came from no other file than the map."""
+    file = _input_of(amap).get("file_sha256")
+    there = (scan for scan in scans(viewer) if not file or _sha256(scan) in ("", file))
+    return [scan for scan in there if not grid_of(scan).compare(amap.grid, "map")]
+
+
+def _input_of(amap: AnomalyMap) -> Mapping[str, Any]:
+    """What a map's record says of the scan; empty when it says nothing."""
+    said = amap.provenance.get("input")
+    return said if isinstance(said, Mapping) else {}
+
+
+def _is_input(scan: Layer, about: Mapping[str, Any]) -> bool:
+    """Whether a scan is what a map's record says: of its file, and where that gives several images, of its name."""
+    if not _sha256(scan) or _sha256(scan) != about.get("file_sha256"):
+        return False
+    volume = record(scan)["volume"]
+    # All volumes of a 4-D file have its hash, and so has what was prepared from it: their names tell them apart.
+    several = volume.source.path is not None and volume.source.volume_index is not None
+    return volume.name == about.get("name") or not (several or "preparation" in record(scan))
+
+
+def _sha256(scan: Layer) -> str:
+    """Of the file a scan came from; empty for none."""
+    known = record(scan).get("volume")
+    return known.source.sha256 if isinstance(known, Volume) and known.source is not None else ""
+
+
+def _only(found: Iterable[Layer]) -> Layer | None:
+    """The one that there is; None for none, and for several that nothing tells apart."""
+    listed = list(found)
+    return listed[0] if len(listed) == 1 else None
 
 
 def layers_of(viewer: ViewerModel, scan: Layer) -> list[Layer]:

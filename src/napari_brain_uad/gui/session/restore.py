@@ -37,7 +37,7 @@ from ..layers.layers import (
 )
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.mask_values import inside
-from ..layers.subjects import scan_of_map, set_tokens
+from ..layers.subjects import belongs, scans, set_tokens
 from ..layers.view import attach
 from ..widgets.age_box import note_age
 from .collect import CAMERA, LOOKS, PLACE
@@ -135,17 +135,23 @@ def restoring(viewer: ViewerModel, ready: Ready) -> Iterator[float]:
             with suppress(ValueError, TypeError):
                 layer.visible = items[number].look.get("visible") is not False
         yield 0.95
-        _note_ages(viewer, items)
+        _note_ages(viewer, items, made)
         _look(viewer, ready.session.view, made)
     yield 1.0
 
 
-def _note_ages(viewer: ViewerModel, items: Sequence[Item]) -> None:
-    """Have the docks know the ages that maps were judged with: the next run of theirs judges alike."""
-    for amap in (item.amap for item in items if item.amap is not None):
-        age, scan = age_of(amap), scan_of_map(viewer, amap)
-        if scan is not None and age is not None:
-            note_age(viewer, scan, age)
+def _note_ages(viewer: ViewerModel, items: Sequence[Item], made: Mapping[int, Layer]) -> None:
+    """Have the docks know the ages that maps were judged with: the next run of theirs judges alike.
+
+    Only scans of this session get one, by what their layers say: another person's scan may be open under the same name.
+    """
+    ours = [scan for scan in scans(viewer) if scan in made.values()]
+    for number, heat in made.items():
+        amap = items[number].amap if items[number].kind == MAP else None
+        age = None if amap is None else age_of(amap)
+        if age is not None:
+            for scan in (one for one in ours if belongs(heat, one)):
+                note_age(viewer, scan, age)
 
 
 class _Renamed:
@@ -170,10 +176,9 @@ def _dress(layer: Layer, item: Item, new: Callable[[str], str]) -> None:
     if isinstance(layer, Labels) and not isinstance(layer.data, LiveMask) and isinstance(colours, list):
         with suppress(ValueError, TypeError):
             layer.colormap = DirectLabelColormap(color_dict=dict(colours))
-    if record(layer):
-        set_tokens(layer, item.notes, new)
-        if isinstance(item.notes.get("sequence"), str):
-            set_sequence(layer, item.notes["sequence"])
+    set_tokens(layer, item.notes, new)
+    if record(layer) and isinstance(item.notes.get("sequence"), str):
+        set_sequence(layer, item.notes["sequence"])
 
 
 def _look(viewer: ViewerModel, view: Mapping[str, Any], made: Mapping[int, Layer]) -> None:

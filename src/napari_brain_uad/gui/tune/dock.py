@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -251,17 +252,22 @@ class TuneDock(TuneLayout):
         self._rest.start(REST_MS)
 
     def _undo(self) -> None:
-        self._travel(back=True)
+        self._travel(Tuning.undo)
 
     def _redo(self) -> None:
-        self._travel(back=False)
+        self._travel(Tuning.redo)
 
-    def _travel(self, *, back: bool) -> None:
+    def judge_again(self, heat: Layer) -> None:
+        """Take the settings that its record has now, undoably, if it is the map that is tuned; other docks call it."""
+        if heat is self.maps.layer:
+            self._travel(lambda tuning: tuning.change(record(heat).get("post")))
+
+    def _travel(self, go: Callable[[Tuning], None]) -> None:
         if self._tuning is None:
             return
         self._tuning.change_rule(self._moving)
         self._moving = None
-        self._tuning.undo() if back else self._tuning.redo()
+        go(self._tuning)
         self.clean_up.blockSignals(True)
         self.clean_up.set_value(self._tuning.post)
         self.clean_up.blockSignals(False)

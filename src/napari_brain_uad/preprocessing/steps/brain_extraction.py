@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ from .extractors import BACKENDS, extract
 
 _PLAUSIBLE_ML = (600.0, 2300.0)
 """Adult and child brains with their ventricles; what lies outside is most likely a failed extraction."""
+
+GIVEN, EXTRACTED = "brain mask given with the scan", "found by"
+"""How the origin of a brain begins that somebody gave, and that a tool found in a whole head; see `brain_origin`."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class BrainExtraction(Step):
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
         if volume.mask is not None:
-            return _cut(volume, volume.mask, "brain mask given with the scan", ())
+            return _cut(volume, volume.mask, GIVEN, ())
         found = estimate_brain_mask(volume)
         if found.stripped:
             return _cut(volume, found.mask, f"already skull-stripped: {found.origin} ({found.why})", ())
@@ -50,7 +55,7 @@ class BrainExtraction(Step):
         if self.from_reference and reference is not None and reference.volume.mask is not None:
             return self._from_reference(volume, reference.volume, context)
         mask = extract(self.backend, volume, context.progress)
-        return _cut(volume, mask, f"found by {self.backend}", _check_size(mask, volume))
+        return _cut(volume, mask, f"{EXTRACTED} {self.backend}", _check_size(mask, volume))
 
     def _from_reference(self, volume: Volume, reference: Volume, context: Context) -> StepResult:
         assert reference.mask is not None
@@ -61,6 +66,12 @@ class BrainExtraction(Step):
             return _cut(volume, mask, origin, ())
         mask |= extract(self.backend, volume, context.progress) & beyond
         return _cut(volume, mask, f"{origin}; beyond its image found by {self.backend}", ())
+
+
+def brain_origin(record: Sequence[Mapping[str, Any]]) -> str:
+    """Where the brain of a recorded preparation (``Prepared.record``) came from, in words; empty when it was no step of it."""
+    outcomes = (entry.get("outcome") for entry in record if entry.get("step") == BrainExtraction.ID)
+    return next((str(outcome.get("origin", "")) for outcome in outcomes if isinstance(outcome, Mapping)), "")
 
 
 def _beyond(view: FieldOfView, grid: Grid) -> NDArray[np.bool_]:

@@ -16,10 +16,11 @@ from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...io.streams import file_sha256
 from ...postprocessing.params import PostParams, post_option
+from ...preprocessing.steps.brain_extraction import GIVEN, brain_origin
 from ..models.method_spec import MethodSpec
 from ..models.models import find_model, name_of, name_of_record, settings_for
+from ..scans.further import AUTO, recorded_prepare
 from ..scans.load import MaskInput, given_sequence
-from ..scans.ready import AUTO
 from ..scans.scan_word import ScanWord
 from .age import age_of, age_words
 
@@ -57,14 +58,14 @@ def detect_command(
     prepare_with: str = AUTO,
     device: str = "auto",
     reconstruct: bool = False,
-    others: Sequence[Volume | str | Path] = (),
+    others: Sequence[Volume | str | Path | None] = (),
 ) -> str:
     """The ``brain-uad detect`` command that gives the same result; what has no file is left as a name in capitals.
 
     Parameters
     ----------
-    others : sequence of Volume, str or Path
-        Further sequences that the map was averaged from, see `several.detect_several`.
+    others : sequence of Volume, str, Path or None
+        Further sequences that the map was averaged from, see `several.detect_several`; None for one that is not known any more.
     model : str
         The model's file or id, where it is known; its name in the map's record otherwise.
     """
@@ -86,6 +87,13 @@ def detect_command(
     words += ["--device", device] if device != "auto" else []
     words += ["--save-reconstruction"] if reconstruct else []
     return shell.join([*words, "--out", "OUT"])
+
+
+def prepared_with(amap: AnomalyMap) -> tuple[str, bool | None]:
+    """How the scan of a map was prepared, as ``--prepare`` takes it, and whether its brain mask was given; None: it was not prepared."""
+    record = amap.provenance.get("preprocessing", ())
+    given = brain_origin(record) == GIVEN if record else None
+    return recorded_prepare(record, method_class(amap.method).INFO.preset), given
 
 
 def spec_of(amap: AnomalyMap, model: str = "") -> MethodSpec:
@@ -158,9 +166,9 @@ def given_files(command: str) -> list[dict[str, str]]:
     return found
 
 
-def _word(scan: Volume | str | Path) -> str:
+def _word(scan: Volume | str | Path | None) -> str:
     """A further scan in one word."""
-    found = ScanWord.of(scan)
+    found = None if scan is None else ScanWord.of(scan)
     return "SCAN" if found is None else found.text
 
 

@@ -145,6 +145,20 @@ def joint_volume(volumes: Sequence[Volume]) -> Volume:
         return first
     name = "+".join([first.name, *(volume.sequence or "unknown" for volume in volumes[1:])])
     sums = (one.source.sha256 if one.source is not None and one.source.sha256 else array_sha256(one.data) for one in volumes)
+    return _as_joint(first, name, sums)
+
+
+def scored_volume_of(first: Volume, amap: AnomalyMap) -> Volume:
+    """The scan that a map was made from under the map's name, and, where that is of several sequences, the SHA-256 of all.
+
+    As `joint_volume` of all of them, of which but the first may not be open any more: the map's record has their hashes.
+    """
+    inputs = amap.provenance.get(SEVERAL, ())
+    sums = [str(one.get("file_sha256") or one.get("voxels_sha256")) for one in inputs]
+    return _as_joint(first, amap.name, sums) if sums else replace(first, name=amap.name)
+
+
+def _as_joint(first: Volume, name: str, sums: Iterable[str]) -> Volume:
     joint = hashlib.sha256("".join(sums).encode()).hexdigest()
     return replace(first, name=name, source=replace(first.source or Source(first.grid), sha256=joint))
 
