@@ -62,7 +62,7 @@ class SimpleSliceNetParams(FlowParams, EmbeddingParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "paper": _PAPER,
         "code": {**_PAPER, "dimension": 512, "noise": 0.08, "log_sigmoid": True},
-        "tiny": {**TINY, "blocks": 2, "aggregation": 1},
+        "tiny": {**TINY, "blocks": 2, "aggregation": 1, "noise": 0.2},
     }
 
     @property
