@@ -121,6 +121,9 @@ def test_a_rate_that_needs_unknown_thresholds_is_refused_and_a_volume_is_said_to
     assert given.threshold(ThresholdRule("healthy-fpr", 0.003))[0] == pytest.approx(1.0)
     with pytest.raises(InputError, match=r"the lowest, 1, flags 0.3 % of 2 healthy brains.*Ask for 0.003 or less"):
         given.threshold(ThresholdRule("healthy-fpr", 0.05))
+    # What it says can be asked for is never more than there is.
+    with pytest.raises(InputError, match=r"Ask for 0.00319 or less"):
+        strengths_of([0.1, 0.2], ml=[2.0, 4.3995]).threshold(ThresholdRule("healthy-fpr", 0.05))
     value, origin = given.threshold(ThresholdRule("healthy-ml", 5.0))
     assert value == 1.0
     assert origin == "shows 5 ml at most in an average brain of 2 healthy brains: 3 ml, at the lowest threshold looked at"

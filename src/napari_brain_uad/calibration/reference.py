@@ -187,7 +187,8 @@ class HealthyReference:
             if shares.max() < number:
                 lowest = f"the lowest, {self.levels[0]:.4g}, flags {100 * shares[0]:.2g} % of {scans.words}"
                 why = f"thresholds so low were not looked at: {lowest}"
-                raise InputError(f"Threshold '{rule}'", why=why, fix=f"Ask for {shares[0]:.2g} or less")
+                tenths = 10.0 ** math.ceil(2.0 - math.log10(max(shares[0], 1e-9)))
+                raise InputError(f"Threshold '{rule}'", why=why, fix=f"Ask for {math.floor(shares[0] * tenths + 1e-6) / tenths:g} or less")
             return scans._crossing(shares, number), f"flags {100 * number:g} % of {scans.words} after the clean-up"
         if rule.kind == "fdr":
             self._check_rate(number)

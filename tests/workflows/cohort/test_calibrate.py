@@ -221,13 +221,17 @@ def test_ill_scans_and_single_ones_are_left_out(case: Any, tmp_path: Path) -> No
         calibrate(METHOD, folder)
 
 
+def other_people(folder: Path) -> Path:
+    folder.mkdir()
+    for seed in range(11, 15):
+        save(head(seed, lesion=False)[0], folder / f"sub-{seed:02d}_FLAIR.nii.gz")
+    return folder
+
+
 def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path, own_models: Path) -> None:
     own_models.mkdir()
     train("covariance", healthy_folder, out=own_models / "mine.safetensors")
-    others = tmp_path / "others"
-    others.mkdir()
-    for seed in range(11, 15):
-        save(head(seed, lesion=False)[0], others / f"sub-{seed:02d}_FLAIR.nii.gz")
+    others = other_people(tmp_path / "others")
     (made,), _ = calibrate("covariance:mine", others)
     scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
     assert detect(scan, "covariance", model="mine").verdict.applies
@@ -248,10 +252,7 @@ def test_the_reference_in_force_travels_with_a_model_of_the_package(
     monkeypatch.setattr("napari_brain_uad.workflows.models.models.shipped_dir", lambda: package)
     package.mkdir()
     train("covariance", healthy_folder, out=package / "theirs.safetensors")
-    others = tmp_path / "others"
-    others.mkdir()
-    for seed in range(11, 15):
-        save(head(seed, lesion=False)[0], others / f"sub-{seed:02d}_FLAIR.nii.gz")
+    others = other_people(tmp_path / "others")
     calibrate("covariance:theirs", others, title="of the package", out=package)
     (model,) = list_models()
 
