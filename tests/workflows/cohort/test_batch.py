@@ -197,7 +197,7 @@ def test_the_copied_command_gives_the_same(folder: Path, tmp_path: Path, capsys:
 @pytest.mark.slow
 def test_a_batch_whose_scheduler_was_lost_goes_on(folder: Path, tmp_path: Path) -> None:
     """On workers started elsewhere; what it finished stays, and in the end all is as if nothing had happened."""
-    for name in ("sub-04", "sub-05", "sub-06", "sub-07"):  # more than can be under way when the first ends
+    for name in [f"sub-{number:02d}" for number in range(4, 12)]:  # more than can be under way when the first ends, on a busy machine too
         (folder / name / "anat").mkdir(parents=True)
         write(folder / name / "anat" / f"{name}_FLAIR.nii.gz", head()[0])
     scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
