@@ -13,9 +13,9 @@ from ...core.detector import State
 from ...core.params import Value, param
 from ..base.reconstruction import ReconstructionDetector
 from ..base.stages import GradientStage, Stage, of_stage
-from .common import CARD, POST, TINY, TINY_TRAINING, DiffusionTraining
+from .common import CARD, POST, TINY, TINY_TRAINING, DiffusionTraining, multipliers_setting, schedule_setting, transposed_setting
 from .ddpm import DDPM, DDPMParams
-from .names import SCHEDULES, STEPS
+from .names import STEPS
 
 if TYPE_CHECKING:
     import torch
@@ -33,15 +33,9 @@ _ENCODER, _DENOISER = "encoder", "denoiser"
 class ConditionedDDPMParams(DDPMParams):
     """Settings of `ConditionedDDPM`."""
 
-    multipliers: tuple[int, ...] = param(
-        (1, 2, 2), "Channels of the levels as multiples of the first's; each level halves the slice", label="Channel multipliers", low=1,
-        high=16, most=6, role="network",
-    )  # fmt: skip
-    transposed: bool = param(
-        False, "Transposed convolutions on the way up, instead of residual blocks", label="Transposed convolutions", advanced=True,
-        role="network",
-    )  # fmt: skip
-    schedule: str = param("cosine", "How noise grows over the time steps", label="Noise schedule", choices=SCHEDULES, role="network")
+    multipliers: tuple[int, ...] = multipliers_setting((1, 2, 2))
+    transposed: bool = transposed_setting(False)
+    schedule: str = schedule_setting("cosine")
     t_test: tuple[int, ...] = param(
         (250, 500, 750), "Time step that noise is added up to; with several, the mean of the reconstructions is scored", low=1, high=STEPS,
         most=20,

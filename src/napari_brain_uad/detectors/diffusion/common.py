@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 POST = (
     "The time on this card is that of the reduced network (1.2 million parameters); the 37.5 million take 18 times as long on a CPU. "
     "The paper's post-processing: --median 5 --erode 3 --opening 0 --min-size-voxels 7, in voxels of the scan, where the paper has 2 mm: "
-    "resample a scan of 1 mm, or double the sizes. Its preparation: --prepare pddpm. It trains for 1600 epochs; here a training has a "
-    "number of steps (20,000 unless more are asked for), and with the presets paper and code the weights of the lowest loss on held-out "
-    "scans are saved."
+    "resample a scan of 1 mm, or double the sizes. Its preparation: --prepare pddpm."
+)
+
+EPOCHS = (
+    "The paper trains for 1600 epochs; here a training has a number of steps (20,000 unless more are asked for), and with the presets "
+    "paper and code the weights of the lowest loss on held-out scans are saved."
 )
 
 CARD = replace(LEARNED, family="Diffusion", sequences=("T2", "FLAIR", "T1", "T1c"), bytes_per_voxel=100.0)
@@ -44,6 +47,26 @@ TINY: Mapping[str, Value] = {
 TINY_TRAINING: Mapping[str, Value] = {"steps": 60, "batch_size": 4, "learning_rate": 0.005}
 
 
+def multipliers_setting(usual: tuple[int, ...]) -> tuple[int, ...]:
+    """The setting of the U-Net's width, with what a method has by default."""
+    told = "Channels of the levels as multiples of the first's; each level halves the slice"
+    setting: tuple[int, ...] = param(usual, told, label="Channel multipliers", low=1, high=16, most=6, role="network")
+    return setting
+
+
+def transposed_setting(usual: bool) -> bool:
+    """The setting of the way up, likewise."""
+    told = "Transposed convolutions on the way up, instead of residual blocks"
+    setting: bool = param(usual, told, label="Transposed convolutions", advanced=True, role="network")
+    return setting
+
+
+def schedule_setting(usual: str) -> str:
+    """The setting of the noise schedule, likewise."""
+    setting: str = param(usual, "How noise grows over the time steps", label="Noise schedule", choices=SCHEDULES, role="network")
+    return setting
+
+
 @dataclass(frozen=True)
 class DiffusionParams(ReconstructionParams):
     """Settings of the diffusion models."""
@@ -54,20 +77,14 @@ class DiffusionParams(ReconstructionParams):
     base_channels: int = param(
         128, "Channels of the U-Net's first level; a multiple of 8", label="Base channels", low=8, high=512, step=8, role="network"
     )
-    multipliers: tuple[int, ...] = param(
-        (1, 1, 2), "Channels of the levels as multiples of the first's; each level halves the slice", label="Channel multipliers", low=1,
-        high=16, most=6, role="network",
-    )  # fmt: skip
+    multipliers: tuple[int, ...] = multipliers_setting((1, 1, 2))
     blocks: int = param(3, "Residual blocks of a level", label="Residual blocks", low=1, high=8, role="network")
     scale_shift: bool = param(
         True, "The time step scales and shifts what is normalised, instead of being added", label="Scale-shift norm", advanced=True,
         role="network",
     )  # fmt: skip
-    transposed: bool = param(
-        True, "Transposed convolutions on the way up, instead of residual blocks", label="Transposed convolutions", advanced=True,
-        role="network",
-    )  # fmt: skip
-    schedule: str = param("linear", "How noise grows over the time steps", label="Noise schedule", choices=SCHEDULES, role="network")
+    transposed: bool = transposed_setting(True)
+    schedule: str = schedule_setting("linear")
     prediction: str = param(
         "image", "What the network predicts: the image without noise, or the noise", label="Prediction", choices=PREDICTIONS,
         advanced=True, role="network",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.params import Value
-from .common import CARD, CODE, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
+from .common import CARD, CODE, EPOCHS, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
 
 if TYPE_CHECKING:
     from .patches import PatchGrid
@@ -43,7 +43,7 @@ class DDPM(DiffusionDetector):
         presets="paper: as Behrendt 2023 prints it, channels 128,128,256, transposed convolutions, linear schedule, one step at t = 500. "
         "code: its authors' code, channels 128,256,256, residual blocks instead of transposed convolutions, cosine schedule (37.5 million "
         "parameters); learning rate 1e-4 instead of 1e-5. anoddpm: Wyatt 2022, predicts the noise, squared differences, the full chain "
-        f"from t = 250; on slices of 96 x 96 here. {POST}",
+        f"from t = 250; on slices of 96 x 96 here. {POST} {EPOCHS}",
     )
     params: DDPMParams
 

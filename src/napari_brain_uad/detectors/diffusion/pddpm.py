@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ...core.errors import InputError
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
-from .common import CARD, CODE, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
+from .common import CARD, CODE, EPOCHS, PAPER, POST, TINY, DiffusionDetector, DiffusionParams
 from .names import REGIONS, SAMPLINGS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PatchedDDPM(DiffusionDetector):
         seconds_per_megavoxel=2.5,
         presets="paper: channels 128,128,256, transposed convolutions, linear schedule. code: channels 128,256,256, residual blocks "
         "instead of transposed convolutions, cosine schedule (37.5 million parameters); learning rate 1e-4 instead of 1e-5. Both: patches "
-        f"of 48 pixels, one step at t = 500; the paper's figure 3 is best with 60 pixels and t = 400. {POST}",
+        f"of 48 pixels, one step at t = 500; the paper's figure 3 is best with 60 pixels and t = 400. {POST} {EPOCHS}",
     )
     params: PatchedDDPMParams
 

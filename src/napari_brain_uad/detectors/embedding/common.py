@@ -205,14 +205,14 @@ class BackboneDetector(SlicingDetector):
         if state:
             self._check(state)
             if not self._belongs(state):
-                kept, here = (bytes(one.tolist()).hex() for one in (state["backbone"], self.backbone_hash()))
+                kept, here = state["backbone"].tobytes().hex(), self.backbone_hash().tobytes().hex()
                 why = f"it was trained on a backbone whose weights have the SHA-256 {kept[:12]}..., those here have {here[:12]}..."
                 raise ModelError(f"Model of {self.INFO.id}", why=why, fix="Give the file it was trained with, or train it again")
         super().load_state(state)
 
     def _provenance(self, volume: Volume, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
         found = super()._provenance(volume, mask, seed)
-        return {**found, "method": {**found["method"], "backbone_sha256": bytes(self.state()["backbone"].tolist()).hex()}}
+        return {**found, "method": {**found["method"], "backbone_sha256": self.state()["backbone"].tobytes().hex()}}
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Raise `ModelError` unless the arrays beside those of networks are this method's."""

@@ -21,7 +21,7 @@ from ...core.progress import Progress
 from ...training.session import LabelledScan
 from ..base.stages import GradientStage
 from ..embedding.common import noise_setting
-from .cflow import FLOW_TINY, CFlow, CFlowParams
+from .cflow import CFlow, CFlowParams
 from .names import LESION_SHARE
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class BGADParams(CFlowParams):
     noise: float = noise_setting()
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
-        name: {**values, "noise": 0.06} if values.get("standardise") is False else values
-        for name, values in {**CFlowParams.PRESETS, "tiny": FLOW_TINY}.items()
+        **CFlowParams.PRESETS,
+        "paper": {**CFlowParams.PRESETS["paper"], "noise": 0.06},
     }
 
 

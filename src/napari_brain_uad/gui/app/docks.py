@@ -96,15 +96,17 @@ def opening_workspace(viewer: Viewer) -> Iterator[float]:
 
 def tell_judged(viewer: Viewer, heat: Layer) -> None:
     """Have every open dock that shows a map's result work it out again: its settings, or the healthy reference, may be others now."""
-    window = getattr(viewer, "window", None)
-    for widget in window.dock_widgets.values() if window is not None else ():
-        if hasattr(widget, "judge_again"):
-            widget.judge_again(heat)
+    _tell(viewer, "judge_again", heat)
 
 
 def tell_models_changed(viewer: Viewer) -> None:
     """Have every open dock that shows models read their list again."""
+    _tell(viewer, "refresh_models")
+
+
+def _tell(viewer: Viewer, what: str, *about: object) -> None:
+    """Call this of every open dock that has it."""
     window = getattr(viewer, "window", None)
     for widget in window.dock_widgets.values() if window is not None else ():
-        if hasattr(widget, "refresh_models"):
-            widget.refresh_models()
+        if hasattr(widget, what):
+            getattr(widget, what)(*about)
