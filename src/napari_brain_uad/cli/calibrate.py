@@ -64,7 +64,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         say(reference.default_words)
         smallest = reference.smallest_p
         say("No p-values: no real brain" if smallest is None else f"Smallest p-value that {reference.real} brains allow: {smallest:.2g}")
-        say("One scan only: nothing to check it by" if one.left_out is None else f"{one.left_out.words}.")
+        say("Simulated brains alone are not left out one at a time" if one.left_out is None else f"{one.left_out.words}.")
         if one.replaced:
             say(f"{readable(one.replaced)}.")
         say(written(one.files[0].parent, one.files))

@@ -46,7 +46,7 @@ class Calibration:
     reference : HealthyReference
         Of one sequence.
     left_out : LeaveOneOut or None
-        The check; None with one scan only.
+        The check; None without two real people.
     files : tuple of Path
         What was written.
     replaced : str
