@@ -156,10 +156,11 @@ def _methods(arguments: argparse.Namespace) -> int:
         return 0
     for method, error in broken_methods().items():
         complain(f"{method}: {error}")
+    models = list_models()
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")
         say(f"{'':12} {card.summary}")
-        model = "A model is there, see `brain-uad models`." if list_models(card.id) else "Training or a model needed."
+        model = "A model is there, see `brain-uad models`." if list_models(card.id, models) else "Training or a model needed."
         say(f"{'':12} Needs: {card.needs}.{f' {model}' if card.trainable else ''}")
         absent = missing(*method_class(card.id).REQUIRES)
         if absent:

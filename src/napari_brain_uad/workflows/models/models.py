@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -99,9 +99,17 @@ def model_problems() -> tuple[BrainUADError, ...]:
     return tuple(one for one in found if isinstance(one, BrainUADError))
 
 
-def list_models(method: str | None = None) -> tuple[Model, ...]:
-    """All models, or those that one method can use; the shipped ones first, another method's models last."""
-    models = (*shipped_models(), *user_models())
+def list_models(method: str | None = None, among: Iterable[Model] | None = None) -> tuple[Model, ...]:
+    """All models, or those that one method can use; the shipped ones first, another method's models last.
+
+    Parameters
+    ----------
+    method : str, optional
+        Only what it can use.
+    among : iterable of Model, optional
+        What an earlier call gave, for who asks for many methods: the folders are not looked at again.
+    """
+    models = (*shipped_models(), *user_models()) if among is None else tuple(among)
     if method is None:
         return models
     usable = (method, *method_class(method).INFO.models_of)
@@ -137,23 +145,25 @@ def find_model(given: str | Path) -> Model:
     return read_model(files[0], shipped=False)
 
 
-def default_model(method: str, sequence: str | None) -> Model | None:
+def default_model(method: str, sequence: str | None, among: Iterable[Model] | None = None) -> Model | None:
     """The model a run takes when none is asked for: made for the sequence, else for any; the shipped ones first.
 
     Parameters
     ----------
     sequence : str or None
         Of the scan. When it is unknown, models made for any sequence go before those made for one.
+    among : iterable of Model, optional
+        As for `list_models`.
     """
-    models = list_models(method)
+    models = list_models(method, among)
     fitting = [model for model in models if sequence in model.sequences] + [model for model in models if not model.sequences]
     candidates = fitting if sequence is not None or fitting else list(models)
     return candidates[0] if candidates else None
 
 
-def no_model(method: str, sequence: str | None) -> ModelError:
-    """The error for a trainable method without a model that fits."""
-    name, models = method_class(method).INFO.name, list_models(method)
+def no_model(method: str, sequence: str | None, among: Iterable[Model] | None = None) -> ModelError:
+    """The error for a trainable method without a model that fits; `among` as for `list_models`."""
+    name, models = method_class(method).INFO.name, list_models(method, among)
     if models:
         told = "; ".join(f"{model.id} ({', '.join(model.sequences)})" for model in models)
         return ModelError(f"{name} has no model for {sequence}", why=f"there are {told}", fix="Choose one of them by hand, or train one")

@@ -9,7 +9,7 @@ from ...core.checks import Finding
 from ...core.optional import install_command, missing, not_installed
 from ...core.sequence import SEQUENCES
 from ...detectors.registry import cards, method_class, method_ids
-from .models import default_model, list_models, no_model
+from .models import Model, default_model, list_models, no_model
 
 _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
     "FLAIR": (
@@ -78,21 +78,25 @@ def recommend_for(sequences: Iterable[str | None]) -> tuple[str, str]:
 
 def recommend_learned(sequence: str | None) -> str | None:
     """The trained method to set beside the one without: the tissue ensemble where it has a model, else the first that has one; or None."""
-    trainable = [info.id for info in cards() if info.trainable]
-    known = [
-        method for method in sorted(trainable, key=lambda method: method != "tissue-ensemble") if not any(cannot_score(method, sequence))
-    ]
-    return known[0] if known else None
+    models = list_models()
+    trainable = sorted((info.id for info in cards() if info.trainable), key=lambda method: method != "tissue-ensemble")
+    return next((method for method in trainable if not any(cannot_score(method, sequence, models))), None)
 
 
-def cannot_score(method: str, sequence: str | None) -> tuple[str, str]:
-    """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can."""
+def cannot_score(method: str, sequence: str | None, among: Iterable[Model] | None = None) -> tuple[str, str]:
+    """Why a method cannot score a scan of this sequence now: in two or three words, and in a sentence; empty when it can.
+
+    Who asks for many methods gives all models as `among`, so that they are listed once.
+    """
     absent = missing(*method_class(method).REQUIRES)
     if absent:
         return f"needs {' and '.join(absent)}", f"{method}: {not_installed(*absent)}. Install it: {install_command(*absent)}."
-    if not method_class(method).INFO.trainable or default_model(method, sequence) is not None:
+    if not method_class(method).INFO.trainable:
         return "", ""
-    return f"no model for {sequence or 'it'}" if list_models(method) else "no model", str(no_model(method, sequence))
+    models = list_models(method, among)
+    if default_model(method, sequence, models) is not None:
+        return "", ""
+    return f"no model for {sequence or 'it'}" if models else "no model", str(no_model(method, sequence, models))
 
 
 def unfit(method: str, sequence: str | None, model: object = None) -> Finding | None:

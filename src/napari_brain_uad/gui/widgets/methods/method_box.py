@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QStyledItemDelegate, QToolButton
 
 from ....core.detector import MethodInfo
 from ....detectors.registry import cards
+from ....workflows.models.models import list_models
 from ....workflows.models.recommend import cannot_score, recommend
 from ..editors import SHORT_FORM, ComboBox
 from ..messages import wrapping_label
@@ -153,7 +154,8 @@ class MethodBox(QWidget):
 
     def _fill(self) -> None:
         """List the methods by family, those without a model below all others."""
-        self._missing = {} if self._to_train else {method: cannot_score(method, self._sequence)[0] for method in self._cards}
+        models = () if self._to_train else list_models()
+        self._missing = {} if self._to_train else {method: cannot_score(method, self._sequence, models)[0] for method in self._cards}
         families = {method: NO_MODEL if self._missing.get(method) else info.family for method, info in self._cards.items()}
         model = self.box.model()
         assert isinstance(model, QStandardItemModel)  # as it was made

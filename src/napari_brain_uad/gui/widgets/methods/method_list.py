@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QTreeWidget, Q
 from ....core.errors import BrainUADError
 from ....detectors.registry import cards, method_class
 from ....workflows.models.method_spec import MethodSpec
-from ....workflows.models.models import list_models
+from ....workflows.models.models import Model, list_models
 from ....workflows.models.recommend import cannot_score, recommend, recommend_learned
 from ..editors import ComboBox
 from .method_box import NO_MODEL
@@ -113,8 +113,9 @@ class MethodList(QWidget):
     def refresh(self) -> None:
         """Look again which methods have a model, and which presets and models there are."""
         self.tree.blockSignals(True)
+        models = list_models()
         for spec, item in self._items.items():
-            short, why = ("", "") if spec.model else cannot_score(spec.method, self._sequence)
+            short, why = ("", "") if spec.model else cannot_score(spec.method, self._sequence, models)
             info = method_class(spec.method).INFO
             plain = spec == MethodSpec(spec.method)
             item.setText(0, f"{info.name} ({short})" if short and plain else (info.name if plain else str(spec)))
@@ -124,7 +125,7 @@ class MethodList(QWidget):
         self.tree.blockSignals(False)
         typed = self.variant.currentText()
         self.variant.clear()
-        self.variant.addItems(_variants())
+        self.variant.addItems(_variants(models))
         self.variant.setCurrentIndex(-1)
         self.variant.setEditText(typed)
         line = self.variant.lineEdit()
@@ -210,10 +211,10 @@ class _Tree(QTreeWidget):
         return QSize(200, _ROWS * (self.fontMetrics().height() + 4))
 
 
-def _variants() -> list[str]:
+def _variants(models: Sequence[Model]) -> list[str]:
     """Presets and models that can be added, as they are written."""
     found = []
     for info in cards():
         found += [f"{info.id}@{preset}" for preset in method_class(info.id).Params.PRESETS]
-        found += [f"{info.id}:{model.id}" for model in list_models(info.id)] if info.trainable else []
+        found += [f"{info.id}:{model.id}" for model in list_models(info.id, models)] if info.trainable else []
     return found
