@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from napari.settings import NapariSettings
+from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
 
 from napari_brain_uad.core.volume import Volume
@@ -21,6 +25,25 @@ from tests.gui.scans import head, write
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test takes what another computed."""
     monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _napari_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares each viewer of a test what its fixture does anew and is the same every time: half a second for each.
+
+    The manifests of the installed plugins are read once, and what is chosen in a window is not written to napari's file of settings,
+    which the fixture resets before and after.
+    """
+    monkeypatch.setattr(PluginManifest, "discover", lambda paths=(): iter(_installed() if not paths else _DISCOVER(paths)))
+    monkeypatch.setattr(NapariSettings, "_maybe_save", lambda _self: None)
+
+
+_DISCOVER = PluginManifest.discover
+
+
+@cache
+def _installed() -> tuple[Any, ...]:
+    return tuple(_DISCOVER())
 
 
 _LONGEST_WAIT = 180_000
