@@ -276,6 +276,7 @@ def map_of(subject: Subject, method: str, store: Path) -> tuple[AnomalyMap, Case
         default_threshold=info.default_threshold,
         provenance=about,
         background=background,
+        scan=case.volume.data,
     )
     return amap, case
 

@@ -114,8 +114,8 @@ def build_reference(
 
 
 def clean_up_of(post: PostParams) -> dict[str, Any]:
-    """What of the settings a reference depends on: all but the threshold and the outline."""
-    return {name: value for name, value in post.as_dict().items() if name not in ("threshold", "outline")}
+    """What of the settings a reference depends on: all but the threshold, and what becomes of regions beyond it."""
+    return {name: value for name, value in post.as_dict().items() if name not in ("threshold", "outline", "edge_contrast")}
 
 
 def _made_by(amap: AnomalyMap) -> tuple[str, dict[str, object], str]:

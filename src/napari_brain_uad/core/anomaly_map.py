@@ -41,6 +41,8 @@ class AnomalyMap:
         How the map was made (JSON data): method, parameters, weights' sha256, input's sha256, steps, versions, seed.
     background : float
         The score given to voxels that were not scored.
+    scan : array of float32, shape (i, j, k), optional
+        The intensities of the scan itself, where they are at hand; not part of what is saved.
     """
 
     score: NDArray[np.float32]
@@ -53,6 +55,7 @@ class AnomalyMap:
     source: Source | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     background: float = 0.0
+    scan: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.default_threshold == AUTO_RULE:
@@ -62,6 +65,7 @@ class AnomalyMap:
             (
                 check_same_shape(self.grid.shape, self.score.shape, "score"),
                 check_same_shape(self.grid.shape, self.mask.shape, "brain mask"),
+                None if self.scan is None else check_same_shape(self.grid.shape, self.scan.shape, "scan"),
                 check_finite(self.score),
             ),
         )

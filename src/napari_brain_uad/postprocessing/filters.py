@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -95,6 +97,15 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box:
     return sides[0], sides[1], sides[2]
 
 
+def grown_box(box: Box, margins: Sequence[int], shape: Sequence[int]) -> Box:
+    """A box with so many voxels more on both sides along each axis, as far as the volume reaches."""
+    i, j, k = (
+        slice(max(side.start - margin, 0), min(side.stop + margin, length))
+        for side, margin, length in zip(box, margins, shape, strict=True)
+    )
+    return i, j, k
+
+
 def _changing_box(score: NDArray[np.float32], radius: int) -> Box | None:
     """The box outside of which a filter with this radius meets only one constant, the value in the corner; None if all is constant.
 
@@ -103,11 +114,7 @@ def _changing_box(score: NDArray[np.float32], radius: int) -> Box | None:
     different: NDArray[np.bool_] = np.not_equal(score, score[0, 0, 0])
     if not different.any():
         return None
-    i, j, k = (
-        slice(max(side.start - radius, 0), min(side.stop + radius, length))
-        for side, length in zip(bounding_box(different), score.shape, strict=True)
-    )
-    return i, j, k
+    return grown_box(bounding_box(different), (radius,) * 3, score.shape)
 
 
 def _with_margin(score: NDArray[np.float32], box: Box, radius: int) -> NDArray[np.float32]:

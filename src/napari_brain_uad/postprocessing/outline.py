@@ -12,7 +12,7 @@ from ..core.text import counted
 from ..core.volume import Grid
 from .clean_up import opened
 from .components import fill_holes, label
-from .filters import bounding_box
+from .filters import Box, bounding_box
 from .params import PostParams
 from .pipeline import PostResult
 from .regions import number_regions
@@ -32,14 +32,15 @@ class Outline:
         With the larger regions; two that meet are one.
     parts : tuple of tuple of int
         For each region, the numbers of the regions before that it holds.
-    grown, leaking : int
-        Regions, before, that became larger, and that did not since their outline leaks.
+    grown, leaking, trimmed : int
+        Regions, before, that became larger, that did not since their outline leaks, and that became smaller (`edge.trimmed`).
     """
 
     result: PostResult
     parts: tuple[tuple[int, ...], ...]
     grown: int = 0
     leaking: int = 0
+    trimmed: int = 0
 
     def words(self, level: np.float32) -> tuple[str, ...]:
         """What has to be known: down to which score, and what was left as it is."""
@@ -98,13 +99,18 @@ def outlined(
         return replace(same, leaking=leaking)
     mask = reached[own] | result.mask[box]
     mask = fill_holes(mask) if post.fill_holes else mask
-    labels, regions = number_regions(
-        label(mask, int(post.connectivity)), result.score, grid, truth=truth, threshold=result.threshold.value, within=box
-    )
+    grown = np.unique(result.labels[box][seeds & more[own]]).size
+    return Outline(*renumbered(label(mask, int(post.connectivity)), box, result, grid, truth), grown, leaking)
+
+
+def renumbered(
+    labels: NDArray[np.uint32], box: Box, result: PostResult, grid: Grid, truth: NDArray[np.bool_] | None
+) -> tuple[PostResult, tuple[tuple[int, ...], ...]]:
+    """A result with other regions, which lie in a box, and for each of them the numbers of those before that it holds."""
+    labels, regions = number_regions(labels, result.score, grid, truth=truth, threshold=result.threshold.value, within=box)
     held = np.unique(np.stack((labels[result.mask], result.labels[result.mask])), axis=1).T.tolist()
     parts = tuple(tuple(old for new, old in held if new == region.number) for region in regions)
-    grown = np.unique(result.labels[box][seeds & more[own]]).size
-    return Outline(replace(result, mask=labels > 0, regions=regions, labels=labels), parts, grown, leaking)
+    return replace(result, mask=labels > 0, regions=regions, labels=labels), parts
 
 
 def outline_level(result: PostResult, post: PostParams) -> np.float32:

@@ -51,6 +51,15 @@ class PostParams(Params):
         high=1.0,
         step=0.05,
     )
+    edge_contrast: float = param(
+        0.3,
+        "A region beyond healthy brains ends at this share of the way from the intensity of the tissue around it to that of its core, "
+        "where the scan clearly tells them apart and healthy brains set the threshold; 0 = off",
+        label="Edge contrast",
+        low=0.0,
+        high=0.7,
+        step=0.05,
+    )
     connectivity: str = param(
         "26",
         "Neighbours that join a region: 6 (faces), 18 (edges, too), 26 (corners, too)",

@@ -94,4 +94,4 @@ class Prepared:
             mask &= self.native_mask
             score[~mask] = amap.background
         provenance = {**amap.provenance, "preprocessing": [dict(step) for step in self.record]}
-        return replace(amap, score=score, mask=mask, grid=self.native_grid, source=self.native_source, provenance=provenance)
+        return replace(amap, score=score, mask=mask, grid=self.native_grid, source=self.native_source, provenance=provenance, scan=None)

@@ -18,6 +18,7 @@ from napari_brain_uad.workflows.detect.detect import judged
 
 GRID = Grid((26, 24, 22), np.diag([2.0, 2.0, 2.0, 1.0]))
 POST = PostParams(opening=0, min_voxels=4)
+EDGE_OFF = replace(POST, edge_contrast=0.0)
 
 
 def brain(seed: int, lesion: float = 0.0) -> AnomalyMap:
@@ -60,6 +61,23 @@ def test_a_healthy_brain_and_thresholds_that_others_set_stay_as_they_are(healthy
         found, plain = (judged(amap, replace(post, outline=level), healthy=reference) for level in (0.7, 1.0))
         np.testing.assert_array_equal(found.result.mask, plain.result.mask)
         assert found.verdict == plain.verdict
+
+
+def test_what_is_beyond_ends_at_its_edge_in_the_scan_where_that_is_at_hand(healthy: HealthyReference) -> None:
+    amap = brain(50, 6.0)
+    lesion = np.sqrt(sum((axis - 11) ** 2 for axis in np.indices(GRID.shape))) <= 6
+    scan = (100.0 + 40.0 * lesion + np.random.default_rng(0).normal(0.0, 3.0, GRID.shape)).astype(np.float32)
+    seen = replace(amap, scan=scan)
+    without, found, off = (judged(one, post, healthy=healthy) for one, post in ((amap, POST), (seen, POST), (seen, EDGE_OFF)))
+    assert found.verdict.notes[-1] == "1 region ends at 30% of the scan's contrast to the tissue around"
+    assert not (found.result.mask & ~without.result.mask).any()
+    shares = [np.count_nonzero(one.result.mask & lesion) / np.count_nonzero(one.result.mask) for one in (without, found)]
+    assert shares[1] > 1.5 * shares[0]
+    assert found.result.mask[lesion].mean() > 0.9
+    assert (found.verdict.line, found.verdict.p, found.verdict.beyond) == (without.verdict.line, without.verdict.p, 1)
+    np.testing.assert_array_equal(off.result.mask, without.result.mask)
+    given = judged(seen, replace(POST, threshold="2.5"), healthy=healthy)
+    np.testing.assert_array_equal(given.result.mask, judged(amap, replace(POST, threshold="2.5"), healthy=healthy).result.mask)
 
 
 def test_holes_are_filled_behind_the_outline(healthy: HealthyReference) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -71,6 +72,12 @@ def belongs(layer: Layer, scan: Layer) -> bool:
     return token_of(scan) in record(layer).get(_OF, ())
 
 
+def told_to_belong(layer: Mapping[str, Any], scan: Mapping[str, Any]) -> bool:
+    """The same by what `tokens` told of both."""
+    of = layer.get(_OF)
+    return isinstance(of, list) and isinstance(scan.get(_TOKEN), str) and scan[_TOKEN] in of
+
+
 def scans(viewer: ViewerModel) -> list[Layer]:
     """The scans that are open, the lowest first; the copies in the cells of a comparison are none."""
     return [layer for layer in viewer.layers if is_scan(layer) and record(layer).get("kind", "scan") == "scan"]
@@ -99,6 +106,14 @@ def scan_scored(viewer: ViewerModel, heat: Layer) -> Layer | None:
     if of:
         return _only(scan for scan in _able(viewer, amap) if _is_input(scan, _input_of(amap)))
     return scan_of_map(viewer, amap) or _only(_able(viewer, amap))
+
+
+def map_with_scan(viewer: ViewerModel, heat: Layer) -> AnomalyMap:
+    """The map that a heatmap shows, with the scan it was made from where that is open: a map from its own file has none."""
+    amap: AnomalyMap = record(heat)["map"]
+    scan = scan_scored(viewer, heat) if amap.scan is None else None
+    volume = None if scan is None else record(scan).get("volume")
+    return replace(amap, scan=volume.data) if isinstance(volume, Volume) and not volume.grid.compare(amap.grid, "map") else amap
 
 
 def further_scored(viewer: ViewerModel, heat: Layer, inputs: Sequence[Mapping[str, Any]]) -> list[Layer | None]:

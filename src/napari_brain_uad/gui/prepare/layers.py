@@ -131,7 +131,7 @@ class BackJob:
         from ...workflows.detect.detect import finish_detection
 
         progress.update(0.0, "Bringing the map back")
-        amap = replace(self._prepared.map_to_native(self._amap), name=self._native.name)
+        amap = replace(self._prepared.map_to_native(self._amap), name=self._native.name, scan=self._native.data)
         volume = self._native.with_mask(amap.mask)
         found = finish_detection(volume, amap, self._post, truth=None, command="", progress=progress.part(0.4, 1.0))
         if not self._origin:

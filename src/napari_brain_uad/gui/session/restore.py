@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -37,7 +37,7 @@ from ..layers.layers import (
 )
 from ..layers.mask_layer import LiveMask, finished_mask
 from ..layers.mask_values import inside
-from ..layers.subjects import belongs, scans, set_tokens
+from ..layers.subjects import belongs, scans, set_tokens, told_to_belong
 from ..layers.view import attach
 from ..widgets.age_box import note_age
 from .collect import CAMERA, LOOKS, PLACE
@@ -81,10 +81,18 @@ def computed(session: WindowSession, progress: Progress) -> Ready:
         progress.update(number / max(len(session.items), 1), f"Finding the regions of {item.name}")
         if item.kind == MAP and item.amap is not None:
             try:
-                results[number] = _result(item.amap, item)
+                results[number] = _result(_with_scan(item.amap, item, session.items), item)
             except BrainUADError as error:
                 said.append(f"{item.name}: its regions are not shown, {error}")
     return Ready(session, results, tuple(said))
+
+
+def _with_scan(amap: AnomalyMap, item: Item, items: Sequence[Item]) -> AnomalyMap:
+    """The map with the scan of its subject, where the session has it on the map's grid."""
+    of = (other.volume for other in items if other.kind == SCAN and told_to_belong(item.notes, other.notes))
+    fitting = (volume for volume in of if volume is not None and not volume.grid.compare(amap.grid, "map"))
+    scan = next(fitting, None)
+    return amap if scan is None else replace(amap, scan=scan.data)
 
 
 def _result(amap: AnomalyMap, item: Item) -> Result:
@@ -107,8 +115,8 @@ def _result(amap: AnomalyMap, item: Item) -> Result:
 
 def _post(said: Any) -> PostParams:
     try:
-        # Sessions of before there was an outline keep the masks they had.
-        return PostParams.from_dict({"outline": 1.0, **said}) if isinstance(said, dict) else PostParams()
+        # Sessions of before there was an outline, or an edge by the scan, keep the masks they had.
+        return PostParams.from_dict({"outline": 1.0, "edge_contrast": 0.0, **said}) if isinstance(said, dict) else PostParams()
     except BrainUADError:
         return PostParams()
 

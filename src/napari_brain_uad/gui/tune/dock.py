@@ -23,6 +23,7 @@ from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, show_boxes
 from ..layers.mask_layer import LiveMask, region_colormap
 from ..layers.repaint import repaint, show_heat
+from ..layers.subjects import map_with_scan
 from ..layers.tuning import Settled, SortedMap, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
@@ -154,7 +155,7 @@ class TuneDock(TuneLayout):
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        self._tuning = Tuning(map_of(layer), post=post, edits=record(layer).get("edits", RegionEdits()))
+        self._tuning = Tuning(map_with_scan(self.viewer, layer), post=post, edits=record(layer).get("edits", RegionEdits()))
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:

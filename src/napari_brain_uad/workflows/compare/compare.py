@@ -296,7 +296,9 @@ def _compare(
     if given.use_cache and Workers.of(jobs).several:
         try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
-    runs = tuple(one for one in outcomes if isinstance(one, MethodRun))
+    own = next(iter(prepared.values())).scan
+    # From other processes each map brings a copy of the scan along.
+    runs = tuple(replace(one, map=replace(one.map, scan=own.data)) for one in outcomes if isinstance(one, MethodRun))
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]
     if not runs:
         raise failures[0].error
@@ -313,7 +315,7 @@ def _compare(
         device=given.device,
         seed=given.seed,
     )
-    return Comparison(next(iter(prepared.values())).scan, truth_array, runs, tuple(failures), given.post, commanded)
+    return Comparison(own, truth_array, runs, tuple(failures), given.post, commanded)
 
 
 def specs_of(methods: str | MethodSpec | Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...calibration.build import HealthyMap, build_reference
 from ...calibration.reference import HealthyReference
-from ...calibration.verdict import NOT_COMPARED, Verdict, joined, judge, with_p_values
+from ...calibration.verdict import NOT_COMPARED, Verdict, judge, with_p_values
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding
 from ...core.errors import InputError
@@ -25,7 +25,6 @@ from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
 from ...io.nifti import read_map
 from ...postprocessing.edits import RegionEdits
-from ...postprocessing.outline import outline_level, outlined
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
 from ...postprocessing.region_edits import edited
@@ -39,6 +38,7 @@ from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .age import age_of, check_age, with_age
 from .command import detect_command
+from .edges import with_edges
 from .estimate import parts
 from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
@@ -263,6 +263,7 @@ def finish_detection(
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
     check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
+    amap = replace(amap, scan=volume.data) if amap.scan is None and volume.data.shape == amap.grid.shape else amap
     found = judged(amap, post, truth=truth, healthy=healthy)
     result = found.result
     seconds = time.perf_counter() - start
@@ -343,10 +344,7 @@ def judged_by(
     peers = None if healthy is None else healthy.of_age(age)[0]  # whose p-values the verdict gives
     result = postprocess(amap, post, truth=truth, healthy=healthy, peers=peers, filtered=filtered)
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
-    if verdict.rests_on_enough and result.threshold.rule.needs_healthy and verdict.beyond and post.outline < 1:
-        level = outline_level(result, post)
-        outline = outlined(result, verdict.unusual, level, post, amap.grid, truth=truth)
-        result, verdict = outline.result, joined(verdict, outline.parts, outline.words(level))
+    result, verdict = with_edges(result, verdict, amap, post, truth)
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
 
 

@@ -95,7 +95,7 @@ def mni_map(detection: Detection, way: MniWay) -> AnomalyMap:
     own = detection.map
     score, mask = resample_inside(own.score, own.mask, own.grid, MNI_GRID, way.to_scan, outside=own.background)
     provenance = {**own.provenance, "preprocessing": []}
-    return replace(own, score=score, mask=mask, grid=MNI_GRID, source=_AS_STORED, provenance=provenance)
+    return replace(own, score=score, mask=mask, grid=MNI_GRID, source=_AS_STORED, provenance=provenance, scan=None)
 
 
 def write_mni(detection: Detection, way: MniWay, files: Mapping[str, Path]) -> None:

@@ -253,7 +253,7 @@ def _scored(first: ReadyScan, ready: ReadyScan, request: ScoringRequest, post: P
     matrix = align(*_alike(first.scan, ready.scan), "rigid", progress.part(0.7, 1.0)).matrix
     score, mask = resample_inside(own.score, own.mask, own.grid, first.scan.grid, matrix, outside=own.background)
     _check_overlap(first.scan, mask, ready.scan)
-    moved = replace(own, score=score, mask=mask, grid=first.scan.grid, source=first.scan.source)
+    moved = replace(own, score=score, mask=mask, grid=first.scan.grid, source=first.scan.source, scan=first.scan.data)
     how = f"aligned with {first.scan.name} by a rigid registration ({rigid_words(matrix, first.scan.grid)})"
     return _Scored(ready.scan, moved, threshold, how)
 

@@ -43,8 +43,8 @@ class ReadyScan:
     prepared: Prepared | None = None
 
     def bring_back(self, amap: AnomalyMap) -> AnomalyMap:
-        """The map of `scored`, on the scan's own grid."""
-        return amap if self.prepared is None else self.prepared.map_to_native(amap)
+        """The map of `scored`, on the scan's own grid, with the scan."""
+        return replace(amap if self.prepared is None else self.prepared.map_to_native(amap), scan=self.scan.data)
 
 
 @told_as_error()
