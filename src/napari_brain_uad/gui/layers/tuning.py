@@ -118,12 +118,15 @@ class Tuning:
         The settings now.
     edits : RegionEdits
         What was done to its regions by hand so far; has one history with the settings.
+    seen : AnomalyMap, optional
+        The same map with the scan, where it has none itself: what regions are found in. The layers of a map know it by its identity.
     """
 
     amap: AnomalyMap
     truth: NDArray[np.bool_] | None = None
     post: PostParams = field(default_factory=PostParams)
     edits: RegionEdits = field(default_factory=RegionEdits)
+    seen: AnomalyMap | None = None
     _past: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
     _future: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
 

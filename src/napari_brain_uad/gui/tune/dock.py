@@ -13,7 +13,6 @@ from napari.layers import Image, Labels, Layer, Vectors
 from qtpy.QtCore import QTimer
 
 from ...core.errors import InputError
-from ...core.progress import Progress
 from ...core.threshold import Threshold, ThresholdRule
 from ...postprocessing.edits import REJECTED, RegionEdits
 from ...postprocessing.params import PostParams
@@ -155,7 +154,8 @@ class TuneDock(TuneLayout):
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        self._tuning = Tuning(map_with_scan(self.viewer, layer), post=post, edits=record(layer).get("edits", RegionEdits()))
+        edits = record(layer).get("edits", RegionEdits())
+        self._tuning = Tuning(map_of(layer), post=post, edits=edits, seen=map_with_scan(self.viewer, layer))
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:
@@ -284,11 +284,8 @@ class TuneDock(TuneLayout):
         self._abandon_job()
         self._settled = None
         self.figures.set_note("computing")
-        amap, truth, post, key, prepared, edits = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared, tuning.edits
-
-        def job(progress: Progress) -> Settled:
-            return settle(amap, truth, post, key, prepared, progress, edits)
-
+        amap = tuning.seen or tuning.amap
+        job = partial(settle, amap, tuning.truth, tuning.post, tuning.key(), self._prepared, edits=tuning.edits)
         self._job = run(job, parent=self, on_done=self._show_settled, on_error=self._failed)
 
     def _show_settled(self, settled: Settled) -> None:
