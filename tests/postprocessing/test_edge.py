@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_brain_uad.core.anomaly_map import AnomalyMap
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
+from napari_brain_uad.postprocessing.components import label
 from napari_brain_uad.postprocessing.edge import trimmed, words
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.postprocessing.pipeline import PostResult, postprocess
@@ -65,15 +66,45 @@ def test_a_region_ends_at_its_edge_in_the_scan_and_one_that_has_none_stays(contr
     assert words(made, POST) == ("1 region ends at 40% of the scan's contrast to the tissue around",)
 
 
-def test_a_region_that_falls_into_pieces_is_still_one() -> None:
-    found = halo()
-    split = scan()
-    split[15:18] = scan(0.0)[15:18]
+def test_of_a_region_that_falls_into_pieces_the_one_with_most_of_the_core_is_left() -> None:
+    found, split = halo(), scan()
+    split[18:21] = scan(0.0)[18:21]
     made = trimmed(found, split, POST, GRID).result
-    own = made.labels == made.labels[20, 20, 18]
-    assert not own[16].any()
-    assert own[12, 20, 18]
+    first = made.labels == made.labels[14, 20, 18]
+    assert first[14, 20, 18]
+    assert not first[19:].any()
     assert len(made.regions) == 2
+    assert label(made.mask, 26).max() == 2
+
+
+def test_a_region_that_would_be_smaller_than_asked_for_stays_as_it_is() -> None:
+    ball = int(np.count_nonzero(far() <= BALL))
+    assert trimmed(halo(), scan(), replace(POST, min_voxels=ball // 2), GRID).trimmed == 2
+    assert trimmed(halo(), scan(), replace(POST, min_voxels=2 * ball), GRID).trimmed == 0
+
+
+def test_a_thin_vessel_at_the_lesion_is_taken_off_where_the_mask_is_opened() -> None:
+    found, shown = halo(), scan()
+    shown[16, 20, 26:28] = 160.0  # within the region, beyond the ball
+    shown[16:18, 20, 24:28] = 160.0
+    loose, opened = (trimmed(found, shown, replace(POST, opening=layers), GRID).result for layers in (0, 1))
+    assert loose.mask[16, 20, 26]
+    assert not opened.mask[16, 20, 26]
+
+
+def test_beyond_the_brain_is_nothing_that_a_lesion_at_its_edge_could_look_like() -> None:
+    """Stripped or not, the same region: zeros or a bright skull beyond the brain do not count."""
+    found = halo()
+    brain = np.ones(GRID.shape, bool)
+    brain[:, :, :13] = False
+    cut = replace(found, brain=brain, mask=found.mask & brain, labels=np.where(brain, found.labels, 0).astype(np.uint32))
+    regions = tuple(replace(one, voxels=int(np.count_nonzero(cut.labels == one.number))) for one in found.regions)
+    cut = replace(cut, regions=regions)
+    stripped, whole = scan(30.0), scan(30.0)
+    stripped[~brain], whole[~brain] = 0.0, 900.0
+    left, right = (trimmed(cut, shown, POST, GRID).result.mask for shown in (stripped, whole))
+    np.testing.assert_array_equal(left, right)
+    assert left[16, 20, 13:15].all()
 
 
 def test_a_larger_share_takes_off_more() -> None:

@@ -53,8 +53,8 @@ class PostParams(Params):
     )
     edge_contrast: float = param(
         0.3,
-        "A region beyond healthy brains ends at this share of the way from the intensity of the tissue around it to that of its core, "
-        "where the scan clearly tells them apart and healthy brains set the threshold; 0 = off",
+        "A region ends at this share of the way from the intensity of the tissue around it to that of its core, where the scan clearly "
+        "tells them apart and healthy brains set the threshold; 0 = off",
         label="Edge contrast",
         low=0.0,
         high=0.7,

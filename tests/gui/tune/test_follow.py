@@ -32,7 +32,8 @@ class _Bench:
         self.two = add_volume(self.viewer, self.volume)
         self.maps = LayerBox(self.viewer, is_map, parent=self.around)
         self.words.setParent(self.around)
-        self.follower = SubjectFollower(self.viewer, self.maps, self.words, self.around)
+        self.came: list[int] = []
+        self.follower = SubjectFollower(self.viewer, self.maps, self.words, self.around, lambda: self.came.append(len(self.viewer.layers)))
 
     def act(self, layer: Any) -> str:
         self.viewer.layers.selection.active = layer
@@ -92,3 +93,12 @@ def test_a_map_chosen_by_hand_is_shown(bench: _Bench) -> None:
     assert bench.viewer.layers.selection.active is bench.raw
     assert bench.viewer.layers.index(bench.one) > bench.viewer.layers.index(bench.two)
     assert np.isfinite(bench.viewer.dims.point).all()
+
+
+def test_it_tells_of_scans_that_come_and_of_no_other_layers(bench: _Bench) -> None:
+    add_detection(bench.viewer, detect(bench.volume, "threshold"))
+    bench.qtbot.wait(20)
+    assert bench.came == []
+    add_volume(bench.viewer, replace(bench.volume, name="sub-03"))
+    bench.qtbot.waitUntil(lambda: len(bench.came) == 1)
+    assert bench.came == [len(bench.viewer.layers)]

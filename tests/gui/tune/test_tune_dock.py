@@ -26,6 +26,7 @@ from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.region_colours import FIRST_REGION
+from napari_brain_uad.gui.layers.subjects import scan_missed
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.io.json_files import read_json
@@ -438,3 +439,24 @@ def test_closing_lets_go_of_the_viewer(bench: _Bench) -> None:
 def test_opening_needs_no_torch() -> None:
     code = "import sys; import napari_brain_uad.gui.tune.dock, napari_brain_uad.gui.contrib.reader; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_scan_of_a_map_from_its_file_counts_as_soon_as_it_is_open(
+    make_napari_viewer: Callable[..., Any], detection: Detection, qtbot: Any
+) -> None:
+    """A region's edge is looked for in the scan: at rest the window shows what its export writes."""
+    viewer = make_napari_viewer()
+    heat = add_map(viewer, replace(detection.map, scan=None))
+    assert scan_missed(viewer, heat) is None
+    dock = TuneDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Tune", area="right")
+    qtbot.waitUntil(lambda: dock.settled is not None)
+    before = dock.settled
+    add_volume(viewer, detection.volume)
+    qtbot.waitUntil(lambda: dock.settled is not None and dock.settled is not before)
+    found = scan_missed(viewer, heat)
+    assert found is not None
+    np.testing.assert_array_equal(found.data, detection.volume.data)
+    assert dock.maps.layer is heat
+    assert record(heat)["map"].scan is None  # its layers know it by its identity
+    dock._end()

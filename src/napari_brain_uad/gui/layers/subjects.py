@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,7 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from ...core.volume import Grid, Volume
-from .layers import KEY, fits, is_map, is_scan, layer_affine, record
+from .layers import KEY, fits, is_map, is_scan, layer_affine, record, volume_of
 from .pictures import is_picture
 
 if TYPE_CHECKING:
@@ -108,12 +107,12 @@ def scan_scored(viewer: ViewerModel, heat: Layer) -> Layer | None:
     return scan_of_map(viewer, amap) or _only(_able(viewer, amap))
 
 
-def map_with_scan(viewer: ViewerModel, heat: Layer) -> AnomalyMap:
-    """The map that a heatmap shows, with the scan it was made from where that is open: a map from its own file has none."""
-    amap: AnomalyMap = record(heat)["map"]
-    scan = scan_scored(viewer, heat) if amap.scan is None else None
-    volume = None if scan is None else record(scan).get("volume")
-    return replace(amap, scan=volume.data) if isinstance(volume, Volume) and not volume.grid.compare(amap.grid, "map") else amap
+def scan_missed(viewer: ViewerModel, heat: Layer | None) -> Volume | None:
+    """The open scan that a heatmap was made from, where its map has none itself, as one from its own file; else None."""
+    if heat is None or record(heat)["map"].scan is not None:
+        return None
+    scan = scan_scored(viewer, heat)
+    return None if scan is None else volume_of(scan)
 
 
 def further_scored(viewer: ViewerModel, heat: Layer, inputs: Sequence[Mapping[str, Any]]) -> list[Layer | None]:

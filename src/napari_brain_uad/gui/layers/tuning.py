@@ -19,6 +19,7 @@ from .mask_layer import scored, turned
 from .region_colours import region_labels
 
 if TYPE_CHECKING:
+    from ...core.volume import Volume
     from ...postprocessing.pipeline import PostResult
     from ...workflows.detect.detect import Judged
     from ...workflows.detect.region_names import MniRelation
@@ -118,15 +119,12 @@ class Tuning:
         The settings now.
     edits : RegionEdits
         What was done to its regions by hand so far; has one history with the settings.
-    seen : AnomalyMap, optional
-        The same map with the scan, where it has none itself: what regions are found in. The layers of a map know it by its identity.
     """
 
     amap: AnomalyMap
     truth: NDArray[np.bool_] | None = None
     post: PostParams = field(default_factory=PostParams)
     edits: RegionEdits = field(default_factory=RegionEdits)
-    seen: AnomalyMap | None = None
     _past: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
     _future: list[tuple[PostParams, RegionEdits]] = field(default_factory=list)
 
@@ -184,6 +182,7 @@ def settle(
     prepared: SortedMap | None,
     progress: Progress,
     edits: RegionEdits | None = None,
+    scan: Volume | None = None,
 ) -> Settled:
     """Post-process in the background; takes all it needs as arguments, so that the window may go on changing meanwhile.
 
@@ -199,6 +198,8 @@ def settle(
         Stops the work between its steps.
     edits : RegionEdits, optional
         See `Tuning`.
+    scan : Volume, optional
+        For a map that has none itself.
 
     Raises
     ------
@@ -207,11 +208,12 @@ def settle(
     """
     # Imported here, in the job's thread: it brings scipy, which would slow the opening of the dock.
     from ...workflows.detect.detect import judged
+    from ...workflows.detect.edges import with_scan
 
     if prepared is None or prepared.key != key:
         prepared = prepare(amap, truth, post, key, progress)
     progress.update(0.8, "Finding regions")
-    found = judged(amap, post, truth=truth, filtered=prepared.filtered)
+    found = judged(amap if scan is None else with_scan(amap, scan), post, truth=truth, filtered=prepared.filtered)
     progress.check()
     return _settled(amap, truth, post, prepared, found, edits or RegionEdits())
 

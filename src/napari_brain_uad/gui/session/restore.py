@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -88,11 +88,13 @@ def computed(session: WindowSession, progress: Progress) -> Ready:
 
 
 def _with_scan(amap: AnomalyMap, item: Item, items: Sequence[Item]) -> AnomalyMap:
-    """The map with the scan of its subject, where the session has it on the map's grid."""
-    of = (other.volume for other in items if other.kind == SCAN and told_to_belong(item.notes, other.notes))
-    fitting = (volume for volume in of if volume is not None and not volume.grid.compare(amap.grid, "map"))
-    scan = next(fitting, None)
-    return amap if scan is None else replace(amap, scan=scan.data)
+    """The map with its scan, where the session has that: of its subject, or, for a map from its own file, of its name."""
+    from ...workflows.detect.edges import with_scan
+
+    scans = [other for other in items if other.kind == SCAN and other.volume is not None]
+    own = [other for other in scans if told_to_belong(item.notes, other.notes)]
+    volumes = [other.volume for other in own or scans if own or other.name == amap.name]
+    return next((seen for volume in volumes if volume is not None and (seen := with_scan(amap, volume)).scan is not None), amap)
 
 
 def _result(amap: AnomalyMap, item: Item) -> Result:

@@ -22,7 +22,7 @@ from ..layers.detection_layers import own_layer
 from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, show_boxes
 from ..layers.mask_layer import LiveMask, region_colormap
 from ..layers.repaint import repaint, show_heat
-from ..layers.subjects import map_with_scan
+from ..layers.subjects import scan_missed
 from ..layers.tuning import Settled, SortedMap, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
@@ -70,7 +70,7 @@ class TuneDock(TuneLayout):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._hand_rests)
-        self._follower = SubjectFollower(self.viewer, self.maps, self.whose, self)
+        self._follower = SubjectFollower(self.viewer, self.maps, self.whose, self, self._scan_came)
         self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
         self._exporter = Exporter(self, self.viewer, lambda: self._tuning)
         attach(self.viewer)
@@ -154,8 +154,7 @@ class TuneDock(TuneLayout):
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
         self.truths.choose(self._likely_truth(layer))
-        edits = record(layer).get("edits", RegionEdits())
-        self._tuning = Tuning(map_of(layer), post=post, edits=edits, seen=map_with_scan(self.viewer, layer))
+        self._tuning = Tuning(map_of(layer), post=post, edits=record(layer).get("edits", RegionEdits()))
         self._truth_changed()
 
     def _likely_truth(self, layer: Layer) -> Layer | None:
@@ -276,6 +275,10 @@ class TuneDock(TuneLayout):
 
     # The rest follows
 
+    def _scan_came(self) -> None:
+        if self._tuning is not None and self._tuning.amap.scan is None:
+            self._settle()
+
     def _settle(self) -> None:
         tuning = self._tuning
         if tuning is None:
@@ -284,8 +287,8 @@ class TuneDock(TuneLayout):
         self._abandon_job()
         self._settled = None
         self.figures.set_note("computing")
-        amap = tuning.seen or tuning.amap
-        job = partial(settle, amap, tuning.truth, tuning.post, tuning.key(), self._prepared, edits=tuning.edits)
+        state = tuning.amap, tuning.truth, tuning.post, tuning.key(), self._prepared
+        job = partial(settle, *state, edits=tuning.edits, scan=scan_missed(self.viewer, self.maps.layer))
         self._job = run(job, parent=self, on_done=self._show_settled, on_error=self._failed)
 
     def _show_settled(self, settled: Settled) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QLabel
 
-from ..layers.layers import is_map
+from ..layers.layers import is_map, is_scan
 from ..layers.subjects import layers_of, scan_of, show_subject
 from ..layers.view_actions import show_map
 from ..widgets.layer_box import LayerBox
@@ -30,9 +31,11 @@ class SubjectFollower(QObject):
         Says whose map is tuned where that could be mistaken; hidden otherwise.
     parent : QObject
         Owns it.
+    scan_came : callable
+        Told when a scan was opened.
     """
 
-    def __init__(self, viewer: ViewerModel, maps: LayerBox, words: QLabel, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, maps: LayerBox, words: QLabel, parent: QObject, scan_came: Callable[[], None]) -> None:
         super().__init__(parent)
         self._viewer, self._maps, self._words = viewer, maps, words
         self._missing: Layer | None = None
@@ -40,10 +43,14 @@ class SubjectFollower(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._say)
+        self._came = QTimer(self)
+        self._came.setSingleShot(True)
+        self._came.timeout.connect(scan_came)
         words.hide()
         for emitter in self._emitters():
             emitter.connect(self._active_changed)
         viewer.layers.events.removed.connect(self._later)
+        viewer.layers.events.inserted.connect(self._inserted)
         maps.layer_changed.connect(self._later)
         maps.activated.connect(self._show_chosen)
         self._soon.start()
@@ -51,9 +58,11 @@ class SubjectFollower(QObject):
     def disconnect_viewer(self) -> None:
         """Stop following the viewer; for a dock that ends."""
         self._soon.stop()
+        self._came.stop()
         for emitter in self._emitters():
             emitter.disconnect(self._active_changed)
         self._viewer.layers.events.removed.disconnect(self._later)
+        self._viewer.layers.events.inserted.disconnect(self._inserted)
 
     def _emitters(self) -> tuple[Any, ...]:
         return (self._viewer.layers.selection.events.active,)
@@ -71,6 +80,10 @@ class SubjectFollower(QObject):
         elif maps and self._maps.layer not in maps:
             self._maps.choose(next((layer for layer in reversed(maps) if layer.visible), maps[-1]))
         self._later()
+
+    def _inserted(self, event: Any) -> None:
+        if is_scan(event.value):
+            self._came.start()
 
     def _later(self, _event: object = None) -> None:
         self._soon.start()

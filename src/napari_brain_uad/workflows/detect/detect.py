@@ -38,7 +38,7 @@ from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .age import age_of, check_age, with_age
 from .command import detect_command
-from .edges import with_edges
+from .edges import with_edges, with_scan
 from .estimate import parts
 from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
@@ -263,7 +263,7 @@ def finish_detection(
     progress = progress or Progress()
     progress.update(0.0, "Post-processing")
     check_memory(volume.name, 16 * volume.data.size, "post-processing its map")
-    amap = replace(amap, scan=volume.data) if amap.scan is None and volume.data.shape == amap.grid.shape else amap
+    amap = with_scan(amap, volume)
     found = judged(amap, post, truth=truth, healthy=healthy)
     result = found.result
     seconds = time.perf_counter() - start
