@@ -71,7 +71,7 @@ class Plane:
     @property
     def title(self) -> str:
         """Name and position, like "Axial, z = 34 mm"."""
-        return f"{self.name}, {'xyz'[self.cut]} = {self.grid.to_world(self.centre)[self.cut]:.0f} mm"
+        return f"{self.name}, {'xyz'[self.cut]} = {self.grid.to_world(self.centre)[self.cut]:z.0f} mm"
 
     def slice(self, data: NDArray[Any]) -> NDArray[Any]:
         """The plane of an array: rows upwards, columns from left to right on the page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from napari_brain_uad.gui.widgets.region_table import RegionTable
@@ -38,3 +39,12 @@ def test_no_regions_is_no_error(qtbot: Any) -> None:
     table.show_regions(())
     qtbot.wait(20)
     assert table.current is None
+
+
+def test_a_centre_beside_the_middle_is_at_zero_not_at_minus_zero(qtbot: Any) -> None:
+    table = RegionTable()
+    qtbot.addWidget(table)
+    table.show_regions((replace(regions(1, long=0)[0], centroid_mm=(-0.2, 0.3, -0.6)),))
+    model = table.model()
+    assert model is not None
+    assert model.data(model.index(0, 3)) == "0, 0, -1"

@@ -90,7 +90,7 @@ class RegionModel(QAbstractTableModel):
 
 def _text(region: Region, column: int) -> str:
     if column == _CENTROID:
-        return ", ".join(f"{value:.0f}" for value in region.centroid_mm)
+        return ", ".join(f"{value:z.0f}" for value in region.centroid_mm)
     if column == _TRUTH:
         return "" if region.hit is None else ("hit" if region.hit else "false")
     if column == _NAME:

@@ -35,7 +35,7 @@ def case_jpeg(slices: CaseSlices) -> tuple[bytes, tuple[int, int]]:
     canvas = FigureCanvasAgg(figure)
     for number, plane in enumerate(views):
         left = number * (_WIDTH + _GAP) / width
-        told = f"z = {slices.heights[number]:.0f} mm" + (f", {slices.reasons[number]}" if slices.reasons[number] else "")
+        told = f"z = {slices.heights[number]:z.0f} mm" + (f", {slices.reasons[number]}" if slices.reasons[number] else "")
         figure.text(left + 0.5 * _WIDTH / width, 1 - 0.5 * _HEAD / height, told, fontsize=6.5, ha="center", va="center")
         for row, bottom in enumerate((tall + _GAP, 0.0)):
             axes = figure.add_axes((left, bottom / height, _WIDTH / width, tall / height))
