@@ -106,7 +106,9 @@ def figures(subject: Subject, method: str, store: Path) -> Figures:
     filtered = filtered_score(amap, post)
     found = _judged(subject, method, amap, post, filtered)
     result, verdict = found.result, found.verdict
-    strength, p = of_healthy_tissue(found, case)
+    # As references measure: of what lies above the threshold, before it gets its edge.
+    plain = replace(post, outline=1.0, edge_contrast=0.0)
+    strength, p = of_healthy_tissue(_judged(subject, method, amap, plain, filtered), case)
     ml = amap.grid.voxel_volume_mm3 / 1000.0
     flagged = float(np.count_nonzero(result.mask & case.counted)) * ml
     known = Figures(

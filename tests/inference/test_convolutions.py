@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.diffusion.pddpm import PatchedDDPM, PatchedDDPMParams
+from napari_brain_uad.detectors.nets.diffusion_unet import ResidualBlock
 from napari_brain_uad.inference.convolutions import BF16, Bf16Conv2d, choose_convolutions, ways_of
 from napari_brain_uad.inference.winograd import WinogradConv2d
 
@@ -87,3 +88,30 @@ def test_a_map_in_bf16_is_nearly_the_same_and_says_so() -> None:
     assert maps["auto"].provenance.get("convolutions") != BF16
     assert 0 < np.abs(half - exact).max() < 0.05 * exact.max()
     assert np.abs(half - exact).mean() < 0.01 * exact.mean()
+
+
+def test_a_residual_block_keeps_bf16_between_its_convolutions() -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(32, 32, 64, True).eval()
+    for weights in block.parameters():
+        weights.data = 0.1 * torch.randn_like(weights)
+    images, told = torch.randn(3, 32, 12, 12), torch.randn(3, 64)
+    with torch.no_grad():
+        exact = block(images, told)
+        choose_convolutions(block, "cpu", "bf16")
+        assert isinstance(block.conv1, Bf16Conv2d)
+        assert isinstance(block.conv2, Bf16Conv2d)
+        assert (block.conv1.inner, block.conv2.inner) == (True, False)
+        assert block.conv1(images).dtype == torch.bfloat16
+        kept = block(images, told)
+        single = torch.cat([block(images[at : at + 1], told[at : at + 1]) for at in range(3)])
+        block.conv1.inner = False
+        rounded = block(images, told)
+        choose_convolutions(block, "cpu", "")
+        again = block(images, told)
+    assert kept.dtype == torch.float32
+    # The time step's own layer sums in another order for one image; its last digit may tip a rounding.
+    assert float((kept != single).float().mean()) < 1e-3
+    assert 0 < float((kept - rounded).abs().max()) < 0.01 * float(exact.abs().max())
+    assert float((kept - exact).abs().max()) < 0.02 * float(exact.abs().max())
+    torch.testing.assert_close(again, exact, rtol=1e-4, atol=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import nn
@@ -18,24 +18,36 @@ _FEWEST_CHANNELS = 16
 """In and out: the first and last convolutions of a network have one channel; they cost little, and their rounding is seen at once."""
 
 
-class Bf16Conv2d(nn.Conv2d):
-    """A `Conv2d` whose images, weights and results are rounded to bf16; it takes and gives float32. See `choose_convolutions`.
+@runtime_checkable
+class HasInner(Protocol):
+    """A block of a network with convolutions whose results it can take in bf16 as in float32."""
 
-    Products are summed in float32. A processor without bf16 computes from the same rounded numbers in float32, which saves no time.
+    def inner_convolutions(self) -> Iterable[nn.Module]:
+        """These convolutions."""
+
+
+class Bf16Conv2d(nn.Conv2d):
+    """A `Conv2d` whose images, weights and results are rounded to bf16. See `choose_convolutions`.
+
+    It takes float32 or bf16, and gives float32, or bf16 where `inner`. Products are summed in float32. A processor without bf16 computes
+    from the same rounded numbers in float32, which saves no time.
     """
 
     rounded: tuple[torch.Tensor, torch.Tensor | None]
     """Weight and bias, rounded once."""
+    inner: bool = False
+    """Whether what it gives stays in bf16: whoever comes next has to take that."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Shape (B, outputs, H, W) for images (B, inputs, H, W)."""
-        if images.dtype != torch.float32 or not images.is_cpu or not len(images):
+        if images.dtype not in (torch.float32, torch.bfloat16) or not images.is_cpu or not len(images):
             return super().forward(images)
         weight, bias = self.rounded
         seen = images.to(torch.bfloat16, memory_format=torch.channels_last).to(weight.dtype)
         # One image at a time takes no longer, and sums whose order depends on the batch would be rounded otherwise.
         made = [functional.conv2d(seen[at : at + 1], weight, bias, padding=1).bfloat16() for at in range(len(seen))]
-        return (made[0] if len(made) == 1 else torch.cat(made)).float()
+        found = made[0] if len(made) == 1 else torch.cat(made)
+        return found if self.inner else found.float()
 
 
 def choose_convolutions(network: nn.Module, device: str, precision: str) -> None:
@@ -55,12 +67,17 @@ def choose_convolutions(network: nn.Module, device: str, precision: str) -> None
         if isinstance(layer, Bf16Conv2d):
             layer.__class__ = nn.Conv2d  # type: ignore[assignment]  # the same layer, which computes otherwise
             del layer.rounded
+            layer.__dict__.pop("inner", None)
     half = device == "cpu" and precision == "bf16"
     winograd_where_it_pays(network, "" if half else device)
     for layer in network.modules() if half else ():
         if type(layer) is nn.Conv2d and _suits(layer):
             layer.__class__ = Bf16Conv2d
             cast(Bf16Conv2d, layer).rounded = _rounded(layer)
+    for block in network.modules() if half else ():
+        for layer in block.inner_convolutions() if isinstance(block, HasInner) else ():
+            if isinstance(layer, Bf16Conv2d):
+                layer.inner = True
 
 
 def multiplies_bf16() -> bool:

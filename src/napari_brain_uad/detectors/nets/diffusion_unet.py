@@ -145,13 +145,22 @@ class ResidualBlock(nn.Module):
             seen, images = (functional.interpolate(one, scale_factor=2.0, mode="nearest") for one in (seen, images))
         seen = self.conv1(seen)
         time = self.time(told)[:, :, None, None]
-        if self.scale_shift:
-            scale, shift = time.chunk(2, dim=1)
-            seen = torch.addcmul(shift, self.norm2(seen), 1.0 + scale)
-        else:
-            seen = self.norm2(seen + time)
+        seen = self._scaled(seen, *time.chunk(2, dim=1)) if self.scale_shift else self.norm2(seen + time)
         found: torch.Tensor = self.conv2(functional.silu(seen, inplace=True)).add_(self.skip(images))
         return found
+
+    def inner_convolutions(self) -> tuple[nn.Module, ...]:
+        """See `inference.convolutions.HasInner`: behind the first one there is a normalisation, which takes bf16."""
+        return (self.conv1,)
+
+    def _scaled(self, seen: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        """Normalised, scaled and shifted; in bf16 at once, with the sums in float32."""
+        norm = self.norm2
+        if seen.dtype == norm.weight.dtype:
+            return torch.addcmul(shift, norm(seen), 1.0 + scale)
+        weights = norm.weight * (1.0 + scale.flatten(1)), torch.addcmul(shift.flatten(1), norm.bias, 1.0 + scale.flatten(1))
+        each = zip(torch.split(seen, 1), *weights, strict=True)
+        return torch.cat([functional.group_norm(one, norm.num_groups, weight, bias, norm.eps) for one, weight, bias in each])
 
 
 class Attention(nn.Module):
