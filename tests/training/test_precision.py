@@ -27,3 +27,23 @@ def test_a_convolution_whose_result_is_one_pixel_wide_is_that_of_float32(dimensi
                 found = network(images)
             assert (found.float() - exact).abs().max() < 0.03 * exact.abs().max()
     assert [type(layer).__name__.startswith("_Narrow") for layer in network] == [True, False, False]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("width", [1, 2])
+def test_the_gradient_of_a_transposed_convolution_of_images_one_pixel_wide_is_that_of_float32(dimensions: int, width: int) -> None:
+    """The gradient is a strided convolution whose result is one pixel wide: a training in bf16 became NaN by it, now and then."""
+    torch.manual_seed(0)
+    kind = torch.nn.ConvTranspose2d if dimensions == 2 else torch.nn.ConvTranspose3d
+    network = torch.nn.Sequential(kind(128, 64, 5, 2, 2, output_padding=1))
+    images = torch.randn(4, 128, *(2,) * (dimensions - 1), width, requires_grad=True)
+    (exact,) = torch.autograd.grad(network(images).square().sum(), images)
+    guard_narrow(network)
+    for _ in range(3):
+        junk = [torch.full((size,), float("nan"), dtype=torch.bfloat16) for size in (1 << 10, 1 << 12, 1 << 14, 1 << 16) for _ in range(20)]
+        with torch.autocast("cpu", torch.bfloat16):
+            made = network(images)
+        junk.clear()
+        (found,) = torch.autograd.grad(made.float().square().sum(), images)
+        assert (found - exact).abs().max() < 0.05 * exact.abs().max()
+    assert made.dtype == (torch.float32 if width == 1 else torch.bfloat16)

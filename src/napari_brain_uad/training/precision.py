@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -49,15 +49,24 @@ def channels_last(network: torch.nn.Module) -> None:
 class _NarrowInFloat32(torch.nn.Module):
     """A strided convolution that computes in float32 where its result is one pixel wide; see `guard_narrow`."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def _wide(self, images: torch.Tensor) -> bool:
         layer = cast(torch.nn.Conv2d, self)
         padding = layer.padding[-1]
         reach = layer.dilation[-1] * (layer.kernel_size[-1] - 1) + 1
-        wide = isinstance(padding, str) or images.shape[-1] + 2 * padding - reach >= layer.stride[-1]
-        if wide or not torch.is_autocast_enabled("cpu"):
-            return cast(torch.Tensor, super().forward(images))
+        return isinstance(padding, str) or images.shape[-1] + 2 * padding - reach >= layer.stride[-1]
+
+    def forward(self, images: torch.Tensor, *more: Any) -> torch.Tensor:
+        if self._wide(images) or not torch.is_autocast_enabled("cpu"):
+            return cast(torch.Tensor, super().forward(images, *more))
         with torch.autocast("cpu", enabled=False):
-            return cast(torch.Tensor, super().forward(images.float()))
+            return cast(torch.Tensor, super().forward(images.float(), *more))
+
+
+class _TransposedInFloat32(_NarrowInFloat32):
+    """A transposed one: its gradient is a strided convolution whose result is as wide as the images."""
+
+    def _wide(self, images: torch.Tensor) -> bool:
+        return images.shape[-1] > 1
 
 
 class _Narrow2d(_NarrowInFloat32, torch.nn.Conv2d):
@@ -68,14 +77,27 @@ class _Narrow3d(_NarrowInFloat32, torch.nn.Conv3d):
     pass
 
 
-_NARROW: dict[type[torch.nn.Module], type[torch.nn.Module]] = {torch.nn.Conv2d: _Narrow2d, torch.nn.Conv3d: _Narrow3d}
+class _Transposed2d(_TransposedInFloat32, torch.nn.ConvTranspose2d):
+    pass
+
+
+class _Transposed3d(_TransposedInFloat32, torch.nn.ConvTranspose3d):
+    pass
+
+
+_NARROW: dict[type[torch.nn.Module], type[torch.nn.Module]] = {
+    torch.nn.Conv2d: _Narrow2d,
+    torch.nn.Conv3d: _Narrow3d,
+    torch.nn.ConvTranspose2d: _Transposed2d,
+    torch.nn.ConvTranspose3d: _Transposed3d,
+}
 
 
 def guard_narrow(network: torch.nn.Module) -> None:
     """Keep a network that computes in bf16 on a CPU from what torch gets wrong there, in place.
 
-    With AMX, convolutions with a stride whose result is one pixel wide read memory that nobody wrote (torch 2.13: NaN, or anything). Images
-    are that narrow behind the last level of a small network.
+    With AMX, convolutions with a stride whose result is one pixel wide read memory that nobody wrote (torch 2.13: NaN, or anything), and so
+    do the gradients of transposed ones of images of that width. Images are that narrow behind the last level of a small network.
     """
     for layer in network.modules():
         if type(layer) in _NARROW and cast(torch.nn.Conv2d, layer).stride[-1] > 1:
