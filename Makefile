@@ -10,6 +10,8 @@ WORKERS ?= 2
 # Each has a core to itself: more threads than cores wait for each other, and spin while they do. Set here, before anything is imported: a
 # worker whose NumPy has other threads than its children gives maps that differ in the last digit.
 TESTS = $(X) env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The processes that tests start read the package's bytecode; where the environment keeps Python from writing it, each would compile anew.
+BYTECODE = @$(BIN)/python -m compileall -q src
 SETUP := pyproject.toml constraints.txt tools/setup.sh
 
 help: ## Show this list
@@ -23,9 +25,11 @@ else
 endif
 
 test: .venv/.ready-dev ## Set up and run the tests but the slow ones, two files at a time; ARGS="-k name" passes on to pytest
+	$(BYTECODE)
 	$(TESTS) -m "not slow" $(ARGS)
 
 test-slow: .venv/.ready-dev ## Set up and run the tests that take long by nature: soak, tutorials, interruptions, registrations, real lesions
+	$(BYTECODE)
 	$(TESTS) -m slow $(ARGS)
 
 check: .venv/.ready-dev ## Lint, format, types, import rules, manifest
