@@ -33,10 +33,11 @@ from .common import (
 
 if TYPE_CHECKING:
     from ...training.sources import ArraySamples
-    from .features import Scale
+    from .features import PatchFeatures, Scale
     from .simplenet_task import AdaptedDiscriminator, SimpleNetTask
 
 _NETWORK = "discriminator"
+_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class SimpleNetParams(EmbeddingParams):
 
     standardise: bool = standardise_setting()
     brightest: float = brightest_setting()
+    aggregation: int = param(
+        1, "Slices whose features are averaged into one, as in SimpleSliceNet's ablations; 1 = each by itself",
+        label="Slice aggregation", low=1, high=64, role="network",
+    )  # fmt: skip
     hidden: int = param(1024, "Hidden numbers of the discriminator", label="Hidden numbers", low=1, high=65_536, step=64, role="network")
     noise: float = noise_setting()
 
@@ -122,9 +127,30 @@ class SimpleNet(EmbeddingDetector):
             scale.append(scale_of(places))
         return ArraySamples(places)
 
+    def _healthy(self, volume: Volume, seed: int, progress: Progress, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
+        if self.params.aggregation == 1:
+            return super()._healthy(volume, seed, progress, extract)
+        pooled, cells = self._pooled(self.cut(volume), seed, progress)
+        return np.asarray(pooled[cells], np.float16)
+
+    def _pooled(self, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        from .aggregation import pooled_places
+
+        places = self._all_places(self.features(), cut, seed, progress)
+        return pooled_places(places, cut.slices.mask, self.params.aggregation, self.cells())
+
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
+        import torch
+
         network = self.network(_NETWORK)
-        return self._each_place(cut, lambda places: -network(places), seed, progress)
+        if self.params.aggregation == 1:
+            return self._each_place(cut, lambda places: -network(places), seed, progress)
+        pooled, cells = self._pooled(cut, seed, progress.part(0.0, 0.9))
+        scores = np.zeros(cells.shape, np.float32)
+        with torch.no_grad():
+            found = [-network(places.to(self.device)).cpu() for places in torch.split(torch.from_numpy(pooled[cells]), _AT_ONCE)]
+        scores[cells] = torch.cat(found).numpy() if found else 0.0
+        return scores
 
     def _check(self, state: Mapping[str, NDArray[Any]]) -> None:
         super()._check(state)

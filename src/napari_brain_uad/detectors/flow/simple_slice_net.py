@@ -185,16 +185,12 @@ class SimpleSliceNet(EmbeddingDetector):
 
     def _places(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Places of a scan that show brain, (N, D + 2) as the flow sees them, and which they are, (S', h, w)."""
-        import torch
+        from ..embedding.aggregation import pooled_places
 
-        from ..embedding.features import aggregated, brain_cells
-
-        slices = torch.from_numpy(self._all_places(extract, cut, seed, progress))
-        depth = -(-len(cut) // self.params.aggregation)
-        pooled = aggregated(slices, depth)
-        cells = brain_cells(torch.from_numpy(cut.slices.mask), (depth, *self.cells())).numpy()
+        places = self._all_places(extract, cut, seed, progress)
+        pooled, cells = pooled_places(places, cut.slices.mask, self.params.aggregation, self.cells())
         rows = np.argwhere(cells)[:, 1:].astype(np.float32)
-        return np.concatenate([pooled.numpy()[cells], rows], axis=1), cells
+        return np.concatenate([pooled[cells], rows], axis=1), cells
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         from .conditional import unlikeliness
