@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class HealthyMap:
     Parameters
     ----------
     map : AnomalyMap
-        Raw, on the scan's own grid.
+        Raw, on the scan's own grid. The scan itself is let go of: many such maps are kept, and nothing here looks at it.
     kind : str
         One of `reference.KINDS`.
     person : int
@@ -41,6 +41,9 @@ class HealthyMap:
     person: int = 0
     age: float | None = None
     counted: NDArray[np.bool_] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "map", replace(self.map, scan=None))
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def with_p_values(result: PostResult, verdict: Verdict) -> PostResult:
 
 def joined(verdict: Verdict, parts: Sequence[Sequence[int]], notes: Sequence[str]) -> Verdict:
     """The verdict on regions that hold these regions, by number from 1; of several the least likely counts. With what has to be known."""
-    if len(verdict.region_p) != len(verdict.unusual) or not verdict.region_p:
+    if not verdict.region_p:
         return replace(verdict, notes=(*verdict.notes, *notes))  # nothing is said of single regions
     p = [min((one for one in (verdict.region_p[number - 1] for number in own) if one is not None), default=None) for own in parts]
     unusual = tuple(any(verdict.unusual[number - 1] for number in own) for own in parts)

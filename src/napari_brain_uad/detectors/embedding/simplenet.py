@@ -128,24 +128,22 @@ class SimpleNet(EmbeddingDetector):
         return ArraySamples(places)
 
     def _healthy(self, volume: Volume, seed: int, progress: Progress, extract: PatchFeatures | None = None) -> NDArray[np.float16]:
-        if self.params.aggregation == 1:
-            return super()._healthy(volume, seed, progress, extract)
-        pooled, cells = self._pooled(self.cut(volume), seed, progress)
+        pooled, cells = self._pooled(extract or self.features(), self.cut(volume), seed, progress)
         return np.asarray(pooled[cells], np.float16)
 
-    def _pooled(self, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _pooled(self, extract: PatchFeatures, cut: Cut, seed: int, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         from .aggregation import pooled_places
 
-        places = self._all_places(self.features(), cut, seed, progress)
+        places = self._all_places(extract, cut, seed, progress)
         return pooled_places(places, cut.slices.mask, self.params.aggregation, self.cells())
 
     def _place_scores(self, cut: Cut, seed: int, progress: Progress) -> NDArray[np.float32]:
         import torch
 
         network = self.network(_NETWORK)
-        if self.params.aggregation == 1:
+        if self.params.aggregation == 1:  # slice by slice, which takes less memory
             return self._each_place(cut, lambda places: -network(places), seed, progress)
-        pooled, cells = self._pooled(cut, seed, progress.part(0.0, 0.9))
+        pooled, cells = self._pooled(self.features(), cut, seed, progress.part(0.0, 0.9))
         scores = np.zeros(cells.shape, np.float32)
         with torch.no_grad():
             found = [-network(places.to(self.device)).cpu() for places in torch.split(torch.from_numpy(pooled[cells]), _AT_ONCE)]

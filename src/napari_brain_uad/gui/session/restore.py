@@ -91,10 +91,10 @@ def _with_scan(amap: AnomalyMap, item: Item, items: Sequence[Item]) -> AnomalyMa
     """The map with its scan, where the session has that: of its subject, or, for a map from its own file, of its name."""
     from ...workflows.detect.edges import with_scan
 
-    scans = [other for other in items if other.kind == SCAN and other.volume is not None]
-    own = [other for other in scans if told_to_belong(item.notes, other.notes)]
-    volumes = [other.volume for other in own or scans if own or other.name == amap.name]
-    return next((seen for volume in volumes if volume is not None and (seen := with_scan(amap, volume)).scan is not None), amap)
+    scans = [(other, other.volume) for other in items if other.kind == SCAN and other.volume is not None]
+    own = [volume for other, volume in scans if told_to_belong(item.notes, other.notes)]
+    named = [volume for other, volume in scans if other.name == amap.name]
+    return next((seen for volume in own or named if (seen := with_scan(amap, volume)).scan is not None), amap)
 
 
 def _result(amap: AnomalyMap, item: Item) -> Result:

@@ -170,7 +170,7 @@ def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, 
     model = model_for(spec.method, spec.model or None, volume.sequence)
     chosen = replace(spec, model="" if model is None else str(model.path))
     scored = scored_volume(ready.scored, ScoringRequest(chosen, task.device, task.seed), progress)
-    return HealthyMap(replace(ready.bring_back(scored.map), scan=None)), model, volume.sequence
+    return HealthyMap(ready.bring_back(scored.map)), model, volume.sequence
 
 
 def _made(

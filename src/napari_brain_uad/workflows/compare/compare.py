@@ -381,7 +381,7 @@ def _healthy(job: _Job, progress: Progress) -> tuple[HealthyReference, ...]:
     maps = []
     for number, ready in enumerate(job.healthy):
         part = progress.part(number / len(job.healthy), (number + 1) / len(job.healthy))
-        maps.append(HealthyMap(replace(ready.bring_back(_scored(job, ready.scored, part).map), scan=None)))
+        maps.append(HealthyMap(ready.bring_back(_scored(job, ready.scored, part).map)))
     return measured_healthy(maps, (job.given.post, *job.given.further))
 
 

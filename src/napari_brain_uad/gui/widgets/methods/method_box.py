@@ -154,8 +154,8 @@ class MethodBox(QWidget):
 
     def _fill(self) -> None:
         """List the methods by family, those without a model below all others."""
-        models = () if self._to_train else list_models()
-        self._missing = {} if self._to_train else {method: cannot_score(method, self._sequence, models)[0] for method in self._cards}
+        models, asked = list_models(), () if self._to_train else self._cards
+        self._missing = {method: cannot_score(method, self._sequence, models)[0] for method in asked}
         families = {method: NO_MODEL if self._missing.get(method) else info.family for method, info in self._cards.items()}
         model = self.box.model()
         assert isinstance(model, QStandardItemModel)  # as it was made
