@@ -4,7 +4,8 @@ The full network of the `code` preset (37.5 million parameters) with random weig
 ellipsoid of a brain. Plain: every patch of every slice by itself, float32, no slice left out, convolutions as PyTorch chooses them. Then
 the method as it is used. Only some slices, spread over the volume, are scored, and the time is scaled to all 50; CPU time of all threads,
 which says the same on a machine that has other work, and wall time. The reduced network of the recipe is measured on the whole volume.
-What multiplications cost on this machine is measured beside it, for a bound.
+What multiplications cost on this machine is measured beside it, for a bound. With ``--maps``, what ``precision=bf16`` does to the maps and
+figures of the model that comes with the package, on the shared T2 scans.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from functools import partial
 import numpy as np
 import torch
 
+from benchmarks._cases import real_cases
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.detectors.diffusion.noise import noise_fields
 from napari_brain_uad.detectors.diffusion.pddpm import PatchedDDPM, PatchedDDPMParams
+from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.inference.reconstruction import Inference
 from napari_brain_uad.inference.winograd import NAME, uses_winograd, winograd_where_it_pays
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import SampleDraw
+from napari_brain_uad.workflows.detect.score import ScoringRequest
+from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.train.recipe import recipe
 
 SHAPE, SPACING_MM = (96, 96, 50), 2.0
@@ -105,11 +110,25 @@ def multiplications() -> float:
     return 40 * 2 * 1024 * 512 * 1024 / min(times) / 1e9
 
 
+def on_real_scans() -> None:
+    """What bf16 does to the maps of the shipped model, and to their figures."""
+    for case in (case for case in real_cases() if case.sequence == "T2"):
+        scan, truth = case.load(None)
+        whole, half = (scored_volume(scan, ScoringRequest.of(spec, use_cache=False)).map for spec in ("pddpm", "pddpm@precision=bf16"))
+        exact, rounded = whole.score[whole.mask], half.score[whole.mask]
+        error, curves = np.abs(rounded - exact), [Curves(one.score * one.mask, truth) for one in (whole, half)]
+        precision = " and ".join(f"{one.average_precision:.4f}" for one in curves)
+        dice = " and ".join(f"{one.highest_dice:.4f}" for one in curves)
+        most, mean = error.max() / exact.max(), error.mean() / exact.mean()
+        print(f"{case.name}: {most:.2%} at most, {mean:.2%} on average; AUPRC {precision}; best Dice {dice}", flush=True)
+
+
 def main() -> None:
     """Print the times."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--slices", type=int, default=4, metavar="N", help="slices that the full network is measured on")
     parser.add_argument("--trials", type=int, default=3, metavar="N", help="of which the fastest counts; one patch by patch")
+    parser.add_argument("--maps", action="store_true", help="compare maps of the shipped model, too, on the shared T2 scans")
     given = parser.parse_args()
     wanted = given.slices
     cores = f"{os.cpu_count()} cores ({torch.backends.cpu.get_cpu_capability()}, {multiplications():.0f} GFLOP/s)"
@@ -134,6 +153,8 @@ def main() -> None:
         print(f"{what}: the map differs by {most:.1e} at most, of {float(exact.max()):.2f}, and by {mean:.2%} of the mean")
     small = detector(PatchedDDPMParams.from_dict(recipe("pddpm")["params"]))
     timed("reduced network of the recipe, whole volume", 1.0, lambda: torch.from_numpy(small.score(scan).score))
+    if given.maps:
+        on_real_scans()
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from napari_brain_uad.inference.convolutions import BF16, Bf16Conv2d, choose_con
 from napari_brain_uad.inference.winograd import WinogradConv2d
 
 
-def wide(*, bias: bool = True) -> nn.Conv2d:
+def wide(pixels: int, *, bias: bool) -> nn.Conv2d:
     torch.manual_seed(0)
-    return nn.Conv2d(64, 48, 3, padding=1, bias=bias).requires_grad_(False)
+    return nn.Conv2d(64, 48, pixels, padding=pixels // 2, bias=bias).requires_grad_(False)
 
 
 def rounded(values: torch.Tensor) -> torch.Tensor:
@@ -27,13 +27,16 @@ def rounded(values: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
-def test_images_weights_and_results_are_rounded_and_sums_are_not(monkeypatch: pytest.MonkeyPatch, native: bool, bias: bool) -> None:
+@pytest.mark.parametrize("pixels", [1, 3])
+def test_images_weights_and_results_are_rounded_and_sums_are_not(
+    monkeypatch: pytest.MonkeyPatch, native: bool, bias: bool, pixels: int
+) -> None:
     if not native:
         monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: False)
     elif not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bf16")
-    own, images = wide(bias=bias), torch.randn(3, 64, 20, 24).contiguous(memory_format=torch.channels_last)
-    expected = torch.conv2d(rounded(images), rounded(own.weight), None if own.bias is None else rounded(own.bias), padding=1)
+    own, images = wide(pixels, bias=bias), torch.randn(3, 64, 20, 24).contiguous(memory_format=torch.channels_last)
+    expected = torch.conv2d(rounded(images), rounded(own.weight), None if own.bias is None else rounded(own.bias), padding=own.padding)
     choose_convolutions(nn.Sequential(own), "cpu", "bf16")
     found = own(images)
     assert found.dtype == torch.float32
@@ -49,7 +52,9 @@ def test_images_weights_and_results_are_rounded_and_sums_are_not(monkeypatch: py
     [
         nn.Conv2d(1, 64, 3, padding=1),
         nn.Conv2d(64, 1, 3, padding=1),
-        nn.Conv2d(64, 64, 1),
+        nn.Conv2d(64, 1, 1),
+        nn.Conv2d(64, 64, 1, stride=2),
+        nn.Conv2d(64, 64, 1, padding=1),
         nn.Conv2d(64, 64, 3),
         nn.Conv2d(64, 64, 3, padding=1, stride=2),
         nn.Conv2d(64, 64, 3, padding=1, groups=2),
