@@ -99,8 +99,8 @@ class DiffusionParams(ReconstructionParams):
         1, "Steps of denoising: 1 = one prediction, as many as the noise level = the full chain", label="Reverse steps", low=1, high=STEPS
     )
     precision: str = param(
-        "auto", "Number format of a scan's scoring; auto: float32 on a CPU, bf16 on a GPU that is fast with it; bf16: 3 x 3 convolutions "
-        "on a CPU, too, which takes a third of the time on those with AMX and changes the map by 1 to 3 %", label="Numerical precision",
+        "auto", "Number format of a scan's scoring; auto: float32 on a CPU, bf16 on a GPU that is fast with it; bf16: convolutions "
+        "on a CPU, too, which takes a quarter of the time on those with AMX and changes the map by 1 to 3 %", label="Numerical precision",
         choices=PRECISIONS, advanced=True,
     )  # fmt: skip
     passes: int = param(1, "Reconstructions with noise of their own, of which the mean counts", label="Reconstructions", low=1, high=1000)
