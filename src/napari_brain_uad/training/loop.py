@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.errors import Cancelled, InputError, ModelError
+from ..core.errors import Cancelled, ModelError
 from ..core.progress import Progress
 from . import checkpoints
 from .ahead import Ahead
@@ -31,7 +31,7 @@ from .memory import out_of_memory, too_little_memory
 from .optimization import MovingAverage, learning_rate, set_learning_rate
 from .params import TrainingParams
 from .precision import channels_last, choose_precision, guard_narrow
-from .session import TrainingSession, TrainingUpdate
+from .session import TrainingSession, TrainingUpdate, check_shares
 from .sources import ArraySource, BatchSource
 from .task import LossFunction, Task, TrainingStep
 from .validation import Pictures, look_at
@@ -85,9 +85,7 @@ def run_training(
     Cancelled
         If the user stopped it.
     """
-    if session.devices * session.nodes > 1 and training.batch_size % (session.devices * session.nodes):
-        why = f"{training.batch_size} cannot be shared equally among {session.devices * session.nodes} devices"
-        raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
+    check_shares(training.batch_size, session.devices * session.nodes)
     return _Run(task, source, training, seed, session, progress, start).run()
 
 

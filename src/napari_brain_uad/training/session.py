@@ -16,6 +16,13 @@ CHECKPOINT_SECONDS = 110.0
 """So long a cancelled training has for the step it is in and its last checkpoint: a scheduler is asked to give it 120 s."""
 
 
+def check_shares(batch_size: int, devices: int) -> None:
+    """Raise `InputError` unless batches can be shared equally among so many devices."""
+    if batch_size % devices:
+        why = f"{batch_size} cannot be shared equally among {devices} devices"
+        raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingUpdate:
     """What a training says of itself after a step.
