@@ -21,13 +21,16 @@ from napari_brain_uad.detectors.base.stages import EstimateStage
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.json_files import read_json
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.training.session import TrainingSession
 from napari_brain_uad.workflows.models.models import shipped_models
+from napari_brain_uad.workflows.train import recipe as recipe_module
 from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, _RecipeRun, recipe, recipes, train_recipe
 from napari_brain_uad.workflows.train.recipe_scans import corners, on_template, training_scans, validation_scans
 from napari_brain_uad.workflows.train.training_record import checkpoints_in
 
+COHORTS = Path(recipe_module.__file__).with_name("recipe_subjects.json")
 SHORT = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
 
 
@@ -90,6 +93,8 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     once = own_recipe("tissue-ensemble", params, seed=4, stages={"segmentation": {**segmentation, "trainings": [settings]}})
     both, first = (train_recipe(one, maps, tmp_path / name).state() for name, one in (("twice", twice), ("once", once)))
     again = train_recipe(twice, maps, tmp_path / "twice", overwrite=True).state()
+    places = [path.parent.relative_to(tmp_path / "twice").as_posix() for path in checkpoints_in(tmp_path / "twice")]
+    assert places == ["restoration", "segmentation/1", "segmentation/2"]
     last = "segmentation.last.weight"
     np.testing.assert_array_equal(again[last], both[last])
     assert 0 < np.abs(both[last] - first[last]).max() < 0.01
@@ -134,6 +139,10 @@ def test_a_training_that_replaces_another_takes_nothing_over(maps: Path, tmp_pat
     with pytest.raises(InputError, match="There is a model m already") as caught:
         train_recipe(own, maps, out)
     assert "--resume" not in caught.value.fix
+    real = own["scans"] | {"real": {"cohort": next(iter(read_json(COHORTS, fix=""))), "contrasts": ["T1"]}}
+    with pytest.raises(InputError, match="--healthy"):
+        train_recipe(own | {"scans": real}, maps, out, overwrite=True)
+    assert len(checkpoints_in(out)) == 2, "nothing is deleted before all scans are there"
     other = own | {"scans": own["scans"] | {"contrasts": {"T2": 1}}}
     train_recipe(other, maps, out, overwrite=True)
     train_recipe(other, maps, tmp_path / "straight")

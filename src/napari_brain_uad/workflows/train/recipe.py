@@ -114,7 +114,7 @@ def train_recipe(
     session = TrainingSession(device=detector.device, report=report or (lambda _: None), at_step=at_step or (lambda _: None))
     run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
     if settings is not None:
-        claim(run.folder, run.record(detector.params), resume=not overwrite, overwrite=overwrite, first=True)
+        run.claim(detector.params, overwrite)
     state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
@@ -142,17 +142,20 @@ class _RecipeRun:
     session: TrainingSession
     changes: dict[str, Any]
 
-    def record(self, params: Params) -> dict[str, Any]:
-        """What it is of, so that it goes on as itself; the real scans' names are in the recipe's cohort."""
+    def claim(self, params: Params, overwrite: bool) -> None:
+        """Make its folder its place, as `training_record.claim`; raises before that, as `training_scans`, where scans are missing."""
+        for one in (self.own, *self.own.get("stages", {}).values()):
+            training_scans(one["scans"], self.maps[:TRAINED], one["seed"], self.healthy)
         maps = self.maps[:VALIDATED]
-        return {
+        record = {
             "method": self.own["method"],
             "params": params.as_dict(),
-            "recipe": self.own,
+            "recipe": self.own,  # which names the real scans
             "changes": self.changes,
             "data": {"label_maps": str(maps[0].parent), "healthy": "" if self.healthy is None else str(self.healthy)},
             "label_maps": [path.name for path in maps],
         }
+        claim(self.folder, record, resume=not overwrite, overwrite=overwrite, first=True)
 
     def all_stages(self, stages: Sequence[Stage], kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         """What all stages learn, and how each did."""
