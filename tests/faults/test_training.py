@@ -78,11 +78,19 @@ class Breaking(TinyTask):
 def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(tmp_path: Path, value: float) -> None:
     with pytest.raises(ModelError, match="broke down at step 11") as caught:
         run(Breaking(10, value), folder=tmp_path)
-    assert "learning rate" in caught.value.fix
+    assert caught.value.fix == "Start a new training with a lower learning rate or with limited gradients (clip_norm)"
     assert load_checkpoint(tmp_path / "checkpoint").meta["step"] == 8
     resumed = run(folder=tmp_path, resume=True)
     for name, expected in run().items():
         np.testing.assert_array_equal(resumed[name], expected)
+
+
+def test_after_breaking_down_in_bf16_it_can_be_resumed_in_float32(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        run(Breaking(10, float("nan")), replace(PARAMS, precision="bf16"), folder=tmp_path)
+    assert caught.value.fix.startswith("Resume it from its checkpoint with precision=32, or start a new training")
+    run(params=replace(PARAMS, precision="32"), folder=tmp_path, resume=True)
+    assert load_checkpoint(tmp_path / "checkpoint").meta["counts"]["precision"] == "32"
 
 
 class Hungry(TinyTask):

@@ -68,6 +68,7 @@ def main(folder: Path, devices: int, stop: int) -> None:
     torch.set_num_threads(1)
     progress = Progress()
     validation: dict[int, float] = {}
+    told: list[int] = []
 
     def report(update: TrainingUpdate) -> None:
         assert update.validation is not None
@@ -75,7 +76,7 @@ def main(folder: Path, devices: int, stop: int) -> None:
         if update.step == stop:
             progress.cancel()
 
-    session = TrainingSession(folder=folder, devices=devices, report=report)
+    session = TrainingSession(folder=folder, devices=devices, report=report, at_step=told.append)
     task = TinyTask(norm=False, dropout=0.0)
     state = None
     with suppress(Cancelled):
@@ -83,6 +84,8 @@ def main(folder: Path, devices: int, stop: int) -> None:
     if stop:
         assert state is None
         state = run_training(task, source(), training=SETTINGS, seed=0, session=replace(session, resume=True), progress=Progress())
+    assert told[0] == 0, "every process is told, also of the beginning"
+    assert told[-1] == SETTINGS.steps
     halves = run_training(HalvesTask(), source(), training=PARAMS, seed=0, session=TrainingSession(devices=devices), progress=Progress())
     state = {**state, **{f"halves.{name}": value for name, value in halves.items()}}
     if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:

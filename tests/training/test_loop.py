@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric.plugins.precision import Precision
 from promptness import assert_within
 from tiny_training import PARAMS, TinyTask, samples, source
 
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.training.batch import Batch
 from napari_brain_uad.training.draws import TRAINING, WEIGHTS, BatchDraw, seed_of
 from napari_brain_uad.training.log import read_log
@@ -129,6 +131,106 @@ def test_resumed_equals_straight_to_the_bit(tmp_path: Path, changes: dict[str, A
         assert_equal(run(params, folder=tmp_path, resume=True), straight)
 
 
+class Cancelling(ArraySource):
+    """Cancels a training while it validates for the `number`-th time."""
+
+    def __init__(self, progress: Progress, number: int) -> None:
+        super().__init__(samples(20, 1), samples(40, 2), 0)
+        self.progress, self.left = progress, number
+
+    def validation(self) -> Iterator[Batch]:
+        self.left -= 1
+        for batch in super().validation():
+            yield batch
+            if self.left == 0:
+                self.progress.cancel()
+
+
+@pytest.mark.parametrize("number", [1, 2, 5], ids=["the first", "one on the way", "the last"])
+def test_cancelled_during_a_validation_it_begins_with_that_when_it_is_resumed(tmp_path: Path, number: int) -> None:
+    """Twice, so that what is kept of the losses is kept again; the best weights, and every row of the log, are those of a straight run."""
+    params = replace(PARAMS, keep_best=True, ema_decay=0.5, checkpoint_every=3)
+    for name in ("straight", "broken"):
+        (tmp_path / name).mkdir()
+    straight = run(params, data=Cancelling(Progress(), 0), folder=tmp_path / "straight")
+    for _ in range(2):
+        progress = Progress()
+        data = Cancelling(progress, number)
+        with pytest.raises(Cancelled):
+            run(params, data=data, folder=tmp_path / "broken", progress=progress, resume=True)
+        number = 1
+    assert_equal(run(params, data=Cancelling(Progress(), 0), folder=tmp_path / "broken", resume=True), straight)
+    one, other = (
+        {row["step"]: row["validation"] for row in read_log(tmp_path / name / "log.csv") if row["validation"]}
+        for name in ("straight", "broken")
+    )
+    assert one == other
+    counts = [load_checkpoint(tmp_path / name / "checkpoint").meta["counts"] for name in ("straight", "broken")]
+    assert len({(count["best_loss"], count["waited"], count["due"]) for count in counts}) == 1
+
+
+def test_the_losses_of_a_step_whose_validation_was_cancelled_are_in_the_log(tmp_path: Path) -> None:
+    for name in ("straight", "broken"):
+        (tmp_path / name).mkdir()
+    progress = Progress()
+    params = replace(PARAMS, steps=5)
+    with pytest.raises(Cancelled):
+        run(params, data=Cancelling(progress, 1), folder=tmp_path / "broken", progress=progress)
+    for name in ("straight", "broken"):
+        run(params, data=Cancelling(Progress(), 0), folder=tmp_path / name, resume=True)
+    rows = [read_log(tmp_path / name / "log.csv")[-1] for name in ("straight", "broken")]
+    assert rows[0]["loss"] == rows[1]["loss"]
+
+
+def worse_and_worse() -> ArraySource:
+    """What is learned from brighter pictures makes dark ones worse from the first steps on."""
+    return ArraySource(samples(20, 1) + 3, samples(7, 2) - 3, 0)
+
+
+@pytest.mark.parametrize("before", [{"patience": 3}, {"keep_best": True}], ids=str)
+def test_resumed_without_the_best_weights_it_ends_with_the_last(tmp_path: Path, before: dict[str, Any]) -> None:
+    params = replace(PARAMS, validate_every=2)
+    best = run(replace(params, **before), data=worse_and_worse(), folder=tmp_path)
+    last = run(params, data=worse_and_worse(), folder=tmp_path, resume=True)
+    assert_equal(last, run(params, data=worse_and_worse()))
+    assert any(not np.array_equal(last[name], best[name]) for name in last)
+    more = replace(params, steps=26)
+    assert_equal(run(more, data=worse_and_worse(), folder=tmp_path, resume=True), run(more, data=worse_and_worse()))
+    assert not [name for name in load_checkpoint(tmp_path / "checkpoint").state if name.startswith("best/")]
+
+
+def test_resumed_with_another_number_of_samples_is_refused(tmp_path: Path) -> None:
+    run(folder=tmp_path)
+    with pytest.raises(ModelError, match="with 20 samples of the scans, and now there are 21"):
+        run(replace(PARAMS, steps=30), data=ArraySource(samples(21, 1), samples(7, 2), 0), folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(("asked", "used"), [("auto", "bf16"), ("32", "32"), ("bf16", "bf16")])
+def test_resumed_in_the_number_format_that_is_asked_for(tmp_path: Path, asked: str, used: str) -> None:
+    run(replace(PARAMS, precision="bf16", steps=8), folder=tmp_path)
+    run(replace(PARAMS, precision=asked), folder=tmp_path, resume=True)
+    assert load_checkpoint(tmp_path / "checkpoint").meta["counts"]["precision"] == used
+
+
+def test_the_scale_of_half_precision_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only GPUs compute with one, so its owner is made up; it is of no use to another number format."""
+    taken: list[dict[str, float]] = []
+    monkeypatch.setattr(Precision, "state_dict", lambda self: {"scale": 3.0})
+    monkeypatch.setattr(Precision, "load_state_dict", lambda self, state: taken.append(state))
+    run(folder=tmp_path)
+    run(replace(PARAMS, steps=25), folder=tmp_path, resume=True)
+    assert taken == [{"scale": 3.0}]
+    run(replace(PARAMS, steps=26, precision="bf16"), folder=tmp_path, resume=True)
+    assert taken == [{"scale": 3.0}]
+
+
+def test_every_step_is_told_from_the_first_on(tmp_path: Path) -> None:
+    steps: list[int] = []
+    run(replace(PARAMS, steps=3), folder=tmp_path, at_step=steps.append)
+    run(replace(PARAMS, steps=5), folder=tmp_path, at_step=steps.append, resume=True)
+    assert steps == [0, 1, 2, 3, 3, 4, 5]
+
+
 def test_resuming_a_finished_training_changes_nothing(tmp_path: Path) -> None:
     first = run(folder=tmp_path)
     log = (tmp_path / "log.csv").read_text()
@@ -178,8 +280,7 @@ def test_average_of_the_weights() -> None:
 
 
 def test_patience_stops_and_gives_the_best() -> None:
-    """What is learned from brighter pictures makes dark ones worse from the first steps on."""
-    data = ArraySource(samples(20, 1) + 3, samples(7, 2) - 3, 0)
+    data = worse_and_worse()
     params = replace(PARAMS, steps=200, validate_every=2, patience=3)
     updates: list[TrainingUpdate] = []
     best = run(params, data=data, report=updates.append)
@@ -190,7 +291,7 @@ def test_patience_stops_and_gives_the_best() -> None:
 
 
 def test_the_best_weights_are_kept_without_stopping_early() -> None:
-    data = ArraySource(samples(20, 1) + 3, samples(7, 2) - 3, 0)
+    data = worse_and_worse()
     params = replace(PARAMS, steps=20, validate_every=2, keep_best=True)
     updates: list[TrainingUpdate] = []
     best = run(params, data=data, report=updates.append)
@@ -247,7 +348,7 @@ class Slow(ArraySource):
         time.sleep(self.waits[0])
         return super().batch(step, size)
 
-    def validation(self) -> Iterator[torch.Tensor]:
+    def validation(self) -> Iterator[Batch]:
         for batch in super().validation():
             time.sleep(self.waits[1])
             yield batch

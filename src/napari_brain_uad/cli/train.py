@@ -19,15 +19,11 @@ from .options import DATA_SET, add_method, add_seed, assignments, method_spec
 from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
-    from ..training.session import TrainingUpdate
     from ..workflows.models.method_spec import MethodSpec
     from ..workflows.train.training_data import TrainingData
 
 _VALIDATION = 0.1
 """Share of the subjects that is kept apart unless it is said."""
-
-_PATIENCE = 30.0
-"""Seconds that a cancelled training has for its last checkpoint."""
 
 
 def add_train(commands: Any) -> None:
@@ -90,6 +86,8 @@ def _add_devices(parser: Any) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     check_there(arguments.data, arguments.anomalies, arguments.healthy, fix=DATA_SET)
     spec = method_spec(arguments)  # before what takes long to import
+    # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
     from ..workflows.train.train import is_first_process, train
@@ -110,8 +108,6 @@ def _train(arguments: argparse.Namespace) -> int:
     if found_data.count:
         for line in found_data.problems:
             complain(f"note: {line}.")
-    # On a busy machine, threads that spin while they wait keep those they wait for from running. Torch reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _left_out(arguments) as failed, progress_bar(arguments.quiet) as progress:
         train(
             spec,
@@ -124,7 +120,7 @@ def _train(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,
-            report=_writing_checkpoints,
+            at_step=_writing_checkpoints,
             on_failure=failed.__setitem__,
             progress=progress,
             anomalies=arguments.anomalies,
@@ -156,7 +152,7 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
             changes=_settings(kind, arguments.train),
             overwrite=arguments.overwrite,
             device=arguments.device,
-            report=_writing_checkpoints,
+            at_step=_writing_checkpoints,
             progress=progress,
         )
     say(f"Model written to {readable(str(arguments.out))}")
@@ -177,9 +173,11 @@ def _left_out(arguments: argparse.Namespace) -> Iterator[dict[str, BrainUADError
                 complain(f"left out {name}: {error}")
 
 
-def _writing_checkpoints(_update: TrainingUpdate) -> None:
-    """A training that has learned something writes a checkpoint when it is cancelled."""
-    interruption.patience = _PATIENCE
+def _writing_checkpoints(_step: int) -> None:
+    """Cancelled, a network's training ends its step and writes a checkpoint; each of several processes has to stay for that."""
+    from ..training.session import CHECKPOINT_SECONDS
+
+    interruption.patience = CHECKPOINT_SECONDS
 
 
 def _settings(kind: type[Params], given: list[str]) -> dict[str, Any]:

@@ -6,10 +6,9 @@ weights to the bit (on the CPU), and a run on several processes sees the batches
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any, cast
@@ -18,12 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.errors import Cancelled, InputError, ModelError
+from ..core.errors import Cancelled, ModelError
 from ..core.progress import Progress
 from . import checkpoints
 from .ahead import Ahead
 from .batch import Batch
-from .draws import TRAINING, VALIDATION, WEIGHTS, BatchDraw, Draw, seed_of
+from .best import Best
+from .draws import TRAINING, WEIGHTS, BatchDraw, Draw, seed_of
 from .fabric import make_fabric
 from .log import TrainingLog
 from .losses import Losses
@@ -31,13 +31,13 @@ from .memory import out_of_memory, too_little_memory
 from .optimization import MovingAverage, learning_rate, set_learning_rate
 from .params import TrainingParams
 from .precision import channels_last, choose_precision, guard_narrow
-from .session import TrainingSession, TrainingUpdate
+from .session import TrainingSession, TrainingUpdate, check_shares
 from .sources import ArraySource, BatchSource
 from .task import LossFunction, Task, TrainingStep
+from .validation import Pictures, look_at
 
 __all__ = ["ArraySource", "Batch", "BatchSource", "Draw", "Task", "run_training"]
 
-_PICTURES = 6
 _FREE = frozenset({"steps", "checkpoint_every", "validate_every", "patience", "keep_best", "precision"})
 """Settings that may change when a training is resumed."""
 
@@ -85,9 +85,7 @@ def run_training(
     Cancelled
         If the user stopped it.
     """
-    if session.devices * session.nodes > 1 and training.batch_size % (session.devices * session.nodes):
-        why = f"{training.batch_size} cannot be shared equally among {session.devices * session.nodes} devices"
-        raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
+    check_shares(training.batch_size, session.devices * session.nodes)
     return _Run(task, source, training, seed, session, progress, start).run()
 
 
@@ -112,8 +110,9 @@ class _Run:
         if session.resume and session.folder is not None and checkpoints.exists(session.folder):
             snapshot = checkpoints.load(session.folder, self.settings)
         kept: dict[str, Any] = {} if snapshot is None else snapshot.counts
-        # What "auto" chose stays: another number format would give other weights.
-        self.precision, self.words = choose_precision(kept.get("precision", training.precision), session.device)
+        # What "auto" chose stays: another number format would give other weights. Whoever names one wants it.
+        asked = kept.get("precision", "auto") if training.precision == "auto" else training.precision
+        self.precision, self.words = choose_precision(asked, session.device)
         self.fabric = make_fabric(session, self.precision, partial=task.partial)
         self.progress = progress if self.fabric.world_size == 1 else _telling_only(progress)
         if self.fabric.world_size > 1:
@@ -134,50 +133,57 @@ class _Run:
         self.optimizers: dict[str, Any] = dict(zip(optimizers, wrapped, strict=True))
         self.bare = network
         self.average = MovingAverage(network, training.ema_decay) if training.ema_decay > 0 else None
-        self.best: dict[str, torch.Tensor] = {}
-        self.best_loss: float = math.inf if kept.get("best_loss") is None else kept["best_loss"]
-        self.waited: int = kept.get("waited", 0)
+        self.best = Best(training)
         self.parts: int = kept.get("parts", 1)
         self.earlier: float = kept.get("seconds", 0.0)
         self.step = 0
         self.saved = -1
+        self.due = False
+        """Whether the validation of the last step is still to come."""
+        self.losses = Losses(self.fabric.device, self.precision)
+        self.start = self.told = time.perf_counter()
         if snapshot is not None:
             self._take_over(snapshot)
         share = training.batch_size // self.fabric.world_size
         self.rows = (share * self.fabric.global_rank, share * (self.fabric.global_rank + 1))
-        self.losses = Losses(self.fabric.device)
-        self.start = self.told = time.perf_counter()
         if session.folder is not None and self.fabric.is_global_zero:
             checkpoints.clear_leftovers(session.folder)
         self.log = TrainingLog(session.folder if self.fabric.is_global_zero else None, self.step)
 
     def run(self) -> dict[str, NDArray[Any]]:
         """All steps that are left."""
-        if self.step >= self.training.steps or self._waited_enough():
+        if not self.due and self._done():
             return self._result()
-        self.progress.update(self.step / self.training.steps, f"Training in {self.words}")
-        each = self.task.batches
-        with Ahead(self.source, self.training, self.training.steps * each, self.seed, self.rows) as ahead:
-            while self.step < self.training.steps and not self._waited_enough():
-                try:
-                    batches = [ahead.take(self.step * each + number, self.progress) for number in range(each)]
-                    self._one_step([batch.to(self.fabric.device) for batch in batches])
-                    self.step += 1
-                    self._after_step()
-                    self._stop_together()
-                except Cancelled:
-                    self._checkpoint()
-                    raise
+        self.session.at_step(self.step)
+        try:
+            self.progress.update(self.step / self.training.steps, f"Training in {self.words}")
+            if self.due:
+                self._after_step()
+            self._steps()
+        except Cancelled:
+            self._checkpoint()
+            raise
         self._checkpoint()
         return self._result()
+
+    def _steps(self) -> None:
+        each = self.task.batches
+        with Ahead(self.source, self.training, self.training.steps * each, self.seed, self.rows) as ahead:
+            while not self._done():
+                batches = [ahead.take(self.step * each + number, self.progress) for number in range(each)]
+                self._one_step([batch.to(self.fabric.device) for batch in batches])
+                self.step += 1
+                self.session.at_step(self.step)
+                self._after_step()
+                self._stop_together()
+
+    def _done(self) -> bool:
+        return self.step >= self.training.steps or self.best.waited_enough
 
     def _stop_together(self) -> None:
         """Several processes stop after the same step, whichever of them was asked to: one alone would leave the others waiting."""
         if self.fabric.world_size > 1 and float(self._all(torch.tensor(float(self.asked.cancelled)), "sum")) > 0:
             raise Cancelled()
-
-    def _waited_enough(self) -> bool:
-        return self.training.patience > 0 and self.waited >= self.training.patience
 
     def _one_step(self, batches: list[Batch]) -> None:
         for optimizer in self.optimizers.values():
@@ -244,8 +250,11 @@ class _Run:
         """Tell, validate and keep, each when it is due. Validation and checkpoint come at fixed steps, the rest by the clock."""
         last = self.step == self.training.steps
         validation, pictures = None, None
-        if last or self.step % self.training.validate_every == 0:
+        if self.due or last or self.step % self.training.validate_every == 0:
+            # Cancelled on the way, a resumed training begins with it: what is best, and when to stop, are then as without the break.
+            self.due = True
             validation, pictures = self._validate()
+            self.due = False
         if last or self.step % self.training.checkpoint_every == 0:
             self._checkpoint()
         now = time.perf_counter()
@@ -255,7 +264,7 @@ class _Run:
         else:
             self.progress.update(self.step / self.training.steps)
 
-    def _tell(self, now: float, validation: float | None, pictures: Mapping[str, NDArray[np.float32]] | None) -> None:
+    def _tell(self, now: float, validation: float | None, pictures: Pictures | None) -> None:
         steps, means = self.losses.means()
         rate = steps * self.training.batch_size / max(now - self.told, 1e-9)
         update = TrainingUpdate(
@@ -276,49 +285,21 @@ class _Run:
         said = f"Step {self.step:,} of {self.training.steps:,}, loss {means['loss']:.4g}{healthy}, {rate:.0f} samples/s"
         self.progress.update(self.step / self.training.steps, said)
 
-    def _validate(self) -> tuple[float | None, Mapping[str, NDArray[np.float32]] | None]:
+    def _validate(self) -> tuple[float | None, Pictures | None]:
         """Mean loss on the held-out samples and some pictures, with the weights that would be saved; keeps the best."""
         self._share_statistics()
-        if self.average is None:
-            loss, pictures = self._loss_on_validation()
-        else:
-            with self.average.in_use(self.bare):
-                loss, pictures = self._loss_on_validation()
-        if loss is not None and (self.training.keep_best or self.training.patience > 0):
-            if loss < self.best_loss:
-                self.best_loss, self.waited = loss, 0
-                self.best = {name: value.detach().clone() for name, value in self._weights().items()}
-            else:
-                self.waited += 1
-        return loss, pictures
-
-    @torch.no_grad()
-    def _loss_on_validation(self) -> tuple[float | None, Mapping[str, NDArray[np.float32]] | None]:
-        self.network.eval()
         # What fits into memory for training fits here.
         most = max(1, (self.rows[1] - self.rows[0]) // self.parts)
-        total = torch.zeros(2, dtype=torch.float64)
-        pictures = None
-        for number, batch in enumerate(self.source.validation()):
-            self.progress.check()
-            if number % self.fabric.world_size != self.fabric.global_rank:
-                continue
-            seed = seed_of(self.seed, VALIDATION, number)
-            for low in range(0, len(batch), most):
-                part = batch[low : low + most].to(self.fabric.device)
-                torch.manual_seed(seed)
-                draw = BatchDraw(seed, low, low + len(part), len(batch), self.fabric.device)
-                loss = float(self.task.loss(self.network, part, draw)["loss"])
-                total += torch.tensor([loss * len(part), len(part)], dtype=torch.float64)
-            if number == 0:
-                some = np.linspace(0, len(batch) - 1, min(_PICTURES, most, len(batch))).round().astype(int)
-                shown = self.task.preview(self.network, batch[some.tolist()].to(self.fabric.device))
-                pictures = {name: values.float().cpu().numpy() for name, values in shown.items()}
-        self.network.train()
+        with nullcontext() if self.average is None else self.average.in_use(self.bare):
+            total, pictures = look_at(
+                self.fabric, self.task, self.network, self.source.validation(), seed=self.seed, most=most, progress=self.progress
+            )
         if self.fabric.world_size > 1:
             total = self._all(total, "sum")
         loss_sum, count = total.tolist()
-        return (loss_sum / count if count else None), pictures
+        loss = loss_sum / count if count else None
+        self.best.look_at(loss, self._weights())
+        return loss, pictures
 
     def _all(self, value: torch.Tensor, how: str) -> torch.Tensor:
         """The sum or mean over all processes."""
@@ -341,18 +322,25 @@ class _Run:
             return
         counts = {
             "precision": self.precision,
-            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
-            "waited": self.waited,
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            **self.best.counts(),
             "parts": self.parts,
+            "samples": len(self.source),
             "seconds": self.earlier + time.perf_counter() - self.start,
+            "due": {"losses": self.losses.sums(), "seconds": time.perf_counter() - self.told} if self.due else None,
         }
         average = {} if self.average is None else self.average.weights
         optimizers = {name: optimizer.state_dict()["state"] for name, optimizer in self.optimizers.items()}
-        snapshot = checkpoints.Snapshot(self.step, self.bare.state_dict(), optimizers, average, self.best, counts)
+        snapshot = checkpoints.Snapshot(self.step, self.bare.state_dict(), optimizers, average, self.best.weights, counts)
         checkpoints.save(self.session.folder, snapshot, self.settings)
         self.saved = self.step
 
     def _take_over(self, snapshot: checkpoints.Snapshot) -> None:
+        samples = snapshot.counts.get("samples", len(self.source))
+        if samples != len(self.source):
+            why = f"it was started with {samples:,} samples of the scans, and now there are {len(self.source):,}"
+            fix = "Give the scans that it was started with, or start a new training"
+            raise ModelError("The training cannot be resumed", why=why, fix=fix)
         self.step = self.saved = snapshot.step
         try:
             self.bare.load_state_dict(snapshot.network)
@@ -364,11 +352,17 @@ class _Run:
         if self.average is not None:
             for name, value in snapshot.average.items():
                 self.average.weights[name].copy_(value)
-        self.best = {name: value.to(self.fabric.device) for name, value in snapshot.best.items()}
+        self.best.take_over(snapshot, self.fabric.device)
+        if snapshot.counts["precision"] == self.precision and snapshot.counts.get("scaler"):
+            self.fabric.strategy.precision.load_state_dict(snapshot.counts["scaler"])
+        if snapshot.counts.get("due") is not None:
+            self.due, self.saved = True, -1
+            self.losses.go_on(snapshot.counts["due"]["losses"])
+            self.told -= snapshot.counts["due"]["seconds"]
 
     def _result(self) -> dict[str, NDArray[Any]]:
         self._share_statistics()
-        return {name: checkpoints.as_array(value).copy() for name, value in (self.best or self._weights()).items()}
+        return {name: checkpoints.as_array(value).copy() for name, value in (self.best.weights or self._weights()).items()}
 
 
 class _OneStep(TrainingStep):

@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.volume import Volume
 
+CHECKPOINT_SECONDS = 110.0
+"""So long a cancelled training has for the step it is in and its last checkpoint: a scheduler is asked to give it 120 s."""
+
+
+def check_shares(batch_size: int, devices: int) -> None:
+    """Raise `InputError` unless batches can be shared equally among so many devices."""
+    if batch_size % devices:
+        why = f"{batch_size} cannot be shared equally among {devices} devices"
+        raise InputError("batch_size", why=why, fix="Choose a multiple of the number of devices")
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingUpdate:
@@ -78,6 +88,10 @@ def _say_nothing(update: TrainingUpdate) -> None:
     pass
 
 
+def _do_nothing(step: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSession:
     """Where a training runs. The default keeps everything in memory, on the CPU.
@@ -95,9 +109,11 @@ class TrainingSession:
     validation : sequence of Volume
         Healthy scans that are not trained on.
     report : callable
-        Called with a `TrainingUpdate` now and then, from the thread that trains.
+        Called with a `TrainingUpdate` now and then, from the thread that trains; of several processes in the first one alone.
     known : sequence of LabelledScan
         Scans with known anomalies, for the methods that learn from them too (`detectors.base.detector.BaseDetector.LEARNS_ANOMALIES`).
+    at_step : callable
+        Called with the number of steps done, in every process: before the first step of a run, and right after each.
     """
 
     folder: Path | None = None
@@ -108,3 +124,4 @@ class TrainingSession:
     validation: Sequence[Volume] = ()
     report: Callable[[TrainingUpdate], None] = _say_nothing
     known: Sequence[LabelledScan] = ()
+    at_step: Callable[[int], None] = _do_nothing

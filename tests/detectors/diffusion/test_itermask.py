@@ -17,6 +17,8 @@ from napari_brain_uad.detectors.diffusion.itermask import IterMask, IterMaskPara
 from napari_brain_uad.detectors.diffusion.itermask_task import FirstTask, SecondTask, ShrinkingMask, high_frequencies, random_masks
 from napari_brain_uad.training.draws import BatchDraw, SampleDraw
 from napari_brain_uad.training.session import TrainingSession
+from napari_brain_uad.workflows.scans.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.scans.load import load
 
 
 class Network(torch.nn.Module):
@@ -138,6 +140,8 @@ def test_the_error_is_the_quantile_over_healthy_scans() -> None:
     before = {f"second.{name}": tensor.numpy() for name, tensor in detector._task().build().state_dict().items()}
     how = Fitting(before, 3, IterMaskTraining.preset("tiny"), TrainingSession(), Progress())
     (found,) = detector._estimate([volume], how)["error"]
+    unreadable = LazyVolumes([lambda: load("nowhere.nii.gz")], needed=False)
+    assert detector._estimate([volume], replace(how, session=TrainingSession(validation=unreadable)))["error"] == [found]
     # An untrained network predicts 0, the middle of the scale: 0.5.
     cut = detector.cut(volume)
     images, shown = torch.from_numpy(cut.images(np.arange(len(cut)))), torch.from_numpy(cut.brain(np.arange(len(cut))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,23 @@ import pytest
 from small_head import head_labels
 
 from napari_brain_uad.cli import main
-from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.autoencoder.vae import VAE
 from napari_brain_uad.detectors.base.stages import EstimateStage
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.json_files import read_json
 from napari_brain_uad.preprocessing.template import MNI_GRID, template
+from napari_brain_uad.training.session import TrainingSession
 from napari_brain_uad.workflows.models.models import shipped_models
+from napari_brain_uad.workflows.train import recipe as recipe_module
 from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, _RecipeRun, recipe, recipes, train_recipe
 from napari_brain_uad.workflows.train.recipe_scans import corners, on_template, training_scans, validation_scans
+from napari_brain_uad.workflows.train.training_record import checkpoints_in
 
+COHORTS = Path(recipe_module.__file__).with_name("recipe_subjects.json")
 SHORT = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
 
 
@@ -86,6 +93,8 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     once = own_recipe("tissue-ensemble", params, seed=4, stages={"segmentation": {**segmentation, "trainings": [settings]}})
     both, first = (train_recipe(one, maps, tmp_path / name).state() for name, one in (("twice", twice), ("once", once)))
     again = train_recipe(twice, maps, tmp_path / "twice", overwrite=True).state()
+    places = [path.parent.relative_to(tmp_path / "twice").as_posix() for path in checkpoints_in(tmp_path / "twice")]
+    assert places == ["restoration", "segmentation/1", "segmentation/2"]
     last = "segmentation.last.weight"
     np.testing.assert_array_equal(again[last], both[last])
     assert 0 < np.abs(both[last] - first[last]).max() < 0.01
@@ -95,10 +104,74 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     assert meta["stages"]["restoration"]["steps"] == 2
 
 
+def stopped(own: dict[str, Any], maps: Path, out: Path, **more: Any) -> None:
+    progress = Progress()
+    with pytest.raises(Cancelled):
+        train_recipe(own, maps, out, report=lambda _: progress.cancel(), progress=progress, **more)
+
+
+def test_an_interrupted_training_goes_on_as_itself_alone(maps: Path, tmp_path: Path) -> None:
+    """Trainings after the first have folders within that of their stage."""
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), trainings=[SHORT | {"validate_every": 1}] * 2)
+    train_recipe(own, maps, tmp_path / "straight")
+    out = tmp_path / "m"
+    stopped(own, maps, out)
+    others = tmp_path / "others"
+    shutil.copytree(maps, others)
+    (others / "12.nii.gz").rename(others / "99.nii.gz")
+    with pytest.raises(ModelError, match=r"changes\.steps = null, not 1.*--overwrite"):
+        train_recipe(own, maps, out, changes={"steps": 1})
+    with pytest.raises(ModelError, match=r"data\.label_maps"):
+        train_recipe(own, others, out)
+    with pytest.raises(ModelError, match=r"recipe\.title"):
+        train_recipe(own | {"title": "another"}, maps, out)
+    train_recipe(own, maps, out)
+    one, other = load_checkpoint(out), load_checkpoint(tmp_path / "straight")
+    assert all(np.array_equal(one.state[name], other.state[name]) for name in other.state)
+    assert one.meta["steps"] == 4
+
+
+def test_a_training_that_replaces_another_takes_nothing_over(maps: Path, tmp_path: Path) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), trainings=[SHORT, SHORT])
+    out = tmp_path / "m"
+    train_recipe(own, maps, out, changes={"steps": 1})
+    assert [path.parent.name for path in checkpoints_in(out)] == ["1", "2"]
+    with pytest.raises(InputError, match="There is a model m already") as caught:
+        train_recipe(own, maps, out)
+    assert "--resume" not in caught.value.fix
+    real = own["scans"] | {"real": {"cohort": next(iter(read_json(COHORTS, fix=""))), "contrasts": ["T1"]}}
+    with pytest.raises(InputError, match="--healthy"):
+        train_recipe(own | {"scans": real}, maps, out, overwrite=True)
+    assert len(checkpoints_in(out)) == 2, "nothing is deleted before all scans are there"
+    other = own | {"scans": own["scans"] | {"contrasts": {"T2": 1}}}
+    train_recipe(other, maps, out, overwrite=True)
+    train_recipe(other, maps, tmp_path / "straight")
+    one, straight = load_checkpoint(out), load_checkpoint(tmp_path / "straight")
+    assert all(np.array_equal(one.state[name], straight.state[name]) for name in straight.state)
+    assert one.meta["steps"] == 4
+
+
+def test_a_training_whose_folder_lies_in_another_s_is_not_its_stage(maps: Path, tmp_path: Path) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]))
+    train_recipe(own, maps, tmp_path / "m")
+    train_recipe(own, maps, tmp_path / "m" / "within")
+    train_recipe(own, maps, tmp_path / "m", overwrite=True)
+    assert [len(checkpoints_in(folder)) for folder in (tmp_path / "m", tmp_path / "m" / "within")] == [1, 1]
+
+
+def test_threads_wait_without_spinning(maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.recipes", lambda: {"small": own_recipe("vae", {})})
+    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.train_recipe", lambda *_, **__: seen.append(os.environ["OMP_WAIT_POLICY"]))
+    assert main(["train", "vae", str(maps), "--recipe", "small", "--out", str(tmp_path / "m"), "--quiet"]) == 0
+    assert seen == ["PASSIVE"]
+
+
 def test_a_method_of_networks_may_estimate_something_too(maps: Path, tmp_path: Path) -> None:
     stage = EstimateStage("bank", lambda volumes, how: {"scans": np.array([len(volumes)])})
     own = own_recipe("vae", {}, trainings=[SHORT, SHORT])
-    run = _RecipeRun(own, sorted(maps.glob("*.nii.gz")), None, tmp_path, "cpu", {"steps": 1}, lambda _: None)
+    run = _RecipeRun(own, sorted(maps.glob("*.nii.gz")), None, tmp_path, TrainingSession(), {"steps": 1})
     found, meta = run._stage(stage, {}, VAE.Training, Progress())
     assert found["scans"] == 1
     assert "trainings" not in meta

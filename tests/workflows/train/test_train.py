@@ -10,22 +10,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from napari_brain_uad.cli import main
+from napari_brain_uad.cli.interruption import interruption
 from napari_brain_uad.core.errors import Cancelled, InputError, ModelError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.registry import method_class
-from napari_brain_uad.io.checkpoint import load_checkpoint
+from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
 from napari_brain_uad.training.log import read_log
-from napari_brain_uad.training.session import TrainingUpdate
+from napari_brain_uad.training.session import CHECKPOINT_SECONDS, TrainingUpdate
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
-from napari_brain_uad.workflows.train.train import train
+from napari_brain_uad.workflows.train import train_estimate
+from napari_brain_uad.workflows.train.train import prepared_detector, train
 from napari_brain_uad.workflows.train.train_estimate import estimate_training
 from napari_brain_uad.workflows.train.train_process import TrainingEvent, TrainingJob, TrainingProcess
 from napari_brain_uad.workflows.train.training_data import TrainingData
@@ -100,6 +104,110 @@ def test_cancelled_then_resumed_is_the_same_model(healthy_folder: Path, tmp_path
         train("ae-dense", TrainingData("folder", str(healthy_folder), count=3), **settings, resume=True)
     train("ae-dense", healthy_folder, **settings, resume=True)
     assert_same_arrays(tmp_path / "paused", tmp_path / "straight")
+
+
+def test_a_model_is_replaced_by_resuming_only_from_its_checkpoint(healthy_folder: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"params": TINY, "training": SHORT, "out": tmp_path / "m"}
+    train("ae-dense", healthy_folder, **settings, resume=True)
+    more = {**settings, "training": {**SHORT, "steps": 14}}
+    train("ae-dense", healthy_folder, **more, resume=True)
+    written = load_checkpoint(tmp_path / "m")
+    assert written.meta["steps"] == 14
+    for file in (tmp_path / "m").glob("checkpoint.*"):
+        file.unlink()
+    for refused in ({}, {"resume": True}):
+        with pytest.raises(InputError, match="There is a model m already") as caught:
+            train("ae-dense", healthy_folder, **settings, **refused)
+        assert "--resume" not in caught.value.fix
+    assert ("no checkpoint to go on from" in caught.value.why, load_checkpoint(tmp_path / "m").sha256) == (True, written.sha256)
+    train("covariance", healthy_folder, out=tmp_path / "cov")
+    with pytest.raises(InputError, match="There is a model cov already"):
+        train("covariance", healthy_folder, out=tmp_path / "cov", resume=True)
+
+
+def test_the_card_of_a_model_that_is_replaced_goes_with_it(healthy_folder: Path, tmp_path: Path) -> None:
+    card = tmp_path / "cov.card.json"
+    card.write_text('{"licences": "of another model"}')
+    with pytest.raises(InputError, match=r"There is a model cov already.*cov\.card\.json would be replaced"):
+        train("covariance", healthy_folder, out=tmp_path / "cov")
+    train("covariance", healthy_folder, out=tmp_path / "cov", overwrite=True)
+    assert not card.exists()
+
+
+def test_steps_and_seconds_are_those_of_all_runs(healthy_folder: Path, tmp_path: Path) -> None:
+    progress = Progress()
+    settings: dict[str, Any] = {"params": TINY, "training": SHORT, "out": tmp_path / "m"}
+    with pytest.raises(Cancelled):
+        train("ae-dense", healthy_folder, **settings, report=lambda _: progress.cancel(), progress=progress)
+    kept = load_checkpoint(tmp_path / "m" / "checkpoint")
+    # As if it had taken an hour, which no second run can.
+    counts = {**kept.meta["counts"], "seconds": 3600.0}
+    save_checkpoint(
+        tmp_path / "m" / "checkpoint", method=kept.method, params=kept.params, state=kept.state, meta={**kept.meta, "counts": counts}
+    )
+    for _ in ("what was left", "nothing is left"):
+        train("ae-dense", healthy_folder, **settings, resume=True)
+        meta = load_checkpoint(tmp_path / "m").meta
+        assert (meta["steps"], meta["seconds"] > 3600) == (12, True)
+
+
+def test_other_scans_than_it_was_started_with_are_refused(healthy_folder: Path, tmp_path: Path) -> None:
+    progress = Progress()
+    settings: dict[str, Any] = {"params": TINY, "training": SHORT, "out": tmp_path / "m"}
+    with pytest.raises(Cancelled):
+        train("ae-dense", healthy_folder, **settings, report=lambda _: progress.cancel(), progress=progress)
+    scan = sorted(healthy_folder.iterdir())[0]
+    moved = scan.rename(tmp_path / scan.name)
+    with pytest.raises(ModelError, match=r"started with other scans: 2 gone \(like sub-01\), 1 new \(like sub-05\)"):
+        train("ae-dense", healthy_folder, **settings, resume=True)
+    moved.rename(scan)
+    record = tmp_path / "m" / "training.json"
+    earlier = json.loads(record.read_text())
+    # Of a version that did not keep them.
+    record.write_text(json.dumps({name: value for name, value in earlier.items() if "scans" not in name}))
+    train("ae-dense", healthy_folder, **settings, resume=True)
+    assert json.loads(record.read_text()) == earlier
+    record.unlink()
+    with pytest.raises(ModelError, match=r"training\.json, which says what it was started with, is not there"):
+        train("ae-dense", healthy_folder, **settings, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--devices", "0"], "number of devices: it is 0"),
+        (["--nodes", "-1"], "number of nodes: it is -1"),
+        (["--devices", "3"], "4 cannot be shared equally among 3 devices"),
+    ],
+)
+def test_impossible_devices_are_told_before_any_scan_is_read(
+    words: list[str],
+    message: str,
+    healthy_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("napari_brain_uad.workflows.train.train.open_data", lambda *_, **__: pytest.fail("scans were looked for"))
+    given = ["train", "ae-dense", str(healthy_folder), "--device", "cpu", "--train", "batch_size=4", "--out", str(tmp_path / "m"), *words]
+    assert main(given) == InputError.exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_a_network_that_is_trained_has_time_for_its_checkpoint(
+    healthy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before its first step on, in every process: others than the first tell nothing, and all of them have to stay."""
+    patience: list[float] = []
+
+    def first_step(self: object, batches: object) -> None:
+        patience.append(interruption.patience)
+        raise InputError("Enough")
+
+    monkeypatch.setattr("napari_brain_uad.training.loop._Run._one_step", first_step)
+    words = ["train", "ae-dense", str(healthy_folder), "--quiet", "--device", "cpu", "--out", str(tmp_path / "m")]
+    assert main(words) == InputError.exit_code
+    assert patience == [CHECKPOINT_SECONDS]
 
 
 def test_scans_one_by_one_and_in_memory(healthy_folder: Path) -> None:
@@ -299,6 +407,36 @@ def test_estimate(healthy_folder: Path) -> None:
 def test_estimate_of_a_method_that_has_to_know_the_sequence(healthy_folder: Path) -> None:
     data = TrainingData("folder", str(healthy_folder))
     assert estimate_training(MethodSpec.parse("anomaly-segmentation@tiny"), data, training={"steps": 2}).seconds > 0
+
+
+@pytest.mark.parametrize(("method", "tried", "seconds"), [("f-anogan", 8 * 2 + 8, 100 * 2 + 100), ("reflect", 8 + 8, 60 + 100)])
+def test_steps_of_every_network_are_measured(method: str, tried: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on with every step of an optimizer: a generator's step has one of the critic's in it."""
+    done: list[int] = []
+    hook = register_optimizer_step_post_hook(lambda *_: done.append(1))
+    monkeypatch.setattr(train_estimate, "time", SimpleNamespace(perf_counter=lambda: float(len(done))))
+    monkeypatch.setattr(train_estimate, "_ENOUGH", 100.0)
+    try:
+        detector, settings, _ = prepared_detector(MethodSpec.parse(f"{method}@tiny"), None, "cpu")
+        assert settings is not None
+        assert train_estimate._measured(detector, settings, Progress())[0] == seconds
+    finally:
+        hook.remove()
+    assert len(done) == tried
+
+
+def test_a_network_that_is_slow_is_not_tried_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are not come to are taken to be as quick."""
+    done: list[int] = []
+    hook = register_optimizer_step_post_hook(lambda *_: done.append(1))
+    monkeypatch.setattr(train_estimate, "time", SimpleNamespace(perf_counter=lambda: 100.0 * len(done)))
+    try:
+        detector, settings, _ = prepared_detector(MethodSpec.parse("reflect@tiny"), None, "cpu")
+        assert settings is not None
+        assert train_estimate._measured(detector, settings, Progress())[0] == 100.0 * (60 + 100)
+    finally:
+        hook.remove()
+    assert len(done) == 2
 
 
 def test_all_stages_are_in_the_estimate(healthy_folder: Path) -> None:

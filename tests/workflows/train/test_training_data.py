@@ -18,7 +18,7 @@ from napari_brain_uad.core.provenance import array_sha256
 from napari_brain_uad.core.volume import Volume
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.simulation.params import SimulationParams
-from napari_brain_uad.workflows.scans.lazy_volumes import LazyVolumes
+from napari_brain_uad.workflows.scans.lazy_volumes import LazyVolumes, OpenedData
 from napari_brain_uad.workflows.scans.load import load
 from napari_brain_uad.workflows.train import training_data
 from napari_brain_uad.workflows.train.train import train
@@ -259,6 +259,24 @@ def test_a_scan_that_a_network_cannot_be_shown_is_left_out(healthy_folder: Path,
     assert list(failed) == ["Scan 3"]
     assert "constant" in str(failed["Scan 3"])
     assert load_checkpoint(out).meta["left_out"] == ["Scan 3"]
+
+
+@pytest.mark.parametrize("given", ["folder", "scans"])
+def test_a_validation_of_which_no_scan_can_be_read_is_left_out(given: str, healthy_folder: Path) -> None:
+    data = TrainingData("folder", str(healthy_folder))
+    paths = sorted(healthy_folder.iterdir())
+
+    def opened() -> OpenedData:
+        return open_data(data, "vae") if given == "folder" else open_scans(paths, "vae", validation=0.2, seed=0)
+
+    (kept_apart,) = opened().validation
+    next(path for path in paths if kept_apart.name in path.name).write_bytes(b"damaged")
+    assert list(opened().validation[:]) == []
+    failed: dict[str, Any] = {}
+    training = {"steps": 2, "batch_size": 4, "precision": "32"}
+    whole = data if given == "folder" else paths
+    assert train("vae", whole, params={"height": 32, "width": 32}, training=training, device="cpu", on_failure=failed.__setitem__).state()
+    assert len(failed) == 1
 
 
 def test_scans_none_of_which_can_be_read_are_an_error(healthy_folder: Path) -> None:

@@ -155,12 +155,15 @@ class IterMask(ReconstructionDetector):
         task = self._task()
         network, _ = network_with(task.build, of_stage(_SECOND, how.before), f"Model of {self.INFO.id}")
         network.to(self.device)
-        scans, errors = how.session.validation or volumes, []
-        for number, volume in enumerate(scans):
-            part = how.progress.part(number / len(scans), (number + 1) / len(scans))
-            cut = self.cut(volume)
-            found = self._over(cut, lambda batch, draw: task.errors(network, batch, draw), cut.shape[-2:], how.seed, part)
-            errors.append(found[found >= 0])
+        errors: list[NDArray[np.float32]] = []
+        for scans in (how.session.validation, volumes):
+            if errors:  # of the validation, if any of its scans could be read
+                break
+            for number, volume in enumerate(scans):
+                part = how.progress.part(number / len(scans), (number + 1) / len(scans))
+                cut = self.cut(volume)
+                found = self._over(cut, lambda batch, draw: task.errors(network, batch, draw), cut.shape[-2:], how.seed, part)
+                errors.append(found[found >= 0])
         together = np.concatenate(errors) if errors else np.zeros(0, np.float32)
         if not together.size:
             raise InputError("There is nothing to learn from", why="no scan shows brain", fix="Give healthy scans of whole brains")

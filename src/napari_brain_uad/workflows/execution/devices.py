@@ -52,6 +52,38 @@ def _answers() -> dict[str, str | None]:
     return answers
 
 
+def check_count(name: str, devices: int, nodes: int = 1) -> None:
+    """Raise unless so many devices of a kind can be used on each of so many machines.
+
+    Parameters
+    ----------
+    name : str
+        As `resolve_device` found it.
+    devices, nodes : int
+        How many on each machine, and how many machines.
+
+    Raises
+    ------
+    InputError
+        If one is not a count.
+    DeviceError
+        If this machine has fewer.
+    """
+    for what, count in (("devices", devices), ("nodes", nodes)):
+        if count < 1:
+            raise InputError(f"The number of {what}", why=f"it is {count}", fix=f"Give 1 or more (--{what})")
+    if name == "cpu" or devices == 1:
+        return
+    there = 1
+    if name == "cuda":
+        import torch
+
+        there = torch.cuda.device_count()
+    if devices > there:
+        why = f"{devices} were asked for, and this machine has {there} that can be used"
+        raise DeviceError("There are too few GPUs", why=why, fix=f"Give --devices {max(there, 1)} or fewer")
+
+
 def resolve_device(requested: str, supported: tuple[str, ...], *, ask: Callable[[str], str | None] = why_not) -> Device:
     """Choose the device for a method.
 

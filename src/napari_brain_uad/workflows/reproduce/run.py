@@ -213,8 +213,9 @@ def _train(step: ModelStep, how: _How) -> str:
         step.data,
         seed=step.seed,
         out=step.out,
+        # The record says that it is the same training: a model that was written just before an end has no checkpoint with every method.
         resume=begun is True,
-        overwrite=how.overwrite and begun is not True,
+        overwrite=how.overwrite or begun is True,
         device=how.device,
         on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
         progress=how.progress,

@@ -22,9 +22,13 @@ class LazyVolumes(Sequence[Volume]):
         Each gives one volume.
     names : sequence of str, optional
         What to call them in `failures`; their numbers from 1 when empty.
+    needed : bool
+        Whether there is nothing to be done without any of them: scans that are only watched may all be left out.
 
     Attributes
     ----------
+    names : tuple of str
+        What they are called.
     failures : dict of str to BrainUADError
         The volumes that could not be made or used, by name. Going through all leaves them out; asking for one raises.
     at_work : int or None
@@ -32,9 +36,9 @@ class LazyVolumes(Sequence[Volume]):
         the one that it could not use.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = ()) -> None:
-        self._makers = tuple(makers)
-        self._names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
+    def __init__(self, makers: Sequence[Callable[[], Volume]], names: Sequence[str] = (), *, needed: bool = True) -> None:
+        self._makers, self._needed = tuple(makers), needed
+        self.names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
         self._seen: dict[int, dict[str, str]] = {}
         self.failures: dict[str, BrainUADError] = {}
         self.at_work: int | None = None
@@ -48,10 +52,10 @@ class LazyVolumes(Sequence[Volume]):
         Raises
         ------
         BrainUADError
-            The first failure, when none can.
+            The first failure, when none can and some are needed.
         """
         given = 0
-        for number, name in enumerate(self._names):
+        for number, name in enumerate(self.names):
             volume = isolated(partial(self.__getitem__, number))
             if isinstance(volume, BrainUADError):
                 self.failures[name] = volume
@@ -60,7 +64,7 @@ class LazyVolumes(Sequence[Volume]):
                 self.at_work = number
                 yield volume
                 self.at_work = None
-        if self.failures and not given:
+        if self.failures and not given and self._needed:
             raise next(iter(self.failures.values()))
 
     @overload
@@ -70,7 +74,7 @@ class LazyVolumes(Sequence[Volume]):
     def __getitem__(self, number: int | slice) -> Volume | LazyVolumes:
         """The volume with this number, loaded now."""
         if isinstance(number, slice):
-            return LazyVolumes(self._makers[number], self._names[number])
+            return LazyVolumes(self._makers[number], self.names[number], needed=self._needed)
         number = range(len(self))[number]
         volume = self._makers[number]()
         if number not in self._seen:
@@ -80,8 +84,8 @@ class LazyVolumes(Sequence[Volume]):
     def without(self, number: int, error: BrainUADError) -> LazyVolumes:
         """All but one, which failed."""
         kept = [other for other in range(len(self)) if other != number]
-        rest = LazyVolumes([self._makers[other] for other in kept], [self._names[other] for other in kept])
-        rest.failures = {**self.failures, self._names[number]: error}
+        rest = LazyVolumes([self._makers[other] for other in kept], [self.names[other] for other in kept], needed=self._needed)
+        rest.failures = {**self.failures, self.names[number]: error}
         return rest
 
     def seen(self) -> list[dict[str, str]]:
@@ -101,17 +105,25 @@ class OpenedData:
         What they are, in one line.
     sequences : tuple of str
         Their sequences; empty when unknown or any.
+    label_maps : tuple of str
+        Names of the label maps that they are simulated from.
     """
 
     train: LazyVolumes
     validation: LazyVolumes
     words: str
     sequences: tuple[str, ...] = field(default=())
+    label_maps: tuple[str, ...] = field(default=())
 
     @property
     def failures(self) -> dict[str, BrainUADError]:
         """The scans that could not be read or used so far, by name."""
         return {**self.train.failures, **self.validation.failures}
+
+    def named(self) -> dict[str, list[str]]:
+        """Which scans these are, as a training's record keeps it."""
+        maps = {"label_maps": list(self.label_maps)} if self.label_maps else {}
+        return {"scans": list(self.train.names), "validation_scans": list(self.validation.names), **maps}
 
     def without_failed(self, error: BrainUADError) -> OpenedData | None:
         """The same without the scan that work ended at with an error; None when it was at none."""

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...core.detector import State
 from ...core.errors import InputError
 from ...core.memory import told_as_error
+from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import versions
 from ...detectors.base.detector import BaseDetector
 from ...detectors.base.stages import Fitting, GradientStage, Stage, prefixed
 from ...io.atomic import write_json
-from ...io.checkpoint import checkpoint_files, save_checkpoint
+from ...io.checkpoint import checkpoint_files
 from ...io.json_files import read_json
 from ...io.results import check_output
-from ...training.log import read_log
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
 from .carried_scans import SOURCE
 from .cohorts import cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
-from .train import check_free, machine_words, prepared_detector
+from .train import check_free, machine_words, prepared_detector, save_model
+from .training_record import claim, so_far
 
 RECIPES = Path(__file__).with_name("recipes.json")
 TRAINED, VALIDATED = 12, 13
@@ -72,6 +73,7 @@ def train_recipe(
     overwrite: bool = False,
     device: str = "auto",
     report: Report | None = None,
+    at_step: Callable[[int], None] | None = None,
     progress: Progress | None = None,
 ) -> BaseDetector:
     """Train a model as a recipe says, on subjects simulated from label maps and on real ones, and write it with its card.
@@ -83,14 +85,14 @@ def train_recipe(
     label_maps : str or Path
         Folder of at least 13 FreeSurfer- or SynthSeg-style label maps; the first 12 by name are trained on, the next one is for watching.
     out : str or Path
-        NAME of the model; the folder ``NAME`` takes checkpoints, from which an interrupted training goes on.
+        NAME of the model; the folder ``NAME`` takes checkpoints, from which the same training goes on when it was interrupted.
     healthy : str or Path, optional
         Folder of the real healthy scans, for recipes that name some.
     changes : mapping, optional
         Settings of the trainings that differ from the recipe's, like fewer steps.
     overwrite : bool
-        A model of that name may be replaced.
-    device, report, progress
+        A model of that name may be replaced, with its card; an interrupted training starts anew.
+    device, report, at_step, progress
         As in `workflows.train.train.train`.
 
     Returns
@@ -107,16 +109,16 @@ def train_recipe(
         raise InputError("This recipe", why="it names no real scans", fix="Leave the folder of healthy scans (--healthy) out")
     files = checkpoint_files(Path(out))
     check_output(files[0].parent)
-    check_free(files[0], overwrite)
+    check_free(files[0], overwrite=overwrite)
     detector, settings, used = prepared_detector(MethodSpec.of(own["method"], params=own["params"]), None, device)
-    start = time.perf_counter()
-    real = None if healthy is None else Path(healthy)
-    run = _RecipeRun(own, maps, real, files[0].with_suffix(""), detector.device, dict(changes or {}), report or (lambda _: None))
+    session = TrainingSession(device=detector.device, report=report or (lambda _: None), at_step=at_step or (lambda _: None))
+    run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
+    if settings is not None:
+        run.claim(detector.params, overwrite)
     state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
-    meta["seconds"] = meta.get("seconds") or round(time.perf_counter() - start, 1)
-    save_checkpoint(files[0], method=detector.INFO.id, params=detector.params.as_dict(), state=detector.shipped_state(), meta=meta)
+    save_model(files[0], detector, detector.shipped_state(), meta)
     write_json(files[0].with_suffix(".card.json"), card(own, meta, machine_words(used.words)))
     return detector
 
@@ -137,20 +139,34 @@ class _RecipeRun:
     maps: Sequence[Path]
     healthy: Path | None
     folder: Path
-    device: str
+    session: TrainingSession
     changes: dict[str, Any]
-    report: Report
+
+    def claim(self, params: Params, overwrite: bool) -> None:
+        """Make its folder its place, as `training_record.claim`; raises before that, as `training_scans`, where scans are missing."""
+        for one in (self.own, *self.own.get("stages", {}).values()):
+            training_scans(one["scans"], self.maps[:TRAINED], one["seed"], self.healthy)
+        maps = self.maps[:VALIDATED]
+        record = {
+            "method": self.own["method"],
+            "params": params.as_dict(),
+            "recipe": self.own,  # which names the real scans
+            "changes": self.changes,
+            "data": {"label_maps": str(maps[0].parent), "healthy": "" if self.healthy is None else str(self.healthy)},
+            "label_maps": [path.name for path in maps],
+        }
+        claim(self.folder, record, resume=not overwrite, overwrite=overwrite, first=True)
 
     def all_stages(self, stages: Sequence[Stage], kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         """What all stages learn, and how each did."""
-        state: State = {}
+        start, state = time.perf_counter(), State()
         done: dict[str, Any] = {}
         for number, stage in enumerate(stages):
             part = progress.part(number / len(stages), (number + 1) / len(stages))
             found, done[stage.name] = self._stage(stage, state, kind, part)
             state |= prefixed(stage.name, found)
-        seconds = round(sum(one.get("seconds", 0.0) for one in done.values()), 1)
-        return state, done[""] if set(done) == {""} else {"stages": done, "seconds": seconds}
+        seconds = sum(one.get("seconds", 0.0) for one in done.values()) or time.perf_counter() - start
+        return state, (done[""] if set(done) == {""} else {"stages": done}) | {"seconds": round(seconds, 1)}
 
     def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         own = self.own.get("stages", {}).get(stage.name, self.own)
@@ -166,16 +182,16 @@ class _RecipeRun:
             folder = self.folder / stage.name / (str(number + 1) if len(trainings) > 1 else "")
             if kind is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            session = TrainingSession(folder if kind is not None else None, True, self.device, validation=others, report=self.report)
+            session = replace(self.session, folder=folder if kind is not None else None, resume=True, validation=others)
             part = progress.part(number / len(trainings), (number + 1) / len(trainings))
             # A further training begins with the weights as they would be written.
             start = _shipped(stage, before, found) if number else None
             found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
             if kind is not None:
-                done.append({"seed": own["seed"] + number, "training": training.as_dict(), "seconds": _seconds(folder)})
+                done.append({"seed": own["seed"] + number, "training": training.as_dict(), **_so_far(folder)})
         meta: dict[str, Any] = {"scans": subjects.seen()}
         if done:
-            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["training"]["steps"] for one in done)}
+            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
             meta |= {"trainings": done}
         return found, meta
 
@@ -187,9 +203,10 @@ def _shipped(stage: Stage, before: State, found: State) -> State:
     return half_precision(stage.task(before).build, found)
 
 
-def _seconds(folder: Path) -> float:
-    """How long a training took, without its breaks: the last row of its log."""
-    return round(float(read_log(folder / "log.csv")[-1]["seconds"]), 1)
+def _so_far(folder: Path) -> dict[str, Any]:
+    """How long a training was, without its breaks."""
+    steps, seconds = so_far(folder) or (0, 0.0)
+    return {"steps": steps, "seconds": round(seconds, 1)}
 
 
 def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...core.detector import Detector, MethodInfo
+from ...core.detector import Detector, MethodInfo, State
 from ...core.errors import BrainUADError, DeviceError, InputError
 from ...core.isolation import isolated
 from ...core.memory import told_as_error
@@ -22,18 +22,20 @@ from ...core.provenance import versions
 from ...core.seed import check_seed
 from ...core.volume import Volume
 from ...detectors.base.detector import BaseDetector
+from ...detectors.base.stages import GradientStage
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.results import check_output
 from ...training.params import TrainingParams
-from ...training.session import TrainingSession, TrainingUpdate
-from ..execution.devices import Device, resolve_device
+from ...training.session import TrainingSession, TrainingUpdate, check_shares
+from ..execution.devices import Device, check_count, resolve_device
 from ..models.method_spec import MethodSpec, ParamsInput
+from ..models.models import card_file
 from ..scans.lazy_volumes import OpenedData
 from ..scans.names import output_folder
 from .known_anomalies import AnomaliesInput, KnownAnomalies, open_anomalies, recorded, words_of
 from .training_data import TrainingData, open_data, open_scans
-from .training_record import claim, record_of
+from .training_record import checkpoints_in, claim, record_of, so_far
 
 TrainingInput = TrainingParams | Mapping[str, Any] | None
 DataInput = TrainingData | Sequence[Volume | str | Path] | str | Path
@@ -65,6 +67,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     report: Callable[[TrainingUpdate], None] | None = None,
+    at_step: Callable[[int], None] | None = None,
     on_failure: Callable[[str, BrainUADError], None] | None = None,
     progress: Progress | None = None,
     anomalies: AnomaliesInput = None,
@@ -84,14 +87,13 @@ def train(
     out : str or Path, optional
         NAME of the model: it is saved as ``NAME.safetensors`` with ``NAME.json`` beside it. The folder ``NAME`` takes checkpoints and
         the log (``log.csv``) of a network's training.
-    resume : bool
-        Go on with the training in the folder ``NAME``; from the start when it was stopped before its first checkpoint.
-    overwrite : bool
-        A model of that name, and a training in the folder ``NAME``, may be replaced.
+    resume, overwrite : bool
+        Go on with the training in the folder ``NAME``, and replace its model (from the start when there is neither yet); or replace any
+        model of that name with its card, and any training in the folder.
     device, devices, nodes
         "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
-    report, progress : callable and Progress, optional
-        Told of a `TrainingUpdate` now and then. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
+    report, at_step, progress : callables and Progress, optional
+        The former two as of `TrainingSession`. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
     on_failure : callable, optional
         Told at the end which scans of `data` could not be read or used, and why: they are left out, and the model's record names them.
     anomalies : a folder, or a sequence of pairs, optional
@@ -109,7 +111,7 @@ def train(
     spec = MethodSpec.of(method, params=params)
     detector, settings, used = prepared_detector(spec, training, device)
     order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes, anomalies)
-    return _trained(order, detector, settings, used, report, on_failure, progress or Progress())
+    return _trained(order, detector, settings, used, _Told(report, at_step), on_failure, progress or Progress())
 
 
 @dataclass(frozen=True)
@@ -132,26 +134,28 @@ def _trained(
     detector: BaseDetector,
     settings: TrainingParams | None,
     used: Device,
-    report: Callable[[TrainingUpdate], None] | None,
+    told: _Told,
     on_failure: Callable[[str, BrainUADError], None] | None,
     progress: Progress,
 ) -> Detector:
     machines = order.devices * order.nodes
+    _check_devices(detector, settings, used, order)
     place, first = _place(order.out, learns_in_steps=settings is not None), is_first_process(machines)
     if place.model is not None and first:
         check_output(place.model.parent)
-        check_free(place.model, order.resume or order.overwrite)
+        check_free(place.model, overwrite=order.overwrite, folder=place.folder, resume=order.resume)
     opened = _open(order.data, order.method, _SHARE if settings is not None else 0.0, order.seed, progress.part(0.0, 0.02))
     check_sequences(detector.INFO, opened.sequences)
     prepare = order.data.preset if isinstance(order.data, TrainingData) else ""
     known = open_anomalies(order.anomalies, order.method, opened.sequences, prepare, progress)
     if place.folder is not None:
-        record = record_of(order.method, detector.params, order.data, order.seed) | recorded(order.anomalies)
+        record = record_of(order.method, detector.params, order.data, order.seed) | recorded(order.anomalies) | opened.named()
         claim(place.folder, record, resume=order.resume, overwrite=order.overwrite, first=first)
     elif place.model is not None and first:
         output_folder(place.model.parent)
-    told = _Told(report)
-    session = TrainingSession(place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told, known)
+    session = TrainingSession(
+        place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told, known, told.at_step
+    )
     opened, failure = _fitted(detector, opened, order.seed, settings, session, progress.part(0.02, 0.98))
     for name, error in opened.failures.items():
         if on_failure is not None:
@@ -159,10 +163,19 @@ def _trained(
     if failure is not None:
         raise failure
     if place.model is not None and first:
-        meta = _meta(detector, opened, known, order.seed, settings, told)
-        _save(place.model, detector, meta | {"machine": machine_words(used.words, machines)})
+        steps, seconds = (None if place.folder is None else so_far(place.folder)) or (told.steps, told.seconds)
+        meta = _meta(detector, opened, known, order.seed, settings) | {"steps": steps, "seconds": round(seconds, 1)}
+        save_model(place.model, detector, detector.state(), meta | {"machine": machine_words(used.words, machines)})
     progress.update(1.0, "Trained")
     return detector
+
+
+def _check_devices(detector: BaseDetector, settings: TrainingParams | None, used: Device, order: _Order) -> None:
+    """Raise unless there are so many devices, and every network's batches can be shared among them; before any scan is read."""
+    check_count(used.name, order.devices, order.nodes)
+    for stage in detector.stages():
+        if settings is not None and isinstance(stage, GradientStage):
+            check_shares((settings if stage.training is None else stage.training(settings)).batch_size, order.devices * order.nodes)
 
 
 def _fitted(
@@ -189,10 +202,10 @@ def _fitted(
 
 
 class _Told:
-    """Passes updates on, and remembers how far the training came."""
+    """Passes updates and steps on, and remembers how far the training came."""
 
-    def __init__(self, report: Callable[[TrainingUpdate], None] | None) -> None:
-        self._report = report
+    def __init__(self, report: Callable[[TrainingUpdate], None] | None, at_step: Callable[[int], None] | None) -> None:
+        self._report, self._at_step = report, at_step
         self._start = time.perf_counter()
         self._last: dict[str, TrainingUpdate] = {}
         """Of each stage."""
@@ -201,6 +214,10 @@ class _Told:
         self._last[update.stage] = update
         if self._report is not None:
             self._report(update)
+
+    def at_step(self, step: int) -> None:
+        if self._at_step is not None:
+            self._at_step(step)
 
     @property
     def steps(self) -> int:
@@ -263,12 +280,27 @@ def _place(out: str | Path | None, *, learns_in_steps: bool) -> _Place:
     return _Place(tensors, tensors.with_suffix("") if learns_in_steps else None)
 
 
-def check_free(model: Path, replace: bool) -> None:
-    """Raise `InputError` where a model is that may not be replaced."""
-    there = next((file for file in checkpoint_files(model) if file.exists()), None)
-    if there is not None and not replace:
-        fix = "Choose another name, go on with its training (--resume), or have it replaced (--overwrite)"
-        raise InputError(f"There is a model {model.stem} already", why=f"{there} would be replaced", fix=fix)
+def check_free(model: Path, *, overwrite: bool, folder: Path | None = None, resume: bool = False) -> None:
+    """Raise `InputError` where a model, or a card of one, is that may not be replaced.
+
+    Parameters
+    ----------
+    model : Path
+        Where the model goes.
+    overwrite : bool
+        Anything may be replaced.
+    folder : Path, optional
+        Of the model's training. Where its checkpoint is, going on with it replaces the model that it gave before.
+    resume : bool
+        The training is to go on.
+    """
+    there = next((file for file in (*checkpoint_files(model), card_file(checkpoint_files(model)[0])) if file.exists()), None)
+    can_go_on = folder is not None and bool(checkpoints_in(folder))
+    if there is None or overwrite or (resume and can_go_on):
+        return
+    why = f"{there} would be replaced" + (", and its training has no checkpoint to go on from" if resume else "")
+    fix = f"Choose another name, {'go on with its training (--resume), ' if can_go_on else ''}or have it replaced (--overwrite)"
+    raise InputError(f"There is a model {model.stem} already", why=why, fix=fix)
 
 
 def _open(data: DataInput, method: str, share: float, seed: int, progress: Progress) -> OpenedData:
@@ -294,9 +326,7 @@ def check_sequences(info: MethodInfo, sequences: Sequence[str]) -> None:
         raise InputError(f"{info.name} cannot be trained", why=why, fix=f"Give healthy {' or '.join(known)} scans")
 
 
-def _meta(
-    detector: BaseDetector, opened: OpenedData, known: KnownAnomalies, seed: int, settings: TrainingParams | None, told: _Told
-) -> dict[str, Any]:
+def _meta(detector: BaseDetector, opened: OpenedData, known: KnownAnomalies, seed: int, settings: TrainingParams | None) -> dict[str, Any]:
     """How the model came about, for its record: no paths and no names of machines."""
     return {
         "seed": seed,
@@ -308,13 +338,18 @@ def _meta(
         "left_out": list(opened.failures),
         **({"known_anomalies": known.seen()} if known else {}),
         "training": {} if settings is None else settings.as_dict(),
-        "steps": told.steps,
-        "seconds": round(told.seconds, 1),
     }
 
 
-def _save(path: Path, detector: BaseDetector, meta: dict[str, Any]) -> None:
-    save_checkpoint(path, method=detector.INFO.id, params=detector.params.as_dict(), state=detector.state(), meta=meta)
+def save_model(path: Path, detector: BaseDetector, state: State, meta: dict[str, Any]) -> None:
+    """Write a model; the card of the one that was there goes before it does, for it would be read as this one's."""
+    try:
+        card_file(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{card_file(path).name} cannot be replaced", why=error.strerror or str(error), fix="Choose another name"
+        ) from error
+    save_checkpoint(path, method=detector.INFO.id, params=detector.params.as_dict(), state=state, meta=meta)
 
 
 def machine_words(words: str, devices: int = 1) -> str:

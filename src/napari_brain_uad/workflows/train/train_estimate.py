@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...core.progress import Progress
 from ...core.text import counted
 from ...core.volume import Grid, Volume
 from ...detectors.base.detector import BaseDetector
-from ...detectors.base.stages import GradientStage
+from ...detectors.base.stages import Fitting, GradientStage, fit_stages
 from ...preprocessing.presets import preset
 from ...training.params import TrainingParams
 from ...training.session import TrainingSession
@@ -90,34 +91,53 @@ def estimate_training(
     words.append(used.words)
     if settings is None:
         return told(loading, 2 * summary.count * scan.data.nbytes, *words)
-    step, memory = _measured(detector, settings, progress)
-    return told(loading + step * _steps(detector, settings), _OWN_BYTES + memory + summary.count * _SAMPLES_BYTES, *words)
-
-
-def _steps(detector: BaseDetector, settings: TrainingParams) -> int:
-    """Those of all its networks, which are trained one after the other."""
-    own = [stage.training for stage in detector.stages() if isinstance(stage, GradientStage)]
-    return sum((settings if of_stage is None else of_stage(settings)).steps for of_stage in own)
+    steps, memory = _measured(detector, settings, progress)
+    return told(loading + steps, _OWN_BYTES + memory + summary.count * _SAMPLES_BYTES, *words)
 
 
 def _measured(detector: BaseDetector, settings: TrainingParams, progress: Progress) -> tuple[float, int]:
-    """Seconds a step, and bytes."""
-    short = replace(settings, steps=_STEPS, patience=0, keep_best=False)
+    """Seconds of all steps of all networks, which are trained one after the other, and bytes."""
     trial = Progress(lambda fraction, words: progress.update(fraction, "Trying a few steps"))
+    clocks: list[list[float]] = []
+    """Of each network that was tried: when it began, and when each step was done."""
 
-    def enough(clock: list[float]) -> None:
-        if progress.cancelled or (len(clock) > 1 and clock[-1] - clock[0] > _ENOUGH):
+    def tick(step: int) -> None:
+        if step == 0:
+            clocks.append([])
+        clocks[-1].append(time.perf_counter())
+        if progress.cancelled or (step > 1 and clocks[-1][-1] - clocks[-1][0] > _ENOUGH):
             trial.cancel()
 
-    with _watched(enough) as seen, suppress(Cancelled):
-        detector.fit([_made_up(detector.INFO)], seed=0, progress=trial, training=short, session=TrainingSession(device=detector.device))
+    stages = detector.stages()
+    short = [replace(stage, training=partial(_short, stage)) if isinstance(stage, GradientStage) else stage for stage in stages]
+    session = TrainingSession(device=detector.device, at_step=tick)
+    with _watched() as seen, suppress(Cancelled):
+        fit_stages(short, [_made_up(detector.INFO)], Fitting({}, 0, settings, session, trial))
     progress.check()
-    # The first step also warms up; the middle one of the others stands for all.
-    step = float(np.median(np.diff(seen.clock)))
+    own = [_of_stage(stage, settings).steps for stage in stages if isinstance(stage, GradientStage)]
+    each = [_seconds_a_step(clock) for clock in clocks]
+    # Networks that were not come to are taken to be as quick as the last that was.
+    each += each[-1:] * (len(own) - len(each))
     copies = (settings.ema_decay > 0) + (settings.keep_best or settings.patience > 0)
     # Weights and gradients, the optimizer's numbers, and once more all that goes into a checkpoint.
     kept = seen.weights * (1 + copies) + seen.optimizer
-    return step, kept + seen.weights + seen.activations + kept
+    seconds = sum(steps * step for steps, step in zip(own, each, strict=True))
+    return seconds, kept + seen.weights + seen.activations + kept
+
+
+def _of_stage(stage: GradientStage, settings: TrainingParams) -> TrainingParams:
+    return settings if stage.training is None else stage.training(settings)
+
+
+def _short(stage: GradientStage, settings: TrainingParams) -> TrainingParams:
+    own = _of_stage(stage, settings)
+    return replace(own, steps=min(own.steps, _STEPS), patience=0, keep_best=False)
+
+
+def _seconds_a_step(clock: list[float]) -> float:
+    """The first step also warms up; the middle one of the others stands for all."""
+    each = np.diff(clock)
+    return float(np.median(each[1:] if len(each) > 1 else each))
 
 
 @dataclass
@@ -125,12 +145,11 @@ class _Seen:
     weights: int = 0
     optimizer: int = 0
     activations: int = 0
-    clock: list[float] = field(default_factory=list)
 
 
 @contextmanager
-def _watched(on_step: Callable[[list[float]], None]) -> Iterator[_Seen]:
-    """Takes the time of every step, and counts the bytes of weights, optimizer and what is kept for the gradients, on any device."""
+def _watched() -> Iterator[_Seen]:
+    """Counts the bytes of weights, optimizer and what is kept for the gradients, on any device."""
     import torch
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -154,9 +173,7 @@ def _watched(on_step: Callable[[list[float]], None]) -> Iterator[_Seen]:
 
     def count(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if optimizer.param_groups[0]["params"][0].is_cuda:
-            torch.cuda.synchronize()
-        seen.clock.append(time.perf_counter())
-        on_step(seen.clock)
+            torch.cuda.synchronize()  # or the clock would be looked at before the step is done
         seen.weights = sum(weight.nbytes for group in optimizer.param_groups for weight in group["params"])
         values = [value for entry in optimizer.state.values() for value in entry.values()]
         seen.optimizer = sum(value.nbytes for value in values if isinstance(value, torch.Tensor))

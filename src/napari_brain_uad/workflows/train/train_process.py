@@ -28,17 +28,17 @@ from ...core.isolation import isolated
 from ...core.progress import Progress
 from ...io.checkpoint import checkpoint_files
 from ...io.processes import end_soon
-from ...training.session import TrainingUpdate
+from ...training.session import CHECKPOINT_SECONDS, TrainingUpdate
 from ..execution.child import Voice, own_output, start_child, why_died
 from .train import is_first_process, train
 from .training_data import TrainingData
 
 _MODULE = "napari_brain_uad.workflows.train.train_process"
-_GRACE_EARLY, _GRACE = 1.5, 30.0
-"""Seconds that a cancelled child has to end by itself: before it has learned anything, and while it may have to write a checkpoint."""
+_GRACE_EARLY, _GRACE = 1.5, CHECKPOINT_SECONDS
+"""Seconds that a cancelled child has to end by itself: before it has learned anything, and while it may have to write a checkpoint.
 
-_LAST_RESORT = 30.0
-"""Seconds that a child has to end by itself, with a checkpoint, when it was cancelled or its parent is gone."""
+When its parent is gone, it has the latter.
+"""
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def main(job_text: str) -> int:
 def _listen(progress: Progress) -> None:
     """Cancel when told so, or when the parent is gone."""
     sys.stdin.readline()
-    end_soon(progress, _LAST_RESORT)
+    end_soon(progress, _GRACE)
 
 
 if __name__ == "__main__":

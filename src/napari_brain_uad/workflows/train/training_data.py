@@ -215,8 +215,8 @@ def open_data(data: TrainingData, method: str, *, progress: Progress | None = No
     names = sorted({one.id for one in chosen})
     apart = _kept_apart(names, data.validation, data.seed)
     train, validation = (
-        LazyVolumes([maker(one) for one in group], [f"{one.id} {one.session or ''}".strip() for one in group])
-        for group in ([one for one in chosen if (one.id in apart) == held_out] for held_out in (False, True))
+        LazyVolumes([maker(one) for one in group], [f"{one.id} {one.session or ''}".strip() for one in group], needed=not held_out)
+        for held_out, group in ((which, [one for one in chosen if (one.id in apart) == which]) for which in (False, True))
     )
     words = f"{counted(len(train), 'scan')} of {_name(data.path)}, {len(validation)} more for validation"
     return OpenedData(train, validation, words, () if sequence == "unknown" else (sequence,))
@@ -228,7 +228,7 @@ def open_scans(scans: Sequence[Volume | str | Path], method: str, *, validation:
     apart = _kept_apart([str(number) for number in range(len(scans))], validation, seed)
     makers = [lambda scan=scan: make_ready(scan, preset_id=preset_id).scored for scan in scans]
     train = LazyVolumes([maker for number, maker in enumerate(makers) if str(number) not in apart])
-    held_out = LazyVolumes([maker for number, maker in enumerate(makers) if str(number) in apart])
+    held_out = LazyVolumes([maker for number, maker in enumerate(makers) if str(number) in apart], needed=False)
     sequences = {scan.sequence for scan in scans if isinstance(scan, Volume) and scan.sequence}
     return OpenedData(train, held_out, f"{counted(len(train), 'scan')}, {len(held_out)} more for validation", tuple(sorted(sequences)))
 
@@ -317,15 +317,16 @@ def _open_simulation(data: TrainingData) -> OpenedData:
     groups = [[path for path in maps if (path.name in apart) == held_out] for held_out in (False, True)]
     wanted = data.count or len(maps)
     held_out = max(1, round(data.validation * wanted)) if groups[1] else 0
-    opened = []
+    opened: list[LazyVolumes] = []
     for group, count in zip(groups, (max(1, wanted - held_out), held_out), strict=True):
         subjects = Population(group, _simulation(data), data.seed) if group else None
         makers = [] if subjects is None else [lambda subjects=subjects, number=number: subjects[number].volume for number in range(count)]
-        opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))]))
+        opened.append(LazyVolumes(makers, [f"Person {number + 1}" for number in range(len(makers))], needed=not opened))
     sequence = data.sequence or "T1"
     scans = counted(len(opened[0]), f"simulated {sequence} scan")
     words = f"{scans} from {counted(len(groups[0]), 'label map')}, {len(opened[1])} more for validation"
-    return OpenedData(opened[0], opened[1], words, () if sequence == "random" else (sequence,))
+    names = tuple(path.name for path in maps)
+    return OpenedData(opened[0], opened[1], words, () if sequence == "random" else (sequence,), names)
 
 
 def _picture(volume: Volume) -> NDArray[np.float32]:

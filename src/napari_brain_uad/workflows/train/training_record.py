@@ -12,6 +12,7 @@ from ...core.params import Params, same_value
 from ...core.volume import Volume
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files
+from ...io.checkpoint import read_record as read_checkpoint
 from ...io.json_files import encodable, read_json
 from ...io.streams import is_file
 from ..scans.names import output_folder
@@ -19,6 +20,8 @@ from .training_data import TrainingData
 
 NAME = "training.json"
 _CHECKPOINT = "checkpoint"
+_SCANS = ("scans", "validation_scans", "label_maps")
+"""Which scans: what earlier versions kept says nothing of them."""
 
 
 def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, Any]:
@@ -34,9 +37,23 @@ def record_of(method: str, params: Params, data: Any, seed: int) -> dict[str, An
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints of a training, of each stage that has one; `io.checkpoint.checkpoint_files` gives their files."""
-    stages = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return [place / _CHECKPOINT for place in (folder, *stages) if is_file(checkpoint_files(place / _CHECKPOINT)[1])]
+    """The checkpoints of a training, of each stage that has one, and each of a stage's trainings; `checkpoint_files` gives their files."""
+    own = [folder / _CHECKPOINT] if is_file(checkpoint_files(folder / _CHECKPOINT)[1]) else []
+    parts = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    # What has a record is another training, whose name lies in this one's folder.
+    return own + [checkpoint for part in parts if not is_file(part / NAME) for checkpoint in checkpoints_in(part)]
+
+
+def so_far(folder: Path) -> tuple[int, float] | None:
+    """Steps and seconds of a training with all its stages and breaks, by its checkpoints; None without any.
+
+    Raises
+    ------
+    ModelError
+        If a checkpoint is damaged.
+    """
+    metas = [read_checkpoint(checkpoint).meta for checkpoint in checkpoints_in(folder)]
+    return (sum(meta["step"] for meta in metas), sum(meta["counts"]["seconds"] for meta in metas)) if metas else None
 
 
 def claim(folder: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool = False, first: bool) -> None:
@@ -75,10 +92,15 @@ def check_resumable(folder: Path, record: Mapping[str, Any], *, resume: bool) ->
             fix="Resume it (--resume), choose another name, or replace it (--overwrite)",
         )
     earlier, now = _flat(read_record(folder)), _flat(encodable(dict(record)))
+    fix = "Give what it was started with, choose another name, or start anew in its place (--overwrite)"
+    if not earlier:
+        raise ModelError(f"{folder.name} cannot be resumed", why=f"{NAME}, which says what it was started with, is not there", fix=fix)
     for name in [*now, *earlier]:
+        if name in _SCANS and not any(key in earlier for key in _SCANS):
+            continue
         if not same_value(earlier.get(name), now.get(name)):
-            why = f"it was started with {name} = {_short(earlier.get(name))}, not {_short(now.get(name))}"
-            raise ModelError(f"{folder.name} cannot be resumed", why=why, fix="Give what it was started with, or choose another name")
+            why = f"it was started with {_difference(name, earlier.get(name), now.get(name))}"
+            raise ModelError(f"{folder.name} cannot be resumed", why=why, fix=fix)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -96,6 +118,15 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
     return found
+
+
+def _difference(name: str, earlier: Any, now: Any) -> str:
+    if name not in _SCANS:
+        return f"{name} = {_short(earlier)}, not {_short(now)}"
+    before, after = earlier or [], now or []
+    gone, new = [one for one in before if one not in after], [one for one in after if one not in before]
+    changes = [f"{len(some):,} {what} (like {some[0]})" for some, what in ((gone, "gone"), (new, "new")) if some]
+    return f"other {name.replace('_', ' ')}: {', '.join(changes) or 'their order is another'}"
 
 
 def _short(value: Any) -> str:
