@@ -83,7 +83,13 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
 
 @told_as_error()
 def save_detection(
-    detection: Detection, out: str | Path, *, overwrite: bool = False, dicom: Stack | None = None, progress: Progress | None = None
+    detection: Detection,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    dicom: Stack | None = None,
+    token: str = "",
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space: all files or none.
 
@@ -97,6 +103,8 @@ def save_detection(
         Results on another scan of the same name, and those of a comparison, may be replaced too.
     dicom : Stack, optional
         The slices of the scan's DICOM series (`io.dicom.series.stack_of`): regions and map become DICOM objects that refer to them, too.
+    token : str, optional
+        See `io.results.Run`.
 
     Returns
     -------
@@ -115,7 +123,7 @@ def save_detection(
     """
     progress = progress or Progress()
     check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
-    run = detection_run(detection.volume, detection.map.method)
+    run = replace(detection_run(detection.volume, detection.map.method), token=token)
     optional = {
         "metrics": detection.evaluation is not None,
         "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
