@@ -211,7 +211,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 "FLAIR": "sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz",
                 "T2": "sub-01/ses-1/anat/sub-01_ses-1_acq-tse_T2w.nii",
                 "PD": "sub-01/ses-1/anat/sub-01_ses-1_PDw.nii.gz",
-                "brain_mask": "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
+                "brain_mask of T1": "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
                 "truth": "derivatives/manual/sub-01/ses-1/anat/sub-01_ses-1_space-orig_label-L_mask.nii.gz",
                 "extra": "sub-01/ses-1/anat/sub-01_ses-1_run-2_FLAIR.nii.gz",
             },
@@ -264,6 +264,8 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
     **PUBLIC_TREES,
 }
 
+_OWN_BRAINS = {f"brain_mask of {sequence}": 1 for sequence in ("T1", "T2", "T1c")}
+
 GENERAL = {"bids", "plain", "pictures"}
 """Layouts that data sets with a layout of their own follow, too."""
 
@@ -283,6 +285,8 @@ def found(root: Path, layout_id: str) -> dict[tuple[str, str | None, str | None]
     for subject in layout(layout_id).subjects(root):
         record = subject.as_dict(root)
         roles = {**record["sequences"], "brain_mask": record["brain_mask"], "truth": record["truth"], "extra": ", ".join(record["extra"])}
+        for kind, of in (("brain_mask", record["brain_masks"]), ("truth", record["truths"])):
+            roles |= {f"{kind} of {sequence}": name or "none" for sequence, name in of.items()}
         assert (subject.id, subject.session, subject.split) not in result
         result[subject.id, subject.session, subject.split] = {role: name for role, name in roles.items() if name}
     return result
@@ -360,6 +364,63 @@ def test_truths_of_bids_by_any_usual_name_in_any_usual_place(tmp_path: Path) -> 
     result = found(grow(tmp_path, [*scans, *truths.values(), *no_truths]), "bids")
     roles = {key[0]: {role: name for role, name in files.items() if role != "FLAIR"} for key, files in result.items()}
     assert roles == {one: {"truth": truths[one]} if one in truths else {} for one in people}
+
+
+def test_a_mask_of_bids_is_that_of_the_images_it_names(tmp_path: Path) -> None:
+    """Another run's or another sequence's truth would be measured against without a word."""
+    made = "derivatives/manual/{0}/anat/{0}_{1}.nii.gz".format
+    names = [
+        # Two runs, and a truth of the second alone; run-01 is run-1.
+        *(f"sub-01/anat/sub-01_run-{run}_FLAIR.nii.gz" for run in (1, 2)),
+        made("sub-01", "run-2_label-lesion_mask"),
+        *(f"sub-02/anat/sub-02_run-{run}_FLAIR.nii.gz" for run in (1, 2)),
+        *(made("sub-02", f"run-0{run}_label-lesion_mask") for run in (2, 1)),
+        # fMRIPrep's brain lies on the T1w, and truths on two images.
+        *(f"sub-03/anat/sub-03_{one}.nii.gz" for one in ("T1w", "FLAIR", "acq-thick_T2w")),
+        *(f"derivatives/fmriprep/sub-03/anat/sub-03_desc-{one}.nii.gz" for one in ("brain_mask", "preproc_T1w")),
+        *(made("sub-03", f"space-{space}_label-lesion_mask") for space in ("T1w", "FLAIR")),
+        # A mask that says nothing is of all, and loses against one that says something.
+        *(f"sub-04/anat/sub-04_{one}.nii.gz" for one in ("T1w", "FLAIR")),
+        *(made("sub-04", one) for one in ("label-lesion_mask", "space-T1w_label-lesion_mask")),
+        # What a sidecar calls its source; and the only T1w there is.
+        *(f"sub-05/anat/sub-05_{one}.nii.gz" for one in ("ce-gd_T1w", "FLAIR")),
+        made("sub-05", "desc-brain_mask"),
+        made("sub-05", "space-T1w_label-lesion_mask"),
+        made("sub-05", "acq-other_label-lesion_mask"),
+    ]
+    root = grow(tmp_path, names)
+    sidecar = {"RawSources": ["bids:raw:sub-05/anat/sub-05_FLAIR.nii.gz"]}
+    (root / made("sub-05", "desc-brain_mask").replace(".nii.gz", ".json")).write_text(json.dumps(sidecar))
+    subjects = {one.id: one for one in layout("bids").subjects(root)}
+
+    def masks(person: str) -> dict[str, tuple[str | None, str | None]]:
+        one = subjects[person]
+        return {sequence: (short(one.truth_of(sequence)), short(one.brain_mask_of(sequence))) for sequence in one.sequences}
+
+    def short(path: Path | None) -> str | None:
+        return None if path is None else path.name.partition("_")[2].split(".")[0]
+
+    truth, brain = "label-lesion_mask", "desc-brain_mask"
+    assert masks("sub-01") == {"FLAIR": (None, None)}
+    assert subjects["sub-01"].notes == ("sub-01_run-2_label-lesion_mask.nii.gz, a ground truth, is of none of the images that are used",)
+    assert masks("sub-02") == {"FLAIR": (f"run-01_{truth}", None)}
+    assert masks("sub-03") == {"T1": (f"space-T1w_{truth}", brain), "FLAIR": (f"space-FLAIR_{truth}", None), "T2": (None, None)}
+    assert masks("sub-04") == {"T1": (f"space-T1w_{truth}", None), "FLAIR": (truth, None)}
+    assert masks("sub-05") == {"T1c": (f"space-T1w_{truth}", None), "FLAIR": (None, brain)}
+    assert len(subjects["sub-05"].notes) == 1
+    assert unused_files(tuple(subjects.values()), root) == (root / "derivatives/fmriprep/sub-03/anat/sub-03_desc-preproc_T1w.nii.gz",)
+
+
+def test_a_truth_of_a_plain_folder_is_that_of_the_sequence_it_names(tmp_path: Path) -> None:
+    names = ["FLAIR", "T1", "T2", "T1_lesions", "FLAIR_lesions", "FLAIR_brainmask"]
+    (one,) = layout("plain").subjects(grow(tmp_path, [f"p1/{name}.nii.gz" for name in names]))
+    assert {sequence: path and path.name for sequence in one.sequences for path in (one.truth_of(sequence),)} == {
+        "FLAIR": "FLAIR_lesions.nii.gz",
+        "T1": "T1_lesions.nii.gz",
+        "T2": None,
+    }
+    # A mask that all share, whatever its name.
+    assert {one.brain_mask_of(sequence) for sequence in one.sequences} == {tmp_path / "p1/FLAIR_brainmask.nii.gz"}
 
 
 def test_a_disease_in_a_plain_name_is_no_truth(tmp_path: Path) -> None:
@@ -464,7 +525,7 @@ def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.Captur
         ("mslub", "mslub", ["patient07", "patient19"], {"FLAIR": 2, "T1": 2, "T2": 2, "T1c": 2, "truth": 2}),
         ("brats2013", "plain", ["pat0001", "pat0002", "pat0005", "pat0006"], {"FLAIR": 4, "T1c": 4, "truth": 4, "brain_mask": 4}),
         ("raw/mslub_longitudinal", "mslub", ["patient01", "patient04", "patient12"], {"FLAIR": 3, "T1": 3, "T2": 3}),
-        ("raw/TCGA-FG-6692", "plain", ["TCGA-FG-6692"], {"FLAIR": 1, "T1": 1, "T2": 1, "T1c": 1, "brain_mask": 1, "extra": 1}),
+        ("raw/TCGA-FG-6692", "plain", ["TCGA-FG-6692"], {"FLAIR": 1, "T1": 1, "T2": 1, "T1c": 1, "brain_mask": 1, **_OWN_BRAINS}),
         ("healthy", "plain", ["chris"], {"T1": 1}),
     ],
 )

@@ -44,7 +44,7 @@ class Subject:
     brain_mask : Path or None
         The brain. When every sequence has its own, that of the first sequence.
     truth : Path or None
-        The anomalies (ground truth).
+        The anomalies (ground truth). When every sequence has its own, that of the first sequence that has one.
     split : str or None
         The data set's official part: "train", "test", ...
     extra : tuple of Path
@@ -53,6 +53,10 @@ class Subject:
         Whether the data set says that there is a lesion, where it has no masks; None where it does not say.
     covariates : Covariates
         Age, sex, site, scanner, as far as the data set's table has them.
+    brain_masks, truths : mapping of str to Path or None
+        Those of single sequences for which `brain_mask` and `truth` are not: their own, or None where the names say that there is none.
+    notes : tuple of str
+        What there is to know of its files, in half sentences: masks that belong to none of the images.
     """
 
     id: str
@@ -64,6 +68,23 @@ class Subject:
     extra: tuple[Path, ...] = field(default=())
     ill: bool | None = None
     covariates: Covariates = field(default_factory=Covariates)
+    brain_masks: Mapping[str, Path | None] = field(default_factory=dict)
+    truths: Mapping[str, Path | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def brain_mask_of(self, sequence: str) -> Path | None:
+        """The brain in one of its sequences."""
+        return self.brain_masks.get(sequence, self.brain_mask)
+
+    def truth_of(self, sequence: str) -> Path | None:
+        """The ground truth of one of its sequences."""
+        return self.truths.get(sequence, self.truth)
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All brain masks and ground truths, each once."""
+        given = (self.brain_mask, *self.brain_masks.values(), self.truth, *self.truths.values())
+        return tuple(dict.fromkeys(path for path in given if path is not None))
 
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The subject as JSON data; files relative to the data set's folder."""
@@ -81,6 +102,9 @@ class Subject:
             "extra": [name(path) for path in self.extra],
             "ill": self.ill,
             "covariates": self.covariates.as_dict(),
+            "brain_masks": {sequence: name(path) for sequence, path in self.brain_masks.items()},
+            "truths": {sequence: name(path) for sequence, path in self.truths.items()},
+            "notes": list(self.notes),
         }
 
 
@@ -252,6 +276,18 @@ def _subject(key: _Key, own: _Group, groups: Mapping[_Key, _Group], ill: bool | 
     )
 
 
+def masks_of(brains: Mapping[str, Path | None], truths: Mapping[str, Path | None]) -> dict[str, Any]:
+    """The masks of a `Subject`, as its fields, from those of each sequence in the order of its sequences."""
+    brain = next(iter(brains.values()), None)
+    truth = next((path for path in truths.values() if path is not None), None)
+    return {
+        "brain_mask": brain,
+        "truth": truth,
+        "brain_masks": {sequence: path for sequence, path in brains.items() if path != brain},
+        "truths": {sequence: path for sequence, path in truths.items() if path != truth},
+    }
+
+
 def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
     """The files under a folder that end with one of the suffixes, sorted, links followed; hidden files and folders are left out."""
     walked = _WALKED.get()
@@ -278,7 +314,7 @@ def missed_files(root: Path) -> tuple[str, ...]:
 
 def unused_files(subjects: tuple[Subject, ...], root: Path) -> tuple[Path, ...]:
     """The images under a folder that belong to no subject: what the layout does not know."""
-    used = {path for one in subjects for path in (*one.sequences.values(), one.brain_mask, one.truth, *one.extra)}
+    used = {path for one in subjects for path in (*one.sequences.values(), *one.masks, *one.extra)}
     return tuple(path for path in files(root) if path not in used) if root.is_dir() else ()
 
 

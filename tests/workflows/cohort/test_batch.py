@@ -85,6 +85,22 @@ def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None
         cases_of(folder, need_truth=False, sequence="PD")
 
 
+def test_a_truth_is_taken_for_the_images_it_belongs_to_and_others_are_told(folder: Path) -> None:
+    truth = folder / "derivatives" / "manual" / "sub-01" / "anat" / "sub-01_space-T1w_label-lesion_mask.nii.gz"
+    truth.parent.mkdir(parents=True)
+    write(truth, head()[1].astype(np.uint8))
+    (t1,), _ = cases_of(folder, sequence="T1")
+    assert t1.truth == truth
+    flair, left_out = cases_of(folder, sequence="FLAIR", need_truth=False)
+    assert {scan.truth for scan in flair} == {None}
+    assert left_out == ("sub-01: its ground truth is of T1 alone, FLAIR has none",)
+    truth.rename(truth.with_name("sub-01_run-2_label-lesion_mask.nii.gz"))
+    _, left_out = cases_of(folder, sequence="FLAIR", need_truth=False)
+    assert left_out == ("sub-01: sub-01_run-2_label-lesion_mask.nii.gz, a ground truth, is of none of the images that are used",)
+    with pytest.raises(InputError, match="run-2"):
+        cases_of(folder, sequence="FLAIR")
+
+
 def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
     """A scan whose name reads as a mask must not go missing without a word."""
     (folder / "sub-04").mkdir()
