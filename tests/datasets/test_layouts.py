@@ -16,6 +16,9 @@ from napari_brain_uad.datasets.registry import LAYOUTS, find_layout, layout
 
 _BRATS = ("flair", "t1", "t1ce", "t2", "seg")
 
+_LOW_GRADE = "BRATS2015/LGG/brats_2013_pat0001_1"
+_CROSS = "cross_sectional/coregistered/patient02/patient02"
+
 # Per layout: the files of a tree, and what has to come out of it: (id, session, split) to roles and files.
 TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[str, str]]]] = {
     "ixi": (
@@ -45,6 +48,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
+            f"{_LOW_GRADE}/VSD.Brain.XX.O.MR_Flair.54632.nii.gz",
             "MICCAI_BraTS_2018_Data_Training/survival_data.csv",
         ],
         {
@@ -63,7 +67,8 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 role: f"BraTS2021_00000/BraTS2021_00000_{kind}.nii.gz"
                 for role, kind in zip(("FLAIR", "T1", "T1c", "T2"), _BRATS[:4], strict=True)
             },
-            ("brats_2013_pat0001_1", None, None): {
+            ("LGG/brats_2013_pat0001_1", None, None): {"FLAIR": f"{_LOW_GRADE}/VSD.Brain.XX.O.MR_Flair.54632.nii.gz"},
+            ("HGG/brats_2013_pat0001_1", None, None): {
                 "FLAIR": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
                 "T1c": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
                 "truth": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
@@ -75,6 +80,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
             *(f"patient01/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W", "T1WKS", "T2W", "brainmask", "consensus_gt")),
             "patient01/patient01_T1W_to_FLAIR.txt",
             *(f"patient01/raw/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W")),
+            *(f"{_CROSS}_{kind}.nii.gz" for kind in ("FLAIR", "brainmask", "consensus_gt")),
             "longitudinal/coregistered/patient02/brainmask.nii.gz",
             "longitudinal/coregistered/patient02/gt.nii.gz",
             "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
@@ -93,11 +99,16 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 "FLAIR": "patient01/raw/patient01_FLAIR.nii.gz",
                 "T1": "patient01/raw/patient01_T1W.nii.gz",
             },
-            ("patient02", "coregistered_study1", None): {
+            ("cross_sectional/patient02", "coregistered", None): {
+                "FLAIR": f"{_CROSS}_FLAIR.nii.gz",
+                "brain_mask": f"{_CROSS}_brainmask.nii.gz",
+                "truth": f"{_CROSS}_consensus_gt.nii.gz",
+            },
+            ("longitudinal/patient02", "coregistered_study1", None): {
                 "FLAIR": "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
                 "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
             },
-            ("patient02", "coregistered_study2", None): {
+            ("longitudinal/patient02", "coregistered_study2", None): {
                 "FLAIR": "longitudinal/coregistered/patient02/study2_FLAIR.nii.gz",
                 "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
             },
@@ -330,7 +341,7 @@ def test_names_in_other_case(layout_id: str, tmp_path: Path) -> None:
     [
         ("ixi", {"HH", "Guys"}),
         ("wmh", {"Amsterdam/GE3T", "Utrecht", "Amsterdam/Philips_VU .PETMR_01."}),
-        ("msseg2016", {"Center_01", "Center_03", "08"}),
+        ("msseg2016", {"Center_01", "08"}),
         ("atlas-v1", {"Site3", "c0011"}),
         ("adni", {"002"}),
         ("hcp", {None}),
@@ -509,12 +520,18 @@ def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.Captur
     root = grow(tmp_path, TREES["mslub"][0])
     assert main(["datasets", str(root)]) == 0
     printed = capsys.readouterr().out
-    assert "MSLUB (mslub): 2 subjects, 4 sessions" in printed
-    assert "Brain masks: 3; truths: 1" in printed
+    assert "MSLUB (mslub): 3 subjects, 5 sessions" in printed
+    assert "Brain masks: 4; truths: 2" in printed
     assert "Not part of this layout: 1 image file, like longitudinal/coregistered/patient02/gt.nii.gz" in printed.replace("\\", "/")
     assert main(["datasets", str(root), "--json"]) == 0
     record: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert [subject["id"] for subject in record["subjects"]] == ["patient01", "patient01", "patient02", "patient02"]
+    assert [subject["id"] for subject in record["subjects"]] == [
+        "cross_sectional/patient02",
+        "longitudinal/patient02",
+        "longitudinal/patient02",
+        "patient01",
+        "patient01",
+    ]
     assert main(["datasets", str(root), "--layout", "nothing"]) == 2
     assert "no layout 'nothing'" in capsys.readouterr().err
 

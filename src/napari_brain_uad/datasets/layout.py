@@ -151,7 +151,8 @@ class PatternLayout:
         See `DatasetLayout`.
     patterns : tuple of str
         Regular expressions for paths relative to the root, with "/"; the first that matches counts. Groups: ``id`` and ``kind``,
-        and perhaps ``session``, ``space`` (joined to the session), ``split`` and ``site``.
+        and perhaps ``session``, ``space`` (joined to the session), ``split``, ``site``, and ``part`` (of a data set whose parts number
+        their people anew: it comes before the id).
     kinds : mapping of str to str
         What ``kind``, in lower case, stands for: a sequence, `BRAIN_MASK`, `TRUTH` or `FURTHER`.
     splits : mapping of str to str
@@ -219,7 +220,8 @@ class PatternLayout:
             groups = match.groupdict(default="")
             kind, split = groups.get("kind", "").lower(), groups.get("split", "").lower()
             if kind in self.kinds:
-                key = groups["id"], groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
+                who = "/".join(filter(None, (groups.get("part"), groups["id"])))
+                key = who, groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
                 yield _Named(key, kind, path, rank, groups.get("site", ""))
 
 

@@ -19,7 +19,8 @@ from ..io.nifti import SUFFIXES, image_stem
 from .layout import BRAIN_MASK, TRUTH, Subject, files, masks_of, some_subjects
 
 _USED = ("scan", BRAIN_MASK, TRUTH)
-_VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+_VISIT = re.compile(r"(?<![A-Za-z])(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+"""No part of a longer word: "MTP01" and "cases02" are people."""
 _SCANS = tuple(suffix for suffix in SUFFIXES if not suffix.startswith(".img"))  # a pair is opened by its header
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
