@@ -422,6 +422,18 @@ def test_a_mask_of_bids_is_that_of_the_images_it_names(tmp_path: Path) -> None:
     assert unused_files(tuple(subjects.values()), root) == (root / "derivatives/fmriprep/sub-03/anat/sub-03_desc-preproc_T1w.nii.gz",)
 
 
+def test_the_brain_mask_of_a_prepared_scan_is_not_the_scan_s(tmp_path: Path) -> None:
+    """It lies on a model's grid."""
+    made = "derivatives/ours/sub-01/sub-01_T1w_clinical_"
+    root = grow(tmp_path, ["sub-01/anat/sub-01_T1w.nii.gz", f"{made}prepared.nii.gz", f"{made}brainmask.nii.gz"])
+    (one,) = layout("bids").subjects(root)
+    assert one.brain_mask is not None
+    names = {f"sub-01_T1w_clinical_{name}.nii.gz": "" for name in ("prepared", "brainmask")}
+    (root / f"{made}preparation_manifest.json").write_text(json.dumps({"files": names, "input": {"name": "sub-01_T1w"}}))
+    (one,) = layout("bids").subjects(root)
+    assert one.brain_mask is None
+
+
 def test_a_truth_of_a_plain_folder_is_that_of_the_sequence_it_names(tmp_path: Path) -> None:
     names = ["FLAIR", "T1", "T2", "T1_lesions", "FLAIR_lesions", "FLAIR_brainmask"]
     (one,) = layout("plain").subjects(grow(tmp_path, [f"p1/{name}.nii.gz" for name in names]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.errors import InputError
-from ..io.nifti import SUFFIXES
+from ..io.json_files import encodable
+from ..io.nifti import SUFFIXES, image_stem
+from ..io.results import results_among
 from ..io.streams import GET_LINKED
 from ..io.walk import Missed, walk_files
 from .covariates import Covariates
@@ -295,6 +297,17 @@ def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
     walked = _WALKED.get()
     found = walked[1] if walked is not None and walked[0] == root else walk_files(root)
     yield from (path for path in found if path.name.lower().endswith(suffixes))
+
+
+def made_within(paths: Iterable[Path]) -> set[Path]:
+    """Of some files, those that a run of ours made from another of them: prepared scans and their masks are no further people.
+
+    Results whose scans are elsewhere stay: they are a data set of their own, as prepared and simulated scans are.
+    """
+    given = tuple(paths)
+    results = results_among(given)
+    scans = {encodable(image_stem(path)) for path in given if path not in results}
+    return {path for path, made_from in results.items() if made_from in scans}
 
 
 @contextmanager

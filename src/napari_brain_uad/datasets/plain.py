@@ -3,7 +3,7 @@
 Either a folder a subject, with files named after their sequence (``pat01/FLAIR.nii.gz``, ``pat01/lesions.nii.gz``), or one folder
 with files named after subject and sequence (``pat01_FLAIR.nii.gz``, ``pat01_mask.nii.gz``). A visit (``study1_FLAIR``,
 ``ses-2_T1``) becomes the session. What a name does not tell is "unknown". Masks and truths named after a sequence are that
-sequence's, where others are named after another.
+sequence's, where others are named after another. What this package made from scans of the folder, prepared scans too, is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from ..core.file_role import SEQUENCE_WORDS, FileRole, file_role, file_roles
 from ..core.sequence import sequence_of_name
 from ..io.nifti import SUFFIXES, image_stem
-from .layout import BRAIN_MASK, TRUTH, Subject, files, masks_of, some_subjects
+from .layout import BRAIN_MASK, TRUTH, Subject, files, made_within, masks_of, some_subjects
 
 _USED = ("scan", BRAIN_MASK, TRUTH)
 _VISIT = re.compile(r"(?<![A-Za-z])(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
@@ -40,8 +40,10 @@ class Plain:
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and visit."""
         by_folder: dict[Path, list[Path]] = {}
-        for path in files(root):
-            if not path.name.lower().endswith((".img", ".img.gz")):
+        every = tuple(files(root))
+        ours = made_within(every)
+        for path in every:
+            if path not in ours and not path.name.lower().endswith((".img", ".img.gz")):
                 by_folder.setdefault(path.parent, []).append(path)
         found: dict[tuple[str, str], dict[Path, FileRole]] = {}
         for folder, paths in by_folder.items():

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,6 +202,21 @@ def is_result(path: Path) -> bool:
     """Whether a run of ours wrote a file: a manifest beside it lists it."""
     listed = (_json(manifest).get("files") for manifest in path.parent.glob("*_manifest.json"))
     return any(isinstance(names, dict) and encodable(path.name) in names for names in listed)
+
+
+def results_among(paths: Iterable[Path]) -> dict[Path, str]:
+    """The files that runs of ours wrote, as the manifests beside them say, and the name of the input of each."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in paths:
+        by_folder.setdefault(path.parent, []).append(path)
+    found: dict[Path, str] = {}
+    for folder, own in by_folder.items():
+        for manifest in sorted(folder.glob("*_manifest.json")):
+            content = _json(manifest)
+            names, given = content.get("files"), content.get("input")
+            made_from = str(given.get("name", "")) if isinstance(given, dict) else ""
+            found |= {path: made_from for path in own if isinstance(names, dict) and encodable(path.name) in names}
+    return found
 
 
 def _not_written(folder: Path, error: OSError) -> InputError:
