@@ -105,17 +105,10 @@ def calibrate(
     """
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
-    ages: dict[str, float] = {}
-    if isinstance(healthy, str | Path):
-        cases, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
-        ages = _ages(Path(healthy))
-    else:
-        cases, left_out = tuple(healthy), ()
-    ill = [f"{case.name}: the data set says that it is ill: it is not healthy" for case in cases if case.ill]
-    cases = tuple(case for case in cases if not case.ill)
+    cases, left_out, ages = _healthy(healthy, sequence)
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
     maps, unused = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9), on_failure or (lambda name, error: None))
-    missed, made = [*left_out, *ill, *unused], []
+    missed, made = [*left_out, *unused], []
     for of, scored in sorted(maps.items()):
         if len({one.person for one, _ in scored}) < FEWEST:
             missed.append(f"{of}: one person only")
@@ -126,6 +119,17 @@ def calibrate(
         raise InputError("No healthy reference was made", why=why, fix=f"Give scans of at least {FEWEST} healthy people, of one sequence")
     progress.update(1.0, "Calibrated")
     return tuple(made), tuple(missed)
+
+
+def _healthy(healthy: str | Path | Sequence[Case], sequence: str | None) -> tuple[list[Case], list[str], Mapping[str, float]]:
+    """The scans but for those that the data set calls ill, who is left out, and ages by subject."""
+    ages: Mapping[str, float] = {}
+    left_out: Sequence[str] = ()
+    if isinstance(healthy, str | Path):
+        ages = _ages(Path(healthy))
+        healthy, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
+    ill = [f"{case.name}: the data set says that it is ill: it is not healthy" for case in healthy if case.ill]
+    return [case for case in healthy if not case.ill], [*left_out, *ill], ages
 
 
 def _check_comparable(method: str) -> None:

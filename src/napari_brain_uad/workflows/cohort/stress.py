@@ -160,9 +160,8 @@ def stress_cohort(
     InputError, Cancelled, BrainUADError
         As `cohort.evaluate_cohort`.
     """
-    progress, kinds = progress or Progress(), tuple(kinds or KINDS)
+    progress, kinds, shown = progress or Progress(), tuple(kinds or KINDS), told_apart(cases)
     how: dict[str, Any] = {"with_pooled": False, "rest_healthy": rest_healthy, "seed": check_seed(seed), **options}
-    shown = told_apart(cases)
     share = 1.0 / (1.0 + 3.0 * len(kinds))
     plain = evaluate_cohort(shown, methods := tuple(methods), progress=progress.part(0.0, share), **how)
     thresholds: dict[str, dict[str, float]] = {}
