@@ -16,6 +16,9 @@ from napari_brain_uad.datasets.registry import LAYOUTS, find_layout, layout
 
 _BRATS = ("flair", "t1", "t1ce", "t2", "seg")
 
+_LOW_GRADE = "BRATS2015/LGG/brats_2013_pat0001_1"
+_CROSS = "cross_sectional/coregistered/patient02/patient02"
+
 # Per layout: the files of a tree, and what has to come out of it: (id, session, split) to roles and files.
 TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[str, str]]]] = {
     "ixi": (
@@ -45,6 +48,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
             "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
+            f"{_LOW_GRADE}/VSD.Brain.XX.O.MR_Flair.54632.nii.gz",
             "MICCAI_BraTS_2018_Data_Training/survival_data.csv",
         ],
         {
@@ -63,7 +67,8 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 role: f"BraTS2021_00000/BraTS2021_00000_{kind}.nii.gz"
                 for role, kind in zip(("FLAIR", "T1", "T1c", "T2"), _BRATS[:4], strict=True)
             },
-            ("brats_2013_pat0001_1", None, None): {
+            ("LGG/brats_2013_pat0001_1", None, None): {"FLAIR": f"{_LOW_GRADE}/VSD.Brain.XX.O.MR_Flair.54632.nii.gz"},
+            ("HGG/brats_2013_pat0001_1", None, None): {
                 "FLAIR": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_Flair.54512/VSD.Brain.XX.O.MR_Flair.54512.nii.gz",
                 "T1c": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.nii.gz",
                 "truth": "BRATS2015/HGG/brats_2013_pat0001_1/VSD.Brain_3more.XX.O.OT.54517/VSD.Brain_3more.XX.O.OT.54517.nii.gz",
@@ -75,6 +80,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
             *(f"patient01/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W", "T1WKS", "T2W", "brainmask", "consensus_gt")),
             "patient01/patient01_T1W_to_FLAIR.txt",
             *(f"patient01/raw/patient01_{kind}.nii.gz" for kind in ("FLAIR", "T1W")),
+            *(f"{_CROSS}_{kind}.nii.gz" for kind in ("FLAIR", "brainmask", "consensus_gt")),
             "longitudinal/coregistered/patient02/brainmask.nii.gz",
             "longitudinal/coregistered/patient02/gt.nii.gz",
             "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
@@ -93,11 +99,16 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 "FLAIR": "patient01/raw/patient01_FLAIR.nii.gz",
                 "T1": "patient01/raw/patient01_T1W.nii.gz",
             },
-            ("patient02", "coregistered_study1", None): {
+            ("cross_sectional/patient02", "coregistered", None): {
+                "FLAIR": f"{_CROSS}_FLAIR.nii.gz",
+                "brain_mask": f"{_CROSS}_brainmask.nii.gz",
+                "truth": f"{_CROSS}_consensus_gt.nii.gz",
+            },
+            ("longitudinal/patient02", "coregistered_study1", None): {
                 "FLAIR": "longitudinal/coregistered/patient02/study1_FLAIR.nii.gz",
                 "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
             },
-            ("patient02", "coregistered_study2", None): {
+            ("longitudinal/patient02", "coregistered_study2", None): {
                 "FLAIR": "longitudinal/coregistered/patient02/study2_FLAIR.nii.gz",
                 "brain_mask": "longitudinal/coregistered/patient02/brainmask.nii.gz",
             },
@@ -211,7 +222,7 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
                 "FLAIR": "sub-01/ses-1/anat/sub-01_ses-1_run-1_FLAIR.nii.gz",
                 "T2": "sub-01/ses-1/anat/sub-01_ses-1_acq-tse_T2w.nii",
                 "PD": "sub-01/ses-1/anat/sub-01_ses-1_PDw.nii.gz",
-                "brain_mask": "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
+                "brain_mask of T1": "derivatives/bet/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz",
                 "truth": "derivatives/manual/sub-01/ses-1/anat/sub-01_ses-1_space-orig_label-L_mask.nii.gz",
                 "extra": "sub-01/ses-1/anat/sub-01_ses-1_run-2_FLAIR.nii.gz",
             },
@@ -264,6 +275,8 @@ TREES: dict[str, tuple[list[str], dict[tuple[str, str | None, str | None], dict[
     **PUBLIC_TREES,
 }
 
+_OWN_BRAINS = {f"brain_mask of {sequence}": 1 for sequence in ("T1", "T2", "T1c")}
+
 GENERAL = {"bids", "plain", "pictures"}
 """Layouts that data sets with a layout of their own follow, too."""
 
@@ -283,6 +296,8 @@ def found(root: Path, layout_id: str) -> dict[tuple[str, str | None, str | None]
     for subject in layout(layout_id).subjects(root):
         record = subject.as_dict(root)
         roles = {**record["sequences"], "brain_mask": record["brain_mask"], "truth": record["truth"], "extra": ", ".join(record["extra"])}
+        for kind, of in (("brain_mask", record["brain_masks"]), ("truth", record["truths"])):
+            roles |= {f"{kind} of {sequence}": name or "none" for sequence, name in of.items()}
         assert (subject.id, subject.session, subject.split) not in result
         result[subject.id, subject.session, subject.split] = {role: name for role, name in roles.items() if name}
     return result
@@ -326,7 +341,7 @@ def test_names_in_other_case(layout_id: str, tmp_path: Path) -> None:
     [
         ("ixi", {"HH", "Guys"}),
         ("wmh", {"Amsterdam/GE3T", "Utrecht", "Amsterdam/Philips_VU .PETMR_01."}),
-        ("msseg2016", {"Center_01", "Center_03", "08"}),
+        ("msseg2016", {"Center_01", "08"}),
         ("atlas-v1", {"Site3", "c0011"}),
         ("adni", {"002"}),
         ("hcp", {None}),
@@ -360,6 +375,75 @@ def test_truths_of_bids_by_any_usual_name_in_any_usual_place(tmp_path: Path) -> 
     result = found(grow(tmp_path, [*scans, *truths.values(), *no_truths]), "bids")
     roles = {key[0]: {role: name for role, name in files.items() if role != "FLAIR"} for key, files in result.items()}
     assert roles == {one: {"truth": truths[one]} if one in truths else {} for one in people}
+
+
+def test_a_mask_of_bids_is_that_of_the_images_it_names(tmp_path: Path) -> None:
+    """Another run's or another sequence's truth would be measured against without a word."""
+    made = "derivatives/manual/{0}/anat/{0}_{1}.nii.gz".format
+    names = [
+        # Two runs, and a truth of the second alone; run-01 is run-1.
+        *(f"sub-01/anat/sub-01_run-{run}_FLAIR.nii.gz" for run in (1, 2)),
+        made("sub-01", "run-2_label-lesion_mask"),
+        *(f"sub-02/anat/sub-02_run-{run}_FLAIR.nii.gz" for run in (1, 2)),
+        *(made("sub-02", f"run-0{run}_label-lesion_mask") for run in (2, 1)),
+        # fMRIPrep's brain lies on the T1w, and truths on two images.
+        *(f"sub-03/anat/sub-03_{one}.nii.gz" for one in ("T1w", "FLAIR", "acq-thick_T2w")),
+        *(f"derivatives/fmriprep/sub-03/anat/sub-03_desc-{one}.nii.gz" for one in ("brain_mask", "preproc_T1w")),
+        *(made("sub-03", f"space-{space}_label-lesion_mask") for space in ("T1w", "FLAIR")),
+        # A mask that says nothing is of all, and loses against one that says something.
+        *(f"sub-04/anat/sub-04_{one}.nii.gz" for one in ("T1w", "FLAIR")),
+        *(made("sub-04", one) for one in ("label-lesion_mask", "space-T1w_label-lesion_mask")),
+        # What a sidecar calls its source; and the only T1w there is.
+        *(f"sub-05/anat/sub-05_{one}.nii.gz" for one in ("ce-gd_T1w", "FLAIR")),
+        made("sub-05", "desc-brain_mask"),
+        made("sub-05", "space-T1w_label-lesion_mask"),
+        made("sub-05", "acq-other_label-lesion_mask"),
+    ]
+    root = grow(tmp_path, names)
+    sidecar = {"RawSources": ["bids:raw:sub-05/anat/sub-05_FLAIR.nii.gz"]}
+    (root / made("sub-05", "desc-brain_mask").replace(".nii.gz", ".json")).write_text(json.dumps(sidecar))
+    subjects = {one.id: one for one in layout("bids").subjects(root)}
+
+    def masks(person: str) -> dict[str, tuple[str | None, str | None]]:
+        one = subjects[person]
+        return {sequence: (short(one.truth_of(sequence)), short(one.brain_mask_of(sequence))) for sequence in one.sequences}
+
+    def short(path: Path | None) -> str | None:
+        return None if path is None else path.name.partition("_")[2].split(".")[0]
+
+    truth, brain = "label-lesion_mask", "desc-brain_mask"
+    assert masks("sub-01") == {"FLAIR": (None, None)}
+    assert subjects["sub-01"].notes == ("sub-01_run-2_label-lesion_mask.nii.gz, a ground truth, is of none of the images that are used",)
+    assert masks("sub-02") == {"FLAIR": (f"run-01_{truth}", None)}
+    assert masks("sub-03") == {"T1": (f"space-T1w_{truth}", brain), "FLAIR": (f"space-FLAIR_{truth}", None), "T2": (None, None)}
+    assert masks("sub-04") == {"T1": (f"space-T1w_{truth}", None), "FLAIR": (truth, None)}
+    assert masks("sub-05") == {"T1c": (f"space-T1w_{truth}", None), "FLAIR": (None, brain)}
+    assert len(subjects["sub-05"].notes) == 1
+    assert unused_files(tuple(subjects.values()), root) == (root / "derivatives/fmriprep/sub-03/anat/sub-03_desc-preproc_T1w.nii.gz",)
+
+
+def test_the_brain_mask_of_a_prepared_scan_is_not_the_scan_s(tmp_path: Path) -> None:
+    """It lies on a model's grid."""
+    made = "derivatives/ours/sub-01/sub-01_T1w_clinical_"
+    root = grow(tmp_path, ["sub-01/anat/sub-01_T1w.nii.gz", f"{made}prepared.nii.gz", f"{made}brainmask.nii.gz"])
+    (one,) = layout("bids").subjects(root)
+    assert one.brain_mask is not None
+    names = {f"sub-01_T1w_clinical_{name}.nii.gz": "" for name in ("prepared", "brainmask")}
+    (root / f"{made}preparation_manifest.json").write_text(json.dumps({"files": names, "input": {"name": "sub-01_T1w"}}))
+    (one,) = layout("bids").subjects(root)
+    assert one.brain_mask is None
+
+
+def test_a_truth_of_a_plain_folder_is_that_of_the_sequence_it_names(tmp_path: Path) -> None:
+    names = ["FLAIR", "T1", "T2", "T1_lesions", "FLAIR_lesions", "FLAIR_brainmask"]
+    (one,) = layout("plain").subjects(grow(tmp_path, [f"p1/{name}.nii.gz" for name in names]))
+    assert {sequence: path and path.name for sequence in one.sequences for path in (one.truth_of(sequence),)} == {
+        "FLAIR": "FLAIR_lesions.nii.gz",
+        "T1": "T1_lesions.nii.gz",
+        "T2": None,
+    }
+    # A mask that all share, whatever its name.
+    assert {one.brain_mask_of(sequence) for sequence in one.sequences} == {tmp_path / "p1/FLAIR_brainmask.nii.gz"}
 
 
 def test_a_disease_in_a_plain_name_is_no_truth(tmp_path: Path) -> None:
@@ -448,12 +532,18 @@ def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.Captur
     root = grow(tmp_path, TREES["mslub"][0])
     assert main(["datasets", str(root)]) == 0
     printed = capsys.readouterr().out
-    assert "MSLUB (mslub): 2 subjects, 4 sessions" in printed
-    assert "Brain masks: 3; truths: 1" in printed
+    assert "MSLUB (mslub): 3 subjects, 5 sessions" in printed
+    assert "Brain masks: 4; truths: 2" in printed
     assert "Not part of this layout: 1 image file, like longitudinal/coregistered/patient02/gt.nii.gz" in printed.replace("\\", "/")
     assert main(["datasets", str(root), "--json"]) == 0
     record: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert [subject["id"] for subject in record["subjects"]] == ["patient01", "patient01", "patient02", "patient02"]
+    assert [subject["id"] for subject in record["subjects"]] == [
+        "cross_sectional/patient02",
+        "longitudinal/patient02",
+        "longitudinal/patient02",
+        "patient01",
+        "patient01",
+    ]
     assert main(["datasets", str(root), "--layout", "nothing"]) == 2
     assert "no layout 'nothing'" in capsys.readouterr().err
 
@@ -464,7 +554,7 @@ def test_the_command_prints_counts_or_json(tmp_path: Path, capsys: pytest.Captur
         ("mslub", "mslub", ["patient07", "patient19"], {"FLAIR": 2, "T1": 2, "T2": 2, "T1c": 2, "truth": 2}),
         ("brats2013", "plain", ["pat0001", "pat0002", "pat0005", "pat0006"], {"FLAIR": 4, "T1c": 4, "truth": 4, "brain_mask": 4}),
         ("raw/mslub_longitudinal", "mslub", ["patient01", "patient04", "patient12"], {"FLAIR": 3, "T1": 3, "T2": 3}),
-        ("raw/TCGA-FG-6692", "plain", ["TCGA-FG-6692"], {"FLAIR": 1, "T1": 1, "T2": 1, "T1c": 1, "brain_mask": 1, "extra": 1}),
+        ("raw/TCGA-FG-6692", "plain", ["TCGA-FG-6692"], {"FLAIR": 1, "T1": 1, "T2": 1, "T1c": 1, "brain_mask": 1, **_OWN_BRAINS}),
         ("healthy", "plain", ["chris"], {"T1": 1}),
     ],
 )

@@ -126,7 +126,7 @@ def _scan(path: Path) -> Path:
 
 
 def test_prepare_takes_linked_patients_and_names_links_to_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from napari_brain_uad.cli.prepare import _patients
+    from napari_brain_uad.cli.prepare import Said, _patients
 
     archive = _scan(tmp_path / "archive" / "0815" / "MD5E-1.nii.gz")
     folder = tmp_path / "patients" / "anna"
@@ -135,13 +135,16 @@ def test_prepare_takes_linked_patients_and_names_links_to_nothing(tmp_path: Path
     (tmp_path / "patients" / "berta").symlink_to(tmp_path / "elsewhere")
     _scan(tmp_path / "disk" / "carla" / "FLAIR.nii.gz")
     (tmp_path / "patients" / "carla").symlink_to(tmp_path / "disk" / "carla")
-    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"], {})[0]] == [("anna", ["T1"]), ("carla", ["FLAIR"])]
+    assert [(one.name, list(one.scans)) for one in _patients([tmp_path / "patients"], Said())[0]] == [
+        ("anna", ["T1"]),
+        ("carla", ["FLAIR"]),
+    ]
     assert "patients: 1 link leads nowhere, like berta" in capsys.readouterr().err
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "T1.nii.gz").symlink_to("gone")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "people").symlink_to("gone")
-    found, failed = _patients([tmp_path / "empty"], {})
+    found, failed = _patients([tmp_path / "empty"], Said())
     assert not found
     assert "1 link leads nowhere, like people" in str(failed)
     # The patient is known; that the scan was not fetched is the error of that patient alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_masks_beside_pictures_are_no_slices(tmp_path: Path) -> None:
         "brain_tumor_3": nothing,
         "lone_mask": nothing,
     }
+
+
+def test_figures_of_results_are_no_slices(tmp_path: Path) -> None:
+    root = _touched(tmp_path / "set", "a.png", "out/a/a_vae_figure.png", "out/a/b.png", "out/curves.png")
+    for manifest, listed in (("out/a/a_vae_manifest.json", "a_vae_figure.png"), ("out/cohort_manifest.json", "curves.png")):
+        (root / manifest).write_text(json.dumps({"files": {listed: ""}, "input": {"name": "a"}}))
+    assert [one.id for one in find_layout(root).subjects(root)] == ["a", "out/a/b"]
 
 
 def test_scans_come_before_pictures_of_them(tmp_path: Path) -> None:

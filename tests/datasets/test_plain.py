@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_brain_uad.datasets.plain import with_masks_beside
+from napari_brain_uad.datasets.registry import layout
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,18 @@ def test_what_was_given_comes_once_and_folders_stay(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     given = [tmp_path / "a_mask.nii", tmp_path / "a.nii", tmp_path]
     assert with_masks_beside(given) == (tmp_path / "a_mask.nii", tmp_path / "a.nii", tmp_path / "a_seg.nii", tmp_path)
+
+
+def test_a_visit_is_no_part_of_a_word(tmp_path: Path) -> None:
+    """People would be merged, and counted as visits of one."""
+    visits = {
+        "pat01_ses-2": ("pat01", "ses-2"),
+        "pat01-tp1": ("pat01", "tp1"),
+        "study1_pat02": ("pat02", "study1"),
+        "pat03tp2": ("pat03", "tp2"),
+    }
+    people = ["MSstudy001", "MSstudy002", "MTP01", "MTP02", "cases02"]
+    for name in (*visits, *people):
+        (tmp_path / f"{name}_FLAIR.nii.gz").touch()
+    found = {(one.id, one.session) for one in layout("plain").subjects(tmp_path)}
+    assert found == {*visits.values(), *((name, None) for name in people)}

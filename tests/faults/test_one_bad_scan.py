@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,9 @@ def test_ten_bad_scans_leave_the_good_ones(tmp_path: Path, monkeypatch: pytest.M
     assert "Traceback" not in err
     sentence = "Internal error: KeyError: 'no such key'. Please report it; brain-uad --debug shows the traceback."
     assert f"brain-uad: method: {sentence}" in lines
+    # Scripts that read the JSON see it by the exit code, too.
+    assert cli.main([*(str(word) for word in words), "--json", "--overwrite"]) == 2
+    assert json.loads(capsys.readouterr().out)["failures"]
 
 
 def test_a_killed_process_costs_its_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

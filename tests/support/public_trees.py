@@ -28,18 +28,18 @@ PUBLIC_TREES: dict[str, Tree] = {
             *(_vsd(_SPES, kind, 61217 + number) for number, kind in enumerate(("MR_DWI", "MR_T1c", "MR_Tmax", "OT"))),
         ],
         {
-            ("1", "SISS", "train"): {
+            ("SISS2015_Training/1", "SISS", "train"): {
                 "FLAIR": _vsd(_SISS, "MR_Flair", 70614),
                 "T1": _vsd(_SISS, "MR_T1", 70615),
                 "T2": _vsd(_SISS, "MR_T2", 70616),
                 "truth": _vsd(_SISS, "OT", 70617),
                 "extra": _vsd(_SISS, "MR_DWI", 70613),
             },
-            ("1", "SISS", "test"): {
+            ("SISS2015_Testing/1", "SISS", "test"): {
                 "FLAIR": _vsd("SISS2015_Testing/1", "MR_Flair", 70314),
                 "extra": _vsd("SISS2015_Testing/1", "MR_DWI", 70313),
             },
-            ("1", "SPES", "train"): {
+            ("SPES2015_Training/1", "SPES", "train"): {
                 "T1c": _vsd(_SPES, "MR_T1c", 61218),
                 "truth": _vsd(_SPES, "OT", 61220),
                 "extra": f"{_vsd(_SPES, 'MR_DWI', 61217)}, {_vsd(_SPES, 'MR_Tmax', 61219)}",
@@ -69,13 +69,13 @@ PUBLIC_TREES: dict[str, Tree] = {
             *(f"{_CENTRE}/Preprocessed_Data/{kind}_preprocessed.nii.gz" for kind in ("FLAIR", "T1", "GADO", "T2", "DP")),
             f"{_CENTRE}/Raw_Data/FLAIR.nii.gz",
             *(f"{_CENTRE}/Masks/{kind}.nii.gz" for kind in ("Brain_Mask", "Consensus", "ManualSegmentation_1", "ManualSegmentation_7")),
-            "Testing/Center_03/Patient_01/Preprocessed_Data/FLAIR_preprocessed.nii.gz",
-            "Testing/Center_03/Patient_01/Masks/Consensus.nii.gz",
+            "Testing/Center_01/Patient_01/Preprocessed_Data/FLAIR_preprocessed.nii.gz",
+            "Testing/Center_01/Patient_01/Masks/Consensus.nii.gz",
             "first release/08002CHJE/3DFLAIR.nii",
             "first release/08002CHJE/Consensus.nii",
         ],
         {
-            ("Center_01/Patient_01", None, "train"): {
+            ("Training/Center_01/Patient_01", None, "train"): {
                 **{
                     sequence: f"{_CENTRE}/Preprocessed_Data/{kind}_preprocessed.nii.gz"
                     for sequence, kind in (("FLAIR", "FLAIR"), ("T1", "T1"), ("T1c", "GADO"), ("T2", "T2"), ("PD", "DP"))
@@ -85,9 +85,9 @@ PUBLIC_TREES: dict[str, Tree] = {
                 "extra": f"{_CENTRE}/Masks/ManualSegmentation_1.nii.gz, {_CENTRE}/Masks/ManualSegmentation_7.nii.gz, "
                 f"{_CENTRE}/Raw_Data/FLAIR.nii.gz",
             },
-            ("Center_03/Patient_01", None, "test"): {
-                "FLAIR": "Testing/Center_03/Patient_01/Preprocessed_Data/FLAIR_preprocessed.nii.gz",
-                "truth": "Testing/Center_03/Patient_01/Masks/Consensus.nii.gz",
+            ("Testing/Center_01/Patient_01", None, "test"): {
+                "FLAIR": "Testing/Center_01/Patient_01/Preprocessed_Data/FLAIR_preprocessed.nii.gz",
+                "truth": "Testing/Center_01/Patient_01/Masks/Consensus.nii.gz",
             },
             ("08002CHJE", None, None): {"FLAIR": "first release/08002CHJE/3DFLAIR.nii", "truth": "first release/08002CHJE/Consensus.nii"},
         },

@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from ..io.streams import check_there
 from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, add_workers, method_spec, post_params, workers_of
-from .terminal import progress_bar, say, written
+from .terminal import complain, progress_bar, say, written
 
 
 def add_calibrate(commands: Any) -> None:
@@ -41,6 +42,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     check_there(arguments.healthy, fix=DATA_SET)
     from ..workflows.cohort.calibrate import calibrate
 
+    failed: list[str] = []
     with progress_bar(arguments.quiet) as progress:
         made, left_out = calibrate(
             method_spec(arguments),
@@ -54,10 +56,14 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             out=arguments.out,
             jobs=workers_of(arguments),
+            on_failure=lambda name, error: failed.append(f"{name}: {error}"),
             progress=progress,
         )
+    for line in failed:
+        complain(line)
     for line in left_out:
-        say(f"Left out: {readable(line)}")
+        if line not in failed:
+            say(f"Left out: {readable(line)}")
     for one in made:
         reference = one.reference
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
@@ -69,4 +75,4 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             say(f"{readable(one.replaced)}.")
         say(written(one.files[0].parent, one.files))
     say(NOTICE)
-    return 0
+    return InputError.exit_code if failed else 0

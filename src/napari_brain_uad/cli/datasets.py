@@ -45,15 +45,15 @@ def _datasets(arguments: argparse.Namespace) -> int:
     lines = [f"{found.name} ({found.id}): {counted(len({one.id for one in subjects}), 'subject')}, {counted(len(subjects), 'session')}"]
     sequences = Counter(sequence for one in subjects for sequence in one.sequences)
     lines.append("Sequences: " + ", ".join(f"{name} {count}" for name, count in sequences.most_common()))
-    lines.append(
-        f"Brain masks: {sum(one.brain_mask is not None for one in subjects)}; truths: {sum(one.truth is not None for one in subjects)}"
-    )
+    masked = sum(any(one.brain_mask_of(sequence) is not None for sequence in one.sequences) for one in subjects)
+    lines.append(f"Brain masks: {masked}; truths: {sum(one.truth is not None for one in subjects)}")
     splits = Counter(one.split for one in subjects if one.split)
     if splits:
         lines.append("Splits: " + ", ".join(f"{name} {count}" for name, count in sorted(splits.items())))
     extra = sum(len(one.extra) for one in subjects)
     if extra:
         lines.append(f"Not used: {counted(extra, 'further file')} of the same kind (--json lists what)")
+    lines += [f"{one.id}{'_' if one.session else ''}{one.session or ''}: {note}" for one in subjects for note in one.notes]
     unknown = unused_files(subjects, root)
     if unknown:
         lines.append(f"Not part of this layout: {counted(len(unknown), 'image file')}, like {unknown[0].relative_to(root)}")

@@ -188,9 +188,10 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         renew_crate(arguments.out, wanted=arguments.ro_crate)
     for line in (*alike(cohort.warnings), *failure_lines(cohort)):
         complain(line)
+    code = InputError.exit_code if cohort.failures else 0
     if arguments.json:
         say_json(cohort_record(cohort, command=command, left_out=left_out))
-        return 0
+        return code
     for line in alike(cohort.sequences):
         say(f"Sequence of {readable(line)}")
     say(cohort_text(cohort))
@@ -200,4 +201,4 @@ def _evaluate_folder(arguments: argparse.Namespace) -> int:
         say(f"Left out: {readable(line)}")
     say(written(arguments.out, files.values()))
     say(NOTICE)
-    return InputError.exit_code if cohort.failures else 0
+    return code

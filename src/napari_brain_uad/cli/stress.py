@@ -70,6 +70,10 @@ def _cases(arguments: argparse.Namespace) -> Any:
             why = "each scan has its own"
             raise InputError("A folder of scans takes no --truth and no --mask", why=why, fix="List them in a CSV file if need be")
         return cases_of(arguments.scans, layout_id=arguments.layout, sequence=arguments.sequence, need_truth=False)
+    if arguments.layout is not None:
+        raise InputError("--layout is for a data set", why=f"{arguments.scans.name} is one scan", fix="Leave --layout out")
+    from ..core.sequence import USER, check_sequence
     from ..io.nifti import image_stem
 
-    return (Case(image_stem(arguments.scans), arguments.scans, arguments.truth, arguments.mask, arguments.sequence),), ()
+    sequence = None if arguments.sequence is None else check_sequence(arguments.sequence)
+    return (Case(image_stem(arguments.scans), arguments.scans, arguments.truth, arguments.mask, sequence, USER),), ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.errors import InputError
-from ..io.nifti import SUFFIXES
+from ..io.json_files import encodable
+from ..io.nifti import SUFFIXES, image_stem
+from ..io.results import results_among
 from ..io.streams import GET_LINKED
 from ..io.walk import Missed, walk_files
 from .covariates import Covariates
@@ -44,7 +46,7 @@ class Subject:
     brain_mask : Path or None
         The brain. When every sequence has its own, that of the first sequence.
     truth : Path or None
-        The anomalies (ground truth).
+        The anomalies (ground truth). When every sequence has its own, that of the first sequence that has one.
     split : str or None
         The data set's official part: "train", "test", ...
     extra : tuple of Path
@@ -53,6 +55,10 @@ class Subject:
         Whether the data set says that there is a lesion, where it has no masks; None where it does not say.
     covariates : Covariates
         Age, sex, site, scanner, as far as the data set's table has them.
+    brain_masks, truths : mapping of str to Path or None
+        Those of single sequences for which `brain_mask` and `truth` are not: their own, or None where the names say that there is none.
+    notes : tuple of str
+        What there is to know of its files, in half sentences: masks that belong to none of the images.
     """
 
     id: str
@@ -64,6 +70,23 @@ class Subject:
     extra: tuple[Path, ...] = field(default=())
     ill: bool | None = None
     covariates: Covariates = field(default_factory=Covariates)
+    brain_masks: Mapping[str, Path | None] = field(default_factory=dict)
+    truths: Mapping[str, Path | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def brain_mask_of(self, sequence: str) -> Path | None:
+        """The brain in one of its sequences."""
+        return self.brain_masks.get(sequence, self.brain_mask)
+
+    def truth_of(self, sequence: str) -> Path | None:
+        """The ground truth of one of its sequences."""
+        return self.truths.get(sequence, self.truth)
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All brain masks and ground truths, each once."""
+        given = (self.brain_mask, *self.brain_masks.values(), self.truth, *self.truths.values())
+        return tuple(dict.fromkeys(path for path in given if path is not None))
 
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The subject as JSON data; files relative to the data set's folder."""
@@ -81,6 +104,9 @@ class Subject:
             "extra": [name(path) for path in self.extra],
             "ill": self.ill,
             "covariates": self.covariates.as_dict(),
+            "brain_masks": {sequence: name(path) for sequence, path in self.brain_masks.items()},
+            "truths": {sequence: name(path) for sequence, path in self.truths.items()},
+            "notes": list(self.notes),
         }
 
 
@@ -127,7 +153,8 @@ class PatternLayout:
         See `DatasetLayout`.
     patterns : tuple of str
         Regular expressions for paths relative to the root, with "/"; the first that matches counts. Groups: ``id`` and ``kind``,
-        and perhaps ``session``, ``space`` (joined to the session), ``split`` and ``site``.
+        and perhaps ``session``, ``space`` (joined to the session), ``split``, ``site``, and ``part`` (of a data set whose parts number
+        their people anew: it comes before the id).
     kinds : mapping of str to str
         What ``kind``, in lower case, stands for: a sequence, `BRAIN_MASK`, `TRUTH` or `FURTHER`.
     splits : mapping of str to str
@@ -195,7 +222,8 @@ class PatternLayout:
             groups = match.groupdict(default="")
             kind, split = groups.get("kind", "").lower(), groups.get("split", "").lower()
             if kind in self.kinds:
-                key = groups["id"], groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
+                who = "/".join(filter(None, (groups.get("part"), groups["id"])))
+                key = who, groups.get("space", ""), groups.get("session", ""), self.splits.get(split, split)
                 yield _Named(key, kind, path, rank, groups.get("site", ""))
 
 
@@ -252,11 +280,34 @@ def _subject(key: _Key, own: _Group, groups: Mapping[_Key, _Group], ill: bool | 
     )
 
 
+def masks_of(brains: Mapping[str, Path | None], truths: Mapping[str, Path | None]) -> dict[str, Any]:
+    """The masks of a `Subject`, as its fields, from those of each sequence in the order of its sequences."""
+    brain = next(iter(brains.values()), None)
+    truth = next((path for path in truths.values() if path is not None), None)
+    return {
+        "brain_mask": brain,
+        "truth": truth,
+        "brain_masks": {sequence: path for sequence, path in brains.items() if path != brain},
+        "truths": {sequence: path for sequence, path in truths.items() if path != truth},
+    }
+
+
 def files(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
     """The files under a folder that end with one of the suffixes, sorted, links followed; hidden files and folders are left out."""
     walked = _WALKED.get()
     found = walked[1] if walked is not None and walked[0] == root else walk_files(root)
     yield from (path for path in found if path.name.lower().endswith(suffixes))
+
+
+def made_within(paths: Iterable[Path]) -> set[Path]:
+    """Of some files, those that a run of ours made from another of them: prepared scans and their masks are no further people.
+
+    Results whose scans are elsewhere stay: they are a data set of their own, as prepared and simulated scans are.
+    """
+    given = tuple(paths)
+    results = results_among(given)
+    scans = {encodable(image_stem(path)) for path in given if path not in results}
+    return {path for path, made_from in results.items() if made_from in scans}
 
 
 @contextmanager
@@ -278,7 +329,7 @@ def missed_files(root: Path) -> tuple[str, ...]:
 
 def unused_files(subjects: tuple[Subject, ...], root: Path) -> tuple[Path, ...]:
     """The images under a folder that belong to no subject: what the layout does not know."""
-    used = {path for one in subjects for path in (*one.sequences.values(), one.brain_mask, one.truth, *one.extra)}
+    used = {path for one in subjects for path in (*one.sequences.values(), *one.masks, *one.extra)}
     return tuple(path for path in files(root) if path not in used) if root.is_dir() else ()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..core.file_role import file_role
 from ..core.sequence import sequence_of_name
 from ..io.pictures import SUFFIXES
+from ..io.results import results_among
 from .layout import Subject, files, some_subjects
 
 _HEALTHY = ("no", "no tumour", "no tumor", "healthy", "normal", "good", "negative")
@@ -31,11 +32,11 @@ class Pictures:
 
     def detect(self, root: Path) -> bool:
         """Whether there is any picture."""
-        return next(files(root, SUFFIXES), None) is not None
+        return bool(_no_results(root))
 
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a picture, called after its path; pictures that would be called alike keep their suffix."""
-        paths, masks = _apart(list(files(root, SUFFIXES)))
+        paths, masks = _apart(_no_results(root))
         stems = [path.relative_to(root).with_suffix("").as_posix() for path in paths]
         times, found = Counter(stems), []
         for path, stem in zip(paths, stems, strict=True):
@@ -47,6 +48,13 @@ class Pictures:
             extra = tuple(mask for mask in own if mask != truth)
             found.append(Subject(name, None, {sequence: path}, truth=truth, extra=extra, ill=_label(path, root)))
         return some_subjects(tuple(found), root, self.name)
+
+
+def _no_results(root: Path) -> list[Path]:
+    """The pictures but for our own: no run draws slices."""
+    pictures = list(files(root, SUFFIXES))
+    ours = results_among(pictures)
+    return [path for path in pictures if path not in ours]
 
 
 def _apart(paths: list[Path]) -> tuple[list[Path], dict[tuple[Path, str], list[Path]]]:

@@ -2,23 +2,25 @@
 
 Either a folder a subject, with files named after their sequence (``pat01/FLAIR.nii.gz``, ``pat01/lesions.nii.gz``), or one folder
 with files named after subject and sequence (``pat01_FLAIR.nii.gz``, ``pat01_mask.nii.gz``). A visit (``study1_FLAIR``,
-``ses-2_T1``) becomes the session. What a name does not tell is "unknown".
+``ses-2_T1``) becomes the session. What a name does not tell is "unknown". Masks and truths named after a sequence are that
+sequence's, where others are named after another. What this package made from scans of the folder, prepared scans too, is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.file_role import SEQUENCE_WORDS, FileRole, file_role, file_roles
 from ..core.sequence import sequence_of_name
 from ..io.nifti import SUFFIXES, image_stem
-from .layout import BRAIN_MASK, TRUTH, Subject, files, some_subjects
+from .layout import BRAIN_MASK, TRUTH, Subject, files, made_within, masks_of, some_subjects
 
 _USED = ("scan", BRAIN_MASK, TRUTH)
-_VISIT = re.compile(r"(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+_VISIT = re.compile(r"(?<![A-Za-z])(?:study|ses|session|visit|tp|time|timepoint)[-_]?\d+", re.IGNORECASE)
+"""No part of a longer word: "MTP01" and "cases02" are people."""
 _SCANS = tuple(suffix for suffix in SUFFIXES if not suffix.startswith(".img"))  # a pair is opened by its header
 _ORDER = ("FLAIR", "T1", "T2", "T1c", "PD", "unknown")
 
@@ -38,8 +40,10 @@ class Plain:
     def subjects(self, root: Path) -> tuple[Subject, ...]:
         """One entry a subject and visit."""
         by_folder: dict[Path, list[Path]] = {}
-        for path in files(root):
-            if not path.name.lower().endswith((".img", ".img.gz")):
+        every = tuple(files(root))
+        ours = made_within(every)
+        for path in every:
+            if path not in ours and not path.name.lower().endswith((".img", ".img.gz")):
                 by_folder.setdefault(path.parent, []).append(path)
         found: dict[tuple[str, str], dict[Path, FileRole]] = {}
         for folder, paths in by_folder.items():
@@ -109,9 +113,16 @@ def _subject(key: tuple[str, str], paths: dict[Path, FileRole]) -> Subject:
         kind = (sequence_of_name(role.rest) or "unknown") if role.role == "scan" else role.role
         kinds.setdefault(kind, []).append(path)
     sequences = {kind: kinds[kind][0] for kind in _ORDER if kind in kinds}
-    first = next(iter(sequences), "")
-    masks = kinds.get(BRAIN_MASK, [])
-    brain = next((mask for mask in masks if sequence_of_name(paths[mask].rest) == first), masks[0] if masks else None)
-    truth = kinds.get(TRUTH, [None])[0]
-    used = {*sequences.values(), brain, truth}
-    return Subject(key[0], key[1] or None, sequences, brain, truth, extra=tuple(path for path in paths if path not in used))
+    masks = {role: {path: sequence_of_name(paths[path].rest) for path in kinds.get(role, [])} for role in (BRAIN_MASK, TRUTH)}
+    fitting = {role: {sequence: _fitting(own, sequence) for sequence in sequences} for role, own in masks.items()}
+    used = {*sequences.values(), *fitting[BRAIN_MASK].values(), *fitting[TRUTH].values()}
+    extra = tuple(path for path in paths if path not in used)
+    return Subject(key[0], key[1] or None, sequences, extra=extra, **masks_of(fitting[BRAIN_MASK], fitting[TRUTH]))
+
+
+def _fitting(masks: Mapping[Path, str | None], sequence: str) -> Path | None:
+    """The mask of a sequence: its own, or that of no sequence; of a subject whose sequences share one, that one, whatever its name."""
+    own = [path for path, of in masks.items() if of == sequence]
+    shared = [path for path, of in masks.items() if of is None]
+    single = list(masks) if len(set(masks.values())) == 1 else []
+    return next(iter((*own, *shared, *single)), None)

@@ -69,7 +69,7 @@ def count_volumes(path: Path | str) -> int:
     InputError
         As `read_volume`, as far as the header tells.
     """
-    head_path, _ = _files(Path(path))
+    head_path, _ = image_files(Path(path))
     header, _ = _checked_header(read_head(head_path, HEAD_SIZE), head_path)
     return header.volumes
 
@@ -251,8 +251,14 @@ def write_volume(path: Path | str, volume: Volume) -> None:
     _write(Path(path), volume.data.astype(np.float32, copy=False), volume.grid, volume.source)
 
 
-def _files(path: Path) -> tuple[Path, Path]:
-    """Where header and voxels of an image are: the same file, but for pairs."""
+def image_files(path: Path) -> tuple[Path, Path]:
+    """Where header and voxels of an image are: the same file, but for pairs.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of `SUFFIXES`, or half of a pair is missing.
+    """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise InputError(path.name, why="its suffix is not one of an image that can be read", fix=f"Give a {', '.join(SUFFIXES)} file")
@@ -282,7 +288,7 @@ def _which(header: ImageHeader, index: int | None, name: str) -> int:
 
 def _read_stored(path: Path, index: int | None) -> tuple[NDArray[Any], ImageHeader, tuple[Finding, ...], str]:
     """The voxels of one volume as stored, shape (a, b, c); the header, its findings and the SHA-256 of the contents."""
-    head_path, data_path = _files(path)
+    head_path, data_path = image_files(path)
     header, findings = _checked_header(read_head(head_path, HEAD_SIZE), head_path)
     start = int(header.vox_offset) + _which(header, index, path.name) * header.voxel_bytes
     total = int(header.vox_offset) + header.volumes * header.voxel_bytes

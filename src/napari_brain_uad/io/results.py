@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,8 @@ class Run:
         Name of the file in which versions without manifests noted the input's SHA-256; empty for none.
     kind : str
         The work that wrote it, in a word ("detect", "compare"): two kinds may write files of one name, but not the same set of them.
+    token : str
+        What tells this writing from every other, for whoever keeps a record of it elsewhere; see `token_of`. Empty for none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Run:
     input_sha256: str
     record: str = ""
     kind: str = ""
+    token: str = ""
 
     @property
     def manifest(self) -> str:
@@ -189,10 +192,31 @@ def check_whole(path: Path, name: str, others: Sequence[Path]) -> None:
             raise InputError(file.name, why=why, fix=f"{again}, or move {manifest.name} away to take the files as they are")
 
 
+def token_of(manifest: Path) -> str:
+    """The token that a run was written with; empty where it has none, or there is no run."""
+    found = _json(manifest).get("token")
+    return found if isinstance(found, str) else ""
+
+
 def is_result(path: Path) -> bool:
     """Whether a run of ours wrote a file: a manifest beside it lists it."""
     listed = (_json(manifest).get("files") for manifest in path.parent.glob("*_manifest.json"))
     return any(isinstance(names, dict) and encodable(path.name) in names for names in listed)
+
+
+def results_among(paths: Iterable[Path]) -> dict[Path, str]:
+    """The files that runs of ours wrote, as the manifests beside them say, and the name of the input of each."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in paths:
+        by_folder.setdefault(path.parent, []).append(path)
+    found: dict[Path, str] = {}
+    for folder, own in by_folder.items():
+        for manifest in sorted(folder.glob("*_manifest.json")):
+            content = _json(manifest)
+            names, given = content.get("files"), content.get("input")
+            made_from = str(given.get("name", "")) if isinstance(given, dict) else ""
+            found |= {path: made_from for path in own if isinstance(names, dict) and encodable(path.name) in names}
+    return found
 
 
 def _not_written(folder: Path, error: OSError) -> InputError:
@@ -262,8 +286,8 @@ def _commit(folder: Path, stage: Path, runs: Sequence[Run], overwrite: bool) -> 
     for run in runs:
         files = {name: _sha256(stage / name) for name in names if run.owns(name)}
         about = {"name": run.input_name, "sha256": run.input_sha256}
-        kind = {"kind": run.kind} if run.kind else {}
-        write_json(stage / run.manifest, {"format": FORMAT, "run": run.name, **kind, "input": about, "files": files})
+        told = {name: value for name, value in (("kind", run.kind), ("token", run.token)) if value}
+        write_json(stage / run.manifest, {"format": FORMAT, "run": run.name, **told, "input": about, "files": files})
     unknown = [name for name in names if not any(run.owns(name) for run in runs)]
     if unknown:
         raise ValueError(f"no run is said to write {unknown}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from dask_cluster import cluster
@@ -19,15 +21,17 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.io.checkpoint import checkpoint_files
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
-from napari_brain_uad.workflows.cohort.batch import BatchOutcome, BatchRun, batch_command, run_batch
+from napari_brain_uad.workflows.cohort.batch import BatchOutcome, BatchRun, _places, batch_command, run_batch
 from napari_brain_uad.workflows.cohort.batch_report import save_batch
-from napari_brain_uad.workflows.cohort.case import case_volume
+from napari_brain_uad.workflows.cohort.case import Case, case_volume
 from napari_brain_uad.workflows.cohort.cohort import cases_of
 from napari_brain_uad.workflows.cohort.finished import key_of
 from napari_brain_uad.workflows.detect.detect import detect
+from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.execution.workers import Workers
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from tests.gui.scans import head, write
+from tests.support.promptness import assert_within
 
 RUN = BatchRun(MethodSpec("thresh-raw"), post=PostParams(threshold="150.0", min_voxels=5))
 
@@ -81,6 +85,22 @@ def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None
         cases_of(folder, need_truth=False, sequence="PD")
 
 
+def test_a_truth_is_taken_for_the_images_it_belongs_to_and_others_are_told(folder: Path) -> None:
+    truth = folder / "derivatives" / "manual" / "sub-01" / "anat" / "sub-01_space-T1w_label-lesion_mask.nii.gz"
+    truth.parent.mkdir(parents=True)
+    write(truth, head()[1].astype(np.uint8))
+    (t1,), _ = cases_of(folder, sequence="T1")
+    assert t1.truth == truth
+    flair, left_out = cases_of(folder, sequence="FLAIR", need_truth=False)
+    assert {scan.truth for scan in flair} == {None}
+    assert left_out == ("sub-01: its ground truth is of T1 alone, FLAIR has none",)
+    truth.rename(truth.with_name("sub-01_run-2_label-lesion_mask.nii.gz"))
+    _, left_out = cases_of(folder, sequence="FLAIR", need_truth=False)
+    assert left_out == ("sub-01: sub-01_run-2_label-lesion_mask.nii.gz, a ground truth, is of none of the images that are used",)
+    with pytest.raises(InputError, match="run-2"):
+        cases_of(folder, sequence="FLAIR")
+
+
 def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
     """A scan whose name reads as a mask must not go missing without a word."""
     (folder / "sub-04").mkdir()
@@ -128,6 +148,47 @@ def test_the_same_batch_goes_on_where_it_was_ended(folder: Path, tmp_path: Path)
     mask.write_bytes(content[:-9])
     run_batch(scans[:1], RUN, out)
     assert mask.read_bytes() == content
+
+
+def test_what_others_wrote_over_a_batch_s_files_is_not_taken_for_its_own(folder: Path, tmp_path: Path) -> None:
+    """The files are whole, of the same scan and method, and not those whose numbers are kept."""
+    scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    out = tmp_path / "out"
+    (first,) = run_batch(scans[:1], RUN, out)
+    mask = first.files["mask"].read_bytes()
+    save_detection(detect(scans[0].scan, RUN.spec, post=replace(RUN.post, threshold="170.0")), out / "sub-01")
+    assert first.files["mask"].read_bytes() != mask
+    (again,) = run_batch(scans[:1], RUN, out)
+    assert first.files["mask"].read_bytes() == mask
+    assert again.volume_ml == first.volume_ml
+    # Another batch that was killed after its files and before its record, and what was written by the same settings.
+    record = (out / "sub-01" / "batch_scan.json").read_bytes()
+    for other in (replace(RUN, post=replace(RUN.post, threshold="170.0")), RUN):
+        run_batch(scans[:1], other, out, resume=False)
+        (out / "sub-01" / "batch_scan.json").write_bytes(record)
+        before = _written(out / "sub-01")
+        run_batch(scans[:1], RUN, out)
+        assert first.files["mask"].read_bytes() == mask
+        assert _written(out / "sub-01") != before
+
+
+def test_the_voxels_of_a_pair_count(folder: Path) -> None:
+    """The header of a mask stays the same when its voxels change."""
+    (scan, *_), _ = cases_of(folder, need_truth=False, sequence="FLAIR")
+    volume, keys = case_volume(scan), []
+    for mask in (head()[1], 1 - head()[1]):
+        nib.save(nib.Nifti1Pair(mask.astype(np.uint8), np.eye(4)), folder / "mask.img")
+        keys.append(key_of(replace(scan, mask=folder / "mask.hdr"), volume, RUN))
+    assert keys[0] != keys[1]
+
+
+def test_folders_of_many_scans_of_one_name_are_found_at_once() -> None:
+    scans = [Case(name, Path("scan.nii.gz"), None) for name in ["a", "a-2", "A", *["a"] * 3000]]
+    start = time.perf_counter()
+    places = _places(scans)
+    assert_within(time.perf_counter() - start, 1.0)
+    assert places[:4] == ["a", "a-2", "A-3", "a-4"]
+    assert len({place.casefold() for place in places}) == len(scans)
 
 
 def test_whatever_changes_a_result_makes_another_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,12 @@ def test_what_an_earlier_call_finished_is_kept(raw: Path, out: Path, monkeypatch
     mask.unlink()
     assert states() == ("kept", "done")
     assert mask.read_bytes() == before
+    log = next(path for path in (out / "logs").iterdir() if "run-2_space-FLAIR" in path.name or second in path.name)
+    record = log.read_bytes()
+    states(replace(RUN, post=PostParams(median=3)))
+    states()
+    log.write_bytes(record)
+    assert states() == ("kept", "done"), "whole files whose numbers are not those of the record"
     mask.write_bytes(b"of somebody else")
     assert states() == ("kept", "done"), "a file that was changed is made anew"
     save(head(9, lesion=True)[0], raw / TWO_RUNS.format(2))

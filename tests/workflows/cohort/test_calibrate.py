@@ -23,6 +23,7 @@ from napari_brain_uad.io.checkpoint import read_record
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
+from napari_brain_uad.workflows.cohort.case import Case
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.command import detect_command
 from napari_brain_uad.workflows.detect.detect import detect, judged
@@ -219,6 +220,29 @@ def test_ill_scans_and_single_ones_are_left_out(case: Any, tmp_path: Path) -> No
         path.unlink()
     with pytest.raises(InputError, match="one person only"):
         calibrate(METHOD, folder)
+
+
+def test_those_the_data_set_calls_ill_are_left_out_and_damaged_ones_are_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = other_people(tmp_path / "mixed")
+    scans = sorted(folder.iterdir())
+    cases = [Case(f"p{number}", scan, None, ill=[None, False, False, True][number]) for number, scan in enumerate(scans)]
+    (made,), left_out = calibrate(METHOD, cases)
+    assert made.reference.real == 3
+    assert left_out == ("p3: the data set says that it is ill: it is not healthy",)
+    # A truth with a lesion is no failure; a file that cannot be read is.
+    save(np.ones(head(11, lesion=False)[0].shape, np.uint8), folder / "sub-11_truth.nii.gz")
+    words = ["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]
+    assert cli.main(words) == 0
+    assert "Left out: sub-11" in capsys.readouterr().out
+    scans[1].write_bytes(scans[1].read_bytes()[:-300])
+    assert cli.main(words) == 2
+    said = capsys.readouterr()
+    assert "sub-12" in said.err
+    assert "sub-12" not in said.out
+    assert "Left out: sub-11" in said.out
+    assert "sub-11" not in said.err
 
 
 def other_people(folder: Path) -> Path:

@@ -14,9 +14,12 @@ from small_heads import brain, head, save
 
 from napari_brain_uad import cli
 from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.core.sequence import USER
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.evaluation.significance import bootstrap_mean
 from napari_brain_uad.workflows.cohort.alter import KINDS, Alteration, altered, kinds_of
-from napari_brain_uad.workflows.cohort.case import Case
+from napari_brain_uad.workflows.cohort.case import Case, told_apart
+from napari_brain_uad.workflows.cohort.cohort import cases_of
 from napari_brain_uad.workflows.cohort.stress import stress_cohort
 
 SHAPE = (48, 56, 40)
@@ -151,3 +154,50 @@ def test_a_scan_that_cannot_be_altered_is_told_and_the_others_go_on(folder: Path
     stress = stress_cohort(cases, ["thresh-raw"], kinds=("bias",), use_cache=False)
     assert {(failure.case, "no magnitudes" in failure.why) for failure in stress.failures} == {(f"pat2 bias-{n}", True) for n in (1, 2, 3)}
     assert [(one.case, one.level) for one in stress.rows] == [("pat1", 0), ("pat2", 0), ("pat1", 1), ("pat1", 2), ("pat1", 3)]
+
+
+def test_each_sequence_of_a_subject_is_altered(folder: Path) -> None:
+    """They have one name: the last would be taken for all."""
+    for number in (1, 2):
+        save(2 * head(number + 7, lesion=True)[0], folder / f"pat{number}" / "T1.nii.gz")
+    cases, _ = cases_of(folder, sequence="all")
+    stress = stress_cohort(cases, ["thresh-raw"], kinds=("bias",), use_cache=False)
+    assert len(stress.rows) == 4 * (1 + 3)
+    by_scan = {case: [one.row for one in stress.rows if one.case == case] for case in ("pat1 FLAIR", "pat1 T1", "pat2 FLAIR", "pat2 T1")}
+    assert {case: {row.sequence for row in rows} for case, rows in by_scan.items()} == {case: {case.split()[1]} for case in by_scan}
+    assert {row.person for row in by_scan["pat1 T1"]} == {"pat1"}
+    assert all(len({row.figures.threshold for row in rows}) == 1 for rows in by_scan.values()), "each keeps its own threshold"
+    # People are drawn with all their scans.
+    (figures,) = [one for one in stress.figures() if one.level == 3]
+    dice = np.array([rows[3].figures.dice for rows in by_scan.values()], np.float64)
+    assert figures.dice == bootstrap_mean(dice, groups=["pat1", "pat1", "pat2", "pat2"])
+
+
+def test_two_scans_of_one_name_and_sequence_are_refused() -> None:
+    one, other = (Case("a", Path(f"{number}.nii"), None, sequence="T1") for number in (1, 2))
+    assert [(case.name, case.person) for case in told_apart([one, replace(other, sequence=None)])] == [("a T1", "a"), ("a unknown", "a")]
+    assert told_apart([one]) == [one]
+    with pytest.raises(InputError, match="Two scans are called a:"):
+        told_apart([one, other])
+    with pytest.raises(InputError, match="Two scans are called a:"):
+        stress_cohort([one, other], ["thresh-raw"])
+
+
+def test_the_sequence_of_a_single_scan_is_the_user_s_word(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRAIN_UAD_CACHE", str(tmp_path / "cache"))
+    scan, truth = folder / "pat1" / "FLAIR.nii.gz", folder / "pat1" / "truth.nii.gz"
+    words = ["stress", scan, "--truth", truth, "--methods", "thresh-raw", "--kinds", "bias", "--quiet", "--out", tmp_path / "out"]
+    for wrong, says in ((["--sequence", "flare"], "not one of those that are known"), (["--layout", "bids"], "--layout is for a data set")):
+        assert cli.main([str(word) for word in (*words, *wrong)]) == 2
+        assert says in capsys.readouterr().err
+    given: list[Case] = []
+
+    def stressed(cases: list[Case], *_: object, **__: object) -> None:
+        given.extend(cases)
+        raise InputError("It was seen")
+
+    monkeypatch.setattr("napari_brain_uad.workflows.cohort.stress.stress_cohort", stressed)
+    assert cli.main([str(word) for word in (*words, "--sequence", "t1w")]) == 2
+    assert [(case.sequence, case.origin) for case in given] == [("T1", USER)]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.cli import main
-from napari_brain_uad.cli.prepare import _patients
+from napari_brain_uad.cli.prepare import Said, _patients
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.progress import Progress
+from napari_brain_uad.datasets.registry import find_layout
 from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask
 from napari_brain_uad.preprocessing.pipeline import with_settings
 from napari_brain_uad.preprocessing.presets import preset
@@ -180,11 +181,59 @@ def test_patients_of_one_name_are_refused_and_folders_inside_get_their_own(scan,
         (folder / "T1.nii.gz").write_bytes(scan.read_bytes())
     (tmp_path / "study" / ".brain-uad-x.partial").mkdir()
     (tmp_path / "study" / ".brain-uad-x.partial" / "T1.nii.gz").write_bytes(b"")
-    assert [one.name for one in _patients([tmp_path / "study"], {})[0]] == ["sub-01_anat", "sub-02_anat"]
+    assert [one.name for one in _patients([tmp_path / "study"], Said())[0]] == ["sub-01_anat", "sub-02_anat"]
     scans = [tmp_path / "study" / subject / "anat" / "T1.nii.gz" for subject in ("sub-01", "sub-02")]
     with pytest.raises(InputError, match=r"Two patients are called T1: .*sub-01.anat.*sub-02.anat"):
-        prepare_many(_patients(scans, {})[0], "clinical", tmp_path / "out")
+        prepare_many(_patients(scans, Said())[0], "clinical", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", ["b.nii.gz", "p1/b.nii.gz", "PATH/p1/b.nii.gz"])
+def test_a_file_is_called_by_its_name_or_path(tmp_path, words):
+    (tmp_path / "p1").mkdir()
+    for name in ("a_T1.nii.gz", "b.nii.gz"):
+        (tmp_path / "p1" / name).write_bytes(b"")
+    given = words.replace("PATH", str(tmp_path))
+    for scans in ([tmp_path], [tmp_path / "p1" / "b.nii.gz"]):
+        said = Said([f"{given}=t2w"])
+        found, _ = _patients(scans, said)
+        said.check_used()
+        assert found[0].scans["T2"] == tmp_path / "p1" / "b.nii.gz"
+
+
+def test_a_sequence_said_of_no_scan_is_refused(scan, tmp_path, capsys):
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"id,T1\np1,{scan}\n")
+    for words, says in (
+        ([scan, "--sequence", "sub-1_T1w.nii.gz=T2"], "no scan that was given is called so. Did you mean sub-01_T1w.nii.gz"),
+        ([tmp_path, "--sequence", "other/sub-01_T1w.nii.gz=T2"], "no scan that was given is called so"),
+        ([listed, "--sequence", "T2"], "the columns of list.csv say"),
+        ([listed, "--sequence", f"{scan.name}=T2"], "no scan that was given is called so"),
+    ):
+        assert main(["prepare", *map(str, words), "--quiet", "--out", str(tmp_path / "out")]) == 2
+        assert says in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
+def test_what_was_prepared_inside_the_data_is_no_further_patient(scan, tmp_path, capsys):
+    data = tmp_path / "data"
+    (data / "p1").mkdir(parents=True)
+    scan.rename(data / "p1" / "p1_T1.nii.gz")
+    words = ["prepare", str(data), "--preset", "native", "--no-figures", "--quiet", "--out", str(data / "prepared")]
+    for again in (False, True):
+        assert main(words) == 0
+        said = capsys.readouterr()
+        assert "1 of 1 prepared" in said.out
+        assert ("made from its scans are left out" in said.err) is again
+    made = next((data / "prepared").rglob("*_prepared.nii.gz"))
+    (only,) = find_layout(data).subjects(data)
+    assert dict(only.sequences) == {"T1": data / "p1" / "p1_T1.nii.gz"}
+    assert (only.masks, only.extra) == ((), ())
+    # By itself it is a data set, and a file that is named is taken.
+    (alone,) = find_layout(made.parent).subjects(made.parent)
+    assert list(alone.sequences.values()) == [made]
+    assert [list(one.scans.values()) for one in _patients([made.parent], Said())[0]] == [[made]]
+    assert len(_patients([data], Said([f"{made.name}=T1"]))[0]) == 2
 
 
 def test_another_scan_of_the_same_name_is_not_replaced_silently(scan, tmp_path):

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from ..layout import FURTHER, TRUTH, PatternLayout
 
-_TASK = r"(?P<space>SISS|SPES)(?:2015)?_(?P<split>Training|Testing)/"
+# Each task and each set has a patient 1, who is another one.
+_TASK = r"(?P<part>(?P<space>SISS|SPES)(?:2015)?_(?P<split>Training|Testing))/"
 _KIND = r"(?P<kind>MR_Flair|MR_T1c|MR_T1|MR_T2|MR_DWI|MR_CBF|MR_CBV|MR_TTP|MR_Tmax|OT)"
 _FILE = rf"(?P<id>(?!VSD\.)[^/]+)/(?:VSD\.Brain[^/]*/)?VSD\.Brain(?:_\dmore)?\.XX\.(?:XX|O)\.{_KIND}(?:\.\d+)?\.nii(?:\.gz)?"
 

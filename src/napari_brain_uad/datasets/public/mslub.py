@@ -4,6 +4,7 @@
 in ``patientXX/raw/``. The copy github.com/muschellij2/open_ms_data has ``cross_sectional/{raw,coregistered,MNI}/patientXX/``
 with or without the prefix, and ``longitudinal/{raw,coregistered}/patientXX/studyN_{FLAIR,T1W,T2W}.nii.gz`` of two visits
 (Lesjak et al., Neuroinformatics 2016), whose ``gt`` is the change between them: no truth of either visit, and left out.
+``patient01`` of the two parts are two people.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ MSLUB = PatternLayout(
     id="mslub",
     name="MSLUB",
     patterns=(
+        rf"(?P<part>cross_sectional|longitudinal)/(?P<space>raw|coregistered|MNI)/(?P<id>patient\d+)/{_NAME}",
         rf"(?P<space>raw|coregistered|MNI)/(?P<id>patient\d+)/{_NAME}",
         rf"(?P<id>patient\d+)/(?:(?P<space>raw)/)?{_NAME}",
     ),

@@ -4,13 +4,14 @@
 ``Raw_Data/FLAIR.nii.gz`` ..., ``Masks/{Brain_Mask,Consensus,ManualSegmentation_1,..,7}.nii.gz``. 15 patients of three centres for
 training, 38 of four for testing. The challenge's first release has a folder ``01016SACH`` a patient, whose first two digits are the
 centre, with ``FLAIR_preprocessed.nii.gz``, ``3DFLAIR.nii.gz`` and the masks. Both as public code reads them.
+``Patient_01`` of a centre is one person in the training set and another in the test set.
 """
 
 from __future__ import annotations
 
 from ..layout import BRAIN_MASK, FURTHER, TRUTH, PatternLayout
 
-_CENTRE = r"(?P<split>Training|Testing)/(?P<id>(?P<site>Center_\d+)/Patient_\d+)"
+_CENTRE = r"(?P<id>(?P<split>Training|Testing)/(?P<site>Center_\d+)/Patient_\d+)"
 _FIRST = r"(?P<id>(?P<site>\d{2})\d{3}[A-Z]{4})"
 _SEQUENCE, _END = r"(?P<kind>FLAIR|T1GADO|T1|GADO|T2|DP)", r"\.nii(?:\.gz)?"
 _MASK = r"(?P<kind>Brain_Mask|Mask_registered|Consensus|ManualSegmentation_\d)"

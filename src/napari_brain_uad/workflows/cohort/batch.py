@@ -172,15 +172,17 @@ def batch_command(
 
 def _places(cases: Sequence[Case]) -> list[str]:
     """A folder name for each scan; two that come out alike get a number."""
-    names: list[str] = []
+    names: dict[str, str] = {}  # by their form without case: not every file system tells capitals
+    last: dict[str, int] = {}
     for case in cases:
-        safe, number = folder_name(case.name), 1
-        name = safe
-        while name.casefold() in {other.casefold() for other in names}:
+        safe = folder_name(case.name)
+        name, number = safe, last.get(safe.casefold(), 1)
+        while name.casefold() in names:
             number += 1
             name = f"{safe}-{number}"
-        names.append(name)
-    return names
+        last[safe.casefold()] = number
+        names[name.casefold()] = name
+    return list(names.values())
 
 
 def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
@@ -208,7 +210,8 @@ def _run_one(task: _BatchTask, progress: Progress) -> BatchOutcome:
             progress=progress.part(0.0, 0.6 if run.mni else 0.8),
         )
         detection = with_mni(detection, progress.part(0.6, 0.8)) if run.mni else detection
-        files = save_detection(detection, task.out, overwrite=task.overwrite, progress=progress.part(0.8, 1.0))
+        last = progress.part(0.8, 1.0)
+        files = save_detection(detection, task.out, overwrite=task.overwrite, token=finished.token, progress=last)
     except Cancelled:
         raise
     except BrainUADError as error:

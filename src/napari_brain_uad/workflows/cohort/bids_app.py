@@ -263,7 +263,7 @@ def _written(task: _Task, progress: Progress) -> ImageOutcome:
         check_mni(volume)
     detection = detect(volume, run.spec, **how, progress=progress.part(0.0, 0.6 if run.mni else 0.8))
     detection = with_mni(detection, progress.part(0.6, 0.8)) if run.mni else detection
-    files = save_derivatives(detection, place, out, progress.part(0.8, 1.0), overwrite=task.run.overwrite)
+    files = save_derivatives(detection, place, out, progress.part(0.8, 1.0), overwrite=task.run.overwrite, token=finished.token)
     outcome = ImageOutcome(
         *_who(task),
         state=DONE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,9 @@ class Place:
         return run_of("bids", detection.volume, f"{self.stem}{self.label}", [*self.files.values(), *self.mni_files.values()])
 
 
-def save_derivatives(detection: Detection, place: Place, out: Path, progress: Progress, *, overwrite: bool = False) -> dict[str, Path]:
+def save_derivatives(
+    detection: Detection, place: Place, out: Path, progress: Progress, *, overwrite: bool = False, token: str = ""
+) -> dict[str, Path]:
     """Write map, masks, regions and figure with their sidecars: all files or none.
 
     Parameters
@@ -151,6 +153,8 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
         Where they go.
     out : Path
         The derivatives' folder.
+    token : str
+        See `io.results.Run`.
 
     Returns
     -------
@@ -162,7 +166,7 @@ def save_derivatives(detection: Detection, place: Place, out: Path, progress: Pr
     InputError
         If they cannot be written, or would replace those of another image of that name.
     """
-    names, run, way = place.files, place.run(detection), detection.mni
+    names, run, way = place.files, replace(place.run(detection), token=token), detection.mni
     if way is not None:
         names |= {kind: name for kind, name in place.mni_files.items() if way.warp is not None or "warp" not in kind}
     with written_whole(out / place.folder, [run], overwrite=overwrite) as folder:

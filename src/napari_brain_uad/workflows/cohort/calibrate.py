@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,9 @@ from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .case import Case, case_volume
 from .cohort import cases_of
+
+Failed = Callable[[str, BrainUADError], None]
+"""Told the name of a scan that could not be scored, and why."""
 
 FEWEST = 2
 _BYTES = 5
@@ -73,6 +76,7 @@ def calibrate(
     seed: int = 0,
     out: str | Path | None = None,
     jobs: int | Workers = 1,
+    on_failure: Failed | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[Calibration, ...], tuple[str, ...]]:
     """One calibration a sequence, kept beside the model and checked by leaving one scan out at a time; which scans are not in it, and why.
@@ -91,6 +95,8 @@ def calibrate(
     out, jobs : optional
         The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
         process of its own, or where else: see `execution.workers.Workers`.
+    on_failure : callable, optional
+        Told the scans that should be in it and are not, as they cannot be read or scored; they are named among those left out, too.
 
     Raises
     ------
@@ -99,15 +105,10 @@ def calibrate(
     """
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
-    ages: dict[str, float] = {}
-    if isinstance(healthy, str | Path):
-        cases, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
-        ages = _ages(Path(healthy))
-    else:
-        cases, left_out = tuple(healthy), ()
+    cases, left_out, ages = _healthy(healthy, sequence)
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
-    maps, failed = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9))
-    missed, made = [*left_out, *failed], []
+    maps, unused = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9), on_failure or (lambda name, error: None))
+    missed, made = [*left_out, *unused], []
     for of, scored in sorted(maps.items()):
         if len({one.person for one, _ in scored}) < FEWEST:
             missed.append(f"{of}: one person only")
@@ -120,10 +121,25 @@ def calibrate(
     return tuple(made), tuple(missed)
 
 
+def _healthy(healthy: str | Path | Sequence[Case], sequence: str | None) -> tuple[list[Case], list[str], Mapping[str, float]]:
+    """The scans but for those that the data set calls ill, who is left out, and ages by subject."""
+    ages: Mapping[str, float] = {}
+    left_out: Sequence[str] = ()
+    if isinstance(healthy, str | Path):
+        ages = _ages(Path(healthy))
+        healthy, left_out = cases_of(healthy, sequence=sequence, need_truth=False)
+    ill = [f"{case.name}: the data set says that it is ill: it is not healthy" for case in healthy if case.ill]
+    return [case for case in healthy if not case.ill], [*left_out, *ill], ages
+
+
 def _check_comparable(method: str) -> None:
     why = method_class(method).INFO.incomparable
     if why:
         raise InputError(f"{method} can have no healthy reference", why=why, fix="Use robust-intensity, or a trained method")
+
+
+class _NotOfUse(InputError):
+    """The scan is none that a reference is made of: nothing failed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +155,7 @@ class _Task:
 
 
 def _all_scored(
-    tasks: Sequence[_Task], kind: str, ages: Mapping[str, float], jobs: int | Workers, progress: Progress
+    tasks: Sequence[_Task], kind: str, ages: Mapping[str, float], jobs: int | Workers, progress: Progress, on_failure: Failed
 ) -> tuple[dict[str, list[tuple[HealthyMap, Model | None]]], list[str]]:
     """The maps by sequence, and which scans have none and why."""
     maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
@@ -149,6 +165,8 @@ def _all_scored(
         name = task.case.name
         if isinstance(found, BrainUADError):
             missed.append(f"{name}: {found}")
+            if not isinstance(found, _NotOfUse):
+                on_failure(name, found)
             continue
         one, model, of = found
         case, known_age = task.case, task.case.covariates.age
@@ -161,9 +179,9 @@ def _all_scored(
 def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, str]:
     volume, spec, scans = case_volume(task.case), task.spec, task.scans
     if volume.sequence is None:
-        raise InputError(volume.name, why="its sequence is not known", fix="Say it (--sequence)")
+        raise _NotOfUse(volume.name, why="its sequence is not known", fix="Say it (--sequence)")
     if task.case.truth is not None and as_mask(task.case.truth, volume, label="ground truth").any():
-        raise InputError(volume.name, why="its ground truth has lesions: it is not healthy")
+        raise _NotOfUse(volume.name, why="its ground truth has lesions: it is not healthy")
     check_memory(volume.name, _BYTES * scans * volume.data.size, f"keeping the maps of {scans} healthy scans")
     preset_id = method_class(spec.method).INFO.preset
     ready = make_ready(volume, task.case.mask, preset_id=preset_id, prepare_with=task.prepare_with)

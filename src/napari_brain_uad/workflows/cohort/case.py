@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ...core.errors import InputError
 from ...core.volume import Volume
 from ...datasets.covariates import Covariates
 from ...datasets.layout import LAYOUT
@@ -86,6 +88,25 @@ class CaseFailure:
     case: str
     method: str
     why: str
+
+
+def told_apart(cases: Sequence[Case]) -> list[Case]:
+    """The cases with names that no two share: several sequences of a subject have one name, and get that of the sequence, too.
+
+    Raises
+    ------
+    InputError
+        If two have one name all the same: the figures of one would replace those of the other.
+    """
+    given = Counter(case.name for case in cases)
+    seen: dict[str, Case] = {}
+    for case in cases:
+        name = case.name if given[case.name] < 2 else f"{case.name} {case.sequence or 'unknown'}"
+        if name in seen:
+            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (seen[name], case)]
+            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
+        seen[name] = case if name == case.name else replace(case, name=name, subject=case.person)
+    return list(seen.values())
 
 
 def case_volume(case: Case) -> Volume:

@@ -51,11 +51,16 @@ def cases_of(
     subjects = found.subjects(root)
     for subject in subjects:
         name = f"{subject.id}_{subject.session}" if subject.session else subject.id
-        if need_truth and subject.truth is None:
-            left_out.append(f"{name}: no ground truth")
-            continue
+        left_out += [f"{name}: {note}" for note in subject.notes]
         own, missing = _scans(subject, name, asked)
-        cases += own
+        without = [case for case in own if case.truth is None]
+        if subject.truth is not None:
+            left_out += [
+                f"{name}: its ground truth is of {_with_truth(subject)} alone, {case.sequence or 'this scan'} has none" for case in without
+            ]
+        elif need_truth:
+            left_out.append(f"{name}: no ground truth")
+        cases += [case for case in own if case.truth is not None or not need_truth]
         left_out += [f"{name}: no {one}" for one in missing]
     unknown = unused_files(subjects, root)
     if unknown:
@@ -65,6 +70,11 @@ def cases_of(
         fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
         raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
     return tuple(cases), tuple(left_out)
+
+
+def _with_truth(subject: Subject) -> str:
+    """The sequences that have a ground truth, in words."""
+    return " and ".join(sequence for sequence in subject.sequences if subject.truth_of(sequence) is not None)
 
 
 def _asked(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -97,5 +107,15 @@ def _scans(subject: Subject, name: str, asked: Sequence[str]) -> tuple[list[Case
         return [replace(about, sequence=asked[0] if len(asked) == 1 else None, origin=USER)], []
     wanted = tuple(subject.sequences) if asked == (ALL,) else asked or tuple(subject.sequences)[:1]
     there = [one for one in wanted if one in subject.sequences]
-    own = [replace(about, scan=subject.sequences[one], sequence=None if one == "unknown" else one, origin=LAYOUT) for one in there]
+    own = [
+        replace(
+            about,
+            scan=subject.sequences[one],
+            truth=subject.truth_of(one),
+            mask=subject.brain_mask_of(one),
+            sequence=None if one == "unknown" else one,
+            origin=LAYOUT,
+        )
+        for one in there
+    ]
     return own, [one for one in wanted if one not in subject.sequences]

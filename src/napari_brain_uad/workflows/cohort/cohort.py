@@ -31,7 +31,7 @@ from ..models.method_spec import MethodSpec, parse_specs
 from ..report.cards import Used, add_used
 from ..report.slices import ShownCase, ShownCases
 from ..scans.load import MaskInput
-from .case import Case, CaseFailure, CohortRow
+from .case import Case, CaseFailure, CohortRow, told_apart
 from .cases import cases_of as cases_of
 from .kept_scores import KeptScores
 from .scan_facts import ScanFacts
@@ -254,15 +254,10 @@ def evaluate_cohort(
 
 
 def _checked(cases: Sequence[Case], study: StudySettings, pictures: int) -> StudySettings:
-    """What is asked, if the scans allow it. Of two scans of one name, the figures of one would replace those of the other."""
+    """What is asked, if the scans allow it."""
     if not 0 <= pictures <= MOST_PICTURES:
         raise InputError(f"{pictures} pictures a method", why="that is no sensible number", fix=f"Ask for 0 to {MOST_PICTURES}")
-    seen: dict[tuple[str, str | None], Case] = {}
-    for case in cases:
-        other = seen.setdefault((case.name, case.sequence), case)
-        if other is not case:
-            files = [one.scan.name if isinstance(one.scan, Volume) else str(one.scan) for one in (other, case)]
-            raise InputError(f"Two scans are called {case.name}", why=f"{files[0]} and {files[1]}", fix="Give them different names")
+    told_apart(cases)
     study.check(cases)
     return study
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import InputError
@@ -17,7 +18,8 @@ from ...detectors.registry import method_class
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files
 from ...io.json_files import read_json
-from ...io.results import check_whole
+from ...io.nifti import SUFFIXES, image_files
+from ...io.results import check_whole, token_of
 from ...io.streams import file_sha256
 from ..detect.score import model_for
 from ..execution.devices import resolve_device
@@ -40,11 +42,15 @@ class Finished:
         Of its results.
     key : str
         SHA-256 over all that they depend on; see `key_of`.
+    token : str
+        What the results are to be written with (`io.results.Run.token`): others may replace them at any time, under the same names, and
+        what is kept here is of those files alone that were written with it.
     """
 
     record: Path
     folder: Path
     key: str
+    token: str = field(default_factory=lambda: uuid4().hex)
 
     def find(self) -> dict[str, Any] | None:
         """What was kept, when the results are all there and as they were written; None otherwise."""
@@ -54,6 +60,8 @@ class Finished:
                 return None
             files = {kind: self.folder / Path(name).name for kind, name in kept["files"].items()}
             if not all(file.is_file() for file in files.values()):
+                return None
+            if not kept["token"] or token_of(files["manifest"]) != kept["token"]:
                 return None
             stem = files["manifest"].name.removesuffix("_manifest.json")
             check_whole(files["map"], stem, [file for kind, file in files.items() if kind != "manifest"])
@@ -65,7 +73,7 @@ class Finished:
         """Keep what is to be known of the scan, plain JSON data, and the names of its files."""
         names = {kind: file.name for kind, file in files.items()}
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.record, {"format": _FORMAT, "key": self.key, "files": names, "about": dict(about)})
+        write_json(self.record, {"format": _FORMAT, "key": self.key, "token": self.token, "files": names, "about": dict(about)})
 
 
 def key_of(case: Case, volume: Volume, run: Any) -> str:
@@ -98,7 +106,11 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
 def _contents(given: MaskInput | Volume | AnomalyMap | None) -> str:
     if given is None:
         return ""
-    return file_sha256(Path(given)) if isinstance(given, str | Path) else array_sha256(given)  # type: ignore[arg-type]
+    if not isinstance(given, str | Path):
+        return array_sha256(given)  # type: ignore[arg-type]
+    path = Path(given)
+    # Of a pair the header alone does not tell: the voxels lie in the other half.
+    return " ".join(map(file_sha256, image_files(path))) if path.name.lower().endswith(SUFFIXES) else file_sha256(path)
 
 
 def about_of(record: Path) -> dict[str, Any]:

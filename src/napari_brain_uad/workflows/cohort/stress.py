@@ -17,7 +17,7 @@ from ...core.seed import check_seed
 from ...evaluation.significance import Interval, bootstrap_mean
 from ..models.method_spec import MethodSpec
 from .alter import KINDS, Alteration
-from .case import Case, CaseFailure, CohortRow
+from .case import Case, CaseFailure, CohortRow, told_apart
 from .cohort import cases_sha256, evaluate_cohort
 
 AS_IS = ""
@@ -105,16 +105,20 @@ class Stress:
         ill = {case: row.figures.dice for case, row in own.items() if row.ill and row.figures.dice is not None}
         before = {case: plain[case].figures.dice for case in ill if case in plain}
         p_values = [row.figures.scan_p for row in healthy.values() if row.figures.scan_p is not None]
+
+        def mean(values: Mapping[str, float]) -> Interval | None:
+            return bootstrap_mean(list(values.values()), groups=[own[case].person for case in values])
+
         return StressFigures(
             method,
             kind,
             level,
             KINDS[kind].strengths[level - 1] if level else 0.0,
-            bootstrap_mean([row.figures.flagged_ml for row in healthy.values()]),
-            bootstrap_mean([row.figures.flagged_ml - plain[case].figures.flagged_ml for case, row in healthy.items() if case in plain]),
+            mean({case: row.figures.flagged_ml for case, row in healthy.items()}),
+            mean({case: row.figures.flagged_ml - plain[case].figures.flagged_ml for case, row in healthy.items() if case in plain}),
             sum(p <= ALPHA for p in p_values) / len(p_values) if p_values else None,
-            bootstrap_mean(list(ill.values())),
-            bootstrap_mean([ill[case] - value for case, value in before.items() if value is not None]),
+            mean(ill),
+            mean({case: ill[case] - value for case, value in before.items() if value is not None}),
         )
 
 
@@ -156,15 +160,15 @@ def stress_cohort(
     InputError, Cancelled, BrainUADError
         As `cohort.evaluate_cohort`.
     """
-    progress, kinds = progress or Progress(), tuple(kinds or KINDS)
+    progress, kinds, shown = progress or Progress(), tuple(kinds or KINDS), told_apart(cases)
     how: dict[str, Any] = {"with_pooled": False, "rest_healthy": rest_healthy, "seed": check_seed(seed), **options}
     share = 1.0 / (1.0 + 3.0 * len(kinds))
-    plain = evaluate_cohort(cases, methods := tuple(methods), progress=progress.part(0.0, share), **how)
+    plain = evaluate_cohort(shown, methods := tuple(methods), progress=progress.part(0.0, share), **how)
     thresholds: dict[str, dict[str, float]] = {}
     for row in plain.rows:
         thresholds.setdefault(row.case, {})[row.figures.method] = row.figures.threshold
     given = {f"{name} {kind}-{level}": (name, kind, level) for name in thresholds for kind in kinds for level in (1, 2, 3)}
-    changed = _changed(cases, given, thresholds if keep_thresholds else {}, seed)
+    changed = _changed(shown, given, thresholds if keep_thresholds else {}, seed)
     after = evaluate_cohort(changed, methods, progress=progress.part(share, 1.0), **how)
     rows = [StressRow(row.case, AS_IS, 0, row) for row in plain.rows]
     rows += [StressRow(*given[row.case], row) for row in after.rows]

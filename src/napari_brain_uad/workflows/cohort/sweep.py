@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -32,7 +32,7 @@ from ..execution.parallel import as_done
 from ..models.method_spec import MethodSpec, parse_specs
 from ..scans.further import FURTHER, split_prepare
 from ..scans.ready import AUTO
-from .case import Case, CaseFailure, case_volume
+from .case import Case, CaseFailure, case_volume, told_apart
 from .cohort import cases_sha256
 
 MOST = 5_000
@@ -253,8 +253,7 @@ def sweep_cohort(
     """
     specs, jobs = parse_specs(methods), options.pop("jobs", 1)
     left = {name: value for name, value in options.items() if name not in ("post", "prepare_with")}
-    named = Counter(case.name for case in cases)  # several sequences of a subject have one name
-    shown = [case if named[case.name] < 2 else replace(case, name=f"{case.name} {case.sequence}", subject=case.person) for case in cases]
+    shown = told_apart(cases)
     tasks = [_Task(case, specs, tuple(settings), left) for case in shown]
     found: dict[int, _Swept | BrainUADError] = {}
     with closing(as_done(_swept, tasks, jobs, progress or Progress())) as done:

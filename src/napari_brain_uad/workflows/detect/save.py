@@ -83,7 +83,13 @@ def check_detection_output(volume: Volume, method: str, out: str | Path, *, over
 
 @told_as_error()
 def save_detection(
-    detection: Detection, out: str | Path, *, overwrite: bool = False, dicom: Stack | None = None, progress: Progress | None = None
+    detection: Detection,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    dicom: Stack | None = None,
+    token: str = "",
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Write everything a detection gave into a folder, in the scan's own space: all files or none.
 
@@ -97,6 +103,8 @@ def save_detection(
         Results on another scan of the same name, and those of a comparison, may be replaced too.
     dicom : Stack, optional
         The slices of the scan's DICOM series (`io.dicom.series.stack_of`): regions and map become DICOM objects that refer to them, too.
+    token : str, optional
+        See `io.results.Run`.
 
     Returns
     -------
@@ -115,15 +123,8 @@ def save_detection(
     """
     progress = progress or Progress()
     check_memory(detection.map.name, 12 * detection.map.score.size, "writing and drawing its results")
-    run = detection_run(detection.volume, detection.map.method)
-    optional = {
-        "metrics": detection.evaluation is not None,
-        "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
-        "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
-        "dicom_seg": dicom is not None and any(region.review != REJECTED for region in detection.result.regions),
-        "dicom_map": dicom is not None,
-    }
-    optional |= _mni_kinds(detection)
+    run = replace(detection_run(detection.volume, detection.map.method), token=token)
+    optional = _optional_kinds(detection, dicom)
     kinds = [kind for kind in ENDINGS if optional.get(kind, True)]
     with written_whole(out, [run], overwrite=overwrite) as folder:
         files = {kind: folder / f"{run.name}_{ENDINGS[kind]}" for kind in kinds}
@@ -137,6 +138,18 @@ def save_detection(
             write_dicom(detection, dicom, files)
     progress.update(1.0, "Saved")
     return {kind: Path(out) / path.name for kind, path in files.items()} | {"manifest": Path(out) / run.manifest}
+
+
+def _optional_kinds(detection: Detection, dicom: Stack | None) -> dict[str, bool]:
+    """Which of the files that not every detection has are written."""
+    return {
+        "metrics": detection.evaluation is not None,
+        "truth": detection.truth is not None and is_unnamed(detection.command, "--truth"),
+        "reviewed_mask": any(region.review == REJECTED for region in detection.result.regions),
+        "dicom_seg": dicom is not None and any(region.review != REJECTED for region in detection.result.regions),
+        "dicom_map": dicom is not None,
+        **_mni_kinds(detection),
+    }
 
 
 def _mni_kinds(detection: Detection) -> dict[str, bool]:
