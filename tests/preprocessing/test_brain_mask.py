@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.core.volume import Grid, Volume, canonical
-from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask
+from napari_brain_uad.preprocessing.brain_mask import estimate_brain_mask, stripped_brain
 
 SHAPE = (60, 70, 50)
 AFFINE = np.diag([2.5, 2.5, 2.5, 1.0])
@@ -82,3 +82,43 @@ def test_real_heads_are_recognised(shared_data: Path, file: str) -> None:
     image = nib.load(shared_data / file)
     data, grid = canonical(image.get_fdata(dtype=np.float32), Grid(image.shape, image.affine))
     assert not estimate_brain_mask(Volume(data, grid)).stripped
+
+
+def _with_cavity(neck: float) -> tuple[np.ndarray, np.ndarray]:
+    """A ball with an empty cavity behind its lower surface, closed in every axial slice, and the cavity; the way in is `neck` mm wide."""
+    i, j, k = np.meshgrid(*(np.arange(n) - n / 2 for n in SHAPE), indexing="ij")
+    cavity = ((i**2 + j**2 + (k + 12) ** 2) < 4**2) & ball(20)
+    way = (i**2 + j**2 < (neck / 2 / 2.5) ** 2) & (k < -12) & ball(20)
+    return np.where(ball(20) & ~cavity & ~way, 80.0 + np.random.default_rng(0).uniform(0, 20, SHAPE), 0.0), cavity
+
+
+def test_a_cavity_that_is_wide_open_below_is_no_brain() -> None:
+    """As at the base of a brain without its skull, which no axial slice shows."""
+    data, cavity = _with_cavity(neck=20)
+    found = estimate_brain_mask(volume(data))
+    assert found.stripped
+    assert not found.mask[cavity].any()
+    assert found.mask[data > 0].all()
+
+
+@pytest.mark.parametrize("neck", [0, 4])
+def test_dark_fluid_with_a_narrow_way_out_stays_in_the_brain(neck: float) -> None:
+    data, _ = _with_cavity(neck)
+    assert np.array_equal(estimate_brain_mask(volume(data)).mask, ball(20))
+
+
+def test_a_small_open_pit_stays_filled() -> None:
+    data, _ = _with_cavity(neck=20)
+    grid = Grid(SHAPE, np.diag([0.7, 0.7, 0.7, 1.0]))
+    assert np.array_equal(estimate_brain_mask(Volume(data.astype(np.float32), grid)).mask, ball(20))
+
+
+@pytest.mark.parametrize(("file", "millilitres"), [("mslub/patient07/T2.nii.gz", 2.98), ("mslub/patient19/T2.nii.gz", 0.0)])
+def test_the_empty_cavity_at_the_base_of_real_brains(shared_data: Path, file: str, millilitres: float) -> None:
+    """It is cut out, and nothing else is."""
+    image = nib.load(shared_data / file)
+    data, grid = canonical(image.get_fdata(dtype=np.float32), Grid(image.shape, image.affine))
+    brain = estimate_brain_mask(Volume(data, grid)).mask
+    lost = stripped_brain(Volume(data, grid)) & ~brain
+    assert np.count_nonzero(lost) * grid.voxel_volume_mm3 / 1000 == pytest.approx(millilitres, abs=0.05)
+    assert np.count_nonzero(data[lost]) <= 0.05 * np.count_nonzero(lost)

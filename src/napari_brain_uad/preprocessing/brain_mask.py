@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes
+from scipy.ndimage import binary_fill_holes, distance_transform_edt
 from skimage.filters import threshold_otsu
 
 from ..core.checks import Finding
 from ..core.extremes import without_extremes
-from ..core.volume import Volume
+from ..core.volume import Grid, Volume
 from .skull import brain_or_head
 
 _STRIPPED_BORDER = 0.75
@@ -27,6 +27,12 @@ _OVER_AIR = 0.25
 
 _RINGING = 0.01
 """Departures from the background smaller than this fraction of the 99th percentile's are taken for interpolation ringing."""
+
+_CAVITY_ML = 1.0
+"""Empty holes from this size on may be air that reaches into the brain's outline from outside, as at the base of the skull."""
+
+_OPENING_MM = 2.0
+"""They are when a ball of this radius comes in. Fluid that is as dark as the background has narrower ways out, if any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,8 @@ class BrainMask:
 def estimate_brain_mask(volume: Volume) -> BrainMask:
     """Find the brain: everything that is not background on a skull-stripped scan, the whole head on a raw one.
 
-    The largest connected part is kept and its holes are filled slice by slice (ventricles may be as dark as the background).
+    The largest connected part is kept and its holes are filled slice by slice (ventricles may be as dark as the background), except for
+    cavities that are wide open to the outside in another plane.
     A raw head gets the finding "skull", because skull and skin would be scored as if they were brain. A single slice is too little to
     tell a head from a brain, or to extract the brain of: it gets the finding "head-of-slice".
     """
@@ -67,11 +74,13 @@ def estimate_brain_mask(volume: Volume) -> BrainMask:
     background = _constant_background(data)
     if background is None:
         return _whole_head(data, "no single value fills the space around it")
-    foreground = _foreground(data, background)
+    tissue = _largest(_foreground(data, background))
+    foreground = _filled(tissue)
     surface = brain_or_head(volume.with_data(data), foreground, background)
     if surface.verdict != "brain":
         return _whole_head(data, surface.why, unsure=surface.verdict == "unsure")
-    return BrainMask(foreground, f"voxels other than the background value {background:g}", True, surface.why)
+    brain = foreground & ~_open_cavities(foreground, tissue, volume.grid)
+    return BrainMask(brain, f"voxels other than the background value {background:g}", True, surface.why)
 
 
 def stripped_brain(volume: Volume) -> NDArray[np.bool_]:
@@ -81,13 +90,13 @@ def stripped_brain(volume: Volume) -> NDArray[np.bool_]:
     """
     data = without_extremes(volume).data
     background = _constant_background(data)
-    return np.ones(data.shape, bool) if background is None else _foreground(data, background)
+    return np.ones(data.shape, bool) if background is None else _solid(_foreground(data, background))
 
 
 def _foreground(data: NDArray[np.float32], background: float) -> NDArray[np.bool_]:
     distance = np.abs(data - np.float32(background))
     floor = _RINGING * float(np.percentile(distance[distance > 0], 99)) if (distance > 0).any() else 0.0
-    return _solid(distance > floor)
+    return np.asarray(distance > floor)
 
 
 def _head_of_slice(data: NDArray[np.float32]) -> BrainMask:
@@ -129,10 +138,40 @@ def _constant_background(data: NDArray[np.float32]) -> float | None:
 
 def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest 6-connected part with its holes filled in every axial slice."""
-    if not mask.any():
-        return mask
-    largest = cc3d.largest_k(mask, k=1, connectivity=6) > 0
-    return np.stack([binary_fill_holes(largest[:, :, k]) for k in range(largest.shape[2])], axis=2)
+    return _filled(_largest(mask))
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(cc3d.largest_k(mask, k=1, connectivity=6) > 0) if mask.any() else mask
+
+
+def _filled(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.stack([binary_fill_holes(part[:, :, k]) for k in range(part.shape[2])], axis=2)
+
+
+def _open_cavities(filled: NDArray[np.bool_], tissue: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """Of what was filled, the air that reaches in from outside through a wide opening, which no axial slice shows."""
+    found = np.zeros(filled.shape, bool)
+    holes = cc3d.connected_components(filled & ~tissue, connectivity=6)
+    about = cc3d.statistics(holes)
+    fewest = _CAVITY_ML * 1000 / grid.voxel_volume_mm3
+    # A way that is a single voxel wide is narrow on coarse grids, too.
+    radius = max(_OPENING_MM, sorted(grid.spacing)[1])
+    margins = [int(np.ceil(4 * radius / size)) + 1 for size in grid.spacing]
+    for number in (one for one in range(1, len(about["voxel_counts"])) if about["voxel_counts"][one] >= fewest):
+        bounds = zip(about["bounding_boxes"][number], margins, strict=True)
+        box = tuple(slice(max(int(part.start) - margin, 0), int(part.stop) + margin) for part, margin in bounds)
+        air = ~tissue[box]
+        room = distance_transform_edt(np.pad(air, 1, mode="edge"), sampling=grid.spacing)[1:-1, 1:-1, 1:-1] > radius
+        ways = cc3d.connected_components(room, connectivity=6)
+        outside = np.unique(ways[room & ~filled[box]])
+        reached = np.isin(ways, outside[outside > 0])
+        if reached.any():
+            near = distance_transform_edt(~reached, sampling=grid.spacing) <= 2 * radius
+            cavity = (holes[box] == number) & near
+            if np.count_nonzero(cavity) >= fewest:  # and no mere mouth of a narrow way
+                found[box] |= cavity
+    return found
 
 
 def solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

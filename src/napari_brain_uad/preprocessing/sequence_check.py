@@ -15,6 +15,9 @@ from scipy.ndimage import distance_transform_edt
 from ..core.checks import Finding
 from ..core.volume import Volume
 
+SEQUENCE_IMAGE = "sequence-image"
+"""The code of the finding of a scan that does not look like its sequence; no verdict follows from healthy scans of that sequence."""
+
 _COARSE_MM = 3.0
 _RIM_MM = 4.0
 """Brain masks are off by as much."""
@@ -73,7 +76,7 @@ def check_against_image(volume: Volume, mask: NDArray[np.bool_], *, head: bool =
         return None
     said = f" ({volume.sequence_origin})" if volume.sequence_origin else ""
     return Finding(
-        "sequence-image",
+        SEQUENCE_IMAGE,
         "warning",
         f"the scan is taken for {volume.sequence}{said}, but {seen}",
         "Set its sequence if that is wrong",

@@ -62,9 +62,16 @@ def test_masks_become_labels(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["masked_T1", "unmask", "segment_of_T1", "FLAIR"])
 def test_a_name_that_only_contains_the_word_stays_an_image(tmp_path: Path, name: str) -> None:
-    patches = head()[1] + 3 * (head()[0] > 180).astype(np.uint8)
-    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", patches))
+    enlarged = np.repeat(np.repeat(np.rint(head()[0]), 3, axis=0), 3, axis=1)  # patches of grey values, which a name could make labels
+    (layer,) = _open(write(tmp_path / f"{name}.nii.gz", enlarged))
     assert isinstance(layer, Image)
+
+
+def test_a_label_map_is_labels_whatever_the_name(tmp_path: Path) -> None:
+    """By the rule that refuses it as a scan of a detection."""
+    patches = head()[1] + 3 * (head()[0] > 180).astype(np.uint8)
+    (layer,) = _open(write(tmp_path / "sub-01_T1w.nii.gz", patches))
+    assert isinstance(layer, Labels)
 
 
 @pytest.mark.parametrize("value", [1, 255, 1000, 0.996])

@@ -290,7 +290,8 @@ def test_the_folder_is_tried_before_anything_is_computed(
 def test_a_scan_that_is_the_same_everywhere_is_no_result(case: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A brain of one intensity but for a hot voxel, which counts as the largest of the others."""
     image = nib.load(case.scan)
-    data = np.where(np.asarray(image.dataobj) != 0, np.float32(100), np.float32(0))
+    around = np.random.default_rng(0).uniform(0, 9, image.shape).astype(np.float32)  # without which it would be a label map
+    data = np.where(np.asarray(nib.load(case.mask).dataobj) != 0, np.float32(100), around)
     data[20, 20, 18] = 3000
     nib.Nifti1Image(data, image.affine, image.header).to_filename(case.folder / "flat_FLAIR.nii.gz")
     out = case.folder / "out"

@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_brain_uad.calibration.build import HealthyMap, build_reference
 from napari_brain_uad.calibration.reference import HealthyReference
 from napari_brain_uad.core.anomaly_map import AnomalyMap
+from napari_brain_uad.core.checks import Finding
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
@@ -73,3 +74,14 @@ def test_a_part_of_them_fits(tmp_path: Path) -> None:
     maps = [HealthyMap(brain(seed, spacing=5.0 if seed > 8 else 2.0)) for seed in range(11)]
     healthy = build_reference(maps, POST, title="11 healthy maps given", sequence="T1")
     assert judged(brain(50), POST, healthy=healthy).verdict.healthy == 9
+
+
+def test_a_scan_that_looks_like_another_sequence_gets_no_verdict() -> None:
+    """A T1 that is called FLAIR is compared with FLAIR scans: that it shows less than they do means nothing."""
+    amap = brain(50)
+    said = [Finding("no-codes", "warning", "it has no codes").as_dict(), Finding("sequence-image", "warning", "it looks like T1").as_dict()]
+    about = amap.provenance["input"]
+    assert judged(amap, POST, healthy=given()).verdict.applies
+    for findings, why in ((said, "it looks like T1"), (said[:1], ""), ("anything", "")):
+        one = replace(amap, provenance={**amap.provenance, "input": {**about, "findings": findings}})
+        assert judged(one, POST, healthy=given()).verdict.why_not == why

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_brain_uad.cli import main
+from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
@@ -83,3 +84,12 @@ def test_raw_flair_prepared_or_detected_at_once_is_the_same_map(
     brain = nib.load(shared_data / "raw" / "TCGA-FG-6692" / "FLAIR_hdbet_mask.nii.gz").get_fdata() > 0
     ours = nib.load(files["brainmask"]).get_fdata() > 0
     assert 2 * (brain & ours).sum() / (brain.sum() + ours.sum()) >= 0.95
+
+
+@pytest.mark.parametrize("mask", [None, np.ones((20, 20, 20), bool)])
+def test_a_label_map_is_refused(mask: np.ndarray | None) -> None:
+    """With a brain mask, too: its numbers are names."""
+    labels = np.zeros((20, 20, 20), np.float32)
+    labels[4:16, 4:10, 4:16], labels[4:16, 10:16, 4:16], labels[4:8, 4:8, 4:8] = 3, 41, 17
+    with pytest.raises(InputError, match=r"it holds 4 values in patches, as a map of labels does, and is no scan\. Give the scan"):
+        make_ready(noise().with_data(labels), mask, preset_id="clinical")

@@ -8,19 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...io.labels import HIGHEST_LABEL, INSIDE, NOISE, is_flat, is_label_map, is_whole
+from ...io.labels import is_binary as is_binary
+
 Kind = Literal["scan", "labels", "fraction"]
-
-_NOISE = 1e-3
-"""Interpolation leaves whole numbers this far (of the number, or of 1) from where they were."""
-
-_INSIDE = 0.5
-"""As in `io.nifti.read_mask`: above it a voxel of a mask in floating point is inside."""
 
 _FAINT = 0.05
 """A map of fractions that stays below this everywhere would be black from 0 to 1."""
-
-_HIGHEST_LABEL = 65535
-_STEP, _ALIKE = 4, 0.5
 
 _LABEL_WORDS = re.compile(
     r"(^|[._+-])(brain_?mask|mask|msk|ground_?truth|truth|gt|wmh|lesions?|tumou?r|d?seg|segmentation|labels?|rois?"
@@ -41,28 +35,20 @@ def kind_of(stem: str, data: NDArray[Any]) -> Kind:
     Returns
     -------
     {"scan", "labels", "fraction"}
-        "labels" for two values, 0 and another, whatever the name; for whole numbers in flat patches where the name says mask, labels or
-        truth. "fraction" for values from 0 to 1, not all of them tiny, where the name says so. Both but for the noise of an interpolation.
+        "labels" for two values, 0 and another, and for label maps that their values alone tell (`io.labels`), whatever the name; for
+        whole numbers in flat patches where the name says mask, labels or truth. "fraction" for values from 0 to 1, not all of them tiny,
+        where the name says so. All but for the noise of an interpolation.
     """
     if is_binary(data):
         return "labels"
     if not _LABEL_WORDS.search(stem.lower()):
-        return "scan"
+        return "labels" if is_label_map(data) else "scan"
     low, high = float(data.min()), float(data.max())
     if 0.0 < high <= _FAINT:
         return "scan"  # whose limits are those of its values
-    if low >= -_NOISE and high <= _HIGHEST_LABEL and _is_whole(data) and _is_flat(data):
+    if low >= -NOISE and high <= HIGHEST_LABEL and is_whole(data) and is_flat(data):
         return "labels"
-    return "fraction" if low >= -_NOISE and high <= 1.0 + _NOISE else "scan"
-
-
-def is_binary(data: NDArray[Any]) -> bool:
-    """Whether values are 0 and one other, which is above 0.5; an empty mask, all of it 0, is none."""
-    high = float(data.max()) if data.size else 0.0
-    if not _INSIDE < high < np.inf:
-        return False
-    # A scan is told from a few of its voxels.
-    return all(_two_valued(part, high) for part in (data[::_STEP, ::_STEP, ::_STEP], data)) and bool((data <= high / 2).any())
+    return "fraction" if low >= -NOISE and high <= 1.0 + NOISE else "scan"
 
 
 def whole_numbers(data: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int32]:
@@ -74,20 +60,4 @@ def whole_numbers(data: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int32]:
 
 def inside(data: NDArray[Any]) -> NDArray[np.bool_]:
     """The voxels inside a mask: above 0 where it holds whole numbers, above a half where others, as `io.nifti.read_mask` has it."""
-    return np.asarray(data > (_INSIDE if np.issubdtype(data.dtype, np.floating) else 0))
-
-
-def _two_valued(data: NDArray[Any], high: float) -> bool:
-    noise = _NOISE * max(high, 1.0)
-    return bool((((data >= -noise) & (data <= noise)) | (data >= high - noise)).all())
-
-
-def _is_flat(data: NDArray[Any]) -> bool:
-    """Whether neighbours are mostly alike: the grey values of a scan, whole numbers though they may be, are not."""
-    one, next_to_it = (np.rint(part) for part in (data[:-1], data[1:]))
-    pairs = (one != 0) & (next_to_it != 0)
-    return not pairs.any() or float((one == next_to_it)[pairs].mean()) > _ALIKE
-
-
-def _is_whole(data: NDArray[Any]) -> bool:
-    return not np.issubdtype(data.dtype, np.floating) or bool((np.abs(data - np.rint(data)) <= _NOISE).all())
+    return np.asarray(data > (INSIDE if np.issubdtype(data.dtype, np.floating) else 0))

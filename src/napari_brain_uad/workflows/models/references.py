@@ -21,6 +21,7 @@ from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
+from ...preprocessing.sequence_check import SEQUENCE_IMAGE
 from .models import Model, shipped_dir, user_dir
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)
@@ -137,7 +138,15 @@ def compared(
 ) -> Compared:
     """What of a reference a map can be compared with; for the parameters see `reference_for`."""
     fits, why = fitting(reference, amap, *filtered, post.as_dict())
+    why = why or _contradicted(amap)
     return Compared(fits, why, "" if fits is None else clean_up_note(fits, post.as_dict()))
+
+
+def _contradicted(amap: AnomalyMap) -> str:
+    """Why healthy scans of its sequence say nothing of a map whose scan does not look like one of them; empty where it does."""
+    said = amap.provenance.get("input", {}).get("findings")
+    found = said if isinstance(said, list) else []  # a file's record may hold anything in its place
+    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") == SEQUENCE_IMAGE), "")
 
 
 def compared_with_given(

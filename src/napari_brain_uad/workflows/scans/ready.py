@@ -12,6 +12,7 @@ from ...core.extremes import without_extremes
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.volume import Volume
+from ...io.labels import check_no_labels
 from ...preprocessing.brain_mask import estimate_brain_mask
 from ...preprocessing.pipeline import Pipeline, run_pipeline
 from ...preprocessing.prepared import Prepared
@@ -88,7 +89,7 @@ def make_ready(
 
 
 def _made_ready(volume: Volume, mask: MaskInput | None, preset_id: str, prepare_with: str, progress: Progress) -> ReadyScan:
-    raise_errors(volume.name, (check_not_constant(volume.data),))
+    raise_errors(volume.name, (check_not_constant(volume.data), check_no_labels(volume.data)))
     volume = without_extremes(volume)
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))

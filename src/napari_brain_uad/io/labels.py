@@ -1,0 +1,90 @@
+"""What the values of an image say: labels or a mask, whatever the file is called, and no scan.
+
+Real scans stay scans however few grey values they have: each value is scattered over the brain, where a label fills a patch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.checks import Finding
+
+NOISE = 1e-3
+"""Interpolation leaves whole numbers this far (of the number, or of 1) from where they were."""
+
+INSIDE = 0.5
+"""As in `io.nifti.read_mask`: above it a voxel of a mask in floating point is inside."""
+
+HIGHEST_LABEL = 65535
+
+_STEP, _ALIKE = 4, 0.5
+
+_FEW_VALUES = 8
+"""No scan has as few, 0 among them."""
+
+_IN_ONE_PIECE = 0.75
+"""A value's voxels lie in one piece to this part, on average over the values. Of label maps (MUSE, SynthSeg, BraTS) it is 0.88 to 1, of
+scans (8-bit ones, compressed pictures and enlarged ones, too) 0.02 to 0.24."""
+
+
+def is_binary(data: NDArray[Any]) -> bool:
+    """Whether values are 0 and one other, which is above 0.5; an empty mask, all of it 0, is none."""
+    high = float(data.max()) if data.size else 0.0
+    if not INSIDE < high < np.inf:
+        return False
+    # A scan is told from a few of its voxels.
+    return all(_two_valued(part, high) for part in (data[::_STEP, ::_STEP, ::_STEP], data)) and bool((data <= high / 2).any())
+
+
+def is_flat(data: NDArray[Any]) -> bool:
+    """Whether neighbours are mostly alike: the grey values of most scans, whole numbers though they may be, are not."""
+    one, next_to_it = (np.rint(part) for part in (data[:-1], data[1:]))
+    pairs = (one != 0) & (next_to_it != 0)
+    return not pairs.any() or float((one == next_to_it)[pairs].mean()) > _ALIKE
+
+
+def is_whole(data: NDArray[Any]) -> bool:
+    """Whether values are whole numbers, but for the noise of an interpolation."""
+    return not np.issubdtype(data.dtype, np.floating) or bool((np.abs(data - np.rint(data)) <= NOISE).all())
+
+
+def is_label_map(data: NDArray[Any]) -> bool:
+    """Whether an image holds labels, by its values alone: whole numbers in patches, very few of them or each mostly in one piece."""
+    if not data.size or float(data.min()) < -NOISE or float(data.max()) > HIGHEST_LABEL:
+        return False
+    if not (is_whole(data[::_STEP, ::_STEP, ::_STEP]) and is_whole(data) and is_flat(data)):
+        return False
+    labels = np.rint(data).astype(np.uint16)
+    if not labels.any():
+        return False
+    if np.count_nonzero(np.bincount(labels.ravel())) <= _FEW_VALUES:
+        return True
+    pieces = cc3d.connected_components(labels, connectivity=6)
+    sizes = np.bincount(pieces.ravel())
+    label_of = np.zeros(sizes.size, np.int64)
+    label_of[pieces.ravel()] = labels.ravel()
+    together = np.bincount(label_of[1:], weights=sizes[1:])
+    largest = np.zeros(together.size, np.int64)
+    np.maximum.at(largest, label_of[1:], sizes[1:])
+    there = together > 0
+    return float((largest[there] / together[there]).mean()) >= _IN_ONE_PIECE
+
+
+def check_no_labels(data: NDArray[Any]) -> Finding | None:
+    """A mask or a label map is no scan: its numbers are names, and the highest ones would be found to be anomalies."""
+    if is_binary(data):
+        what = "it holds two values, as a mask does"
+    elif is_label_map(data):
+        what = f"it holds {np.unique(np.rint(data)).size} values in patches, as a map of labels does"
+    else:
+        return None
+    return Finding("labels", "error", f"{what}, and is no scan", "Give the scan that it was drawn on")
+
+
+def _two_valued(data: NDArray[Any], high: float) -> bool:
+    noise = NOISE * max(high, 1.0)
+    return bool((((data >= -noise) & (data <= noise)) | (data >= high - noise)).all())

@@ -1,0 +1,76 @@
+"""Masks and label maps are told from scans by their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_brain_uad.io.labels import check_no_labels, is_binary, is_label_map
+from napari_brain_uad.workflows.scans.load import load
+
+SHAPE = (40, 44, 36)
+
+
+def scan(levels: int) -> np.ndarray:
+    """A smooth head of so many grey values, in empty space."""
+    rng = np.random.default_rng(0)
+    head = ndimage.distance_transform_edt(np.ones(SHAPE, bool)) > 8
+    values = ndimage.gaussian_filter(rng.normal(size=SHAPE), 1.5)
+    return np.where(head, 1 + np.rint((levels - 1) * (values - values.min()) / np.ptp(values)), 0).astype(np.float32)
+
+
+def labels() -> np.ndarray:
+    """Thirty regions around random seeds, with names out of order."""
+    rng = np.random.default_rng(0)
+    seeds = np.zeros(SHAPE, bool)
+    seeds[tuple(rng.integers(6, 30, (3, 30)))] = True
+    names = np.zeros(SHAPE, np.float32)
+    names[seeds] = rng.permutation(200)[: seeds.sum()] + 1
+    nearest = ndimage.distance_transform_edt(~seeds, return_distances=False, return_indices=True)
+    return np.where(ndimage.distance_transform_edt(np.ones(SHAPE, bool)) > 8, names[tuple(nearest)], 0).astype(np.float32)
+
+
+def test_a_label_map_is_no_scan() -> None:
+    assert is_label_map(labels())
+    found = check_no_labels(labels() + np.float32(1e-4))
+    assert found is not None
+    assert (found.level, found.message) == ("error", "it holds 31 values in patches, as a map of labels does, and is no scan")
+
+
+def test_a_mask_is_no_scan() -> None:
+    mask = (labels() > 0).astype(np.float32)
+    assert is_binary(mask)
+    found = check_no_labels(7 * mask)
+    assert found is not None
+    assert "two values" in found.message
+
+
+@pytest.mark.parametrize("levels", [20, 64, 255])
+@pytest.mark.parametrize("enlarged", [1, 3])
+def test_a_scan_of_few_grey_values_is_one(levels: int, enlarged: int) -> None:
+    """Enlarged by repeating its voxels, too, where most neighbours are alike."""
+    grey = scan(levels)
+    for axis in range(3):
+        grey = np.repeat(grey, enlarged, axis)
+    assert check_no_labels(grey) is None
+
+
+@pytest.mark.parametrize("data", [np.zeros(SHAPE), np.full(SHAPE, 3e-4), np.full(SHAPE, -5.0), np.zeros((0, 4, 4))])
+def test_images_without_labels(data: np.ndarray) -> None:
+    assert not is_label_map(data.astype(np.float32))
+
+
+@pytest.mark.parametrize("file", ["ixi_t1_2mm/IXI014_muse.nii.gz", "labelmaps/01.nii.gz", "brats2013/pat0002/tumour.nii.gz"])
+def test_real_label_maps(shared_data: Path, file: str) -> None:
+    assert check_no_labels(load(shared_data / file).data) is not None
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["ixi_t1_2mm/IXI014_T1.nii.gz", "tcga_lgg/TCGA_CS_6667_FLAIR.nii.gz", "brats2013/pat0001/FLAIR.nii.gz", "br35h/no/no1321.jpg"],
+)
+def test_real_scans_of_few_grey_values(shared_data: Path, file: str) -> None:
+    assert check_no_labels(load(shared_data / file).data) is None
