@@ -177,6 +177,34 @@ def test_choosing_another_scan_forgets_the_result_and_keeps_the_settings(qtbot, 
     assert dock.panel.steps[3].x_mm == 6.0
 
 
+def test_a_scan_opened_in_mid_run_leaves_the_one_that_is_prepared_chosen(qtbot, viewer, dock, scan_file):
+    mine = add_volume(viewer, read_volume(scan_file))
+    click(qtbot, dock.button)
+    other = add_volume(viewer, raw_head("other"))
+    assert dock.inputs.scan.layer is mine
+    wait(qtbot, dock)
+    assert other in dock.inputs.scan.layers()
+    assert list(dock.answer.session.sequences) == ["FLAIR"]
+    dock.panel.list.choose(3)
+    click(qtbot, dock.panel.button)
+    wait(qtbot, dock)
+    assert dock.answer.session.sequences["FLAIR"].native.name == mine.name
+
+
+def test_what_was_prepared_of_a_scan_that_is_not_chosen_any_more_is_not_shown_as_another_s(qtbot, viewer, dock):
+    other, mine = (add_volume(viewer, raw_head(name, seed)) for seed, name in enumerate(("other", "mine")))
+    click(qtbot, dock.button)
+    dock.inputs.scan.choose(other)
+    wait(qtbot, dock)
+    assert dock.answer is None
+    assert "other scans were chosen" in dock.messages.text
+    assert states(dock) == ["waiting"] * 5
+    assert not dock.panel.button.isEnabled()
+    dock.inputs.scan.choose(mine)
+    prepared(qtbot, dock)
+    assert "cache" in dock.outcome.text()
+
+
 def test_a_step_that_fails_says_what_to_do(qtbot, viewer, dock):
     data = np.zeros((24, 28, 20), np.float32)
     data[4:20, 4:24, 3:17] = 5.0  # a brain of one value: percentiles mean nothing

@@ -59,6 +59,7 @@ class PrepareDock(SideDock):
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
         self._reading: workers.Job | None = None
+        self._scanned: list[Layer] = []
         self.inputs = PrepareInputs(self.viewer)
         self.panel = StepPanel()
         self.empty = EmptyState(self.viewer)
@@ -148,14 +149,16 @@ class PrepareDock(SideDock):
         if self.running:
             return
         self.messages.clear()
-        earlier = self.answer.session if again and self.answer is not None else None
+        before = self.answer if again else None
         try:
-            scans = named_scans([volume_of(layer) for layer in self.inputs.layers()])
-            request = PrepareRequest(scans, self.inputs.chosen.id, self.panel.pipeline(), first, earlier)
+            # The steps that are kept are those of the scans that were prepared, whatever became of their layers.
+            scans = before.request.scans if before else named_scans([volume_of(layer) for layer in self.inputs.layers()])
+            request = PrepareRequest(scans, self.inputs.chosen.id, self.panel.pipeline(), first, before.session if before else None)
         except BrainUADError as error:
             self.messages.show_error(error, "Preparing")
             return
         remember("preset", request.preset)
+        self._scanned = self.inputs.layers()
         self._forget_answer()
         self._show_running(True)
         self.panel.start(patient_order(scans), first)
@@ -171,8 +174,13 @@ class PrepareDock(SideDock):
     def _done(self, answer: Answer) -> None:
         if self._lifetime.over:
             return
-        self.answer = answer
         self._show_running(False)
+        if self.inputs.layers() != self._scanned:
+            self.panel.forget()
+            words = "The run ended after other scans were chosen; its result is kept, not shown"
+            self.messages.show_message("info", words, fix="Choose those scans again and press Prepare")
+            return
+        self.answer = answer
         self.panel.finish(answer)
         how = "Prepared before: taken from the cache." if answer.session.cached else f"Done in {answer.session.seconds:.0f} s."
         self.outcome.setText(f"{how} Look at the steps, then accept or redo one with other settings.")

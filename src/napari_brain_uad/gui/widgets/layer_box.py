@@ -29,7 +29,8 @@ class LayerBox(ComboBox):
     accepts : callable
         Says whether a layer may be chosen.
     none : str
-        What to call choosing no layer; without it (empty) a layer is chosen whenever there is one, the newest first.
+        What to call choosing no layer; without it (empty) a layer is chosen whenever there is one, the newest first. While the box is
+        disabled, as when its dock runs, a newer one is only listed: what the run gives is about the one that is chosen.
     parent : QWidget, optional
         As in Qt.
 
@@ -91,7 +92,7 @@ class LayerBox(ComboBox):
 
     def _inserted(self, event: Any) -> None:
         if self._add(event.value):
-            if self._listed[0] is not None:
+            if self._listed[0] is not None and self.isEnabled():
                 self.choose(event.value)
             self.listed.emit()
 
