@@ -677,6 +677,34 @@ def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace
     assert not dock.button.isEnabled()
 
 
+def test_a_scan_opened_in_mid_run_leaves_the_one_that_is_scored_chosen(qtbot, viewer, dock):
+    mine = add_volume(viewer, phantom(name="mine"))
+    click(qtbot, dock.button)
+    other = add_volume(viewer, phantom(1, name="other"))
+    assert dock.inputs.scan.layer is mine
+    wait(qtbot, dock)
+    assert other in dock.inputs.scan.layers()
+    assert dock.verdict.text() == dock.detection.verdict.line
+    assert dock.detection.map.name == "mine"
+
+
+@pytest.mark.parametrize("what", ["scan", "method"])
+def test_a_verdict_never_stands_under_another_scan_or_method(qtbot, viewer, dock, what):
+    other = add_volume(viewer, phantom(1, name="other"))
+    add_volume(viewer, phantom(name="mine"))
+    click(qtbot, dock.button)
+    if what == "scan":  # as "Accept" of the Prepare dock does
+        dock.inputs.scan.choose(other)
+    else:  # as "Use in Detect" of other docks does
+        choose_method(dock, "thresh-raw")
+    wait(qtbot, dock)
+    assert heatmaps(viewer)
+    assert dock.verdict.isHidden()
+    assert dock.copy.isHidden()
+    assert not dock.outcome.text()
+    assert "The result of mine is open" in dock.messages.text
+
+
 @pytest.mark.parametrize("how", ["dock", "viewer"])
 def test_closing_in_mid_run_stops_the_job_and_delivers_nothing(qtbot, make_napari_viewer, replace_recommended, how):
     replace_recommended(_Slow)

@@ -15,9 +15,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
-from ...core.numbers import number_text
 from ...core.progress import Progress
-from ...core.text import counted
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
@@ -35,7 +33,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.methods.method_box import NO_MODEL
 from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
-from .job import DetectRequest, MapCache, Reviews, reviews_in, run_request
+from .job import DetectRequest, MapCache, Reviews, outcome_words, reviews_in, run_request
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -71,6 +69,7 @@ class DetectDock(SideDock):
         self._looking: workers.Job | None = None
         self._showing: Steps | None = None
         self._scanned: Layer | None = None
+        self._scored_by = ""
         self._further: list[Layer] = []
         self._raw = False
         self._scored_at = 1.0
@@ -104,7 +103,7 @@ class DetectDock(SideDock):
         remember("method", request.method)
         self.inputs.method.offer(request.method)
         remember("device", request.device)
-        self._scanned, self._further = self.inputs.scan.layer, self.inputs.further.layers
+        self._scanned, self._further, self._scored_by = self.inputs.scan.layer, self.inputs.further.layers, request.method
         took = parts(request.method, request.volume, truth=request.truth is not None, window=True)
         self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
@@ -190,11 +189,16 @@ class DetectDock(SideDock):
         lay_masks([*self.viewer.layers, layer])  # before it is there: napari warns of layers in pixels beside others in mm
         self.inputs.method.same_for(layer)
         self.viewer.add_layer(layer)
+        self.inputs.scan.choose(layer)
         bring_into_view(self.viewer, layer, elsewhere=True)
         return layer
 
     def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()
+        if (self.inputs.scan.layer, self.inputs.method.info.id) != (self._scanned, self._scored_by):
+            words = f"The result of {detection.map.name} is open: {detection.verdict.line}"
+            self.messages.show_message("info", words, why="another scan or method was chosen while it ran")
+            return
         self.copy.show()
         self.verdict.setText(detection.verdict.line)
         self.verdict.setToolTip(detection.verdict.details)
@@ -357,19 +361,6 @@ class DetectDock(SideDock):
             [self.cost, self.button, self.run_bar],
             [self.verdict, self.outcome, self.copy, self.messages],
         )
-
-
-def outcome_words(detection: Detection) -> str:
-    """One or two sentences on what a run found."""
-    result = detection.result
-    count = len(result.regions)
-    volume = sum(region.volume_ml for region in result.regions)
-    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
-    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
-    how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
-    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
-    compared = f" {detection.verdict.details}." if detection.verdict.applies else ""
-    return f"{said}{found}.{compared} {how}"
 
 
 def _run(request: DetectRequest, cache: MapCache, reviews: Reviews, progress: Progress) -> tuple[Detection, LiveMask]:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.anomaly_map import AnomalyMap
+from ...core.numbers import number_text
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import array_sha256
+from ...core.text import counted
 from ...core.volume import Volume
 from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
@@ -127,6 +129,19 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress, rev
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", edits=edits, progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
+
+
+def outcome_words(detection: Detection) -> str:
+    """One or two sentences on what a run found."""
+    result = detection.result
+    count = len(result.regions)
+    volume = sum(region.volume_ml for region in result.regions)
+    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
+    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
+    how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
+    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
+    compared = f" {detection.verdict.details}." if detection.verdict.applies else ""
+    return f"{said}{found}.{compared} {how}"
 
 
 def _alone(request: DetectRequest, progress: Progress) -> Detection:
