@@ -237,6 +237,15 @@ def test_boxes_follow_the_layer_list(qtbot, viewer, dock):
     assert not dock.empty.isHidden()
 
 
+def test_a_removed_mask_leaves_none_chosen(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    truth = add_labels(viewer, lesion(), phantom(), name="ground truth")
+    add_labels(viewer, lesion(), phantom(), name="something else")
+    assert dock.inputs.truth.layer is truth
+    viewer.layers.remove(truth)
+    assert dock.inputs.truth.layer is None
+
+
 def test_a_truth_that_fits_is_taken_and_one_from_another_scan_is_not(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     truth = add_labels(viewer, lesion(), phantom(), name="scan | ground truth")

@@ -107,6 +107,8 @@ class LayerBox(ComboBox):
 
     def _removed(self, event: Any) -> None:
         if event.value in self._listed:
+            if event.value is self.layer and self._listed[0] is None:
+                self.setCurrentIndex(0)  # Qt would take the next one: another mask is no stand-in for this one
             index = self._listed.index(event.value)
             event.value.events.name.disconnect(self._renamed)
             del self._listed[index]

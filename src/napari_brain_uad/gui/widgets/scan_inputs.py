@@ -17,7 +17,7 @@ from ...core.errors import InputError
 from ...core.volume import Volume
 from ..layers.brain_layer import by_hand, needs_preparation
 from ..layers.layers import fits, mask_of, volume_of
-from ..layers.subjects import belongs, belongs_elsewhere, show_subject
+from ..layers.subjects import belongs_elsewhere, likely_mask, show_subject, token_of
 from .layer_box import LayerBox, is_mask, is_scan
 from .sequence_box import SequenceBox
 
@@ -148,11 +148,9 @@ class ScanInputs(QObject):
                 continue
             labels = (layer for layer in box.layers() if isinstance(layer, Labels))
             found = [layer for layer in labels if says_so(layer) and fits(layer, volume.grid)]
-            scan = self.scan.layer
-            own = [layer for layer in found if scan is not None and belongs(layer, scan)]
-            free = [layer for layer in found if scan is not None and not belongs_elsewhere(layer, scan)]
-            if own or len(free) == 1:
-                box.choose(own[-1] if own else free[0])
+            likely = None if self.scan.layer is None else likely_mask(found, [token_of(self.scan.layer)])
+            if likely is not None:
+                box.choose(likely)
 
 
 def _is_truth(layer: Labels) -> bool:
