@@ -185,6 +185,23 @@ def _agrees_with_the_workflow(bench: _Bench, again: Comparison, rule: str) -> No
         np.testing.assert_array_equal(mask.flagged().T, run.result.mask)
 
 
+def test_a_rule_that_needs_healthy_scans_is_applied_to_what_is_shown(bench: _Bench, tmp_path: Path) -> None:
+    """Another scan was opened, and other methods ticked, since it was compared."""
+    bench.compare()
+    data, _ = head()
+    add_volume(bench.viewer, load(write(tmp_path / "sub-03_FLAIR.nii.gz", data[::-1])))
+    assert bench.dock.inputs.scans.scan.layer is not bench.scan
+    bench.dock.inputs.methods.choose(PAIR[:1])
+    bench.dock.threshold.healthy.choose_files([write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))])
+    bench.dock.threshold.choose("healthy-ml", 0.5)
+    bench.still()
+    shown = bench.rest()
+    assert str(shown.rule) == "healthy-ml:0.5"
+    assert shown.volume.name == bench.scan.name
+    assert [run.map.method for run in shown.runs] == PAIR
+    assert shown.truth is not None
+
+
 def test_a_moving_threshold_shows_bare_masks_and_cheap_figures_then_the_exact_ones(bench: _Bench) -> None:
     bench.compare()
     dock = bench.dock

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
+from ...workflows.detect.estimate import comparison_parts
 from ..app import workers
 from ..app.home import raise_dock
 from ..app.settings import remember
 from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
 from .export import CompareExporter
-from .job import Rest, compared, failure_words, outcome_words, settled
+from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
 from .scene import CompareScene
 from .switch import SceneSwitch
@@ -55,6 +56,8 @@ class CompareDock(CompareLayout):
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
         self._scanned: Layer | None = None
+        self._asked: CompareRequest | None = None
+        self._of: tuple[CompareRequest, Layer | None] | None = None
         self._job: workers.Job | None = None
         self._settling: workers.Job | None = None
         self._again = False
@@ -95,8 +98,8 @@ class CompareDock(CompareLayout):
         """What the button does: score what has no map yet, and show the comparison."""
         if self.running:
             return
-        self.messages.clear()
         self.outcome.hide()
+        self.messages.clear()
         try:
             request = self.inputs.request(self.threshold)
         except BrainUADError as error:
@@ -104,8 +107,12 @@ class CompareDock(CompareLayout):
             return
         self.inputs.offer(",".join(str(spec) for spec in request.specs))
         remember("device", request.device)
-        self._scanned = self.inputs.scans.scan.layer
-        took = self.inputs.parts()
+        self._start(request, self.inputs.scans.scan.layer)
+
+    def _start(self, request: CompareRequest, scan: Layer | None) -> None:
+        self.messages.clear()
+        self._asked, self._scanned = request, scan
+        took = comparison_parts([spec.method for spec in request.specs], request.volume, truth=request.truth is not None)
         self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
@@ -171,6 +178,7 @@ class CompareDock(CompareLayout):
     def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
         ready = rest.of
         self.ready, self._rest, self.scene = ready, rest, scene
+        self._of = None if self._asked is None else (self._asked, self._scanned)
         if before is not None:
             camera = self.viewer.scene.camera
             self.viewer.dims.point, camera.center, camera.zoom = before
@@ -272,11 +280,13 @@ class CompareDock(CompareLayout):
         self._settle()
 
     def _healthy_chosen(self) -> None:
-        """Every method has to score the healthy scans first."""
-        if self.ready is None or not self.threshold.needs_healthy:
+        """Every method that is shown has to score the healthy scans first; what is chosen above may be another scan by now."""
+        if self.ready is None or self._of is None or self.running or not self.threshold.needs_healthy:
             return
         if self.threshold.healthy.chosen:
-            self.run()
+            request, scan = self._of
+            post = request.post.with_rule(self.threshold.chosen)
+            self._start(replace(request, healthy=self.threshold.healthy.scans(), post=post), scan)
         else:
             self.threshold.say("Choose healthy scans; then every method flags the same volume in them.")
 

@@ -14,7 +14,7 @@ from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
-from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
+from ...workflows.detect.estimate import comparison_parts, estimate, told
 from ...workflows.models.method_spec import split_specs
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
@@ -120,11 +120,6 @@ class CompareInputs(QWidget):
             prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
 
-    def parts(self) -> Parts:
-        """What the comparison consists of, as it stands."""
-        volume, methods = self.volume(), [spec.method for spec in self.methods.chosen()]
-        return Parts(0.0, 0.0, 0.0) if volume is None else comparison_parts(methods, volume, truth=self.scans.truth.layer is not None)
-
     def refresh_models(self) -> None:
         """Read the list of models again."""
         self.methods.refresh()
@@ -177,7 +172,7 @@ class CompareInputs(QWidget):
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
             return
-        total = self.parts().total
+        total = comparison_parts([spec.method for spec in specs], volume, truth=self.scans.truth.layer is not None).total
         memory = max(estimate(spec.method, volume).bytes for spec in specs)
         words = told(total, memory).words
         self.cost.setText(f"{counted(len(specs), 'method')}. {words}; maps compared before are taken from the cache.")
