@@ -29,8 +29,9 @@ from napari_brain_uad.gui.compare.layers import CROSS, MASK, TRUTH
 from napari_brain_uad.gui.detect.dock import DetectDock
 from napari_brain_uad.gui.layers.colour_bars import WORDS
 from napari_brain_uad.gui.layers.detection_layers import add_detection
-from napari_brain_uad.gui.layers.layers import add_labels, record
+from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.layers.view_actions import show_map
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import Comparison, compare
@@ -763,6 +764,30 @@ def test_tune_and_detect_do_not_take_the_cells_for_maps_and_scans(bench: _Bench)
     assert bench.dock.inputs.scans.scan.layers() == [bench.scan]
     assert all(record(layer).get("kind") in ("compared", "regions") for layer in bench.dock.scene.layers)  # type: ignore[union-attr]
     tune._end()
+
+
+def test_a_result_of_detect_comes_when_the_comparison_was_left(bench: _Bench) -> None:
+    detect_dock: DetectDock = open_dock(bench.viewer, "Detect anomalies")
+    detect_dock.inputs.method.choose("thresh-raw")
+    bench.compare()
+    detect_dock.run()
+    bench.qtbot.waitUntil(lambda: not detect_dock.running, timeout=30_000)
+    assert not bench.dock.in_view
+    assert not bench.viewer.canvas.grid.enabled
+    (heat,) = [layer for layer in bench.viewer.layers if record(layer).get("kind") == "map"]
+    assert heat.visible
+    assert bench.scan.visible
+
+
+def test_cells_are_shown_and_hidden_by_the_comparison_alone(bench: _Bench) -> None:
+    bench.compare()
+    scene = bench.dock.scene
+    assert scene is not None
+    before = [layer.visible for layer in scene.layers]
+    heat = add_map(bench.viewer, scene.ready.cells[0].run.map)
+    assert [layer.visible for layer in scene.layers] == before
+    show_map(bench.viewer, heat)
+    assert [layer.visible for layer in scene.layers] == before
 
 
 def test_without_a_scan_it_says_what_to_do(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:

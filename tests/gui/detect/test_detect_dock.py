@@ -419,6 +419,26 @@ def test_a_review_outlasts_a_cached_run(qtbot, viewer, dock):
     assert not layer_of(viewer, heat, "regions").data.flagged()[k, j, i]
 
 
+def test_after_renaming_the_scan_its_map_is_shown_once_more_and_keeps_its_review(qtbot, viewer, dock):
+    layer = add_volume(viewer, phantom(name="old"))
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    tune = open_dock(viewer, "Tune")
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    tune.table.select([1])
+    tune._reviewer.act("reject")
+    for number, name in enumerate(("new", "new", "old", "new")):
+        layer.name = name
+        dock.run()
+        wait(qtbot, dock)
+        assert [heat.name.partition(" | ")[0] for heat in heatmaps(viewer)] == ["old", "new"], number
+        assert dock.detection.map.name == name
+        heat = next(heat for heat in heatmaps(viewer) if map_of(heat).name == name)
+        tune.maps.choose(heat)
+        qtbot.waitUntil(lambda: tune.settled is not None)
+        assert tune.settled.result.regions[0].review == REJECTED, number
+
+
 def test_a_cached_map_against_another_truth_is_not_taken_for_that_one(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     truth = add_labels(viewer, lesion(), phantom(), name="lesions")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ from qtpy.QtCore import QTimer
 from ...core.errors import BrainUADError, Cancelled
 from ...workflows.detect.estimate import comparison_parts
 from ..app import workers
-from ..app.home import raise_dock
 from ..app.settings import remember
 from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
+from .comparison_table import close_table, opening_table
 from .export import CompareExporter
 from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 REST_MS = 120
 """The hand rests when the threshold has not moved for this long."""
-
-_TABLE = "Comparison table (Brain UAD)"
 
 
 class CompareDock(CompareLayout):
@@ -81,6 +78,11 @@ class CompareDock(CompareLayout):
     def comparing(self) -> bool:
         """Whether a comparison is in the viewer."""
         return self.scene is not None and self.scene.shown
+
+    @property
+    def in_view(self) -> bool:
+        """Whether a comparison is in the viewer, or on its way in or out."""
+        return self.comparing or self._switch.running
 
     @property
     def comparison(self) -> Comparison | None:
@@ -143,6 +145,9 @@ class CompareDock(CompareLayout):
     def _done(self, rest: Rest) -> None:
         if self._lifetime.over:
             return
+        if self._switch.running:  # another dock had the comparison left meanwhile
+            QTimer.singleShot(REST_MS, partial(self._done, rest))
+            return
         if self._scanned not in self.viewer.layers:
             self._show_running(False)
             self.messages.show_message("info", "The run ended after its scan was removed; its result is not shown")
@@ -173,7 +178,7 @@ class CompareDock(CompareLayout):
         coming = CompareScene(self.viewer, rest.of, self._broken)
         self.table.show_rows(rest.rows, with_truth=rest.comparison.truth is not None)
         # The table comes first of all, so that the canvas has its size.
-        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before), self._opening_table())
+        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before), opening_table(self.viewer, self.table))
 
     def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
         ready = rest.of
@@ -208,18 +213,6 @@ class CompareDock(CompareLayout):
         self.scene.recolour(ready)
         return True
 
-    def _opening_table(self) -> Iterator[None]:
-        """Show the table below the viewer, in steps; it may have been closed by hand."""
-        if self.table.parentWidget() is None:
-            self.viewer.window.add_dock_widget(self.table, name=_TABLE, area="bottom")
-            yield
-        self.table.show()
-        raise_dock(self.table)
-
-    def _close_table(self) -> None:
-        if self.table.parentWidget() is not None:
-            self.viewer.window.remove_dock_widget(self.table)
-
     def leave_comparison(self) -> None:
         """Put the viewer back as it was before, in steps."""
         if self._switch.running:
@@ -233,7 +226,7 @@ class CompareDock(CompareLayout):
     def _left(self) -> None:
         """The viewer is as it was before."""
         self._show_running(False)
-        self._close_table()
+        close_table(self.viewer, self.table)
         self.show_result(False)
         self.outcome.hide()
 
@@ -377,7 +370,7 @@ class CompareDock(CompareLayout):
             self._switch.forget(scene)
         else:
             self._switch.stop(scene)
-            self._close_table()
+            close_table(self.viewer, self.table)
         self.inputs.disconnect_viewer()
         self.view.disconnect_viewer()
         self.table.deleteLater()
@@ -396,5 +389,5 @@ class CompareDock(CompareLayout):
         self.table.chosen.connect(self._run_chosen)
         self.regions.chosen.connect(self._go_to_region)
         self.leave.clicked.connect(self.leave_comparison)
-        self.show_table.clicked.connect(lambda: list(self._opening_table()))
+        self.show_table.clicked.connect(lambda: list(opening_table(self.viewer, self.table)))
         bind_keys(self)

@@ -19,7 +19,7 @@ from ...core.progress import Progress
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
-from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock, tell_judged
+from ..app.docks import PLUGIN, PRIMARY, leaving_comparison, open_dock, opening_dock, tell_judged
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection, adding_pictures, show_again
@@ -153,6 +153,7 @@ class DetectDock(SideDock):
 
     def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
+        yield from leaving_comparison(self.viewer)
         with young_garbage_only():
             if self._scanned is not None and is_picture(self._scanned):
                 self._scanned = self._add_slice(self._scanned)

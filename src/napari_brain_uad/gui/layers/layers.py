@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 KEY = "brain_uad"
 """Where a layer's metadata say what it is: kind ("scan", "map", "mask", "regions", "boxes"), affine, and the object shown."""
 
+CELL = "cell"
+"""Key of the record of every layer of a comparison, which shows and hides them itself."""
+
 MILLIMETRES = ("mm", "mm", "mm")
 AXIS_LABELS = ("S", "A", "R")
 
@@ -154,6 +157,8 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
     """
     for layer in viewer.layers:
         known = record(layer)
+        if CELL in known:
+            continue
         compared = known.get("compared")
         shown = known.get("map", None if compared is amap else compared)
         if shown is not None and shown.name == amap.name:

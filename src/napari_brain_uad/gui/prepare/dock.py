@@ -16,8 +16,9 @@ from ...core.text import counted
 from ...preprocessing.step import patient_order
 from ...workflows.detect.estimate import preparation_words
 from ..app import workers
-from ..app.docks import PRIMARY, open_dock
+from ..app.docks import PRIMARY, leaving_comparison, open_dock
 from ..app.settings import last_folder, remember, remembered
+from ..app.steps import Steps
 from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
@@ -59,6 +60,7 @@ class PrepareDock(SideDock):
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
         self._reading: workers.Job | None = None
+        self._showing: Steps | None = None
         self._scanned: list[Layer] = []
         self.inputs = PrepareInputs(self.viewer)
         self.panel = StepPanel()
@@ -78,7 +80,7 @@ class PrepareDock(SideDock):
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return self._job is not None and self._job.running
+        return (self._job is not None and self._job.running) or self._showing is not None
 
     def run(self) -> None:
         """What the button does: prepare with everything as it stands in the dock."""
@@ -212,6 +214,15 @@ class PrepareDock(SideDock):
     def _brought_back(self, detection: Detection, heat: Layer) -> None:
         if self._lifetime.over:
             return
+        self._showing = Steps(
+            leaving_comparison(self.viewer),
+            parent=self,
+            on_done=partial(self._show_back_in_place, detection, heat),
+            on_broken=lambda: self._show_running(False),
+        )
+
+    def _show_back_in_place(self, detection: Detection, heat: Layer) -> None:
+        self._showing = None
         self._show_running(False)
         for layer in self.viewer.layers:
             if layer.name == detection.volume.name:
