@@ -19,7 +19,6 @@ from ..app import workers
 from ..app.docks import PRIMARY, leaving_comparison, open_dock
 from ..app.settings import last_folder, remember, remembered
 from ..app.steps import Steps
-from ..layers.detection_layers import add_detection
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
@@ -27,7 +26,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 from .inputs import PrepareInputs
 from .job import Answer, PrepareRequest, named_scans, read_steps, run_request
-from .layers import add_prepared, brought_back, maps_to_bring_back
+from .layers import add_prepared, brought_back, maps_to_bring_back, show_back
 from .step_panel import StepPanel
 
 if TYPE_CHECKING:
@@ -99,8 +98,8 @@ class PrepareDock(SideDock):
         """What Accept does: the prepared scans become layers, and Detect takes the first."""
         if self.answer is None:
             return
-        sequences = self.answer.session.sequences
-        shown = [add_prepared(self.viewer, run, self.answer.request.preset) for run in reversed(list(sequences.values()))]
+        pairs = list(zip(self.answer.session.sequences.values(), self._scanned, strict=True))
+        shown = [add_prepared(self.viewer, run, self.answer.request.preset, scan) for run, scan in reversed(pairs)]
         for layer in shown[:-1]:
             layer.visible = False
         # Another space: what was in view may not be in it.
@@ -224,12 +223,7 @@ class PrepareDock(SideDock):
     def _show_back_in_place(self, detection: Detection, heat: Layer) -> None:
         self._showing = None
         self._show_running(False)
-        for layer in self.viewer.layers:
-            if layer.name == detection.volume.name:
-                layer.visible = True
-            elif layer.name.startswith(heat.name.rpartition(" | ")[0]):
-                layer.visible = False
-        add_detection(self.viewer, detection)
+        show_back(self.viewer, heat, detection)
         self.viewer.reset_view()
         self.messages.show_message("info", "The map is on the scan's own grid", fix="Save its layer to get a file in the scan's own space")
 
