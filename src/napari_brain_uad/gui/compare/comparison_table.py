@@ -166,6 +166,7 @@ class ComparisonTable(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setWordWrap(False)
+        self.view.setTabKeyNavigation(False)  # Tab goes on to what comes next; the arrows go through the rows
         self.view.setSortingEnabled(True)
         self.view.setAccessibleName("Comparison")
         rows, columns = self.view.verticalHeader(), self.view.horizontalHeader()
