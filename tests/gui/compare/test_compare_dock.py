@@ -284,7 +284,7 @@ def test_colours_are_percentiles_unless_the_scores_have_one_unit(three: _Bench) 
 def _prepare_odd_viewer(bench: _Bench) -> None:
     """A viewer as a user may have left it: several layers, one hidden, two selected, zoomed, another plane, a grid of one's own."""
     viewer = bench.viewer
-    add_detection(viewer, detect(bench.dock.inputs.volume(), "threshold"))
+    add_detection(viewer, detect(bench.dock.inputs.scans.volume(), "threshold"))
     viewer.add_points(np.array([[1.0, 2.0, 3.0]]), name="points", units=("mm",) * 3)
     viewer.layers["points"].visible = False
     viewer.dims.order = (1, 0, 2)
@@ -813,7 +813,7 @@ def test_nothing_ticked_and_a_mask_elsewhere_are_told_in_the_dock(bench: _Bench)
 
 
 def test_a_painted_truth_counts_as_it_is_painted(bench: _Bench) -> None:
-    painted = add_labels(bench.viewer, np.asarray(bench.truth.data).T > 0, bench.dock.inputs.volume(), name="lesion")
+    painted = add_labels(bench.viewer, np.asarray(bench.truth.data).T > 0, bench.dock.inputs.scans.volume(), name="lesion")
     painted.data[:, :20] = 0
     bench.dock.inputs.scans.truth.choose(painted)
     comparison = bench.compare()

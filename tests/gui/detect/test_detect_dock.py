@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
+import threading
 import time
 
 import numpy as np
@@ -235,6 +236,32 @@ def test_boxes_follow_the_layer_list(qtbot, viewer, dock):
     viewer.layers.clear()
     assert dock.inputs.scan.layer is None
     assert not dock.empty.isHidden()
+
+
+@pytest.mark.parametrize("title", ["Detect anomalies", "Prepare", "Compare"])
+def test_an_image_that_is_computed_on_demand_is_not_computed_whole_by_the_window(qtbot, viewer, title):
+    """napari itself computes the slice that it shows."""
+    whole = phantom().data.T
+    computed = []
+
+    class _Lazy:
+        shape, ndim, dtype, size = whole.shape, 3, whole.dtype, whole.size
+
+        def __getitem__(self, key):
+            return whole[key]
+
+        def __array__(self, *_args, **_more):
+            computed.append(threading.current_thread() is threading.main_thread())
+            return whole
+
+    opened = open_dock(viewer, title)
+    viewer.add_image(_Lazy(), contrast_limits=(0, 300), name="lazy", units=("mm",) * 3)
+    inputs = opened.inputs
+    facts = inputs.facts
+    qtbot.waitUntil(lambda: "24x28x20" in facts.text())
+    assert True not in computed
+    viewer.add_image((whole > 200).astype(np.float32), name="mask", units=("mm",) * 3)
+    assert (inputs.scans.scan if title == "Compare" else inputs.scan).layer.name == "lazy"
 
 
 def test_a_removed_mask_leaves_none_chosen(qtbot, viewer, dock):

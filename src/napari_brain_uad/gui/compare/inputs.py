@@ -77,10 +77,10 @@ class CompareInputs(QWidget):
         self.offer(remembered("compared"))
         self._scan_changed()
 
-    def volume(self) -> Volume | None:
-        """The chosen scan; None when there is none or its layer holds no image."""
+    def outline(self) -> Volume | None:
+        """The chosen scan but for its values; None when there is none or its layer holds no image."""
         try:
-            return self.scans.volume()
+            return self.scans.outline()
         except InputError:
             return None
 
@@ -150,7 +150,7 @@ class CompareInputs(QWidget):
             self._chosen[layer] = self.methods.chosen()
 
     def _scan_changed(self) -> None:
-        volume = self.volume()
+        volume = self.outline()
         self._sequence = None if volume is None else volume.sequence
         self.methods.set_sequence(self._sequence)
         if volume is None:
@@ -168,7 +168,7 @@ class CompareInputs(QWidget):
 
     def _show_cost(self) -> None:
         self._show_last()
-        volume, specs = self.volume(), self.methods.chosen()
+        volume, specs = self.outline(), self.methods.chosen()
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
             return

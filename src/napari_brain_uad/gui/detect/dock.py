@@ -243,21 +243,22 @@ class DetectDock(SideDock):
         self._clear_outcome()
         self._raw = False
         self.inputs.show_facts("", ())
-        present = self.inputs.scan.layer is not None
+        layer = self.inputs.scan.layer
+        present = layer is not None
         self.inputs.setVisible(present)
         self.empty.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError as error:
             self.messages.show_error(error, "Reading the layer")
             return
-        if volume is None:
+        if layer is None or volume is None:
             return
         self.inputs.set_sequence(volume.sequence)
         self.inputs.facts.setText("Looking at the scan")
-        self._looking = workers.run(lambda _progress: facts(volume), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
+        self._looking = workers.run(lambda _: facts(volume_of(layer)), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
 
     def _facts_found(self, found: Facts) -> None:
         self.inputs.show_facts(found.line, found.checks)
@@ -285,7 +286,7 @@ class DetectDock(SideDock):
         without = self.inputs.method.info.trainable and self.inputs.model.path is None
         self.button.setText(NO_MODEL if without else _DETECT)
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError:
             volume = None
         if volume is None:

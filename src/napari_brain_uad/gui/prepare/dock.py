@@ -234,7 +234,8 @@ class PrepareDock(SideDock):
         self.messages.clear()
         if not self.running:
             self.panel.forget()
-        present = self.inputs.scan.layer is not None
+        layer = self.inputs.scan.layer
+        present = layer is not None
         for part in (self.inputs, self.panel):
             part.setVisible(present)
         self.empty.setVisible(not present)
@@ -242,14 +243,14 @@ class PrepareDock(SideDock):
         self._show_cost()
         self.inputs.facts.clear()
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError as error:
             self.messages.show_error(error, "Reading the layer")
             return
-        if volume is not None:
+        if layer is not None and volume is not None:
             self.inputs.facts.setText("Looking at the scan")
             self._looking = workers.run(
-                lambda _progress: facts(volume).line,
+                lambda _progress: facts(volume_of(layer)).line,
                 parent=self,
                 on_done=self.inputs.facts.setText,
                 on_error=lambda _error: self.inputs.facts.clear(),

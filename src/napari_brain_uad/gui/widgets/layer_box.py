@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -132,7 +133,15 @@ def is_scan(layer: Layer) -> bool:
         return False
     if record(layer):
         return True
-    return not is_picture_mask(layer) and (layer.ndim != 3 or not is_binary(np.asarray(layer.data)))
+    return not is_picture_mask(layer) and (layer.ndim != 3 or not is_binary(_seen(layer)))
+
+
+def _seen(layer: Image) -> NDArray[Any]:
+    """The values of a 3-D image; of one that is loaded or computed when it is needed, three slices."""
+    if isinstance(layer.data, np.ndarray) or layer.multiscale:
+        return np.asarray(layer.data)
+    count = layer.data.shape[0]
+    return np.stack([np.asarray(layer.data[count * part // 4]) for part in (1, 2, 3)])
 
 
 def is_mask(layer: Layer) -> bool:
