@@ -110,8 +110,21 @@ def test_a_failed_row_opens_nothing(dock: BatchDock, qtbot: Any) -> None:
     dock.results.opened.connect(opened.append)
     dock.run()
     _finished(dock, qtbot)
-    dock.results._open(1, 0)
+    dock.results._open(1)
     assert opened == []
+
+
+def test_enter_opens_a_row_and_tab_leaves_the_table(dock: BatchDock, qtbot: Any) -> None:
+    opened: list[Any] = []
+    dock.results.opened.disconnect()
+    dock.results.opened.connect(opened.append)
+    dock.run()
+    _finished(dock, qtbot)
+    done = dock.results.states().index("done")
+    dock.results.setCurrentCell(done, 0)
+    qtbot.keyClick(dock.results, Qt.Key.Key_Return)
+    assert [outcome.case.name for outcome in opened] == [dock.results.item(done, 0).text()]  # type: ignore[union-attr]
+    assert not dock.results.tabKeyNavigation()
 
 
 def test_cancelling_takes_two_seconds_at_most_and_keeps_what_is_done(dock: BatchDock, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:

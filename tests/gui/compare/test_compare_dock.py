@@ -29,8 +29,9 @@ from napari_brain_uad.gui.compare.layers import CROSS, MASK, TRUTH
 from napari_brain_uad.gui.detect.dock import DetectDock
 from napari_brain_uad.gui.layers.colour_bars import WORDS
 from napari_brain_uad.gui.layers.detection_layers import add_detection
-from napari_brain_uad.gui.layers.layers import add_labels, record
+from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.view import add_volume
+from napari_brain_uad.gui.layers.view_actions import show_map
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import Comparison, compare
@@ -185,6 +186,23 @@ def _agrees_with_the_workflow(bench: _Bench, again: Comparison, rule: str) -> No
         np.testing.assert_array_equal(mask.flagged().T, run.result.mask)
 
 
+def test_a_rule_that_needs_healthy_scans_is_applied_to_what_is_shown(bench: _Bench, tmp_path: Path) -> None:
+    """Another scan was opened, and other methods ticked, since it was compared."""
+    bench.compare()
+    data, _ = head()
+    add_volume(bench.viewer, load(write(tmp_path / "sub-03_FLAIR.nii.gz", data[::-1])))
+    assert bench.dock.inputs.scans.scan.layer is not bench.scan
+    bench.dock.inputs.methods.choose(PAIR[:1])
+    bench.dock.threshold.healthy.choose_files([write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))])
+    bench.dock.threshold.choose("healthy-ml", 0.5)
+    bench.still()
+    shown = bench.rest()
+    assert str(shown.rule) == "healthy-ml:0.5"
+    assert shown.volume.name == bench.scan.name
+    assert [run.map.method for run in shown.runs] == PAIR
+    assert shown.truth is not None
+
+
 def test_a_moving_threshold_shows_bare_masks_and_cheap_figures_then_the_exact_ones(bench: _Bench) -> None:
     bench.compare()
     dock = bench.dock
@@ -266,7 +284,7 @@ def test_colours_are_percentiles_unless_the_scores_have_one_unit(three: _Bench) 
 def _prepare_odd_viewer(bench: _Bench) -> None:
     """A viewer as a user may have left it: several layers, one hidden, two selected, zoomed, another plane, a grid of one's own."""
     viewer = bench.viewer
-    add_detection(viewer, detect(bench.dock.inputs.volume(), "threshold"))
+    add_detection(viewer, detect(bench.dock.inputs.scans.volume(), "threshold"))
     viewer.add_points(np.array([[1.0, 2.0, 3.0]]), name="points", units=("mm",) * 3)
     viewer.layers["points"].visible = False
     viewer.dims.order = (1, 0, 2)
@@ -748,6 +766,30 @@ def test_tune_and_detect_do_not_take_the_cells_for_maps_and_scans(bench: _Bench)
     tune._end()
 
 
+def test_a_result_of_detect_comes_when_the_comparison_was_left(bench: _Bench) -> None:
+    detect_dock: DetectDock = open_dock(bench.viewer, "Detect anomalies")
+    detect_dock.inputs.method.choose("thresh-raw")
+    bench.compare()
+    detect_dock.run()
+    bench.qtbot.waitUntil(lambda: not detect_dock.running, timeout=30_000)
+    assert not bench.dock.in_view
+    assert not bench.viewer.canvas.grid.enabled
+    (heat,) = [layer for layer in bench.viewer.layers if record(layer).get("kind") == "map"]
+    assert heat.visible
+    assert bench.scan.visible
+
+
+def test_cells_are_shown_and_hidden_by_the_comparison_alone(bench: _Bench) -> None:
+    bench.compare()
+    scene = bench.dock.scene
+    assert scene is not None
+    before = [layer.visible for layer in scene.layers]
+    heat = add_map(bench.viewer, scene.ready.cells[0].run.map)
+    assert [layer.visible for layer in scene.layers] == before
+    show_map(bench.viewer, heat)
+    assert [layer.visible for layer in scene.layers] == before
+
+
 def test_without_a_scan_it_says_what_to_do(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:
     dock = open_dock(make_napari_viewer(), "Compare")
     assert not dock.empty.isHidden()
@@ -771,7 +813,7 @@ def test_nothing_ticked_and_a_mask_elsewhere_are_told_in_the_dock(bench: _Bench)
 
 
 def test_a_painted_truth_counts_as_it_is_painted(bench: _Bench) -> None:
-    painted = add_labels(bench.viewer, np.asarray(bench.truth.data).T > 0, bench.dock.inputs.volume(), name="lesion")
+    painted = add_labels(bench.viewer, np.asarray(bench.truth.data).T > 0, bench.dock.inputs.scans.volume(), name="lesion")
     painted.data[:, :20] = 0
     bench.dock.inputs.scans.truth.choose(painted)
     comparison = bench.compare()

@@ -79,3 +79,7 @@ def test_tips_say_where_a_figure_comes_from(table: ComparisonTable) -> None:
     assert "cache" in tip(0, "seconds")
     assert "rests" in tip(0, "mutual_dice")
     assert "dice" not in table._model.columns
+
+
+def test_tab_leaves_the_table(table: ComparisonTable) -> None:
+    assert not table.view.tabKeyNavigation()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
+import threading
 import time
 
 import numpy as np
@@ -237,6 +238,41 @@ def test_boxes_follow_the_layer_list(qtbot, viewer, dock):
     assert not dock.empty.isHidden()
 
 
+@pytest.mark.parametrize("title", ["Detect anomalies", "Prepare", "Compare"])
+def test_an_image_that_is_computed_on_demand_is_not_computed_whole_by_the_window(qtbot, viewer, title):
+    """napari itself computes the slice that it shows."""
+    whole = phantom().data.T
+    computed = []
+
+    class _Lazy:
+        shape, ndim, dtype, size = whole.shape, 3, whole.dtype, whole.size
+
+        def __getitem__(self, key):
+            return whole[key]
+
+        def __array__(self, *_args, **_more):
+            computed.append(threading.current_thread() is threading.main_thread())
+            return whole
+
+    opened = open_dock(viewer, title)
+    viewer.add_image(_Lazy(), contrast_limits=(0, 300), name="lazy", units=("mm",) * 3)
+    inputs = opened.inputs
+    facts = inputs.facts
+    qtbot.waitUntil(lambda: "24x28x20" in facts.text())
+    assert True not in computed
+    viewer.add_image((whole > 200).astype(np.float32), name="mask", units=("mm",) * 3)
+    assert (inputs.scans.scan if title == "Compare" else inputs.scan).layer.name == "lazy"
+
+
+def test_a_removed_mask_leaves_none_chosen(qtbot, viewer, dock):
+    add_volume(viewer, phantom())
+    truth = add_labels(viewer, lesion(), phantom(), name="ground truth")
+    add_labels(viewer, lesion(), phantom(), name="something else")
+    assert dock.inputs.truth.layer is truth
+    viewer.layers.remove(truth)
+    assert dock.inputs.truth.layer is None
+
+
 def test_a_truth_that_fits_is_taken_and_one_from_another_scan_is_not(qtbot, viewer, dock):
     add_volume(viewer, phantom())
     truth = add_labels(viewer, lesion(), phantom(), name="scan | ground truth")
@@ -408,6 +444,26 @@ def test_a_review_outlasts_a_cached_run(qtbot, viewer, dock):
     assert region.box not in record(layer_of(viewer, heat, "boxes"))["boxes"]
     i, j, k = region.peak_index
     assert not layer_of(viewer, heat, "regions").data.flagged()[k, j, i]
+
+
+def test_after_renaming_the_scan_its_map_is_shown_once_more_and_keeps_its_review(qtbot, viewer, dock):
+    layer = add_volume(viewer, phantom(name="old"))
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    tune = open_dock(viewer, "Tune")
+    qtbot.waitUntil(lambda: tune.settled is not None)
+    tune.table.select([1])
+    tune._reviewer.act("reject")
+    for number, name in enumerate(("new", "new", "old", "new")):
+        layer.name = name
+        dock.run()
+        wait(qtbot, dock)
+        assert [heat.name.partition(" | ")[0] for heat in heatmaps(viewer)] == ["old", "new"], number
+        assert dock.detection.map.name == name
+        heat = next(heat for heat in heatmaps(viewer) if map_of(heat).name == name)
+        tune.maps.choose(heat)
+        qtbot.waitUntil(lambda: tune.settled is not None)
+        assert tune.settled.result.regions[0].review == REJECTED, number
 
 
 def test_a_cached_map_against_another_truth_is_not_taken_for_that_one(qtbot, viewer, dock):
@@ -675,6 +731,34 @@ def test_removing_the_scan_in_mid_run_stops_the_run(qtbot, viewer, dock, replace
     wait(qtbot, dock)
     assert not heatmaps(viewer)
     assert not dock.button.isEnabled()
+
+
+def test_a_scan_opened_in_mid_run_leaves_the_one_that_is_scored_chosen(qtbot, viewer, dock):
+    mine = add_volume(viewer, phantom(name="mine"))
+    click(qtbot, dock.button)
+    other = add_volume(viewer, phantom(1, name="other"))
+    assert dock.inputs.scan.layer is mine
+    wait(qtbot, dock)
+    assert other in dock.inputs.scan.layers()
+    assert dock.verdict.text() == dock.detection.verdict.line
+    assert dock.detection.map.name == "mine"
+
+
+@pytest.mark.parametrize("what", ["scan", "method"])
+def test_a_verdict_never_stands_under_another_scan_or_method(qtbot, viewer, dock, what):
+    other = add_volume(viewer, phantom(1, name="other"))
+    add_volume(viewer, phantom(name="mine"))
+    click(qtbot, dock.button)
+    if what == "scan":  # as "Accept" of the Prepare dock does
+        dock.inputs.scan.choose(other)
+    else:  # as "Use in Detect" of other docks does
+        choose_method(dock, "thresh-raw")
+    wait(qtbot, dock)
+    assert heatmaps(viewer)
+    assert dock.verdict.isHidden()
+    assert dock.copy.isHidden()
+    assert not dock.outcome.text()
+    assert "The result of mine is open" in dock.messages.text
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])

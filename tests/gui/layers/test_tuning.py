@@ -71,6 +71,16 @@ def test_filters_are_kept_until_they_change(detection: Detection) -> None:
     assert prepared(PostParams(median=3), first) is not first
 
 
+def test_another_truth_at_the_same_place_in_memory_is_another(detection: Detection) -> None:
+    tuning = Tuning(detection.map, np.zeros(detection.map.score.shape, bool))
+    key = tuning.key()
+    for _ in range(20):  # freed and made anew: Python gives the same place again
+        tuning.truth = None
+        tuning.truth = np.zeros(detection.map.score.shape, bool)
+        assert tuning.key() != key
+    assert tuning.key() == tuning.key()
+
+
 def test_a_rule_that_needs_a_truth_says_so(detection: Detection) -> None:
     tuning = Tuning(detection.map, None, PostParams(threshold="best-dice"))
     with pytest.raises(InputError, match="truth"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -18,6 +19,7 @@ from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.gui.app import settings
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.layers import is_map, map_of, record, volume_of
+from napari_brain_uad.gui.layers.subjects import layers_of
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.prepare.layers import prepared_of
 from napari_brain_uad.io.nifti import read_volume
@@ -177,6 +179,34 @@ def test_choosing_another_scan_forgets_the_result_and_keeps_the_settings(qtbot, 
     assert dock.panel.steps[3].x_mm == 6.0
 
 
+def test_a_scan_opened_in_mid_run_leaves_the_one_that_is_prepared_chosen(qtbot, viewer, dock, scan_file):
+    mine = add_volume(viewer, read_volume(scan_file))
+    click(qtbot, dock.button)
+    other = add_volume(viewer, raw_head("other"))
+    assert dock.inputs.scan.layer is mine
+    wait(qtbot, dock)
+    assert other in dock.inputs.scan.layers()
+    assert list(dock.answer.session.sequences) == ["FLAIR"]
+    dock.panel.list.choose(3)
+    click(qtbot, dock.panel.button)
+    wait(qtbot, dock)
+    assert dock.answer.session.sequences["FLAIR"].native.name == mine.name
+
+
+def test_what_was_prepared_of_a_scan_that_is_not_chosen_any_more_is_not_shown_as_another_s(qtbot, viewer, dock):
+    other, mine = (add_volume(viewer, raw_head(name, seed)) for seed, name in enumerate(("other", "mine")))
+    click(qtbot, dock.button)
+    dock.inputs.scan.choose(other)
+    wait(qtbot, dock)
+    assert dock.answer is None
+    assert "other scans were chosen" in dock.messages.text
+    assert states(dock) == ["waiting"] * 5
+    assert not dock.panel.button.isEnabled()
+    dock.inputs.scan.choose(mine)
+    prepared(qtbot, dock)
+    assert "cache" in dock.outcome.text()
+
+
 def test_a_step_that_fails_says_what_to_do(qtbot, viewer, dock):
     data = np.zeros((24, 28, 20), np.float32)
     data[4:20, 4:24, 3:17] = 5.0  # a brain of one value: percentiles mean nothing
@@ -298,6 +328,40 @@ def test_a_map_comes_back_to_the_scans_own_grid(qtbot, viewer, dock, scan_file, 
     target = tmp_path / "map.nii.gz"
     back.save(str(target), plugin="napari-brain-uad")
     np.testing.assert_allclose(nibabel.load(target).affine, nibabel.load(scan_file).affine, atol=1e-5)
+
+
+def test_names_do_not_say_what_can_be_brought_back_nor_what_is_shown_then(qtbot, viewer, dock, scan_file):
+    native = add_volume(viewer, read_volume(scan_file))
+    bystander = add_volume(viewer, raw_head("bystander"))
+    dock.inputs.scan.choose(native)
+    detect = open_dock(viewer, "Detect anomalies")
+    detect.inputs.scan.choose(native)
+    detect.run()  # its map has the name that one brought back has
+    wait(qtbot, detect)
+    prepared(qtbot, dock)
+    dock.take_over()
+    detect.run()
+    wait(qtbot, detect)
+    assert not dock.back.isHidden()
+    ours = layers_of(viewer, viewer.layers[f"{native.name} | quick"])
+    next(layer for layer in ours if is_map(layer)).name = "renamed"
+    bystander.visible = True
+    click(qtbot, dock.back)
+    wait(qtbot, dock)
+    assert bystander.visible
+    assert native.visible
+    assert not any(layer.visible for layer in ours)
+    assert dock.back.isHidden()
+    assert len([layer for layer in layers_of(viewer, native) if is_map(layer)]) == 2
+
+
+def test_two_scans_of_one_name_are_prepared_beside_each_other(qtbot, viewer, dock, scan_file):
+    for seed in range(2):
+        volume = read_volume(scan_file)
+        add_volume(viewer, replace(volume, data=volume.data + (volume.data > 0) * seed, source=None))
+        prepared(qtbot, dock)
+        dock.take_over()
+    assert len([layer for layer in viewer.layers if prepared_of(layer) is not None]) == 2
 
 
 def test_the_copied_command_gives_the_same_scan(qtbot, viewer, dock, scan_file, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -335,6 +336,25 @@ def test_a_free_name_is_suggested_until_one_is_typed(qtbot, dock):
 
 
 # A training, as its process tells it
+
+
+def test_a_training_starts_in_place_of_an_estimate(qtbot, dock, healthy, process, monkeypatch):
+    waiting = threading.Event()
+
+    def estimated(_job, progress):
+        while not waiting.wait(0.01):
+            progress.check()
+        return "About an hour"
+
+    monkeypatch.setattr(train_dock, "estimated", estimated)
+    ready(qtbot, dock, healthy, "vae")
+    click(qtbot, dock.estimate)
+    assert dock.running
+    click(qtbot, dock.start)
+    qtbot.waitUntil(lambda: dock._run is not None)
+    assert dock.state == "running"
+    assert (dock.cost.text(), dock.estimate.text(), dock.estimate.isEnabled()) == ("", "Estimate", True)
+    waiting.set()
 
 
 def test_what_the_process_says_is_shown(qtbot, running, process):

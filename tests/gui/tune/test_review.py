@@ -119,6 +119,26 @@ def test_keys_and_the_note_do_what_the_buttons_do(bench: _Bench) -> None:
     assert line.text() == "cortex, not a lesion"
 
 
+def test_a_typed_note_is_kept_by_an_act_a_step_to_another_region_and_another_threshold(bench: _Bench) -> None:
+    line = bench.dock.review.note
+    bench.select(1)
+    QTest.keyClicks(line, "vessel")
+    bench.dock._reviewer.act("reject")  # by its key: the line is not left
+    assert [(region.review, region.note) for region in bench.regions[:2]] == [("rejected", "vessel"), ("", "")]
+    QTest.keyClicks(line, " wall")
+    bench.dock._step_region(1)
+    bench.qtbot.waitUntil(lambda: bench.regions[0].note == "vessel wall")
+    assert (bench.dock.table.selected, line.text()) == ([2], "")
+    assert bench.regions[1].note == ""
+    QTest.keyClicks(line, "unclear")
+    bench.dock._nudge(1)
+    bench.rest()
+    bench.qtbot.waitUntil(lambda: bench.regions[1].note == "unclear")
+    bench.dock.undo.click()
+    bench.rest()
+    assert [region.note for region in bench.regions[:2]] == ["vessel wall", ""]
+
+
 def test_the_menu_offers_what_can_be_done(bench: _Bench) -> None:
     reviewer = bench.dock._reviewer
     words = [[action.text().partition("\t")[0] for action in reviewer.menu(chosen).actions()] for chosen in ((), (1,), (1, 2))]

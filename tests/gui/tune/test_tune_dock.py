@@ -26,7 +26,7 @@ from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.region_colours import FIRST_REGION
-from napari_brain_uad.gui.layers.subjects import scan_missed
+from napari_brain_uad.gui.layers.subjects import join, scan_missed
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.gui.tune.dock import TuneDock
 from napari_brain_uad.io.json_files import read_json
@@ -289,7 +289,84 @@ def test_a_truth_on_another_grid_is_refused_in_the_dock(bench: _Bench) -> None:
     bench.dock.truths.choose(other)
     assert "elsewhere" in bench.dock.messages.text
     bench.rest()
+    assert "elsewhere" in bench.dock.messages.text
     assert bench.dock.figures._cells["dice"].isHidden()
+    bench.dock.truths.choose(None)
+    bench.rest()
+    assert not bench.dock.messages.text
+
+
+def test_the_truth_of_another_scan_on_the_same_grid_is_not_taken(bench: _Bench) -> None:
+    """Two patients in MNI space, say: only the first has a ground truth."""
+    other = replace(bench.detection.volume, name="sub-02_FLAIR", data=bench.detection.volume.data + 1)
+    scan = add_volume(bench.viewer, other)
+    heat, *_ = add_detection(bench.viewer, detect(other, "thresh-raw"), scan=scan)
+    bench.dock.maps.choose(heat)
+    bench.rest()
+    assert bench.dock.truths.layer is None
+    assert bench.dock.settled.figures.dice is None
+    free = add_labels(bench.viewer, bench.detection.truth, other, name="lesion")
+    bench.dock.maps.choose(bench.heat)
+    bench.dock.maps.choose(heat)
+    assert bench.dock.truths.layer is free
+    second = add_labels(bench.viewer, bench.detection.truth, other, name="another lesion")
+    bench.dock.maps.choose(bench.heat)
+    bench.dock.maps.choose(heat)
+    assert bench.dock.truths.layer is None  # nothing says which
+    join(second, scan)
+    bench.dock.maps.choose(bench.heat)
+    assert bench.dock.truths.layer.name == "sub-01_FLAIR | ground truth"
+    bench.dock.maps.choose(heat)
+    assert bench.dock.truths.layer is second
+
+
+def test_a_truth_counts_as_it_is_painted(bench: _Bench, tmp_path: Path) -> None:
+    truth, dice = bench.dock.truths.layer, bench.dock.settled.figures.dice
+    hit = np.argwhere(truth.data)[0]
+    truth.brush_size = 5
+    truth.paint(hit, 0)  # erased by a stroke
+    bench.qtbot.waitUntil(lambda: bench.dock.settled is not None and bench.dock.settled.figures.dice != dice)
+    erased = bench.dock.settled.figures.dice
+    truth.undo()
+    bench.qtbot.waitUntil(lambda: bench.dock.settled is not None and bench.dock.settled.figures.dice == dice)
+    truth.data[:, :, : hit[2] + 3] = 0  # in place, and nothing is told of it
+    bench.dock.move_threshold(151.0)
+    bench.rest()
+    assert bench.dock.settled.figures.dice not in (dice, erased)
+    truth.data[:] = 0
+    truth.data[tuple(hit)] = 1
+    bench.dock.export_to(tmp_path)
+    bench.qtbot.waitUntil(lambda: "Saved" in bench.dock.messages.text, timeout=30_000)
+    assert load(next(tmp_path.glob("*_truth.nii.gz"))).data.sum() == 1
+
+
+def test_without_the_truth_that_its_rule_needs_the_threshold_stays_and_can_be_moved(bench: _Bench) -> None:
+    bench.dock._rule_chosen(ThresholdRule("best-dice"))
+    bench.rest()
+    value = bench.dock.settled.result.threshold.value
+    bench.viewer.layers.remove(bench.dock.truths.layer)
+    bench.rest()
+    assert bench.dock.settled.result.threshold.value == pytest.approx(value)
+    assert bench.dock.threshold.rule.currentData() == "value"
+    bench.dock.move_threshold(value + 5)
+    bench.rest()
+    assert bench.dock.settled.result.threshold.value == pytest.approx(value + 5, abs=0.1)
+    bench.dock.undo.click()
+    bench.dock.undo.click()  # the rule that cannot be followed any more
+    bench.qtbot.waitUntil(lambda: "ground truth" in bench.dock.messages.text)
+    assert bench.dock.figures._note.text() == "not current"
+    bench.dock.move_threshold(value + 2)
+    bench.rest()
+
+
+def test_a_map_whose_rule_cannot_be_followed_is_tuned_by_its_method_s_default(bench: _Bench) -> None:
+    record(bench.heat)["post"] = PostParams(threshold="healthy-ml:1.0")
+    dock = TuneDock(bench.viewer)
+    bench.viewer.window.add_dock_widget(dock, name="Another", area="right")
+    bench.qtbot.waitUntil(lambda: dock.settled is not None)
+    assert dock.post.threshold == "auto"
+    assert "healthy" in dock.messages.text
+    dock._end()
 
 
 def test_a_row_leads_to_its_region(bench: _Bench) -> None:

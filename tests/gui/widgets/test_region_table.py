@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
 from napari_brain_uad.gui.widgets.region_table import RegionTable
 from napari_brain_uad.postprocessing.regions import Region
 
@@ -39,6 +43,24 @@ def test_no_regions_is_no_error(qtbot: Any) -> None:
     table.show_regions(())
     qtbot.wait(20)
     assert table.current is None
+
+
+def test_tab_leaves_the_table(qtbot: Any) -> None:
+    around = QWidget()
+    table, after = RegionTable(), QLineEdit()
+    layout = QVBoxLayout(around)
+    layout.addWidget(table)
+    layout.addWidget(after)
+    qtbot.addWidget(around)
+    table.show_regions(regions(3, long=1))
+    table.choose(1)
+    around.show()
+    around.activateWindow()
+    table.setFocus()
+    qtbot.waitUntil(table.hasFocus)
+    QTest.keyClick(table, Qt.Key.Key_Tab)
+    assert after.hasFocus()
+    assert table.current == 1
 
 
 def test_a_centre_beside_the_middle_is_at_zero_not_at_minus_zero(qtbot: Any) -> None:

@@ -48,7 +48,7 @@ def test_every_dock_sets_it_and_takes_it_back(make_napari_viewer, qtbot, title, 
     assert [box.itemText(row) for row in range(box.count())] == ["as read: FLAIR (name 'flair')", *SEQUENCES]
     with qtbot.waitSignal(dock.inputs.scan_changed):
         box.choose("T2")
-    assert (dock.inputs.volume().sequence, dock.inputs.volume().sequence_origin) == ("T2", USER)
+    assert (dock.inputs.outline().sequence, dock.inputs.outline().sequence_origin) == ("T2", USER)
     qtbot.waitUntil(lambda: f"T2 ({USER})" in dock.inputs.facts.text())
     box.choose(None)
     assert volume_of(layer).sequence_words == "FLAIR (name 'flair')"
@@ -73,4 +73,4 @@ def test_what_one_dock_sets_another_shows(make_napari_viewer):
     detect_dock.inputs._scans.sequence.choose("PD")
     compare_dock = open_dock(viewer, "Compare")
     assert compare_dock.inputs.scans.sequence.currentText() == "PD"
-    assert compare_dock.inputs.volume().sequence == "PD"
+    assert compare_dock.inputs.outline().sequence == "PD"

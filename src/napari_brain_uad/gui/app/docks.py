@@ -94,6 +94,18 @@ def opening_workspace(viewer: Viewer) -> Iterator[float]:
             yield number / len(titles)
 
 
+def leaving_comparison(viewer: Viewer) -> Iterator[float]:
+    """Have a dock that shows a comparison put the viewer back, in steps: what comes next would be one more of its cells."""
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return
+    for widget in window.dock_widgets.values():
+        if getattr(widget, "in_view", False):
+            widget.leave_comparison()
+    while any(getattr(widget, "in_view", False) for widget in window.dock_widgets.values()):
+        yield 0.0
+
+
 def tell_judged(viewer: Viewer, heat: Layer) -> None:
     """Have every open dock that shows a map's result work it out again: its settings, or the healthy reference, may be others now."""
     _tell(viewer, "judge_again", heat)

@@ -23,7 +23,7 @@ class BatchResults(QTableWidget):
     Attributes
     ----------
     opened : Signal(object)
-        The `BatchOutcome` whose row was double-clicked; rows that failed or wait are not opened.
+        The `BatchOutcome` whose row was double-clicked, or Enter pressed on it; rows that failed or wait are not opened.
     """
 
     opened = Signal(object)
@@ -34,12 +34,13 @@ class BatchResults(QTableWidget):
         self._outcomes: dict[int, BatchOutcome] = {}
         self.setHorizontalHeaderLabels(_COLUMNS)
         self.setAccessibleName("Results")
-        self.setToolTip("Double-click a scan to open it with its result")
+        self.setToolTip("Double-click a scan, or press Enter on it, to open it with its result")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWordWrap(False)
+        self.setTabKeyNavigation(False)  # Tab goes on to what comes next; the arrows go through the rows
         self.setMinimumHeight(100)
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         if rows is not None:
@@ -48,7 +49,8 @@ class BatchResults(QTableWidget):
         if columns is not None:
             columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.cellDoubleClicked.connect(self._open)
+        # By Enter or a double click; the system may ask for a single one.
+        self.activated.connect(lambda index: self._open(index.row()))
 
     def start(self, scans: Sequence[Case]) -> None:
         """Show these scans, all waiting."""
@@ -96,7 +98,7 @@ class BatchResults(QTableWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.setItem(row, column, item)
 
-    def _open(self, row: int, _column: int) -> None:
+    def _open(self, row: int) -> None:
         outcome = self._outcomes.get(row)
         if outcome is not None and not outcome.error:
             self.opened.emit(outcome)

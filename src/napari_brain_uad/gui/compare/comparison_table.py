@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
 
+from ..app.home import raise_dock
 from ..widgets.messages import wrapping_label
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_TITLE = "Comparison table (Brain UAD)"
 
 WITH_TRUTH = (
     "method",
@@ -160,6 +166,7 @@ class ComparisonTable(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setWordWrap(False)
+        self.view.setTabKeyNavigation(False)  # Tab goes on to what comes next; the arrows go through the rows
         self.view.setSortingEnabled(True)
         self.view.setAccessibleName("Comparison")
         rows, columns = self.view.verticalHeader(), self.view.horizontalHeader()
@@ -215,3 +222,18 @@ class ComparisonTable(QWidget):
     def _row_changed(self, index: QModelIndex, _previous: QModelIndex | None = None) -> None:
         if index.isValid():
             self.chosen.emit(self._sorted.mapToSource(index).row())
+
+
+def opening_table(viewer: Viewer, table: ComparisonTable) -> Iterator[None]:
+    """Show the table below the viewer, in steps; it may have been closed by hand."""
+    if table.parentWidget() is None:
+        viewer.window.add_dock_widget(table, name=_TITLE, area="bottom")
+        yield
+    table.show()
+    raise_dock(table)
+
+
+def close_table(viewer: Viewer, table: ComparisonTable) -> None:
+    """Take the table out of the window, if it is there."""
+    if table.parentWidget() is not None:
+        viewer.window.remove_dock_widget(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 
 from ...core.errors import BrainUADError, Cancelled
+from ...workflows.detect.estimate import comparison_parts
 from ..app import workers
-from ..app.home import raise_dock
 from ..app.settings import remember
 from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
+from .comparison_table import close_table, opening_table
 from .export import CompareExporter
-from .job import Rest, compared, failure_words, outcome_words, settled
+from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
 from .layout import CompareLayout
 from .scene import CompareScene
 from .switch import SceneSwitch
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 REST_MS = 120
 """The hand rests when the threshold has not moved for this long."""
-
-_TABLE = "Comparison table (Brain UAD)"
 
 
 class CompareDock(CompareLayout):
@@ -55,6 +53,8 @@ class CompareDock(CompareLayout):
         self.scene: CompareScene | None = None
         self._rest: Rest | None = None
         self._scanned: Layer | None = None
+        self._asked: CompareRequest | None = None
+        self._of: tuple[CompareRequest, Layer | None] | None = None
         self._job: workers.Job | None = None
         self._settling: workers.Job | None = None
         self._again = False
@@ -80,6 +80,11 @@ class CompareDock(CompareLayout):
         return self.scene is not None and self.scene.shown
 
     @property
+    def in_view(self) -> bool:
+        """Whether a comparison is in the viewer, or on its way in or out."""
+        return self.comparing or self._switch.running
+
+    @property
     def comparison(self) -> Comparison | None:
         """What is compared, at rest; None while there is nothing, or the threshold moves."""
         return None if self._rest is None else self._rest.comparison
@@ -95,8 +100,8 @@ class CompareDock(CompareLayout):
         """What the button does: score what has no map yet, and show the comparison."""
         if self.running:
             return
-        self.messages.clear()
         self.outcome.hide()
+        self.messages.clear()
         try:
             request = self.inputs.request(self.threshold)
         except BrainUADError as error:
@@ -104,8 +109,12 @@ class CompareDock(CompareLayout):
             return
         self.inputs.offer(",".join(str(spec) for spec in request.specs))
         remember("device", request.device)
-        self._scanned = self.inputs.scans.scan.layer
-        took = self.inputs.parts()
+        self._start(request, self.inputs.scans.scan.layer)
+
+    def _start(self, request: CompareRequest, scan: Layer | None) -> None:
+        self.messages.clear()
+        self._asked, self._scanned = request, scan
+        took = comparison_parts([spec.method for spec in request.specs], request.volume, truth=request.truth is not None)
         self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
         self._job = workers.run(
@@ -135,6 +144,9 @@ class CompareDock(CompareLayout):
 
     def _done(self, rest: Rest) -> None:
         if self._lifetime.over:
+            return
+        if self._switch.running:  # another dock had the comparison left meanwhile
+            QTimer.singleShot(REST_MS, partial(self._done, rest))
             return
         if self._scanned not in self.viewer.layers:
             self._show_running(False)
@@ -166,11 +178,12 @@ class CompareDock(CompareLayout):
         coming = CompareScene(self.viewer, rest.of, self._broken)
         self.table.show_rows(rest.rows, with_truth=rest.comparison.truth is not None)
         # The table comes first of all, so that the canvas has its size.
-        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before), self._opening_table())
+        self._switch.start(self._let_go(), coming, partial(self._shown, rest, coming, before), opening_table(self.viewer, self.table))
 
     def _shown(self, rest: Rest, scene: CompareScene, before: tuple[Any, ...] | None) -> None:
         ready = rest.of
         self.ready, self._rest, self.scene = ready, rest, scene
+        self._of = None if self._asked is None else (self._asked, self._scanned)
         if before is not None:
             camera = self.viewer.scene.camera
             self.viewer.dims.point, camera.center, camera.zoom = before
@@ -200,18 +213,6 @@ class CompareDock(CompareLayout):
         self.scene.recolour(ready)
         return True
 
-    def _opening_table(self) -> Iterator[None]:
-        """Show the table below the viewer, in steps; it may have been closed by hand."""
-        if self.table.parentWidget() is None:
-            self.viewer.window.add_dock_widget(self.table, name=_TABLE, area="bottom")
-            yield
-        self.table.show()
-        raise_dock(self.table)
-
-    def _close_table(self) -> None:
-        if self.table.parentWidget() is not None:
-            self.viewer.window.remove_dock_widget(self.table)
-
     def leave_comparison(self) -> None:
         """Put the viewer back as it was before, in steps."""
         if self._switch.running:
@@ -225,7 +226,7 @@ class CompareDock(CompareLayout):
     def _left(self) -> None:
         """The viewer is as it was before."""
         self._show_running(False)
-        self._close_table()
+        close_table(self.viewer, self.table)
         self.show_result(False)
         self.outcome.hide()
 
@@ -272,11 +273,13 @@ class CompareDock(CompareLayout):
         self._settle()
 
     def _healthy_chosen(self) -> None:
-        """Every method has to score the healthy scans first."""
-        if self.ready is None or not self.threshold.needs_healthy:
+        """Every method that is shown has to score the healthy scans first; what is chosen above may be another scan by now."""
+        if self.ready is None or self._of is None or self.running or not self.threshold.needs_healthy:
             return
         if self.threshold.healthy.chosen:
-            self.run()
+            request, scan = self._of
+            post = request.post.with_rule(self.threshold.chosen)
+            self._start(replace(request, healthy=self.threshold.healthy.scans(), post=post), scan)
         else:
             self.threshold.say("Choose healthy scans; then every method flags the same volume in them.")
 
@@ -367,7 +370,7 @@ class CompareDock(CompareLayout):
             self._switch.forget(scene)
         else:
             self._switch.stop(scene)
-            self._close_table()
+            close_table(self.viewer, self.table)
         self.inputs.disconnect_viewer()
         self.view.disconnect_viewer()
         self.table.deleteLater()
@@ -386,5 +389,5 @@ class CompareDock(CompareLayout):
         self.table.chosen.connect(self._run_chosen)
         self.regions.chosen.connect(self._go_to_region)
         self.leave.clicked.connect(self.leave_comparison)
-        self.show_table.clicked.connect(lambda: list(self._opening_table()))
+        self.show_table.clicked.connect(lambda: list(opening_table(self.viewer, self.table)))
         bind_keys(self)

@@ -14,7 +14,7 @@ from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import cards, method_class
 from ...postprocessing.params import PostParams
-from ...workflows.detect.estimate import Parts, comparison_parts, estimate, told
+from ...workflows.detect.estimate import comparison_parts, estimate, told
 from ...workflows.models.method_spec import split_specs
 from ..app.settings import remember, remembered
 from ..layers.scan_facts import spacing_words
@@ -77,10 +77,10 @@ class CompareInputs(QWidget):
         self.offer(remembered("compared"))
         self._scan_changed()
 
-    def volume(self) -> Volume | None:
-        """The chosen scan; None when there is none or its layer holds no image."""
+    def outline(self) -> Volume | None:
+        """The chosen scan but for its values; None when there is none or its layer holds no image."""
         try:
-            return self.scans.volume()
+            return self.scans.outline()
         except InputError:
             return None
 
@@ -120,11 +120,6 @@ class CompareInputs(QWidget):
             prepare_with=presets.pop() if mask is not None and self.scans.prepares and len(presets) == 1 else "auto",
         )
 
-    def parts(self) -> Parts:
-        """What the comparison consists of, as it stands."""
-        volume, methods = self.volume(), [spec.method for spec in self.methods.chosen()]
-        return Parts(0.0, 0.0, 0.0) if volume is None else comparison_parts(methods, volume, truth=self.scans.truth.layer is not None)
-
     def refresh_models(self) -> None:
         """Read the list of models again."""
         self.methods.refresh()
@@ -155,7 +150,7 @@ class CompareInputs(QWidget):
             self._chosen[layer] = self.methods.chosen()
 
     def _scan_changed(self) -> None:
-        volume = self.volume()
+        volume = self.outline()
         self._sequence = None if volume is None else volume.sequence
         self.methods.set_sequence(self._sequence)
         if volume is None:
@@ -173,11 +168,11 @@ class CompareInputs(QWidget):
 
     def _show_cost(self) -> None:
         self._show_last()
-        volume, specs = self.volume(), self.methods.chosen()
+        volume, specs = self.outline(), self.methods.chosen()
         if volume is None or not specs:
             self.cost.setText("Tick the methods to compare." if volume is not None else "")
             return
-        total = self.parts().total
+        total = comparison_parts([spec.method for spec in specs], volume, truth=self.scans.truth.layer is not None).total
         memory = max(estimate(spec.method, volume).bytes for spec in specs)
         words = told(total, memory).words
         self.cost.setText(f"{counted(len(specs), 'method')}. {words}; maps compared before are taken from the cache.")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...core.threshold import Threshold
 from ..app.steps import young_garbage_only
 from ..layers.crosshair import marked_voxel, point_at
-from ..layers.layers import KEY, heat_colormap, placement
+from ..layers.layers import CELL, KEY, heat_colormap, placement
 from ..layers.mask_layer import LiveMask, turned
 from ..layers.repaint import repaint
 from ..layers.view import LETTERS, SMALL_LETTERS, attach
@@ -383,7 +383,7 @@ class CompareScene:
         return heat
 
     def _noted(self, **more: Any) -> dict[str, Any]:
-        return {KEY: {"kind": COMPARED, "affine": self.ready.comparison.volume.grid.affine, **more}}
+        return {KEY: {"kind": COMPARED, CELL: True, "affine": self.ready.comparison.volume.grid.affine, **more}}
 
     # What others do
 

@@ -15,13 +15,11 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError, Cancelled
-from ...core.numbers import number_text
 from ...core.progress import Progress
-from ...core.text import counted
 from ...preprocessing.presets import preset
 from ...workflows.detect.estimate import estimate, parts, preparation_words
 from ..app import keys, workers
-from ..app.docks import PLUGIN, PRIMARY, open_dock, opening_dock, tell_judged
+from ..app.docks import PLUGIN, PRIMARY, leaving_comparison, open_dock, opening_dock, tell_judged
 from ..app.settings import remember, remembered
 from ..app.steps import Steps, young_garbage_only
 from ..layers.detection_layers import adding_detection, adding_pictures, show_again
@@ -35,7 +33,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.methods.method_box import NO_MODEL
 from ..widgets.side_dock import SideDock
 from .inputs import DetectInputs
-from .job import DetectRequest, MapCache, Reviews, reviews_in, run_request
+from .job import DetectRequest, MapCache, Reviews, outcome_words, reviews_in, run_request
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -71,6 +69,7 @@ class DetectDock(SideDock):
         self._looking: workers.Job | None = None
         self._showing: Steps | None = None
         self._scanned: Layer | None = None
+        self._scored_by = ""
         self._further: list[Layer] = []
         self._raw = False
         self._scored_at = 1.0
@@ -104,7 +103,7 @@ class DetectDock(SideDock):
         remember("method", request.method)
         self.inputs.method.offer(request.method)
         remember("device", request.device)
-        self._scanned, self._further = self.inputs.scan.layer, self.inputs.further.layers
+        self._scanned, self._further, self._scored_by = self.inputs.scan.layer, self.inputs.further.layers, request.method
         took = parts(request.method, request.volume, truth=request.truth is not None, window=True)
         self._scored_at = 1.0 - took.show / took.total
         self._show_running(True)
@@ -154,6 +153,7 @@ class DetectDock(SideDock):
 
     def _show(self, detection: Detection, live: LiveMask, heat: Layer | None) -> Iterator[float]:
         """Show a result in steps, unless `heat` shows it already: napari needs a tenth of a second for a layer and more for a dock."""
+        yield from leaving_comparison(self.viewer)
         with young_garbage_only():
             if self._scanned is not None and is_picture(self._scanned):
                 self._scanned = self._add_slice(self._scanned)
@@ -190,11 +190,16 @@ class DetectDock(SideDock):
         lay_masks([*self.viewer.layers, layer])  # before it is there: napari warns of layers in pixels beside others in mm
         self.inputs.method.same_for(layer)
         self.viewer.add_layer(layer)
+        self.inputs.scan.choose(layer)
         bring_into_view(self.viewer, layer, elsewhere=True)
         return layer
 
     def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()
+        if (self.inputs.scan.layer, self.inputs.method.info.id) != (self._scanned, self._scored_by):
+            words = f"The result of {detection.map.name} is open: {detection.verdict.line}"
+            self.messages.show_message("info", words, why="another scan or method was chosen while it ran")
+            return
         self.copy.show()
         self.verdict.setText(detection.verdict.line)
         self.verdict.setToolTip(detection.verdict.details)
@@ -238,21 +243,22 @@ class DetectDock(SideDock):
         self._clear_outcome()
         self._raw = False
         self.inputs.show_facts("", ())
-        present = self.inputs.scan.layer is not None
+        layer = self.inputs.scan.layer
+        present = layer is not None
         self.inputs.setVisible(present)
         self.empty.setVisible(not present)
         self.button.setEnabled(present and not self.running)
         self._show_cost()
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError as error:
             self.messages.show_error(error, "Reading the layer")
             return
-        if volume is None:
+        if layer is None or volume is None:
             return
         self.inputs.set_sequence(volume.sequence)
         self.inputs.facts.setText("Looking at the scan")
-        self._looking = workers.run(lambda _progress: facts(volume), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
+        self._looking = workers.run(lambda _: facts(volume_of(layer)), parent=self, on_done=self._facts_found, on_error=self._facts_failed)
 
     def _facts_found(self, found: Facts) -> None:
         self.inputs.show_facts(found.line, found.checks)
@@ -280,7 +286,7 @@ class DetectDock(SideDock):
         without = self.inputs.method.info.trainable and self.inputs.model.path is None
         self.button.setText(NO_MODEL if without else _DETECT)
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError:
             volume = None
         if volume is None:
@@ -357,19 +363,6 @@ class DetectDock(SideDock):
             [self.cost, self.button, self.run_bar],
             [self.verdict, self.outcome, self.copy, self.messages],
         )
-
-
-def outcome_words(detection: Detection) -> str:
-    """One or two sentences on what a run found."""
-    result = detection.result
-    count = len(result.regions)
-    volume = sum(region.volume_ml for region in result.regions)
-    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
-    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
-    how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
-    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
-    compared = f" {detection.verdict.details}." if detection.verdict.applies else ""
-    return f"{said}{found}.{compared} {how}"
 
 
 def _run(request: DetectRequest, cache: MapCache, reviews: Reviews, progress: Progress) -> tuple[Detection, LiveMask]:

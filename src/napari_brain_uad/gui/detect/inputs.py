@@ -84,6 +84,10 @@ class DetectInputs(QWidget):
         """
         return self._scans.volume()
 
+    def outline(self) -> Volume | None:
+        """The same for all but its values, which may have to be loaded first."""
+        return self._scans.outline()
+
     def request(self) -> DetectRequest:
         """Everything as it stands.
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.anomaly_map import AnomalyMap
+from ...core.numbers import number_text
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import array_sha256
+from ...core.text import counted
 from ...core.volume import Volume
 from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
@@ -70,13 +72,16 @@ class DetectRequest(ScanRequest):
         return json.dumps(parts, sort_keys=True)
 
 
+_Kept = tuple["Volume", "AnomalyMap", "Pictures"]
+
+
 class MapCache:
     """The latest maps, with the volumes (brain mask included) they were made from and what was compared: nothing is shown twice."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Volume, AnomalyMap, Pictures]] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def get(self, key: str) -> tuple[Volume, AnomalyMap, Pictures] | None:
+    def get(self, key: str) -> _Kept | None:
         """What was kept under `key`."""
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -120,13 +125,38 @@ def run_request(request: DetectRequest, cache: MapCache, progress: Progress, rev
             detection = replace(detection, volume=kept[0], map=kept[1])
         cache.put(key, detection.volume, detection.map, detection.pictures)
     else:
-        volume, amap, pictures = kept
-        if amap.name != request.volume.name and not request.others:
-            volume, amap = replace(volume, name=request.volume.name), replace(amap, name=request.volume.name)
-        edits = next((edits for reviewed, edits in reviews if reviewed is amap), None)
+        (volume, amap, pictures), edits = _named(key, kept, request, cache, reviews)
         detection = finish_detection(volume, amap, PostParams(), truth=request.truth, command="", edits=edits, progress=progress)
         detection = replace(detection, cached=True, pictures=pictures if request.reconstruct else {})
     return replace(detection, command=_command(request, detection.map))
+
+
+def outcome_words(detection: Detection) -> str:
+    """One or two sentences on what a run found."""
+    result = detection.result
+    count = len(result.regions)
+    volume = sum(region.volume_ml for region in result.regions)
+    above = f"above {number_text(result.threshold.value)} ({result.threshold.origin})"
+    found = f"{counted(count, 'region')}, {volume:.1f} ml, {above}"
+    how = "Took the map of an earlier run with the same inputs." if detection.cached else f"Done in {detection.seconds:.1f} s."
+    said = next((f"{f.message[:1].upper()}{f.message[1:]}. " for f in detection.volume.findings if f.code == "prepared"), "")
+    compared = f" {detection.verdict.details}." if detection.verdict.applies else ""
+    return f"{said}{found}.{compared} {how}"
+
+
+def _named(key: str, kept: _Kept, request: DetectRequest, cache: MapCache, reviews: Reviews) -> tuple[_Kept, RegionEdits | None]:
+    """A kept map under the name that the scan has now, always the same one, and what a person did to its regions."""
+    reviewed = {id(amap): edits for amap, edits in reviews}
+    name = request.volume.name
+    if kept[1].name == name or request.others:
+        return kept, reviewed.get(id(kept[1]))
+    known = cache.get(f"{key} {name}")
+    if known is not None:
+        return known, reviewed.get(id(known[1]))
+    volume, amap, pictures = kept
+    renamed = replace(volume, name=name), replace(amap, name=name), pictures
+    cache.put(f"{key} {name}", *renamed)
+    return renamed, reviewed.get(id(amap))
 
 
 def _alone(request: DetectRequest, progress: Progress) -> Detection:

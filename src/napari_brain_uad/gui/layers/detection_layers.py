@@ -89,7 +89,8 @@ def adding_detection(
         if scan is not None:
             join(shown, scan)
     yield from adding_pictures(viewer, detection, scan)
-    heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, truth=truth, post=detection.post)
+    noted = {"truth": truth, "post": detection.post} | ({} if detection.edits is None else {"edits": detection.edits})
+    heat = add_map(viewer, amap, threshold=result.threshold.value, bare=True, **noted)
     if scan is not None:
         join(heat, scan)
     note_further(heat, further)
@@ -104,7 +105,7 @@ def adding_detection(
         boxes = own_layer(viewer, amap, "boxes", above=heat)
         if boxes is None:
             boxes = add_boxes(viewer, amap)
-            show_boxes(boxes, [region.box for region in result.regions], viewer)
+            show_boxes(boxes, [region.box for region in result.regions if region.review != REJECTED], viewer)
         yield boxes
 
 

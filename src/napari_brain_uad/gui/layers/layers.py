@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 KEY = "brain_uad"
 """Where a layer's metadata say what it is: kind ("scan", "map", "mask", "regions", "boxes"), affine, and the object shown."""
 
+CELL = "cell"
+"""Key of the record of every layer of a comparison, which shows and hides them itself."""
+
 MILLIMETRES = ("mm", "mm", "mm")
 AXIS_LABELS = ("S", "A", "R")
 
@@ -154,6 +157,8 @@ def add_map(viewer: ViewerModel, amap: AnomalyMap, *, threshold: float | None = 
     """
     for layer in viewer.layers:
         known = record(layer)
+        if CELL in known:
+            continue
         compared = known.get("compared")
         shown = known.get("map", None if compared is amap else compared)
         if shown is not None and shown.name == amap.name:
@@ -283,8 +288,14 @@ def volume_of(layer: Layer) -> Volume:
     return volume if said is None else volume.with_sequence(said, USER)
 
 
-def read_volume_of(layer: Layer) -> Volume:
-    """The scan in an Image layer, whoever opened it.
+def outline_of(layer: Layer) -> Volume:
+    """The same, to know all but the values by: zeros stand in for those that would first have to be loaded or computed."""
+    volume, said = read_volume_of(layer, values=False), sequence_set(layer)
+    return volume if said is None else volume.with_sequence(said, USER)
+
+
+def read_volume_of(layer: Layer, *, values: bool = True) -> Volume:
+    """The scan in an Image layer, whoever opened it; without the `values` see `outline_of`.
 
     Returns
     -------
@@ -304,7 +315,8 @@ def read_volume_of(layer: Layer) -> Volume:
             f"Layer '{layer.name}' is not a 3-D image",
             fix="Choose a layer that holds one 3-D grey-level scan, or a grey picture of a slice",
         )
-    data = np.asarray(layer.data, dtype=np.float32).T
+    there = values or isinstance(layer.data, np.ndarray)
+    data = np.asarray(layer.data, np.float32).T if there else np.broadcast_to(np.float32(0), layer.data.shape[::-1])
     known = record(layer).get("volume")
     if isinstance(known, Volume) and known.data.shape == data.shape:
         return replace(known, data=data, name=layer.name)
@@ -315,7 +327,7 @@ def read_volume_of(layer: Layer) -> Volume:
         "Open the file with this plugin so that left and right are known",
     )
     turned, grid = canonical(data, Grid(_shape(data), layer_affine(layer)))
-    return Volume(np.ascontiguousarray(turned, dtype=np.float32), grid, name=layer.name, findings=(finding,))
+    return Volume(np.ascontiguousarray(turned, dtype=np.float32) if there else turned, grid, name=layer.name, findings=(finding,))
 
 
 def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -69,6 +69,27 @@ def belongs_elsewhere(layer: Layer, scan: Layer) -> bool:
 def belongs(layer: Layer, scan: Layer) -> bool:
     """Whether a layer is noted as one of this scan's."""
     return token_of(scan) in record(layer).get(_OF, ())
+
+
+def tokens_of_scan(viewer: ViewerModel, heat: Layer) -> tuple[str, ...]:
+    """What the layers of the scan that a heatmap was made from name it by; as far as the heatmap knows, where the scan is not open."""
+    scan = scan_scored(viewer, heat)
+    return tuple(record(heat).get(_OF, ())) if scan is None else (token_of(scan),)
+
+
+def likely_mask(masks: Sequence[Layer], of: Collection[str]) -> Layer | None:
+    """Which of these masks is the one of a scan: the newest of its own, else the only one that is noted as no scan's.
+
+    Parameters
+    ----------
+    masks : sequence of Layer
+        What lies on the scan's grid, and says by its name what it is.
+    of : collection of str
+        The scan's tokens.
+    """
+    own = [layer for layer in masks if set(record(layer).get(_OF, ())).intersection(of)]
+    free = [layer for layer in masks if not record(layer).get(_OF)]
+    return own[-1] if own else (free[0] if len(free) == 1 else None)
 
 
 def told_to_belong(layer: Mapping[str, Any], scan: Mapping[str, Any]) -> bool:

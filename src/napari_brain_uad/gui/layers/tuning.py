@@ -68,6 +68,19 @@ class SortedMap:
 
 
 @dataclass(frozen=True, eq=False)
+class _Same:
+    """Equal to what holds the very same array; it keeps it, so that no other comes to lie at its place in memory."""
+
+    held: NDArray[np.bool_] | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.held is self.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+
+@dataclass(frozen=True, eq=False)
 class Settled:
     """The state at rest: exactly what the command line gives for the same settings, and what was done to it by hand.
 
@@ -171,7 +184,7 @@ class Tuning:
 
     def key(self) -> tuple[object, ...]:
         """What `SortedMap` depends on."""
-        return self.post.median, self.post.gaussian_mm, self.post.erode, id(self.truth)
+        return self.post.median, self.post.gaussian_mm, self.post.erode, _Same(self.truth)
 
 
 def settle(

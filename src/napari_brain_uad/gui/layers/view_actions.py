@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .crosshair import point_at
 from .layer_watch import visible_here
-from .layers import is_map, record
+from .layers import CELL, is_map, record
 from .tuning import neighbour
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def show_map(viewer: ViewerModel, layer: Layer) -> None:
         # A Labels or Vectors layer with a map holds its regions or boxes.
         noted = record(other)
         amap = noted.get("map")
+        if CELL in noted:
+            continue
         if noted.get("compared", shown) is not shown:
             other.visible = False
         elif amap is not None:

@@ -16,9 +16,9 @@ from ...core.text import counted
 from ...preprocessing.step import patient_order
 from ...workflows.detect.estimate import preparation_words
 from ..app import workers
-from ..app.docks import PRIMARY, open_dock
+from ..app.docks import PRIMARY, leaving_comparison, open_dock
 from ..app.settings import last_folder, remember, remembered
-from ..layers.detection_layers import add_detection
+from ..app.steps import Steps
 from ..layers.layers import volume_of
 from ..layers.scan_facts import facts
 from ..widgets.empty_state import EmptyState
@@ -26,7 +26,7 @@ from ..widgets.messages import wrapping_label
 from ..widgets.side_dock import SideDock
 from .inputs import PrepareInputs
 from .job import Answer, PrepareRequest, named_scans, read_steps, run_request
-from .layers import add_prepared, brought_back, maps_to_bring_back
+from .layers import add_prepared, brought_back, maps_to_bring_back, show_back
 from .step_panel import StepPanel
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class PrepareDock(SideDock):
         self._job: workers.Job | None = None
         self._looking: workers.Job | None = None
         self._reading: workers.Job | None = None
+        self._showing: Steps | None = None
+        self._scanned: list[Layer] = []
         self.inputs = PrepareInputs(self.viewer)
         self.panel = StepPanel()
         self.empty = EmptyState(self.viewer)
@@ -77,7 +79,7 @@ class PrepareDock(SideDock):
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return self._job is not None and self._job.running
+        return (self._job is not None and self._job.running) or self._showing is not None
 
     def run(self) -> None:
         """What the button does: prepare with everything as it stands in the dock."""
@@ -96,8 +98,8 @@ class PrepareDock(SideDock):
         """What Accept does: the prepared scans become layers, and Detect takes the first."""
         if self.answer is None:
             return
-        sequences = self.answer.session.sequences
-        shown = [add_prepared(self.viewer, run, self.answer.request.preset) for run in reversed(list(sequences.values()))]
+        pairs = list(zip(self.answer.session.sequences.values(), self._scanned, strict=True))
+        shown = [add_prepared(self.viewer, run, self.answer.request.preset, scan) for run, scan in reversed(pairs)]
         for layer in shown[:-1]:
             layer.visible = False
         # Another space: what was in view may not be in it.
@@ -148,14 +150,16 @@ class PrepareDock(SideDock):
         if self.running:
             return
         self.messages.clear()
-        earlier = self.answer.session if again and self.answer is not None else None
+        before = self.answer if again else None
         try:
-            scans = named_scans([volume_of(layer) for layer in self.inputs.layers()])
-            request = PrepareRequest(scans, self.inputs.chosen.id, self.panel.pipeline(), first, earlier)
+            # The steps that are kept are those of the scans that were prepared, whatever became of their layers.
+            scans = before.request.scans if before else named_scans([volume_of(layer) for layer in self.inputs.layers()])
+            request = PrepareRequest(scans, self.inputs.chosen.id, self.panel.pipeline(), first, before.session if before else None)
         except BrainUADError as error:
             self.messages.show_error(error, "Preparing")
             return
         remember("preset", request.preset)
+        self._scanned = self.inputs.layers()
         self._forget_answer()
         self._show_running(True)
         self.panel.start(patient_order(scans), first)
@@ -171,8 +175,13 @@ class PrepareDock(SideDock):
     def _done(self, answer: Answer) -> None:
         if self._lifetime.over:
             return
-        self.answer = answer
         self._show_running(False)
+        if self.inputs.layers() != self._scanned:
+            self.panel.forget()
+            words = "The run ended after other scans were chosen; its result is kept, not shown"
+            self.messages.show_message("info", words, fix="Choose those scans again and press Prepare")
+            return
+        self.answer = answer
         self.panel.finish(answer)
         how = "Prepared before: taken from the cache." if answer.session.cached else f"Done in {answer.session.seconds:.0f} s."
         self.outcome.setText(f"{how} Look at the steps, then accept or redo one with other settings.")
@@ -204,13 +213,17 @@ class PrepareDock(SideDock):
     def _brought_back(self, detection: Detection, heat: Layer) -> None:
         if self._lifetime.over:
             return
+        self._showing = Steps(
+            leaving_comparison(self.viewer),
+            parent=self,
+            on_done=partial(self._show_back_in_place, detection, heat),
+            on_broken=lambda: self._show_running(False),
+        )
+
+    def _show_back_in_place(self, detection: Detection, heat: Layer) -> None:
+        self._showing = None
         self._show_running(False)
-        for layer in self.viewer.layers:
-            if layer.name == detection.volume.name:
-                layer.visible = True
-            elif layer.name.startswith(heat.name.rpartition(" | ")[0]):
-                layer.visible = False
-        add_detection(self.viewer, detection)
+        show_back(self.viewer, heat, detection)
         self.viewer.reset_view()
         self.messages.show_message("info", "The map is on the scan's own grid", fix="Save its layer to get a file in the scan's own space")
 
@@ -221,7 +234,8 @@ class PrepareDock(SideDock):
         self.messages.clear()
         if not self.running:
             self.panel.forget()
-        present = self.inputs.scan.layer is not None
+        layer = self.inputs.scan.layer
+        present = layer is not None
         for part in (self.inputs, self.panel):
             part.setVisible(present)
         self.empty.setVisible(not present)
@@ -229,14 +243,14 @@ class PrepareDock(SideDock):
         self._show_cost()
         self.inputs.facts.clear()
         try:
-            volume = self.inputs.volume()
+            volume = self.inputs.outline()
         except BrainUADError as error:
             self.messages.show_error(error, "Reading the layer")
             return
-        if volume is not None:
+        if layer is not None and volume is not None:
             self.inputs.facts.setText("Looking at the scan")
             self._looking = workers.run(
-                lambda _progress: facts(volume).line,
+                lambda _progress: facts(volume_of(layer)).line,
                 parent=self,
                 on_done=self.inputs.facts.setText,
                 on_error=lambda _error: self.inputs.facts.clear(),

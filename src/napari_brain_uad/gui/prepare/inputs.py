@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QListWidget, QListWidgetItem, QSizePolic
 from ...core.errors import BrainUADError
 from ...core.volume import Volume
 from ...preprocessing.presets import PRESETS, Preset
-from ..layers.layers import volume_of
+from ..layers.layers import outline_of
 from ..layers.subjects import show_subject
 from ..widgets.editors import ComboBox
 from ..widgets.forms import Fold
@@ -63,15 +63,15 @@ class PrepareInputs(QWidget):
         """The chosen preset."""
         return PRESETS[self.preset.currentData()]
 
-    def volume(self) -> Volume | None:
-        """The chosen scan, None when there is none.
+    def outline(self) -> Volume | None:
+        """The chosen scan but for its values, None when there is none.
 
         Raises
         ------
         InputError
             If its layer holds no 3-D image.
         """
-        return None if self.scan.layer is None else volume_of(self.scan.layer)
+        return None if self.scan.layer is None else outline_of(self.scan.layer)
 
     def layers(self) -> list[Layer]:
         """The layers to prepare: the chosen one and the ticked ones."""
@@ -144,7 +144,7 @@ def is_raw(layer: Layer) -> bool:
 
 def _label(layer: Layer) -> str:
     try:
-        sequence = volume_of(layer).sequence
+        sequence = outline_of(layer).sequence
     except BrainUADError:
         sequence = None
     return f"{layer.name} ({sequence})" if sequence and sequence != layer.name else layer.name

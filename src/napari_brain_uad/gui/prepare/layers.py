@@ -12,9 +12,10 @@ from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
+from ..layers.detection_layers import add_detection
 from ..layers.layers import KEY, add_labels, is_map, map_of, record, volume_layer
 from ..layers.mask_layer import LiveMask
-from ..layers.subjects import join, scans
+from ..layers.subjects import join, layers_of, scan_scored, scans, token_of
 from ..layers.view import attach
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from ...workflows.detect.detect import Detection
     from ...workflows.scans.prepare_session import SequenceRun
 
-PREPARED, NATIVE = "prepared", "native"
-"""Keys of a prepared scan's record: its `Prepared` (the way back to the scan), and the scan as loaded."""
+PREPARED, NATIVE, FROM = "prepared", "native", "prepared_from"
+"""Keys of a prepared scan's record: its `Prepared` (the way back to the scan), the scan as loaded, and the token of that scan's layer."""
+
+BACK = "back"
+"""Key of a heatmap's record: the map that was brought back of it."""
 
 
-def add_prepared(viewer: ViewerModel, run: SequenceRun, preset: str) -> Image:
+def add_prepared(viewer: ViewerModel, run: SequenceRun, preset: str, scan: Layer) -> Image:
     """Show a prepared scan and its brain, in place of an earlier preparation of the same scan by the same preset.
 
     Parameters
@@ -37,34 +41,32 @@ def add_prepared(viewer: ViewerModel, run: SequenceRun, preset: str) -> Image:
         What was prepared.
     preset : str
         Names the layer: ``"<scan> | <preset>"``.
+    scan : Layer
+        The layer of the scan that was prepared.
 
     Returns
     -------
     Image
-        The prepared scan; its record holds `PREPARED` and `NATIVE`.
+        The prepared scan; its record holds `PREPARED`, `NATIVE` and `FROM`.
     """
     native, prepared = run.native, run.prepared
     name = f"{native.name} | {preset}"
-    brain, own_brain = f"{name} | brain mask", f"{native.name} | brain mask"
-    ours = (name, brain, own_brain)
-    for layer in [layer for layer in viewer.layers if layer.name in ours and record(layer).get("preparation") is not None]:
+    # By their records: two patients' scans may have one name.
+    token = token_of(scan)
+    for layer in [layer for layer in viewer.layers if record(layer).get(FROM) == token and record(layer).get("preparation") == preset]:
         viewer.layers.remove(layer)
-    for layer in viewer.layers:
-        if record(layer).get("volume") is not None and layer.name == native.name:
-            layer.visible = False
-    scan = next((layer for layer in scans(viewer) if layer.name == native.name), None)
+    scan.visible = False
     made: list[Layer] = []
     if prepared.native_mask is not None and native.mask is None:
-        made.append(_noted(add_labels(viewer, prepared.native_mask, native, name=own_brain), preset))
-        if scan is not None:
-            join(made[-1], scan)
+        made.append(_noted(add_labels(viewer, prepared.native_mask, native, name=f"{native.name} | brain mask"), preset, token))
+        join(made[-1], scan)
     volume = own_space(prepared, name)
     data, meta, _ = volume_layer(volume)
     # Before it is added: whoever lists the layers then asks what it is.
-    meta["metadata"][KEY] |= {PREPARED: prepared, NATIVE: native, "preparation": preset}
+    meta["metadata"][KEY] |= {PREPARED: prepared, NATIVE: native, FROM: token, "preparation": preset}
     shown = Image(data, **meta)
     if volume.mask is not None:
-        made.append(_noted(add_labels(viewer, volume.mask, volume, name=brain), preset))
+        made.append(_noted(add_labels(viewer, volume.mask, volume, name=f"{name} | brain mask"), preset, token))
         join(made[-1], shown)
     for layer in made:
         layer.visible = False
@@ -87,14 +89,22 @@ def prepared_of(layer: Layer) -> Prepared | None:
 
 def maps_to_bring_back(viewer: ViewerModel) -> list[Layer]:
     """Heatmaps that were made of prepared scans which are still open, and not brought back yet."""
-    shown = {layer.name for layer in viewer.layers}
-    found = []
-    for layer in viewer.layers:
-        if is_map(layer) and record(layer)["kind"] == "map":
-            scan = _scan_of(viewer, map_of(layer))
-            if scan is not None and f"{record(scan)[NATIVE].name} | {map_of(layer).method}" not in shown:
-                found.append(layer)
-    return found
+    maps = [layer for layer in viewer.layers if is_map(layer) and record(layer)["kind"] == "map"]
+    shown = {id(map_of(layer)) for layer in maps}
+    return [layer for layer in maps if id(record(layer).get(BACK)) not in shown and prepared_scan(viewer, layer) is not None]
+
+
+def show_back(viewer: ViewerModel, heat: Layer, detection: Detection) -> None:
+    """Show a map that was brought back, with its scan, in place of what is shown of the prepared scan."""
+    scan = prepared_scan(viewer, heat)
+    ours = [] if scan is None else layers_of(viewer, scan)
+    native = None if scan is None else next((layer for layer in scans(viewer) if token_of(layer) == record(scan)[FROM]), None)
+    for layer in ours:
+        layer.visible = False
+    if native is not None:
+        native.visible = True
+    record(heat)[BACK] = detection.map
+    add_detection(viewer, detection, scan=native)
 
 
 def brought_back(viewer: ViewerModel, heat: Layer) -> BackJob:
@@ -106,7 +116,7 @@ def brought_back(viewer: ViewerModel, heat: Layer) -> BackJob:
         If the prepared scan that it was made from is not open any more.
     """
     amap = map_of(heat)
-    scan = _scan_of(viewer, amap)
+    scan = prepared_scan(viewer, heat)
     if scan is None:
         raise InputError(f"The prepared scan of '{heat.name}' is not open any more", fix="Prepare it again, then detect")
     post = record(heat).get("post") or PostParams()
@@ -140,13 +150,13 @@ class BackJob:
         return replace(found, result=replace(found.result, threshold=threshold))
 
 
-def _scan_of(viewer: ViewerModel, amap: AnomalyMap) -> Layer | None:
-    """The prepared scan that a map was made from: by its name, else the only one on its grid."""
-    scans = [layer for layer in viewer.layers if (made := prepared_of(layer)) and not made.volume.grid.compare(amap.grid, "map")]
-    named = [layer for layer in scans if layer.name == amap.name]
-    return named[0] if named else scans[0] if len(scans) == 1 else None
+def prepared_scan(viewer: ViewerModel, heat: Layer) -> Layer | None:
+    """The open prepared scan that a heatmap was made from; None for one of another scan."""
+    scan = scan_scored(viewer, heat)
+    made = None if scan is None else prepared_of(scan)
+    return None if made is None or made.volume.grid.compare(map_of(heat).grid, "map") else scan
 
 
-def _noted(layer: Layer, preset: str) -> Layer:
-    layer.metadata[KEY]["preparation"] = preset
+def _noted(layer: Layer, preset: str, token: str) -> Layer:
+    layer.metadata[KEY] |= {"preparation": preset, FROM: token}
     return layer

@@ -79,7 +79,8 @@ class TrainDock(SideDock):
             self.inputs.method.choose(method)
 
     def train(self) -> None:
-        """What the button does: start with everything as it stands in the dock."""
+        """What the button does: start with everything as it stands in the dock, in place of an estimate that is going on."""
+        self._drop_estimate()
         if self.running:
             return
         self.messages.clear()
@@ -203,6 +204,7 @@ class TrainDock(SideDock):
         self._enter("editing")
 
     def _take_up(self, training: Unfinished) -> None:
+        self._drop_estimate()
         self.messages.clear()
         self._begin(training.job, resume=True)
 
@@ -220,6 +222,12 @@ class TrainDock(SideDock):
         self._work = workers.run(
             lambda progress: estimated(job, progress), parent=self, on_done=self._estimated, on_error=self._estimate_failed
         )
+
+    def _drop_estimate(self) -> None:
+        if self.state == "editing" and self._work is not None and self._work.running:
+            self._work.abandon()
+            self.cost.clear()
+            self._show_estimating(False)
 
     def _estimated(self, words: str) -> None:
         self.cost.setText(words)

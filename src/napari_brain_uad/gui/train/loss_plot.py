@@ -10,8 +10,9 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
 
 from ..widgets.plots import Plot
+from ..widgets.theme import BLUE, coloured
 
-VALIDATION_COLOUR = "#56B4E9"
+VALIDATION_COLOUR = BLUE
 
 
 class LossPlot(Plot):
@@ -36,15 +37,15 @@ class LossPlot(Plot):
             "Thin: the slices trained on. Blue: healthy scans kept apart; when it rises while the thin line falls, training is over"
         )
         self._training = self.plot([], [])
-        self._validation = self.plot(
-            [], [], pen=pg.mkPen(VALIDATION_COLOUR, width=2), symbol="o", symbolSize=6, symbolPen=None, symbolBrush=VALIDATION_COLOUR
-        )
-
+        self._validation = self.plot([], [], symbol="o", symbolSize=6, symbolPen=None)
         self.colour_ink()
 
     def colour_ink(self) -> None:
         """See `Plot`."""
         self._training.setPen(pg.mkPen(self.ink, width=1))
+        blue = coloured(VALIDATION_COLOUR, self.ink)
+        self._validation.setPen(pg.mkPen(blue, width=2))
+        self._validation.setSymbolBrush(blue)
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""

@@ -9,28 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Vectors
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from ...core.errors import InputError
-from ...core.threshold import Threshold, ThresholdRule
-from ...postprocessing.edits import REJECTED, RegionEdits
+from ...core.threshold import AUTO_RULE, Threshold, ThresholdRule
+from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ..app import keys
 from ..app.workers import Job, run
-from ..layers.detection_layers import own_layer
-from ..layers.layers import add_boxes, add_regions, fits, map_of, mask_of, record, show_boxes
-from ..layers.mask_layer import LiveMask, region_colormap
-from ..layers.repaint import repaint, show_heat
+from ..layers.layers import map_of, record
+from ..layers.repaint import show_heat
 from ..layers.subjects import scan_missed
 from ..layers.tuning import Settled, SortedMap, Tuning, neighbour, settle
 from ..layers.view import attach, go_to, show_plane
 from ..layers.view_actions import show_map
-from ..widgets.scan_inputs import says_truth
 from .export import Exporter
 from .follow import SubjectFollower
 from .layout import TuneLayout
 from .review import Reviewer
+from .shown import ShownResult
+from .truth import TruthReader
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -72,7 +71,9 @@ class TuneDock(TuneLayout):
         self._rest.timeout.connect(self._hand_rests)
         self._follower = SubjectFollower(self.viewer, self.maps, self.whose, self, self._scan_came)
         self._reviewer = Reviewer(self.table, self.review, lambda: (self._tuning, self._settled), self._show_settled, self._settle)
-        self._exporter = Exporter(self, self.viewer, lambda: self._tuning)
+        self._exporter = Exporter(self, self.viewer, self._tuned_now)
+        self._truth = TruthReader(self.viewer, self.truths, self, self._truth_touched)
+        self._shown = ShownResult(self.viewer, lambda: self._tuning)
         attach(self.viewer)
         self._connect()
         self._map_changed()
@@ -123,6 +124,7 @@ class TuneDock(TuneLayout):
         dims.ndisplay.disconnect(self._redraw_boxes)
         self._follower.disconnect_viewer()
         self.opacity.follow(None)
+        self._truth.stop()
         self.maps.disconnect_viewer()
         self.truths.disconnect_viewer()
         self.view.disconnect_viewer()
@@ -153,36 +155,42 @@ class TuneDock(TuneLayout):
         post = record(layer).get("post", PostParams())
         # Both tell of their change before there is anything to tune, and are not heard.
         self.clean_up.set_value(post)
-        self.truths.choose(self._likely_truth(layer))
+        self.truths.choose(self._truth.likely(layer))
         self._tuning = Tuning(map_of(layer), post=post, edits=record(layer).get("edits", RegionEdits()))
         self._truth_changed()
-
-    def _likely_truth(self, layer: Layer) -> Layer | None:
-        """The truth the detection was made with, else a layer on the map's grid whose name says that it is one."""
-        grid, given = map_of(layer).grid, record(layer).get("truth")
-        candidates = [other for other in self.truths.layers() if fits(other, grid)]
-        if given is not None:
-            for other in candidates:
-                if np.array_equal(mask_of(other, grid, "ground truth"), given):
-                    return other
-        return next((other for other in candidates if says_truth(other.name)), None)
 
     def _truth_changed(self) -> None:
         if self._tuning is None:
             return
-        layer, self._tuning.truth = self.truths.layer, None
-        self.messages.clear()
-        if layer is not None:
-            try:
-                self._tuning.truth = np.ascontiguousarray(mask_of(layer, self._tuning.amap.grid, "ground truth"))
-            except InputError as error:
-                self.messages.show_error(error, "Reading the ground truth")
-        there = self._tuning.truth is not None
+        self._tuning.change_rule(self._moving)
+        self._moving = None
+        self._truth.read(self._tuning)
+        self._show_truth()
+        self._prepared = None
+        self._settle()
+
+    def _truth_touched(self) -> None:
+        # While the threshold moves it is read when the hand rests.
+        if self._tuning is not None and not self._rest.isActive() and self._truth.read(self._tuning):
+            self._show_truth()
+            self._settle()
+
+    def _show_truth(self) -> None:
+        """Offer what can be said with a truth, or without one: a threshold that was found with it stays where it is."""
+        if self._tuning is None:
+            return
+        there, rule = self._tuning.truth is not None, self._tuning.post.rule
         self.figures.set_truth(there)
         self.threshold.set_truth(there)
         self.tabs.setTabVisible(self.tabs.indexOf(self.curve), there)
-        self._prepared = None
-        self._settle()
+        if not there and rule.about.needs == "truth":
+            kept = AUTO_RULE if self._settled is None else ThresholdRule("value", self._settled.result.threshold.value)
+            self._tuning.change(self._tuning.post.with_rule(kept))
+
+    def _tuned_now(self) -> Tuning | None:
+        """What is tuned, with the truth as it is painted now: what leaves the dock."""
+        self._truth_touched()
+        return self._tuning
 
     # The threshold moves
 
@@ -196,11 +204,7 @@ class TuneDock(TuneLayout):
         threshold = Threshold(self._moving, ThresholdRule("value", self._moving), "set by hand")
         self.histogram.set_threshold(self._moving)
         self.threshold.show_by_hand(self._moving)
-        live = self._live_mask()
-        if live is not None:
-            layer, mask = live
-            mask.set_threshold(threshold)
-            repaint(self.viewer, layer, mask)
+        self._shown.move(threshold)
         show_heat(self.viewer, self.maps.layer, self._moving, moving=True)
         self._show_live(self._moving)
         # Where painting is slow, moves come slowly too: that is no rest, and work in between would slow them further.
@@ -279,10 +283,16 @@ class TuneDock(TuneLayout):
         if self._tuning is not None and self._tuning.amap.scan is None:
             self._settle()
 
-    def _settle(self) -> None:
+    def _settle(self, fell_back: Exception | None = None) -> None:
         tuning = self._tuning
         if tuning is None:
             return
+        if self._truth.read(tuning):
+            self._show_truth()
+        self.messages.clear()
+        for error, doing in ((fell_back, "Post-processing"), (self._truth.error, "Reading the ground truth")):
+            if error is not None:
+                self.messages.show_error(error, doing)
         self._rest.stop()
         self._abandon_job()
         self._settled = None
@@ -295,7 +305,6 @@ class TuneDock(TuneLayout):
         if self._lifetime.over or self._tuning is None:
             return
         self._job, self._settled, self._moving = None, settled, None
-        self.messages.clear()
         layer = self.maps.layer
         if layer is not None:
             record(layer).update(post=settled.post, edits=settled.edits)
@@ -319,7 +328,7 @@ class TuneDock(TuneLayout):
         self.tabs.setTabText(self.tabs.indexOf(self.region_page), f"Regions ({len(result.regions)})")
         self.undo.setEnabled(self._tuning.can_undo)
         self.redo.setEnabled(self._tuning.can_redo)
-        self._show_mask(settled)
+        self._shown.show(settled)
         show_heat(self.viewer, layer, result.threshold.value)
         self._redraw_boxes()
 
@@ -327,50 +336,20 @@ class TuneDock(TuneLayout):
         if self._lifetime.over:
             return
         self._job = None
-        self.figures.set_note("")
+        self.figures.set_note("not current")
         self.messages.show_error(error, "Post-processing")
+        # A rule that cannot be followed from the start would leave nothing to move a threshold in.
+        if self._tuning is not None and self._prepared is None and self._tuning.post.rule != AUTO_RULE:
+            self._tuning.change(self._tuning.post.with_rule(AUTO_RULE))
+            self._settle(error)
 
     def _abandon_job(self) -> None:
         if self._job is not None:
             self._job.abandon()
             self._job = None
 
-    def _show_mask(self, settled: Settled) -> None:
-        assert self._tuning is not None  # its caller has checked
-        found = self._live_mask()
-        if found is None:
-            live = LiveMask(settled.prepared.shown, settled.result.threshold, settled.prepared.shown_truth)
-            add_regions(self.viewer, self._tuning.amap, live)
-            found = self._live_mask()
-            assert found is not None  # it was just added
-        layer, live = found
-        truth = self._tuning.truth
-        live.set_score(settled.prepared.shown)
-        live.set_truth(settled.prepared.shown_truth)
-        live.set_threshold(settled.result.threshold)
-        live.settle(settled.mask, settled.regions)
-        if record(layer).get("with_truth") is not (truth is not None):
-            record(layer)["with_truth"] = truth is not None
-            layer.colormap = region_colormap(truth is not None)
-        repaint(self.viewer, layer, live)
-
-    def _live_mask(self) -> tuple[Labels, LiveMask] | None:
-        """The layer that shows this map's mask, if it is (still) there."""
-        layer = self._own_layer("regions")
-        return (layer, layer.data) if isinstance(layer, Labels) and isinstance(layer.data, LiveMask) else None
-
-    def _own_layer(self, kind: str) -> Layer | None:
-        return None if self._tuning is None else own_layer(self.viewer, self._tuning.amap, kind)
-
     def _redraw_boxes(self, _event: object = None) -> None:
-        if self._tuning is None or self._settled is None:
-            return
-        layer = self._own_layer("boxes")
-        if layer is None:
-            layer = add_boxes(self.viewer, self._tuning.amap)
-        if isinstance(layer, Vectors):
-            shown = [region.box for region in self._settled.result.regions if region.review != REJECTED]
-            show_boxes(layer, shown, self.viewer)
+        self._shown.show_boxes(self._settled)
 
     def _step_region(self, step: int) -> None:
         number = neighbour([region.number for region in self.table.regions], self.table.current, step)

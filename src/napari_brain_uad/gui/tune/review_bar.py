@@ -47,7 +47,7 @@ class ReviewBar(QWidget):
         self.note.setToolTip(f"A note on the chosen regions; Enter keeps it ({keys.NOTE})")
         self.note.setAccessibleName("Note on the chosen regions")
         self.note.setMinimumWidth(60)
-        self.note.editingFinished.connect(self._note_finished)
+        self.note.editingFinished.connect(self.keep_note)
         row.addWidget(self.note, 1)
         self._shown = ""
         self.show_chosen(0, "")
@@ -60,8 +60,14 @@ class ReviewBar(QWidget):
         self._shown = note
         self.note.setText(note)
 
-    def _note_finished(self) -> None:
-        # Also called when the line loses the focus without a change.
-        if self.note.text() != self._shown:
-            self._shown = self.note.text()
-            self.noted.emit(self._shown)
+    @property
+    def typed(self) -> str | None:
+        """What was typed and is not kept yet."""
+        return None if self.note.text() == self._shown else self.note.text()
+
+    def keep_note(self) -> None:
+        """Tell of what was typed, if anything was, as when the line is left."""
+        typed = self.typed
+        if typed is not None:
+            self._shown = typed
+            self.noted.emit(typed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -29,7 +30,8 @@ class LayerBox(ComboBox):
     accepts : callable
         Says whether a layer may be chosen.
     none : str
-        What to call choosing no layer; without it (empty) a layer is chosen whenever there is one, the newest first.
+        What to call choosing no layer; without it (empty) a layer is chosen whenever there is one, the newest first. While the box is
+        disabled, as when its dock runs, a newer one is only listed: what the run gives is about the one that is chosen.
     parent : QWidget, optional
         As in Qt.
 
@@ -91,7 +93,7 @@ class LayerBox(ComboBox):
 
     def _inserted(self, event: Any) -> None:
         if self._add(event.value):
-            if self._listed[0] is not None:
+            if self._listed[0] is not None and self.isEnabled():
                 self.choose(event.value)
             self.listed.emit()
 
@@ -106,6 +108,8 @@ class LayerBox(ComboBox):
 
     def _removed(self, event: Any) -> None:
         if event.value in self._listed:
+            if event.value is self.layer and self._listed[0] is None:
+                self.setCurrentIndex(0)  # Qt would take the next one: another mask is no stand-in for this one
             index = self._listed.index(event.value)
             event.value.events.name.disconnect(self._renamed)
             del self._listed[index]
@@ -129,7 +133,15 @@ def is_scan(layer: Layer) -> bool:
         return False
     if record(layer):
         return True
-    return not is_picture_mask(layer) and (layer.ndim != 3 or not is_binary(np.asarray(layer.data)))
+    return not is_picture_mask(layer) and (layer.ndim != 3 or not is_binary(_seen(layer)))
+
+
+def _seen(layer: Image) -> NDArray[Any]:
+    """The values of a 3-D image; of one that is loaded or computed when it is needed, three slices."""
+    if isinstance(layer.data, np.ndarray) or layer.multiscale:
+        return np.asarray(layer.data)
+    count = layer.data.shape[0]
+    return np.stack([np.asarray(layer.data[count * part // 4]) for part in (1, 2, 3)])
 
 
 def is_mask(layer: Layer) -> bool:

@@ -13,6 +13,7 @@ from ...core.checks import Finding, Level
 from ...core.errors import BrainUADError, InternalError
 from ...core.provenance import versions
 from ...core.text import html_text, readable
+from .theme import RichLabel
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ def wrapping_label(text: str = "", *, rich: bool = False) -> QLabel:
     It shows its text as it is. Only with `rich` it understands HTML; what comes from outside then has to go through
     `core.text.html_text`. (Qt would guess, and a file's name can be written so that it guesses wrong.)
     """
-    label = QLabel(text)
+    label = RichLabel(text) if rich else QLabel(text)
     _wrap(label, rich)
     return label
 

@@ -137,6 +137,7 @@ class RegionTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWordWrap(False)
+        self.setTabKeyNavigation(False)  # Tab goes on to what comes next; the arrows go through the rows
         self.setMinimumHeight(100)
         self.setAccessibleName("Regions")
         rows, columns = self.verticalHeader(), self.horizontalHeader()

@@ -16,8 +16,8 @@ from qtpy.QtCore import QObject, Signal
 from ...core.errors import InputError
 from ...core.volume import Volume
 from ..layers.brain_layer import by_hand, needs_preparation
-from ..layers.layers import fits, mask_of, volume_of
-from ..layers.subjects import belongs, belongs_elsewhere, show_subject
+from ..layers.layers import fits, mask_of, outline_of, volume_of
+from ..layers.subjects import belongs_elsewhere, likely_mask, show_subject, token_of
 from .layer_box import LayerBox, is_mask, is_scan
 from .sequence_box import SequenceBox
 
@@ -81,6 +81,10 @@ class ScanInputs(QObject):
         """
         return None if self.scan.layer is None else volume_of(self.scan.layer)
 
+    def outline(self) -> Volume | None:
+        """The same for all but its values, see `outline_of`."""
+        return None if self.scan.layer is None else outline_of(self.scan.layer)
+
     def mask(self, box: LayerBox, volume: Volume, label: str) -> tuple[NDArray[bool_] | None, Path | None]:
         """What a box holds on the scan's grid, and the file its layer was opened from; None for what there is not.
 
@@ -138,7 +142,7 @@ class ScanInputs(QObject):
     def _suggest(self) -> None:
         """Take a mask or a truth that lies on the scan's grid and says so by its name; drop one that lies elsewhere."""
         try:
-            volume = self.volume()
+            volume = self.outline()
         except InputError:
             return
         for box, says_so in ((self.truth, _is_truth), (self.brain, _is_brain)):
@@ -148,11 +152,9 @@ class ScanInputs(QObject):
                 continue
             labels = (layer for layer in box.layers() if isinstance(layer, Labels))
             found = [layer for layer in labels if says_so(layer) and fits(layer, volume.grid)]
-            scan = self.scan.layer
-            own = [layer for layer in found if scan is not None and belongs(layer, scan)]
-            free = [layer for layer in found if scan is not None and not belongs_elsewhere(layer, scan)]
-            if own or len(free) == 1:
-                box.choose(own[-1] if own else free[0])
+            likely = None if self.scan.layer is None else likely_mask(found, [token_of(self.scan.layer)])
+            if likely is not None:
+                box.choose(likely)
 
 
 def _is_truth(layer: Labels) -> bool:

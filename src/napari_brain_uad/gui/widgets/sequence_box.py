@@ -40,7 +40,7 @@ class SequenceBox(ComboBox):
         if layer is None:
             return
         try:
-            read = read_volume_of(layer).sequence_words
+            read = read_volume_of(layer, values=False).sequence_words
         except BrainUADError:
             read = "sequence unknown"
         self.addItem(f"as read: {read}", None)

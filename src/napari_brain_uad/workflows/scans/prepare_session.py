@@ -82,7 +82,7 @@ def run_session(
         See `preprocessing.pipeline`.
     earlier : Session, optional
         Of the same scans: steps before `first` that are the same are not run again. Results then do not come from the cache, but
-        go to it.
+        go to it. A sequence of another scan counts as not prepared yet.
     first : int
         The first step to run anew.
 
@@ -123,6 +123,8 @@ def _run(
     progress: Progress,
 ) -> SequenceRun:
     key = disk.cache_key(volume, pipeline, reference)
+    if before is not None and not _same_scan(before.native, volume):
+        before = None
     if before is None:
         kept = disk.find(key, volume)
         if kept is not None:
@@ -141,6 +143,14 @@ def _run(
     prepared, done = run_pipeline(pipeline, volume, reference=reference, earlier=earlier, on_step=tell, progress=progress)
     disk.store(key, prepared)
     return SequenceRun(volume, prepared, done, reference)
+
+
+def _same_scan(one: Volume, other: Volume) -> bool:
+    """Whether the steps of one scan are those of another: what the preparation's key in the cache goes by."""
+    if one is other:
+        return True
+    alike = one.sequence == other.sequence and one.grid.shape == other.grid.shape and _same(one.grid.affine, other.grid.affine)
+    return alike and _same(one.data, other.data) and _same(one.mask, other.mask)
 
 
 def _same_reference(one: Reference | None, other: Reference | None) -> bool:

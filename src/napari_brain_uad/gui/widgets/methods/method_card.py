@@ -9,9 +9,10 @@ from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from ....core.detector import MethodInfo, cited
 from ..messages import wrapping_label
+from ..theme import LINK_COLOUR
 
-LINK = "color: #4c9be8"
-"""Readable on napari's dark and light themes; the palette's own blue is not."""
+LINK = f"color: {LINK_COLOUR}"
+"""In a label that `wrapping_label` makes, readable on napari's dark and light themes; the palette's own blue is not."""
 
 
 class MethodCard(QFrame):
