@@ -16,12 +16,10 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
+from .reference import ALPHA as ALPHA
 from .reference import FEWEST_REAL, KINDS, ROUNDING, HealthyReference, settings_of
 
 _STRONGER = "stronger, by size and score together, than anything in"
-
-ALPHA = 0.05
-"""A region is beyond healthy variation from this p-value down."""
 
 _NOTHING_LEFT = "no region is left at the threshold that was given"
 
