@@ -196,7 +196,7 @@ class DetectDock(SideDock):
     def _all_shown(self, detection: Detection) -> None:
         self._stop_showing()
         self.copy.show()
-        self.verdict.setText(detection.verdict.line)
+        self.verdict.setText(". ".join(filter(None, (detection.verdict.line, detection.verdict.advice))))
         self.verdict.setToolTip(detection.verdict.details)
         self.verdict.show()
         self.outcome.setText(outcome_words(detection))
