@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_a_sequence_that_some_lack_leaves_them_out_by_name(folder: Path) -> None
     assert left_out == ("sub-02: no T1", "sub-03: no T1")
     with pytest.raises(InputError, match="no PD"):
         cases_of(folder, need_truth=False, sequence="PD")
+
+
+def test_sequences_that_nobody_asked_for_are_told(folder: Path) -> None:
+    scans, left_out = cases_of(folder, need_truth=False)
+    assert len(scans) == 3
+    (line,) = left_out
+    assert re.fullmatch(
+        r"further sequences of the same subjects: 1 (T1|FLAIR) \(--sequence \1 takes that one, --sequence all every one\)", line
+    )
+    everything, left_out = cases_of(folder, need_truth=False, sequence="all")
+    assert (len(everything), left_out) == (4, ())
 
 
 def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
@@ -164,7 +176,8 @@ def _written(folder: Path) -> dict[str, int]:
 def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> None:
     scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     out = tmp_path / "out"
-    outcomes = run_batch(scans, RUN, out)
+    outcomes = list(run_batch(scans, RUN, out))
+    outcomes[2] = replace(outcomes[2], warnings=("It looks like another sequence.", "Its truth is empty."))
     files = save_batch(outcomes, out, command="brain-uad batch /secret/place/study --out /secret/out", left_out=("sub-09: no <FLAIR>",))
     with files["tsv"].open(newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -172,6 +185,7 @@ def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> 
     assert int(rows[0]["regions"]) == len(outcomes[0].regions)
     assert rows[1]["regions"] == "n/a"
     assert "sub-02_FLAIR.nii.gz" in rows[1]["error"]
+    assert rows[2]["warnings"] == "It looks like another sequence. Its truth is empty."
     page = files["html"].read_text()
     assert "no MNI coordinates" in page
     assert "sub-09: no &lt;FLAIR&gt;" in page
