@@ -26,7 +26,7 @@ from ...core.progress import Progress
 from ...core.text import counted, html_text
 from ...detectors.registry import method_class
 from ...workflows.models.method_spec import MethodSpec
-from ...workflows.models.model_card import card_lines
+from ...workflows.models.model_card import card_lines, figure_lines
 from ...workflows.models.models import Model, list_models, model_problems
 from ...workflows.models.own_references import forget_references, own_references
 from ...workflows.models.reference_titles import reference_titles
@@ -344,7 +344,9 @@ def card_html(model: Model) -> str:
     settings = ", ".join(f"{name} {value_text(value)}" for name, value in model.params.items()) or "none"
     healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in reference_titles(model.id).items()]
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), *healthy, ("Settings", settings)]
-    body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)
+    figures = "".join(f"<tr><td>{html_text(data)}&nbsp; </td><td>{html_text(text)}</td></tr>" for data, text in figure_lines(model.card))
+    told = {"Measured": f"<table>{figures}</table>"} if figures else {}
+    body = "".join(f"<br><b>{name}:</b> {html_text(text)}{told.get(name, '')}" for name, text in rows)
     return f"<b>{html_text(model.title)}</b> ({html_text(model.id)}){body}"
 
 
