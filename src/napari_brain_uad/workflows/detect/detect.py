@@ -180,7 +180,8 @@ def detect(
 
 
 def _post(post: PostParams | None, threshold: str | float | None) -> PostParams:
-    return replace(post or PostParams(), **({} if threshold is None else {"threshold": str(threshold)}))
+    post = post or PostParams()
+    return post if threshold is None else replace(post, threshold=str(threshold))
 
 
 def _recommended(scan: Volume | str | Path, sequence: str | None, of_method: object) -> tuple[Volume, str]:
