@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 import napari_brain_uad
+from napari_brain_uad import detect, load
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.postprocessing.params import PostParams
 from tests.gui.scans import head, write
 
 SCRIPT = """
@@ -71,6 +74,28 @@ def test_what_is_typed_is_what_is_there() -> None:
     assert set(napari_brain_uad.__all__) == {"__version__", *napari_brain_uad._API}
     with pytest.raises(AttributeError, match="dettect"):
         _ = napari_brain_uad.dettect
+    assert set(napari_brain_uad.__all__) <= set(dir(napari_brain_uad))
+
+
+def test_the_page_names_all_functions(repository: Path) -> None:
+    page = (repository / "docs" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == sorted(napari_brain_uad._API, key=page.index)
+
+
+def test_a_threshold_is_given_as_such_and_the_result_says_what_was_found(files: Path) -> None:
+    found = detect("flair.nii.gz", "threshold", mask="brain.nii.gz", threshold="percentile:99")
+    assert str(found.result.threshold.rule) == "percentile:99"
+    assert "--threshold percentile:99" in found.command
+    both = detect("flair.nii.gz", "threshold", mask="brain.nii.gz", threshold=0.98, post=PostParams(threshold="otsu", median=3))
+    assert (both.post.threshold, both.post.median) == ("0.98", 3)
+    assert repr(found).startswith("<Detection of flair by threshold: ")
+    assert not re.search(r"\b(data|mask|score)=", repr(found.volume) + repr(found.map))
+
+
+def test_an_array_alone_is_refused_with_what_to_do(files: Path) -> None:
+    array = load("flair.nii.gz").data
+    with pytest.raises(InputError, match=r"ndarray does not say how large its voxels are.*Volume\(array, Grid\(array.shape, affine\)"):
+        detect(array, "threshold")  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -46,6 +46,10 @@ _API = {
 
 if not TYPE_CHECKING:
 
+    def __dir__() -> list[str]:
+        # What is imported on first use is listed, too: for completion and `dir`.
+        return sorted({*globals(), *__all__})
+
     def __getattr__(name: str) -> object:
         from importlib import import_module
 

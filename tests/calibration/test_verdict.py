@@ -33,6 +33,8 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
     assert found.region_words(1) == "stronger, by size and score together, than anything in 24 of 24 healthy brains (p = 0.04)"
     assert nothing.line.startswith("Nothing beyond healthy variation")
     assert nothing.beyond == 0
+    assert nothing.advice == "This does not mean that there is no lesion: lower the threshold to look at weaker regions"
+    assert (found.advice, Verdict(why_not="nobody knows").advice) == ("", "")
     assert "24 toy brains" in found.details
     ordinary = Verdict(healthy=24, region_p=(0.52,), unusual=(False,))
     assert ordinary.region_words(1) == "12 of 24 healthy brains have a stronger region (p = 0.52)"

@@ -15,7 +15,7 @@ from ..core.progress import Progress
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import filtered_score
 from .measure import CURVES, levels_of, measured
-from .reference import HealthyReference, HealthyScan, settings_of
+from .reference import ALPHA, HealthyReference, HealthyScan, settings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +58,25 @@ class LeaveOneOut:
         What each shows.
     p : tuple of float
         Of each brain's strongest region.
+    smallest_p : float
+        The smallest that so many others allow.
     """
 
     nominal_ml: float
     flagged_ml: tuple[float, ...]
     p: tuple[float, ...]
+    smallest_p: float
 
     @property
     def words(self) -> str:
         """The check in one sentence."""
-        ml, unusual = np.array(self.flagged_ml), sum(p <= 0.05 for p in self.p)
+        ml, unusual = np.array(self.flagged_ml), sum(p <= ALPHA for p in self.p)
+        called = f"{unusual} would be called unusual at p = {ALPHA:g}"
+        if self.smallest_p > ALPHA:
+            called = f"so few others allow no p-value below {self.smallest_p:.2g}, so none can be called unusual at p = {ALPHA:g}"
         return (
             f"Left out one at a time, {ml.size} brains show {ml.mean():.2f} ml on average (median {np.median(ml):.2f}, "
-            f"nominal {self.nominal_ml:g}); {unusual} would be called unusual at p = 0.05"
+            f"nominal {self.nominal_ml:g}); {called}"
         )
 
 
@@ -132,7 +138,7 @@ def leave_one_out(reference: HealthyReference) -> LeaveOneOut | None:
     subjects = np.array([scan.person for scan in reference.scans])
     if np.unique(subjects[real]).size < 2:
         return None
-    flagged, p = [], []
+    flagged, p, least = [], [], 1.0
     for number in np.flatnonzero(real):
         others = reference.of((subjects != subjects[number]).tolist()).like(reference.scans[number].voxel_mm3)
         if others is None or not others.real:
@@ -142,4 +148,5 @@ def leave_one_out(reference: HealthyReference) -> LeaveOneOut | None:
         place = max(int(np.searchsorted(reference.levels, np.float32(value), side="right")) - 1, 0)
         found = others.p_values([float(reference.curves["strength"][number, place])], float(reference.levels[place]))
         p.append(1.0 if found is None else float(found[0]))
-    return LeaveOneOut(float(reference.default.number or 0.0), tuple(flagged), tuple(p)) if flagged else None
+        least = min(least, others.smallest_p or 1.0)
+    return LeaveOneOut(float(reference.default.number or 0.0), tuple(flagged), tuple(p), least) if flagged else None

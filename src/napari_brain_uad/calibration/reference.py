@@ -28,6 +28,9 @@ sequence with the contrast of this one. Both count for volumes, and not for the 
 ROUNDING = ("precision",)
 """Settings of the arithmetic alone: maps that differ in them (by 2 % at most, docs/learned_methods.md) are compared all the same."""
 
+ALPHA = 0.05
+"""A region is beyond healthy variation from this p-value down."""
+
 FEWEST_REAL = 8
 """From so many real brains on those of other kinds (`_for_volumes`) have no say in thresholds."""
 
@@ -141,6 +144,15 @@ class HealthyReference:
     def smallest_p(self) -> float | None:
         """The smallest p-value that so many brains allow; None without a real one."""
         return 1.0 / (self.real + 1) if self.real else None
+
+    @property
+    def smallest_p_words(self) -> str:
+        """The same in words, and whether a scan can be called unusual at all."""
+        if self.smallest_p is None:
+            return "No p-values: no real brain"
+        told = f"Smallest p-value that {counted(self.real, 'brain')} allow{'s' if self.real == 1 else ''}: {self.smallest_p:.2g}"
+        needed = f"; no scan can be called unusual at p = {ALPHA:g}, which takes {math.ceil(1.0 / ALPHA) - 1} brains"
+        return told + (needed if self.smallest_p > ALPHA else "")
 
     def of(self, keep: Sequence[bool]) -> HealthyReference:
         """The same with some of its scans only."""

@@ -16,12 +16,12 @@ from ..core.text import counted
 from ..postprocessing.params import FILTERS
 from ..postprocessing.pipeline import PostResult
 from .measure import PROBABILITIES
+from .reference import ALPHA as ALPHA
 from .reference import FEWEST_REAL, KINDS, ROUNDING, HealthyReference, settings_of
 
 _STRONGER = "stronger, by size and score together, than anything in"
 
-ALPHA = 0.05
-"""A region is beyond healthy variation from this p-value down."""
+_WEAKER = "This does not mean that there is no lesion: lower the threshold to look at weaker regions"
 
 _NOTHING_LEFT = "no region is left at the threshold that was given"
 
@@ -115,6 +115,11 @@ class Verdict:
         few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
         least = ", the smallest that so many allow" if round(self.p * (self.healthy + 1)) == 1 else ""
         return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
+
+    @property
+    def advice(self) -> str:
+        """What to do where nothing is beyond healthy variation, as the scan may be ill all the same; else empty."""
+        return _WEAKER if self.applies and not self.beyond else ""
 
     @property
     def _stand_in_line(self) -> str:

@@ -32,13 +32,14 @@ def add_batch(commands: Any) -> None:
     """Add the command to the parser's sub-commands."""
     parser = commands.add_parser(
         "batch",
-        help="detect anomalies in every scan of a folder",
-        description=f"Do what `detect` does for every scan of a data set; write a folder a scan, a table and an HTML page. {NOTICE}",
+        help="detect anomalies in a folder of scans, one sequence of each subject",
+        description="Do what `detect` does for the scans of a data set: the first sequence of each subject, or what --sequence says; "
+        f"write a folder a scan, a table and an HTML page. {NOTICE}",
         allow_abbrev=False,
     )
     parser.add_argument("dataset", type=Path, metavar="DIR", help="a folder of scans, a data set (BIDS, ...) or a CSV file")
     parser.add_argument("--layout", metavar="ID", help="which layout the data set has (default: found by its file names)")
-    parser.add_argument("--sequence", metavar="NAME", help="as in `brain-uad evaluate` (default: the first of each subject)")
+    parser.add_argument("--sequence", metavar="NAME", help="which sequence of each subject, or all (default: the first it has)")
     add_method(parser, default=None, said="the one recommended for the scans' sequence; threshold where it differs")
     add_seed(parser)
     add_post_options(parser)

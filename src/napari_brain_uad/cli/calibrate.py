@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
@@ -24,7 +25,10 @@ def add_calibrate(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_method(parser, positional=True)
-    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder (or CSV file) of healthy scans, in any layout")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--healthy", type=Path, metavar="DIR", help="folder (or CSV file) of healthy scans, in any layout")
+    text = "delete your own references of this method and model (with --sequence: that one): those of the package count again"
+    what.add_argument("--forget", action="store_true", help=text)
     add_sequence(parser)
     parser.add_argument("--title", default="", metavar="TEXT", help="who they are, as verdicts name them; no person's name")
     parser.add_argument("--simulated", action="store_true", help="the scans are simulated: they set thresholds and give no p-value")
@@ -39,6 +43,8 @@ def add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
+    if arguments.forget:
+        return _forget(arguments)
     check_there(arguments.healthy, fix=DATA_SET)
     from ..workflows.cohort.calibrate import calibrate
 
@@ -68,11 +74,23 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         reference = one.reference
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
         say(reference.default_words)
-        smallest = reference.smallest_p
-        say("No p-values: no real brain" if smallest is None else f"Smallest p-value that {reference.real} brains allow: {smallest:.2g}")
+        say(reference.smallest_p_words)
         say("Simulated brains alone are not left out one at a time" if one.left_out is None else f"{one.left_out.words}.")
         if one.replaced:
             say(f"{readable(one.replaced)}.")
+        if one.steps_back:
+            back = shell.join(["brain-uad", "calibrate", str(method_spec(arguments)), "--sequence", reference.sequence, "--forget"])
+            say(f"{readable(one.steps_back)}. The way back: {back}")
         say(written(one.files[0].parent, one.files))
     say(NOTICE)
     return InputError.exit_code if failed else 0
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    from ..workflows.models.own_references import forget_references
+
+    spec = method_spec(arguments)
+    for sequence, title in forget_references(spec, arguments.sequence).items():
+        now = f"that of the package counts again: {title}" if title else "the package has none"
+        say(f"Your healthy reference of {spec} for {sequence} was deleted; {readable(now)}")
+    return 0

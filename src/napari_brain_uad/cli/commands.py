@@ -143,7 +143,7 @@ def _add_demo(commands: Any) -> None:
 
 def _add_window(commands: Any) -> None:
     parser = commands.add_parser("window", help="open napari with all docks, and scans if you like", allow_abbrev=False)
-    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, or DICOM folders")
+    parser.add_argument("files", type=Path, nargs="*", metavar="SCAN", help="scans, masks or anomaly maps, DICOM folders, or sessions")
     parser.set_defaults(handler=_window)
 
 

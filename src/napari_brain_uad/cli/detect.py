@@ -172,6 +172,8 @@ def report(detection: Any, files: dict[str, Path]) -> None:
     found = f"{counted(count, 'region')}, {volume:.2f} ml, in {detection.seconds:.1f} s"
     say(f"{readable(detection.map.name)}: {detection.map.method}, {found}")
     say(f"Verdict: {detection.verdict.line}")
+    if detection.verdict.advice:
+        say(f"{detection.verdict.advice}.")
     for region in [one for one, beyond in zip(result.regions, unusual, strict=False) if beyond][:_TOLD_REGIONS]:
         say(f"Region {region.number}, {region.volume_ml:.2f} ml: {region.verdict}")
     if detection.verdict.details:

@@ -62,7 +62,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from ..io.checkpoint import load_checkpoint
-    from ..workflows.models.model_card import card_lines
+    from ..workflows.models.model_card import card_lines, figure_lines
     from ..workflows.models.models import find_model
     from ..workflows.models.reference_titles import reference_titles
 
@@ -79,8 +79,13 @@ def _show(arguments: argparse.Namespace) -> int:
         ("File", str(model.path)),
     ]
     say(f"{readable(model.id)}: {readable(model.title)}")
+    figures = [(readable(data), readable(text)) for data, text in figure_lines(model.card)]
+    wide = max((len(data) for data, _ in figures), default=0)
     for name, text in rows:
         say(f"  {name:10} {readable(text)}")
+        if name == "Measured":
+            for data, figure in figures:
+                say(f"    {data:{wide}}  {figure}")
     return 0
 
 

@@ -45,9 +45,9 @@ class AnomalyMap:
         The intensities of the scan itself, where they are at hand; not part of what is saved.
     """
 
-    score: NDArray[np.float32]
+    score: NDArray[np.float32] = field(repr=False)
     grid: Grid
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] = field(repr=False)
     unit: str
     method: str
     name: str

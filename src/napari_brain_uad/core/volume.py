@@ -207,10 +207,10 @@ class Volume:
         What says which sequence it is, in words (see `core.sequence`).
     """
 
-    data: NDArray[np.float32]
+    data: NDArray[np.float32] = field(repr=False)
     grid: Grid
     name: str = "scan"
-    mask: NDArray[np.bool_] | None = None
+    mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     sequence: str | None = None
     source: Source | None = None
     findings: tuple[Finding, ...] = field(default=())

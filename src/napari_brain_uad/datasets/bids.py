@@ -44,7 +44,7 @@ class BIDS:
 
     id: str = "bids"
     name: str = "BIDS"
-    note: str = "masks in a template's space are left out: they do not lie on the images"
+    note: str = "if there are masks in a template's space, they are left out: they do not lie on the images"
 
     def detect(self, root: Path) -> bool:
         """Whether there is an anatomical image in a subject's folder."""

@@ -140,6 +140,15 @@ def test_calibrating_again_says_what_it_replaces(qtbot, dock, tmp_path):
         wait(qtbot, dock)
         assert "2 brains show" in dock.messages.text
         assert ("An earlier reference of yours was replaced: 2 healthy T1 scans of your own" in dock.messages.text) == replaced
+    assert "no scan can be called unusual at p = 0.05" in dock.messages.text
+    # The way back takes two clicks, as Remove does, and is there only where there is something to remove.
+    assert not dock.forget.isHidden()
+    click(qtbot, dock.forget)
+    assert list(user_dir().glob("mine.T1.reference.*"))
+    click(qtbot, dock.forget)
+    assert not list(user_dir().glob("mine.T1.reference.*"))
+    assert "Your healthy reference of mine was removed" in dock.messages.text
+    assert dock.forget.isHidden()
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_brain_uad.core.threshold import RULES, Threshold, ThresholdRule
@@ -31,6 +32,13 @@ def test_every_rule_that_is_shown_is_the_one_that_is_chosen_to_the_last_digit(ro
     row.rule.activated.emit(row.rule.currentIndex())
     assert heard == [rule]
     assert [name for name, box in row.numbers.items() if not box.isHidden()] == [kind] * (kind in row.numbers)
+
+
+def test_rules_say_how_the_command_line_writes_them(row: ThresholdRow) -> None:
+    tips = {row.rule.itemData(number): row.rule.itemData(number, Qt.ItemDataRole.ToolTipRole) for number in range(row.rule.count())}
+    assert tips["healthy-fpr"] == "--threshold healthy-fpr:RATE"
+    assert tips["fdr"] == "--threshold fdr:RATE"
+    assert all(str(tip).rpartition("--threshold ")[1] for tip in tips.values())
 
 
 def test_rules_without_what_they_need_are_not_offered(row: ThresholdRow) -> None:

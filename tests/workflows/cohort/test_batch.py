@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import time
 from dataclasses import replace
@@ -99,6 +100,17 @@ def test_a_truth_is_taken_for_the_images_it_belongs_to_and_others_are_told(folde
     assert left_out == ("sub-01: sub-01_run-2_label-lesion_mask.nii.gz, a ground truth, is of none of the images that are used",)
     with pytest.raises(InputError, match="run-2"):
         cases_of(folder, sequence="FLAIR")
+
+
+def test_sequences_that_nobody_asked_for_are_told(folder: Path) -> None:
+    scans, left_out = cases_of(folder, need_truth=False)
+    assert len(scans) == 3
+    (line,) = left_out
+    assert re.fullmatch(
+        r"further sequences of the same subjects: 1 (T1|FLAIR) \(--sequence \1 takes that one, --sequence all every one\)", line
+    )
+    everything, left_out = cases_of(folder, need_truth=False, sequence="all")
+    assert (len(everything), left_out) == (4, ())
 
 
 def test_images_that_belong_to_no_subject_are_told(folder: Path) -> None:
@@ -225,7 +237,8 @@ def _written(folder: Path) -> dict[str, int]:
 def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> None:
     scans, _ = cases_of(folder, need_truth=False, sequence="FLAIR")
     out = tmp_path / "out"
-    outcomes = run_batch(scans, RUN, out)
+    outcomes = list(run_batch(scans, RUN, out))
+    outcomes[2] = replace(outcomes[2], warnings=("It looks like another sequence.", "Its truth is empty."))
     files = save_batch(outcomes, out, command="brain-uad batch /secret/place/study --out /secret/out", left_out=("sub-09: no <FLAIR>",))
     with files["tsv"].open(newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -233,6 +246,7 @@ def test_the_report_names_regions_and_failures(folder: Path, tmp_path: Path) -> 
     assert int(rows[0]["regions"]) == len(outcomes[0].regions)
     assert rows[1]["regions"] == "n/a"
     assert "sub-02_FLAIR.nii.gz" in rows[1]["error"]
+    assert rows[2]["warnings"] == "It looks like another sequence. Its truth is empty."
     page = files["html"].read_text()
     assert "no MNI coordinates" in page
     assert "sub-09: no &lt;FLAIR&gt;" in page

@@ -112,6 +112,15 @@ def test_the_command_line_calibrates_and_prints_the_check(
     assert "no healthy reference" in detect(case.scan, METHOD).verdict.why_not
 
 
+def test_nothing_beyond_is_said_not_to_be_healthy(healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calibrate(METHOD, healthy_folder)
+    scan = sorted(healthy_folder.iterdir())[0]
+    assert cli.main(["detect", str(scan), "--method", METHOD, "--out", str(tmp_path / "o"), "--quiet"]) == 0
+    verdict, advice = capsys.readouterr().out.splitlines()[1:3]
+    assert verdict.startswith("Verdict: Nothing beyond healthy variation")
+    assert advice == "This does not mean that there is no lesion: lower the threshold to look at weaker regions."
+
+
 def test_two_visits_of_a_person_are_one_brain_and_ages_are_those_of_the_data_set(tmp_path: Path) -> None:
     root = tmp_path / "visits"
     for person, seeds in (("01", (1, 2)), ("02", (3,)), ("03", (4, 5))):

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 from small_heads import save as save_head
 
 from napari_brain_uad import cli
@@ -164,6 +165,20 @@ def test_regions_of_a_scan_that_was_registered_for_the_copies_have_names(case: M
     assert [region.name for region in after.result.regions] == ["left cerebral white matter", "right thalamus"]
     assert "copies" in regions_record(after)["region_names"]["position"]
     assert regions_record(before)["region_names"]["position"].startswith("no MNI coordinates")
+
+
+def test_a_brain_on_the_templates_grid_that_keeps_its_own_size_gets_no_names(case: Moved) -> None:
+    """MSLUB is handed out so: rigidly registered, the brain two thirds of the template's. Its places are not the template's."""
+    inside = template().mask
+    assert inside is not None
+    small = ndimage.binary_erosion(inside, iterations=9)
+    amap = replace(case.detection.map, score=small.astype(np.float32), mask=small, grid=MNI_GRID, provenance={}, source=None, scan=None)
+    relation = mni_relation(amap)
+    assert relation.to_mni is None
+    assert "on MNI152's grid, but the brain overlaps the template's by 0." in relation.words
+    assert relation.words.endswith("; copies in MNI space (--mni, or Export in Tune) register it and name the regions")
+    elsewhere = replace(amap, grid=replace(MNI_GRID, affine=MNI_GRID.affine + np.array([[0, 0, 0, 0.4], *[[0.0] * 4] * 3])))
+    assert "the scan was not registered to MNI152; copies" in mni_relation(elsewhere).words
 
 
 def test_what_has_no_left_or_no_height_is_refused_before_it_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,8 @@ def test_on_one_grid_the_score_is_the_mean_and_the_threshold_too(files: tuple[Pa
     assert np.allclose(found.map.score[only], one.map.score[only], atol=1e-6)
     thresholds = [single.result.threshold.value for single in (one, other)]
     assert found.result.threshold.value == pytest.approx(0.83 * np.mean(thresholds))
-    assert found.result.threshold.origin == "default: 0.83 x the mean of the thresholds of 2 sequences"
+    assert found.result.threshold.origin.startswith("default: the mean of the sequences' thresholds ")
+    assert "times 0.83, as false alarms of 2 sequences seldom meet (docs/sequences.md)" in found.result.threshold.origin
     assert not found.verdict.applies
     assert [part["sequence"] for part in found.map.provenance[SEVERAL]] == ["FLAIR", "T2"]
     assert found.map.provenance["input"]["sequence"] == "FLAIR+T2"
@@ -122,7 +123,7 @@ def test_the_command_writes_a_result_of_its_own_that_its_record_makes_again(
 ) -> None:
     words = ["--method", METHOD, "--prepare", "never", "--quiet", "--out", str(tmp_path / "out")]
     assert cli.main(["detect", str(files[0]), "--with", str(files[1]), *words]) == 0
-    assert "Verdict: No verdict" in capsys.readouterr().out
+    assert "Verdict: No verdict: there is no healthy reference for several sequences together (FLAIR+T2)" in capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "FLAIR+T2_robust-intensity_provenance.json").read_text())
     assert [part["name"] for part in record[SEVERAL]] == ["FLAIR", "T2"]
     monkeypatch.chdir(files[0].parent)

@@ -242,7 +242,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (record["id"], record["sha256"], record["title"]) == ("mine", sha, "Healthy T1")
     assert main(["models", "show", "mine"]) == 0
     shown = capsys.readouterr().out
-    for part in ("Healthy T1", sha, "tail=bright", "Dice 0.5 on one scan (test)"):
+    for part in ("Healthy T1", sha, "tail=bright", "  Measured   test\n    one scan  Dice 0.5\n"):
         assert part in shown
     assert main(["models", "export", "mine", str(tmp_path / "out")]) == 0
     assert load_checkpoint(tmp_path / "out" / "mine").sha256 == sha

@@ -201,7 +201,7 @@ class DetectDock(SideDock):
             self.messages.show_message("info", words, why="another scan or method was chosen while it ran")
             return
         self.copy.show()
-        self.verdict.setText(detection.verdict.line)
+        self.verdict.setText(". ".join(filter(None, (detection.verdict.line, detection.verdict.advice))))
         self.verdict.setToolTip(detection.verdict.details)
         self.verdict.show()
         self.outcome.setText(outcome_words(detection))

@@ -26,8 +26,9 @@ from ...core.progress import Progress
 from ...core.text import counted, html_text
 from ...detectors.registry import method_class
 from ...workflows.models.method_spec import MethodSpec
-from ...workflows.models.model_card import card_lines
+from ...workflows.models.model_card import card_lines, figure_lines
 from ...workflows.models.models import Model, list_models, model_problems
+from ...workflows.models.own_references import forget_references, own_references
 from ...workflows.models.reference_titles import reference_titles
 from ...workflows.models.transfer import export_model, import_model, remove_model
 from ..app import workers
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _PURPOSE = "Trained models: those that come with the package, and your own. Research use only."
 _EMPTY = "No models yet. Train one in the Train dock, or import a file; a model is NAME.safetensors with NAME.json beside it."
 _REMOVE, _REALLY = "Remove", "Really remove"
+_FORGET, _REALLY_FORGET = "Remove your healthy reference", "Really remove your healthy reference"
 _ARMED_MS = 6000
 """How long the second click on Remove is waited for."""
 
@@ -70,6 +72,7 @@ class ModelsDock(SideDock):
         self.give = QPushButton("Export")
         self.remove = QPushButton(_REMOVE)
         self.calibrate = QPushButton("Calibrate")
+        self.forget = QPushButton(_FORGET)
         self._lay_out()
         self._connect()
         self.refresh_models()
@@ -129,7 +132,7 @@ class ModelsDock(SideDock):
             # In the job's thread: it brings readers and the methods' packages.
             from ...workflows.cohort.calibrate import calibrate
 
-            return calibrate(MethodSpec(model.method, model=model.id), folder, progress=progress)
+            return calibrate(_spec(model), folder, progress=progress)
 
         self._start(job, lambda answer: self._calibrated(folder, *answer), "Calibrating on healthy scans")
         self.run_bar.start()
@@ -170,7 +173,8 @@ class ModelsDock(SideDock):
         remember("last_folder", str(folder))
         for one in made:
             checked = [one.left_out.words] if one.left_out is not None else []
-            told = ". ".join([*checked, *([one.replaced] if one.replaced else [])])
+            back = f"{one.steps_back}; *{_FORGET}* below brings that one back" if one.steps_back else ""
+            told = ". ".join(filter(None, [one.reference.smallest_p_words, *checked, one.replaced, back]))
             self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=told)
         if left_out:
             what = f"Left out: {counted(len(left_out), 'scan or file', 'scans or files')}"
@@ -206,6 +210,28 @@ class ModelsDock(SideDock):
         self.refresh_models()
         self.messages.show_message("info", f"{model.id} was removed")
 
+    def _forget_clicked(self) -> None:
+        """The same for the user's own healthy references of the model."""
+        model = self.model
+        if model is None:
+            return
+        if self.forget.text() == _FORGET:
+            self.forget.setText(_REALLY_FORGET)
+            self._disarming.start(_ARMED_MS)
+            return
+        try:
+            forgotten = forget_references(_spec(model))
+        except BrainUADError as error:
+            self.messages.show_error(error, "Removing the healthy reference")
+            return
+        tell_models_changed(self.viewer)
+        self.refresh_models()
+        now = [
+            f"{sequence}: {f'that of the package counts ({title})' if title else 'there is none now'}"
+            for sequence, title in forgotten.items()
+        ]
+        self.messages.show_message("info", f"Your healthy reference of {model.id} was removed", why="; ".join(now))
+
     def _use(self) -> None:
         if self.model is not None and getattr(self.viewer, "window", None) is not None:
             open_dock(self.viewer, "Detect anomalies").use_model(self.model)
@@ -222,11 +248,14 @@ class ModelsDock(SideDock):
         self.hash.setCursorPosition(0)
         for button in (self.use, self.give, self.calibrate):
             button.setEnabled(model is not None)
+        own = {} if model is None else own_references(_spec(model))
+        self.forget.setVisible(bool(own))
+        self.forget.setToolTip(f"Delete what you calibrated ({', '.join(own)}): the package's reference counts again, where it has one")
         self.remove.setEnabled(model is not None and not model.shipped)
         self.remove.setToolTip("It came with the package" if model is not None and model.shipped else "Delete this model's files")
 
     def _show_running(self, running: bool) -> None:
-        for widget in (self.list, self.bring, self.give, self.remove, self.use, self.calibrate):
+        for widget in (self.list, self.bring, self.give, self.remove, self.use, self.calibrate, self.forget):
             widget.setEnabled(not running)
         if not running:
             self.run_bar.stop()
@@ -235,6 +264,7 @@ class ModelsDock(SideDock):
     def _disarm(self) -> None:
         self._disarming.stop()
         self.remove.setText(_REMOVE)
+        self.forget.setText(_FORGET)
 
     def _ask_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Import a model", str(last_folder()), "Models (*.safetensors)")
@@ -270,6 +300,7 @@ class ModelsDock(SideDock):
         self.calibrate.clicked.connect(self._ask_healthy)
         self.run_bar.cancelled.connect(self._cancel)
         self.remove.clicked.connect(self._remove_clicked)
+        self.forget.clicked.connect(self._forget_clicked)
 
     def _lay_out(self) -> None:
         self.use.setStyleSheet(PRIMARY)
@@ -298,10 +329,14 @@ class ModelsDock(SideDock):
             row.addWidget(button, 1)
         self.arrange(
             [wrapping_label(_PURPOSE), self.empty, self.list, self.card, self._hash_row],
-            [self.use, buttons, self.run_bar],
+            [self.use, buttons, self.forget, self.run_bar],
             [self.messages],
             filling=self.list,
         )
+
+
+def _spec(model: Model) -> MethodSpec:
+    return MethodSpec(model.method, model=model.id)
 
 
 def card_html(model: Model) -> str:
@@ -309,7 +344,9 @@ def card_html(model: Model) -> str:
     settings = ", ".join(f"{name} {value_text(value)}" for name, value in model.params.items()) or "none"
     healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in reference_titles(model.id).items()]
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), *healthy, ("Settings", settings)]
-    body = "".join(f"<br><b>{name}:</b> {html_text(text)}" for name, text in rows)
+    figures = "".join(f"<tr><td>{html_text(data)}&nbsp; </td><td>{html_text(text)}</td></tr>" for data, text in figure_lines(model.card))
+    told = {"Measured": f"<table>{figures}</table>"} if figures else {}
+    body = "".join(f"<br><b>{name}:</b> {html_text(text)}{told.get(name, '')}" for name, text in rows)
     return f"<b>{html_text(model.title)}</b> ({html_text(model.id)}){body}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ...core.numbers import number_text
@@ -49,6 +49,7 @@ class ThresholdRow(QWidget):
         self.rule.setToolTip("How the threshold is found")
         for kind, about in RULES.items():
             self.rule.addItem(about.title, kind)
+            self.rule.setItemData(self.rule.count() - 1, _tip(kind), Qt.ItemDataRole.ToolTipRole)
         self.numbers = {kind: _box(kind, *about) for kind, about in _STEPS.items()}
         self.percentile = self.numbers["percentile"]
         self.origin = wrapping_label()
@@ -81,7 +82,7 @@ class ThresholdRow(QWidget):
         for kind in (kind for kind, about in RULES.items() if about.needs == needs):
             item = self.rule.model().item(self.rule.findData(kind))  # type: ignore[union-attr]  # a combo box's own model has items
             item.setEnabled(there)
-            item.setToolTip("" if there else why_not)
+            item.setToolTip(_tip(kind) if there else why_not)
 
     def _show_number(self, kind: str) -> None:
         for name, box in self.numbers.items():
@@ -127,6 +128,11 @@ class ThresholdRow(QWidget):
         box.blockSignals(True)
         box.setValue(value)
         box.blockSignals(False)
+
+
+def _tip(kind: str) -> str:
+    """How the rule is written on the command line and in records: forms call it by other words."""
+    return "Drag the line, or type the number; --threshold NUMBER" if kind == "value" else f"--threshold {RULES[kind].spelled}"
 
 
 def _box(kind: str, step: float, value: float, tip: str) -> FloatBox:

@@ -135,11 +135,16 @@ def _recorded(recorded: Mapping[str, Any], warp: Warp | None) -> _Found:
 
 def lies_in_mni(mask: NDArray[np.bool_], grid: Grid) -> bool:
     """Whether a brain lies where the template's does, on a grid such as resampled scans have; shape of `mask` (i, j, k)."""
+    return overlap_in_mni(mask, grid) >= _REGISTERED_DICE
+
+
+def overlap_in_mni(mask: NDArray[np.bool_], grid: Grid) -> float:
+    """Dice of a brain and the template's, as they lie; 0 on a grid that resampled scans do not have."""
     inside = template().mask
     assert inside is not None
     if np.abs(grid.affine - np.round(grid.affine)).max() > _REGISTERED_MM or grid.oblique_degrees > 0.1:
-        return False
-    return dice(resample_mask(mask, grid, MNI_GRID), inside) >= _REGISTERED_DICE
+        return 0.0
+    return dice(resample_mask(mask, grid, MNI_GRID), inside)
 
 
 def _quality(moved: Volume, volume: Volume, way: Way) -> dict[str, Any]:

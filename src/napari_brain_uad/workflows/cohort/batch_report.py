@@ -18,10 +18,11 @@ from .batch import BatchOutcome
 from .cohort import cases_sha256
 
 COLUMNS = (
-    "scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "image_score", "verdict", "folder", "error",
+    "scan", "sequence", "regions", "volume_ml", "dice", "strongest", "seconds", "scan_p", "image_score", "verdict", "folder", "warnings",
+    "error",
 )  # fmt: skip
 """Of the table; `strongest` is the name of the strongest region, `scan_p` its p-value against healthy brains, `image_score` the highest
-score of the map."""
+score of the map, `warnings` what there is to know about scan, truth and result."""
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1b1b1b}
@@ -112,6 +113,8 @@ def _row(outcome: BatchOutcome) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value) or "n/a"
     return "n/a" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
-from ...calibration.reference import HealthyReference
+from ...calibration.reference import ROUNDING, HealthyReference
 from ...core.errors import BrainUADError, InputError, ModelError
 from ...core.memory import check_memory, told_as_error
 from ...core.params import same_value, value_text
@@ -26,7 +26,7 @@ from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
-from ..models.references import stem_of
+from ..models.references import load_for, reference_places, stem_of
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .case import Case, case_volume
@@ -54,12 +54,15 @@ class Calibration:
         What was written.
     replaced : str
         Which earlier reference they took the place of, in a sentence; empty where there was none.
+    steps_back : str
+        Which reference that comes with the package counts no longer, in a sentence; empty where there is none.
     """
 
     reference: HealthyReference
     left_out: LeaveOneOut | None
     files: tuple[Path, ...]
     replaced: str = ""
+    steps_back: str = ""
 
 
 @told_as_error()
@@ -210,10 +213,24 @@ def _made(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix="Choose another folder") from error
-    file = reference_file(folder, stem_of(method, model), sequence)
+    stem = stem_of(method, model)
+    file = reference_file(folder, stem, sequence)
     replaced = _replaced(file, reference)
     save_reference(file, reference)
-    return Calibration(reference, leave_one_out(reference), checkpoint_files(file), replaced)
+    first, *others = reference_places(stem).get(sequence, (None,))
+    steps_back = _steps_back(others, reference) if first == file else ""
+    return Calibration(reference, leave_one_out(reference), checkpoint_files(file), replaced, steps_back)
+
+
+def _steps_back(others: Sequence[Path], reference: HealthyReference) -> str:
+    """What the package has for the same settings: from now on the user's own counts before it."""
+    for file in others:
+        with suppress(ModelError):
+            other = load_for(file, reference.model_sha256)
+            if all(same_value(value, reference.params.get(name)) for name, value in other.params.items() if name not in ROUNDING):
+                who = f"{other.words}: {other.title}"
+                return f"From now on it counts before the reference that comes with the package ({who})"
+    return ""
 
 
 def _replaced(file: Path, reference: HealthyReference) -> str:

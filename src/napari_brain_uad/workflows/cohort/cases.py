@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +37,8 @@ def cases_of(
     Returns
     -------
     cases, left_out
-        `left_out` says in words which subjects have no such scan or no truth, which files belong to none, and what could not be
-        looked at.
+        `left_out` says in words which subjects have no such scan or no truth, which files belong to none, what could not be
+        looked at, and how many scans there are of sequences that were not asked for, where none was named.
 
     Raises
     ------
@@ -66,6 +67,7 @@ def cases_of(
     if unknown:
         left_out.append(f"image files of no subject: {len(unknown)}, like {unknown[0].relative_to(root)}")
     left_out += missed_files(root)
+    left_out += _further(subjects) if not asked else []
     if not cases:
         fix = "Give scans with ground truths" if need_truth else "Choose another folder or sequence"
         raise InputError(f"{root.name} holds nothing to {'evaluate' if need_truth else 'work on'}", why="; ".join(left_out[:3]), fix=fix)
@@ -75,6 +77,16 @@ def cases_of(
 def _with_truth(subject: Subject) -> str:
     """The sequences that have a ground truth, in words."""
     return " and ".join(sequence for sequence in subject.sequences if subject.truth_of(sequence) is not None)
+
+
+def _further(subjects: Sequence[Subject]) -> list[str]:
+    """How many scans of further sequences the subjects have, where only the first of each is taken."""
+    further = Counter(sequence for subject in subjects for sequence in tuple(subject.sequences)[1:])
+    if not further:
+        return []
+    told = ", ".join(f"{count} {sequence}" for sequence, count in further.most_common())
+    one = further.most_common(1)[0][0]
+    return [f"further sequences of the same subjects: {told} (--sequence {one} takes that one, --sequence {ALL} every one)"]
 
 
 def _asked(sequence: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...core.progress import Progress
-from ..models.recommend import recommend_learned
+from ..models.recommend import recommend
 from ..scans.samples import Sample
 from .detect import Detection, detect
 from .save import save_detection
 
 
 def demo_methods(sample: Sample) -> tuple[str, ...]:
-    """What the demo runs on a sample: the threshold, and a trained method that comes with a model for the sequence."""
-    learned = recommend_learned(sample.sequence)
-    return ("threshold",) if learned is None else ("threshold", learned)
+    """What the demo runs on a sample: the threshold, and the method recommended for the sequence, with which window and `detect` begin."""
+    return tuple(dict.fromkeys(("threshold", recommend(sample.sequence)[0])))
 
 
 def demo_sample(

@@ -103,6 +103,12 @@ class Detection:
     warp: Warp | None = None
     mni: MniWay | None = None
 
+    def __repr__(self) -> str:
+        # Whoever types its name wants to know what was found, and not the arrays.
+        volume = sum(region.volume_ml for region in self.result.regions)
+        found = f"{counted(len(self.result.regions), 'region')}, {volume:.2f} ml above {self.result.threshold.value:.4g}"
+        return f"<Detection of {self.map.name} by {self.map.method}: {found}. {self.verdict.line}>"
+
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What the user has to know about scan, method, result and ground truth."""
@@ -121,6 +127,7 @@ def detect(
     truth: MaskInput | None = None,
     sequence: str | None = None,
     model: str | Path | None = None,
+    threshold: str | float | None = None,
     post: PostParams | None = None,
     healthy: HealthyInput | None = None,
     age: float | None = None,
@@ -145,16 +152,15 @@ def detect(
         The brain; without it, it is found (`workflows.scans.ready.make_ready`). The truth adds metrics, and allows the rule "best-dice".
     sequence : str, optional
         "FLAIR", "T1", "T1c", "T2" or "PD", where what tags and name say is wrong or missing.
-    post : PostParams, optional
-        Filters (voxels, mm), threshold rule and clean-up (voxels, ml); the defaults otherwise.
+    threshold, post : str or float, PostParams, optional
+        "percentile:98", "healthy-ml:3", a score, ..., in place of the rule of `post`: filters (mm), threshold rule, clean-up (ml).
     healthy, age : optional
         Maps of healthy scans made alike (or their files), in place of the method's healthy reference; years, which the verdict compares.
-    prepare_with : str
-        "auto": the method's preset when the scan shows the whole head; "never"; or a preset's id.
-    device, seed, use_cache, reconstruct : str, int, bool, bool
-        "auto", "cpu", "cuda" or "mps"; what fixes everything random. Keep maps, as the window does; give what the method compares, too.
-    progress : Progress, optional
-        Told how far it is; cancelling it stops the run within two seconds.
+    prepare_with, device, seed : str, str, int
+        "auto" (the method's preset where the scan shows the whole head), "never" or a preset's id; "auto", "cpu", "cuda" or "mps"; what
+        fixes everything random.
+    use_cache, reconstruct, progress : bool, bool, Progress, optional
+        Keep maps, as the window does; give what the method compares, too; told how far it is: cancelling it stops the run in two seconds.
 
     Returns
     -------
@@ -170,7 +176,12 @@ def detect(
         scan, method = _recommended(scan, sequence, params or model)
     request = ScoringRequest.of(method, params=params, model=model, seed=seed, use_cache=use_cache, device=device, reconstruct=reconstruct)
     given = {"mask": mask, "truth": truth, "healthy": healthy, "prepare_with": prepare_with, "device": device, "reconstruct": reconstruct}
-    return _detected(scan, sequence, request, post or PostParams(), age, given, progress or Progress())
+    return _detected(scan, sequence, request, _post(post, threshold), age, given, progress or Progress())
+
+
+def _post(post: PostParams | None, threshold: str | float | None) -> PostParams:
+    post = post or PostParams()
+    return post if threshold is None else replace(post, threshold=str(threshold))
 
 
 def _recommended(scan: Volume | str | Path, sequence: str | None, of_method: object) -> tuple[Volume, str]:

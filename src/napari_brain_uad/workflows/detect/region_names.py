@@ -15,6 +15,12 @@ from ...core.volume import Grid
 from ...postprocessing.atlas import region_names
 from ...postprocessing.pipeline import PostResult
 
+MNI_WAY = "copies in MNI space (--mni, or Export in Tune) register it and name the regions"
+"""What to do where the way to MNI152 is not known."""
+
+_RIGID_DICE = 0.6
+"""Brains that overlap the template's this much as they lie were put there on purpose."""
+
 
 @dataclass(frozen=True, eq=False)
 class MniRelation:
@@ -77,7 +83,7 @@ def recorded_matrix(amap: AnomalyMap) -> NDArray[np.float64]:
 
 
 def _relation(amap: AnomalyMap) -> MniRelation:
-    from ...preprocessing.steps.register_mni import POOR_DICE, lies_in_mni
+    from ...preprocessing.steps.register_mni import POOR_DICE, lies_in_mni, overlap_in_mni
 
     if amap.source is not None and not amap.source.orientation_known:
         return MniRelation(None, "no MNI coordinates: the file does not say which side is left")
@@ -85,7 +91,12 @@ def _relation(amap: AnomalyMap) -> MniRelation:
     if outcome is None:
         if lies_in_mni(amap.mask, amap.grid):
             return MniRelation(np.eye(4), "the scan lies in MNI152")
-        return MniRelation(None, "no MNI coordinates: the scan was not registered to MNI152")
+        overlap = overlap_in_mni(amap.mask, amap.grid)
+        why = "the scan was not registered to MNI152"
+        if overlap >= _RIGID_DICE:
+            # On the template's grid by a rigid registration, as MSLUB is: names would be wrong by as much as the brain is smaller.
+            why = f"on MNI152's grid, but the brain overlaps the template's by {overlap:.2f} only, as after a rigid registration"
+        return MniRelation(None, f"no MNI coordinates: {why}; {MNI_WAY}")
     if outcome.get("dice_shown", outcome.get("dice", 0.0)) < POOR_DICE:
         return MniRelation(None, "no MNI coordinates: the registration to MNI152 is poor")
     deformed = "warp_sha256" in outcome

@@ -295,6 +295,8 @@ def _together(found: Sequence[_Scored], spec: MethodSpec) -> AnomalyMap:
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
     provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
     provenance |= {"models": models, ASKED: spec.title} if models else {}
-    provenance[THRESHOLD_WORDS] = f"default: {_share(len(found)):g} x the mean of the thresholds of {len(found)} sequences"
+    own = ", ".join(f"{one.threshold:.4g} ({one.volume.sequence})" for one in found)
+    share = f"{_share(len(found)):g}, as false alarms of {len(found)} sequences seldom meet (docs/sequences.md)"
+    provenance[THRESHOLD_WORDS] = f"default: the mean of the sequences' thresholds {own}, times {share}"
     rule = ThresholdRule("value", threshold)
     return replace(first, score=score, name=name, default_threshold=rule, provenance=provenance)

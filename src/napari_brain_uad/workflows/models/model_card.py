@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def card_of(record: CheckpointRecord, file: Path) -> dict[str, Any]:
 
 
 def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """A card as rows of (name, text), for the terminal and for the window."""
+    """A card as rows of (name, text), for the terminal and for the window; its figures are those of `figure_lines`."""
     rows = [("Made for", ", ".join(card.get(_SEQUENCES, ())) or "any sequence")]
     rows += [(name.capitalize(), card[name]) for name in ("data", "notes", "licences") if card.get(name)]
     trained = [f"{card['scans']} scans"] if "scans" in card else []
@@ -56,8 +57,24 @@ def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
     trained += [card["machine"]] if card.get("machine") else []
     trained += [f"seed {card['seed']}"] if "seed" in card else []
     rows += [("Training", ", ".join(trained))] if trained else []
-    figures = [f"{m['metric']} {m['value']:.3g} on {m['data']} ({m['source']})" for m in card.get("measured", ())]
-    return [*rows, ("Measured", "; ".join(figures) or "no figures yet")]
+    return [*rows, ("Measured", _main_source(card) or "no figures yet")]
+
+
+def figure_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was measured, as rows of (data, figures); where they come from stands in `card_lines` once, here only where it differs."""
+    source = _main_source(card)
+    rows: dict[str, list[str]] = {}
+    for one in card.get("measured", ()):
+        # "AUPRC (thresh-raw: 0.365)": the figure belongs before what it is compared with.
+        metric, bracket, rest = one["metric"].partition(" (")
+        elsewhere = "" if one["source"] == source else f" [{one['source']}]"
+        rows.setdefault(one["data"], []).append(f"{metric} {one['value']:.3g}{bracket}{rest}{elsewhere}")
+    return [(data, ", ".join(figures)) for data, figures in rows.items()]
+
+
+def _main_source(card: dict[str, Any]) -> str:
+    sources = Counter(one["source"] for one in card.get("measured", ()))
+    return sources.most_common(1)[0][0] if sources else ""
 
 
 def _told(meta: dict[str, Any]) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     files = reference_places(borrowed(stem, amap.method)) or reference_places(stem)
     if not files:
         return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
+    if sequence not in files and "+" in str(sequence):
+        return Compared(None, f"there is no healthy reference for several sequences together ({sequence})")
     if sequence not in files:
         return Compared(None, f"the healthy reference is for {', '.join(files)}, and this scan is {sequence or 'of unknown sequence'}")
     first: Compared | BrainUADError | None = None

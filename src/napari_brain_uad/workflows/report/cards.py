@@ -10,7 +10,7 @@ from ...core.anomaly_map import AnomalyMap
 from ...core.provenance import package_version
 from ...detectors.registry import method_class
 from ..models.method_spec import MethodSpec
-from ..models.model_card import card_lines
+from ..models.model_card import card_lines, figure_lines
 from ..models.models import list_models
 
 TITLE, AUTHORS, LICENCE = "napari-brain-uad", "napari-brain-uad developers", "BSD-3-Clause"
@@ -68,7 +68,7 @@ def method_record(own: Used) -> dict[str, Any]:
     for name, sha256 in own.models:
         model = listed.get((name, sha256))
         # A file that is not listed may be named after a patient: its hash says which it is.
-        card = [] if model is None else [["Title", model.title], *map(list, card_lines(model.card))]
+        card = [] if model is None else [["Title", model.title], *map(list, card_lines(model.card)), *map(list, figure_lines(model.card))]
         models.append({"name": name if model is not None else "MODEL", "sha256": sha256, "card": card})
     told = {name: info[name] for name in kept}
     return told | {"preset": own.preset, "settings": dict(own.params), "models": models, "devices": list(own.devices)}

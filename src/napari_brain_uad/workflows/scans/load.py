@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,10 @@ def given_sequence(volume: Volume) -> str | None:
 
 def as_volume(scan: Volume | str | Path, sequence: str | None = None) -> Volume:
     """A scan given as such or as its file; `sequence`, when given, is taken for what the user says."""
+    if not isinstance(scan, Volume | str | PathLike):
+        why = f"{type(scan).__name__} does not say how large its voxels are, and which way is left"
+        fix = "Give a file, or Volume(array, Grid(array.shape, affine)) with axes in RAS+, both from napari_brain_uad.core.volume"
+        raise InputError("This is no scan", why=why, fix=fix)
     if not isinstance(scan, Volume):
         return load(scan, sequence=sequence)
     return scan if sequence is None else scan.with_sequence(check_sequence(sequence), USER)
