@@ -74,3 +74,11 @@ def test_real_label_maps(shared_data: Path, file: str) -> None:
 )
 def test_real_scans_of_few_grey_values(shared_data: Path, file: str) -> None:
     assert check_no_labels(load(shared_data / file).data) is None
+
+
+@pytest.mark.parametrize(("radii", "refused"), [((16, 13, 9), False), ((6, 5, 4), True), ((16, 15.9, 3), True)])
+def test_tissue_classes_that_fill_a_brain_are_scored_and_a_lesion_in_three_parts_is_none(radii: tuple[float, ...], refused: bool) -> None:
+    from_middle = np.sqrt(sum((axis - size / 2) ** 2 for axis, size in zip(np.indices(SHAPE), SHAPE, strict=True)))
+    classes = np.sum([from_middle < radius for radius in radii], axis=0).astype(np.float32)
+    assert set(np.unique(classes)) == {0, 1, 2, 3}
+    assert (check_no_labels(classes) is not None) == refused

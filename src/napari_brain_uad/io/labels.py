@@ -26,6 +26,9 @@ _STEP, _ALIKE = 4, 0.5
 _FEW_VALUES = 8
 """No scan has as few, 0 among them."""
 
+_LEAST_TISSUE, _LEAST_BRAIN = 0.05, 0.08
+"""Shares of a tissue in a brain and of a brain in its image, at least."""
+
 _IN_ONE_PIECE = 0.75
 """A value's voxels lie in one piece to this part, on average over the values. Of label maps (MUSE, SynthSeg, BraTS) it is 0.88 to 1, of
 scans (8-bit ones, compressed pictures and enlarged ones, too) 0.02 to 0.24."""
@@ -61,8 +64,9 @@ def is_label_map(data: NDArray[Any]) -> bool:
     labels = np.rint(data).astype(np.uint16)
     if not labels.any():
         return False
-    if np.count_nonzero(np.bincount(labels.ravel())) <= _FEW_VALUES:
-        return True
+    counts = np.bincount(labels.ravel())
+    if np.count_nonzero(counts) <= _FEW_VALUES:
+        return not _are_tissue_classes(counts)
     pieces = cc3d.connected_components(labels, connectivity=6)
     sizes = np.bincount(pieces.ravel())
     label_of = np.zeros(sizes.size, np.int64)
@@ -83,6 +87,15 @@ def check_no_labels(data: NDArray[Any]) -> Finding | None:
     else:
         return None
     return Finding("labels", "error", f"{what}, and is no scan", "Give the scan that it was drawn on")
+
+
+def _are_tissue_classes(counts: NDArray[np.int64]) -> bool:
+    """Whether these are so many voxels of what is around a brain, fluid, grey and white matter: methods score such maps as they score scans.
+
+    Unlike lesions with three parts they fill a brain, each of them a good share.
+    """
+    brain = counts[1:].sum()
+    return counts.size == 4 and bool((counts[1:] >= _LEAST_TISSUE * brain).all()) and brain >= _LEAST_BRAIN * counts.sum()
 
 
 def _two_valued(data: NDArray[Any], high: float) -> bool:
