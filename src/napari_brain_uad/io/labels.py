@@ -90,7 +90,7 @@ def check_no_labels(data: NDArray[Any]) -> Finding | None:
 
 
 def _are_tissue_classes(counts: NDArray[np.int64]) -> bool:
-    """Whether these are so many voxels of what is around a brain, fluid, grey and white matter: methods score such maps as they score scans.
+    """Whether these are counts of what is around a brain, fluid, grey and white matter: methods score such maps as they score scans.
 
     Unlike lesions with three parts they fill a brain, each of them a good share.
     """
