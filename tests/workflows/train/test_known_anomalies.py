@@ -56,6 +56,19 @@ def test_scans_with_a_truth_are_found_in_a_folder(known_folder: Path) -> None:
         open_anomalies(known_folder, "bgad", ("T2",), "", Progress())
 
 
+def test_the_truth_is_that_of_the_sequence(known_folder: Path) -> None:
+    """Each sequence has its own, on its own grid; the first of them is not taken for all."""
+    for number in (11, 12):
+        data, truth = head(number, lesion=True)
+        save(data[:, :, ::-1].copy(), known_folder / f"sub-{number}_T1.nii.gz")
+        (known_folder / f"sub-{number}_seg.nii.gz").rename(known_folder / f"sub-{number}_FLAIR_seg.nii.gz")
+        save(truth[:, :, ::-1].astype(np.uint8), known_folder / f"sub-{number}_T1_seg.nii.gz")
+    for sequence in ("FLAIR", "T1"):
+        first = next(iter(open_anomalies(known_folder, "bgad", (sequence,), "", Progress())))
+        file = known_folder / f"sub-11_{sequence}_seg.nii.gz"
+        assert np.array_equal(first.truth, as_mask(file, load(known_folder / f"sub-11_{sequence}.nii.gz"), label="truth"))
+
+
 def test_none_are_given_and_none_are_there(healthy_folder: Path) -> None:
     assert len(open_anomalies(None, "covariance", (), "", Progress())) == 0
     with pytest.raises(InputError, match="holds no known anomaly"):

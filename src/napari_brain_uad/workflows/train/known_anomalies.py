@@ -97,7 +97,8 @@ def open_anomalies(given: AnomaliesInput, method: str, sequences: Sequence[str],
     if isinstance(given, str | Path):
         subjects = _with_truth(Path(given))
         sequence = _same_sequence(subjects, sequences)
-        ill = [(one, one.truth) for one in subjects if sequence in one.sequences and one.truth is not None]
+        masked = [(one, one.truth_of(sequence)) for one in subjects if sequence in one.sequences]
+        ill = [(one, truth) for one, truth in masked if truth is not None]
         makes = [(partial(ready_scan, one, sequence, preset_id, preparation, progress), truth) for one, truth in ill]
         return KnownAnomalies([partial(labelled, make, truth) for make, truth in makes])
     scans = [(partial(make_ready, scan, preset_id=preset_id, prepare_with=preparation), truth) for scan, truth in given]

@@ -293,8 +293,8 @@ def ready_scan(subject: Subject, sequence: str, preset_id: str, prepare_with: st
 
 
 def _mask_of(subject: Subject, sequence: str) -> Path | None:
-    """The mask is that of the first sequence, and others need not lie on its grid."""
-    return subject.brain_mask if sequence == next(iter(subject.sequences)) else None
+    """The sequence's own; a mask of all is that of the first sequence, and others need not lie on its grid."""
+    return subject.brain_masks.get(sequence, subject.brain_mask if sequence == next(iter(subject.sequences)) else None)
 
 
 def _label_maps(data: TrainingData) -> list[Path]:
