@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.memory import keep_freed_memory
 from ..core.progress import Progress
 from ..sampling.windows import Cut
 from ..training.batch import Batch
@@ -62,7 +61,6 @@ def over_samples(
     """
     found = np.zeros((len(cut), *shape), np.float32)
     telling = threading.Lock()
-    keep_freed_memory()
     most, cores = size or BATCH, torch.get_num_threads()
     workers = _workers(len(cut), most, cores) if device == "cpu" else 1
 

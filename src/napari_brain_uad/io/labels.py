@@ -23,8 +23,9 @@ HIGHEST_LABEL = 65535
 
 _STEP, _ALIKE = 4, 0.5
 
-_FEW_VALUES = 8
-"""No scan has as few, 0 among them."""
+_FEW_LABELS, _MANY_VALUES = 8, 16
+"""Numbers up to the first are names of the parts of a lesion or of tissues. From the second on (0 among them) values are told by where they
+lie: fewer in patches may be a phantom."""
 
 _LEAST_TISSUE, _LEAST_BRAIN = 0.05, 0.08
 """Shares of a tissue in a brain and of a brain in its image, at least."""
@@ -56,7 +57,7 @@ def is_whole(data: NDArray[Any]) -> bool:
 
 
 def is_label_map(data: NDArray[Any]) -> bool:
-    """Whether an image holds labels, by its values alone: whole numbers in patches, very few of them or each mostly in one piece."""
+    """Whether an image holds labels, by its values alone: whole numbers in patches, none above 8 or each of many mostly in one piece."""
     if not data.size or float(data.min()) < -NOISE or float(data.max()) > HIGHEST_LABEL:
         return False
     if not (is_whole(data[::_STEP, ::_STEP, ::_STEP]) and is_whole(data) and is_flat(data)):
@@ -65,8 +66,10 @@ def is_label_map(data: NDArray[Any]) -> bool:
     if not labels.any():
         return False
     counts = np.bincount(labels.ravel())
-    if np.count_nonzero(counts) <= _FEW_VALUES:
+    if counts.size <= _FEW_LABELS + 1:
         return not _are_tissue_classes(counts)
+    if np.count_nonzero(counts) < _MANY_VALUES:
+        return False
     pieces = cc3d.connected_components(labels, connectivity=6)
     sizes = np.bincount(pieces.ravel())
     label_of = np.zeros(sizes.size, np.int64)

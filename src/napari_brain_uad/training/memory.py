@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from ..core.errors import DeviceError
-from ..core.memory import out_of_memory
+from ..core.memory import keep_freed_memory, out_of_memory
 
 __all__ = ["in_batches", "out_of_memory", "too_little_memory"]
 
@@ -30,6 +30,8 @@ def in_batches(count: int, size: int, device: str, work: Work, *, workers: int =
     DeviceError
         When not even a single sample fits.
     """
+    if device == "cpu":
+        keep_freed_memory()
     left = _Left(count, size, workers)
     if workers == 1:
         left.work_off(work, device)

@@ -90,6 +90,6 @@ def test_raw_flair_prepared_or_detected_at_once_is_the_same_map(
 def test_a_label_map_is_refused(mask: np.ndarray | None) -> None:
     """With a brain mask, too: its numbers are names."""
     labels = np.zeros((20, 20, 20), np.float32)
-    labels[4:16, 4:10, 4:16], labels[4:16, 10:16, 4:16], labels[4:8, 4:8, 4:8] = 3, 41, 17
+    labels[4:16, 4:10, 4:16], labels[4:16, 10:16, 4:16], labels[4:8, 4:8, 4:8] = 1, 4, 2
     with pytest.raises(InputError, match=r"it holds 4 values in patches, as a map of labels does, and is no scan\. Give the scan"):
         make_ready(noise().with_data(labels), mask, preset_id="clinical")

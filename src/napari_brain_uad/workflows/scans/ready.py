@@ -89,8 +89,9 @@ def make_ready(
 
 
 def _made_ready(volume: Volume, mask: MaskInput | None, preset_id: str, prepare_with: str, progress: Progress) -> ReadyScan:
-    raise_errors(volume.name, (check_not_constant(volume.data), check_no_labels(volume.data)))
+    raise_errors(volume.name, (check_not_constant(volume.data),))
     volume = without_extremes(volume)
+    raise_errors(volume.name, (check_no_labels(volume.data),))  # beside one enormous value any scan holds two values
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
     if prepare_with not in (AUTO, NEVER):
