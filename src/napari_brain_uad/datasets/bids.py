@@ -169,13 +169,10 @@ def _subject(key: tuple[str, str], group: dict[str, list[Path]], beside: Mapping
         if "T1" not in sequences:
             told = {mask: {*on, "T1c"} if "T1" in on else on for mask, on in told.items()}  # "space-T1w" of the only T1w there is
         closest = sorted(told, key=lambda mask: _closeness(mask, told[mask]))
-        fitting[kind] = {
-            name: next((mask for mask in closest if _fits(mask, told[mask], image, name)), None) for name, image in sequences.items()
-        }
-        lost = [mask for mask in closest if not any(_fits(mask, told[mask], image, name) for name, image in sequences.items())]
-        notes += [
-            f"{mask.name}, a {kind if kind == BRAIN_MASK else 'ground truth'}, is of none of the images that are used" for mask in lost
-        ]
+        fits = {mask: [name for name, image in sequences.items() if _fits(mask, told[mask], image, name)] for mask in closest}
+        fitting[kind] = {name: next((mask for mask in closest if name in fits[mask]), None) for name in sequences}
+        what = "a brain mask" if kind == BRAIN_MASK else "a ground truth"
+        notes += [f"{mask.name}, {what}, is of none of the images that are used" for mask in closest if not fits[mask]]
     masks = masks_of(fitting[BRAIN_MASK], fitting[TRUTH])
     used = {*sequences.values(), *fitting[BRAIN_MASK].values(), *fitting[TRUTH].values()}
     return Subject(

@@ -192,45 +192,23 @@ class ModelsDock(SideDock):
             self._show_running(False)
             self.messages.show_error(error, doing)
 
-    def _remove_clicked(self) -> None:
-        """The first click asks, the second does it."""
+    def _delete(self, button: QPushButton, really: str, delete: Callable[[Model], tuple[str, str]], doing: str) -> None:
+        """The first click on a button asks, the second deletes; `delete` gives what to say of it, and more about it."""
         model = self.model
         if model is None:
             return
-        if self.remove.text() == _REMOVE:
-            self.remove.setText(_REALLY)
+        if button.text() != really:
+            button.setText(really)
             self._disarming.start(_ARMED_MS)
             return
         try:
-            remove_model(model)
+            said, why = delete(model)
         except BrainUADError as error:
-            self.messages.show_error(error, "Removing the model")
+            self.messages.show_error(error, doing)
             return
         tell_models_changed(self.viewer)
         self.refresh_models()
-        self.messages.show_message("info", f"{model.id} was removed")
-
-    def _forget_clicked(self) -> None:
-        """The same for the user's own healthy references of the model."""
-        model = self.model
-        if model is None:
-            return
-        if self.forget.text() == _FORGET:
-            self.forget.setText(_REALLY_FORGET)
-            self._disarming.start(_ARMED_MS)
-            return
-        try:
-            forgotten = forget_references(_spec(model))
-        except BrainUADError as error:
-            self.messages.show_error(error, "Removing the healthy reference")
-            return
-        tell_models_changed(self.viewer)
-        self.refresh_models()
-        now = [
-            f"{sequence}: {f'that of the package counts ({title})' if title else 'there is none now'}"
-            for sequence, title in forgotten.items()
-        ]
-        self.messages.show_message("info", f"Your healthy reference of {model.id} was removed", why="; ".join(now))
+        self.messages.show_message("info", said, why=why)
 
     def _use(self) -> None:
         if self.model is not None and getattr(self.viewer, "window", None) is not None:
@@ -299,8 +277,8 @@ class ModelsDock(SideDock):
         self.give.clicked.connect(self._ask_folder)
         self.calibrate.clicked.connect(self._ask_healthy)
         self.run_bar.cancelled.connect(self._cancel)
-        self.remove.clicked.connect(self._remove_clicked)
-        self.forget.clicked.connect(self._forget_clicked)
+        self.remove.clicked.connect(lambda: self._delete(self.remove, _REALLY, _removed, "Removing the model"))
+        self.forget.clicked.connect(lambda: self._delete(self.forget, _REALLY_FORGET, _forgotten, "Removing the healthy reference"))
 
     def _lay_out(self) -> None:
         self.use.setStyleSheet(PRIMARY)
@@ -337,6 +315,19 @@ class ModelsDock(SideDock):
 
 def _spec(model: Model) -> MethodSpec:
     return MethodSpec(model.method, model=model.id)
+
+
+def _removed(model: Model) -> tuple[str, str]:
+    remove_model(model)
+    return f"{model.id} was removed", ""
+
+
+def _forgotten(model: Model) -> tuple[str, str]:
+    now = [
+        f"{sequence}: {f'that of the package counts ({title})' if title else 'there is none now'}"
+        for sequence, title in forget_references(_spec(model)).items()
+    ]
+    return f"Your healthy reference of {model.id} was removed", "; ".join(now)
 
 
 def card_html(model: Model) -> str:

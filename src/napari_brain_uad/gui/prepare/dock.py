@@ -79,7 +79,7 @@ class PrepareDock(SideDock):
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return (self._job is not None and self._job.running) or self._showing is not None
+        return any(work is not None and work.running for work in (self._job, self._showing))
 
     def run(self) -> None:
         """What the button does: prepare with everything as it stands in the dock."""
@@ -221,7 +221,6 @@ class PrepareDock(SideDock):
         )
 
     def _show_back_in_place(self, detection: Detection, heat: Layer) -> None:
-        self._showing = None
         self._show_running(False)
         show_back(self.viewer, heat, detection)
         self.viewer.reset_view()
@@ -321,6 +320,8 @@ class PrepareDock(SideDock):
         return self._job, self._looking, self._reading
 
     def _end(self) -> None:
+        if self._showing is not None:
+            self._showing.stop()
         self.inputs.disconnect_viewer()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             event.disconnect(self._show_back)

@@ -24,7 +24,7 @@ from ..template import MNI_GRID, template
 from ..warp import Route, Warp
 from .greedy import greedy_affine, greedy_warp
 
-_REGISTERED_DICE = 0.88
+REGISTERED_DICE = 0.88
 """A scan counts as registered already when its brain overlaps the template's this much where it lies (by its header)."""
 
 _REGISTERED_MM = 0.01
@@ -109,7 +109,7 @@ class RegisterMni(Step):
 
     def _affine(self, volume: Volume, progress: Progress) -> tuple[NDArray[np.float64], dict[str, Any]]:
         assert volume.mask is not None  # `apply` has checked
-        if lies_in_mni(volume.mask, volume.grid):
+        if overlap_in_mni(volume.mask, volume.grid) >= REGISTERED_DICE:
             return np.eye(4), {"origin": "already registered to MNI"}
         alike = volume.sequence == _T1
         if self.backend == "greedy":
@@ -133,13 +133,8 @@ def _recorded(recorded: Mapping[str, Any], warp: Warp | None) -> _Found:
     return _Found(np.array(recorded["matrix"], dtype=np.float64), warp, outcome)
 
 
-def lies_in_mni(mask: NDArray[np.bool_], grid: Grid) -> bool:
-    """Whether a brain lies where the template's does, on a grid such as resampled scans have; shape of `mask` (i, j, k)."""
-    return overlap_in_mni(mask, grid) >= _REGISTERED_DICE
-
-
 def overlap_in_mni(mask: NDArray[np.bool_], grid: Grid) -> float:
-    """Dice of a brain and the template's, as they lie; 0 on a grid that resampled scans do not have."""
+    """Dice of a brain (shape of the grid) and the template's, as they lie; 0 on a grid that resampled scans do not have."""
     inside = template().mask
     assert inside is not None
     if np.abs(grid.affine - np.round(grid.affine)).max() > _REGISTERED_MM or grid.oblique_degrees > 0.1:

@@ -83,15 +83,15 @@ def recorded_matrix(amap: AnomalyMap) -> NDArray[np.float64]:
 
 
 def _relation(amap: AnomalyMap) -> MniRelation:
-    from ...preprocessing.steps.register_mni import POOR_DICE, lies_in_mni, overlap_in_mni
+    from ...preprocessing.steps.register_mni import POOR_DICE, REGISTERED_DICE, overlap_in_mni
 
     if amap.source is not None and not amap.source.orientation_known:
         return MniRelation(None, "no MNI coordinates: the file does not say which side is left")
     outcome = registration_of(amap)
     if outcome is None:
-        if lies_in_mni(amap.mask, amap.grid):
-            return MniRelation(np.eye(4), "the scan lies in MNI152")
         overlap = overlap_in_mni(amap.mask, amap.grid)
+        if overlap >= REGISTERED_DICE:
+            return MniRelation(np.eye(4), "the scan lies in MNI152")
         why = "the scan was not registered to MNI152"
         if overlap >= _RIGID_DICE:
             # On the template's grid by a rigid registration, as MSLUB is: names would be wrong by as much as the brain is smaller.
