@@ -34,6 +34,18 @@ def test_every_rule_that_is_shown_is_the_one_that_is_chosen_to_the_last_digit(ro
     assert [name for name, box in row.numbers.items() if not box.isHidden()] == [kind] * (kind in row.numbers)
 
 
+@pytest.mark.parametrize("kind", RULES)
+def test_no_rule_makes_the_row_wider(row: ThresholdRow, kind: str) -> None:
+    """Docks on a small screen are as wide as they are: what is wider is cut off at the right."""
+    usual = ThresholdRule("value", 0.123456789)
+    row.show_threshold(Threshold(0.123456789, usual, "somewhere"), usual)
+    row.show()
+    width = row.minimumSizeHint().width()
+    rule = ThresholdRule(kind, NUMBERS.get(kind))
+    row.show_threshold(Threshold(0.123456789, rule, "somewhere"), rule)
+    assert row.minimumSizeHint().width() <= width
+
+
 def test_rules_say_how_the_command_line_writes_them(row: ThresholdRow) -> None:
     tips = {row.rule.itemData(number): row.rule.itemData(number, Qt.ItemDataRole.ToolTipRole) for number in range(row.rule.count())}
     assert tips["healthy-fpr"] == "--threshold healthy-fpr:RATE"

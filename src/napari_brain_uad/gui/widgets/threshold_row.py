@@ -57,13 +57,16 @@ class ThresholdRow(QWidget):
         row.addWidget(QLabel("Threshold"))
         row.addWidget(self.number)
         row.addWidget(self.rule, 1)
+        # A rule's number stands below, beside what came of it: three boxes in a row are wider than a dock on a small screen.
+        below = QHBoxLayout()
+        below.addWidget(self.origin, 1)
         for box in self.numbers.values():
-            row.addWidget(box)
+            below.addWidget(box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
-        layout.addWidget(self.origin)
+        layout.addLayout(below)
         self.number.valueChanged.connect(self.typed)
         self.rule.activated.connect(self._chosen)
         for box in self.numbers.values():
