@@ -88,6 +88,14 @@ def test_same_seed_same_weights_other_seed_others() -> None:
     assert any(not np.array_equal(value, run(seed=4)[name]) for name, value in first.items())
 
 
+def test_on_a_cpu_freed_memory_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving it back page by page took a sixth of the time of a training on slices of 224 x 192 pixels."""
+    kept: list[bool] = []
+    monkeypatch.setattr("napari_brain_uad.training.loop.keep_freed_memory", lambda: kept.append(True))
+    run(replace(PARAMS, steps=1))
+    assert kept == [True]
+
+
 def test_it_learns() -> None:
     updates: list[TrainingUpdate] = []
     flat = np.full((20, 1, 8, 8), 0.5, np.float32)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.errors import Cancelled, ModelError
+from ..core.memory import keep_freed_memory
 from ..core.progress import Progress
 from . import checkpoints
 from .ahead import Ahead
@@ -168,6 +169,8 @@ class _Run:
 
     def _steps(self) -> None:
         each = self.task.batches
+        if self.session.device == "cpu":
+            keep_freed_memory()
         with Ahead(self.source, self.training, self.training.steps * each, self.seed, self.rows) as ahead:
             while not self._done():
                 batches = [ahead.take(self.step * each + number, self.progress) for number in range(each)]

@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 import torch
 from tissue_phantom import phantom
+from torch.nn import functional
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.detectors.intensity.robust_intensity import mode_and_spread
-from napari_brain_uad.detectors.tissue.flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_hyperintensities
+from napari_brain_uad.detectors.tissue.flair_appearance import (
+    BRIGHTEST,
+    DARKEST,
+    OFFSET,
+    _mean_around,
+    _widened,
+    as_flair,
+    odd,
+    with_hyperintensities,
+)
 from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
-from napari_brain_uad.detectors.tissue.hyperintensity_task import HyperintensityTask
+from napari_brain_uad.detectors.tissue.hyperintensity_task import HyperintensityTask, _of_thick_slices
 from napari_brain_uad.io.checkpoint import read_record
 from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.training.draws import BatchDraw
@@ -37,7 +47,7 @@ def draw(seed: int = 0, count: int = 8) -> BatchDraw:
 
 def test_tissues_have_the_order_of_flair_and_nothing_is_outside_the_brain() -> None:
     seen = tissue()
-    flair = as_flair(seen, draw())
+    flair = as_flair(seen, draw(), 2.0)
     assert (flair[seen == 0] == 0).all()
     assert float(flair[seen > 0].min()) >= DARKEST
     assert float(flair.max()) <= BRIGHTEST
@@ -48,8 +58,8 @@ def test_tissues_have_the_order_of_flair_and_nothing_is_outside_the_brain() -> N
 
 def test_hyperintensities_are_where_it_says_brighter_and_nowhere_else() -> None:
     seen = tissue(64)
-    healthy = as_flair(seen, draw(count=64))
-    changed, where = with_hyperintensities(healthy, seen, draw(1, 64))
+    healthy = as_flair(seen, draw(count=64), 2.0)
+    changed, where = with_hyperintensities(healthy, seen, draw(1, 64), 2.0, 2.0)
     middle = slice(2, 3)
     difference = (changed - healthy)[:, middle][:, 0]
     inside = where > 0
@@ -60,8 +70,48 @@ def test_hyperintensities_are_where_it_says_brighter_and_nowhere_else() -> None:
     assert int((where.flatten(1).sum(dim=1) == 0).sum()) > 0  # some slices have none
 
 
+def test_sizes_are_in_millimetres() -> None:
+    """Pixels of half the size show lesions of twice as many pixels across, and as much of them within a slice."""
+    seen = tissue(64)
+    fine = seen.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    shares = []
+    for stack, pixel_mm in ((seen, 2.0), (fine, 1.0)):
+        where = with_hyperintensities(torch.where(stack > 0, OFFSET, 0.0), stack, draw(1, 64), pixel_mm, 2.0)[1]
+        shares.append(float(where.mean()))
+    assert shares[1] == pytest.approx(shares[0], rel=0.15)
+
+
+def test_lesions_reach_through_as_many_millimetres_of_slices_as_in_them() -> None:
+    """Neighbours that lie farther away show less of a lesion."""
+    seen = tissue(64)
+    healthy = torch.where(seen > 0, OFFSET, 0.0)
+    beside = []
+    for step_mm in (1.0, 6.0):
+        changed = with_hyperintensities(healthy, seen, draw(1, 64), 2.0, step_mm)[0]
+        beside.append(float(((changed - healthy).abs() > 0.3)[:, ::4].float().mean()))
+    assert beside[1] < 0.8 * beside[0]
+
+
+def test_squares_are_those_of_pooling() -> None:
+    image = (torch.rand((2, 3, 20, 17), generator=torch.Generator().manual_seed(1)) > 0.8).float()
+    for pixels in (1.0, 3.4, 9.0):
+        size = odd(pixels)
+        torch.testing.assert_close(_mean_around(image, pixels), functional.avg_pool2d(image, size, 1, size // 2))
+        assert torch.equal(_widened(image, pixels), functional.max_pool2d(image, size, 1, size // 2))
+    assert [odd(pixels) for pixels in (0.3, 1.0, 2.9, 4.5, 9.0)] == [1, 1, 3, 5, 9]
+
+
+def test_thick_slices_look_like_their_neighbours_and_others_stay() -> None:
+    stack = torch.rand((400, 5, 4, 4), generator=torch.Generator().manual_seed(1))
+    seen = _of_thick_slices(stack, stack > 0, draw(2, 400))
+    same = (seen == stack).flatten(1).all(dim=1)
+    assert 0.5 < float(same.float().mean()) < 0.8
+    torch.testing.assert_close(seen.mean(dim=1), stack.mean(dim=1))
+    assert float((seen.std(dim=1) / stack.std(dim=1))[~same].mean()) == pytest.approx(0.5, abs=0.1)
+
+
 def test_rows_do_not_depend_on_how_many_processes_share_a_batch() -> None:
-    seen, task = tissue(4), HyperintensityTask(2, (8, 8))
+    seen, task = tissue(4), HyperintensityTask(2, (8, 8), 2.0, 2.0)
     whole = task.corrupted(seen, BatchDraw(3, 0, 4, 4))
     part = task.corrupted(seen[2:], BatchDraw(3, 2, 4, 4))
     assert all(torch.equal(one[2:], other) for one, other in zip(whole, part, strict=True))

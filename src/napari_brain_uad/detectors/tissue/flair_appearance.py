@@ -22,32 +22,32 @@ DARKEST, BRIGHTEST = 0.2, 10.0
 
 _CSF, _WHITE, _GREY_ABOVE = (-4.2, -2.0), (-0.5, 0.05), (0.2, 1.5)
 """Where the tissues lie; grey matter above white."""
-_DEEP_PIXELS, _DEEP = 9, (-0.3, 0.35)
+_DEEP_MM, _DEEP = 18.0, (-0.3, 0.35)
 """White matter deep in the brain is brighter than that of the gyri in many adults."""
-_PATCHES = ((24.0, 0.25), (9.0, 0.15), (3.0, 0.1))
-"""Unevenness: pixels over which it changes, and how strong it is at most."""
-_CORTEX_PIXELS, _CORTEX = 12.0, 1.0
+_PATCHES = ((48.0, 0.25), (18.0, 0.15), (6.0, 0.1))
+"""Unevenness: mm over which it changes, and how strong it is at most."""
+_CORTEX_MM, _CORTEX = 24.0, 1.0
 """Some cortex (limbic, insular) is brighter than the rest, by so much at most."""
-_LINING, _LINING_SHARE = 1.2, 0.5
-"""The lining of the ventricles is bright and one pixel wide, in that share of the slices; by how much at most."""
-_RIM, _RIM_SHARE, _RIM_PIXELS = (-4.0, 5.0), 0.5, 8.0
-"""What masks take in around the brain (dura, fat, fluid that flows)."""
+_LINING, _LINING_SHARE, _LINING_MM = 1.2, 0.5, 5.0
+"""The lining of the ventricles is bright and thin, in that share of the slices; by how much at most, and how wide its two sides are."""
+_RIM, _RIM_SHARE, _RIM_MM, _RIM_WIDTHS_MM = (-4.0, 5.0), 0.5, 16.0, (9.0, 5.0)
+"""What masks take in around the brain (dura, fat, fluid that flows), and how wide both sides of it are together."""
 
 _MOST_LESIONS = 6
-_SMALL_RADII, _LARGE_RADII, _LARGE_SHARE, _WHITE_SHARE = (0.7, 5.0), (4.0, 16.0), 0.3, 0.65
-"""Radii in pixels; the share of large ones, and of small ones that lie in white matter alone."""
+_SMALL_RADII_MM, _LARGE_RADII_MM, _LARGE_SHARE, _WHITE_SHARE = (1.2, 10.0), (8.0, 32.0), 0.3, 0.65
+"""The share of large ones, and of small ones that lie in white matter alone."""
 _FAINTEST, _SPAN, _LEAST = 0.7, 4.0, 0.45
 """Lesions lie between these above the brain's mode, most of them at the lower end; and above what they cover, on average."""
-_NEAR_PIXELS, _ELSEWHERE = 7, 0.3
+_NEAR_MM, _ELSEWHERE = 14.0, 0.3
 """Lesions of white matter lie beside ventricles and cortex more often than elsewhere."""
-_BANDS, _BAND_PIXELS, _BAND_FIELD_PIXELS = 0.45, (5, 7, 9, 13), 9.0
+_BANDS, _BAND_MM, _BAND_FIELD_MM, _SULCUS_MM = 0.45, (10.0, 14.0, 18.0, 26.0), 18.0, 5.0
 """Share of the slices in which some of the white matter around the ventricles is ill, as in multiple sclerosis and in old age; how wide it
-is, and over how many pixels that changes."""
-_RELIEF_PIXELS, _ROUGHEST, _GRAIN_PIXELS, _UNEVEN, _CORE_SHARE = 5.0, 0.35, 4.0, 0.5, 0.25
+is on both sides, over how many mm that changes, and how wide fluid is that is no ventricle."""
+_RELIEF_MM, _ROUGHEST, _GRAIN_MM, _UNEVEN, _CORE_SHARE = 10.0, 0.35, 8.0, 0.5, 0.25
 _SHARPEST, _SOFTEST = 0.03, 0.35
 
 
-def as_flair(tissue: torch.Tensor, draw: Draw) -> torch.Tensor:
+def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:
     """Slices of tissue as a FLAIR scan of a healthy brain shows them.
 
     Parameters
@@ -56,6 +56,8 @@ def as_flair(tissue: torch.Tensor, draw: Draw) -> torch.Tensor:
         On the scale of `preprocessing.tissue_scale`, 0 outside the brain; C slices that lie beside each other.
     draw : Draw
         Gives the numbers.
+    pixel_mm : float
+        Size of a pixel.
 
     Returns
     -------
@@ -70,32 +72,34 @@ def as_flair(tissue: torch.Tensor, draw: Draw) -> torch.Tensor:
     fluid = _CSF[0] + (_CSF[1] - _CSF[0]) * csf
     below = fluid + (high - fluid) * ((tissue - CSF) / (GREY - CSF)).clamp(-0.3, 1.0)
     image = torch.where(tissue < GREY, below, high + (low - high) * (tissue - GREY).clamp(0.0, 1.3) / (WHITE - GREY))
-    deep = _depth(white)
+    deep = _depth(white, pixel_mm)
     image = image + (_DEEP[0] + (_DEEP[1] - _DEEP[0]) * depth) * white * deep
-    image = image + _CORTEX * cortex * grey * smooth_field(tissue, _CORTEX_PIXELS, draw)[:, None].clamp(min=0.0)
+    image = image + _CORTEX * cortex * grey * smooth_field(tissue, _CORTEX_MM / pixel_mm, draw)[:, None].clamp(min=0.0)
     wet = (inside & (tissue < (CSF + GREY) / 2)).to(tissue.dtype)
-    beside = functional.max_pool2d(wet, 3, 1, 1) * (tissue > GREY - 0.3) * deep.clamp(min=0.0).sqrt()
-    line = beside * smooth_field(tissue, _RELIEF_PIXELS, draw)[:, None].clamp(min=0.0)
+    beside = _widened(wet, _LINING_MM / pixel_mm) * (tissue > GREY - 0.3) * deep.clamp(min=0.0).sqrt()
+    line = beside * smooth_field(tissue, _RELIEF_MM / pixel_mm, draw)[:, None].clamp(min=0.0)
     image = image + torch.where(lined < _LINING_SHARE, _LINING * lining, 0.0) * line
     solid = ((tissue - CSF) / (GREY - CSF)).clamp(0.0, 1.0)
-    for (pixels, most), strength in zip(_PATCHES, strengths, strict=False):
-        image = image + most * strength.square() * solid * smooth_field(tissue, pixels, draw)[:, None]
-    image = _with_rim(image, inside, draw)
+    for (wide, most), strength in zip(_PATCHES, strengths, strict=False):
+        image = image + most * strength.square() * solid * smooth_field(tissue, wide / pixel_mm, draw)[:, None]
+    image = _with_rim(image, inside, draw, pixel_mm)
     return torch.where(inside, (image + OFFSET).clamp(DARKEST, BRIGHTEST), 0.0)
 
 
-def _with_rim(image: torch.Tensor, inside: torch.Tensor, draw: Draw) -> torch.Tensor:
+def _with_rim(image: torch.Tensor, inside: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:
     """Parts of the brain's outermost pixels with any brightness."""
     shown, wide, often, brightness, uneven = draw.uniform((len(image), 5))[:, :, None, None, None].unbind(dim=1)
     outside = (~inside).to(image.dtype)
-    near, nearer = (functional.max_pool2d(outside, size, 1, size // 2) > 0 for size in (5, 3))
+    near, nearer = (_widened(outside, width / pixel_mm) > 0 for width in _RIM_WIDTHS_MM)
     rim = torch.where(wide < 0.5, near, nearer)
-    places = smooth_field(image, _RIM_PIXELS, draw)[:, None] > 2.0 * often
-    fill = _RIM[0] + (_RIM[1] - _RIM[0]) * brightness + 2.0 * uneven * smooth_field(image, _RIM_PIXELS / 2, draw)[:, None]
+    places = smooth_field(image, _RIM_MM / pixel_mm, draw)[:, None] > 2.0 * often
+    fill = _RIM[0] + (_RIM[1] - _RIM[0]) * brightness + 2.0 * uneven * smooth_field(image, _RIM_MM / 2.0 / pixel_mm, draw)[:, None]
     return torch.where((shown < _RIM_SHARE) & rim & places & inside, fill, image)
 
 
-def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+def with_hyperintensities(
+    image: torch.Tensor, tissue: torch.Tensor, draw: Draw, pixel_mm: float, step_mm: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Healthy slices with up to 6 bright regions of irregular shape, and where those are.
 
     Small ones lie mostly in white matter; large ones cover any tissue, and some have a dark core. In some slices white matter around the
@@ -107,6 +111,8 @@ def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw)
         What `as_flair` made, and of what.
     draw : Draw
         Gives the numbers.
+    pixel_mm, step_mm : float
+        Size of a pixel, and the distance between slices.
 
     Returns
     -------
@@ -118,19 +124,20 @@ def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw)
     rows, columns, levels = (torch.arange(size, device=image.device, dtype=image.dtype) for size in (height, width, slices))
     solid, white = tissue > (CSF + GREY) / 2, (tissue - GREY).clamp(0.0, 1.0)
     wet = ((tissue[:, slices // 2] > 0) & ~solid[:, slices // 2]).to(image.dtype)
-    likely = white[:, slices // 2] * (_ELSEWHERE + functional.max_pool2d(wet, _NEAR_PIXELS, 1, _NEAR_PIXELS // 2))
+    likely = white[:, slices // 2] * (_ELSEWHERE + _widened(wet, _NEAR_MM / pixel_mm))
     lesions = draw.integers((count,), 0, _MOST_LESIONS + 1)
     drawn = draw.uniform((count, _MOST_LESIONS, 15))
-    reliefs, grains = (smooth_fields(image, pixels, _MOST_LESIONS, draw) for pixels in (_RELIEF_PIXELS, _GRAIN_PIXELS))
+    reliefs, grains = (smooth_fields(image, wide / pixel_mm, _MOST_LESIONS, draw) for wide in (_RELIEF_MM, _GRAIN_MM))
     healthy = image
-    image, where = _with_bands(image, tissue, white, draw)
+    image, where = _with_bands(image, tissue, white, draw, pixel_mm)
     for number in range(_MOST_LESIONS):
         numbers = [value[:, None, None, None] for value in drawn[:, number].unbind(dim=1)]
         place, height_at, turn, large, first, second, third, within, bright, opacity, rough, edge, uneven, core, dark = numbers
         big, in_white = large < _LARGE_SHARE, within < _WHITE_SHARE
         row, column = _places(torch.where(in_white[:, 0], likely, solid[:, slices // 2].to(image.dtype)), place[:, 0, 0, 0])
-        radii = radii_between(_SMALL_RADII, _LARGE_RADII, big, (first, second, third))
+        radii = radii_between(_SMALL_RADII_MM, _LARGE_RADII_MM, big, (first, second, third))
         radii = [torch.where(big, round_one, one) for round_one, one in zip(rounder(radii), radii, strict=True)]
+        radii = [radius / size for radius, size in zip(radii, (pixel_mm, pixel_mm, step_mm), strict=True)]
         down, right = rows[:, None] - row[:, None, None, None], columns - column[:, None, None, None]
         cosine, sine = torch.cos(torch.pi * turn), torch.sin(torch.pi * turn)
         flat = ((down * cosine + right * sine) / radii[0]).square() + ((right * cosine - down * sine) / radii[1]).square()
@@ -148,27 +155,52 @@ def with_hyperintensities(image: torch.Tensor, tissue: torch.Tensor, draw: Draw)
     return torch.where(tissue > 0, image.clamp(DARKEST, BRIGHTEST), 0.0), where
 
 
-def _with_bands(image: torch.Tensor, tissue: torch.Tensor, white: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+def _with_bands(
+    image: torch.Tensor, tissue: torch.Tensor, white: torch.Tensor, draw: Draw, pixel_mm: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Slices in which some of the white matter around the ventricles is bright, and where that is in the middle."""
     shown, wide, much, bright, uneven, edge = draw.uniform((len(image), 6))[:, :, None, None, None].unbind(dim=1)
-    deep = _depth(white)
-    fluid = ((tissue > 0) & (tissue < (CSF + GREY) / 2)).to(image.dtype) * (_depth((tissue > 0).to(image.dtype)) > 0.99)
-    fluid = -functional.max_pool2d(-fluid, 3, 1, 1)  # sulci are narrower than that
+    deep = _depth(white, pixel_mm)
+    fluid = ((tissue > 0) & (tissue < (CSF + GREY) / 2)).to(image.dtype) * (_depth((tissue > 0).to(image.dtype), pixel_mm) > 0.99)
+    fluid = (_mean_around(fluid, _SULCUS_MM / pixel_mm) > 0.99).to(image.dtype)  # sulci are narrower than that
     beside = torch.zeros_like(image)
-    for number, pixels in enumerate(_BAND_PIXELS):
-        near = functional.avg_pool2d(functional.max_pool2d(fluid, pixels, 1, pixels // 2), 3, 1, 1)
-        beside = torch.where((wide * len(_BAND_PIXELS)).long() == number, near, beside)
-    places = torch.sigmoid((smooth_field(image, _BAND_FIELD_PIXELS, draw)[:, None] - 2.0 * (1.0 - much) + 0.5) / (0.1 + edge))
+    for number, width in enumerate(_BAND_MM):
+        near = _mean_around(_widened(fluid, width / pixel_mm), 3.0)
+        beside = torch.where((wide * len(_BAND_MM)).long() == number, near, beside)
+    places = torch.sigmoid((smooth_field(image, _BAND_FIELD_MM / pixel_mm, draw)[:, None] - 2.0 * (1.0 - much) + 0.5) / (0.1 + edge))
     weight = beside * white * places * (deep > 0.2)
-    fill = OFFSET + _FAINTEST + 0.6 * _SPAN * bright.square() + _UNEVEN * uneven * smooth_field(image, _GRAIN_PIXELS, draw)[:, None]
+    fill = OFFSET + _FAINTEST + 0.6 * _SPAN * bright.square() + _UNEVEN * uneven * smooth_field(image, _GRAIN_MM / pixel_mm, draw)[:, None]
     ill = (shown < _BANDS) & (fill - image > _LEAST)
     image = torch.where(ill, image + weight * (fill - image), image)
     return image, (ill & (weight > 0.5))[:, image.shape[1] // 2].to(image.dtype)
 
 
-def _depth(tissue: torch.Tensor) -> torch.Tensor:
+def _depth(tissue: torch.Tensor, pixel_mm: float) -> torch.Tensor:
     """How much of what lies around is the same, from 0 to 1."""
-    return functional.avg_pool2d(functional.avg_pool2d(tissue, _DEEP_PIXELS, 1, _DEEP_PIXELS // 2), _DEEP_PIXELS, 1, _DEEP_PIXELS // 2)
+    return _mean_around(_mean_around(tissue, _DEEP_MM / pixel_mm), _DEEP_MM / pixel_mm)
+
+
+def _widened(mask: torch.Tensor, pixels: float) -> torch.Tensor:
+    """Where a mask of 0 and 1 is 1 somewhere in a square of about so many pixels; as 0 and 1."""
+    return (_mean_around(mask, pixels) > 0.5 / odd(pixels) ** 2).to(mask.dtype)
+
+
+def _mean_around(image: torch.Tensor, pixels: float) -> torch.Tensor:
+    """The mean of a square of about so many pixels, 0 beyond the image.
+
+    From running sums: torch's pooling takes most of a training step where squares are wide.
+    """
+    size = odd(pixels)
+    for dim, padding in ((-1, (size // 2 + 1, size // 2)), (-2, (0, 0, size // 2 + 1, size // 2))):
+        sums = functional.pad(image, padding).cumsum(dim)
+        count = image.shape[dim]
+        image = (sums.narrow(dim, size, count) - sums.narrow(dim, 0, count)) / size
+    return image
+
+
+def odd(pixels: float) -> int:
+    """The odd number that is nearest."""
+    return 2 * round((pixels - 1.0) / 2.0) + 1
 
 
 def _places(weights: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

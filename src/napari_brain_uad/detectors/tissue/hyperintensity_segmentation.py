@@ -14,7 +14,7 @@ from ...core.volume import Volume
 from ...sampling.slices import Slices, to_slices
 from ..intensity.robust_intensity import robust_scores
 from .anomaly_segmentation import NEIGHBOURS, AnomalySegmentation
-from .params import AnomalySegmentationParams, maps_setting, smoothing_setting
+from .params import HEIGHT, PIXEL, WIDTH, AnomalySegmentationParams, maps_setting, smoothing_setting
 from .tissues import TISSUE
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 class HyperintensityParams(AnomalySegmentationParams):
     """Settings of `HyperintensitySegmentation`."""
 
+    height: int = param(224, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
+    width: int = param(192, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
+    pixel_mm: float = param(1.0, PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
+    step_mm: float = param(1.0, "Distance between slices", label="Slice distance", unit="mm", low=0.2, high=20.0, step=0.5, role="network")
     sequence: str = param(
         "auto",
         "Of the healthy scans that it learns from; auto = their own",
@@ -35,7 +39,7 @@ class HyperintensityParams(AnomalySegmentationParams):
     segmentation_maps: tuple[int, ...] = maps_setting((16, 32, 64, 128, 128))
     segmentation_smoothing_mm: float = smoothing_setting(0.0)
 
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = AnomalySegmentationParams.PRESETS
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {"tiny": {**AnomalySegmentationParams.PRESETS["tiny"], "step_mm": 2.0}}
 
 
 class HyperintensitySegmentation(AnomalySegmentation):
@@ -62,7 +66,7 @@ class HyperintensitySegmentation(AnomalySegmentation):
     def _task(self) -> HyperintensityTask:
         from .hyperintensity_task import HyperintensityTask
 
-        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps)
+        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps, self.params.pixel_mm, self.params.step_mm)
 
     def _slices(self, volume: Volume) -> Slices:
         from .flair_appearance import BRIGHTEST, DARKEST, OFFSET

@@ -18,7 +18,7 @@ RESTORATION, SEGMENTATION = "restoration", "segmentation"
 
 HEIGHT = "Rows of a slice, posterior to anterior; a multiple of 16"
 WIDTH = "Columns of a slice, left to right; a multiple of 16"
-_PIXEL = "Size of a pixel; height and width times it must hold the brain"
+PIXEL = "Size of a pixel; height and width times it must hold the brain"
 _TINY: Mapping[str, Value] = {"height": 32, "width": 32, "pixel_mm": 1.5, "sequence": "T1"}
 _TINY_RESTORATION: Mapping[str, Value] = {**_TINY, "maps": (8, 16, 32), "narrow": 8, "latent": 16, "smoothing_mm": 0.0}
 _TINY_SEGMENTATION: Mapping[str, Value] = {
@@ -49,7 +49,7 @@ class TissueRestorationParams(ReconstructionParams):
 
     height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
-    pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
+    pixel_mm: float = param(2.0, PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
     score: str = param(
         "white-matter-deficit",
         "How tissues and their reconstruction are compared",
@@ -125,7 +125,7 @@ class AnomalySegmentationParams(SliceParams):
 
     height: int = param(112, HEIGHT, label="Slice height", unit="pixels", low=16, high=1024, step=16, role="network")
     width: int = param(96, WIDTH, label="Slice width", unit="pixels", low=16, high=1024, step=16, role="network")
-    pixel_mm: float = param(2.0, _PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
+    pixel_mm: float = param(2.0, PIXEL, label="Pixel size", unit="mm", low=0.2, high=10.0, step=0.1, role="network")
     sequence: str = sequence_setting(TISSUE)
     segmentation_smoothing_mm: float = smoothing_setting(4.0)
     segmentation_maps: tuple[int, ...] = maps_setting((24, 48, 96, 192, 192))

@@ -33,7 +33,16 @@ _WHITE_REGIONS = 0.35
 """Share of the regions that cover white matter alone, as most lesions of MS do."""
 
 
-def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: float = WHITE, most_noise: float = NOISE) -> torch.Tensor:
+def as_scanned(
+    scale: torch.Tensor,
+    draw: Draw,
+    low: float = 0.8 * CSF,
+    high: float = WHITE,
+    most_noise: float = NOISE,
+    *,
+    blur_pixels: int = 3,
+    shift_pixels: float = _SHIFT_PIXELS,
+) -> torch.Tensor:
     """More or less blur, noise of up to 0.3 of the distance between two tissues and a smooth shift of up to 0.3, within the brain.
 
     The shift stands for what is left of a bias field.
@@ -48,12 +57,17 @@ def as_scanned(scale: torch.Tensor, draw: Draw, low: float = 0.8 * CSF, high: fl
         Where the brain's values are cut off.
     most_noise : float
         Largest standard deviation of the noise.
+    blur_pixels : int
+        Over how many a pixel is averaged at most; an odd number.
+    shift_pixels : float
+        Over how many the shift changes.
     """
     blur, noise, shift = draw.uniform((len(scale), 3, 1, 1))[:, :, None].unbind(dim=1)
     brain = (scale > 0).to(scale.dtype)
-    around = functional.avg_pool2d(scale, 3, 1, 1) / functional.avg_pool2d(brain, 3, 1, 1).clamp(min=0.1)
+    mean, share = (functional.avg_pool2d(one, blur_pixels, 1, blur_pixels // 2) for one in (scale, brain))
+    around = mean / share.clamp(min=0.1)
     changed = scale + blur * (around - scale) + most_noise * noise * draw.normal(tuple(scale.shape))
-    changed = changed + _LARGEST_SHIFT * shift * smooth_field(scale, _SHIFT_PIXELS, draw)[:, None]
+    changed = changed + _LARGEST_SHIFT * shift * smooth_field(scale, shift_pixels, draw)[:, None]
     return torch.where(scale > 0, changed.clamp(low, high), scale)
 
 
