@@ -158,6 +158,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["detect", "SCAN", "--threshold", "high", "--out", "out"], 2, "percentile:P"),
         (["detect", "SCAN", "--threshold", "best-dice", "--out", "out"], 2, "truth"),
         (["detect", "SCAN", "--threshold", "percentile:101", "--out", "out"], 2, "100"),
+        (["detect", "SCAN", "--threshold", "percentile:0.98", "--out", "out"], 2, "write percentile:98."),
         (["detect", "SCAN", "--median", "4", "--out", "out"], 2, "median"),
         (["detect", "SCAN", "--min-size-ml", "-1", "--out", "out"], 2, "range"),
         (["detect", "SCAN", "--device", "cuda", "--out", "out"], 2, "CPU only"),
