@@ -20,6 +20,9 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FEW = 8
 """So many names are named one by one."""
 
+_CLOSE, _AS_CLOSE = 0.4, 0.1
+"""A known name is close that is so much like what was written (1: the same, capital letters or not), and not much less than the closest."""
+
 
 def readable(text: str) -> str:
     r"""One line in which everything is seen: ``\x1b`` for an escape, ``\u202e`` for one that turns the text around, ``\xff`` for a byte.
@@ -77,8 +80,8 @@ def alike(said: Iterable[tuple[str, str]]) -> list[str]:
     return list(lines)
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """What to say of a name that there is not, like "Did you mean bins? "; empty where no known one is close.
+def close_names(given: str, known: Iterable[str]) -> list[str]:
+    """The known names that may be meant by one that there is not, the closest first; at most three, often none.
 
     Parameters
     ----------
@@ -87,8 +90,45 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     known : iterable of str
         What there is.
     """
-    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.4)
-    return f"Did you mean {' or '.join(close)}? " if close else ""
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(name.lower(), name)
+    close = difflib.get_close_matches(given.lower(), folded, n=3, cutoff=_CLOSE)
+    likeness = [difflib.SequenceMatcher(None, one, given.lower()).ratio() for one in close]
+    return [folded[one] for one, like in zip(close, likeness, strict=True) if like >= likeness[0] - _AS_CLOSE]
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """What to say of a name that there is not, like "Did you mean bins? "; empty where no known one is close.
+
+    Parameters
+    ----------
+    given, known
+        As of `close_names`.
+    """
+    near = close_names(given, known)
+    return f"Did you mean {' or '.join(near)}? " if near else ""
+
+
+def choose_from(given: str, known: Iterable[str], called: str, where: str = "") -> str:
+    """What to do about a name that there is not: the close ones, and where there is none, or few in all, every one.
+
+    Parameters
+    ----------
+    given : str
+        What was written.
+    known : iterable of str
+        What there is.
+    called : str
+        What stands before all names: "Methods".
+    where : str
+        A sentence that says where all are listed, for the names that are too many for one line.
+    """
+    names = list(known)
+    hint = did_you_mean(given, names)
+    if hint and len(names) > _FEW:
+        return f"{hint}{where}".rstrip()
+    return f"{hint}{called}: {', '.join(names) or 'none'}"
 
 
 def table_cell(text: str) -> str:

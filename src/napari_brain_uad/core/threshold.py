@@ -107,7 +107,7 @@ class ThresholdRule:
             raise InputError(f"Threshold rule '{self.kind}'", why=why, fix=fix)
 
     def _check_percent(self) -> None:
-        """Refuse a percentile given as a fraction, and a rate in percent: taken as written they flag nearly everything, and nobody wants that."""
+        """Refuse a percentile given as a fraction, and a rate in percent: taken as written, they flag nearly everything."""
         number = self.number or 0.0
         if self.about.unit == "%" and 0.0 < number < 1.0:
             meant, why = 100.0 * number, f"percentiles go from 0 to 100, and nearly everything lies above the one of {number:g}"
