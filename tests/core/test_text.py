@@ -110,6 +110,8 @@ def test_of_many_names_those_that_are_not_close_are_left_out() -> None:
     many = ["vae", *map(str, range(8))]
     assert choose_from("vea", many, "Methods") == "Did you mean vae?"
     assert choose_from("vea", many, "Methods", "`list` lists all") == "Did you mean vae? `list` lists all"
+    assert choose_from("v", [*many, "vae-restoration-longer"], "Methods") == "Did you mean vae?"
+    assert choose_from("vxyz", ["vabc", *many], "Methods").endswith(", ".join(many)), "nobody knows whether it was meant"
     assert choose_from("xyz", many, "Methods", "`list` lists all") == f"Methods: {', '.join(many)}"
     assert choose_from("vea", many[:2], "Methods", "`list` lists all") == "Did you mean vae? Methods: vae, 0"
     assert choose_from("vea", [], "Methods") == "Methods: none"

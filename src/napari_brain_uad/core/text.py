@@ -20,8 +20,9 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FEW = 8
 """So many names are named one by one."""
 
-_CLOSE, _AS_CLOSE = 0.4, 0.1
-"""A known name is close that is so much like what was written (1: the same, capital letters or not), and not much less than the closest."""
+_CLOSE, _AS_CLOSE, _SURELY = 0.4, 0.1, 0.6
+"""A known name is close that is so much like what was written (1: the same, capital letters or not), and not much less than the closest.
+From the last number on it is surely the one that was meant."""
 
 
 def readable(text: str) -> str:
@@ -94,7 +95,7 @@ def close_names(given: str, known: Iterable[str]) -> list[str]:
     for name in known:
         folded.setdefault(name.lower(), name)
     close = difflib.get_close_matches(given.lower(), folded, n=3, cutoff=_CLOSE)
-    likeness = [difflib.SequenceMatcher(None, one, given.lower()).ratio() for one in close]
+    likeness = [_likeness(one, given) for one in close]
     return [folded[one] for one, like in zip(close, likeness, strict=True) if like >= likeness[0] - _AS_CLOSE]
 
 
@@ -111,7 +112,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def choose_from(given: str, known: Iterable[str], called: str, where: str = "") -> str:
-    """What to do about a name that there is not: the close ones, and where there is none, or few in all, every one.
+    """What to do about a name that there is not: the close ones, and every one unless one of those was surely meant and there are many.
 
     Parameters
     ----------
@@ -125,10 +126,15 @@ def choose_from(given: str, known: Iterable[str], called: str, where: str = "") 
         A sentence that says where all are listed, for the names that are too many for one line.
     """
     names = list(known)
-    hint = did_you_mean(given, names)
-    if hint and len(names) > _FEW:
+    near, hint = close_names(given, names), did_you_mean(given, names)
+    surely = near and (_likeness(near[0], given) >= _SURELY or near[0].lower().startswith(given.lower()))
+    if surely and len(names) > _FEW:
         return f"{hint}{where}".rstrip()
     return f"{hint}{called}: {', '.join(names) or 'none'}"
+
+
+def _likeness(name: str, given: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), given.lower()).ratio()
 
 
 def table_cell(text: str) -> str:
