@@ -206,8 +206,11 @@ def _settings(kind: type[Params], given: list[str]) -> dict[str, Any]:
 
 
 def _data(arguments: argparse.Namespace) -> TrainingData:
+    from ..datasets.registry import layout
     from ..workflows.train.training_data import TrainingData
 
+    if arguments.layout:
+        layout(arguments.layout)
     source = "simulation" if arguments.simulate else "dataset" if arguments.layout else "folder"
     return TrainingData(
         source,

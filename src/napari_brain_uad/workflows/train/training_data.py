@@ -89,11 +89,8 @@ class TrainingData:
         if self.source == "simulation" and (self.sequence or "T1") not in SEQUENCES:
             fix = choose_from(self.sequence, SEQUENCES, "Contrasts")
             raise InputError("Training data", why=f"there is no contrast '{self.sequence}'", fix=fix)
-        # Names that there are not, said once and now: not of every scan.
-        if self.preset:
+        if self.preset:  # said once and now, not of every scan
             split_prepare(self.preset)
-        if self.dataset:
-            layout(self.dataset)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain JSON data."""
