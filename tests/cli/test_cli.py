@@ -158,6 +158,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["detect", "SCAN", "--threshold", "high", "--out", "out"], 2, "percentile:P"),
         (["detect", "SCAN", "--threshold", "best-dice", "--out", "out"], 2, "truth"),
         (["detect", "SCAN", "--threshold", "percentile:101", "--out", "out"], 2, "100"),
+        (["detect", "SCAN", "--threshold", "percentile:0.98", "--out", "out"], 2, "write percentile:98."),
         (["detect", "SCAN", "--median", "4", "--out", "out"], 2, "median"),
         (["detect", "SCAN", "--min-size-ml", "-1", "--out", "out"], 2, "range"),
         (["detect", "SCAN", "--device", "cuda", "--out", "out"], 2, "CPU only"),
@@ -167,7 +168,7 @@ def test_detect_then_evaluate(scan: Path, capsys: pytest.CaptureFixture[str]) ->
         (["evaluate", "SCAN", "SCAN", "--opening", "2", "--quiet"], 2, "opening would change nothing"),
         (["train", "threshold", ".", "--out", "m.safetensors"], 2, "learns nothing"),
         (["train", "covariance", ".", "--out", "m.safetensors"], 2, "with lesions"),
-        (["demo", "--sample", "tumor"], 2, "Samples:"),
+        (["demo", "--sample", "tumor"], 2, "Did you mean tumour-t1c? Samples:"),
         (["window", "SCAN", "nowhere.nii"], 2, "nowhere.nii"),
     ],
 )
@@ -182,6 +183,57 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(
     assert "Traceback" not in err
     assert not (scan.parent / "out").exists()
     assert not (scan.parent / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["detect", "SCAN", "--method", "vea", "--out", "out"], "Did you mean vae or svae? `brain-uad methods` lists all."),
+        (["detect", "SCAN", "--method", "vae@tyni", "--out", "out"], "Did you mean tiny?"),
+        (["detect", "SCAN", "--method", "vae@score=brigter", "--out", "out"], "Did you mean brighter?"),
+        (["detect", "SCAN", "--method", "strega:strga", "--out", "out"], "Did you mean strega?"),
+        (["detect", "SCAN", "--method", "threshold", "--sequence", "FLARE", "--out", "out"], "Did you mean FLAIR?"),
+        (["detect", "SCAN", "--method", "vae", "--device", "cdua", "--out", "out"], "Did you mean cuda?"),
+        (["train", "vae", ".", "--recipe", "vea", "--out", "m"], "Did you mean vae or svae?"),
+        (["train", "vae", ".", "--layout", "brast", "--out", "m"], "There is no layout 'brast'. Did you mean brats?"),
+        (["train", "vae", ".", "--prepare", "strga", "--out", "m"], "There is no preparation 'strga'. Did you mean strega?"),
+        (["train", "vae", ".", "--train", "step=5", "--out", "m"], "Did you mean steps?"),
+        (["datasets", ".", "--layout", "brast"], "Did you mean brats?"),
+        (["reproduce", "strga", "--out", "out"], "Did you mean strega?"),
+    ],
+)
+def test_names_that_there_are_not_name_the_close_ones_alone(
+    words: list[str], meant: str, scan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(scan.parent)
+    code, _, err = run(*(scan if word == "SCAN" else word for word in words), capsys=capsys)
+    assert code in (2, 3), err
+    assert meant in err
+    assert err.count("\n") == 1
+    assert len(err) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["detect", "a.nii", "--out", "b", "--treshold", "otsu"], "There is no --treshold. Did you mean --threshold?"),
+        (["detect", "a.nii", "--out", "b", "--treshold=otsu"], "There is no --treshold. Did you mean --threshold?"),
+        (["detect", "a.nii", "--uot", "b"], "There is no --uot. Did you mean --out?"),
+        (["detect", "a.nii", "-out", "b"], "There is no -out. Did you mean --out?"),
+        (["detect", "a.nii", "--out", "b", "--xyzzy"], "There is no --xyzzy."),
+        (["detect", "a.nii", "b.nii", "--out", "b"], "unrecognized arguments: b.nii\n"),
+        (["--verson"], "There is no --verson. Did you mean --version?"),
+        (["detec", "a.nii"], "Did you mean detect?\n"),
+        (["models", "shwo", "vae"], "Did you mean show?"),
+        (["prepare", "a.nii", "--out", "b", "--preset", "strga"], "Did you mean strega?"),
+        (["bids", "a", "b", "participnt"], "Did you mean participant?"),
+    ],
+)
+def test_mistyped_options_and_commands_name_the_close_ones(words: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert meant in capsys.readouterr().err
 
 
 def test_output_folder_that_is_a_file(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:

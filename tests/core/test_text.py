@@ -9,7 +9,17 @@ import os
 import pytest
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.core.text import counted, html_text, readable, readable_lines, table_cell, table_text
+from napari_brain_uad.core.text import (
+    choose_from,
+    close_names,
+    counted,
+    did_you_mean,
+    html_text,
+    readable,
+    readable_lines,
+    table_cell,
+    table_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +94,25 @@ def test_texts_of_a_table_are_safe_and_numbers_stay() -> None:
     rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
     assert rows == [["id", "score"], ["'=cmd|'/C calc'!A0", "-1.5"], [r"a\tb\nc", ""], ['quote "this", please', "-7"]]
     assert text.count("\n") == 4
+
+
+def test_only_the_closest_names_may_be_meant() -> None:
+    assert close_names("thresold", ["threshold", "thresh-raw", "thor"]) == ["threshold"]
+    assert close_names("THRESHOLD", ["threshold", "vae"]) == ["threshold"]
+    assert close_names("flare", ["FLAIR", "T1"]) == ["FLAIR"]
+    assert close_names("vea", ["vae", "svae", "edc"]) == ["vae", "svae"]
+    assert close_names("xyz", ["threshold", "vae"]) == []
+    assert did_you_mean("vea", ["vae", "svae", "edc"]) == "Did you mean vae or svae? "
+
+
+def test_of_many_names_those_that_are_not_close_are_left_out() -> None:
+    """A screen full of names hides the one that was meant."""
+    many = ["vae", *map(str, range(8))]
+    assert choose_from("vea", many, "Methods") == "Did you mean vae?"
+    assert choose_from("vea", many, "Methods", "`list` lists all") == "Did you mean vae? `list` lists all"
+    assert choose_from("v", [*many, "vae-restoration-longer"], "Methods") == "Did you mean vae?"
+    assert choose_from("vxyz", ["vabc", *many], "Methods").endswith(", ".join(many)), "nobody knows whether it was meant"
+    assert choose_from("xyz", many, "Methods", "`list` lists all") == f"Methods: {', '.join(many)}"
+    assert choose_from("vea", many[:2], "Methods", "`list` lists all") == "Did you mean vae? Methods: vae, 0"
+    assert choose_from("vea", [], "Methods") == "Methods: none"
+    assert str(InputError("There is no 'vea'", fix=choose_from("vea", many, "Methods"))) == "There is no 'vea'. Did you mean vae?"

@@ -63,6 +63,27 @@ def test_refused(text: str) -> None:
         ThresholdRule.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("percentile:0.98", "For the percentile 98 write percentile:98"),
+        ("percentile:0.995", "write percentile:99.5"),
+        ("percentile:1e-3", "write percentile:0.1"),
+        ("healthy-fpr:1", "For 1 % write healthy-fpr:0.01"),
+        ("healthy-fpr:0.5e1", "write healthy-fpr:0.05"),
+        ("fdr:5", "For 5 % write fdr:0.05"),
+        ("fdr:1", "For 1 % write fdr:0.01"),
+        ("98%", "For a percentile write percentile:98"),
+        ("percentile:98%", "For a percentile write percentile:98"),
+    ],
+)
+def test_a_fraction_for_a_percentile_and_the_like_say_what_was_meant(text: str, meant: str) -> None:
+    """Taken as they are written they would flag nearly everything without a word."""
+    with pytest.raises(InputError) as refused:
+        ThresholdRule.parse(text)
+    assert meant in refused.value.fix
+
+
 @given(st.floats(-1e6, 1e6))
 def test_values_survive_being_written(number: float) -> None:
     rule = ThresholdRule("value", number)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_brain_uad.io.labels import check_no_labels, is_binary, is_label_map
+from napari_brain_uad.io.labels import check_no_grey_values, check_no_labels, is_binary, is_label_map
 from napari_brain_uad.workflows.scans.load import load
 
 SHAPE = (40, 44, 36)
@@ -61,6 +61,30 @@ def test_a_scan_of_few_grey_values_is_one(levels: int, enlarged: int) -> None:
 @pytest.mark.parametrize("data", [np.zeros(SHAPE), np.full(SHAPE, 3e-4), np.full(SHAPE, -5.0), np.zeros((0, 4, 4))])
 def test_images_without_labels(data: np.ndarray) -> None:
     assert not is_label_map(data.astype(np.float32))
+
+
+def _lesion(high: float = 1.0) -> np.ndarray:
+    """Two lesions with the soft edges of a resampled mask."""
+    mask = np.zeros(SHAPE, np.float32)
+    mask[12:20, 14:22, 10:18] = high
+    mask[26:29, 30:32, 20:23] = high
+    return ndimage.gaussian_filter(mask, 0.7)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [np.zeros(SHAPE), labels(), labels() > 0, _lesion(), _lesion(4.0), 255 * (_lesion() > 0.5), np.rint(255 * _lesion())],
+)
+def test_masks_hold_no_grey_values(data: np.ndarray) -> None:
+    assert check_no_grey_values(data.astype(np.float32), "ground truth") is None
+
+
+@pytest.mark.parametrize("data", [scan(20), scan(255), scan(255) / 255, scan(255) * 0.37])
+def test_a_scan_or_a_map_is_no_ground_truth(data: np.ndarray) -> None:
+    found = check_no_grey_values(data.astype(np.float32), "ground truth")
+    assert found is not None
+    assert found.level == "error"
+    assert "is no ground truth" in found.message
 
 
 @pytest.mark.parametrize("file", ["ixi_t1_2mm/IXI014_muse.nii.gz", "labelmaps/01.nii.gz", "brats2013/pat0002/tumour.nii.gz"])

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.params import value_text
 from ..core.text import readable
 from .terminal import complain, say, say_json, written
@@ -35,7 +36,8 @@ def add_models(commands: Any) -> None:
     taking.set_defaults(handler=_import)
     giving = actions.add_parser("export", help="copy a model's files into a folder", allow_abbrev=False)
     giving.add_argument("model", metavar="ID", help="a model's id")
-    giving.add_argument("folder", type=Path, metavar="DIR", help="the folder; made when missing")
+    giving.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the folder, as --out DIR; made when missing")
+    giving.add_argument("--out", type=Path, metavar="DIR", help="the folder; made when missing")
     giving.set_defaults(handler=_export)
     remove = actions.add_parser("remove", help="delete one of your models", allow_abbrev=False)
     remove.add_argument("model", metavar="ID", help="a model's id")
@@ -101,10 +103,21 @@ def _export(arguments: argparse.Namespace) -> int:
     from ..workflows.models.models import find_model
     from ..workflows.models.transfer import export_model
 
+    folder = _one_folder(arguments.folder, arguments.out)
     model = find_model(arguments.model)
-    files = export_model(model, arguments.folder)
-    say(f"{written(arguments.folder, files)}. SHA-256 {model.sha256}")
+    files = export_model(model, folder)
+    say(f"{written(folder, files)}. SHA-256 {model.sha256}")
     return 0
+
+
+def _one_folder(positional: Path | None, option: Path | None) -> Path:
+    """Where to: --out, as of every command, or the second word."""
+    if positional is not None and option is not None and positional != option:
+        raise InputError("Where to?", why=f"both {positional} and --out {option} are given", fix="Give --out alone")
+    folder = option or positional
+    if folder is None:
+        raise InputError("Where to?", why="--out is missing", fix="Name the folder with --out DIR")
+    return folder
 
 
 def _remove(arguments: argparse.Namespace) -> int:

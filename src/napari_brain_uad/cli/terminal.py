@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ..core.checks import Finding
 from ..core.errors import InputError
 from ..core.progress import Progress
-from ..core.text import readable, readable_lines
+from ..core.text import choose_from, close_names, readable, readable_lines
 from ..io.json_files import encodable
 from .interruption import interruption
 
@@ -68,11 +68,41 @@ def warn(findings: Iterable[Finding]) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Quotes what it was given in a form that a terminal does not obey."""
+    """Quotes what it was given in a form that a terminal does not obey, and names what was meant by mistyped options and words."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; a command complains itself of options that it does not know: the main parser would have none to name instead."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        known, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return known, others
 
     def error(self, message: str) -> NoReturn:
         """Say how the command is used and what is wrong, and end the program with code 2."""
-        super().error(readable(message))
+        super().error(readable(f"{message}{self._mistyped()}"))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [] if action.choices is None else [str(one) for one in action.choices]
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"there is no '{value}'. {choose_from(str(value), choices, 'There are')}")
+
+    def _mistyped(self) -> str:
+        """Of the options given to this command that it has not, the first, and what may be meant by it."""
+        options = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
+        for word in self._words:
+            if word == "--" or (self._subparsers is not None and not word.startswith("-")):
+                break
+            name = word.partition("=")[0]
+            # One dash and one letter may be of several short options, one dash and digits are a number.
+            if not name.startswith("-") or name in self._option_string_actions or not name.lstrip("-")[1:2].isalpha():
+                continue
+            near = [f"--{one}" for one in close_names(name.lstrip("-"), options)]
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            return f". There is no {name}.{meant}"
+        return ""
 
 
 def refuse_empty(words: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from .terminal import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from ..workflows.models.method_spec import MethodSpec
+    from ..workflows.train.outcome import LastLosses
     from ..workflows.train.training_data import TrainingData
 
 _VALIDATION = 0.1
@@ -90,6 +91,7 @@ def _train(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from ..detectors.registry import method_class
     from ..training.params import TrainingParams
+    from ..workflows.train.outcome import LastLosses
     from ..workflows.train.train import is_first_process, train
     from ..workflows.train.training_data import describe
 
@@ -108,6 +110,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if found_data.count:
         for line in found_data.problems:
             complain(f"note: {line}.")
+    losses = LastLosses()
     with _left_out(arguments) as failed, progress_bar(arguments.quiet) as progress:
         train(
             spec,
@@ -120,17 +123,19 @@ def _train(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,
+            report=losses,
             at_step=_writing_checkpoints,
             on_failure=failed.__setitem__,
             progress=progress,
             anomalies=arguments.anomalies,
         )
     if is_first_process(arguments.devices * arguments.nodes):
-        say(f"Model written to {readable(str(arguments.out))}")
+        _say_end(spec.method, arguments.out, losses)
     return next(iter(failed.values())).exit_code if failed else 0
 
 
 def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Params]) -> int:
+    from ..workflows.train.outcome import LastLosses
     from ..workflows.train.recipe import recipe, train_recipe
 
     own = recipe(arguments.recipe)
@@ -143,6 +148,7 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
     if others or arguments.out is None:
         why = f"it says what is learned from, and how, and takes no {', '.join(others)}" if others else "--out is missing"
         raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --healthy, --train, --device and --overwrite")
+    losses = LastLosses()
     with progress_bar(arguments.quiet) as progress:
         train_recipe(
             own,
@@ -152,11 +158,23 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
             changes=_settings(kind, arguments.train),
             overwrite=arguments.overwrite,
             device=arguments.device,
+            report=losses,
             at_step=_writing_checkpoints,
             progress=progress,
         )
-    say(f"Model written to {readable(str(arguments.out))}")
+    _say_end(spec.method, arguments.out, losses)
     return 0
+
+
+def _say_end(method: str, out: Path, losses: LastLosses) -> None:
+    """How the training ended, where the model is, and what to do with it."""
+    from ..workflows.train.outcome import use_of
+
+    file, command = use_of(method, out)
+    for line in losses.lines():
+        say(line)
+    say(f"Model written to {readable(str(file))}")
+    say(f"Use it: {command}")
 
 
 @contextmanager
@@ -188,8 +206,11 @@ def _settings(kind: type[Params], given: list[str]) -> dict[str, Any]:
 
 
 def _data(arguments: argparse.Namespace) -> TrainingData:
+    from ..datasets.registry import layout
     from ..workflows.train.training_data import TrainingData
 
+    if arguments.layout:
+        layout(arguments.layout)
     source = "simulation" if arguments.simulate else "dataset" if arguments.layout else "folder"
     return TrainingData(
         source,

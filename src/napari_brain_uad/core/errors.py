@@ -33,7 +33,7 @@ class BrainUADError(Exception):
 
     def _sentence(self) -> str:
         text = f"{self.what}: {self.why}" if self.why else self.what
-        return f"{text}. {self.fix}." if self.fix else f"{text}."
+        return f"{text}. {self.fix}{'' if self.fix.endswith('?') else '.'}" if self.fix else f"{text}."
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keeps `why`, `fix` and what else there is when the error crosses a process boundary (keyword-only arguments are lost otherwise).

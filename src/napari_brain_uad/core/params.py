@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, ClassVar, Self, cast, get_type_hints
 
 from .errors import InputError
-from .text import did_you_mean
+from .text import choose_from, did_you_mean
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[int, ...]
@@ -134,19 +134,14 @@ class Params:
         known = {f.name for f in fields(cls)}
         for name in values:
             if name not in known:
-                raise InputError(
-                    f"There is no setting '{name}'",
-                    fix=f"{did_you_mean(name, sorted(known))}Known settings: {', '.join(sorted(known)) or 'none'}",
-                )
+                raise InputError(f"There is no setting '{name}'", fix=choose_from(name, sorted(known), "Known settings"))
         return cls(**values)
 
     @classmethod
     def preset(cls, name: str) -> Self:
         """The settings called `name`, one of `PRESETS`."""
         if name not in cls.PRESETS:
-            raise InputError(
-                f"There is no preset '{name}'", fix=f"{did_you_mean(name, cls.PRESETS)}Presets: {', '.join(cls.PRESETS) or 'none'}"
-            )
+            raise InputError(f"There is no preset '{name}'", fix=choose_from(name, cls.PRESETS, "Presets"))
         return cls.from_dict(cls.PRESETS[name])
 
     @classmethod
@@ -242,7 +237,9 @@ def _check(setting: str, value: Value, info: FieldInfo) -> None:
             _check(setting, one, info)
         return
     if info.choices and value not in info.choices:
-        raise InputError(setting, why=f"'{value}' is not one of {', '.join(map(str, info.choices))}", fix="Choose one of these")
+        choices = [str(one) for one in info.choices]
+        fix = (did_you_mean(value, choices) if isinstance(value, str) else "") or "Choose one of these"
+        raise InputError(setting, why=f"'{value}' is not one of {', '.join(choices)}", fix=fix.rstrip())
     if isinstance(value, str):
         return
     if isinstance(value, float) and not math.isfinite(value):

@@ -20,6 +20,7 @@ from .derived_names import derived_as, without_prefix
 from .errors import InputError
 from .sequence_names import NameReading, read_name
 from .sequence_tags import read_tags, says_contrast
+from .text import did_you_mean
 
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "PD")
 """T1c is T1 after a contrast agent."""
@@ -182,7 +183,7 @@ def check_sequence(given: str) -> str:
     """
     known = spelled(given)
     if known not in SEQUENCES:
-        fix = f"Give one of {', '.join(SEQUENCES)}; usual spellings like T1w or t1ce will do"
+        fix = f"{did_you_mean(given, SEQUENCES)}Give one of {', '.join(SEQUENCES)}; usual spellings like T1w or t1ce will do"
         raise InputError(f"The sequence '{given}'", why="it is not one of those that are known", fix=fix)
     return known
 

@@ -20,6 +20,10 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FEW = 8
 """So many names are named one by one."""
 
+_CLOSE, _AS_CLOSE, _SURELY = 0.4, 0.1, 0.6
+"""A known name is close that is so much like what was written (1: the same, capital letters or not), and not much less than the closest.
+From the last number on it is surely the one that was meant."""
+
 
 def readable(text: str) -> str:
     r"""One line in which everything is seen: ``\x1b`` for an escape, ``\u202e`` for one that turns the text around, ``\xff`` for a byte.
@@ -77,8 +81,8 @@ def alike(said: Iterable[tuple[str, str]]) -> list[str]:
     return list(lines)
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """What to say of a name that there is not, like "Did you mean bins? "; empty where no known one is close.
+def close_names(given: str, known: Iterable[str]) -> list[str]:
+    """The known names that may be meant by one that there is not, the closest first; at most three, often none.
 
     Parameters
     ----------
@@ -87,8 +91,50 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     known : iterable of str
         What there is.
     """
-    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.4)
-    return f"Did you mean {' or '.join(close)}? " if close else ""
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(name.lower(), name)
+    close = difflib.get_close_matches(given.lower(), folded, n=3, cutoff=_CLOSE)
+    likeness = [_likeness(one, given) for one in close]
+    return [folded[one] for one, like in zip(close, likeness, strict=True) if like >= likeness[0] - _AS_CLOSE]
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """What to say of a name that there is not, like "Did you mean bins? "; empty where no known one is close.
+
+    Parameters
+    ----------
+    given, known
+        As of `close_names`.
+    """
+    near = close_names(given, known)
+    return f"Did you mean {' or '.join(near)}? " if near else ""
+
+
+def choose_from(given: str, known: Iterable[str], called: str, where: str = "") -> str:
+    """What to do about a name that there is not: the close ones, and every one unless one of those was surely meant and there are many.
+
+    Parameters
+    ----------
+    given : str
+        What was written.
+    known : iterable of str
+        What there is.
+    called : str
+        What stands before all names: "Methods".
+    where : str
+        A sentence that says where all are listed, for the names that are too many for one line.
+    """
+    names = list(known)
+    near, hint = close_names(given, names), did_you_mean(given, names)
+    surely = near and (_likeness(near[0], given) >= _SURELY or near[0].lower().startswith(given.lower()))
+    if surely and len(names) > _FEW:
+        return f"{hint}{where}".rstrip()
+    return f"{hint}{called}: {', '.join(names) or 'none'}"
+
+
+def _likeness(name: str, given: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), given.lower()).ratio()
 
 
 def table_cell(text: str) -> str:

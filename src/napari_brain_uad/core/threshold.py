@@ -79,12 +79,13 @@ class ThresholdRule:
     kind : str
         One of `RULES`.
     number : float, optional
-        The score (value), the percentile (0-100), the volume in ml (healthy-ml) or the rate (0-1); None for the other rules.
+        The score (value), the percentile (0, or 1 to 100), the volume in ml (healthy-ml) or the rate (below 1); None for the other rules.
 
     Raises
     ------
     InputError
-        For an unknown rule, or a number missing, out of range or too many.
+        For an unknown rule, a number missing, out of range or too many, or a percentile between 0 and 1 (``percentile:0.98``), which means
+        another one (``percentile:98``), as a rate of 1 and more does.
     """
 
     kind: str
@@ -98,11 +99,25 @@ class ThresholdRule:
             if self.number is not None:
                 raise InputError(f"Threshold rule '{self.kind}'", why="it takes no number", fix=f"Write {self.kind}")
             return
+        self._check_percent()
         if self.number is None or not np.isfinite(self.number) or not low <= self.number <= high:
             wanted = "a finite number" if np.isinf(high) else f"a number from {low:g} to {high:g}"
             why = "it has no number" if self.number is None else f"{self.number} is not {wanted}"
             fix = f"Give {wanted}, as in 0.9, percentile:98, healthy-ml:1 or fdr:0.05"
             raise InputError(f"Threshold rule '{self.kind}'", why=why, fix=fix)
+
+    def _check_percent(self) -> None:
+        """Refuse a percentile given as a fraction, and a rate in percent: taken as written, they flag nearly everything."""
+        number = self.number or 0.0
+        if self.about.unit == "%" and 0.0 < number < 1.0:
+            meant, why = 100.0 * number, f"percentiles go from 0 to 100, and nearly everything lies above the one of {number:g}"
+            words = f"the percentile {meant:.12g}"
+        elif self.about.high == 1.0 and 1.0 <= number < 100.0:
+            meant, why = number / 100.0, f"it takes a rate below 1, and {number:g} is all there is{' and more' * (number > 1.0)}"
+            words = f"{number:g} %"
+        else:
+            return
+        raise InputError(f"Threshold rule '{self.kind}:{number:g}'", why=why, fix=f"For {words} write {self.kind}:{meant:.12g}")
 
     @classmethod
     def parse(cls, text: str) -> ThresholdRule:
@@ -120,6 +135,8 @@ class ThresholdRule:
             return cls(kind, float(number)) if kind in RULES else cls("value", float(text))
         except ValueError:
             hint = did_you_mean(kind, RULES)
+            if text.endswith("%") and kind in ("percentile", text):
+                hint = f"For a percentile write percentile:{(number or text)[:-1].strip()}. "
             raise InputError(f"Threshold '{text}' is not understood", fix=f"{hint}Write one of: {SPELLINGS}") from None
 
     def __str__(self) -> str:

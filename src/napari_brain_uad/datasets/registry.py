@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.text import did_you_mean
+from ..core.text import choose_from
 from ..io.streams import GET_LINKED, leads_nowhere
 from .bids import BIDS
 from .layout import DatasetLayout, missed_files, walked_once
@@ -67,7 +67,7 @@ def layout(layout_id: str) -> DatasetLayout:
     found = next((one for one in LAYOUTS if one.id == layout_id), None)
     if found is None:
         names = [one.id for one in LAYOUTS]
-        raise InputError(f"There is no layout '{layout_id}'", fix=f"{did_you_mean(layout_id, names)}Layouts: {', '.join(names)}")
+        raise InputError(f"There is no layout '{layout_id}'", fix=choose_from(layout_id, names, "Layouts"))
     return found
 
 

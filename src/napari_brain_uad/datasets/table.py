@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.text import did_you_mean
 from ..io.streams import GET_LINKED, leads_nowhere
 from .covariates import check_age, covariates_of
 from .layout import Subject, some_subjects
@@ -70,7 +71,8 @@ def _check_header(root: Path, header: list[str]) -> None:
     unknown = [name for name in header if name not in _COLUMNS]
     if "id" not in header or unknown or len(set(header)) < len(header):
         why = f"it has the unknown column '{unknown[0]}'" if unknown else "its columns lack 'id', or one is there twice"
-        raise InputError(root.name, why=why, fix=f"Columns are {', '.join(_COLUMNS)}")
+        hint = did_you_mean(unknown[0], _COLUMNS) if unknown else ""
+        raise InputError(root.name, why=why, fix=f"{hint}Columns are {', '.join(_COLUMNS)}")
 
 
 def _subject(root: Path, line: int, row: dict[str, str], too_long: bool) -> Subject:

@@ -17,7 +17,7 @@ from ..core.detector import Detector, MethodInfo
 from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.params import Params
-from ..core.text import did_you_mean
+from ..core.text import choose_from
 from .base.detector import BaseDetector
 
 METHODS: dict[str, str] = {
@@ -90,8 +90,8 @@ def method_class(method: str) -> type[BaseDetector]:
         return found
     if method in _of_others():
         return _class_of(_of_others()[method])
-    known = method_ids()
-    raise InputError(f"There is no method '{method}'", fix=f"{did_you_mean(method, known)}Methods: {', '.join(known)}")
+    fix = choose_from(method, method_ids(), "Methods", "`brain-uad methods` lists all")
+    raise InputError(f"There is no method '{method}'", fix=fix)
 
 
 def create(method: str, params: Params | None = None) -> Detector:

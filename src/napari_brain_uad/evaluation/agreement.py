@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..core.anomaly_map import AnomalyMap
 from ..core.checks import check_same_shape, raise_errors
 from ..core.errors import InputError
+from ..core.text import choose_from
 from ..postprocessing.ranking import Counts
 from .metrics import count
 
@@ -74,7 +75,7 @@ def difference(first: AnomalyMap, second: AnomalyMap, scale: str = "percentile")
         For other scales, maps on different grids, or scores of different units.
     """
     if scale not in SCALES:
-        raise InputError(f"Scale '{scale}' is not known", fix=f"Scales: {', '.join(SCALES)}")
+        raise InputError(f"Scale '{scale}' is not known", fix=choose_from(scale, SCALES, "Scales"))
     raise_errors("Difference of two maps", first.grid.compare(second.grid, "second map"))
     both = first.mask & second.mask
     if scale == "score" and first.unit != second.unit:

@@ -15,6 +15,7 @@ from ..core.anomaly_map import AnomalyMap
 from ..core.checks import raise_errors
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
+from ..core.text import choose_from
 from ..core.volume import Grid, Volume
 from ..io.figure_text import figure_text
 from .agreement import percentiles
@@ -119,7 +120,7 @@ def colour_scale(
         For another scale, or "common" scores of different units.
     """
     if scale not in SCALES:
-        raise InputError(f"Colour scale '{scale}' is not known", fix=f"Scales: {', '.join(SCALES)}")
+        raise InputError(f"Colour scale '{scale}' is not known", fix=choose_from(scale, SCALES, "Scales"))
     units = {amap.unit for amap in maps}
     if scale == "common" and len(units) > 1:
         raise InputError("One colour scale", why=f"the scores have different units ({'; '.join(sorted(units))})", fix="Use percentile")

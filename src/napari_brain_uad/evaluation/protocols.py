@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from ..core.text import did_you_mean
+from ..core.text import choose_from
 from ..postprocessing.ranking import RankedScores
 from ..postprocessing.thresholds import otsu
 from .chosen_thresholds import dice_at, held_out_dice
@@ -221,6 +221,6 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
     asked = list(PROTOCOLS) if text == "all" else [one.strip() for one in text.split(",") if one.strip()]
     unknown = [one for one in asked if one not in PROTOCOLS]
     if unknown or not asked:
-        fix = f"{did_you_mean(unknown[0], PROTOCOLS) if unknown else ''}Protocols: {', '.join(PROTOCOLS)}, all"
+        fix = choose_from(unknown[0] if unknown else text, (*PROTOCOLS, "all"), "Protocols")
         raise InputError(f"There is no protocol '{unknown[0] if unknown else text}'", fix=fix)
     return tuple(PROTOCOLS[one] for one in dict.fromkeys(asked))

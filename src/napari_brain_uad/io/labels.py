@@ -21,7 +21,13 @@ INSIDE = 0.5
 
 HIGHEST_LABEL = 65535
 
+TRUTH = "ground truth"
+"""What messages call the one kind of mask that holds no grey values: a brain mask may be the brain cut out of its scan."""
+
 _STEP, _ALIKE = 4, 0.5
+
+_NOT_WHOLE = 0.05
+"""From here on a number is a fraction of a label, as the edges of a resampled mask are."""
 
 _FEW_LABELS, _MANY_VALUES = 8, 16
 """Numbers up to the first are names of the parts of a lesion or of tissues. From the second on (0 among them) values are told by where they
@@ -90,6 +96,30 @@ def check_no_labels(data: NDArray[Any]) -> Finding | None:
     else:
         return None
     return Finding("labels", "error", f"{what}, and is no scan", "Give the scan that it was drawn on")
+
+
+def check_no_grey_values(data: NDArray[Any], what: str) -> Finding | None:
+    """A scan or a map of scores is no mask: half of it would count as inside.
+
+    Parameters
+    ----------
+    data : array
+        Labels, fractions between 0 and 1, or what was given in their place.
+    what : str
+        What the mask is called.
+    """
+    if is_binary(data):
+        return None
+    if is_whole(data):
+        # The edges of a soft mask in 8 bits are no patches either, but few.
+        grey = data > NOISE if np.unique(data[::2, ::2, ::2]).size >= _MANY_VALUES and not is_flat(data) else np.zeros(1)
+    else:
+        grey = np.abs(data - np.rint(data)) > _NOT_WHOLE
+    # Of scans and maps in fractions 14 to 99 % are grey, and of 60 masks nothing.
+    if float(grey.mean()) < _LEAST_BRAIN:
+        return None
+    fix = f"Give the mask that was drawn: 0 outside and 1 inside, or labels above 0. The {what} and another file may be swapped"
+    return Finding("grey-values", "error", f"it holds grey values, as a scan or a map does, and is no {what}", fix)
 
 
 def _are_tissue_classes(counts: NDArray[np.int64]) -> bool:

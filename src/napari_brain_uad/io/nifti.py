@@ -26,6 +26,7 @@ from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .json_files import read_json
+from .labels import TRUTH, check_no_grey_values
 from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
@@ -125,7 +126,7 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     like : Volume
         The scan.
     label : str
-        What to call the mask in messages.
+        What to call the mask in messages; `labels.TRUTH` is told from scans.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     Raises
     ------
     InputError
-        If it cannot be read, or lies on another grid (nothing is resampled).
+        If it cannot be read, lies on another grid (nothing is resampled), or is a ground truth that holds grey values.
     """
     path = Path(path)
     stored, header, _, _ = _read_stored(path, None)
@@ -143,6 +144,8 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     raise_errors(path.name, like.grid.compare(grid, label))
     values, found = _intensities(turned, header, path.name)
     _refuse_holes(path.name, found)
+    if label == TRUTH:
+        raise_errors(path.name, (check_no_grey_values(values, label),))
     # Scaled integers hold probabilities as often as labels: they count as floating point.
     whole = header.dtype.kind in "iu" and (header.scale == (1.0, 0.0))
     return np.asarray(values > (0.0 if whole else 0.5))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.extremes import without_extremes
 from ..core.progress import Progress
+from ..core.text import choose_from
 from ..core.volume import Volume
 from .geometry import resample_mask
 from .prepared import Prepared
@@ -87,7 +88,7 @@ def with_settings(pipeline: Pipeline, changes: Mapping[str, str]) -> list[dict[s
         texts.setdefault(step, {})[setting] = text
     steps = parse_pipeline(pipeline)
     for unknown in sorted(set(texts) - {step.ID for step in steps}):
-        raise InputError(f"There is no step '{unknown}' to change", fix=f"The steps are {', '.join(step.ID for step in steps)}")
+        raise InputError(f"There is no step '{unknown}' to change", fix=choose_from(unknown, [step.ID for step in steps], "The steps"))
     return as_data([step.from_dict(step.as_dict() | _values(step, texts.get(step.ID, {}))) for step in steps])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.text import did_you_mean
+from ..core.text import choose_from
 
 
 @dataclass(frozen=True)
@@ -140,5 +140,4 @@ def preset(identifier: str) -> Preset:
     try:
         return PRESETS[identifier]
     except KeyError:
-        fix = f"{did_you_mean(identifier, PRESETS)}Known presets: {', '.join(PRESETS)}"
-        raise InputError(f"There is no preset '{identifier}'", fix=fix) from None
+        raise InputError(f"There is no preset '{identifier}'", fix=choose_from(identifier, PRESETS, "Known presets")) from None

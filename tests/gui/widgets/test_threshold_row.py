@@ -69,3 +69,27 @@ def test_the_rule_that_methods_share_is_the_one_that_was_chosen(make_napari_view
     shared.number.setValue(1e9)
     assert ThresholdRule.parse(str(shared.chosen)) == shared.chosen
     shared.deleteLater()
+
+
+@pytest.mark.parametrize(("kind", "typed", "meant"), [("percentile", 0.98, "percentile:98"), ("fdr", 1.0, "fdr:0.01")])
+def test_a_number_that_was_meant_otherwise_is_told_and_changes_nothing(row: ThresholdRow, kind: str, typed: float, meant: str) -> None:
+    before = row.numbers[kind].value()
+    row.rule.setCurrentIndex(row.rule.findData(kind))
+    heard: list[ThresholdRule] = []
+    row.rule_chosen.connect(heard.append)
+    row.numbers[kind].setValue(typed)
+    assert not heard
+    assert row.numbers[kind].value() == before
+    assert meant in row.origin.text()
+
+
+def test_so_it_is_for_the_rule_that_methods_share(make_napari_viewer: Callable[[], QWidget]) -> None:
+    shared = SharedThreshold(make_napari_viewer())
+    shared.choose("percentile", 97.0)
+    heard: list[float] = []
+    shared.moved.connect(heard.append)
+    shared.number.setValue(0.98)
+    assert not heard
+    assert shared.chosen == ThresholdRule("percentile", 97.0)
+    assert "percentile:98" in shared.words.text()
+    shared.deleteLater()

@@ -245,6 +245,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     for part in ("Healthy T1", sha, "tail=bright", "  Measured   test\n    one scan  Dice 0.5\n"):
         assert part in shown
     assert main(["models", "export", "mine", str(tmp_path / "out")]) == 0
+    assert main(["models", "export", "mine", "--out", str(tmp_path / "other")]) == 0
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert main(["models", "export", "mine", "x", "--out", "y"]) == 2
+    assert main(["models", "export", "mine"]) == 2
     assert load_checkpoint(tmp_path / "out" / "mine").sha256 == sha
     assert main(["models", "remove", "mine"]) == 0
     assert main(["models", "show", "mine"]) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -250,7 +251,10 @@ def test_command_line(healthy_folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert "of memory" in capsys.readouterr().out
     assert not (tmp_path / "m.json").exists()
     assert main(words) == 0
-    assert "Model written" in capsys.readouterr().out
+    loss, written, use = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Step 12: loss [\d.]+ in training, [\d.]+ on healthy scans kept apart( \(lowest [\d.]+, at step 6\))?", loss)
+    assert written == f"Model written to {tmp_path / 'm.safetensors'}"
+    assert use == f"Use it: brain-uad detect SCAN --method ae-dense:{tmp_path / 'm.safetensors'} --out DIR"
     checkpoint = load_checkpoint(tmp_path / "m")
     tiny = method_class("ae-dense").Params.preset("tiny").as_dict()
     assert checkpoint.params == {**tiny, "height": 32, "width": 32, "pixel_mm": 4.0}

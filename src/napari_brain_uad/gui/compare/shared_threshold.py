@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
+from ...core.errors import InputError
 from ...core.threshold import HEALTHY_ML, RULES, ThresholdRule
 from ..widgets.editors import ComboBox
 from ..widgets.healthy_choice import HealthyChoice
@@ -163,6 +164,12 @@ class SharedThreshold(QWidget):
         return 0.1
 
     def _typed(self, number: float) -> None:
+        try:
+            self.with_number(number)
+        except InputError as error:  # a percentile of 0.98: all stays as it is
+            self._show()
+            self.say(str(error))
+            return
         self._numbers[self.kind] = number
         self.slider.blockSignals(True)
         self.slider.setValue(self._place(number))

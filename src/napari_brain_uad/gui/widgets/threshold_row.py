@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from ...core.errors import InputError
 from ...core.numbers import number_text
 from ...core.threshold import DEFAULT_ML, HEALTHY_ML, RULES, Threshold, ThresholdRule
 from .editors import ComboBox, FloatBox
@@ -52,6 +53,8 @@ class ThresholdRow(QWidget):
             self.rule.setItemData(self.rule.count() - 1, _tip(kind), Qt.ItemDataRole.ToolTipRole)
         self.numbers = {kind: _box(kind, *about) for kind, about in _STEPS.items()}
         self.percentile = self.numbers["percentile"]
+        self._usable = {kind: box.value() for kind, box in self.numbers.items()}
+        """The last number of each rule that it could be made of."""
         self.origin = wrapping_label()
         row = QHBoxLayout()
         row.addWidget(QLabel("Threshold"))
@@ -97,7 +100,8 @@ class ThresholdRow(QWidget):
         self.rule.setCurrentIndex(self.rule.findData(rule.kind))
         self._show_number(rule.kind)
         if rule.kind in self.numbers:
-            self._quietly(self.numbers[rule.kind], rule.number or 0.0)
+            self._usable[rule.kind] = rule.number or 0.0
+            self._quietly(self.numbers[rule.kind], self._usable[rule.kind])
         self.show_origin(threshold.origin)
 
     def show_value(self, value: float) -> None:
@@ -124,7 +128,16 @@ class ThresholdRow(QWidget):
         kind = self.rule.currentData()
         self._show_number(kind)
         box = self.numbers.get(kind, self.number if kind == "value" else None)
-        self.rule_chosen.emit(ThresholdRule(kind, None if box is None else box.value()))
+        try:
+            rule = ThresholdRule(kind, None if box is None else box.value())
+        except InputError as error:  # a percentile of 0.98: the map stays as it is, and so does the number that it is shown by
+            if kind in self.numbers:
+                self._quietly(self.numbers[kind], self._usable[kind])
+            self.show_origin(str(error))
+            return
+        if kind in self.numbers and rule.number is not None:
+            self._usable[kind] = rule.number
+        self.rule_chosen.emit(rule)
 
     @staticmethod
     def _quietly(box: FloatBox, value: float) -> None:

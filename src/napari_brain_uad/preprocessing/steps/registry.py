@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...core.errors import InputError
+from ...core.text import choose_from
 from ..step import Step
 from .brain_extraction import BrainExtraction
 from .coregister import Coregister
@@ -45,4 +46,4 @@ def step_class(identifier: str) -> type[Step]:
     try:
         return STEPS[identifier]
     except KeyError:
-        raise InputError(f"There is no step '{identifier}'", fix=f"Known steps: {', '.join(STEPS)}") from None
+        raise InputError(f"There is no step '{identifier}'", fix=choose_from(identifier, STEPS, "Known steps")) from None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.optional import require
-from ...core.text import did_you_mean
+from ...core.text import choose_from
 from ...core.volume import Volume
 from ...preprocessing.geometry import grid_with_spacing, resample_array
 from ...simulation.acquisition import average, with_bias, with_noise
@@ -109,7 +109,7 @@ def kinds_of(words: str) -> tuple[str, ...]:
     asked = tuple(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
     for one in asked:
         if one not in KINDS:
-            raise InputError(f"There is no alteration '{one}'", fix=f"{did_you_mean(one, KINDS)}There are: {', '.join(KINDS)}")
+            raise InputError(f"There is no alteration '{one}'", fix=choose_from(one, KINDS, "There are"))
     return asked or tuple(KINDS)
 
 

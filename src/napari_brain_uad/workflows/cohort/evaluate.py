@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...core.anomaly_map import AnomalyMap
@@ -15,6 +16,8 @@ from ...postprocessing.pipeline import filtered_score
 from ..detect.score import check_not_flat
 from ..scans.load import MaskInput, as_mask
 from ..scans.names import given_file
+from ..scans.truth import as_truth, check_brain_left
+from .given_map import check_map, check_truth_file
 
 
 @told_as_error()
@@ -50,12 +53,20 @@ def evaluate(
     Raises
     ------
     InputError
-        If a file cannot be read or lies on another grid, or the map is the same everywhere.
+        If a file cannot be read or lies on another grid, the map is the same everywhere, or a file is not what it is given for: a mask or a
+        scan in place of the map, a scan, a map, the brain or the detection's own mask in place of the ground truth.
     """
-    amap = map if isinstance(map, AnomalyMap) else read_map(Path(given_file(map, "anomaly map")))
+    file = None if isinstance(map, AnomalyMap) else Path(given_file(map, "anomaly map"))
+    amap = map if isinstance(map, AnomalyMap) else read_map(map)
+    found = None if file is None else check_map(file, amap, truth)
     check_not_flat(amap)
     like = Volume(amap.score, amap.grid, name=amap.name, source=amap.source)
+    lesions = as_truth(truth, like)
+    if isinstance(truth, str | Path):
+        check_truth_file(Path(truth), lesions, amap, file)
     inside = None if mask is None else as_mask(mask, like, label="mask")
-    lesions = as_mask(truth, like, label="ground truth")
+    if inside is not None:
+        check_brain_left(lesions, inside)
     score, _ = filtered_score(amap, post or PostParams())
-    return evaluate_map(score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())
+    evaluation = evaluate_map(score, lesions, amap.grid, mask=inside, brain=amap.mask, progress=progress or Progress())
+    return evaluation if found is None else replace(evaluation, findings=(found, *evaluation.findings))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import InputError
-from ...core.text import counted, did_you_mean
+from ...core.text import choose_from, counted, did_you_mean
 from ...evaluation.chosen_thresholds import dice_at, dice_table, held_out_dice, subject_folds
 from ...evaluation.lesions import EDGES, check_edges
 from ...evaluation.pooled import scan_curves
@@ -66,7 +66,7 @@ class StudySettings:
             raise InputError("Effects", why="none is named", fix=f"Name some of {', '.join(COVARIATES)}")
         unknown = next((one for one in self.effects or () if one not in COVARIATES), None)
         if unknown is not None:
-            raise InputError(f"There is no effect '{unknown}'", fix=f"{did_you_mean(unknown, COVARIATES)}Effects: {', '.join(COVARIATES)}")
+            raise InputError(f"There is no effect '{unknown}'", fix=choose_from(unknown, COVARIATES, "Effects"))
 
     @property
     def chooses(self) -> bool:
@@ -97,7 +97,8 @@ class StudySettings:
         )
         choosing = [case for case in having if case.split == self.threshold_from]
         if not choosing:
-            raise InputError(f"No scan with a ground truth is of the split '{self.threshold_from}'", why=told, fix="Choose another split")
+            fix = f"{did_you_mean(self.threshold_from, splits)}Choose another split"
+            raise InputError(f"No scan with a ground truth is of the split '{self.threshold_from}'", why=told, fix=fix)
         if len(choosing) == len(having):
             why = "every scan with a ground truth is of it, and figures of scans that chose the threshold are not given"
             raise InputError(f"The split '{self.threshold_from}'", why=why, fix="Choose a smaller split, or --folds")

@@ -37,8 +37,9 @@ from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec, parse_specs
-from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
+from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
+from ..scans.truth import as_truth, check_brain_left
 from .compare_command import compare_command
 from .compare_healthy import healthy_ready, healthy_volumes, measured_healthy, reference_with
 from .compare_table import Row, table_row
@@ -288,15 +289,17 @@ def _compare(
 ) -> Comparison:
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
-    truth_array = None if truth is None else as_mask(truth, volume, label="ground truth")
+    truth_array = None if truth is None else as_truth(truth, volume)
     alike = healthy_volumes(healthy, volume)
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
+    own = next(iter(prepared.values())).scan
+    if truth_array is not None and own.mask is not None:
+        check_brain_left(truth_array, own.mask)
     others = healthy_ready(alike, map(_preset_id, prepared), given.prepare_with, progress.part(0.1, 0.2))
     work = [_Job(spec, prepared[spec], truth_array, others[_preset_id(spec)], given) for spec in prepared]
     if given.use_cache and Workers.of(jobs).several:
         try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))
-    own = next(iter(prepared.values())).scan
     # From other processes each map brings a copy of the scan along.
     runs = tuple(replace(one, map=replace(one.map, scan=own.data)) for one in outcomes if isinstance(one, MethodRun))
     failures += [Failure(job.spec, one) for job, one in zip(work, outcomes, strict=True) if isinstance(one, BrainUADError)]

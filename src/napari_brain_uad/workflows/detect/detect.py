@@ -34,8 +34,9 @@ from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import recommend, unfit
 from ..models.references import Compared, compared_with_given, reference_for
-from ..scans.load import MaskInput, as_mask, as_volume, given_sequence
+from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
+from ..scans.truth import as_truth
 from .age import age_of, check_age, with_age
 from .command import detect_command
 from .edges import with_edges, with_scan
@@ -210,7 +211,7 @@ def _detected(
     model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
     how = {"preset_id": info.preset, "prepare_with": given["prepare_with"]}
     ready = make_ready(volume, given["mask"], **how, progress=progress.part(0.0, _READY))
-    truth = None if given["truth"] is None else as_mask(given["truth"], ready.scan, label="ground truth")
+    truth = None if given["truth"] is None else as_truth(given["truth"], ready.scan)
     healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
     half, rest = _halves(info.id, ready, truth is not None, progress)
     scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))

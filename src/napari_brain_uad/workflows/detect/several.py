@@ -34,8 +34,9 @@ from ...preprocessing.geometry import resample_inside
 from ...preprocessing.registration import align, dice, rigid_words
 from ..models.method_spec import MethodSpec
 from ..models.recommend import unfit
-from ..scans.load import MaskInput, as_mask, as_volume
+from ..scans.load import MaskInput, as_volume
 from ..scans.ready import AUTO, ReadyScan, make_ready
+from ..scans.truth import as_truth
 from .command import ASKED, SEVERAL, detect_command
 from .detect import Detection, finish_detection, judged
 from .score import ScoringRequest, model_for
@@ -119,7 +120,7 @@ def detect_several(
         ready = _ready(volume, None, request, prepare_with, part.part(0.0, 0.4))
         found.append(_scored(first, ready, request, post, part.part(0.4, 1.0)))
     amap, rest = _together(found, request.spec), progress.part(0.9, 1.0)
-    known = None if truth is None else as_mask(truth, first.scan, label="ground truth")
+    known = None if truth is None else as_truth(truth, first.scan)
     given: dict[str, Any] = {"mask": mask, "truth": truth, "prepare_with": prepare_with, "device": device}
     command = detect_command(amap, post, scan=scans[0], others=scans[1:], model=request.spec.model, **given)
     return finish_detection(_shown(first.scan, found, amap), amap, post, truth=known, command=command, started=started, progress=rest)

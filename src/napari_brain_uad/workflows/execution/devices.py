@@ -11,6 +11,7 @@ from functools import cache
 
 from ...core.errors import DeviceError, InputError
 from ...core.optional import missing, not_installed
+from ...core.text import choose_from
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -104,7 +105,7 @@ def resolve_device(requested: str, supported: tuple[str, ...], *, ask: Callable[
         If the device asked for is not there.
     """
     if requested not in DEVICES:
-        raise InputError(f"There is no device '{requested}'", fix=f"Devices: {', '.join(DEVICES)}")
+        raise InputError(f"There is no device '{requested}'", fix=choose_from(requested, DEVICES, "Devices"))
     if supported == ("cpu",):
         if requested in ("auto", "cpu"):
             return Device("cpu", "CPU (this method has no use for a GPU)")

@@ -6,7 +6,6 @@ in words what it is and how well it did. Nothing in any of the three can run cod
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 from ...calibration.names import is_reference, reference_files
 from ...core.errors import BrainUADError, InputError, ModelError
 from ...core.kept import Kept
+from ...core.text import choose_from
 from ...detectors.registry import method_class, method_ids
 from ...io.checkpoint import CheckpointRecord, checkpoint_files, read_record
 from ...io.folders import data_home
@@ -131,9 +131,10 @@ def find_model(given: str | Path) -> Model:
             return known[given]
         there = [one for one in (user_dir() / given, path) if any(map(is_file, checkpoint_files(one)))]
         if not there:
-            close = difflib.get_close_matches(given, known, n=3, cutoff=0.4) or sorted(known)[:8]
-            hint = f"Models: {', '.join(close)}" if close else "Train one, or import one (brain-uad models import FILE)"
-            raise ModelError(f"There is no model '{given}'", fix=hint)
+            hint = choose_from(given, sorted(known), "Models", "`brain-uad models` lists all")
+            raise ModelError(
+                f"There is no model '{given}'", fix=hint if known else "Train one, or import one (brain-uad models import FILE)"
+            )
         path = there[0]
     check_suffix(path)
     files = checkpoint_files(path)

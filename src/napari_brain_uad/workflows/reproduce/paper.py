@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
-from ...core.text import did_you_mean
+from ...core.text import choose_from
 from ...io.json_files import read_json
 
 PAPERS = Path(__file__).with_name("papers.json")
@@ -156,7 +156,7 @@ def paper(name: str) -> Paper:
     """
     known = papers()
     if name not in known:
-        raise InputError(f"There is no paper '{name}'", fix=f"{did_you_mean(name, known)}Papers: {', '.join(known)}")
+        raise InputError(f"There is no paper '{name}'", fix=choose_from(name, known, "Papers"))
     return known[name]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...core.errors import BrainUADError, InputError
 from ...core.isolation import isolated
-from ...core.text import counted, did_you_mean
+from ...core.text import choose_from, counted
 from ...datasets.layout import Subject
 from ...datasets.registry import find_layout, layout
 from ...io.streams import check_there
@@ -79,7 +79,7 @@ def check_known(what: str, given: Iterable[str], known: Iterable[str], words: st
     names = list(known)
     unknown = next((name for name in given if name not in names), None)
     if unknown is not None:
-        raise InputError(f"{what} '{unknown}'", fix=f"{did_you_mean(unknown, names)}{words}: {', '.join(names) or 'none'}")
+        raise InputError(f"{what} '{unknown}'", fix=choose_from(unknown, names, words))
 
 
 def look_at(paper: Paper, tests: Sequence[PaperTest], given: Mapping[str, Path], layouts: Mapping[str, str]) -> dict[str, Given]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core import shell
 from ...core.errors import InputError
 from ...core.seed import check_seed
-from ...core.text import counted, did_you_mean
+from ...core.text import choose_from, counted
 from ...datasets.layout import Subject
 from ...detectors.registry import method_class
 from ...io.streams import check_there
@@ -164,7 +164,7 @@ def _rows(paper: Paper, request: Request) -> list[tuple[PaperRow, MethodSpec]]:
         known.setdefault(MethodSpec.parse(row.spec).method, []).append(row)
     unknown = next((one.method for one in asked if one.method not in known), None)
     if unknown is not None:
-        fix = f"{did_you_mean(unknown, known)}Its methods: {', '.join(known)}"
+        fix = choose_from(unknown, known, "Its methods")
         raise InputError(f"{paper.id} has no method '{unknown}' that can be run here", fix=fix)
     wanted = asked or tuple(MethodSpec(method) for method in known)
     chosen = [(row, one) for one in wanted for row in known[one.method]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import BrainUADError, InputError
 from ...core.params import value_text
-from ...core.text import did_you_mean
+from ...core.text import choose_from
 from ...preprocessing.pipeline import Pipeline, parse_pipeline
 from ...preprocessing.presets import PRESETS
 from ...preprocessing.step import Step
@@ -35,7 +35,7 @@ def split_prepare(text: str) -> tuple[str, Pipeline]:
     base, *words = text.split("+")
     if base not in (AUTO, NEVER, *PRESETS):
         names = [AUTO, NEVER, *PRESETS]
-        raise InputError(f"There is no preparation '{base}'", fix=f"{did_you_mean(base, names)}Give one of {', '.join(names)}")
+        raise InputError(f"There is no preparation '{base}'", fix=choose_from(base, names, "Preparations"))
     given: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.checks import raise_errors
 from ...core.errors import InputError
+from ...core.file_role import file_role
 from ...core.memory import told_as_error
 from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom.series import is_dicom_path, read_series
-from ...io.nifti import read_mask, read_volume
+from ...io.labels import TRUTH, check_no_grey_values
+from ...io.nifti import image_stem, read_mask, read_volume
 from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file
 
@@ -90,9 +93,11 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     Raises
     ------
     InputError
-        If it cannot be read, or lies on another grid.
+        If it cannot be read, lies on another grid, or is an anomaly map by its name or, as a ground truth, a scan by its values.
     """
     path = Path(given_file(path, label))
+    if file_role(image_stem(path)).role == "map":
+        raise InputError(f"{path.name} is no {label}", why="it is an anomaly map by its name", fix=f"Give the file of the {label}")
     return (read_picture_mask if is_picture_file(path) else read_mask)(path, like, label=label)
 
 
@@ -119,10 +124,12 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        If it cannot be read, or lies on another grid.
+        As `load_mask`.
     """
     if isinstance(given, str | Path):
         return load_mask(given, like, label=label)
+    if label == TRUTH and given.dtype != bool:
+        raise_errors(f"The {label}", (check_no_grey_values(given, label),))
     if given.shape != like.data.shape:
         sizes = ["x".join(map(str, shape)) for shape in (given.shape, like.data.shape)]
         raise InputError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import InputError
+from ...core.text import choose_from
 from ...io.json_files import read_json
 
 
@@ -53,7 +54,7 @@ def sample(sample_id: str) -> Sample:
     """
     known = {entry.id: entry for entry in samples()}
     if sample_id not in known:
-        raise InputError(f"There is no sample '{sample_id}'", fix=f"Samples: {', '.join(known)}")
+        raise InputError(f"There is no sample '{sample_id}'", fix=choose_from(sample_id, known, "Samples"))
     return known[sample_id]
 
 

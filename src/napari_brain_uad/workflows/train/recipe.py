@@ -14,6 +14,7 @@ from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
 from ...core.provenance import versions
+from ...core.text import choose_from
 from ...detectors.base.detector import BaseDetector
 from ...detectors.base.stages import Fitting, GradientStage, Stage, prefixed
 from ...io.atomic import write_json
@@ -58,7 +59,7 @@ def recipe(name: str) -> Recipe:
     """
     known = recipes()
     if name not in known:
-        raise InputError(f"There is no recipe '{name}'", fix=f"Recipes: {', '.join(known)}")
+        raise InputError(f"There is no recipe '{name}'", fix=choose_from(name, known, "Recipes"))
     return known[name]
 
 

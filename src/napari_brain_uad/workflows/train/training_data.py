@@ -16,7 +16,7 @@ from ...core.extremes import robust_range
 from ...core.progress import Progress
 from ...core.seed import check_seed
 from ...core.sequence import spelled
-from ...core.text import counted
+from ...core.text import choose_from, counted
 from ...core.volume import Volume
 from ...datasets.layout import LAYOUT, Subject, missed_files
 from ...datasets.registry import find_layout, layout
@@ -26,6 +26,7 @@ from ...io.walk import files_in
 from ...preprocessing.brain_mask import estimate_brain_mask
 from ...simulation.params import SEQUENCES, SimulationParams
 from ...simulation.population import Population
+from ..scans.further import split_prepare
 from ..scans.lazy_volumes import LazyVolumes, OpenedData
 from ..scans.load import load
 from ..scans.ready import AUTO, ReadyScan, make_ready
@@ -78,7 +79,7 @@ class TrainingData:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sequence", spelled(self.sequence))
         if self.source not in SOURCES:
-            raise InputError("Training data", why=f"there is no source '{self.source}'", fix=f"Sources: {', '.join(SOURCES)}")
+            raise InputError("Training data", why=f"there is no source '{self.source}'", fix=choose_from(self.source, SOURCES, "Sources"))
         check_seed(self.seed)
         if not 0.0 <= self.validation < 1.0 or self.count < 0:
             fix = "Give a validation of 0 to below 1, and a count of at least 0"
@@ -86,7 +87,10 @@ class TrainingData:
         if self.source == "simulation" and self.preset:
             raise InputError("Training data", why="simulated brains are not prepared", fix="Leave the preset empty")
         if self.source == "simulation" and (self.sequence or "T1") not in SEQUENCES:
-            raise InputError("Training data", why=f"there is no contrast '{self.sequence}'", fix=f"Contrasts: {', '.join(SEQUENCES)}")
+            fix = choose_from(self.sequence, SEQUENCES, "Contrasts")
+            raise InputError("Training data", why=f"there is no contrast '{self.sequence}'", fix=fix)
+        if self.preset:  # said once and now, not of every scan
+            split_prepare(self.preset)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain JSON data."""
@@ -98,7 +102,7 @@ class TrainingData:
         kinds = {one.name: type(one.default) if one.name not in ("source", "path") else str for one in fields(cls)}
         for name, value in values.items():
             if name not in kinds or not isinstance(value, (int, float) if kinds[name] is float else kinds[name]):
-                raise InputError(f"Training data has no setting '{name}' of this kind", fix=f"Settings: {', '.join(kinds)}")
+                raise InputError(f"Training data has no setting '{name}' of this kind", fix=choose_from(name, kinds, "Settings"))
         return cls(**values)
 
 
@@ -259,7 +263,7 @@ def _sequence(data: TrainingData, subjects: Sequence[Subject]) -> str:
     known = Counter(name for one in subjects for name in one.sequences)
     if data.sequence:
         if data.sequence not in known:
-            fix = f"Sequences: {', '.join(known)}"
+            fix = choose_from(data.sequence, known, "Sequences")
             raise InputError(f"No subject of {_name(data.path)} has the sequence {data.sequence}", fix=fix)
         return data.sequence
     if len(known) > 1:
