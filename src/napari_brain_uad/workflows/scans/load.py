@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.checks import raise_errors
 from ...core.errors import InputError
 from ...core.memory import told_as_error
 from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom.series import is_dicom_path, read_series
+from ...io.labels import check_is_mask, inside
 from ...io.nifti import read_mask, read_volume
 from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file
@@ -90,7 +92,7 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     Raises
     ------
     InputError
-        If it cannot be read, or lies on another grid.
+        If it cannot be read, lies on another grid, or holds the many values of a scan.
     """
     path = Path(given_file(path, label))
     return (read_picture_mask if is_picture_file(path) else read_mask)(path, like, label=label)
@@ -106,7 +108,7 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     Parameters
     ----------
     given : array, shape (i, j, k) in RAS+ axes, str or Path
-        What is above 0 belongs to it; of a file see `load_mask`.
+        Of whole numbers (and bool) what is above 0 belongs to it, of others what is above 0.5, as of a file (`load_mask`).
     like : Volume
         The scan it belongs to.
     label : str
@@ -119,7 +121,7 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        If it cannot be read, or lies on another grid.
+        If it cannot be read, lies on another grid, or holds the many values of a scan.
     """
     if isinstance(given, str | Path):
         return load_mask(given, like, label=label)
@@ -128,5 +130,6 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
         raise InputError(
             f"The {label}", why=f"it has {sizes[0]} voxels, the scan {sizes[1]}", fix=f"Resample the {label} to the scan's grid"
         )
+    raise_errors(f"The {label}", (check_is_mask(given, label, like.data),))
     # Of a layer it comes with its axes the other way round, which all that follows would pay for.
-    return np.greater(given, 0, order="C")
+    return np.ascontiguousarray(inside(given))
