@@ -167,6 +167,19 @@ def test_masks_of_every_type(save) -> None:
     np.testing.assert_array_equal(read_mask(save(labels, "mask.nii.gz"), scan), labels > 0)
 
 
+def test_a_scan_given_as_a_mask_or_a_truth_is_refused(save) -> None:
+    grey = np.random.default_rng(2).integers(0, 900, (9, 8, 7)).astype(np.int16)
+    scan = read_volume(save(grey))
+    for label in ("brain mask", "ground truth"):
+        with pytest.raises(
+            InputError, match=rf"scan\.nii: it holds \d+ values, as a scan does, and is no {label}\. Give a mask of 0 and 1"
+        ):
+            read_mask(save(grey, "scan.nii"), scan, label=label)
+    unit = (grey / np.float32(900)).astype(np.float32)
+    with pytest.raises(InputError, match="it is the scan itself"):
+        read_mask(save(unit, "unit.nii"), read_volume(save(unit)))
+
+
 def test_mask_stored_along_other_axes(tmp_path: Path, save) -> None:
     rng = np.random.default_rng(2)
     truth = (rng.random((5, 6, 7)) > 0.6).astype(np.uint8)

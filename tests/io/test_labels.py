@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_brain_uad.io.labels import check_no_grey_values, check_no_labels, is_binary, is_label_map
+from napari_brain_uad.io.labels import check_is_mask, check_no_grey_values, check_no_labels, inside, is_binary, is_label_map
 from napari_brain_uad.workflows.scans.load import load
 
 SHAPE = (40, 44, 36)
@@ -106,3 +107,46 @@ def test_tissue_classes_that_fill_a_brain_are_scored_and_a_lesion_in_three_parts
     classes = np.sum([from_middle < radius for radius in radii], axis=0).astype(np.float32)
     assert set(np.unique(classes)) == {0, 1, 2, 3}
     assert (check_no_labels(classes) is not None) == refused
+
+
+@pytest.mark.parametrize("levels", [20, 64, 255])
+@pytest.mark.parametrize("change", [lambda grey: grey.astype(np.int16), lambda grey: grey / 7, lambda grey: grey - 9.5])
+def test_a_scan_is_no_mask(levels: int, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Whatever its background is called, which is one large patch."""
+    found = check_is_mask(change(scan(levels)), "brain mask")
+    assert found is not None
+    assert found.level == "error"
+    assert found.message.endswith("values, as a scan does, and is no brain mask")
+
+
+def test_masks_labels_and_fractions_are_masks() -> None:
+    mask, names = labels() > 0, labels()
+    soft = ndimage.gaussian_filter(mask.astype(np.float32), 2.0)
+    ringing = soft * np.float32(1.2) - np.float32(0.1)
+    for data in (mask, mask * np.int16(500), names.astype(np.int32), names + np.float32(1e-4), soft, ringing, np.zeros(SHAPE)):
+        assert check_is_mask(data, "brain mask", scan(255)) is None
+    np.testing.assert_array_equal(inside(names.astype(np.uint8)), mask)
+    np.testing.assert_array_equal(inside(soft), soft > 0.5)
+    smoothed = ndimage.zoom(names, 2, order=1)  # of a resampled label map a few values between two labels are left
+    assert check_is_mask(smoothed, "brain mask") is None
+
+
+def test_a_scan_from_0_to_1_is_known_by_being_the_scan_itself() -> None:
+    unit = scan(255) / 255
+    found = check_is_mask(unit, "ground truth", unit)
+    assert found is not None
+    assert found.message == "it is the scan itself, and no ground truth"
+    assert check_is_mask(unit, "ground truth", scan(255)) is None  # another's fractions may look alike
+
+
+@pytest.mark.parametrize("file", ["ixi_t1_2mm/IXI014_muse.nii.gz", "labelmaps/01.nii.gz", "brats2013/pat0002/tumour.nii.gz"])
+def test_real_label_maps_are_masks(shared_data: Path, file: str) -> None:
+    assert check_is_mask(load(shared_data / file).data, "brain mask") is None
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["ixi_t1_2mm/IXI014_T1.nii.gz", "tcga_lgg/TCGA_DU_5849_FLAIR.nii.gz", "brats2013/pat0001/FLAIR.nii.gz", "mslub/patient07/T2.nii.gz"],
+)
+def test_real_scans_are_no_masks(shared_data: Path, file: str) -> None:
+    assert check_is_mask(load(shared_data / file).data, "brain mask") is not None

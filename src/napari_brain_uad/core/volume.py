@@ -134,6 +134,8 @@ class Source:
         Of the decompressed file contents; empty when not from a file.
     qform_code, sform_code : int
         NIfTI orientation codes; both 0 means that left and right are unknown.
+    patient : str
+        A digest that is the same for all of a patient's DICOM series, to compare scans by while they are open: it goes into no output.
     """
 
     grid: Grid
@@ -142,6 +144,7 @@ class Source:
     qform_code: int = 0
     sform_code: int = 2
     volume_index: int | None = None
+    patient: str = field(default="", repr=False)
 
     @property
     def orientation_known(self) -> bool:
@@ -230,6 +233,10 @@ class Volume:
     def with_mask(self, mask: NDArray[np.bool_] | None) -> Volume:
         """The same image with another brain mask."""
         return replace(self, mask=mask)
+
+    def with_findings(self, *found: Finding) -> Volume:
+        """The same image with more that was found of it."""
+        return replace(self, findings=(*self.findings, *found)) if found else self
 
     @property
     def is_slice(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the values of an image say: labels or a mask, whatever the file is called, and no scan.
+"""What the values of an image say: labels or a mask, whatever the file is called, and no scan; or a scan, and no mask.
 
 Real scans stay scans however few grey values they have: each value is scattered over the brain, where a label fills a patch.
 """
@@ -17,12 +17,15 @@ NOISE = 1e-3
 """Interpolation leaves whole numbers this far (of the number, or of 1) from where they were."""
 
 INSIDE = 0.5
-"""As in `io.nifti.read_mask`: above it a voxel of a mask in floating point is inside."""
+"""Above it a voxel of a mask in floating point is inside: half of it belongs to what a fraction or a probability is of."""
+
+_OVERSHOOT = 0.25
+"""Interpolation (splines, Lanczos) leaves a mask's values this far beyond 0 and 1 at its edges."""
 
 HIGHEST_LABEL = 65535
 
 TRUTH = "ground truth"
-"""What messages call the one kind of mask that holds no grey values: a brain mask may be the brain cut out of its scan."""
+"""What messages call the mask that may not hold a map of scores either; as a brain mask a map of probabilities will do."""
 
 _STEP, _ALIKE = 4, 0.5
 
@@ -87,6 +90,35 @@ def is_label_map(data: NDArray[Any]) -> bool:
     return float((largest[there] / together[there]).mean()) >= _IN_ONE_PIECE
 
 
+def inside(data: NDArray[Any], whole: bool | None = None) -> NDArray[np.bool_]:
+    """The voxels inside a mask: above 0 where it holds whole numbers (by its type unless told), above a half where others."""
+    whole = not np.issubdtype(data.dtype, np.floating) if whole is None else whole
+    return np.asarray(data > (0 if whole else INSIDE))
+
+
+def check_is_mask(data: NDArray[Any], label: str, scan: NDArray[Any] | None = None) -> Finding | None:
+    """A mask holds two values or few, fractions from 0 to 1, or labels in patches; what of a scan would be inside is not known.
+
+    Parameters
+    ----------
+    data : array, shape (i, j, k)
+        The values.
+    label : str
+        What to call the mask.
+    scan : array, same shape, optional
+        The scan's values, which may lie between 0 and 1, too.
+    """
+    if data.dtype == np.bool_ or not data.size or is_binary(data):
+        return None
+    fix = "Give a mask of 0 and 1, labels (above 0 is inside) or fractions from 0 to 1 (above 0.5); a brain that was cut out of its scan is given as the scan"
+    if float(data.min()) >= -_OVERSHOOT and float(data.max()) <= 1.0 + _OVERSHOOT:
+        itself = scan is not None and data.shape == scan.shape and np.array_equal(data, scan) and not _has_few_values(data)
+        return Finding("no-mask", "error", f"it is the scan itself, and no {label}", fix) if itself else None
+    if _has_few_values(data) or _in_patches(data):
+        return None
+    return Finding("no-mask", "error", f"it holds {np.unique(data).size:,} values, as a scan does, and is no {label}", fix)
+
+
 def check_no_labels(data: NDArray[Any]) -> Finding | None:
     """A mask or a label map is no scan: its numbers are names, and the highest ones would be found to be anomalies."""
     if is_binary(data):
@@ -129,6 +161,25 @@ def _are_tissue_classes(counts: NDArray[np.int64]) -> bool:
     """
     brain = counts[1:].sum()
     return counts.size == 4 and bool((counts[1:] >= _LEAST_TISSUE * brain).all()) and brain >= _LEAST_BRAIN * counts.sum()
+
+
+def _has_few_values(data: NDArray[Any]) -> bool:
+    """Whether an image holds no more values than a few labels and their background; a scan is told from a few of its voxels."""
+    return all(np.unique(part).size <= _FEW_LABELS + 1 for part in (data[::_STEP, ::_STEP, ::_STEP], data))
+
+
+def _in_patches(data: NDArray[Any]) -> bool:
+    """Whether neighbours mostly have the same value: of label maps 0.87 to 1 do, of scans (8-bit ones, too) 0.01 to 0.31."""
+    outside = data.flat[0]  # the background of a scan is one large patch, whatever its value
+    alike, there = 0, 0
+    for axis in range(data.ndim):
+        turned = np.moveaxis(data, axis, 0)
+        one, next_to_it = turned[:-1], turned[1:]
+        pairs = (one != 0) & (next_to_it != 0) & (one != outside) & (next_to_it != outside)
+        first, second = one[pairs].astype(np.float64), next_to_it[pairs].astype(np.float64)
+        alike += int(np.count_nonzero(np.abs(first - second) <= NOISE * np.maximum(np.abs(first), 1.0)))
+        there += first.size
+    return alike > _ALIKE * there
 
 
 def _two_valued(data: NDArray[Any], high: float) -> bool:

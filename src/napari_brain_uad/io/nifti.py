@@ -26,7 +26,7 @@ from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .json_files import read_json
-from .labels import TRUTH, check_no_grey_values
+from .labels import TRUTH, check_is_mask, check_no_grey_values, inside
 from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
@@ -122,7 +122,7 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     Parameters
     ----------
     path : Path or str
-        Integers: above 0 is inside. Floating point: above 0.5 is inside.
+        Integers (labels): above 0 is inside. Floating point (fractions): above 0.5 is inside.
     like : Volume
         The scan.
     label : str
@@ -136,7 +136,8 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     Raises
     ------
     InputError
-        If it cannot be read, lies on another grid (nothing is resampled), or is a ground truth that holds grey values.
+        If it cannot be read, lies on another grid (nothing is resampled), holds the many values of a scan, or is a ground truth that holds
+        grey values.
     """
     path = Path(path)
     stored, header, _, _ = _read_stored(path, None)
@@ -148,7 +149,8 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
         raise_errors(path.name, (check_no_grey_values(values, label),))
     # Scaled integers hold probabilities as often as labels: they count as floating point.
     whole = header.dtype.kind in "iu" and (header.scale == (1.0, 0.0))
-    return np.asarray(values > (0.0 if whole else 0.5))
+    raise_errors(path.name, (check_is_mask(values, label, like.data),))
+    return inside(values, whole)
 
 
 def read_map(path: Path | str) -> AnomalyMap:

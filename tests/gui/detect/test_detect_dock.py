@@ -6,6 +6,7 @@ import gc
 import shlex
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_a_whole_head_is_prepared_first_and_both_lines_say_so(qtbot, viewer, doc
     wait(qtbot, dock)
     assert dock.detection.map is first.map
     # Painted, it is used in place of another extraction; the scan is prepared as before.
-    extracted.data[:10] = 0
+    extracted.data[:6] = 0
     click(qtbot, dock.button)
     wait(qtbot, dock)
     assert dock.messages.level is None
@@ -622,6 +623,24 @@ def test_a_mask_on_another_grid_is_refused_with_both_sizes(qtbot, viewer, dock):
     wait(qtbot, dock)
     assert dock.messages.level is None
     assert dock.detection is not None
+
+
+def test_a_scan_chosen_as_mask_or_truth_is_refused_and_a_lesion_chosen_as_brain_is_told(qtbot, viewer, dock):
+    large = phantom()
+    scan = add_volume(viewer, replace(large, grid=Grid(SHAPE, np.diag([6.0, 6.0, 6.0, 1.0]))))
+    other = add_volume(viewer, replace(phantom(1), grid=record(scan)["volume"].grid, name="other"))
+    dock.inputs.scan.choose(scan)
+    for box, what in ((dock.inputs.brain, "brain mask"), (dock.inputs.truth, "ground truth")):
+        box.choose(other)
+        click(qtbot, dock.button)
+        assert dock.messages.level == "error"
+        assert f"values, as a scan does, and is no {what}" in dock.messages.text
+        box.choose(None)
+    dock.inputs.brain.choose(add_labels(viewer, lesion(), record(scan)["volume"], name="drawn"))
+    click(qtbot, dock.button)
+    wait(qtbot, dock)
+    assert dock.messages.level == "warning"
+    assert "brain mask given has 13.8 ml; brains have 600 to 2300" in dock.messages.text
 
 
 def test_a_constant_image_is_refused(qtbot, viewer, dock):

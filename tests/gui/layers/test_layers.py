@@ -91,6 +91,16 @@ def test_masks_come_back_whoever_drew_them(scan: Volume) -> None:
         np.testing.assert_array_equal(mask_of(layer, scan.grid, "ground truth"), mask)
 
 
+def test_a_scan_shown_as_an_image_is_no_mask_and_fractions_are(scan: Volume) -> None:
+    layer = add_volume(ViewerModel(), scan)
+    with pytest.raises(InputError, match=r"Layer '.*': it holds .* values, as a scan does, and is no ground truth"):
+        mask_of(layer, scan.grid, "ground truth")
+    layer.data = np.asarray(layer.data) / np.float32(255)
+    np.testing.assert_array_equal(mask_of(layer, scan.grid, "brain mask"), layer.data.T > 0.5)
+    with pytest.raises(InputError, match="it is the scan itself"):
+        mask_of(layer, scan.grid, "brain mask", layer.data.T)
+
+
 def test_a_mask_elsewhere_is_refused_and_not_offered(scan: Volume) -> None:
     moved = Labels((scan.data > 0).T.astype(int), scale=placement(scan.grid)["scale"], translate=(0, 0, 0), name="moved")
     assert not fits(moved, scan.grid)

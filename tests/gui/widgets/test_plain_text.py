@@ -42,7 +42,8 @@ def test_messages_show_what_they_are_given(qtbot, text):
     shown = text.replace("\u202e", r"\u202e").replace("\n", r"\n")
     for show in (
         lambda: area.show_message("warning", text, why=text, fix=text),
-        lambda: area.show_finding(Finding("code", "warning", text, text)),
+        lambda: area.show_findings([Finding("code", "warning", text, text)]),
+        lambda: area.show_findings(Finding(code, "warning", f"{text} {code}", text) for code in "abcd"),
         lambda: area.show_error(InputError(text, why=text, fix=text), "Trying"),
         lambda: area.show_error(ValueError(text), "Trying"),
     ):
@@ -51,6 +52,18 @@ def test_messages_show_what_they_are_given(qtbot, text):
         assert shown.casefold() in area.text.casefold()
         assert "<img" not in area._text.text()
         assert "<a " not in area._text.text()
+
+
+def test_no_warning_hides_another(qtbot):
+    area = MessageArea()
+    qtbot.addWidget(area)
+    told = [Finding(word, "warning", f"the {word} is odd", f"Mend the {word}") for word in ("mask", "scan", "truth", "mask")]
+    area.show_findings([Finding("note", "info", "nothing"), *told])
+    assert area.level == "warning"
+    assert area.text == "Check: The mask is odd. Mend the mask. The scan is odd. Mend the scan. The truth is odd. Mend the truth."
+    area.clear()
+    area.show_findings([Finding("note", "info", "nothing")])
+    assert area.level is None
 
 
 def test_what_checks_found_is_shown_as_it_is(qtbot, make_napari_viewer):

@@ -14,6 +14,7 @@ from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.volume import Grid, Volume
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
+from napari_brain_uad.workflows.scans.load import as_mask
 from napari_brain_uad.workflows.scans.ready import make_ready
 
 
@@ -34,6 +35,38 @@ def test_a_mask_makes_a_scan_ready() -> None:
     assert ready.prepared is None
     assert ready.scored is ready.scan
     assert np.array_equal(ready.scan.mask, mask)
+
+
+def test_a_mask_that_is_no_brain_is_said_wherever_warnings_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lesion mask given as the brain: the terminal, the record, the detection in Python, with and without a preset."""
+    data = np.random.default_rng(0).normal(100, 10, (40, 40, 40)).astype(np.float32)
+    mask = np.zeros(data.shape, np.uint8)
+    mask[15:20, 15:20, 15:20] = 1
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    for name, values in (("FLAIR", data), ("lesion", mask)):
+        nib.save(nib.Nifti1Image(values, affine), tmp_path / f"{name}.nii.gz")
+    words = ["--mask", str(tmp_path / "lesion.nii.gz"), "--method", "thresh-raw", "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["detect", str(tmp_path / "FLAIR.nii.gz"), *words]) == 0
+    assert "warning: the brain mask given has 8 ml; brains have 600 to 2300" in capsys.readouterr().err
+    (record,) = (tmp_path / "out").glob("*_provenance.json")
+    assert "mask-size" in [finding["code"] for finding in json.loads(record.read_text())["input"]["findings"]]
+    volume = Volume(data, Grid(data.shape, affine))
+    for given in ({"mask": mask > 0}, {"mask": mask > 0, "prepare_with": "native"}):
+        assert [finding.code for finding in detect(volume, "thresh-raw", **given).warnings].count("mask-size") == 1
+    assert "mask-size" in [finding.code for finding in make_ready(volume.with_mask(mask > 0), preset_id="native").scan.findings]
+
+
+def test_an_array_is_a_mask_as_a_file_is() -> None:
+    """What API and file take is decided alike: fractions above a half, labels above 0, and no scan."""
+    scan, fractions = noise(), np.random.default_rng(1).random((20, 20, 20)).astype(np.float32)
+    assert np.array_equal(as_mask(fractions, scan, label="brain mask"), fractions > 0.5)
+    labels = np.repeat(np.arange(20), 400).reshape(20, 20, 20)
+    assert np.array_equal(as_mask(labels, scan, label="brain mask"), labels > 0)
+    for label in ("brain mask", "ground truth"):
+        with pytest.raises(InputError, match=f"The {label}: it holds (7,.*|grey) values, as a scan"):
+            as_mask(scan.data, scan, label=label)
+    with pytest.raises(InputError, match="no ground truth"):
+        detect(scan, "thresh-raw", mask=np.ones((20, 20, 20), bool), truth=scan.data)
 
 
 def test_never_scores_the_head_as_it_is_and_warns() -> None:

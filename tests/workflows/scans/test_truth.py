@@ -51,11 +51,12 @@ def test_swapped_masks_are_refused(
     assert not (folder / "out").exists()
 
 
-def test_an_array_of_grey_values_is_no_ground_truth_and_a_brain_mask_may_hold_some(folder: Path) -> None:
+def test_grey_values_are_neither_a_ground_truth_nor_a_brain_mask(folder: Path) -> None:
     scan = load(folder / "sub_FLAIR.nii.gz")
     with pytest.raises(InputError, match="The ground truth: it holds grey values"):
         as_truth(scan.data, scan)  # type: ignore[arg-type]
-    assert load_mask(folder / "sub_FLAIR.nii.gz", scan).any()
+    with pytest.raises(InputError, match="as a scan does, and is no brain mask"):
+        load_mask(folder / "sub_FLAIR.nii.gz", scan)
     assert as_truth(folder / "sub_FLAIR_truth.nii.gz", scan).sum() == 64
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
+from ...core.checks import Finding
 from ...core.errors import BrainUADError, Cancelled
 from ...workflows.detect.estimate import comparison_parts
 from ..app import workers
@@ -198,11 +199,9 @@ class CompareDock(CompareLayout):
         self.table.choose(0)
         self.outcome.setText(outcome_words(rest.comparison))
         self.outcome.show()
-        for finding in rest.comparison.warnings:
-            self.messages.show_finding(finding)
-        if rest.comparison.failures:
-            what, why = failure_words(rest.comparison)
-            self.messages.show_message("warning", what, why=why)
+        what, why = failure_words(rest.comparison) if rest.comparison.failures else ("", "")
+        failed = (Finding("failed", "warning", what, why.rstrip(".")),) if what else ()
+        self.messages.show_findings((*failed, *rest.comparison.warnings))
 
     def take(self, ready: ShownComparison) -> bool:
         """Show the same comparison in other colours; False when another one is shown by now."""

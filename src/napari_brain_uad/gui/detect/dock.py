@@ -206,8 +206,7 @@ class DetectDock(SideDock):
         self.verdict.show()
         self.outcome.setText(outcome_words(detection))
         self.outcome.show()
-        for finding in detection.warnings:
-            self.messages.show_finding(finding)
+        self.messages.show_findings(detection.warnings)
 
     def _stop_showing(self) -> None:
         if self._showing is not None:

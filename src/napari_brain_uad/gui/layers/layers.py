@@ -24,7 +24,7 @@ from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
 from .mask_layer import LiveMask, region_colormap
-from .mask_values import inside, is_binary, whole_numbers
+from .mask_values import inside_layer, is_binary, whole_numbers
 from .pictures import is_picture, is_picture_mask, slice_mask, slice_of
 
 if TYPE_CHECKING:
@@ -330,16 +330,16 @@ def read_volume_of(layer: Layer, *, values: bool = True) -> Volume:
     return Volume(np.ascontiguousarray(turned, dtype=np.float32) if there else turned, grid, name=layer.name, findings=(finding,))
 
 
-def mask_of(layer: Layer, grid: Grid, label: str) -> NDArray[np.bool_]:
-    """A layer as a mask on `grid`, shape (i, j, k): the voxels inside it (see `mask_values.inside`), in any order in memory.
+def mask_of(layer: Layer, grid: Grid, label: str, scan: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
+    """A layer as a mask on `grid`, shape (i, j, k): the voxels inside it (see `io.labels.inside`), in any order in memory.
 
     Raises
     ------
     InputError
-        If it does not lie on `grid`.
+        If it does not lie on `grid`, or its values are those of a scan (of `scan` or another), as an image's may be.
     """
     data = layer.data
-    raw = data.flagged() if isinstance(data, LiveMask) else inside(np.asarray(data))
+    raw = data.flagged() if isinstance(data, LiveMask) else inside_layer(layer, label, scan)
     noted = record(layer).get("affine")
     if raw.ndim == 2:
         mask = slice_mask(raw)

@@ -6,9 +6,12 @@ import re
 from typing import Any, Literal
 
 import numpy as np
+from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
-from ...io.labels import HIGHEST_LABEL, INSIDE, NOISE, is_flat, is_label_map, is_whole
+from ...core.checks import raise_errors
+from ...io.labels import HIGHEST_LABEL, NOISE, check_is_mask, is_flat, is_label_map, is_whole
+from ...io.labels import inside as inside
 from ...io.labels import is_binary as is_binary
 
 Kind = Literal["scan", "labels", "fraction"]
@@ -58,6 +61,15 @@ def whole_numbers(data: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int32]:
     return labels.astype(np.uint8) if high <= np.iinfo(np.uint8).max else labels.astype(np.int32)
 
 
-def inside(data: NDArray[Any]) -> NDArray[np.bool_]:
-    """The voxels inside a mask: above 0 where it holds whole numbers, above a half where others, as `io.nifti.read_mask` has it."""
-    return np.asarray(data > (INSIDE if np.issubdtype(data.dtype, np.floating) else 0))
+def inside_layer(layer: Layer, label: str, scan: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+    """The voxels inside the mask that a layer holds, in its own axes; for the parameters see `io.labels.check_is_mask`.
+
+    Raises
+    ------
+    InputError
+        If it is an image whose values are those of a scan. What is drawn as labels holds labels.
+    """
+    data = np.asarray(layer.data)
+    if isinstance(layer, Image) and layer.ndim == 3:
+        raise_errors(f"Layer '{layer.name}'", (check_is_mask(data.T, label, scan),))
+    return inside(data)

@@ -189,10 +189,8 @@ class PrepareDock(SideDock):
             widget.show()
         self.button.setStyleSheet("")  # Accept is what comes next
         self.accept.setEnabled(True)
-        findings = [finding for run in answer.session.sequences.values() for finding in run.prepared.volume.findings]
-        for finding in findings:
-            if finding.level == "warning":
-                self.messages.show_finding(finding)
+        sequences = answer.session.sequences.values()
+        self.messages.show_findings(finding for run in sequences for finding in run.prepared.volume.findings)
 
     def _failed(self, error: Exception, doing: str) -> None:
         if self._lifetime.over:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterable
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
@@ -97,9 +98,16 @@ class MessageArea(QFrame):
         self.setStyleSheet(f"#messages {{ border: 0; border-left: 4px solid {colour}; background: rgba(127, 127, 127, 40); }}")
         self.show()
 
-    def show_finding(self, finding: Finding) -> None:
-        """Show what a check saw."""
-        self.show_message(finding.level, finding.message[:1].upper() + finding.message[1:], fix=finding.fix)
+    def show_findings(self, findings: Iterable[Finding]) -> None:
+        """Show what checks saw, all of it in one message, each once; nothing is shown for what is worth no warning."""
+        told = list(dict.fromkeys(finding for finding in findings if finding.level != "info"))
+        if len(told) == 1:
+            (one,) = told
+            self.show_message(one.level, one.message[:1].upper() + one.message[1:], fix=one.fix)
+        elif told:
+            level: Level = "error" if any(one.level == "error" for one in told) else "warning"
+            first, *others = (one.sentence for one in told)
+            self.show_message(level, first, why=others[0], fix=" ".join(others[1:]))
 
     def show_error(self, error: Exception, doing: str) -> None:
         """Show an exception; one that nobody foresaw is logged too.

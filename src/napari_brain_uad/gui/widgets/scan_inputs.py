@@ -91,10 +91,10 @@ class ScanInputs(QObject):
         Raises
         ------
         InputError
-            If the layer does not lie on the scan's grid.
+            If the layer does not lie on the scan's grid, or holds the many values of a scan.
         """
         layer = box.layer
-        return (None, None) if layer is None else (mask_of(layer, volume.grid, label), file_of(layer))
+        return (None, None) if layer is None else (mask_of(layer, volume.grid, label, volume.data), file_of(layer))
 
     def brain_mask(self, volume: Volume) -> tuple[Volume, NDArray[bool_] | None, Path | None]:
         """The scan as it is to be scored, its brain mask, and the file that came from.

@@ -286,7 +286,8 @@ def _words(value: Any) -> str:
     return value if isinstance(value, str) else "\\".join(str(word) for word in value)
 
 
-def _digest(*values: Any) -> str:
+def digest(*values: Any) -> str:
+    """What stands for values that are to be compared and not to be read."""
     return hashlib.sha256("\0".join(str(value) for value in values).encode()).hexdigest()[:16]
 
 
@@ -320,7 +321,7 @@ def _frame(path: Path, index: int, get: Getter, local: Getter, kinds: Mapping[st
         between=local("SpacingBetweenSlices", float),
         slope=1.0 if slope is None else slope,
         inter=0.0 if inter is None else inter,
-        instance=_digest(get("SOPInstanceUID") or path, index),
+        instance=digest(get("SOPInstanceUID") or path, index),
         number=get("InstanceNumber", int) if get is local else None,
         announced=get("ImagesInAcquisition", int) if get is local else None,
         series=get("SeriesInstanceUID", str) or "",
@@ -332,9 +333,9 @@ def _frame(path: Path, index: int, get: Getter, local: Getter, kinds: Mapping[st
         lossy=get("LossyImageCompression", str) == "01",
         same={
             "size": (rows, columns),
-            "patient": _digest(get("PatientID"), get("PatientName")),
-            "study": _digest(get("StudyInstanceUID")),
-            "frame of reference": _digest(get("FrameOfReferenceUID")),
+            "patient": digest(get("PatientID"), get("PatientName")),
+            "study": digest(get("StudyInstanceUID")),
+            "frame of reference": digest(get("FrameOfReferenceUID")),
             "modality": get("Modality"),
             "photometric interpretation": get("PhotometricInterpretation", str),
             "samples per pixel": get("SamplesPerPixel", int),

@@ -21,10 +21,13 @@ from ...core.text import counted
 from ...core.volume import Grid, Source, Volume, canonical
 from ..streams import WHICH
 from .folder import Contents, Skipped, look_through, volumes_of
-from .frames import Frame, is_dicom, read_file
+from .frames import Frame, digest, is_dicom, read_file
 from .kinds import PHASE
 from .pixels import read_stack
 from .stack import Stack, build_stack, unfit_series
+
+_NOBODY = {digest(number, name) for number in (None, "") for name in (None, "")}
+"""Of files that do not say who was scanned, nobody knows whether they are of one person."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +287,15 @@ def _volume(study: Study, uid: str, index: int | None) -> Volume:
     stack = study.stacks[uid]
     series = _series(uid, study.frames[uid])
     stored, sha256 = read_stack(stack)
-    source = Source(Grid(stored.shape, stack.affine), path=None, sha256=sha256, qform_code=1, sform_code=1, volume_index=index)
+    patient = str(stack.frames[0].same.get("patient", ""))
+    source = Source(
+        grid=Grid(stored.shape, stack.affine),
+        sha256=sha256,
+        qform_code=1,
+        sform_code=1,
+        volume_index=index,
+        patient="" if patient in _NOBODY else patient,
+    )
     turned, grid = canonical(stored, source.grid)
     # As after reading NIfTI: the last axis varies slowest, so that what napari shows is contiguous.
     data = np.asfortranarray(turned)

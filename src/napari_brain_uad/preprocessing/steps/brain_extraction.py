@@ -14,13 +14,11 @@ from ...core.errors import InputError
 from ...core.params import param
 from ...core.volume import Grid, Volume
 from ..brain_mask import estimate_brain_mask
+from ..brain_size import PLAUSIBLE_ML, is_plausible, millilitres, with_mask_findings
 from ..field_of_view import FieldOfView, field_of_view
 from ..geometry import resample_mask
 from ..step import Context, Step, StepResult
 from .extractors import BACKENDS, extract
-
-_PLAUSIBLE_ML = (600.0, 2300.0)
-"""Adult and child brains with their ventricles; what lies outside is most likely a failed extraction."""
 
 GIVEN, EXTRACTED = "brain mask given with the scan", "found by"
 """How the origin of a brain begins that somebody gave, and that a tool found in a whole head; see `brain_origin`."""
@@ -47,7 +45,7 @@ class BrainExtraction(Step):
     def apply(self, volume: Volume, context: Context) -> StepResult:
         """See `Step.apply`."""
         if volume.mask is not None:
-            return _cut(volume, volume.mask, GIVEN, ())
+            return _cut(volume, volume.mask, GIVEN, with_mask_findings(volume).findings[len(volume.findings) :])
         found = estimate_brain_mask(volume)
         if found.stripped:
             return _cut(volume, found.mask, f"already skull-stripped: {found.origin} ({found.why})", ())
@@ -87,15 +85,16 @@ def _cut(volume: Volume, mask: NDArray[np.bool_], origin: str, findings: tuple[F
         raise InputError(
             f"No brain was found in {volume.name}", fix="Check that it is a brain scan, choose another backend, or give a mask"
         )
-    millilitres = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000
+    size = millilitres(mask, volume)
     stripped = volume.with_data(np.where(mask, volume.data, np.float32(0.0))).with_mask(mask)
-    outcome = {"origin": origin, "brain_ml": round(millilitres, 1)}
-    return StepResult(stripped, outcome=outcome, said=f"{origin}, {millilitres:.0f} ml", findings=findings)
+    outcome = {"origin": origin, "brain_ml": round(size, 1)}
+    return StepResult(stripped, outcome=outcome, said=f"{origin}, {size:.0f} ml", findings=findings)
 
 
 def _check_size(mask: NDArray[np.bool_], volume: Volume) -> tuple[Finding, ...]:
-    millilitres = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000
-    if _PLAUSIBLE_ML[0] <= millilitres <= _PLAUSIBLE_ML[1]:
+    size = millilitres(mask, volume)
+    if is_plausible(size):
         return ()
-    said = f"the extracted brain has {millilitres:.0f} ml; brains have {_PLAUSIBLE_ML[0]:.0f} to {_PLAUSIBLE_ML[1]:.0f}"
+    # Most likely a failed extraction.
+    said = f"the extracted brain has {size:.0f} ml; brains have {PLAUSIBLE_ML[0]:.0f} to {PLAUSIBLE_ML[1]:.0f}"
     return (Finding("brain-size", "warning", said, "Look at its outline; try another backend or give a mask"),)

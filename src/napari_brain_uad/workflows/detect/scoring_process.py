@@ -193,7 +193,7 @@ def _write_scan(path: Path, volume: Volume) -> None:
         "name": volume.name,
         "sequence": [volume.sequence, volume.sequence_origin],
         "findings": [finding.as_dict() for finding in volume.findings],
-        "source": None if source is None else {**asdict(source), "grid": source.grid.as_dict(), "path": None},
+        "source": None if source is None else {**asdict(source), "grid": source.grid.as_dict(), "path": None, "patient": ""},
     }
     arrays = {"data": volume.data, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     if volume.mask is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -39,6 +40,7 @@ from ..scans.ready import AUTO, ReadyScan, make_ready
 from ..scans.truth import as_truth
 from .command import ASKED, SEVERAL, detect_command
 from .detect import Detection, finish_detection, judged
+from .same_person import agreement, agrees, another_brain, named_apart
 from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
 
@@ -62,6 +64,7 @@ class _Scored:
     map: AnomalyMap
     threshold: float
     moved: str
+    findings: tuple[Finding, ...] = ()
 
 
 @told_as_error()
@@ -84,8 +87,8 @@ def detect_several(
     ----------
     scans : str, Path, Volume, or iterable of these
         A folder with one visit of one person (see `sequences_in`), or scans of different sequences. Results lie on the grid of the
-        first. One on the same grid is taken to lie on it; any other is aligned with it by a rigid registration. One whose sequence or
-        volume has to be said: ``load(path, sequence="T2", index=1)``.
+        first. One on the same grid is taken to lie on it where it shows the same brain there; any other is aligned with it by a rigid
+        registration. One whose sequence or volume has to be said: ``load(path, sequence="T2", index=1)``.
     method : str or MethodSpec
         The method that scores each of them, with the model for its sequence. One whose scores can be compared between scans.
     mask, truth : array of bool, shape (i, j, k) in RAS+ axes, str or Path, optional
@@ -114,7 +117,7 @@ def detect_several(
     _check(volumes, request)
     share = 0.9 / len(volumes)
     first = _ready(volumes[0], mask, request, prepare_with, progress.part(0.0, 0.5 * share))
-    found = [_scored(first, first, request, post, progress.part(0.5 * share, share))]
+    found = [replace(_scored(first, first, request, post, progress.part(0.5 * share, share)), findings=named_apart(volumes))]
     for number, volume in enumerate(volumes[1:], start=1):
         part = progress.part(number * share, (number + 1) * share)
         ready = _ready(volume, None, request, prepare_with, part.part(0.0, 0.4))
@@ -134,9 +137,16 @@ def _shown(first: Volume, found: Sequence[_Scored], amap: AnomalyMap) -> Volume:
     """The first scan by the name of all, with what has to be known of each."""
     said = tuple(Finding("aligned", "info", f"{one.volume.name}: {one.moved}") for one in found if one.moved)
     fits = (unfit(amap.method, one.volume.sequence, one.map.provenance.get("model")) for one in found)
-    findings = (*first.findings, *said, *(finding for finding in fits if finding is not None))
+    apart = (finding for one in found for finding in one.findings)
+    of_others = (finding for one in found[1:] for finding in _own_warnings(one.volume))
+    findings = (*first.findings, *apart, *of_others, *said, *(finding for finding in fits if finding is not None))
     joint = joint_volume([first, *(one.volume for one in found[1:])])
     return replace(joint, findings=findings).with_sequence(amap.provenance["input"]["sequence"], "several scans")
+
+
+def _own_warnings(volume: Volume) -> Iterable[Finding]:
+    """What has to be known of a further sequence, under its name."""
+    return (replace(one, message=f"{volume.name}: {one.message}") for one in volume.findings if one.level == "warning")
 
 
 def joint_volume(volumes: Sequence[Volume]) -> Volume:
@@ -248,15 +258,33 @@ def _scored(first: ReadyScan, ready: ReadyScan, request: ScoringRequest, post: P
     """Score one sequence on its own grid, and bring the map to the first one's."""
     own = ready.bring_back(scored_volume(ready.scored, request, progress.part(0.0, 0.7)).map)
     threshold = judged(own, post.with_rule(AUTO_RULE)).result.threshold.value
-    if ready is first or not first.scan.grid.compare(own.grid, "scan"):
-        _check_overlap(first.scan, own.mask, ready.scan)
-        return _Scored(ready.scan, own, threshold, "")
-    matrix = align(*_alike(first.scan, ready.scan), "rigid", progress.part(0.7, 1.0)).matrix
-    score, mask = resample_inside(own.score, own.mask, own.grid, first.scan.grid, matrix, outside=own.background)
+    if first.scan.grid.compare(own.grid, "scan"):
+        return _aligned(first, ready, own, threshold, progress.part(0.7, 1.0))
+    value = None if ready is first else agreement(first.scan, ready.scan.data, own.mask)
+    seen: tuple[Finding, ...] = ()
+    if value is not None and not agrees(value):
+        # Whoever moved between two sequences lies elsewhere in the second, whatever the headers say.
+        with suppress(InputError):
+            moved = _aligned(first, ready, own, threshold, progress.part(0.7, 1.0))
+            if not moved.findings:
+                return moved
+        seen = (another_brain(first.scan, ready.scan, value),)
+    _check_overlap(first.scan, own.mask, ready.scan)
+    return _Scored(ready.scan, own, threshold, "", seen)
+
+
+def _aligned(first: ReadyScan, ready: ReadyScan, own: AnomalyMap, threshold: float, progress: Progress) -> _Scored:
+    """A sequence's map where a rigid registration says that it lies on the first one."""
+    grid = first.scan.grid
+    matrix = align(*_alike(first.scan, ready.scan), "rigid", progress).matrix
+    score, mask = resample_inside(own.score, own.mask, own.grid, grid, matrix, outside=own.background)
     _check_overlap(first.scan, mask, ready.scan)
-    moved = replace(own, score=score, mask=mask, grid=first.scan.grid, source=first.scan.source, scan=first.scan.data)
-    how = f"aligned with {first.scan.name} by a rigid registration ({rigid_words(matrix, first.scan.grid)})"
-    return _Scored(ready.scan, moved, threshold, how)
+    data, _ = resample_inside(ready.scan.data, ready.scan.brain, own.grid, grid, matrix)
+    value = agreement(first.scan, data, mask)
+    seen = () if value is None or agrees(value) else (another_brain(first.scan, ready.scan, value),)
+    moved = replace(own, score=score, mask=mask, grid=grid, source=first.scan.source, scan=first.scan.data)
+    how = f"aligned with {first.scan.name} by a rigid registration ({rigid_words(matrix, grid)})"
+    return _Scored(ready.scan, moved, threshold, how, seen)
 
 
 def _alike(fixed: Volume, moving: Volume) -> tuple[Volume, Volume]:
@@ -294,7 +322,9 @@ def _together(found: Sequence[_Scored], spec: MethodSpec) -> AnomalyMap:
     inputs: list[dict[str, Any]] = [one.map.provenance["input"] | {"threshold": one.threshold, "moved": one.moved} for one in found]
     name, together = joint_volume([one.volume for one in found]).name, "+".join(names)
     models = [one.map.provenance["model"] for one in found if "model" in one.map.provenance]
-    provenance = {**first.provenance, "input": inputs[0] | {"name": name, "sequence": together}, SEVERAL: inputs}
+    seen = [finding.as_dict() for one in found for finding in one.findings]
+    joint = {"name": name, "sequence": together, "findings": [*inputs[0].get("findings", ()), *seen]}
+    provenance = {**first.provenance, "input": inputs[0] | joint, SEVERAL: inputs}
     provenance |= {"models": models, ASKED: spec.title} if models else {}
     own = ", ".join(f"{one.threshold:.4g} ({one.volume.sequence})" for one in found)
     share = f"{_share(len(found)):g}, as false alarms of {len(found)} sequences seldom meet (docs/sequences.md)"

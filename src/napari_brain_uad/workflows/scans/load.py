@@ -15,7 +15,7 @@ from ...core.memory import told_as_error
 from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom.series import is_dicom_path, read_series
-from ...io.labels import TRUTH, check_no_grey_values
+from ...io.labels import TRUTH, check_is_mask, check_no_grey_values, inside
 from ...io.nifti import image_stem, read_mask, read_volume
 from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file
@@ -93,7 +93,8 @@ def load_mask(path: str | Path, like: Volume, *, label: str = "brain mask") -> N
     Raises
     ------
     InputError
-        If it cannot be read, lies on another grid, or is an anomaly map by its name or, as a ground truth, a scan by its values.
+        If it cannot be read, lies on another grid, is an anomaly map by its name, or holds the many values of a scan (a ground truth: grey
+        values).
     """
     path = Path(given_file(path, label))
     if file_role(image_stem(path)).role == "map":
@@ -111,7 +112,7 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     Parameters
     ----------
     given : array, shape (i, j, k) in RAS+ axes, str or Path
-        What is above 0 belongs to it; of a file see `load_mask`.
+        Of whole numbers (and bool) what is above 0 belongs to it, of others what is above 0.5, as of a file (`load_mask`).
     like : Volume
         The scan it belongs to.
     label : str
@@ -135,5 +136,6 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
         raise InputError(
             f"The {label}", why=f"it has {sizes[0]} voxels, the scan {sizes[1]}", fix=f"Resample the {label} to the scan's grid"
         )
+    raise_errors(f"The {label}", (check_is_mask(given, label, like.data),))
     # Of a layer it comes with its axes the other way round, which all that follows would pay for.
-    return np.greater(given, 0, order="C")
+    return np.ascontiguousarray(inside(given))

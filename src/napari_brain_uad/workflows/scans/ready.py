@@ -14,6 +14,7 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...io.labels import check_no_labels
 from ...preprocessing.brain_mask import estimate_brain_mask
+from ...preprocessing.brain_size import with_mask_findings
 from ...preprocessing.pipeline import Pipeline, run_pipeline
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
@@ -94,6 +95,7 @@ def _made_ready(volume: Volume, mask: MaskInput | None, preset_id: str, prepare_
     raise_errors(volume.name, (check_no_labels(volume.data),))  # beside one enormous value any scan holds two values
     if mask is not None:
         volume = volume.with_mask(as_mask(mask, volume, label="brain mask"))
+    volume = with_mask_findings(volume)
     if prepare_with not in (AUTO, NEVER):
         if volume.is_slice:
             why = "it is a single slice, and preparation works on whole scans"
