@@ -110,7 +110,7 @@ def check_is_mask(data: NDArray[Any], label: str, scan: NDArray[Any] | None = No
     """
     if data.dtype == np.bool_ or not data.size or is_binary(data):
         return None
-    fix = "Give a mask of 0 and 1, labels (above 0 is inside) or fractions from 0 to 1 (above 0.5); a brain that was cut out of its scan is given as the scan"
+    fix = "Give 0 and 1, labels (above 0 is inside) or fractions from 0 to 1 (above 0.5); a brain cut out of its scan is given as the scan"
     if float(data.min()) >= -_OVERSHOOT and float(data.max()) <= 1.0 + _OVERSHOOT:
         itself = scan is not None and data.shape == scan.shape and np.array_equal(data, scan) and not _has_few_values(data)
         return Finding("no-mask", "error", f"it is the scan itself, and no {label}", fix) if itself else None

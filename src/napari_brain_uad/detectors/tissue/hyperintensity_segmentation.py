@@ -59,6 +59,7 @@ class HyperintensitySegmentation(AnomalySegmentation):
         needs="FLAIR and a brain mask (or a skull-stripped scan)",
         sequences=("FLAIR",),
         learns_from=("T1", "T2", "PD"),
+        seconds_per_megavoxel=1.5,
         models_of=(),
     )
     params: HyperintensityParams
