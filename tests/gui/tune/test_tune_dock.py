@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QGuiApplication, QMouseEvent
@@ -294,17 +294,6 @@ def test_a_truth_on_another_grid_is_refused_in_the_dock(bench: _Bench) -> None:
     bench.dock.truths.choose(None)
     bench.rest()
     assert not bench.dock.messages.text
-
-
-def test_a_scan_is_no_truth_and_is_in_the_way_of_none(bench: _Bench) -> None:
-    """The box lists images, too, as fractions may be among them."""
-    scan = next(layer for layer in bench.dock.truths.layers() if isinstance(layer, Image))
-    bench.dock.truths.choose(scan)
-    assert "values, as a scan does, and is no ground truth" in bench.dock.messages.text
-    bench.dock.truths.choose(None)
-    again = TuneDock(bench.viewer)
-    assert isinstance(again.truths.layer, Labels)
-    again._end()
 
 
 def test_the_truth_of_another_scan_on_the_same_grid_is_not_taken(bench: _Bench) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from ...core.errors import InputError
-from ...core.volume import Grid
 from ..layers.layers import fits, map_of, mask_of, record
 from ..layers.subjects import likely_mask, tokens_of_scan
 from ..layers.tuning import Tuning
@@ -66,7 +65,7 @@ class TruthReader(QObject):
         fitting = [layer for layer in self._box.layers() if fits(layer, grid)]
         of = tokens_of_scan(self._viewer, heat)
         if given is not None:
-            alike = [layer for layer in fitting if _shows(layer, grid, given)]
+            alike = [layer for layer in fitting if np.array_equal(mask_of(layer, grid, "ground truth"), given)]
             if alike:
                 return likely_mask(alike, of) or alike[0]
         return likely_mask([layer for layer in fitting if says_truth(layer.name)], of)
@@ -109,11 +108,3 @@ class TruthReader(QObject):
 
     def _touched(self, _event: object = None) -> None:
         self._soon.start()
-
-
-def _shows(layer: Layer, grid: Grid, truth: NDArray[np.bool_]) -> bool:
-    """Whether a layer holds a ground truth; what could be no mask, as another scan, holds none."""
-    try:
-        return np.array_equal(mask_of(layer, grid, "ground truth"), truth)
-    except InputError:
-        return False
