@@ -145,8 +145,9 @@ def test_a_lesion_on_one_side_is_found_on_that_side(trained: Detector) -> None:
     data = volume.data.copy()
     data[place] += 120
     gained = score(trained, replace(volume, data=data)) - score(trained, volume)
-    assert gained[place].mean() > 1.2 * np.abs(gained[::-1][place]).mean()
-    assert gained[place].mean() > 1.2 * np.abs(gained[:, ::-1][place]).mean()
+    # Of a map that is not flipped back it is less than 1; the smallest that is right, `edc`'s, is 1.19 to 1.2, as processors round.
+    assert gained[place].mean() > 1.1 * np.abs(gained[::-1][place]).mean()
+    assert gained[place].mean() > 1.1 * np.abs(gained[:, ::-1][place]).mean()
 
 
 def test_a_reconstruction_lies_on_the_scans_grid(trained: Detector) -> None:

@@ -12,7 +12,7 @@ from napari_brain_uad.workflows.models.recommend import recommend, recommend_for
 
 NEARLY = 0.03
 """On FLAIR robust intensity is this close to the best, needs no network, and has a threshold that healthy brains set: the mask of the click
-has a mean Dice of 0.520 over eleven patients (0.448 for the equalised score, which flags 5 % of any brain)."""
+has a mean Dice of 0.532 over eleven patients (0.448 for the equalised score, which flags 5 % of any brain)."""
 
 MEMBERS = ("tissue-restoration", "anomaly-segmentation")
 """Of the tissue ensemble: each alone is ahead of it on some lesions and far behind on others."""
@@ -29,9 +29,11 @@ def test_no_method_was_measured_clearly_better(repository: Path, sequence: str) 
     method, why = recommend(sequence)
     assert why
     means = [mean for mean in measured(repository) if mean["sequence"] == sequence]
-    for data in {mean["data"] for mean in means}:
-        best_dice = {mean["method"]: mean["best_dice"] for mean in means if mean["data"] == data and mean["method"] not in MEMBERS}
-        assert best_dice[method] >= max(best_dice.values()) - NEARLY, (data, best_dice)
+    best_dice = {(mean["method"], mean["data"]): mean["best_dice"] for mean in means}
+    for other in {mean["method"] for mean in means} - {method, *MEMBERS}:
+        gains = [dice - best_dice[method, data] for (name, data), dice in best_dice.items() if name == other]
+        # One that finds more in one data set and less in another (the network for hyperintensities) is no better.
+        assert max(gains) <= NEARLY or min(gains) < -NEARLY, (other, gains)
 
 
 @pytest.mark.parametrize("member", MEMBERS)
