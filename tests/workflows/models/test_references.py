@@ -77,11 +77,12 @@ def test_a_part_of_them_fits(tmp_path: Path) -> None:
 
 
 def test_a_scan_that_looks_like_another_sequence_gets_no_verdict() -> None:
-    """A T1 that is called FLAIR is compared with FLAIR scans: that it shows less than they do means nothing."""
+    """A T1 that is called FLAIR is compared with FLAIR scans: that it shows less than they do says nothing. Nor does a mask of lesions."""
     amap = brain(50)
     said = [Finding("no-codes", "warning", "it has no codes").as_dict(), Finding("sequence-image", "warning", "it looks like T1").as_dict()]
     about = amap.provenance["input"]
     assert judged(amap, POST, healthy=given()).verdict.applies
-    for findings, why in ((said, "it looks like T1"), (said[:1], ""), ("anything", "")):
+    small = [Finding("mask-size", "warning", "the brain mask given has 50 ml").as_dict()]
+    for findings, why in ((said, "it looks like T1"), (small, "the brain mask given has 50 ml"), (said[:1], ""), ("anything", "")):
         one = replace(amap, provenance={**amap.provenance, "input": {**about, "findings": findings}})
         assert judged(one, POST, healthy=given()).verdict.why_not == why

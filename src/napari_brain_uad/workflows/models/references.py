@@ -21,8 +21,12 @@ from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
+from ...preprocessing.brain_size import GIVEN_MASK
 from ...preprocessing.sequence_check import SEQUENCE_IMAGE
 from .models import Model, shipped_dir, user_dir
+
+_UNLIKE = (SEQUENCE_IMAGE, *GIVEN_MASK)
+"""Findings about a scan with which healthy brains cannot be compared: it does not look like its sequence, or the mask is of no brain."""
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)
 
@@ -145,10 +149,10 @@ def compared(
 
 
 def _contradicted(amap: AnomalyMap) -> str:
-    """Why healthy scans of its sequence say nothing of a map whose scan does not look like one of them; empty where it does."""
+    """Why healthy scans of its sequence say nothing of a map whose scan or brain mask is unlike theirs; empty where they do."""
     said = amap.provenance.get("input", {}).get("findings")
     found = said if isinstance(said, list) else []  # a file's record may hold anything in its place
-    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") == SEQUENCE_IMAGE), "")
+    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") in _UNLIKE), "")
 
 
 def compared_with_given(
