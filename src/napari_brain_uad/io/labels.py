@@ -96,6 +96,19 @@ def inside(data: NDArray[Any], whole: bool | None = None) -> NDArray[np.bool_]:
     return np.asarray(data > (0 if whole else INSIDE))
 
 
+def check_given_as(label: str, data: NDArray[Any], scan: NDArray[Any] | None = None) -> tuple[Finding | None, ...]:
+    """What is wrong with values that were given as a mask, in a file or as an array.
+
+    Parameters
+    ----------
+    label : str
+        What to call the mask; `TRUTH` may hold no map of scores either.
+    data, scan : array
+        As for `check_is_mask`.
+    """
+    return (check_no_grey_values(data, label) if label == TRUTH else None, check_is_mask(data, label, scan))
+
+
 def check_is_mask(data: NDArray[Any], label: str, scan: NDArray[Any] | None = None) -> Finding | None:
     """A mask holds two values or few, fractions from 0 to 1, or labels in patches; what of a scan would be inside is not known.
 
@@ -140,7 +153,7 @@ def check_no_grey_values(data: NDArray[Any], what: str) -> Finding | None:
     what : str
         What the mask is called.
     """
-    if is_binary(data):
+    if data.dtype == np.bool_ or not data.size or is_binary(data):
         return None
     if is_whole(data):
         # The edges of a soft mask in 8 bits are no patches either, but few.

@@ -26,7 +26,7 @@ from ..core.volume import Grid, Source, Volume, canonical
 from .atomic import atomic_path
 from .headers import HEAD_SIZE, ImageHeader, parse_header
 from .json_files import read_json
-from .labels import TRUTH, check_is_mask, check_no_grey_values, inside
+from .labels import check_given_as, inside
 from .nan_background import fill_background
 from .nifti_checks import run_checks
 from .results import check_whole
@@ -145,11 +145,9 @@ def read_mask(path: Path | str, like: Volume, *, label: str = "brain mask") -> N
     raise_errors(path.name, like.grid.compare(grid, label))
     values, found = _intensities(turned, header, path.name)
     _refuse_holes(path.name, found)
-    if label == TRUTH:
-        raise_errors(path.name, (check_no_grey_values(values, label),))
     # Scaled integers hold probabilities as often as labels: they count as floating point.
     whole = header.dtype.kind in "iu" and (header.scale == (1.0, 0.0))
-    raise_errors(path.name, (check_is_mask(values, label, like.data),))
+    raise_errors(path.name, check_given_as(label, values, like.data))
     return inside(values, whole)
 
 

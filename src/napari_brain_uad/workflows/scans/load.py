@@ -15,7 +15,7 @@ from ...core.memory import told_as_error
 from ...core.sequence import USER, check_sequence
 from ...core.volume import Volume
 from ...io.dicom.series import is_dicom_path, read_series
-from ...io.labels import TRUTH, check_is_mask, check_no_grey_values, inside
+from ...io.labels import check_given_as, inside
 from ...io.nifti import image_stem, read_mask, read_volume
 from ...io.pictures import is_picture_file, read_picture, read_picture_mask
 from .names import given_file
@@ -129,13 +129,11 @@ def as_mask(given: MaskInput, like: Volume, *, label: str) -> NDArray[np.bool_]:
     """
     if isinstance(given, str | Path):
         return load_mask(given, like, label=label)
-    if label == TRUTH and given.dtype != bool:
-        raise_errors(f"The {label}", (check_no_grey_values(given, label),))
     if given.shape != like.data.shape:
         sizes = ["x".join(map(str, shape)) for shape in (given.shape, like.data.shape)]
         raise InputError(
             f"The {label}", why=f"it has {sizes[0]} voxels, the scan {sizes[1]}", fix=f"Resample the {label} to the scan's grid"
         )
-    raise_errors(f"The {label}", (check_is_mask(given, label, like.data),))
+    raise_errors(f"The {label}", check_given_as(label, given, like.data))
     # Of a layer it comes with its axes the other way round, which all that follows would pay for.
     return np.ascontiguousarray(inside(given))
