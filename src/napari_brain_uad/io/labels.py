@@ -97,7 +97,7 @@ def inside(data: NDArray[Any], whole: bool | None = None) -> NDArray[np.bool_]:
 
 
 def check_given_as(label: str, data: NDArray[Any], scan: NDArray[Any] | None = None) -> tuple[Finding | None, ...]:
-    """What is wrong with values that were given as a mask, in a file or as an array.
+    """What is wrong with values that were given as a mask: in a file, as an array, or as an image in the viewer.
 
     Parameters
     ----------
