@@ -22,12 +22,8 @@ from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
-from ...preprocessing.brain_size import GIVEN_MASK
-from ...preprocessing.sequence_check import SEQUENCE_IMAGE
+from ..scans.ready import UNLIKE_HEALTHY
 from .models import Model, shipped_dir, user_dir
-
-_UNLIKE = (SEQUENCE_IMAGE, *GIVEN_MASK)
-"""Findings about a scan with which healthy brains cannot be compared: it does not look like its sequence, or the mask is of no brain."""
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)
 
@@ -153,7 +149,7 @@ def _contradicted(amap: AnomalyMap) -> str:
     """Why healthy scans of its sequence say nothing of a map whose scan or brain mask is unlike theirs; empty where they do."""
     said = amap.provenance.get("input", {}).get("findings")
     found = said if isinstance(said, list) else []  # a file's record may hold anything in its place
-    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") in _UNLIKE), "")
+    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") in UNLIKE_HEALTHY), "")
 
 
 def check_healthy(name: str, findings: Iterable[Finding]) -> None:
@@ -166,7 +162,7 @@ def check_healthy(name: str, findings: Iterable[Finding]) -> None:
     findings : iterable of Finding
         Those of the scan as it is scored.
     """
-    raise_errors(name, (replace(one, level="error") for one in findings if one.code in _UNLIKE))
+    raise_errors(name, (replace(one, level="error") for one in findings if one.code in UNLIKE_HEALTHY))
 
 
 def check_healthy_map(amap: AnomalyMap) -> None:
