@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_brain_uad.io.labels import check_is_mask, check_no_grey_values, check_no_labels, inside, is_binary, is_label_map
+from napari_brain_uad.io.labels import check_given_as, check_is_mask, check_no_grey_values, check_no_labels, inside, is_binary, is_label_map
 from napari_brain_uad.workflows.scans.load import load
 
 SHAPE = (40, 44, 36)
@@ -50,13 +50,43 @@ def test_a_mask_is_no_scan() -> None:
 
 
 @pytest.mark.parametrize("levels", [20, 64, 255])
-@pytest.mark.parametrize("enlarged", [1, 3])
-def test_a_scan_of_few_grey_values_is_one(levels: int, enlarged: int) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_scan_of_few_grey_values_is_one(levels: int, times: int) -> None:
     """Enlarged by repeating its voxels, too, where most neighbours are alike."""
     grey = scan(levels)
     for axis in range(3):
-        grey = np.repeat(grey, enlarged, axis)
+        grey = np.repeat(grey, times, axis)
     assert check_no_labels(grey) is None
+
+
+def enlarged(data: np.ndarray, factor: float | tuple[float, float, float]) -> np.ndarray:
+    """With voxels repeated, as nearest neighbours do; of a factor that is no whole number some oftener than others."""
+    for axis, one in enumerate(np.broadcast_to(factor, 3)):
+        data = np.take(data, (np.arange(int(data.shape[axis] * one)) / one).astype(int), axis)
+    return data
+
+
+@pytest.mark.parametrize("factor", [2, 3, 1.5, 2.5, (3, 3, 1), (1, 3, 3)])
+@pytest.mark.parametrize("change", [lambda grey: grey, lambda grey: grey.astype(np.int16), lambda grey: grey / 7])
+def test_an_enlarged_scan_is_no_mask_and_an_enlarged_label_map_is_one(
+    factor: float | tuple[float, float, float], change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Where voxels were repeated, most neighbours are alike in both."""
+    grey = enlarged(change(scan(64)), factor)
+    for label in ("brain mask", "ground truth"):
+        assert any(check_given_as(label, grey)), label
+    assert not is_label_map(grey)
+    names = enlarged(labels(), factor)
+    assert check_given_as("ground truth", names) == (None, None)
+    assert is_label_map(names)
+
+
+def test_boxes_of_one_size_are_labels_however_they_lie() -> None:
+    """Their planes repeat, too."""
+    boxes = np.zeros(SHAPE, np.float32)
+    boxes[4:34, 4:34, 4:34] = enlarged(np.arange(1, 28, dtype=np.float32).reshape(3, 3, 3), 10)
+    assert is_label_map(boxes)
+    assert check_given_as("ground truth", boxes) == (None, None)
 
 
 @pytest.mark.parametrize("data", [np.zeros(SHAPE), np.full(SHAPE, 3e-4), np.full(SHAPE, -5.0), np.zeros((0, 4, 4))])
@@ -150,3 +180,11 @@ def test_real_label_maps_are_masks(shared_data: Path, file: str) -> None:
 )
 def test_real_scans_are_no_masks(shared_data: Path, file: str) -> None:
     assert check_is_mask(load(shared_data / file).data, "brain mask") is not None
+
+
+@pytest.mark.parametrize("file", ["ixi_t1_2mm/IXI014_T1.nii.gz", "tcga_lgg/TCGA_CS_6667_FLAIR.nii.gz", "ixi_t1_2mm/IXI014_muse.nii.gz"])
+def test_real_scans_are_no_masks_when_enlarged_and_real_label_maps_are(shared_data: Path, file: str) -> None:
+    data = load(shared_data / file).data
+    middle = data[tuple(slice(max(0, size // 2 - 30), size // 2 + 30) for size in data.shape)]
+    for label in ("brain mask", "ground truth"):
+        assert any(check_given_as(label, enlarged(middle, 2))) == ("muse" not in file)

@@ -6,9 +6,11 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.checks import Finding
 from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
@@ -16,7 +18,7 @@ from ..core.text import readable
 from ..io.streams import check_there
 from .interruption import interruption
 from .options import DATA_SET, add_method, add_seed, assignments, method_spec
-from .terminal import complain, progress_bar, say
+from .terminal import complain, progress_bar, say, warn
 
 if TYPE_CHECKING:
     from ..workflows.models.method_spec import MethodSpec
@@ -111,7 +113,7 @@ def _train(arguments: argparse.Namespace) -> int:
         for line in found_data.problems:
             complain(f"note: {line}.")
     losses = LastLosses()
-    with _left_out(arguments) as failed, progress_bar(arguments.quiet) as progress:
+    with _told_at_end(arguments) as (failed, warned), progress_bar(arguments.quiet) as progress:
         train(
             spec,
             data,
@@ -126,6 +128,7 @@ def _train(arguments: argparse.Namespace) -> int:
             report=losses,
             at_step=_writing_checkpoints,
             on_failure=failed.__setitem__,
+            on_warning=lambda name, finding: warned.append(replace(finding, message=f"{name}: {finding.message}")),
             progress=progress,
             anomalies=arguments.anomalies,
         )
@@ -178,17 +181,19 @@ def _say_end(method: str, out: Path, losses: LastLosses) -> None:
 
 
 @contextmanager
-def _left_out(arguments: argparse.Namespace) -> Iterator[dict[str, BrainUADError]]:
-    """Names at the end the scans that were left out, also when too few remained."""
+def _told_at_end(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, BrainUADError], list[Finding]]]:
+    """Names at the end the scans that were left out, also when too few remained, and what was seen of others."""
     from ..workflows.train.train import is_first_process
 
     failed: dict[str, BrainUADError] = {}
+    warned: list[Finding] = []
     try:
-        yield failed
+        yield failed, warned
     finally:
         if is_first_process(arguments.devices * arguments.nodes):
             for name, error in failed.items():
                 complain(f"left out {name}: {error}")
+            warn(warned)
 
 
 def _writing_checkpoints(_step: int) -> None:

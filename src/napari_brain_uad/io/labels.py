@@ -43,6 +43,9 @@ _IN_ONE_PIECE = 0.75
 """A value's voxels lie in one piece to this part, on average over the values. Of label maps (MUSE, SynthSeg, BraTS) it is 0.88 to 1, of
 scans (8-bit ones, compressed pictures and enlarged ones, too) 0.02 to 0.24."""
 
+_FEWEST_RUNS = 8
+"""Runs of equal planes that tell an enlarged image; a few boxes of labels have some of one length, too."""
+
 
 def is_binary(data: NDArray[Any]) -> bool:
     """Whether values are 0 and one other, which is above 0.5; an empty mask, all of it 0, is none."""
@@ -55,6 +58,10 @@ def is_binary(data: NDArray[Any]) -> bool:
 
 def is_flat(data: NDArray[Any]) -> bool:
     """Whether neighbours are mostly alike: the grey values of most scans, whole numbers though they may be, are not."""
+    return _flat(data) and ((smaller := _without_repeats(data)) is data or _flat(smaller))
+
+
+def _flat(data: NDArray[Any]) -> bool:
     one, next_to_it = (np.rint(part) for part in (data[:-1], data[1:]))
     pairs = (one != 0) & (next_to_it != 0)
     return not pairs.any() or float((one == next_to_it)[pairs].mean()) > _ALIKE
@@ -97,7 +104,7 @@ def inside(data: NDArray[Any], whole: bool | None = None) -> NDArray[np.bool_]:
 
 
 def check_given_as(label: str, data: NDArray[Any], scan: NDArray[Any] | None = None) -> tuple[Finding | None, ...]:
-    """What is wrong with values that were given as a mask, in a file or as an array.
+    """What is wrong with values that were given as a mask: in a file, as an array, or as an image in the viewer.
 
     Parameters
     ----------
@@ -182,7 +189,14 @@ def _has_few_values(data: NDArray[Any]) -> bool:
 
 
 def _in_patches(data: NDArray[Any]) -> bool:
-    """Whether neighbours mostly have the same value: of label maps 0.87 to 1 do, of scans (8-bit ones, too) 0.01 to 0.31."""
+    """Whether neighbours mostly have the same value: of label maps 0.87 to 1 do, of scans (8-bit ones, too) 0.01 to 0.31.
+
+    Of a scan that was enlarged by repeating its voxels most do as well, before that is undone.
+    """
+    return _mostly_alike(data) and ((smaller := _without_repeats(data)) is data or _mostly_alike(smaller))
+
+
+def _mostly_alike(data: NDArray[Any]) -> bool:
     outside = data.flat[0]  # the background of a scan is one large patch, whatever its value
     alike, there = 0, 0
     for axis in range(data.ndim):
@@ -193,6 +207,30 @@ def _in_patches(data: NDArray[Any]) -> bool:
         alike += int(np.count_nonzero(np.abs(first - second) <= NOISE * np.maximum(np.abs(first), 1.0)))
         there += first.size
     return alike > _ALIKE * there
+
+
+def _without_repeats(data: NDArray[Any]) -> NDArray[Any]:
+    """An image before it was enlarged by repeating voxels (nearest neighbour) along any axes, by any factor; itself if it was not."""
+    for axis in range(data.ndim):
+        planes = np.moveaxis(data, axis, 0)
+        if (first := _first_of_equals(planes)) is not None:
+            data = np.moveaxis(planes[first], 0, axis)
+    return data
+
+
+def _first_of_equals(planes: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Of every run of equal planes the first; None where they are not those of an enlarged image, whose runs are of one length or two."""
+    few = planes[:, ::_STEP, ::_STEP]
+    equal = (few[1:] == few[:-1]).all(axis=(1, 2))
+    for number in np.flatnonzero(equal):
+        equal[number] = np.array_equal(planes[number + 1], planes[number])
+    first = np.flatnonzero(np.r_[True, ~equal])
+    # Planes of background alone repeat in any image, and at the edges runs may be cut.
+    shown = np.array([planes[number].min() != planes[number].max() for number in first], bool)
+    lengths = np.diff(np.r_[first, len(planes)])[shown][1:-1]
+    if lengths.size < _FEWEST_RUNS or lengths.max() == 1 or lengths.max() - lengths.min() > 1:
+        return None
+    return first
 
 
 def _two_valued(data: NDArray[Any], high: float) -> bool:

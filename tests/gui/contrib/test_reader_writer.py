@@ -67,6 +67,12 @@ def test_a_name_that_only_contains_the_word_stays_an_image(tmp_path: Path, name:
     assert isinstance(layer, Image)
 
 
+def test_an_enlarged_scan_stays_an_image_under_the_name_of_a_mask(tmp_path: Path) -> None:
+    enlarged = np.repeat(np.repeat(np.rint(head()[0]), 3, axis=0), 3, axis=1)
+    (layer,) = _open(write(tmp_path / "sub-01_mask.nii.gz", enlarged))
+    assert isinstance(layer, Image)
+
+
 def test_a_label_map_is_labels_whatever_the_name(tmp_path: Path) -> None:
     """By the rule that refuses it as a scan of a detection."""
     patches = head()[1] + 3 * (head()[0] > 180).astype(np.uint8)

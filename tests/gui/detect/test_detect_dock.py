@@ -630,11 +630,12 @@ def test_a_scan_chosen_as_mask_or_truth_is_refused_and_a_lesion_chosen_as_brain_
     scan = add_volume(viewer, replace(large, grid=Grid(SHAPE, np.diag([6.0, 6.0, 6.0, 1.0]))))
     other = add_volume(viewer, replace(phantom(1), grid=record(scan)["volume"].grid, name="other"))
     dock.inputs.scan.choose(scan)
-    for box, what in ((dock.inputs.brain, "brain mask"), (dock.inputs.truth, "ground truth")):
+    said = "values, as a scan does, and is no brain mask", "grey values, as a scan or a map does, and is no ground truth"
+    for box, words in zip((dock.inputs.brain, dock.inputs.truth), said, strict=True):
         box.choose(other)
         click(qtbot, dock.button)
         assert dock.messages.level == "error"
-        assert f"values, as a scan does, and is no {what}" in dock.messages.text
+        assert words in dock.messages.text
         box.choose(None)
     dock.inputs.brain.choose(add_labels(viewer, lesion(), record(scan)["volume"], name="drawn"))
     click(qtbot, dock.button)

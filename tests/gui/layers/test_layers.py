@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -29,7 +30,7 @@ from napari_brain_uad.gui.layers.layers import (
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.workflows.detect.detect import Detection
-from napari_brain_uad.workflows.scans.load import load
+from napari_brain_uad.workflows.scans.load import as_mask, load
 from tests.gui.scans import LPS, head, rotated, write
 
 
@@ -93,12 +94,36 @@ def test_masks_come_back_whoever_drew_them(scan: Volume) -> None:
 
 def test_a_scan_shown_as_an_image_is_no_mask_and_fractions_are(scan: Volume) -> None:
     layer = add_volume(ViewerModel(), scan)
-    with pytest.raises(InputError, match=r"Layer '.*': it holds .* values, as a scan does, and is no ground truth"):
+    with pytest.raises(InputError, match=r"Layer '.*': it holds grey values, as a scan or a map does, and is no ground truth"):
         mask_of(layer, scan.grid, "ground truth")
+    with pytest.raises(InputError, match=r"Layer '.*': it holds .* values, as a scan does, and is no brain mask"):
+        mask_of(layer, scan.grid, "brain mask")
     layer.data = np.asarray(layer.data) / np.float32(255)
     np.testing.assert_array_equal(mask_of(layer, scan.grid, "brain mask"), layer.data.T > 0.5)
     with pytest.raises(InputError, match="it is the scan itself"):
         mask_of(layer, scan.grid, "brain mask", layer.data.T)
+
+
+@pytest.mark.parametrize("label", ["ground truth", "brain mask"])
+@pytest.mark.parametrize("highest", [1, 250])
+def test_what_is_no_mask_is_refused_alike_as_layer_array_and_file(scan: Volume, tmp_path: Path, label: str, highest: float) -> None:
+    """A map of scores from 0 to 1 too, as a ground truth: half of it would count as lesion."""
+    values = np.asarray(scan.data * np.float32(highest / scan.data.max()))
+    path = tmp_path / "other.nii.gz"
+    nib.Nifti1Image(values, scan.grid.affine).to_filename(path)
+    layer = add_volume(ViewerModel(), replace(scan, data=values, source=None))
+    said = []
+    for read in (
+        lambda: mask_of(layer, scan.grid, label, scan.data),
+        lambda: as_mask(values, scan, label=label),
+        lambda: as_mask(path, scan, label=label),
+    ):
+        try:
+            said.append(str(read().sum()))
+        except InputError as error:
+            said.append(error.why)
+    assert len(set(said)) == 1, said
+    assert said[0].isdecimal() == (label == "brain mask" and highest == 1)  # of a brain it may be a map of probabilities
 
 
 def test_a_mask_elsewhere_is_refused_and_not_offered(scan: Volume) -> None:

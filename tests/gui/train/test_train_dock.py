@@ -471,6 +471,15 @@ def test_scans_that_were_left_out_are_listed_at_the_end_with_why(qtbot, running,
         assert words in running.messages.text
 
 
+def test_what_is_to_be_known_of_scans_is_told_at_the_end_beside_those_left_out(qtbot, running, process):
+    known = TrainingEvent("warning", message="sub-03_FLAIR: the brain mask given has 50 ml", fix="See whether it is the brain mask")
+    missed = TrainingEvent("left_out", message="sub-02_FLAIR: its file is cut")
+    say(qtbot, running, process, known, missed, TrainingEvent("done", model=user_dir() / "vae-flair.safetensors"))
+    assert running.messages.level == "warning"
+    for words in ("without 1 scan ", "sub-02_FLAIR: its file is cut", "ub-03_FLAIR: the brain mask given has 50 ml", "See whether"):
+        assert words in running.messages.text
+
+
 def test_deleting_an_unfinished_training_takes_two_clicks(qtbot, dock):
     checkpoint("one")
     dock.unfinished.refresh()

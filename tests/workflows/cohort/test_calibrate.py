@@ -254,6 +254,34 @@ def test_those_the_data_set_calls_ill_are_left_out_and_damaged_ones_are_failures
     assert "sub-11" not in said.err
 
 
+def test_a_scan_whose_brain_mask_is_none_is_in_no_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Detect gives no verdict with such a mask: healthy brains say nothing of it, nor it of them."""
+    folder = other_people(tmp_path / "healthy")
+    everything = save(np.ones(head(12, lesion=False)[0].shape, np.uint8), folder / "sub-12_brainmask.nii.gz")
+    words = ["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]
+    assert cli.main(words) == 2
+    said = capsys.readouterr()
+    assert "sub-12: sub-12_FLAIR: the brain mask given covers 100% of the image" in said.err
+    assert "3 healthy brains" in said.out
+    failed: list[str] = []
+    masks = {"sub-13": everything}
+    scans = [Case(path.name[:6], path, None, mask=masks.get(path.name[:6])) for path in sorted(folder.glob("*FLAIR*"))]
+    (made,), left_out = calibrate(METHOD, scans, out=tmp_path / "own", on_failure=lambda name, error: failed.append(name))
+    assert made.reference.real == 3
+    assert failed == ["sub-13"]
+    assert "the brain mask given covers 100%" in left_out[0]
+
+
+def test_healthy_scans_and_maps_with_a_mask_that_is_no_brains_are_refused(case: Any, healthy_folder: Path) -> None:
+    whole = load(sorted(healthy_folder.glob("*FLAIR*"))[0])
+    whole = whole.with_mask(np.ones(whole.data.shape, bool))
+    amap = detect(whole, METHOD).map
+    with pytest.raises(InputError, match="covers 100% of the image"):
+        detect(case.scan, METHOD, healthy=[amap])
+    with pytest.raises(InputError, match="covers 100% of the image"):
+        compare(case.scan, [METHOD], healthy=[whole], post=PostParams(threshold="healthy-ml:3"))
+
+
 def other_people(folder: Path) -> Path:
     folder.mkdir()
     for seed in range(11, 15):

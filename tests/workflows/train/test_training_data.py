@@ -205,6 +205,21 @@ def test_a_scan_that_cannot_be_read_is_left_out_and_named(healthy_folder: Path, 
     assert one.meta["left_out"] == ["sub-02"]
 
 
+def test_a_brain_mask_that_is_none_is_told_and_used(healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As detect tells it, with the name of the scan; known anomalies and scans given one by one, too."""
+    everything = np.ones(head(1, lesion=False)[0].shape, np.uint8)
+    save(everything, healthy_folder / "sub-02_brainmask.nii.gz")
+    assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("brain-uad: warning: sub-02_FLAIR: the brain mask given covers 100% of the image")
+    assert len(load_checkpoint(tmp_path / "m").meta["scans"]) == 5
+    told: list[tuple[str, str]] = []
+    scans = [load(path) for path in sorted(healthy_folder.glob("*_FLAIR*"))]
+    scans[3] = scans[3].with_mask(everything > 0)
+    train("covariance", scans, on_warning=lambda name, finding: told.append((name, finding.code)))
+    assert told == [("sub-04_FLAIR", "mask-everything")]
+
+
 def _on_another_grid(path: Path) -> None:
     image = nib.load(path)
     nib.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine).to_filename(path)

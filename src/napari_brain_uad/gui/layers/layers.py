@@ -336,7 +336,7 @@ def mask_of(layer: Layer, grid: Grid, label: str, scan: NDArray[np.float32] | No
     Raises
     ------
     InputError
-        If it does not lie on `grid`, or its values are those of a scan (of `scan` or another), as an image's may be.
+        If it does not lie on `grid`, or an image's values are those of a scan (of `scan` or another; as a truth of a map of scores, too).
     """
     data = layer.data
     raw = data.flagged() if isinstance(data, LiveMask) else inside_layer(layer, label, scan)

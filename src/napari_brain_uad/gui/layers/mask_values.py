@@ -10,7 +10,7 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from ...core.checks import raise_errors
-from ...io.labels import HIGHEST_LABEL, NOISE, check_is_mask, is_flat, is_label_map, is_whole
+from ...io.labels import HIGHEST_LABEL, NOISE, check_given_as, is_flat, is_label_map, is_whole
 from ...io.labels import inside as inside
 from ...io.labels import is_binary as is_binary
 
@@ -62,14 +62,14 @@ def whole_numbers(data: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int32]:
 
 
 def inside_layer(layer: Layer, label: str, scan: NDArray[Any] | None = None) -> NDArray[np.bool_]:
-    """The voxels inside the mask that a layer holds, in its own axes; for the parameters see `io.labels.check_is_mask`.
+    """The voxels inside the mask that a layer holds, in its own axes; for the parameters see `io.labels.check_given_as`.
 
     Raises
     ------
     InputError
-        If it is an image whose values are those of a scan. What is drawn as labels holds labels.
+        If it is an image whose values a file or an array may not hold either. What is drawn as labels holds labels.
     """
     data = np.asarray(layer.data)
     if isinstance(layer, Image) and layer.ndim == 3:
-        raise_errors(f"Layer '{layer.name}'", (check_is_mask(data.T, label, scan),))
+        raise_errors(f"Layer '{layer.name}'", check_given_as(label, data.T, scan))
     return inside(data)

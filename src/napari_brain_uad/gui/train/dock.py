@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from ...core.checks import Finding
 from ...core.errors import BrainUADError, Cancelled, ModelError
 from ...core.text import counted
 from ...workflows.models.models import find_model
@@ -56,6 +57,7 @@ class TrainDock(SideDock):
         self._work: workers.Job | None = None
         self._pausing = False
         self._left_out: list[str] = []
+        self._warned: list[Finding] = []
         self.inputs = TrainInputs()
         self.unfinished = UnfinishedRow()
         self.panel = TrainPanel()
@@ -113,6 +115,7 @@ class TrainDock(SideDock):
     def _begin(self, job: Mapping[str, Any], *, resume: bool) -> None:
         self._job, self._pausing = job, False
         self._left_out.clear()
+        self._warned.clear()
         self.panel.start(f"{job['method']}, to be called {Path(job['out']).name}", job["training"].get("steps", 0))
         self._enter("running")
         self._work = workers.run(
@@ -141,6 +144,8 @@ class TrainDock(SideDock):
             self.run_bar.report(event.fraction, words)
         elif event.kind == "left_out":
             self._left_out.append(event.message)
+        elif event.kind == "warning":
+            self._warned.append(Finding("warning", "warning", event.message, event.fix))
         elif event.kind == "done" and event.model is not None:
             self._finish()
             self._done(event.model)
@@ -161,8 +166,9 @@ class TrainDock(SideDock):
         self.outcome.setText(f"{path.name.removesuffix('.safetensors')} is in your models.")
         self._enter("done")
         if self._left_out:
-            what = f"Trained without {counted(len(self._left_out), 'scan')} that could not be read"
-            self.messages.show_message("warning", what, why="; ".join(self._left_out), fix="Mend or remove them, and train again")
+            what = f"trained without {counted(len(self._left_out), 'scan')} that could not be read: {'; '.join(self._left_out)}"
+            self._warned.insert(0, Finding("left-out", "warning", what, "Mend or remove them, and train again"))
+        self.messages.show_findings(self._warned)
         tell_models_changed(self.viewer)
 
     def _stopped(self) -> None:

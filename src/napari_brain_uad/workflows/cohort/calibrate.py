@@ -26,7 +26,7 @@ from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
-from ..models.references import load_for, reference_places, stem_of
+from ..models.references import check_healthy, load_for, reference_places, stem_of
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .case import Case, case_volume
@@ -99,7 +99,8 @@ def calibrate(
         The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
         process of its own, or where else: see `execution.workers.Workers`.
     on_failure : callable, optional
-        Told the scans that should be in it and are not, as they cannot be read or scored; they are named among those left out, too.
+        Told the scans that should be in it and are not, as they cannot be read or scored, or would get no verdict themselves (a brain mask
+        that is no brain's, an image unlike its sequence); they are named among those left out, too.
 
     Raises
     ------
@@ -188,6 +189,7 @@ def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, 
     check_memory(volume.name, _BYTES * scans * volume.data.size, f"keeping the maps of {scans} healthy scans")
     preset_id = method_class(spec.method).INFO.preset
     ready = make_ready(volume, task.case.mask, preset_id=preset_id, prepare_with=task.prepare_with)
+    check_healthy(volume.name, ready.scored.findings)
     model = model_for(spec.method, spec.model or None, volume.sequence)
     chosen = replace(spec, model="" if model is None else str(model.path))
     scored = scored_volume(ready.scored, ScoringRequest(chosen, task.device, task.seed), progress)

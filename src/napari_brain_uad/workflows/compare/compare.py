@@ -265,7 +265,7 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If the scan, a mask, the age or a spec cannot be used, or a healthy scan is of another sequence.
+        If the scan, a mask, the age or a spec cannot be used, or a healthy scan is of another sequence or has a brain mask that is none.
     BrainUADError
         The first failure, when every method fails.
     """

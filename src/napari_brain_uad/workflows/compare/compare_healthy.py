@@ -12,6 +12,7 @@ from ...core.progress import Progress
 from ...core.text import counted
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
+from ..models.references import check_healthy
 from ..scans.load import as_volume
 from ..scans.ready import ReadyScan, make_ready
 
@@ -35,11 +36,20 @@ def healthy_volumes(healthy: Iterable[Volume | str | Path], scan: Volume) -> tup
 def healthy_ready(
     volumes: Sequence[Volume], presets: Iterable[str], prepare_with: str, progress: Progress
 ) -> dict[str, tuple[ReadyScan, ...]]:
-    """The healthy scans as methods with each of these presets are given them."""
-    return {
-        preset_id: tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in volumes)
-        for preset_id in dict.fromkeys(presets)
-    }
+    """The healthy scans as methods with each of these presets are given them.
+
+    Raises
+    ------
+    InputError
+        If one cannot be made ready, or has a brain mask or a look with which healthy brains say nothing of a scan.
+    """
+    found = {}
+    for preset_id in dict.fromkeys(presets):
+        ready = tuple(make_ready(one, preset_id=preset_id, prepare_with=prepare_with, progress=progress) for one in volumes)
+        for one in ready:
+            check_healthy(f"The healthy scan {one.scan.name}", one.scored.findings)
+        found[preset_id] = ready
+    return found
 
 
 def measured_healthy(maps: Sequence[HealthyMap], posts: Iterable[PostParams]) -> tuple[HealthyReference, ...]:

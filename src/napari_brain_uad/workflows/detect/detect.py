@@ -33,7 +33,7 @@ from ...preprocessing.mni_way import MniWay
 from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import recommend, unfit
-from ..models.references import Compared, compared_with_given, reference_for
+from ..models.references import Compared, check_healthy_map, compared_with_given, reference_for
 from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from ..scans.truth import as_truth
@@ -381,13 +381,14 @@ def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Pr
     Raises
     ------
     InputError
-        If a map cannot be read, or is another method's, or they were not made alike, or are of several sequences.
+        If a map cannot be read, is another method's, has a mask that is no brain's, or they were not made alike, or of several sequences.
     """
     read = []
     for given in maps:
         amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
         if amap.method != method:
             raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
+        check_healthy_map(amap)
         read.append(HealthyMap(amap, age=age_of(amap)))
     known = {str(sequence) for one in read if (sequence := one.map.provenance.get("input", {}).get("sequence"))}
     if len(known) > 1:

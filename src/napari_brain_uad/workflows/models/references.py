@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,15 @@ from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
+from ...core.checks import Finding, raise_errors
 from ...core.errors import BrainUADError, InputError
 from ...core.kept import Kept
 from ...core.sequence import SEQUENCES
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
-from ...preprocessing.brain_size import GIVEN_MASK
-from ...preprocessing.sequence_check import SEQUENCE_IMAGE
+from ..scans.ready import UNLIKE_HEALTHY
 from .models import Model, shipped_dir, user_dir
-
-_UNLIKE = (SEQUENCE_IMAGE, *GIVEN_MASK)
-"""Findings about a scan with which healthy brains cannot be compared: it does not look like its sequence, or the mask is of no brain."""
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)
 
@@ -152,7 +149,26 @@ def _contradicted(amap: AnomalyMap) -> str:
     """Why healthy scans of its sequence say nothing of a map whose scan or brain mask is unlike theirs; empty where they do."""
     said = amap.provenance.get("input", {}).get("findings")
     found = said if isinstance(said, list) else []  # a file's record may hold anything in its place
-    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") in _UNLIKE), "")
+    return next((str(one.get("message", "")) for one in found if isinstance(one, Mapping) and one.get("code") in UNLIKE_HEALTHY), "")
+
+
+def check_healthy(name: str, findings: Iterable[Finding]) -> None:
+    """Raise `InputError` where a scan is to stand for healthy brains and is none that they could be compared with themselves.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls it.
+    findings : iterable of Finding
+        Those of the scan as it is scored.
+    """
+    raise_errors(name, (replace(one, level="error") for one in findings if one.code in UNLIKE_HEALTHY))
+
+
+def check_healthy_map(amap: AnomalyMap) -> None:
+    """The same of a map, by its record."""
+    if why := _contradicted(amap):
+        raise InputError(f"Healthy map {amap.name}", why=why, fix="Leave it out, or score its scan again with a mask of its brain")
 
 
 def compared_with_given(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import overload
 
+from ...core.checks import Finding
 from ...core.errors import BrainUADError
 from ...core.isolation import isolated
 from ...core.provenance import array_sha256
 from ...core.volume import Volume
+from .ready import UNLIKE_HEALTHY
 
 
 class LazyVolumes(Sequence[Volume]):
@@ -31,6 +33,8 @@ class LazyVolumes(Sequence[Volume]):
         What they are called.
     failures : dict of str to BrainUADError
         The volumes that could not be made or used, by name. Going through all leaves them out; asking for one raises.
+    warnings : dict of str to tuple of Finding
+        Of the volumes that were made, by their own names: `ready.UNLIKE_HEALTHY`. Shared with parts of them.
     at_work : int or None
         While all are gone through, the number of the one that was given last, until the next is asked for: when work ends with an error,
         the one that it could not use.
@@ -41,6 +45,7 @@ class LazyVolumes(Sequence[Volume]):
         self.names = tuple(names) or tuple(f"Scan {number + 1}" for number in range(len(self._makers)))
         self._seen: dict[int, dict[str, str]] = {}
         self.failures: dict[str, BrainUADError] = {}
+        self.warnings: dict[str, tuple[Finding, ...]] = {}
         self.at_work: int | None = None
 
     def __len__(self) -> int:
@@ -74,23 +79,34 @@ class LazyVolumes(Sequence[Volume]):
     def __getitem__(self, number: int | slice) -> Volume | LazyVolumes:
         """The volume with this number, loaded now."""
         if isinstance(number, slice):
-            return LazyVolumes(self._makers[number], self.names[number], needed=self._needed)
+            part = LazyVolumes(self._makers[number], self.names[number], needed=self._needed)
+            part.warnings = self.warnings
+            return part
         number = range(len(self))[number]
         volume = self._makers[number]()
         if number not in self._seen:
             self._seen[number] = {"name": volume.name, "voxels_sha256": array_sha256(volume.data)}
+            note_warnings(volume, self.warnings)
         return volume
 
     def without(self, number: int, error: BrainUADError) -> LazyVolumes:
         """All but one, which failed."""
         kept = [other for other in range(len(self)) if other != number]
         rest = LazyVolumes([self._makers[other] for other in kept], [self.names[other] for other in kept], needed=self._needed)
+        rest.warnings = self.warnings
         rest.failures = {**self.failures, self.names[number]: error}
         return rest
 
     def seen(self) -> list[dict[str, str]]:
         """Name and SHA-256 of every volume that was asked for."""
         return [self._seen[number] for number in sorted(self._seen)]
+
+
+def note_warnings(volume: Volume, warnings: dict[str, tuple[Finding, ...]]) -> None:
+    """Put down what makes a volume unlike healthy brains, where something does."""
+    found = tuple(finding for finding in volume.findings if finding.code in UNLIKE_HEALTHY)
+    if found:
+        warnings[volume.name] = found
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +135,11 @@ class OpenedData:
     def failures(self) -> dict[str, BrainUADError]:
         """The scans that could not be read or used so far, by name."""
         return {**self.train.failures, **self.validation.failures}
+
+    @property
+    def warnings(self) -> dict[str, tuple[Finding, ...]]:
+        """What makes scans that were read so far unlike healthy brains, by name."""
+        return {**self.train.warnings, **self.validation.warnings}
 
     def named(self) -> dict[str, list[str]]:
         """Which scans these are, as a training's record keeps it."""

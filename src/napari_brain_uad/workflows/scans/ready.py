@@ -14,16 +14,19 @@ from ...core.progress import Progress
 from ...core.volume import Volume
 from ...io.labels import check_no_labels
 from ...preprocessing.brain_mask import estimate_brain_mask
-from ...preprocessing.brain_size import with_mask_findings
+from ...preprocessing.brain_size import GIVEN_MASK, with_mask_findings
 from ...preprocessing.pipeline import Pipeline, run_pipeline
 from ...preprocessing.prepared import Prepared
 from ...preprocessing.presets import preset
-from ...preprocessing.sequence_check import check_against_image
+from ...preprocessing.sequence_check import SEQUENCE_IMAGE, check_against_image
 from .further import AUTO as AUTO
 from .further import NEVER as NEVER
 from .further import split_prepare
 from .load import MaskInput, as_mask, as_volume
 from .prepare import prepare
+
+UNLIKE_HEALTHY = (SEQUENCE_IMAGE, *GIVEN_MASK)
+"""Findings about a scan with which healthy brains cannot be compared: it does not look like its sequence, or the mask is of no brain."""
 
 
 @dataclass(frozen=True, eq=False)

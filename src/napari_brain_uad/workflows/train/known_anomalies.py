@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import overload
 
+from ...core.checks import Finding
 from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.provenance import array_sha256
@@ -16,6 +17,7 @@ from ...datasets.layout import Subject
 from ...datasets.registry import find_layout
 from ...detectors.registry import method_class
 from ...training.session import LabelledScan
+from ..scans.lazy_volumes import note_warnings
 from ..scans.load import MaskInput, as_mask
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from .training_data import TrainingData, open_data, ready_scan
@@ -30,11 +32,17 @@ class KnownAnomalies(Sequence[LabelledScan]):
     ----------
     makers : sequence of callable
         Each gives one scan.
+
+    Attributes
+    ----------
+    warnings : dict of str to tuple of Finding
+        As of `LazyVolumes`.
     """
 
     def __init__(self, makers: Sequence[Callable[[], LabelledScan]] = ()) -> None:
         self._makers = tuple(makers)
         self._seen: dict[int, dict[str, str]] = {}
+        self.warnings: dict[str, tuple[Finding, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._makers)
@@ -46,11 +54,14 @@ class KnownAnomalies(Sequence[LabelledScan]):
     def __getitem__(self, number: int | slice) -> LabelledScan | KnownAnomalies:
         """The scan with this number, loaded now."""
         if isinstance(number, slice):
-            return KnownAnomalies(self._makers[number])
+            part = KnownAnomalies(self._makers[number])
+            part.warnings = self.warnings
+            return part
         number = range(len(self))[number]
         scan = self._makers[number]()
         hashes = {"voxels_sha256": array_sha256(scan.volume.data), "truth_sha256": array_sha256(scan.truth)}
         self._seen[number] = {"name": scan.volume.name, **hashes}
+        note_warnings(scan.volume, self.warnings)
         return scan
 
     def seen(self) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...core.checks import Finding
 from ...core.detector import Detector, MethodInfo, State
 from ...core.errors import BrainUADError, DeviceError, InputError
 from ...core.isolation import isolated
@@ -69,6 +70,7 @@ def train(
     report: Callable[[TrainingUpdate], None] | None = None,
     at_step: Callable[[int], None] | None = None,
     on_failure: Callable[[str, BrainUADError], None] | None = None,
+    on_warning: Callable[[str, Finding], None] | None = None,
     progress: Progress | None = None,
     anomalies: AnomaliesInput = None,
 ) -> Detector:
@@ -82,20 +84,19 @@ def train(
         Healthy scans. Brains are found as in `detect`.
     params, training : Params or mapping, optional
         Settings of the method that `method` does not say, and of its network's training, over the preset's.
-    seed : int
-        Fixes everything random.
     out : str or Path, optional
         NAME of the model: it is saved as ``NAME.safetensors`` with ``NAME.json`` beside it. The folder ``NAME`` takes checkpoints and
         the log (``log.csv``) of a network's training.
     resume, overwrite : bool
         Go on with the training in the folder ``NAME``, and replace its model (from the start when there is neither yet); or replace any
         model of that name with its card, and any training in the folder.
-    device, devices, nodes
-        "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
+    seed, device, devices, nodes
+        The first fixes everything random. "auto", "cpu", "cuda" or "mps"; how many of them on each machine, and how many machines.
     report, at_step, progress : callables and Progress, optional
         The former two as of `TrainingSession`. Cancelling stops within two seconds, with a checkpoint to resume from and no model.
-    on_failure : callable, optional
+    on_failure, on_warning : callable, optional
         Told at the end which scans of `data` could not be read or used, and why: they are left out, and the model's record names them.
+        Told, however it ends, which scans it learns from have a brain mask that is no brain's, or do not look like their sequence.
     anomalies : a folder, or a sequence of pairs, optional
         Known anomalies, see `known_anomalies.open_anomalies`. A scan of them that cannot be used ends the training.
 
@@ -111,7 +112,7 @@ def train(
     spec = MethodSpec.of(method, params=params)
     detector, settings, used = prepared_detector(spec, training, device)
     order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes, anomalies)
-    return _trained(order, detector, settings, used, _Told(report, at_step), on_failure, progress or Progress())
+    return _trained(order, detector, settings, used, _Told(report, at_step), _Heard(on_failure, on_warning), progress or Progress())
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _trained(
     settings: TrainingParams | None,
     used: Device,
     told: _Told,
-    on_failure: Callable[[str, BrainUADError], None] | None,
+    heard: _Heard,
     progress: Progress,
 ) -> Detector:
     machines = order.devices * order.nodes
@@ -156,10 +157,11 @@ def _trained(
     session = TrainingSession(
         place.folder, order.resume, used.name, order.devices, order.nodes, opened.validation, told, known, told.at_step
     )
-    opened, failure = _fitted(detector, opened, order.seed, settings, session, progress.part(0.02, 0.98))
-    for name, error in opened.failures.items():
-        if on_failure is not None:
-            on_failure(name, error)
+    try:
+        opened, failure = _fitted(detector, opened, order.seed, settings, session, progress.part(0.02, 0.98))
+    finally:  # a training that is stopped, to go on later, would only say so days after
+        heard.warnings({**opened.warnings, **known.warnings})
+    heard.failures(opened.failures)
     if failure is not None:
         raise failure
     if place.model is not None and first:
@@ -199,6 +201,25 @@ def _fitted(
         if fewer is None:
             return opened, error
         opened = fewer
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Who hears at the end of scans that were left out, and of those with something to know; None where nobody does."""
+
+    on_failure: Callable[[str, BrainUADError], None] | None
+    on_warning: Callable[[str, Finding], None] | None
+
+    def failures(self, found: Mapping[str, BrainUADError]) -> None:
+        for name, error in found.items():
+            if self.on_failure is not None:
+                self.on_failure(name, error)
+
+    def warnings(self, found: Mapping[str, tuple[Finding, ...]]) -> None:
+        for name, findings in found.items():
+            for finding in findings:
+                if self.on_warning is not None:
+                    self.on_warning(name, finding)
 
 
 class _Told:

@@ -102,13 +102,14 @@ class TrainingEvent:
     Parameters
     ----------
     kind : str
-        "update", "message", "left_out", and as the last one of "done", "failed", "cancelled".
+        "update", "message", "left_out", "warning", and as the last one of "done", "failed", "cancelled".
     update : TrainingUpdate or None
         For "update".
     fraction : float
         Of the whole job, for "message".
     message : str
-        For "message"; may be empty, when only the fraction changed. For "left_out", a scan that could not be read, and why.
+        For "message"; may be empty, when only the fraction changed. For "left_out", a scan that could not be read, and why. For
+        "warning", a scan that is learned from, and what is to be known of it; `fix` says what to do.
     model : Path or None
         The model's ``.safetensors`` file, for "done".
     what, why, fix, details : str
@@ -260,6 +261,7 @@ def main(job_text: str) -> int:
                 report=voice.update,
                 progress=progress,
                 on_failure=lambda name, error: voice.say("left_out", message=f"{name}: {error}"),
+                on_warning=lambda name, finding: voice.say("warning", message=f"{name}: {finding.message}", fix=finding.fix),
                 anomalies=job.anomalies or None,
             )
         )
