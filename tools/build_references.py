@@ -9,12 +9,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks._healthy import REFERENCES, Subject, is_kept, map_of, of_reference, person_numbers
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._healthy import REFERENCES, Case, Subject, is_kept, map_of, of_reference, person_numbers
 from napari_brain_uad.calibration.build import HealthyMap, build_reference, leave_one_out
 from napari_brain_uad.calibration.files import save_reference
 from napari_brain_uad.calibration.names import reference_file
 from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.workflows.detect.mni import to_mni_of
 from napari_brain_uad.workflows.models.models import default_model, shipped_dir
 from napari_brain_uad.workflows.models.references import stem_of
 
@@ -52,14 +56,28 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
     maps = []
     for one in subjects:
         amap, case = map_of(one, method, store)
-        maps.append(HealthyMap(amap, one.kind, numbers[one.person], counted=case.counted))
+        to_mni = None if one.kind == "simulated" else way_to_mni(one, case, store)
+        maps.append(HealthyMap(amap, one.kind, numbers[one.person], counted=case.counted, to_mni=to_mni))
     model = default_model(method, sequence) if method_class(method).INFO.trainable else None
     reference = build_reference(
         maps, PostParams(), title=title(sequence, subjects), sequence=sequence, model_sha256="" if model is None else model.sha256
     )
     save_reference(reference_file(out, stem_of(method, model), sequence), reference)
     check = leave_one_out(reference)
-    print(f"{method} {sequence}: {reference.title}. {reference.default_words}. {'' if check is None else check.words}", flush=True)
+    told = ". ".join(filter(None, (reference.title, reference.default_words, reference.places_words, check.words if check else "")))
+    print(f"{method} {sequence}: {told}", flush=True)
+
+
+def way_to_mni(subject: Subject, case: Case, store: Path) -> NDArray[np.float64] | None:
+    """World mm of a scan to those of MNI152, kept by person: the same at every voxel size. None where it is poor."""
+    file = store / "mni" / f"{subject.person}.npy"
+    if not file.is_file():
+        found = to_mni_of(case.volume)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.full((4, 4), np.nan) if found is None else found)
+    kept = np.load(file, allow_pickle=False)
+    print(subject.person, "to MNI152:", "poor" if np.isnan(kept).any() else "found", flush=True)
+    return None if np.isnan(kept).any() else kept
 
 
 def title(sequence: str, subjects: list[Subject]) -> str:

@@ -15,6 +15,7 @@ from ..core.progress import Progress
 from ..postprocessing.params import PostParams
 from ..postprocessing.pipeline import filtered_score
 from .measure import CURVES, levels_of, measured
+from .places import HealthyPlaces, cell_means, mean_of
 from .reference import ALPHA, HealthyReference, HealthyScan, settings_of
 
 
@@ -34,6 +35,8 @@ class HealthyMap:
         In years.
     counted : array of bool, optional
         Where its tissue is healthy; the whole brain when None.
+    to_mni : array, shape (4, 4), optional
+        World mm of the scan to world mm of MNI152, where that is known.
     """
 
     map: AnomalyMap
@@ -41,6 +44,7 @@ class HealthyMap:
     person: int = 0
     age: float | None = None
     counted: NDArray[np.bool_] | None = field(default=None, repr=False)
+    to_mni: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "map", replace(self.map, scan=None))
@@ -119,7 +123,19 @@ def build_reference(
         levels=levels,
         curves={name: np.stack([one[name] for one in curves]) for name in CURVES},
         quantiles=np.stack(quantiles),
+        places=_places(maps, post),
     )
+
+
+def _places(maps: Sequence[HealthyMap], post: PostParams) -> HealthyPlaces | None:
+    """How those score on average whose way to MNI152 is known. Simulated brains say nothing of where real tissue is bright."""
+    found, people = [], set()
+    for one in maps:
+        if one.to_mni is not None and one.kind != "simulated":
+            score, brain = filtered_score(one.map, post)
+            found.append(cell_means(score, brain if one.counted is None else brain & one.counted, one.map.grid, one.to_mni))
+            people.add(one.person)
+    return mean_of(found, len(people))
 
 
 def clean_up_of(post: PostParams) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import numpy as np
 from ..core.errors import ModelError
 from ..io.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .measure import CURVES, PROBABILITIES
+from .places import CELLS, HealthyPlaces
 from .reference import KINDS, HealthyReference, HealthyScan
 
 _KIND = "healthy reference 1"
+_PLACES, _KNOWN = "mean_in_mni", "known_in_mni"
 _FIX = "Make the reference again (brain-uad calibrate)"
 
 
@@ -26,7 +28,7 @@ def save_reference(path: Path, reference: HealthyReference) -> None:
     InputError
         If it cannot be written.
     """
-    meta = {
+    meta: dict[str, Any] = {
         "kind": _KIND,
         "title": reference.title,
         "sequence": reference.sequence,
@@ -36,6 +38,10 @@ def save_reference(path: Path, reference: HealthyReference) -> None:
         "scans": [asdict(scan) for scan in reference.scans],
     }
     state: dict[str, Any] = {"levels": reference.levels, "quantiles": reference.quantiles, **reference.curves}
+    if reference.places is not None:
+        meta["people_in_mni"] = reference.places.people
+        known = np.isfinite(reference.places.mean)
+        state |= {_PLACES: np.where(known, reference.places.mean, np.float32(0.0)), _KNOWN: known}  # no NaN is ever kept
     save_checkpoint(path, method=reference.method, params=reference.params, state=state, meta=meta)
 
 
@@ -67,6 +73,7 @@ def _reference(kept: Checkpoint, meta: Mapping[str, Any]) -> HealthyReference:
     fits = all(values.shape == (len(scans), levels.size) for values in curves.values())
     if not (fits and levels.size > 1 and quantiles.shape == (len(scans), PROBABILITIES.size) and bool(np.all(np.diff(levels) > 0))):
         raise ValueError("its arrays do not fit each other")
+    places = _places(kept, meta)
     if not scans or any(scan.kind not in KINDS or scan.voxel_mm3 <= 0 or scan.brain_ml <= 0 for scan in scans):
         raise ValueError("its scans are not described")
     return HealthyReference(
@@ -82,4 +89,14 @@ def _reference(kept: Checkpoint, meta: Mapping[str, Any]) -> HealthyReference:
         curves=curves,
         quantiles=quantiles,
         sha256=kept.sha256,
+        places=places,
     )
+
+
+def _places(kept: Checkpoint, meta: Mapping[str, Any]) -> HealthyPlaces | None:
+    if _PLACES not in kept.state:
+        return None
+    mean, known = kept.state[_PLACES], kept.state[_KNOWN].astype(bool)
+    if not (mean.shape == known.shape == CELLS.shape and known.any()):
+        raise ValueError("its mean map does not fit MNI152")
+    return HealthyPlaces(np.where(known, mean, np.float32(np.nan)), int(meta["people_in_mni"]))

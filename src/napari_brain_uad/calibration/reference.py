@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.text import counted
 from ..core.threshold import DEFAULT_ML, HEALTHY_ML, ThresholdRule
 from .measure import PROBABILITIES
+from .places import HealthyPlaces
 
 KINDS = {
     "real": "healthy brain",
@@ -94,6 +95,8 @@ class HealthyReference:
         Of each brain's scores, at `measure.PROBABILITIES`.
     sha256 : str
         Of its content, as sealed; empty while it is only in memory.
+    places : HealthyPlaces or None
+        How its brains score on average at every place of MNI152, of those whose way there is known; None without any.
     """
 
     title: str
@@ -108,6 +111,7 @@ class HealthyReference:
     curves: Mapping[str, NDArray[np.float32]]
     quantiles: NDArray[np.float32]
     sha256: str = ""
+    places: HealthyPlaces | None = None
 
     @property
     def default(self) -> ThresholdRule:
@@ -154,8 +158,13 @@ class HealthyReference:
         needed = f"; no scan can be called unusual at p = {ALPHA:g}, which takes {math.ceil(1.0 / ALPHA) - 1} brains"
         return told + (needed if self.smallest_p > ALPHA else "")
 
+    @property
+    def places_words(self) -> str:
+        """Of how many people there is a mean map in MNI152; empty without one."""
+        return "" if self.places is None else f"Mean map in MNI152: of {counted(self.places.people, 'brain')}"
+
     def of(self, keep: Sequence[bool]) -> HealthyReference:
-        """The same with some of its scans only."""
+        """The same with some of its scans only; the mean map stays that of all."""
         chosen = np.asarray(keep, bool)
         scans = tuple(scan for scan, kept in zip(self.scans, chosen, strict=True) if kept)
         curves = {name: values[chosen] for name, values in self.curves.items()}

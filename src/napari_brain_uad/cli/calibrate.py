@@ -36,6 +36,8 @@ def add_calibrate(commands: Any) -> None:
     parser.add_argument("--prepare", default="auto", metavar="PRESET", help="auto, never, or a preset of `brain-uad prepare`")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add_seed(parser)
+    text = "register every scan to MNI152, too, for a mean map there: regions then say how healthy brains score at their place"
+    parser.add_argument("--mni", action="store_true", help=text)
     add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write it into (default: that of your models)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -60,6 +62,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             prepare_with=arguments.prepare,
             device=arguments.device,
             seed=arguments.seed,
+            mni=arguments.mni,
             out=arguments.out,
             jobs=workers_of(arguments),
             on_failure=lambda name, error: failed.append(f"{name}: {error}"),
@@ -75,6 +78,8 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
         say(reference.default_words)
         say(reference.smallest_p_words)
+        if reference.places_words:
+            say(reference.places_words)
         say("Simulated brains alone are not left out one at a time" if one.left_out is None else f"{one.left_out.words}.")
         if one.replaced:
             say(f"{readable(one.replaced)}.")

@@ -54,6 +54,8 @@ class Region:
         Against the strongest region of each healthy brain (`calibration.verdict`); None where the method has no reference that applies.
     verdict : str
         How it compares with healthy brains, in words; empty where there is nothing to say.
+    healthy_mean : float or None
+        What healthy brains score on average at its place (`calibration.places`); None where that is not known.
     """
 
     number: int
@@ -72,6 +74,7 @@ class Region:
     parts: int = 1
     p_value: float | None = None
     verdict: str = ""
+    healthy_mean: float | None = None
 
     @property
     def slices(self) -> Box:
@@ -223,6 +226,7 @@ REGION_COLUMNS = (
     "parts",
     "p_value",
     "verdict",
+    "healthy_mean",
 )
 """The keys of every row of `as_rows`, in reading order: a table without regions has a header too."""
 
@@ -247,6 +251,7 @@ def as_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "parts": region.parts,
             "p_value": region.p_value,
             "verdict": region.verdict,
+            "healthy_mean": region.healthy_mean,
         }
         for region in regions
     ]

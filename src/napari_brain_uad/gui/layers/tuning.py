@@ -248,7 +248,7 @@ def _settled(
     from ...workflows.detect.region_names import mni_relation, with_names
 
     found = judged.result
-    result = with_names(edited(found, edits, amap.grid, truth=truth), amap)
+    result = with_names(edited(found, edits, amap.grid, truth=truth), amap, judged.reference)
     mask = turned(result.reviewed_mask)
     regions = region_labels(result.labels) if truth is None else None
     figures = replace(figures_of(amap, found, truth), regions=len(result.regions))

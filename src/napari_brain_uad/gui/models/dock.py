@@ -174,7 +174,7 @@ class ModelsDock(SideDock):
         for one in made:
             checked = [one.left_out.words] if one.left_out is not None else []
             back = f"{one.steps_back}; *{_FORGET}* below brings that one back" if one.steps_back else ""
-            told = ". ".join(filter(None, [one.reference.smallest_p_words, *checked, one.replaced, back]))
+            told = ". ".join(filter(None, [one.reference.smallest_p_words, one.reference.places_words, *checked, one.replaced, back]))
             self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=told)
         if left_out:
             what = f"Left out: {counted(len(left_out), 'scan or file', 'scans or files')}"

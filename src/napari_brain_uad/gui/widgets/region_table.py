@@ -111,7 +111,8 @@ def _words(region: Region) -> str:
     """What a row holds that its columns have no room for."""
     merged = f"merged from {region.parts}" if region.parts > 1 else ""
     compared = region.verdict[:1].upper() + region.verdict[1:]
-    return "\n".join(filter(None, (region.name, compared, ", ".join(filter(None, (region.review, merged))), region.note)))
+    here = "" if region.healthy_mean is None else f"Healthy brains score {region.healthy_mean:.3g} here on average"
+    return "\n".join(filter(None, (region.name, compared, here, ", ".join(filter(None, (region.review, merged))), region.note)))
 
 
 class RegionTable(QTableView):

@@ -75,6 +75,7 @@ _ABOUT_COLUMNS: dict[str, tuple[str, str]] = {
     "parts": ("Regions that a person merged into it", ""),
     "p_value": ("Conformal p-value against healthy brains", ""),
     "verdict": ("How it compares with healthy brains, in words", ""),
+    "healthy_mean": ("Mean score of healthy brains at its place in MNI152", ""),
 }
 
 

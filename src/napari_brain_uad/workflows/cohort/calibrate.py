@@ -20,6 +20,8 @@ from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, read_record
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
+from ..detect.mni import to_mni_of
+from ..detect.region_names import mni_relation
 from ..detect.score import ScoringRequest, model_for
 from ..detect.score_volume import scored_volume
 from ..execution.parallel import in_processes
@@ -77,6 +79,7 @@ def calibrate(
     prepare_with: str = AUTO,
     device: str = "auto",
     seed: int = 0,
+    mni: bool = False,
     out: str | Path | None = None,
     jobs: int | Workers = 1,
     on_failure: Failed | None = None,
@@ -95,6 +98,9 @@ def calibrate(
         Which sequence of each subject; who they are, as verdicts name them (no person's name); "real" or "simulated" (no p-value then).
     post, prepare_with, device, seed
         As in `detect`.
+    mni : bool
+        Register every scan to MNI152 (affine, some ten seconds each), for the mean map there, which says of a region how healthy brains
+        score at its place. Scans that lie there, or were prepared so, count in it all the same.
     out, jobs : optional
         The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
         process of its own, or where else: see `execution.workers.Workers`.
@@ -110,7 +116,7 @@ def calibrate(
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
     cases, left_out, ages = _healthy(healthy, sequence)
-    tasks = [_Task(case, spec, prepare_with, device, seed, len(cases)) for case in cases]
+    tasks = [_Task(case, spec, prepare_with, device, seed, len(cases), mni) for case in cases]
     maps, unused = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9), on_failure or (lambda name, error: None))
     missed, made = [*left_out, *unused], []
     for of, scored in sorted(maps.items()):
@@ -156,6 +162,7 @@ class _Task:
     device: str
     seed: int
     scans: int
+    mni: bool
 
 
 def _all_scored(
@@ -193,7 +200,11 @@ def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, 
     model = model_for(spec.method, spec.model or None, volume.sequence)
     chosen = replace(spec, model="" if model is None else str(model.path))
     scored = scored_volume(ready.scored, ScoringRequest(chosen, task.device, task.seed), progress)
-    return HealthyMap(ready.bring_back(scored.map)), model, volume.sequence
+    amap = ready.bring_back(scored.map)
+    to_mni = mni_relation(amap).to_mni
+    if to_mni is None and task.mni:
+        to_mni = to_mni_of(ready.scan)
+    return HealthyMap(amap, to_mni=to_mni), model, volume.sequence
 
 
 def _made(

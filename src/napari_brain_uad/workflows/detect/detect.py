@@ -284,7 +284,7 @@ def finish_detection(
         progress.update(0.3, "Evaluating")
         part = progress.part(0.3, 1.0)
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
-    result = with_names(edited(result, edits, amap.grid, truth=truth), amap)
+    result = with_names(edited(result, edits, amap.grid, truth=truth), amap, found.reference)
     progress.update(1.0, "Done")
     return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, verdict=found.verdict)
 

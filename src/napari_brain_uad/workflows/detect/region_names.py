@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibration.places import with_healthy_means
+from ...calibration.reference import HealthyReference
 from ...core.anomaly_map import AnomalyMap
 from ...core.volume import Grid
 from ...postprocessing.atlas import region_names
@@ -51,17 +53,19 @@ def mni_relation(amap: AnomalyMap) -> MniRelation:
     return _KNOWN[amap]
 
 
-def with_names(result: PostResult, amap: AnomalyMap) -> PostResult:
-    """The result with a name for every region; as it is where the relation to MNI is not known."""
+def with_names(result: PostResult, amap: AnomalyMap, reference: HealthyReference | None = None) -> PostResult:
+    """The result with a name for every region and what healthy brains score there; as it is where the relation to MNI is not known."""
     relation = mni_relation(amap)
-    return result if relation.to_mni is None else named(result, amap.grid, relation.to_mni)
+    return result if relation.to_mni is None else named(result, amap.grid, relation.to_mni, reference)
 
 
-def named(result: PostResult, grid: Grid, to_mni: NDArray[np.float64]) -> PostResult:
+def named(result: PostResult, grid: Grid, to_mni: NDArray[np.float64], reference: HealthyReference | None = None) -> PostResult:
     """The result with a name for every region, where the way from its world mm to those of MNI152 is `to_mni`."""
     names = region_names(result.labels, [region.number for region in result.regions], grid, to_mni) if result.regions else ()
     regions = tuple(replace(region, name=name) for region, name in zip(result.regions, names, strict=True))
-    return replace(result, regions=regions)
+    found = replace(result, regions=regions)
+    places = None if reference is None else reference.places
+    return found if places is None else with_healthy_means(found, grid, to_mni, places)
 
 
 def registration_of(amap: AnomalyMap) -> Mapping[str, Any] | None:
