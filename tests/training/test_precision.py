@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_brain_uad.training.precision import guard_narrow
+from napari_brain_uad.core.errors import InputError
+from napari_brain_uad.training.params import PRECISIONS
+from napari_brain_uad.training.precision import choose_precision, guard_narrow
+
+
+def test_what_a_cpu_computes_in() -> None:
+    """Lightning takes float16 there for bf16, with no more than a warning."""
+    assert [choose_precision(asked, "cpu")[0] for asked in PRECISIONS if asked != "16"] == ["32", "32", "bf16"]
+    assert choose_precision("16", "cuda")[0] == "16"
+    with pytest.raises(InputError, match="no training in float16 on a CPU"):
+        choose_precision("16", "cpu")
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -245,17 +245,9 @@ def fitting(
     post : mapping
         The clean-up that is asked for.
     """
-    sequence = amap.provenance.get("input", {}).get("sequence") or ""
-    if sequence != reference.sequence:
-        return None, f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
-    params = settings_of(amap)
-    asked = {name: value for name, value in reference.params.items() if name not in ROUNDING}
-    other = [name for name, value in asked.items() if not same_value(params.get(name), value)]
-    if other:
-        return None, f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
-    changed = [name for name in FILTERS if post[name] != reference.post[name]]
-    if changed:
-        return None, f"the healthy reference was made with another {changed[0]} ({reference.post[changed[0]]})"
+    why = misfit(reference, amap.provenance.get("input", {}).get("sequence") or "", settings_of(amap), post)
+    if why:
+        return None, why
     near = reference.like(amap.grid.voxel_volume_mm3)
     if near is None:
         sizes = [scan.voxel_mm3 for scan in reference.scans]
@@ -270,6 +262,26 @@ def fitting(
             return near, f"of the healthy reference only thresholds are taken: {unlike}"
         return None, f"the healthy reference does not apply: {unlike}"
     return near, ""
+
+
+def misfit(reference: HealthyReference, sequence: str, params: Mapping[str, Any], post: Mapping[str, Any]) -> str:
+    """Why a reference says nothing of scans of this sequence with these settings, whatever their maps look like; empty where it may.
+
+    Parameters
+    ----------
+    sequence : str
+        Empty where it is not known.
+    params, post : mapping
+        The method's settings, and the clean-up that is asked for.
+    """
+    if sequence != reference.sequence:
+        return f"the healthy reference is for {reference.sequence}, and this scan is {sequence or 'of unknown sequence'}"
+    asked = {name: value for name, value in reference.params.items() if name not in ROUNDING}
+    other = [name for name, value in asked.items() if not same_value(params.get(name), value)]
+    if other:
+        return f"the healthy reference was made with another {other[0]} ({reference.params[other[0]]})"
+    changed = [name for name in FILTERS if post[name] != reference.post[name]]
+    return f"the healthy reference was made with another {changed[0]} ({reference.post[changed[0]]})" if changed else ""
 
 
 def clean_up_note(reference: HealthyReference, post: Mapping[str, Any]) -> str:

@@ -58,6 +58,16 @@ class Interruption:
         self.patience = _PATIENCE
         self._taken = 0
 
+    def at_training_step(self, _step: int) -> None:
+        """Cancelled, a network's training ends its step and writes a checkpoint; each of several processes has to stay for that."""
+        from ..training.session import CHECKPOINT_SECONDS
+
+        self.patience = CHECKPOINT_SECONDS
+
+    def after_training(self) -> None:
+        """What follows has no checkpoint to write."""
+        self.patience = _PATIENCE
+
     @property
     def exit_code(self) -> int:
         """143 after SIGTERM, as shells have it, otherwise 130: cancelled."""

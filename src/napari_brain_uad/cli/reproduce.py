@@ -10,6 +10,7 @@ from ..core.errors import InputError
 from ..core.provenance import NOTICE
 from ..core.text import readable
 from .compare import method_list
+from .interruption import interruption
 from .options import add_seed, add_workers, assignments, workers_of
 from .terminal import complain, progress_bar, say, written
 
@@ -116,9 +117,14 @@ def _run(arguments: argparse.Namespace, experiment: Experiment) -> int:
     from ..workflows.reproduce.report import figures_of, report_lines, save_report
     from ..workflows.reproduce.run import reproduce
 
+    def tell(line: str) -> None:
+        interruption.after_training()  # or of any other step
+        say(readable(line))
+
     how = {"device": arguments.device, "overwrite": arguments.overwrite}
     with progress_bar(arguments.quiet) as progress:
-        failed = reproduce(experiment, jobs=workers_of(arguments), **how, tell=lambda line: say(readable(line)), progress=progress)
+        told: dict[str, Any] = {"tell": tell, "at_step": interruption.at_training_step, "progress": progress}
+        failed = reproduce(experiment, jobs=workers_of(arguments), **how, **told)
         files = save_report(experiment, failed, **how)
     for name, error in failed.items():
         complain(f"{name}: {error}")

@@ -126,7 +126,7 @@ def _train(arguments: argparse.Namespace) -> int:
             devices=arguments.devices,
             nodes=arguments.nodes,
             report=losses,
-            at_step=_writing_checkpoints,
+            at_step=interruption.at_training_step,
             on_failure=failed.__setitem__,
             on_warning=lambda name, finding: warned.append(replace(finding, message=f"{name}: {finding.message}")),
             progress=progress,
@@ -162,7 +162,7 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
             overwrite=arguments.overwrite,
             device=arguments.device,
             report=losses,
-            at_step=_writing_checkpoints,
+            at_step=interruption.at_training_step,
             progress=progress,
         )
     _say_end(spec.method, arguments.out, losses)
@@ -194,13 +194,6 @@ def _told_at_end(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Brai
             for name, error in failed.items():
                 complain(f"left out {name}: {error}")
             warn(warned)
-
-
-def _writing_checkpoints(_step: int) -> None:
-    """Cancelled, a network's training ends its step and writes a checkpoint; each of several processes has to stay for that."""
-    from ..training.session import CHECKPOINT_SECONDS
-
-    interruption.patience = CHECKPOINT_SECONDS
 
 
 def _settings(kind: type[Params], given: list[str]) -> dict[str, Any]:

@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from ..core.checks import Finding
+from ..core.volume import Volume
+
+SEE = "See whether they show the same person"
+
 _BLUR_MM = 1.0
 _DEEP_MM = 5.0
 """How far inside both brains is looked: their surfaces run alike in any two people."""
@@ -24,6 +29,25 @@ degrees between them: 0.46, and 0.73 (blurred by 1.5 mm) after a registration.
 The Dice of the two brain masks was measured, too, and tells less: 0.95 to 1.00 of one person, 0.62 to 0.95 of two people (MSLUB 07 and
 19: 0.90), and any two brains cut out with one template's mask would have 1.
 """
+
+
+def agreement(first: Volume, data: NDArray[np.float32], mask: NDArray[np.bool_]) -> float | None:
+    """How well a scan that was brought to the grid of `first` shows the same brain; see `edge_agreement`."""
+    return edge_agreement(first.data, data, first.brain & mask, first.grid.spacing)
+
+
+def agrees(value: float | None) -> bool:
+    """Whether an agreement speaks for one brain in one place; what cannot be told does not speak against it."""
+    return value is None or value >= SAME_BRAIN
+
+
+def another_brain(first: Volume, other: Volume, value: float) -> Finding:
+    """The warning about a scan that does not show the same brain in the same place."""
+    message = (
+        f"{other.name} does not seem to show the same brain as {first.name}: the agreement of their edges is {value:.2f}, "
+        f"of one brain at least {SAME_BRAIN}"
+    )
+    return Finding("other-brain", "warning", message, f"{SEE}, and lie on each other")
 
 
 def edge_agreement(

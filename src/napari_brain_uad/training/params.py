@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.errors import InputError
 from ..core.params import Params, param
 
 OPTIMIZERS = ("adam", "adam-amsgrad", "adamw", "sgd")
@@ -48,7 +49,7 @@ class TrainingParams(Params):
     )
     precision: str = param(
         "auto",
-        "Number format of the computation; auto = bf16 where the device is fast with it, else 32",
+        "Number format of the computation; auto = bf16 where the device is fast with it, else 32. 16 is for GPUs",
         label="Numerical precision",
         choices=PRECISIONS,
         advanced=True,
@@ -72,3 +73,23 @@ class TrainingParams(Params):
         500, "Steps between checkpoints", label="Checkpoint every", unit="steps", low=1, high=1_000_000, step=100, advanced=True
     )
     augmentation: str = param("none", "Random changes of the training slices (TorchIO)", choices=("none", "flip", "mild", "strega"))
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Refuse a number format that a device has no arithmetic for: Lightning would compute in bf16, and the record would say 16.
+
+    Parameters
+    ----------
+    precision : str
+        One of `PRECISIONS`.
+    device : str
+        "cpu", "cuda" or "mps".
+
+    Raises
+    ------
+    InputError
+        Naming those that do.
+    """
+    if precision == "16" and device == "cpu":
+        why = "there is no training in float16 on a CPU"
+        raise InputError("precision=16", why=why, fix="Use 32, bf16 or auto, or a GPU (--device cuda)")

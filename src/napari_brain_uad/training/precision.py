@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import torch
 
+from .params import check_precision
+
 _FABRIC = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -25,7 +27,13 @@ def choose_precision(asked: str, device: str) -> tuple[str, str]:
         "32", "bf16" or "16". "auto" is bf16 on GPUs that compute with it by themselves: emulated, it is slower than float32. CPUs compute
         in float32 unless asked otherwise, so that training and map are the same on all of them: on those with AMX, bf16 changed maps by up
         to 3 %, and one training of the contract suite broke down.
+
+    Raises
+    ------
+    InputError
+        As `params.check_precision`.
     """
+    check_precision(asked, device)
     if asked != "auto":
         return asked, f"{asked} (as asked)"
     if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):

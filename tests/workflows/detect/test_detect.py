@@ -207,6 +207,31 @@ def test_healthy_maps_that_do_not_fit_are_refused_or_give_no_verdict(case: Any, 
         detect(case.scan, method, healthy=[*maps[1:], *recorded("input", sequence="T2")[:1]])
 
 
+def test_healthy_maps_that_do_not_fit_are_told_before_anything_is_prepared_or_scored(
+    case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = sorted(healthy_folder.iterdir())
+    models = [case.folder / name for name in ("one.safetensors", "other.safetensors")]
+    for number, model in enumerate(models):
+        train("covariance", scans[number:], out=model)
+    maps = [detect(scan, "covariance", model=models[0]).map for scan in scans]
+    there = [replace(one, provenance={**one.provenance, "input": {**one.provenance["input"], "sequence": "T2"}}) for one in maps]
+
+    def not_yet(*_: object, **__: object) -> None:
+        pytest.fail("the scan was prepared")
+
+    monkeypatch.setattr("napari_brain_uad.workflows.detect.detect.make_ready", not_yet)
+    with pytest.raises(InputError, match="another model made their maps"):
+        detect(case.scan, "covariance", model=models[1], healthy=maps)
+    with pytest.raises(InputError, match="made with covariance, not with threshold"):
+        detect(case.scan, "threshold", healthy=maps)
+    rule = PostParams(threshold="healthy-ml:1")
+    with pytest.raises(InputError, match="is for T2, and this scan is FLAIR"):
+        detect(case.scan, "covariance", model=models[0], healthy=there, post=rule)
+    with pytest.raises(InputError, match="made with another"):
+        detect(case.scan, "covariance@tail=dark", model=models[0], healthy=maps, post=rule)
+
+
 def test_no_discoveries_where_p_values_mean_nothing(case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan may have a reference that sets thresholds and gives no verdict."""
     post = PostParams(threshold="fdr:0.5")

@@ -16,8 +16,8 @@ from napari_brain_uad import cli
 from napari_brain_uad.core.volume import Grid, Source, Volume
 from napari_brain_uad.io.dicom.series import read_series
 from napari_brain_uad.workflows.detect.detect import Detection
-from napari_brain_uad.workflows.detect.same_person import named_apart
 from napari_brain_uad.workflows.detect.several import detect_several
+from napari_brain_uad.workflows.scans.same_person import named_apart
 from tests.gui.scans import write
 from tests.support.two_people import INSIDE, SPACING, moved, sequence
 

@@ -184,3 +184,26 @@ def test_each_once_and_at_least_one() -> None:
         parse_specs(["threshold", "thresh-raw", "threshold"])
     with pytest.raises(InputError, match="no method"):
         parse_specs([])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("threshold", "threshold@bins=256"),
+        ("covariance@components=2@tail=dark:mine", "covariance@tail=dark@components=2:mine"),
+        ("vae@pddpm", "vae@pddpm@height=96"),
+        ("vae", "vae@paper"),
+    ],
+)
+def test_two_spellings_of_one_method_are_refused(first: str, second: str) -> None:
+    with pytest.raises(InputError, match=f"'{first}' and '{second}' are one method"):
+        parse_specs([first, "thresh-raw", second])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("threshold", "threshold@bins=64"), ("vae", "vae@pddpm"), ("vae:mine", "vae:yours"), ("vae", "vae:mine"), ("vae", "vae@latent=128")],
+)
+def test_other_settings_and_models_are_other_methods(first: str, second: str) -> None:
+    """What a model was trained with may differ from the default, so that vae@latent=128 may be another method than vae."""
+    assert [str(spec) for spec in parse_specs([first, second])] == [first, second]

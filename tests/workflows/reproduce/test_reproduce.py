@@ -13,6 +13,7 @@ import pytest
 from small_heads import head, save
 
 from napari_brain_uad.cli import main
+from napari_brain_uad.cli.interruption import interruption
 from napari_brain_uad.core import shell
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
@@ -23,6 +24,7 @@ from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_volume
 from napari_brain_uad.preprocessing.presets import PRESETS, Preset
+from napari_brain_uad.training.session import CHECKPOINT_SECONDS
 from napari_brain_uad.workflows.cohort import cohort_report
 from napari_brain_uad.workflows.reproduce import healthy as healthy_module
 from napari_brain_uad.workflows.reproduce import paper as papers_module
@@ -349,6 +351,29 @@ def test_scans_are_prepared_once_for_all_methods(
     assert done(experiment) == ["prepared", "finished before", "finished before"]
     assert [path.stat().st_mtime_ns == when for path, when in zip(scans, before, strict=True)] == [True, False, True]
     assert done(experiment) == ["finished before"] * 3
+
+
+def test_a_training_has_time_for_its_checkpoint_and_no_other_step_has(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, patience = interruption.patience, []
+
+    def first_step(self: object, batches: object) -> None:
+        patience.append(interruption.patience)
+        raise InputError("Enough")
+
+    def tested(*_: object, **__: object) -> None:
+        patience.append(interruption.patience)
+        raise InputError("Enough")
+
+    monkeypatch.setattr("napari_brain_uad.training.loop._Run._one_step", first_step)
+    monkeypatch.setattr(run_module, "evaluate_cohort", tested)
+    network = {"row": "Network", "spec": "ae-dense@tiny", "training": "t2"}
+    told = {"small": PAPER | {"methods": [*PAPER["methods"][:1], network], "tests": {"ill": {"part": "ill-t2", "published": {"Raw": {}}}}}}
+    papers_module.PAPERS.write_text(json.dumps(told), encoding="utf-8")
+    given = [word for name, folder in data.items() for word in ("--data", f"{name}={folder}")]
+    assert main(["reproduce", "small", *given, "--device", "cpu", "--out", str(tmp_path / "out"), "--quiet"]) == InputError.exit_code
+    assert patience == [CHECKPOINT_SECONDS, usual]
 
 
 def test_a_cancelled_run_writes_no_table(data: dict[str, Path], tmp_path: Path) -> None:

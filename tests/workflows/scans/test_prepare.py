@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -21,6 +22,8 @@ from napari_brain_uad.preprocessing.registration import correlation
 from napari_brain_uad.preprocessing.template import template
 from napari_brain_uad.workflows.scans.load import load
 from napari_brain_uad.workflows.scans.prepare import Patient, prepare, prepare_many, prepare_patient, save_prepared
+from napari_brain_uad.workflows.scans.prepare_session import run_session
+from tests.support.two_people import SPACING, sequence
 
 FEW_STEPS = {"n4.iterations": "2", "n4.coarse_mm": "8"}
 QUICK = [{"step": "brain_extraction"}, {"step": "register_mni"}, {"step": "intensity"}]
@@ -95,6 +98,29 @@ def test_sequences_of_a_patient_share_brain_and_transform(tmp_path):
     assert "transform of a_T1" in next(step["said"] for step in done["FLAIR"].record if step["step"] == "register_mni")
     with pytest.raises(InputError, match="Nothing to prepare"):
         prepare_patient({})
+
+
+@pytest.mark.parametrize(("person", "apart"), [(1, False), (2, True)])
+def test_a_sequence_of_another_person_is_a_warning(tmp_path, capsys, monkeypatch, person, apart):
+    """By what the scans show, and by what their files say: of a folder on the command line, in a script and in the window."""
+    folder, files = tmp_path / "visit", {}
+    folder.mkdir()
+    for name, who, ending in (("FLAIR", 1, "FLAIR"), ("T2", person, "T2w")):
+        files[name] = folder / f"sub-{who}_{ending}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(sequence(who, name), np.diag([*SPACING, 1.0])), files[name])
+    align = [{"step": "coregister"}, {"step": "brain_extraction"}]
+    session = run_session({name: load(file) for name, file in files.items()}, align)
+    for found in (
+        prepare_patient(files, align),
+        {name: one.prepared for name, one in session.sequences.items()},
+    ):  # one of them from the cache
+        codes = {one.code for name in files for one in found[name].volume.findings}
+        assert codes & {"other-brain", "other-person"} == ({"other-brain", "other-person"} if apart else set())
+    monkeypatch.setattr("napari_brain_uad.workflows.scans.prepare.preset", lambda _: SimpleNamespace(pipeline=align))
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--no-figures", "--quiet"]) == 0
+    told = capsys.readouterr().err
+    assert ("does not seem to show the same brain" in told) == apart
+    assert ("are of two people by the names of their files" in told) == apart
 
 
 def test_raw_heads_need_preparation_stripped_scans_do_not(scan):

@@ -131,6 +131,13 @@ def test_an_interrupted_training_goes_on_as_itself_alone(maps: Path, tmp_path: P
     assert one.meta["steps"] == 4
 
 
+def test_float16_on_a_cpu_is_told_before_any_subject_is_made(maps: Path, tmp_path: Path) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]))
+    with pytest.raises(InputError, match="no training in float16 on a CPU"):
+        train_recipe(own, maps, tmp_path / "m", changes={"precision": "16"}, device="cpu")
+    assert not (tmp_path / "m").exists()
+
+
 def test_a_training_that_replaces_another_takes_nothing_over(maps: Path, tmp_path: Path) -> None:
     own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), trainings=[SHORT, SHORT])
     out = tmp_path / "m"

@@ -195,6 +195,18 @@ def test_impossible_devices_are_told_before_any_scan_is_read(
     assert message in capsys.readouterr().err
 
 
+def test_float16_on_a_cpu_is_told_before_any_scan_is_read(
+    healthy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning would warn, and compute in bf16."""
+    monkeypatch.setattr("napari_brain_uad.workflows.train.train.open_data", lambda *_, **__: pytest.fail("scans were looked for"))
+    words = ["train", "ae-dense", str(healthy_folder), "--device", "cpu", "--train", "precision=16", "--out", str(tmp_path / "m")]
+    for more in ([], ["--estimate"]):
+        assert main([*words, *more]) == InputError.exit_code
+        assert "no training in float16 on a CPU. Use 32, bf16 or auto" in capsys.readouterr().err
+    assert not list(tmp_path.glob("m*"))
+
+
 def test_a_network_that_is_trained_has_time_for_its_checkpoint(
     healthy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,11 @@ class Case:
         """Who was scanned: all scans of one person lie on one side of every split."""
         return self.subject or self.name
 
+    @property
+    def known_sequence(self) -> str | None:
+        """Its sequence, as far as that is known before the scan is read."""
+        return self.sequence or (self.scan.sequence if isinstance(self.scan, Volume) else None)
+
 
 @dataclass(frozen=True)
 class CohortRow:

@@ -25,9 +25,10 @@ from ...evaluation.significance import DRAWS, Auroc, Interval, bootstrap_mean, p
 from ...io.folders import temporary_folder
 from ...io.streams import is_file
 from ...postprocessing.ranking import Counts
+from ..compare.distinct import check_distinct, specs_of
 from ..execution.parallel import as_done
 from ..execution.workers import Workers
-from ..models.method_spec import MethodSpec, parse_specs
+from ..models.method_spec import MethodSpec
 from ..report.cards import Used, add_used
 from ..report.slices import ShownCase, ShownCases
 from ..scans.load import MaskInput
@@ -234,12 +235,12 @@ def evaluate_cohort(
     Raises
     ------
     InputError, Cancelled
-        If a method or an option cannot be used, two cases have the same name and sequence, or the scans do not allow what `study` asks.
+        If a method or an option cannot be used, two methods are one, two cases share name and sequence, or `study` asks too much of them.
     BrainUADError
         The first failure, when nothing succeeds.
     """
-    progress = progress or Progress()
-    specs = parse_specs(methods)
+    progress, specs = progress or Progress(), specs_of(methods, options.get("models"))
+    check_distinct(specs, (case.known_sequence for case in cases))
     settings = _checked(cases, study or StudySettings(), pictures)
     # Scans go to processes of their own; the methods do when there is one scan.
     jobs, options = (options.get("jobs", 1), options | {"jobs": 1}) if len(cases) > 1 else (1, options)

@@ -57,7 +57,7 @@ def scan_figures(task: ScanTask, progress: Progress) -> ScanFigures:
         As `compare`.
     """
     case = task.case
-    own: dict[str, Any] = {"truth": case.truth, "mask": case.mask, "age": case.covariates.age}
+    own: dict[str, Any] = {"truth": case.truth, "mask": case.mask, "age": case.covariates.age, "part_of_cohort": True}
     found = compare(case_volume(case), task.specs, **own, progress=progress, **task.options)
     found = found if case.thresholds is None else found.with_thresholds(case.thresholds)
     rows = tuple(_rows(case, found, task.rest_healthy))

@@ -27,9 +27,10 @@ from ...evaluation.significance import Interval, bootstrap_mean
 from ...postprocessing.params import FILTERS, PostParams, post_option
 from ...postprocessing.pipeline import filtered_score
 from ..compare.compare import MethodRun, compare
+from ..compare.distinct import check_distinct, specs_of
 from ..detect.detect import judged
 from ..execution.parallel import as_done
-from ..models.method_spec import MethodSpec, parse_specs
+from ..models.method_spec import MethodSpec
 from ..scans.further import FURTHER, split_prepare
 from ..scans.ready import AUTO
 from .case import Case, CaseFailure, case_volume, told_apart
@@ -251,7 +252,8 @@ def sweep_cohort(
     BrainUADError
         The first failure, when nothing succeeds.
     """
-    specs, jobs = parse_specs(methods), options.pop("jobs", 1)
+    specs, jobs = specs_of(methods, options.get("models")), options.pop("jobs", 1)
+    check_distinct(specs, (case.known_sequence for case in cases))
     left = {name: value for name, value in options.items() if name not in ("post", "prepare_with")}
     shown = told_apart(cases)
     tasks = [_Task(case, specs, tuple(settings), left) for case in shown]
@@ -288,7 +290,7 @@ def _swept(task: _Task, progress: Progress) -> _Swept:
         asking = [setting.post for setting in settings if setting.post.rule.needs_healthy] or [settings[0].post]
         how = {"prepare_with": prepare_with, "post": asking[0], "further": asking[1:], "age": case.covariates.age, **task.options}
         try:
-            found = compare(volume, task.specs, truth=case.truth, mask=case.mask, progress=part, **how)
+            found = compare(volume, task.specs, truth=case.truth, mask=case.mask, part_of_cohort=True, progress=part, **how)
         except InputError as error:
             failures.append(CaseFailure(case.name, prepare_with, str(error)))
             continue

@@ -36,13 +36,14 @@ from ..detect.score_volume import scored_volume
 from ..detect.scored_map import ScoredMap
 from ..execution.parallel import in_processes
 from ..execution.workers import Workers
-from ..models.method_spec import MethodSpec, parse_specs
+from ..models.method_spec import MethodSpec
 from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from ..scans.truth import as_truth, check_brain_left
 from .compare_command import compare_command
 from .compare_healthy import healthy_ready, healthy_volumes, measured_healthy, reference_with
 from .compare_table import Row, table_row
+from .distinct import check_distinct, specs_of
 
 Scan = Volume | str | Path
 
@@ -200,7 +201,8 @@ class _Settings:
     seed: int
     use_cache: bool
     age: float | None
-    further: tuple[PostParams, ...] = ()
+    further: tuple[PostParams, ...]
+    part_of_cohort: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +234,7 @@ def compare(
     seed: int = 0,
     jobs: int | Workers = 1,
     use_cache: bool = True,
+    part_of_cohort: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run several methods on one scan and measure them alike.
@@ -254,8 +257,8 @@ def compare(
         Filters, threshold rule and clean-up for all; other settings that healthy scans are measured for, too (`MethodRun.healthy_for`).
     prepare_with, device, seed
         As in `detect`.
-    jobs, use_cache : int or Workers, bool
-        How many methods at a time, each in a process of its own, or where else. Take maps that were made before, and keep new ones.
+    jobs, use_cache, part_of_cohort
+        Methods at a time, each in its own process, or where else. Take kept maps, and keep new ones. Let two specs be one method here.
 
     Returns
     -------
@@ -265,15 +268,15 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If the scan, a mask, the age or a spec cannot be used, or a healthy scan is of another sequence or has a brain mask that is none.
+        If the scan, a mask, the age or a spec cannot be used, two specs are one method, or a healthy scan is of another sequence or has a
+        brain mask that is none.
     BrainUADError
         The first failure, when every method fails.
     """
     check_age(age)
-    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age, tuple(further))
-    specs = specs_of(methods, models)
+    given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age, tuple(further), part_of_cohort)
     others = tuple(healthy) if given.post.rule.needs_healthy else ()
-    return _compare(scan, sequence, specs, truth, mask, others, given, jobs, progress or Progress())
+    return _compare(scan, sequence, specs_of(methods, models), truth, mask, others, given, jobs, progress or Progress())
 
 
 def _compare(
@@ -289,6 +292,8 @@ def _compare(
 ) -> Comparison:
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
+    if not given.part_of_cohort:
+        check_distinct(specs, [volume.sequence])
     truth_array = None if truth is None else as_truth(truth, volume)
     alike = healthy_volumes(healthy, volume)
     prepared, failures = _make_ready(specs, volume, mask, given.prepare_with, progress.part(0.0, 0.1))
@@ -319,12 +324,6 @@ def _compare(
         seed=given.seed,
     )
     return Comparison(own, truth_array, runs, tuple(failures), given.post, commanded)
-
-
-def specs_of(methods: str | MethodSpec | Iterable[str | MethodSpec], models: Mapping[str, str | Path] | None) -> tuple[MethodSpec, ...]:
-    """The methods with their models; for the parameters see `compare`."""
-    given, methods = models or {}, (methods,) if isinstance(methods, str | MethodSpec) else methods
-    return tuple(spec if spec.model else MethodSpec.of(spec, model=given.get(spec.method)) for spec in parse_specs(methods))
 
 
 def _preset_id(spec: MethodSpec) -> str:

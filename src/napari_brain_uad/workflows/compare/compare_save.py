@@ -19,8 +19,9 @@ from ..detect.detect import Detection
 from ..detect.save import ENDINGS, detection_run, without_folders, write_maps
 from ..models.method_spec import MethodSpec
 from ..scans.names import output_stem, run_of
-from .compare import Comparison, MethodRun, specs_of
+from .compare import Comparison, MethodRun
 from .compare_table import COLUMNS, rows_csv
+from .distinct import specs_of
 
 KIND = "compare"
 _TABLE = {"csv": "comparison.csv", "table": "comparison.json", "montage": "montage.png", "agreement": "agreement.nii.gz"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibration.build import HealthyMap, build_reference
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import NOT_COMPARED, Verdict, judge, with_p_values
 from ...core.anomaly_map import AnomalyMap
@@ -23,7 +21,6 @@ from ...core.text import counted
 from ...core.volume import Volume
 from ...detectors.registry import method_class
 from ...evaluation.report import Evaluation, evaluate_map
-from ...io.nifti import read_map
 from ...postprocessing.edits import RegionEdits
 from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import PostResult, filtered_score, postprocess
@@ -33,7 +30,7 @@ from ...preprocessing.mni_way import MniWay
 from ...preprocessing.warp import Warp
 from ..models.method_spec import MethodSpec, ParamsInput
 from ..models.recommend import recommend, unfit
-from ..models.references import Compared, check_healthy_map, compared_with_given, reference_for
+from ..models.references import Compared, compared_with_given, reference_for
 from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from ..scans.truth import as_truth
@@ -41,6 +38,8 @@ from .age import age_of, check_age, with_age
 from .command import detect_command
 from .edges import with_edges, with_scan
 from .estimate import parts
+from .given_healthy import HealthyInput, check_fits
+from .given_healthy import read_healthy as read_healthy
 from .pictures import Pictures, brought_back, check_pictures
 from .region_names import with_names
 from .score import ScoringRequest, model_for
@@ -49,8 +48,6 @@ from .scored_map import ScoredMap
 
 _READY = 0.4
 """Part of a run that the preparation of a whole head takes."""
-
-HealthyInput = Sequence[AnomalyMap | str | Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +206,12 @@ def _detected(
     progress.update(0.0, "Reading the scan")
     volume = as_volume(scan, sequence)
     model_for(info.id, spec.model or None, volume.sequence)  # said now, not after the preparation of a whole head
+    healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
+    if healthy is not None:
+        check_fits(healthy, spec, volume.sequence, post)
     how = {"preset_id": info.preset, "prepare_with": given["prepare_with"]}
     ready = make_ready(volume, given["mask"], **how, progress=progress.part(0.0, _READY))
     truth = None if given["truth"] is None else as_truth(given["truth"], ready.scan)
-    healthy = read_healthy(given["healthy"], info.id, post) if given["healthy"] else None
     half, rest = _halves(info.id, ready, truth is not None, progress)
     scored = _on_own_grid(ready, scored_volume(ready.scored, request, half))
     amap = with_age(scored.map, age)
@@ -358,41 +357,3 @@ def judged_by(
     verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
     result, verdict = with_edges(result, verdict, amap, post, truth)
     return Judged(with_p_values(result, verdict), verdict, compared.reference)
-
-
-@told_as_error()
-def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Progress | None = None) -> HealthyReference:
-    """A healthy reference of maps of healthy scans, with the clean-up that the scan's own map will have.
-
-    Parameters
-    ----------
-    maps : sequence of AnomalyMap or path
-        Maps that one method made of healthy scans; files are ``*_anomalymap.nii.gz``.
-    method : str
-        Its id.
-    post : PostParams
-        Filters and clean-up.
-
-    Returns
-    -------
-    HealthyReference
-        Volumes in ml at every threshold.
-
-    Raises
-    ------
-    InputError
-        If a map cannot be read, is another method's, has a mask that is no brain's, or they were not made alike, or of several sequences.
-    """
-    read = []
-    for given in maps:
-        amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
-        if amap.method != method:
-            raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
-        check_healthy_map(amap)
-        read.append(HealthyMap(amap, age=age_of(amap)))
-    known = {str(sequence) for one in read if (sequence := one.map.provenance.get("input", {}).get("sequence"))}
-    if len(known) > 1:
-        what = f"The healthy maps are of {' and '.join(sorted(known))}"
-        raise InputError(what, why="scores differ between sequences", fix="Give maps of the scan's sequence")
-    title = f"{counted(len(read), 'healthy map')} given"
-    return build_reference(read, post, title=title, sequence="".join(known), progress=progress)

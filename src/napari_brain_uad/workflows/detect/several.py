@@ -33,14 +33,15 @@ from ...postprocessing.params import PostParams
 from ...postprocessing.pipeline import THRESHOLD_WORDS
 from ...preprocessing.geometry import resample_inside
 from ...preprocessing.registration import align, dice, rigid_words
+from ...preprocessing.same_brain import agreement, agrees, another_brain
 from ..models.method_spec import MethodSpec
 from ..models.recommend import unfit
 from ..scans.load import MaskInput, as_volume
 from ..scans.ready import AUTO, ReadyScan, make_ready
+from ..scans.same_person import named_apart
 from ..scans.truth import as_truth
 from .command import ASKED, SEVERAL, detect_command
 from .detect import Detection, finish_detection, judged
-from .same_person import agreement, agrees, another_brain, named_apart
 from .score import ScoringRequest, model_for
 from .score_volume import scored_volume
 

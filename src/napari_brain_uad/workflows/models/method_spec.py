@@ -167,6 +167,16 @@ class MethodSpec:
         parsed = kind.from_strings(dict(self.settings)).as_dict()
         return preset | {name: parsed[name] for name, _ in self.settings}
 
+    def meaning(self) -> str:
+        """The same text for every spelling of a method: what its preset and settings amount to, in their order, and its model.
+
+        What a method that learns leaves open is its model's, not the default, so that it is no part of this.
+        """
+        kind, named = method_class(self.method), self.params()
+        values = kind.Params.from_dict(named).as_dict()
+        said = {name: value for name, value in values.items() if name in named or not kind.INFO.trainable}
+        return repr((self.method, said, self.model))
+
 
 def split_specs(text: str) -> list[str]:
     """Specs written with commas between them: one that a method's name does not follow is part of a setting (``maps=8,16``)."""
@@ -179,14 +189,21 @@ def parse_specs(given: Iterable[str | MethodSpec]) -> tuple[MethodSpec, ...]:
     Raises
     ------
     InputError
-        If there is none, or one is there twice.
+        If there is none, or one is there twice, however it is spelled.
     """
     specs = tuple(one if isinstance(one, MethodSpec) else MethodSpec.parse(one) for one in given)
     if not specs:
         raise InputError("Nothing to compare", why="no method was named", fix="Name at least one, see `brain-uad methods`")
-    twice = next((spec for number, spec in enumerate(specs) if spec in specs[:number]), None)
-    if twice is not None:
-        raise InputError(f"'{twice}' is named twice", fix="Name every method, preset or model once")
+    seen: dict[str, MethodSpec] = {}
+    for spec in specs:
+        meaning = spec.meaning()
+        first = seen.get(meaning)
+        if first == spec:
+            raise InputError(f"'{spec}' is named twice", fix="Name every method, preset or model once")
+        if first is not None:
+            why = "they differ in spelling alone: the settings are the same"
+            raise InputError(f"'{first}' and '{spec}' are one method", why=why, fix="Name it once")
+        seen[meaning] = spec
     return specs
 
 

@@ -183,12 +183,21 @@ def compared_with_given(
     InputError
         If another model made them.
     """
-    if given.weights_sha256 != str(amap.provenance.get("method", {}).get("weights_sha256", "")):
+    check_weights(given, str(amap.provenance.get("method", {}).get("weights_sha256", "")))
+    same = of_sequence(given, str(amap.provenance.get("input", {}).get("sequence") or ""))
+    return compared(same, amap, filtered, post)
+
+
+def check_weights(given: HealthyReference, weights_sha256: str) -> None:
+    """Raise `InputError` where other weights than these made the healthy maps that were given."""
+    if given.weights_sha256 != weights_sha256:
         fix = "Give maps that the scan's model made, or name the model that made them (METHOD:MODEL)"
         raise InputError("The healthy brains given are refused", why="another model made their maps than this scan's", fix=fix)
-    sequence = str(amap.provenance.get("input", {}).get("sequence") or "")
-    same = given if given.sequence and sequence else replace(given, sequence=sequence)
-    return compared(same, amap, filtered, post)
+
+
+def of_sequence(given: HealthyReference, sequence: str) -> HealthyReference:
+    """Healthy maps that were given, as those of a scan's sequence where one of the two is not known."""
+    return given if given.sequence and sequence else replace(given, sequence=sequence)
 
 
 def _with(record: Mapping[str, Any]) -> str:

@@ -87,6 +87,7 @@ def reproduce(
     jobs: int | Workers = 1,
     overwrite: bool = False,
     tell: Tell | None = None,
+    at_step: Callable[[int], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, BrainUADError]:
     """Do all steps of an experiment, but for those that were finished before from the same input.
@@ -103,6 +104,8 @@ def reproduce(
         Models and results that were made from other input may be replaced.
     tell : callable, optional
         Told in words what becomes of each step.
+    at_step : callable, optional
+        Told each step of a network's training, as by `workflows.train.train.train`: from then on a checkpoint would be lost.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def reproduce(
     failed: dict[str, BrainUADError] = {}
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
-        how = _How(experiment.out, device, jobs, overwrite, part)
+        how = _How(experiment.out, device, jobs, overwrite, at_step, part)
         work = partial(_WORK[type(step)], step, how)
         found = isolated(work)
         said = f"{number + 1} of {len(steps)}, {step.name}"
@@ -142,6 +145,7 @@ class _How:
     device: str
     jobs: int | Workers
     overwrite: bool
+    at_step: Callable[[int], None] | None
     progress: Progress
 
 
@@ -218,6 +222,7 @@ def _train(step: ModelStep, how: _How) -> str:
         overwrite=how.overwrite or begun is True,
         device=how.device,
         on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
+        at_step=how.at_step,
         progress=how.progress,
         anomalies=step.anomalies,
     )

@@ -29,6 +29,7 @@ from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from .load import as_volume, load
 from .names import output_stem, run_of
+from .same_person import of_patient
 
 Scan = Volume | str | Path
 
@@ -138,7 +139,7 @@ def prepare_patient(
         one = isolated(partial(run, reference=reference))
         part.check()
         if isinstance(one, Prepared):
-            done[name] = one
+            done[name] = of_patient(one, volumes[order[0]], volumes[name])
             reference = reference or as_reference(volumes[name], one)
         elif failed is None or reference is None:
             raise one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ...preprocessing.presets import preset
 from ...preprocessing.step import Reference, patient_order
 from .load import given_sequence
 from .prepare import as_reference, named
+from .same_person import of_patient
 
 OnStep = Callable[[str, int, StepRun, Volume, Reference | None], None]
 """Told of each step done: sequence, number of the step, what it gave, its input, and the patient's reference."""
@@ -106,7 +107,8 @@ def run_session(
         part = progress.part(number / len(order), (number + 1) / len(order))
         volume = named(scans[name], name)
         before = None if earlier is None else earlier.sequences.get(name)
-        done[name] = _run(name, volume, pipeline, reference, before, first, on_step, part)
+        run = _run(name, volume, pipeline, reference, before, first, on_step, part)
+        done[name] = replace(run, prepared=of_patient(run.prepared, scans[order[0]], volume))
         if reference is None:
             reference = as_reference(volume, done[name].prepared)
     return Session(pipeline, {name: done[name] for name in scans}, time.perf_counter() - start)

@@ -21,7 +21,7 @@ from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files
 from ...io.json_files import read_json
 from ...io.results import check_output
-from ...training.params import TrainingParams
+from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
 from .carried_scans import SOURCE
@@ -112,6 +112,7 @@ def train_recipe(
     check_output(files[0].parent)
     check_free(files[0], overwrite=overwrite)
     detector, settings, used = prepared_detector(MethodSpec.of(own["method"], params=own["params"]), None, device)
+    check_precision(str((changes or {}).get("precision", "auto")), used.name)
     session = TrainingSession(device=detector.device, report=report or (lambda _: None), at_step=at_step or (lambda _: None))
     run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
     if settings is not None:

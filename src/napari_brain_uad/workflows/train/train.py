@@ -27,7 +27,7 @@ from ...detectors.base.stages import GradientStage
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, save_checkpoint
 from ...io.results import check_output
-from ...training.params import TrainingParams
+from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate, check_shares
 from ..execution.devices import Device, check_count, resolve_device
 from ..models.method_spec import MethodSpec, ParamsInput
@@ -272,7 +272,7 @@ def prepared_detector(spec: MethodSpec, training: TrainingInput, device: str) ->
     Raises
     ------
     InputError
-        If the method learns nothing, a model is named, a setting cannot be used, or what training needs is not installed.
+        If the method learns nothing, a model is named, a setting cannot be used (there, too), or what training needs is not installed.
     DeviceError
         If the device is not there.
     ModelError
@@ -289,6 +289,8 @@ def prepared_detector(spec: MethodSpec, training: TrainingInput, device: str) ->
         require("torch", "lightning_fabric", what_for=f"{spec.method} cannot be trained here")
     detector = found(found.Params.from_dict(spec.params()))
     used = resolve_device(device, found.INFO.devices)
+    if settings is not None:
+        check_precision(settings.precision, used.name)
     detector.device = used.name
     detector.check_parts()
     return detector, settings, used

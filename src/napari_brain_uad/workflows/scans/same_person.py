@@ -1,20 +1,20 @@
-"""Whether scans that are scored together are of one person, by what their files say and by what they show: warnings, no errors."""
+"""Whether scans that are prepared or scored together are of one person by what their files say: warnings, no errors.
+
+Whether they show one brain is for `preprocessing.same_brain`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...core.checks import Finding
 from ...core.volume import Volume
 from ...io.nifti import image_stem
-from ...preprocessing.same_brain import SAME_BRAIN, edge_agreement
-
-_FIX = "See whether they show the same person"
+from ...preprocessing.prepared import Prepared
+from ...preprocessing.same_brain import SEE
 
 _FOLDERS = 3
 """How many folders above a file may be named after its subject, as in BIDS: ``sub-01/ses-2/anat``."""
@@ -34,27 +34,14 @@ def named_apart(volumes: Sequence[Volume]) -> tuple[Finding, ...]:
     found = ((other, _why_apart(first, other)) for other in volumes[1:])
     # What they are called stays out of it: folders and tags may name the patient.
     return tuple(
-        Finding("other-person", "warning", f"{other.name} and {first.name} are of two people by {why}", _FIX) for other, why in found if why
+        Finding("other-person", "warning", f"{other.name} and {first.name} are of two people by {why}", SEE) for other, why in found if why
     )
 
 
-def agreement(first: Volume, data: NDArray[np.float32], mask: NDArray[np.bool_]) -> float | None:
-    """How well a scan that was brought to the grid of `first` shows the same brain; see `preprocessing.same_brain`."""
-    return edge_agreement(first.data, data, first.brain & mask, first.grid.spacing)
-
-
-def agrees(value: float | None) -> bool:
-    """Whether an agreement speaks for one brain in one place; what cannot be told does not speak against it."""
-    return value is None or value >= SAME_BRAIN
-
-
-def another_brain(first: Volume, other: Volume, value: float) -> Finding:
-    """The warning about a scan that does not show the same brain in the same place."""
-    message = (
-        f"{other.name} does not seem to show the same brain as {first.name}: the agreement of their edges is {value:.2f}, "
-        f"of one brain at least {SAME_BRAIN}"
-    )
-    return Finding("other-brain", "warning", message, f"{_FIX}, and lie on each other")
+def of_patient(prepared: Prepared, first: Volume, volume: Volume) -> Prepared:
+    """A prepared sequence, with a warning where its file says that it is of another person than the patient's first."""
+    apart = named_apart([first, volume])
+    return prepared if not apart else replace(prepared, volume=replace(prepared.volume, findings=(*prepared.volume.findings, *apart)))
 
 
 def _why_apart(first: Volume, other: Volume) -> str:

@@ -1,0 +1,93 @@
+"""Maps of healthy scans that a user gives in place of a method's healthy reference: read, and looked at before a scan is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...calibration.build import HealthyMap, build_reference
+from ...calibration.reference import HealthyReference
+from ...calibration.verdict import misfit
+from ...core.anomaly_map import AnomalyMap
+from ...core.errors import InputError
+from ...core.memory import told_as_error
+from ...core.progress import Progress
+from ...core.provenance import state_sha256
+from ...core.text import counted
+from ...io.nifti import read_map
+from ...postprocessing.params import PostParams
+from ...postprocessing.thresholds import NO_REFERENCE
+from ..models.method_spec import MethodSpec
+from ..models.references import check_healthy_map, check_weights, of_sequence
+from .age import age_of
+from .score import load_detector
+
+HealthyInput = Sequence[AnomalyMap | str | Path]
+
+
+@told_as_error()
+def read_healthy(maps: HealthyInput, method: str, post: PostParams, progress: Progress | None = None) -> HealthyReference:
+    """A healthy reference of maps of healthy scans, with the clean-up that the scan's own map will have.
+
+    Parameters
+    ----------
+    maps : sequence of AnomalyMap or path
+        Maps that one method made of healthy scans; files are ``*_anomalymap.nii.gz``.
+    method : str
+        Its id.
+    post : PostParams
+        Filters and clean-up.
+
+    Returns
+    -------
+    HealthyReference
+        Volumes in ml at every threshold.
+
+    Raises
+    ------
+    InputError
+        If a map cannot be read, is another method's, has a mask that is no brain's, or they were not made alike, or of several sequences.
+    """
+    read = []
+    for given in maps:
+        amap = given if isinstance(given, AnomalyMap) else read_map(Path(given))
+        if amap.method != method:
+            raise InputError(f"Healthy map {amap.name} was made with {amap.method}, not with {method}", fix=f"Give maps of {method}")
+        check_healthy_map(amap)
+        read.append(HealthyMap(amap, age=age_of(amap)))
+    known = {str(sequence) for one in read if (sequence := one.map.provenance.get("input", {}).get("sequence"))}
+    if len(known) > 1:
+        what = f"The healthy maps are of {' and '.join(sorted(known))}"
+        raise InputError(what, why="scores differ between sequences", fix="Give maps of the scan's sequence")
+    title = f"{counted(len(read), 'healthy map')} given"
+    return build_reference(read, post, title=title, sequence="".join(known), progress=progress)
+
+
+def check_fits(healthy: HealthyReference, spec: MethodSpec, sequence: str | None, post: PostParams) -> None:
+    """Refuse healthy maps that cannot be compared with what a method will make of a scan: scoring it may take minutes.
+
+    What they have to look like is known with the scan's own map (`models.references.compared_with_given`).
+
+    Parameters
+    ----------
+    healthy : HealthyReference
+        From `read_healthy`.
+    spec : MethodSpec
+        The method, with its settings and its model.
+    sequence : str or None
+        Of the scan.
+    post : PostParams
+        Filters, threshold rule and clean-up.
+
+    Raises
+    ------
+    InputError
+        If another model made them; or if the rule needs healthy brains, and they are of another sequence or made with other settings.
+    ModelError
+        If there is no model that fits, or it cannot be read.
+    """
+    detector = load_detector(spec.method, params=spec.params(), model=spec.model or None, sequence=sequence)
+    check_weights(healthy, state_sha256(detector.state()))
+    why = misfit(of_sequence(healthy, sequence or ""), sequence or "", detector.params.as_dict(), post.as_dict())
+    if why and post.rule.needs_healthy:
+        raise InputError(f"Threshold '{post.rule}'", why=why, fix=NO_REFERENCE)
