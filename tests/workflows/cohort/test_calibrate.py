@@ -22,11 +22,13 @@ from napari_brain_uad.gui.layers.tuning import Tuning, settle
 from napari_brain_uad.io.checkpoint import read_record
 from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
+from napari_brain_uad.preprocessing.mni_way import MniWay
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.cohort.case import Case
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.command import detect_command
 from napari_brain_uad.workflows.detect.detect import detect, judged
+from napari_brain_uad.workflows.detect.mni import with_mni
 from napari_brain_uad.workflows.detect.save import save_detection
 from napari_brain_uad.workflows.models.models import list_models
 from napari_brain_uad.workflows.models.transfer import export_model, import_model, remove_model
@@ -370,3 +372,27 @@ def test_the_verdict_is_on_the_figure_and_in_the_saved_files(case: Any, healthy_
     assert clicked.verdict == detection.verdict
     assert (again.cached, told in again.verdict.details) == (True, False)
     assert "p_value" in files["regions_tsv"].read_text().splitlines()[0]
+
+
+def test_the_mean_map_in_mni_says_of_regions_what_healthy_brains_score_there(
+    case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    middle = np.eye(4)
+    middle[:3, 3] = load(case.scan).grid.to_world(np.array(load(case.scan).data.shape) / 2) - np.array([0.0, -18.0, 18.0])  # MNI152's own
+    monkeypatch.setattr("napari_brain_uad.workflows.detect.mni._registered", lambda *_: MniWay(middle, None, {"dice": 0.95}))
+    (plain,), _ = calibrate(METHOD, healthy_folder)
+    assert plain.reference.places is None
+    assert cli.main(["calibrate", METHOD, "--healthy", str(healthy_folder), "--mni", "--quiet"]) == 0
+    assert "Mean map in MNI152: of 5 brains" in capsys.readouterr().out
+
+    found = detect(case.scan, METHOD)
+    assert [region.healthy_mean for region in found.result.regions] == [None] * len(found.result.regions)  # its own way is not known
+    told = with_mni(found)
+    means = [region.healthy_mean for region in told.result.regions]
+    assert means[0] is not None
+    assert means[0] < told.result.threshold.value < told.result.regions[0].peak  # healthy brains have nothing there
+    files = save_detection(told, case.folder / "out")
+    assert json.loads(files["regions"].read_text())["regions"][0]["healthy_mean"] == means[0]
+    assert "healthy_mean" in files["regions_tsv"].read_text().splitlines()[0]
+    given = replace(told, verdict=replace(told.verdict, sha256=""))  # healthy maps of the user's own are not kept
+    assert [region.healthy_mean for region in with_mni(replace(given, mni=None, result=found.result)).result.regions] == [None] * len(means)
