@@ -27,6 +27,9 @@ _REAL = {
     "FLAIR": "adults of NiChart's demo set (hyperintensities outlined automatically and left out), Kirby21 and open repositories, FLAIR",
 }
 
+_FOR_RESEARCH = ("FLAIR",)
+"""Most of these scans are for research use alone: figures of them are shared, and nothing that is like an image, be it a mean."""
+
 _CARRIED = "healthy adults of IXI, T1 at 1 mm with the contrast of {} (CC BY-SA 3.0)"
 
 
@@ -56,7 +59,7 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
     maps = []
     for one in subjects:
         amap, case = map_of(one, method, store)
-        to_mni = None if one.kind == "simulated" else way_to_mni(one, case, store)
+        to_mni = None if one.kind == "simulated" or sequence in _FOR_RESEARCH else way_to_mni(one, case, store)
         maps.append(HealthyMap(amap, one.kind, numbers[one.person], counted=case.counted, to_mni=to_mni))
     model = default_model(method, sequence) if method_class(method).INFO.trainable else None
     reference = build_reference(

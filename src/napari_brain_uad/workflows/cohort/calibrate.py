@@ -99,14 +99,12 @@ def calibrate(
     post, prepare_with, device, seed
         As in `detect`.
     mni : bool
-        Register every scan to MNI152 (affine, some ten seconds each), for the mean map there, which says of a region how healthy brains
-        score at its place. Scans that lie there, or were prepared so, count in it all the same.
+        Register every scan to MNI152 (affine, some ten seconds each) for the mean map there; those that lie there count all the same.
     out, jobs : optional
         The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
         process of its own, or where else: see `execution.workers.Workers`.
     on_failure : callable, optional
-        Told the scans that should be in it and are not, as they cannot be read or scored, or would get no verdict themselves (a brain mask
-        that is no brain's, an image unlike its sequence); they are named among those left out, too.
+        Told the scans that should be in it and are not, as they cannot be read or scored, or would get no verdict (mask or image unlike).
 
     Raises
     ------
@@ -203,7 +201,8 @@ def _scored(task: _Task, progress: Progress) -> tuple[HealthyMap, Model | None, 
     amap = ready.bring_back(scored.map)
     to_mni = mni_relation(amap).to_mni
     if to_mni is None and task.mni:
-        to_mni = to_mni_of(ready.scan)
+        with suppress(InputError):  # it counts for thresholds and p-values all the same
+            to_mni = to_mni_of(ready.scan)
     return HealthyMap(amap, to_mni=to_mni), model, volume.sequence
 
 

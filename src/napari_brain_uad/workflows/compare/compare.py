@@ -268,8 +268,7 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If the scan, a mask, the age or a spec cannot be used, two specs are one method, or a healthy scan is of another sequence or has a
-        brain mask that is none.
+        If scan, mask, age or a spec cannot be used, two specs are one method, or a healthy scan is of another sequence or its mask no brain.
     BrainUADError
         The first failure, when every method fails.
     """
