@@ -268,7 +268,7 @@ def compare(
     Raises
     ------
     InputError, Cancelled
-        If scan, mask, age or a spec cannot be used, two specs are one method, or a healthy scan is of another sequence or its mask no brain.
+        If scan, mask, age or a spec cannot be used, two specs are one method, or a healthy scan or its mask does not fit.
     BrainUADError
         The first failure, when every method fails.
     """
