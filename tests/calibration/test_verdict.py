@@ -28,10 +28,12 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
     results = [postprocess(one, post, healthy=reference) for one in (ill, healthy)]
     found, nothing = (judge(one, reference) for one in results)
     assert found.line == "1 region beyond all 24 healthy brains (p = 0.04, the smallest that so many allow)"
+    assert found.short == "1 region beyond all 24 healthy brains (p = 0.04)"
     assert found.beyond == 1
     assert found.p == found.smallest_p == pytest.approx(1 / 25)
     assert found.region_words(1) == "stronger, by size and score together, than anything in 24 of 24 healthy brains (p = 0.04)"
     assert nothing.line.startswith("Nothing beyond healthy variation")
+    assert nothing.short == f"Nothing beyond healthy variation (p = {nothing.p:.2g})"
     assert nothing.beyond == 0
     assert nothing.advice == "This does not mean that there is no lesion: lower the threshold to look at weaker regions"
     assert (found.advice, Verdict(why_not="nobody knows").advice) == ("", "")
@@ -62,6 +64,7 @@ def test_no_region_at_a_threshold_that_others_set_says_nothing(
     brains = replace(reference, scans=tuple(replace(scan, kind=kind) for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), own, healthy=brains), brains)
     assert verdict.line == "No verdict: no region is left at the threshold that was given"
+    assert verdict.short == "No verdict"
     assert (verdict.p, verdict.beyond, verdict.applies) == (None, 0, False)
     assert verdict.rank == 0.0, "among scans it still is the one that shows least"
     assert verdict.as_dict()["regions_beyond"] is None
@@ -86,6 +89,7 @@ def test_simulated_brains_give_no_p_value(reference: HealthyReference, make_map:
     assert verdict.region_words(1) == "stronger, by size and score together, than anything in 24 simulated brains"
     assert verdict.region_words(2) == ""
     assert verdict.as_dict()["regions_beyond"] is None  # of no real brain: 0 would be read as "nothing"
+    assert verdict.short == "1 region beyond all 24 simulated brains"
     assert verdict.line == "1 region beyond all 24 simulated brains; there is no real healthy brain of this sequence to give a p-value"
     within = judge(postprocess(make_map(51), post, healthy=simulated), simulated)
     assert within.line.startswith("No region beyond all 24 simulated brains")

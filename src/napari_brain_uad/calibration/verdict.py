@@ -117,6 +117,16 @@ class Verdict:
         return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
 
     @property
+    def short(self) -> str:
+        """The verdict where there is room for few words, which `line` explains."""
+        if self.why_not:
+            return "No verdict"
+        if self.p is None or self.smallest_p is None:
+            return self._stand_in_line.split(";")[0]
+        begun = self.line.partition(" (p = ")[0] if self.beyond else "Nothing beyond healthy variation"
+        return f"{begun} (p = {self.p:.2g})"
+
+    @property
     def advice(self) -> str:
         """What to do where nothing is beyond healthy variation, as the scan may be ill all the same; else empty."""
         return _WEAKER if self.applies and not self.beyond else ""

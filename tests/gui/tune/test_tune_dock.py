@@ -72,6 +72,9 @@ def _same_as_the_workflow(bench: _Bench, post: PostParams) -> None:
     dice = {metric.name: metric.value for metric in again.evaluation.metrics}["dice"]
     assert bench.dock.figures.text("dice") == ("-" if dice is None else f"{dice:.3f}")
     assert bench.dock.figures.text("regions") == str(len(again.result.regions))
+    assert bench.dock.verdict.text() == again.verdict.short
+    assert bench.dock.verdict.toolTip().startswith(again.verdict.line)
+    assert bench.dock.verdict.isEnabled()
 
 
 def test_it_opens_on_the_newest_map_with_the_settings_and_the_truth_it_was_made_with(bench: _Bench) -> None:
@@ -90,6 +93,7 @@ def test_a_moving_threshold_shows_the_bare_threshold_then_the_whole_post_process
     assert bench.dock.settled is None
     np.testing.assert_array_equal(bench.mask, (bench.detection.map.score > 125) & bench.detection.map.mask)
     assert bench.dock.figures.text("regions") == "-"
+    assert not bench.dock.verdict.isEnabled()  # it is still that of the threshold before
     bench.rest()
     _same_as_the_workflow(bench, PostParams(threshold="125.0", min_voxels=5))
     assert tuple(bench.heat.contrast_limits) == (125.0, top)

@@ -149,6 +149,7 @@ class TuneDock(TuneLayout):
         self._rest.stop()
         self._tuning = self._prepared = self._settled = self._moving = None
         self.messages.clear()
+        self.show_verdict(None)
         self.show_empty(layer is None)
         if layer is None:
             return
@@ -203,6 +204,7 @@ class TuneDock(TuneLayout):
         self._moving, self._settled = self._rounded(value), None
         threshold = Threshold(self._moving, ThresholdRule("value", self._moving), "set by hand")
         self.histogram.set_threshold(self._moving)
+        self.verdict.setEnabled(False)  # it is that of the threshold before
         self.threshold.show_by_hand(self._moving)
         self._shown.move(threshold)
         show_heat(self.viewer, self.maps.layer, self._moving, moving=True)
@@ -322,6 +324,7 @@ class TuneDock(TuneLayout):
         # Where the mask is, cleaned up: the dot of the figure that is exported.
         self.curve.set_dot(settled.figures.recall, settled.figures.precision)
         self.figures.show_figures(settled.figures)
+        self.show_verdict(settled.judged.verdict)
         self.figures.set_note("before the review" if settled.found.mask.sum() != settled.mask.sum() else "")
         self.table.show_regions(result.regions, settled.relation.words if settled.relation.to_mni is None else "")
         self._reviewer.show_settled(settled)

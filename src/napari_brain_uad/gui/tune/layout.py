@@ -29,6 +29,8 @@ from .review_bar import ReviewBar
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from ...calibration.verdict import Verdict
+
 _PURPOSE = "Drag the line: mask, regions and figures follow."
 _EMPTY = "There is no anomaly map yet. Run Detect anomalies first; its result appears here."
 
@@ -58,6 +60,9 @@ class TuneLayout(SideDock):
         self.histogram = HistogramPlot()
         self.threshold = ThresholdRow()
         self.figures = FigurePanel()
+        self.verdict = wrapping_label()
+        self.verdict.setAccessibleName("Verdict")
+        self.verdict.setStyleSheet("font-weight: bold;")  # napari's own would override a font
         self.table = RegionTable()
         self.review = ReviewBar()
         self.clean_up = ParamsForm(PostParams, without=("threshold",))
@@ -92,6 +97,16 @@ class TuneLayout(SideDock):
         self._body.setVisible(not empty)
         self._buttons.setVisible(not empty)
 
+    def show_verdict(self, verdict: Verdict | None) -> None:
+        """Say how the scan compares with healthy brains at this threshold; None while that is not known."""
+        text = "" if verdict is None else verdict.short
+        if self.verdict.text() != text:
+            self.verdict.setText(text)
+        told = () if verdict is None else (verdict.line, verdict.advice, verdict.details)
+        self.verdict.setToolTip("\n".join(filter(None, told)))
+        self.verdict.setEnabled(True)
+        self.verdict.setVisible(bool(text))
+
     def _lay_out(self) -> None:
         self.region_page = self._region_page()
         self.tabs.addTab(self.region_page, "Regions")
@@ -119,6 +134,7 @@ class TuneLayout(SideDock):
         body.addWidget(self.histogram)
         body.addWidget(self.threshold)
         body.addWidget(self.figures)
+        body.addWidget(self.verdict)
         body.addWidget(self.tabs, 1)
         body.addWidget(self.view)
         self.arrange(
