@@ -72,8 +72,8 @@ def build(method: str, sequence: str, store: Path, out: Path, *, kept: bool = Fa
 
 
 def way_to_mni(subject: Subject, case: Case, store: Path) -> NDArray[np.float64] | None:
-    """World mm of a scan to those of MNI152, kept by person: the same at every voxel size. None where it is poor."""
-    file = store / "mni" / f"{subject.person}.npy"
+    """World mm of a scan to those of MNI152, kept by person, whatever voxel size or contrast. None where it is poor."""
+    file = store / "mni" / f"{subject.person.split('-as-')[0].removesuffix('_T1')}.npy"
     if not file.is_file():
         found = to_mni_of(case.volume)
         file.parent.mkdir(parents=True, exist_ok=True)
