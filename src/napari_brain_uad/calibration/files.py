@@ -41,7 +41,7 @@ def save_reference(path: Path, reference: HealthyReference) -> None:
     if reference.places is not None:
         meta["people_in_mni"] = reference.places.people
         known = np.isfinite(reference.places.mean)
-        state |= {_PLACES: np.where(known, reference.places.mean, np.float32(0.0)), _KNOWN: known}  # no NaN is ever kept
+        state |= {_PLACES: reference.places.mean[known], _KNOWN: np.packbits(known)}
     save_checkpoint(path, method=reference.method, params=reference.params, state=state, meta=meta)
 
 
@@ -96,7 +96,10 @@ def _reference(kept: Checkpoint, meta: Mapping[str, Any]) -> HealthyReference:
 def _places(kept: Checkpoint, meta: Mapping[str, Any]) -> HealthyPlaces | None:
     if _PLACES not in kept.state:
         return None
-    mean, known = kept.state[_PLACES], kept.state[_KNOWN].astype(bool)
-    if not (mean.shape == known.shape == CELLS.shape and known.any()):
+    values, bits, cells = kept.state[_PLACES], kept.state[_KNOWN], int(np.prod(CELLS.shape))
+    known = np.unpackbits(bits)[:cells].astype(bool)
+    if bits.size != -(-cells // 8) or values.shape != (np.count_nonzero(known),) or not values.size:
         raise ValueError("its mean map does not fit MNI152")
-    return HealthyPlaces(np.where(known, mean, np.float32(np.nan)), int(meta["people_in_mni"]))
+    mean = np.full(cells, np.nan, np.float32)
+    mean[known] = values
+    return HealthyPlaces(mean.reshape(CELLS.shape), int(meta["people_in_mni"]))

@@ -162,7 +162,8 @@ def test_a_models_references_are_listed_with_those_of_the_methods_that_borrow_it
 
 
 def test_references_are_small():
-    assert sum(file.stat().st_size for file in shipped_dir().glob("*.reference.*")) < 350_000
+    # A mean map in MNI152 is 150 kB, all the rest of a reference 30 kB at most.
+    assert sum(file.stat().st_size for file in shipped_dir().glob("*.reference.*")) < 850_000
 
 
 @pytest.mark.slow
