@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -92,7 +92,7 @@ def build_reference(
     Raises
     ------
     InputError
-        If there is no map, or they are not of one method with one set of settings and weights.
+        If there is no map, two are of one scan, or they are not of one method with one set of settings and weights.
     """
     progress = progress or Progress()
     if not maps:
@@ -101,6 +101,7 @@ def build_reference(
     if any(one != made[0] for one in made):
         why = "the healthy maps were not all made by one method with the same settings and weights"
         raise InputError("Healthy reference", why=why, fix="Score them all alike")
+    sources = _sources(maps)
     levels = levels_of(score[brain] for score, brain in (filtered_score(one.map, post) for one in maps))
     curves, scans, quantiles = [], [], []
     for number, one in enumerate(maps):
@@ -124,7 +125,27 @@ def build_reference(
         curves={name: np.stack([one[name] for one in curves]) for name in CURVES},
         quantiles=np.stack(quantiles),
         places=_places(maps, post),
+        sources=frozenset(sources),
     )
+
+
+def source_of(amap: AnomalyMap) -> str:
+    """SHA-256 of the voxels that a map was made of, as its record has it; empty where it does not."""
+    about = amap.provenance.get("input")
+    return str(about.get("voxels_sha256") or "") if isinstance(about, Mapping) else ""
+
+
+def _sources(maps: Sequence[HealthyMap]) -> dict[str, str]:
+    """The scans by their SHA-256. One that is there twice would count as two healthy brains."""
+    found: dict[str, str] = {}
+    for one in maps:
+        source = source_of(one.map)
+        if source and source in found:
+            what = f"Two healthy maps are of one scan: {found[source]} and {one.map.name}"
+            raise InputError(what, why="it would count as two brains", fix="Give each healthy scan once, without its copies in MNI space")
+        if source:
+            found[source] = one.map.name
+    return found
 
 
 def _places(maps: Sequence[HealthyMap], post: PostParams) -> HealthyPlaces | None:

@@ -95,6 +95,8 @@ class HealthyReference:
         Of each brain's scores, at `measure.PROBABILITIES`.
     sha256 : str
         Of its content, as sealed; empty while it is only in memory.
+    sources : frozenset of str
+        SHA-256 of the scans' voxels while it is only in memory; no file has them.
     places : HealthyPlaces or None
         How its brains score on average at every place of MNI152, of those whose way there is known; None without any.
     """
@@ -112,6 +114,7 @@ class HealthyReference:
     quantiles: NDArray[np.float32]
     sha256: str = ""
     places: HealthyPlaces | None = None
+    sources: frozenset[str] = frozenset()
 
     @property
     def default(self) -> ThresholdRule:

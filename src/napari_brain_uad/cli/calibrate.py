@@ -78,8 +78,8 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
         say(reference.default_words)
         say(reference.smallest_p_words)
-        if reference.places_words:
-            say(reference.places_words)
+        if reference.places_words or arguments.mni:
+            say(reference.places_words or "No mean map in MNI152: no scan could be registered there")
         say("Simulated brains alone are not left out one at a time" if one.left_out is None else f"{one.left_out.words}.")
         if one.replaced:
             say(f"{readable(one.replaced)}.")
@@ -92,6 +92,12 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
+    for name, given in (("--out", arguments.out is not None), ("--mni", arguments.mni), ("--title", bool(arguments.title))):
+        if given:
+            why = "it deletes the references of this method among your models, wherever others were written"
+            raise InputError(
+                f"--forget with {name}", why=why, fix=f"Leave {name} out; references written elsewhere are files that you can delete"
+            )
     from ..workflows.models.own_references import forget_references
 
     spec = method_spec(arguments)

@@ -396,3 +396,36 @@ def test_the_mean_map_in_mni_says_of_regions_what_healthy_brains_score_there(
     assert "healthy_mean" in files["regions_tsv"].read_text().splitlines()[0]
     given = replace(told, verdict=replace(told.verdict, sha256=""))  # healthy maps of the user's own are not kept
     assert [region.healthy_mean for region in with_mni(replace(given, mni=None, result=found.result)).result.regions] == [None] * len(means)
+
+
+def test_copies_of_one_scan_count_once(case: Any, healthy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, *others = sorted(healthy_folder.iterdir())[:3]
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for number, path in enumerate((one, one, *others)):
+        (folder / f"p{number}_FLAIR.nii.gz").write_bytes(path.read_bytes())
+    (made,), left_out = calibrate(METHOD, folder)
+    assert made.reference.real == 3
+    assert left_out == ("p1: it is the same scan as p0, which counts once",)
+
+    maps = [detect(path, METHOD).map for path in (one, *others)]
+    with pytest.raises(InputError, match="Two healthy maps are of one scan"):
+        detect(case.scan, METHOD, healthy=[*maps, maps[0]])
+    with pytest.raises(InputError, match="is one of the healthy brains given"):
+        detect(one, METHOD, healthy=maps)
+
+
+def test_forgetting_takes_no_folder_that_it_would_not_look_into(healthy_folder: Path, own_models: Path, tmp_path: Path) -> None:
+    calibrate(METHOD, healthy_folder)
+    kept = sorted(path.name for path in own_models.iterdir())
+    assert cli.main(["calibrate", METHOD, "--forget", "--out", str(tmp_path / "elsewhere")]) == InputError.exit_code
+    assert sorted(path.name for path in own_models.iterdir()) == kept
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_scored(
+    healthy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_brain_uad.workflows.cohort.calibrate._all_scored", lambda *_: pytest.fail("scored"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match="cannot be written"):
+        calibrate(METHOD, healthy_folder, out=tmp_path / "file")

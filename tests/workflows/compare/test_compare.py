@@ -327,3 +327,14 @@ def test_a_method_s_files_are_one_run_s_whichever_command_wrote_them(case: Case)
         "mask.nii.gz",
         "provenance.json",
     ]
+
+
+def test_healthy_scans_given_take_the_place_of_the_references_at_the_default_threshold_too(case: Case, healthy_folder: Path) -> None:
+    healthy = sorted(healthy_folder.iterdir())
+    found = compare(case.scan, ["robust-intensity", "thresh-raw"], healthy=healthy)
+    own, raw = found.runs
+    assert own.verdict.reference == "5 healthy scans given"
+    assert "5 healthy brains" in own.result.threshold.origin
+    assert raw.healthy == ()  # its scores cannot be compared between brains
+    assert raw.verdict.reference == ""
+    assert "--healthy" in found.command

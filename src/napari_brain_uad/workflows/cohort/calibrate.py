@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out
+from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave_one_out, source_of
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import ROUNDING, HealthyReference
@@ -18,6 +18,7 @@ from ...core.progress import Progress
 from ...datasets.covariates import covariates_of, participants
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, read_record
+from ...io.results import check_output
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
 from ..detect.mni import to_mni_of
@@ -92,8 +93,8 @@ def calibrate(
     method : str or MethodSpec
         ``METHOD@PRESET@NAME=VALUE:MODEL``; see `workflows.models.method_spec`.
     healthy : str, Path or sequence of Case
-        A folder of healthy scans in any layout (see `datasets`), or the scans. Several of one person count as one brain, that of the voxel
-        size closest to the scan judged. Ages are those of the layout, or of a ``participants.tsv`` in the folder.
+        A folder of healthy scans in any layout (see `datasets`; with ages, or a ``participants.tsv``), or the scans. Several of one person
+        count as one brain, that of the voxel size closest to the scan judged; copies of one scan count once.
     sequence, title, kind : optional
         Which sequence of each subject; who they are, as verdicts name them (no person's name); "real" or "simulated" (no p-value then).
     post, prepare_with, device, seed
@@ -101,8 +102,7 @@ def calibrate(
     mni : bool
         Register every scan to MNI152 (affine, some ten seconds each) for the mean map there; those that lie there count all the same.
     out, jobs : optional
-        The folder to write into; that of the user's models when None, where the method finds it. How many scans at a time, each in a
-        process of its own, or where else: see `execution.workers.Workers`.
+        The folder to write into, else that of the user's models. How many scans at a time, and where: see `execution.workers.Workers`.
     on_failure : callable, optional
         Told the scans that should be in it and are not, as they cannot be read or scored, or would get no verdict (mask or image unlike).
 
@@ -114,6 +114,7 @@ def calibrate(
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_comparable(spec.method)
     cases, left_out, ages = _healthy(healthy, sequence)
+    check_output(folder := user_dir() if out is None else Path(out))  # not after minutes of scoring
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases), mni) for case in cases]
     maps, unused = _all_scored(tasks, kind, ages, jobs, progress.part(0.0, 0.9), on_failure or (lambda name, error: None))
     missed, made = [*left_out, *unused], []
@@ -121,7 +122,7 @@ def calibrate(
         if len({one.person for one, _ in scored}) < FEWEST:
             missed.append(f"{of}: one person only")
         else:
-            made.append(_made(of, scored, post or PostParams(), title, out, progress.part(0.9, 1.0)))
+            made.append(_made(of, scored, post or PostParams(), title, folder, progress.part(0.9, 1.0)))
     if not made:
         why = "; ".join(missed[:3]) or "no scan was given"
         raise InputError("No healthy reference was made", why=why, fix=f"Give scans of at least {FEWEST} healthy people, of one sequence")
@@ -170,6 +171,7 @@ def _all_scored(
     maps: dict[str, list[tuple[HealthyMap, Model | None]]] = {}
     missed = []
     numbers: dict[str, int] = {}
+    sources: dict[str, str] = {}
     for task, found in zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True):
         name = task.case.name
         if isinstance(found, BrainUADError):
@@ -178,6 +180,10 @@ def _all_scored(
                 on_failure(name, found)
             continue
         one, model, of = found
+        first = sources.setdefault(source_of(one.map) or name, name)
+        if first != name:
+            missed.append(f"{name}: it is the same scan as {first}, which counts once")
+            continue
         case, known_age = task.case, task.case.covariates.age
         age = ages.get(case.person.removeprefix("sub-")) if known_age is None else known_age
         known = replace(one, kind=kind, person=numbers.setdefault(case.person, len(numbers) + 1), age=age)
@@ -211,7 +217,7 @@ def _made(
     scored: Sequence[tuple[HealthyMap, Model | None]],
     post: PostParams,
     title: str,
-    out: str | Path | None,
+    folder: Path,
     progress: Progress,
 ) -> Calibration:
     title = title or f"{len(scored)} healthy {sequence} scans of your own"
@@ -220,11 +226,7 @@ def _made(
     sha256 = "" if model is None else model.sha256
     maps = [one for one, _ in scored]
     reference = build_reference(maps, post, title=title, sequence=sequence, model_sha256=sha256, progress=progress)
-    folder = user_dir() if out is None else Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Folder {folder} cannot be made", why=error.strerror or str(error), fix="Choose another folder") from error
+    folder.mkdir(parents=True, exist_ok=True)
     stem = stem_of(method, model)
     file = reference_file(folder, stem, sequence)
     replaced = _replaced(file, reference)

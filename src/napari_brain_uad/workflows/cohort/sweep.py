@@ -286,8 +286,8 @@ def _swept(task: _Task, progress: Progress) -> _Swept:
     failures: list[CaseFailure] = []
     for number, (prepare_with, settings) in enumerate(by_preparation.items()):
         part = progress.part(number / len(by_preparation), (number + 1) / len(by_preparation))
-        # Healthy scans that were given are scored where a rule asks for them, and measured with the clean-up of each setting that does.
-        asking = [setting.post for setting in settings if setting.post.rule.needs_healthy] or [settings[0].post]
+        # Healthy scans that were given are measured with the clean-up of each setting; a rule that asks for them counts for all methods.
+        asking = sorted((setting.post for setting in settings), key=lambda post: not post.rule.needs_healthy)
         how = {"prepare_with": prepare_with, "post": asking[0], "further": asking[1:], "age": case.covariates.age, **task.options}
         try:
             found = compare(volume, task.specs, truth=case.truth, mask=case.mask, part_of_cohort=True, progress=part, **how)

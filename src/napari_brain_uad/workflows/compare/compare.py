@@ -41,7 +41,7 @@ from ..scans.load import MaskInput, as_volume, given_sequence
 from ..scans.ready import AUTO, ReadyScan, make_ready
 from ..scans.truth import as_truth, check_brain_left
 from .compare_command import compare_command
-from .compare_healthy import healthy_ready, healthy_volumes, measured_healthy, reference_with
+from .compare_healthy import healthy_count, healthy_ready, healthy_volumes, measured_healthy, reference_with
 from .compare_table import Row, table_row
 from .distinct import check_distinct, specs_of
 
@@ -86,8 +86,8 @@ class MethodRun:
         return self.spec.title
 
     def healthy_for(self, post: PostParams) -> HealthyReference | None:
-        """How it scores the healthy scans that were given, where the rule asks for healthy brains and they had the same clean-up."""
-        return reference_with(self.healthy, post) if post.rule.needs_healthy else None
+        """How it scores the healthy scans that were given, where they count (`healthy_count`) and had the same clean-up."""
+        return reference_with(self.healthy, post) if healthy_count(self.spec.method, post) else None
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,8 @@ def compare(
     models : mapping, optional
         Method id to model (id or file), for specs that name none.
     healthy : sequence of Volume or path
-        Healthy scans, for the rules that need healthy brains: every method scores them too, and no method's own reference counts then.
+        Healthy scans, in place of the methods' references: every method scores them too. Where its scores cannot be compared between
+        brains, they count for rules that need healthy brains alone.
     age : float, optional
         Of the person scanned, in years, as in `detect`.
     post, further : optional
@@ -274,8 +275,7 @@ def compare(
     """
     check_age(age)
     given = _Settings(post or PostParams(), prepare_with, device, check_seed(seed), use_cache, age, tuple(further), part_of_cohort)
-    others = tuple(healthy) if given.post.rule.needs_healthy else ()
-    return _compare(scan, sequence, specs_of(methods, models), truth, mask, others, given, jobs, progress or Progress())
+    return _compare(scan, sequence, specs_of(methods, models), truth, mask, tuple(healthy), given, jobs, progress or Progress())
 
 
 def _compare(
@@ -300,7 +300,8 @@ def _compare(
     if truth_array is not None and own.mask is not None:
         check_brain_left(truth_array, own.mask)
     others = healthy_ready(alike, map(_preset_id, prepared), given.prepare_with, progress.part(0.1, 0.2))
-    work = [_Job(spec, prepared[spec], truth_array, others[_preset_id(spec)], given) for spec in prepared]
+    counted = {spec: others[_preset_id(spec)] if healthy_count(spec.method, given.post) else () for spec in prepared}
+    work = [_Job(spec, prepared[spec], truth_array, counted[spec], given) for spec in prepared]
     if given.use_cache and Workers.of(jobs).several:
         try_out()
     outcomes = in_processes(_run_one, work, jobs, progress.part(0.2, 1.0))

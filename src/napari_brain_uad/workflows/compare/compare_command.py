@@ -29,15 +29,12 @@ def compare_command(
     device: str = "auto",
     seed: int = 0,
 ) -> str:
-    """The command; what has no file is left as a name in capitals. Models of ``models`` are part of the specs by then.
-
-    Healthy scans that were given count where the threshold rule asks for them alone.
-    """
+    """The command; what has no file is left as a name in capitals. Models of ``models`` are part of the specs by then."""
     words = ["brain-uad", "compare", *scan_words(scan), "--methods", *(str(spec) for spec in specs)]
     sequence = sequence or (given_sequence(scan) if isinstance(scan, Volume) else None)
     words += ["--sequence", sequence] if sequence else []
     words += mask_words(scan, mask, truth)
-    words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy and post.rule.needs_healthy else []
+    words += ["--healthy", *(_healthy(one) for one in healthy)] if healthy else []
     words += [] if age is None else ["--age", age_words(age)]
     words += post_words(post)
     words += ["--prepare", prepare_with] if prepare_with != AUTO else []

@@ -11,6 +11,7 @@ from ...core.errors import InputError
 from ...core.progress import Progress
 from ...core.text import counted
 from ...core.volume import Volume
+from ...detectors.registry import method_class
 from ...postprocessing.params import PostParams
 from ..models.references import check_healthy
 from ..scans.load import as_volume
@@ -31,6 +32,11 @@ def healthy_volumes(healthy: Iterable[Volume | str | Path], scan: Volume) -> tup
         why = f"{scan.name} is {scan.sequence}, and scores differ between sequences"
         raise InputError(f"The healthy scan {other.name} is {other.sequence_words}", why=why, fix=f"Give healthy {scan.sequence} scans")
     return tuple(one.with_sequence(scan.sequence, one.sequence_origin) for one in volumes)
+
+
+def healthy_count(method: str, post: PostParams) -> bool:
+    """Whether healthy scans that were given say something of a method's scores: else only a rule that asks for them takes them."""
+    return post.rule.needs_healthy or not method_class(method).INFO.incomparable
 
 
 def healthy_ready(

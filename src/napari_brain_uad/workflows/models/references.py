@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibration.build import source_of
 from ...calibration.files import load_reference
 from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
@@ -181,8 +182,11 @@ def compared_with_given(
     Raises
     ------
     InputError
-        If another model made them.
+        If another model made them, or the scan is one of them.
     """
+    if source_of(amap) in given.sources:
+        why = "it would be compared with itself"
+        raise InputError(f"{amap.name} is one of the healthy brains given", why=why, fix="Leave it out of them")
     check_weights(given, str(amap.provenance.get("method", {}).get("weights_sha256", "")))
     same = of_sequence(given, str(amap.provenance.get("input", {}).get("sequence") or ""))
     return compared(same, amap, filtered, post)
