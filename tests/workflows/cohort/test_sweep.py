@@ -45,6 +45,15 @@ def test_the_grid_is_every_combination_by_either_name() -> None:
     assert [setting.post.min_ml for setting in settings] == [0.0] * 4 + [0.1] * 4
 
 
+def test_two_spellings_of_one_value_are_one_setting() -> None:
+    settings = parse_sweep(["threshold=1,otsu,1.0,percentile:98,percentile:98.0", "spacing_mm=3,3.0"], PostParams())
+    assert [setting.words for setting in settings] == [
+        "threshold=1 spacing_mm=3",
+        "threshold=otsu spacing_mm=3",
+        "threshold=percentile:98 spacing_mm=3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

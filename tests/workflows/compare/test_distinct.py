@@ -68,3 +68,15 @@ def test_the_command_line_names_both_spellings(case: Head, tmp_path: Path, capsy
     words = ["compare", str(case.scan), "--methods", "threshold,threshold@bins=256", "--out", str(tmp_path / "out")]
     assert cli.main(words) == InputError.exit_code
     assert "'threshold' and 'threshold@bins=256' are one method" in capsys.readouterr().err
+
+
+def test_copies_of_one_model_under_two_names_are_one_method(tmp_path: Path) -> None:
+    model = default_model("vae", "FLAIR")
+    assert model is not None
+    copies = []
+    for name in ("first", "second"):
+        for ending in (".json", ".safetensors"):
+            (tmp_path / f"{name}{ending}").write_bytes(model.path.with_suffix(ending).read_bytes())
+        copies.append(f"vae:{tmp_path / name}.safetensors")
+    with pytest.raises(InputError, match="are one method"):
+        check_distinct(specs_of(copies, None), ["FLAIR"])

@@ -167,7 +167,7 @@ def parse_sweep(words: Sequence[str], post: PostParams, prepare_with: str = AUTO
     Returns
     -------
     tuple of SweepSetting
-        Values in the order given, the last name varying fastest.
+        Values in the order given, the last name varying fastest; two spellings of one setting (``1`` and ``1.0``) are one.
 
     Raises
     ------
@@ -190,7 +190,15 @@ def parse_sweep(words: Sequence[str], post: PostParams, prepare_with: str = AUTO
         count *= len(values_of)
     if count > MOST:
         raise InputError(f"The sweep has {count:,} settings", why=f"at most {MOST:,} are tried", fix="Sweep fewer names or values at once")
-    return tuple(_setting(tuple(zip(axes, point, strict=True)), post, prepare_with) for point in product(*axes.values()))
+    settings = [_setting(tuple(zip(axes, point, strict=True)), post, prepare_with) for point in product(*axes.values())]
+    first: dict[str, SweepSetting] = {}
+    for setting in settings:
+        first.setdefault(_meaning(setting), setting)
+    return tuple(first.values())
+
+
+def _meaning(setting: SweepSetting) -> str:
+    return repr((split_prepare(setting.prepare_with), setting.post.rule, {**setting.post.as_dict(), "threshold": ""}))
 
 
 def _setting(point: tuple[tuple[str, str], ...], post: PostParams, prepare_with: str) -> SweepSetting:

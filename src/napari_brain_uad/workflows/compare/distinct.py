@@ -40,18 +40,18 @@ def check_distinct(specs: Iterable[MethodSpec], sequences: Iterable[str | None])
     of = tuple(dict.fromkeys(sequences))
     known = {spec: tuple(_meaning(spec, sequence) for sequence in of) for spec in specs}
     for (first, one), (second, other) in combinations(known.items(), 2):
-        if one and one == other:
-            why = "both score with the same settings" + (f" and the same model, {one[0][1]}" if one[0][1] else "")
+        if one and [same for _, same in one] == [same for _, same in other]:
+            why = "both score with the same settings" + (f" and the same model, {one[0][0]}" if one[0][0] else "")
             raise InputError(f"'{first}' and '{second}' are one method", why=why, fix="Name it once")
 
 
-def _meaning(spec: MethodSpec, sequence: str | None) -> tuple[Any, ...]:
-    """Method, model's name, model's weights and settings; of a spec that cannot score the spec itself, which is told where it is tried."""
+def _meaning(spec: MethodSpec, sequence: str | None) -> tuple[str, tuple[Any, ...]]:
+    """The model's name; and method, weights and settings, or a spec that cannot score itself, which is told where it is tried."""
     kind = method_class(spec.method)
     try:
         model = model_for(spec.method, spec.model or None, sequence)
         own = {} if model is None else settings_for(spec.method, model.method, model.params)
         settings = kind.Params.from_dict(own | spec.params()).as_dict()
     except BrainUADError:
-        return (spec, "")
-    return (spec.method, "" if model is None else model.id, "" if model is None else model.sha256, settings)
+        return "", (spec,)
+    return ("", (spec.method, "", settings)) if model is None else (model.id, (spec.method, model.sha256, settings))
