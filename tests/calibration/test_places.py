@@ -53,7 +53,6 @@ def test_cells_that_few_scans_reach_do_not_count() -> None:
     assert found.mean[10, 10, 10] == 1.5
     assert found.mean[11, 10, 10] == 5.0
     assert np.isnan(found.mean[12, 10, 10])
-    assert found.everywhere == pytest.approx((1.5 + 5.0) / 2)
     assert found.at(CELLS.to_world(np.array([[10.4, 10, 10], [11, 10, 10]]))) == pytest.approx(3.25)
     assert found.at(CELLS.to_world(np.array([[12, 10, 10], [-400, 0, 0]]))) is None
     assert mean_of([], 0) is None
@@ -86,6 +85,8 @@ def test_only_real_brains_whose_way_is_known_count(make_map: MakeMap, post: Post
     np.testing.assert_array_equal(both.places.mean, alone.places.mean)
     assert both.places.people == 2
     assert both.places_words == "Mean map in MNI152: of 2 brains"
+    nobody_said = [replace(one, person=0) for one in known]
+    assert build_reference(nobody_said, post, title="toy", sequence="T1").places.people == 4  # type: ignore[union-attr]  # there is one
     assert build_reference([unknown], post, title="toy", sequence="T1").places is None
     save_reference(tmp_path / "toy", both)
     kept = load_reference(tmp_path / "toy", model_sha256="").places

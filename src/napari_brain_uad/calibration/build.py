@@ -151,11 +151,11 @@ def _sources(maps: Sequence[HealthyMap]) -> dict[str, str]:
 def _places(maps: Sequence[HealthyMap], post: PostParams) -> HealthyPlaces | None:
     """How those score on average whose way to MNI152 is known. Simulated brains say nothing of where real tissue is bright."""
     found, people = [], set()
-    for one in maps:
+    for number, one in enumerate(maps):
         if one.to_mni is not None and one.kind != "simulated":
             score, brain = filtered_score(one.map, post)
             found.append(cell_means(score, brain if one.counted is None else brain & one.counted, one.map.grid, one.to_mni))
-            people.add(one.person)
+            people.add(one.person or number + 1)  # as in `build_reference`
     return mean_of(found, len(people))
 
 

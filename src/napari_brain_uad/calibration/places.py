@@ -42,11 +42,6 @@ class HealthyPlaces:
     mean: NDArray[np.float32]
     people: int
 
-    @property
-    def everywhere(self) -> float:
-        """The mean over all cells."""
-        return float(np.nanmean(self.mean))
-
     def at(self, points: NDArray[np.float64]) -> float | None:
         """The mean at places in MNI mm, shape (n, 3); None where none of them lies in a cell that counts."""
         cell = _cells(points)
