@@ -121,7 +121,8 @@ def test_optimizers(name: str, kind: str) -> None:
 
 
 def test_precision_is_what_was_asked_for_and_auto_is_one_of_them() -> None:
-    assert {choose_precision(name, "cpu")[0] for name in PRECISIONS[1:]} == set(PRECISIONS[1:])
+    assert {choose_precision(name, "cuda")[0] for name in PRECISIONS[1:]} == set(PRECISIONS[1:])
+    assert {choose_precision(name, "cpu")[0] for name in ("32", "bf16")} == {"32", "bf16"}  # 16 is refused there
     # The same on every CPU, also on those that have bf16.
     assert choose_precision("auto", "cpu") == ("32", "float32: as on every cpu")
     assert choose_precision("auto", "mps")[0] == "32"

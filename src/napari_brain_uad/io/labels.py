@@ -24,8 +24,8 @@ _OVERSHOOT = 0.25
 
 HIGHEST_LABEL = 65535
 
-TRUTH, BRAIN = "ground truth", "brain mask"
-"""What messages call the masks. A truth may hold no map of scores; as a brain mask one of probabilities will do, a scan from 0 to 1 not."""
+TRUTH = "ground truth"
+"""What messages call the mask that may not hold a map of scores either; as a brain mask a map of probabilities will do."""
 
 _STEP, _ALIKE = 4, 0.5
 
@@ -38,9 +38,6 @@ lie: fewer in patches may be a phantom."""
 
 _LEAST_TISSUE, _LEAST_BRAIN = 0.05, 0.08
 """Shares of a tissue in a brain and of a brain in its image, at least."""
-
-_SOFT, _WHOLE_SHARE = 0.1, 0.25
-"""Of a brain mask's voxels above the first, at least the second share lies as close to 1, however soft its edge."""
 
 _IN_ONE_PIECE = 0.75
 """A value's voxels lie in one piece to this part, on average over the values. Of label maps (MUSE, SynthSeg, BraTS) it is 0.88 to 1, of
@@ -135,24 +132,11 @@ def check_is_mask(data: NDArray[Any], label: str, scan: NDArray[Any] | None = No
         return None
     fix = "Give 0 and 1, labels (above 0 is inside) or fractions from 0 to 1 (above 0.5); a brain cut out of its scan is given as the scan"
     if float(data.min()) >= -_OVERSHOOT and float(data.max()) <= 1.0 + _OVERSHOOT:
-        if _has_few_values(data):
-            return None
-        if scan is not None and data.shape == scan.shape and np.array_equal(data, scan):
-            return Finding("no-mask", "error", f"it is the scan itself, and no {label}", fix)
-        return (
-            None
-            if label != BRAIN or _mostly_whole(data)
-            else Finding("no-mask", "error", f"it holds grey values from 0 to 1, and is no {label}", fix)
-        )
+        itself = scan is not None and data.shape == scan.shape and np.array_equal(data, scan) and not _has_few_values(data)
+        return Finding("no-mask", "error", f"it is the scan itself, and no {label}", fix) if itself else None
     if _has_few_values(data) or _in_patches(data):
         return None
     return Finding("no-mask", "error", f"it holds {np.unique(data).size:,} values, as a scan does, and is no {label}", fix)
-
-
-def _mostly_whole(data: NDArray[Any]) -> bool:
-    """Whether most of what is not 0 is nearly 1, as in a mask with soft edges; a scan or a map on that scale is grey all over."""
-    there = data[data > _SOFT]
-    return bool(np.count_nonzero(there > 1.0 - _SOFT) >= _WHOLE_SHARE * there.size)
 
 
 def check_no_labels(data: NDArray[Any]) -> Finding | None:
