@@ -44,7 +44,7 @@ CONTENTS = {
     "Reference": [
         *(f"docs/generated/{name}" for name in GENERATED),
         "docs/api",
-        *(f"benchmarks/results/{name}" for name in ("methods", "answer", "br35h", "embedding_cost", "short_training")),
+        *(f"benchmarks/results/{name}" for name in ("methods", "answer", "against_raw", "br35h", "embedding_cost", "short_training")),
     ],
     "Development": ["docs/architecture", "docs/adding_a_method", "CONTRIBUTING", "CHANGELOG", "sample_data/README"],
 }
