@@ -6,15 +6,17 @@ region in such a place means less than the same region elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.volume import Grid
+from ..postprocessing.atlas import region_points
 from ..postprocessing.pipeline import PostResult
 from ..preprocessing.geometry import grid_with_spacing
+from ..preprocessing.mni_way import moved
 from ..preprocessing.template import MNI_GRID
 
 CELLS = grid_with_spacing(MNI_GRID, (4.0, 4.0, 4.0))
@@ -22,9 +24,6 @@ CELLS = grid_with_spacing(MNI_GRID, (4.0, 4.0, 4.0))
 
 _SEEN_BY = 0.5
 """A cell counts where this share of the scans has brain; at the brain's border fewer would say little."""
-
-_ENOUGH = 50_000
-"""So many voxels of a region tell its mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class HealthyPlaces:
 
     def at(self, points: NDArray[np.float64]) -> float | None:
         """The mean at places in MNI mm, shape (n, 3); None where none of them lies in a cell that counts."""
-        cell = _cells(points)
+        cell = CELLS.voxel_at(points)
         values = self.mean.ravel()[cell[cell >= 0]]
         known = values[np.isfinite(values)]
         return float(known.mean(dtype=np.float64)) if known.size else None
@@ -65,7 +64,7 @@ def cell_means(score: NDArray[np.float32], judged: NDArray[np.bool_], grid: Grid
     sums, counts = (np.zeros(int(np.prod(CELLS.shape))) for _ in range(2))
     for k in range(score.shape[2]):  # a slice at a time: the coordinates of a whole scan take ten times its memory
         index = np.argwhere(judged[:, :, k])
-        cell = _cells(_moved(grid.to_world(np.column_stack([index, np.full(len(index), k)])), to_mni))
+        cell = CELLS.voxel_at(moved(to_mni, grid.to_world(np.column_stack([index, np.full(len(index), k)]))))
         known = cell >= 0
         values = score[index[known, 0], index[known, 1], k]
         sums += np.bincount(cell[known], weights=values, minlength=sums.size)
@@ -94,25 +93,6 @@ def with_healthy_means(result: PostResult, grid: Grid, to_mni: NDArray[np.float6
     to_mni : array, shape (4, 4)
         World mm of `grid` to world mm of MNI152.
     """
-    means = [places.at(_moved(grid.to_world(index), to_mni)) for index in _voxels(result)]
-    regions = tuple(replace(region, healthy_mean=mean) for region, mean in zip(result.regions, means, strict=True))
+    points = region_points(result.labels, [region.number for region in result.regions], grid, to_mni)
+    regions = tuple(replace(region, healthy_mean=places.at(own)) for region, own in zip(result.regions, points, strict=True))
     return replace(result, regions=regions)
-
-
-def _voxels(result: PostResult) -> Iterator[NDArray[np.int64]]:
-    """Voxels of every region, shape (n, 3)."""
-    for region in result.regions:
-        found = np.argwhere(result.labels[region.slices] == region.number)
-        yield found[:: max(1, len(found) // _ENOUGH)] + np.array(region.box[::2])
-
-
-def _moved(points: NDArray[np.float64], to_mni: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(points @ to_mni[:3, :3].T + to_mni[:3, 3])
-
-
-def _cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The cell of each place, counted through `CELLS`; -1 beyond."""
-    index = np.round(CELLS.to_index(points)).astype(np.int64)
-    shape = np.array(CELLS.shape)
-    inside = ((index >= 0) & (index < shape)).all(axis=1)
-    return np.where(inside, (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2], -1)

@@ -101,20 +101,16 @@ class Verdict:
         if self.why_not:
             return f"No verdict: {self.why_not}"
         if self.p is None or self.smallest_p is None:
-            return self._stand_in_line
+            return f"{self._beyond_stand_ins}; there is no real healthy brain of this sequence to give a p-value"
         if not self.beyond:
             stronger = round(self.p * (self.healthy + 1)) - 1
             if not self.region_p:
                 return "Nothing beyond healthy variation: no region is left at a threshold that healthy brains set"
             told = f"{stronger} of {self.healthy} healthy brains have a stronger region than its strongest"
             return f"Nothing beyond healthy variation: {told} (p = {self.p:.2g})"
-        regions = counted(self.beyond, "region")
-        highest = max(p for p, beyond in zip(self.region_p, self.unusual, strict=True) if beyond and p is not None)
-        stronger = round(highest * (self.healthy + 1)) - 1
-        beyond = f"all {self.healthy}" if not stronger else f"at least {self.healthy - stronger} of {self.healthy}"
         few = "" if self.smallest_p <= ALPHA else f"; too few to call it unusual at p = {ALPHA:g}"
         least = ", the smallest that so many allow" if round(self.p * (self.healthy + 1)) == 1 else ""
-        return f"{regions} beyond {beyond} healthy brains (p = {self.p:.2g}{least}{few})"
+        return f"{self._beyond_words} (p = {self.p:.2g}{least}{few})"
 
     @property
     def short(self) -> str:
@@ -122,9 +118,8 @@ class Verdict:
         if self.why_not:
             return "No verdict"
         if self.p is None or self.smallest_p is None:
-            return self._stand_in_line.split(";")[0]
-        begun = self.line.partition(" (p = ")[0] if self.beyond else "Nothing beyond healthy variation"
-        return f"{begun} (p = {self.p:.2g})"
+            return self._beyond_stand_ins
+        return f"{self._beyond_words if self.beyond else 'Nothing beyond healthy variation'} (p = {self.p:.2g})"
 
     @property
     def advice(self) -> str:
@@ -132,10 +127,17 @@ class Verdict:
         return _WEAKER if self.applies and not self.beyond else ""
 
     @property
-    def _stand_in_line(self) -> str:
+    def _beyond_words(self) -> str:
+        """Which regions lie beyond how many healthy brains; where some do."""
+        highest = max(p for p, beyond in zip(self.region_p, self.unusual, strict=True) if beyond and p is not None)
+        stronger = round(highest * (self.healthy + 1)) - 1
+        them = f"all {self.healthy}" if not stronger else f"at least {self.healthy - stronger} of {self.healthy}"
+        return f"{counted(self.beyond, 'region')} beyond {them} healthy brains"
+
+    @property
+    def _beyond_stand_ins(self) -> str:
         found = counted(self.beyond, "region") if self.beyond else "No region"
-        them = counted(self.stand_ins, KINDS[self.stand_in_kind])
-        return f"{found} beyond all {them}; there is no real healthy brain of this sequence to give a p-value"
+        return f"{found} beyond all {counted(self.stand_ins, KINDS[self.stand_in_kind])}"
 
     @property
     def details(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from ..core.text import readable
 from ..io.streams import check_there
 from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say, written
+
+_FORGET_TAKES = ("command", "handler", "debug", "method", "preset", "set", "model", "sequence", "forget", "quiet")
+"""What has a say in which references are deleted, and how that is told."""
 
 
 def add_calibrate(commands: Any) -> None:
@@ -41,12 +45,12 @@ def add_calibrate(commands: Any) -> None:
     add_workers(parser, at_a_time="scans at a time")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write it into (default: that of your models)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(handler=_calibrate)
+    parser.set_defaults(handler=partial(_calibrate, parser))
 
 
-def _calibrate(arguments: argparse.Namespace) -> int:
+def _calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if arguments.forget:
-        return _forget(arguments)
+        return _forget(parser, arguments)
     check_there(arguments.healthy, fix=DATA_SET)
     from ..workflows.cohort.calibrate import calibrate
 
@@ -91,13 +95,12 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return InputError.exit_code if failed else 0
 
 
-def _forget(arguments: argparse.Namespace) -> int:
-    for name, given in (("--out", arguments.out is not None), ("--mni", arguments.mni), ("--title", bool(arguments.title))):
-        if given:
-            why = "it deletes the references of this method among your models, wherever others were written"
-            raise InputError(
-                f"--forget with {name}", why=why, fix=f"Leave {name} out; references written elsewhere are files that you can delete"
-            )
+def _forget(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    given = [name for name, value in vars(arguments).items() if name not in _FORGET_TAKES and value != parser.get_default(name)]
+    if given:
+        why = "it deletes references of this method among your models, and how or where others are made does not matter to it"
+        option = f"--{given[0].removeprefix('post_').replace('_', '-')}"
+        raise InputError(f"--forget with {option}", why=why, fix="Leave it out; references that you wrote elsewhere are files to delete")
     from ..workflows.models.own_references import forget_references
 
     spec = method_spec(arguments)

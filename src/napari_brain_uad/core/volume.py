@@ -83,6 +83,13 @@ class Grid:
         points = np.asarray(world, dtype=np.float64) - self.affine[:3, 3]
         return np.asarray(np.linalg.solve(self.affine[:3, :3], points.reshape(-1, 3).T).T.reshape(points.shape))
 
+    def voxel_at(self, world: ArrayLike) -> NDArray[np.int64]:
+        """The voxel that each place in world mm, shape (n, 3), lies in, counted through an array in C order; -1 beyond the grid."""
+        index = np.round(self.to_index(world)).astype(np.int64)
+        shape = np.array(self.shape)
+        inside = ((index >= 0) & (index < shape)).all(axis=1)
+        return np.where(inside, (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2], -1)
+
     def compare(self, other: Grid, label: str) -> tuple[Finding, ...]:
         """Findings (errors) if `other`, called `label` in the message, is not this grid."""
         shape = check_same_shape(self.shape, other.shape, label)

@@ -5,6 +5,7 @@ Real scans stay scans however few grey values they have: each value is scattered
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cc3d
@@ -58,7 +59,7 @@ def is_binary(data: NDArray[Any]) -> bool:
 
 def is_flat(data: NDArray[Any]) -> bool:
     """Whether neighbours are mostly alike: the grey values of most scans, whole numbers though they may be, are not."""
-    return _flat(data) and ((smaller := _without_repeats(data)) is data or _flat(smaller))
+    return _holds_before_enlarging(_flat, data)
 
 
 def _flat(data: NDArray[Any]) -> bool:
@@ -193,7 +194,7 @@ def _in_patches(data: NDArray[Any]) -> bool:
 
     Of a scan that was enlarged by repeating its voxels most do as well, before that is undone.
     """
-    return _mostly_alike(data) and ((smaller := _without_repeats(data)) is data or _mostly_alike(smaller))
+    return _holds_before_enlarging(_mostly_alike, data)
 
 
 def _mostly_alike(data: NDArray[Any]) -> bool:
@@ -207,6 +208,11 @@ def _mostly_alike(data: NDArray[Any]) -> bool:
         alike += int(np.count_nonzero(np.abs(first - second) <= NOISE * np.maximum(np.abs(first), 1.0)))
         there += first.size
     return alike > _ALIKE * there
+
+
+def _holds_before_enlarging(holds: Callable[[NDArray[Any]], bool], data: NDArray[Any]) -> bool:
+    """Whether something holds for an image, and held before its voxels were repeated, if they were."""
+    return holds(data) and ((smaller := _without_repeats(data)) is data or holds(smaller))
 
 
 def _without_repeats(data: NDArray[Any]) -> NDArray[Any]:

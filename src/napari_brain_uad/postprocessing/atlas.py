@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,11 +69,8 @@ class Atlas:
 
     def at(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The values at places in MNI mm, shape (n, 3); 0 beyond the grid."""
-        index = np.round(self.grid.to_index(points)).astype(np.int64)
-        inside = ((index >= 0) & (index < np.array(self.grid.shape))).all(axis=1)
-        values = np.zeros(len(index), np.uint8)
-        values[inside] = self.labels[tuple(index[inside].T)]
-        return values
+        place = self.grid.voxel_at(points)
+        return np.where(place >= 0, self.labels.ravel()[place], np.uint8(0))
 
     def name(self, points: NDArray[np.float64]) -> str:
         """What lies at places in MNI mm, shape (n, 3): the structures with a quarter of them or more, the largest share first.
@@ -116,14 +113,19 @@ def region_names(
         The package's own when None.
     """
     structures = structures or atlas()
+    return tuple(structures.name(points) for points in region_points(labels, numbers, grid, to_mni))
+
+
+def region_points(
+    labels: NDArray[np.uint32], numbers: Sequence[int], grid: Grid, to_mni: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """The places of every numbered region in MNI mm, shape (n, 3), of large ones enough of them; for the parameters see `region_names`."""
     places = np.flatnonzero(labels)
     values = labels.ravel()[places]
     order = np.argsort(values, kind="stable")
     places, values = places[order], values[order]
-    names = []
     for number in numbers:
         first, last = np.searchsorted(values, [number, number + 1])
         own = places[first : last : max(1, (last - first) // _ENOUGH)]
         world = grid.to_world(np.column_stack(np.unravel_index(own, labels.shape)))
-        names.append(structures.name(world @ to_mni[:3, :3].T + to_mni[:3, 3]))
-    return tuple(names)
+        yield world @ to_mni[:3, :3].T + to_mni[:3, 3]

@@ -394,7 +394,7 @@ def test_the_mean_map_in_mni_says_of_regions_what_healthy_brains_score_there(
     files = save_detection(told, case.folder / "out")
     assert json.loads(files["regions"].read_text())["regions"][0]["healthy_mean"] == means[0]
     assert "healthy_mean" in files["regions_tsv"].read_text().splitlines()[0]
-    given = replace(told, verdict=replace(told.verdict, sha256=""))  # healthy maps of the user's own are not kept
+    given = replace(told, reference=plain.reference)  # as of healthy maps of the user's own: nobody knows their way
     assert [region.healthy_mean for region in with_mni(replace(given, mni=None, result=found.result)).result.regions] == [None] * len(means)
 
 
@@ -419,6 +419,7 @@ def test_forgetting_takes_no_folder_that_it_would_not_look_into(healthy_folder: 
     calibrate(METHOD, healthy_folder)
     kept = sorted(path.name for path in own_models.iterdir())
     assert cli.main(["calibrate", METHOD, "--forget", "--out", str(tmp_path / "elsewhere")]) == InputError.exit_code
+    assert cli.main(["calibrate", METHOD, "--forget", "--median", "3"]) == InputError.exit_code
     assert sorted(path.name for path in own_models.iterdir()) == kept
 
 

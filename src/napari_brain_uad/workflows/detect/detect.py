@@ -84,6 +84,8 @@ class Detection:
         The deformation that the scan was prepared with.
     mni : MniWay or None
         The way to MNI space, where copies there are wanted; see `mni.with_mni`.
+    reference : HealthyReference or None
+        The healthy brains that the verdict rests on.
     """
 
     volume: Volume
@@ -100,6 +102,7 @@ class Detection:
     pictures: Pictures = field(default_factory=dict)
     warp: Warp | None = None
     mni: MniWay | None = None
+    reference: HealthyReference | None = None
 
     def __repr__(self) -> str:
         # Whoever types its name wants to know what was found, and not the arrays.
@@ -285,7 +288,8 @@ def finish_detection(
         evaluation = evaluate_map(result.score, truth, amap.grid, threshold=result.threshold, post=result, brain=amap.mask, progress=part)
     result = with_names(edited(result, edits, amap.grid, truth=truth), amap, found.reference)
     progress.update(1.0, "Done")
-    return Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits, verdict=found.verdict)
+    own = Detection(volume, amap, post, result, truth, evaluation, seconds, command, edits)
+    return replace(own, verdict=found.verdict, reference=found.reference)
 
 
 @dataclass(frozen=True, eq=False)

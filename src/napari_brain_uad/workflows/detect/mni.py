@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibration.reference import HealthyReference
 from ...core.anomaly_map import AnomalyMap
 from ...core.errors import InputError
 from ...core.memory import check_memory
@@ -24,12 +23,10 @@ from ...io.atomic import write_text
 from ...io.displacement import write_displacements
 from ...io.exchange.transforms import itk_affine
 from ...io.nifti import write_labels, write_map, write_mask, write_volume
-from ...postprocessing.pipeline import filtered_score
 from ...preprocessing.geometry import resample_array, resample_inside, resample_volume
 from ...preprocessing.mni_way import MniWay, moved
 from ...preprocessing.template import MNI_GRID, TEMPLATE_NAME
 from ...preprocessing.warp import STEP_MM
-from ..models.references import reference_for
 from .detect import Detection
 from .region_files import narrow
 from .region_names import named, recorded_matrix, registration_of
@@ -85,8 +82,7 @@ def with_mni(detection: Detection, progress: Progress | None = None) -> Detectio
         way = _registered(volume, progress)
     poor = registration_findings(way.outcome, volume.name)
     if outcome is None and not poor:
-        to_mni = np.asarray(np.linalg.inv(way.matrix), dtype=np.float64)
-        result = named(result, detection.map.grid, to_mni, _reference_of(detection))
+        result = named(result, detection.map.grid, _affine_back(way), detection.reference)
     known = {finding.code for finding in volume.findings}
     findings = (*volume.findings, *(finding for finding in poor if finding.code not in known))
     return replace(detection, mni=way, result=result, volume=replace(volume, findings=findings))
@@ -104,7 +100,11 @@ def to_mni_of(volume: Volume, progress: Progress | None = None) -> NDArray[np.fl
 
     check_mni(volume)
     way = _registered(volume, progress)
-    return None if registration_findings(way.outcome, volume.name) else np.asarray(np.linalg.inv(way.matrix), dtype=np.float64)
+    return None if registration_findings(way.outcome, volume.name) else _affine_back(way)
+
+
+def _affine_back(way: MniWay) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.inv(way.matrix), dtype=np.float64)
 
 
 def _registered(volume: Volume, progress: Progress | None) -> MniWay:
@@ -114,15 +114,6 @@ def _registered(volume: Volume, progress: Progress | None) -> MniWay:
     check_memory(volume.name, 24 * volume.data.size, "registering it to MNI152")
     found = RegisterMni().apply(volume, Context(progress=progress or Progress()))
     return MniWay(found.matrix, found.warp, {key: one for key, one in found.outcome.items() if key != "matrix"})
-
-
-def _reference_of(detection: Detection) -> HealthyReference | None:
-    """The healthy reference that the verdict rests on, if it is kept; healthy maps that the user gave are not."""
-    if not detection.verdict.sha256:
-        return None
-    compared = reference_for(detection.map, filtered_score(detection.map, detection.post), detection.post)
-    found = compared.reference
-    return found if found is not None and found.sha256 == detection.verdict.sha256 else None
 
 
 def mni_map(detection: Detection, way: MniWay) -> AnomalyMap:
