@@ -15,7 +15,7 @@ from ..io.streams import check_there
 from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say, written
 
-_FORGET_TAKES = ("command", "handler", "debug", "method", "preset", "set", "model", "sequence", "forget", "quiet")
+_FORGET_TAKES = ("handler", "method", "preset", "set", "model", "sequence", "forget", "quiet")
 """What has a say in which references are deleted, and how that is told."""
 
 
@@ -96,7 +96,8 @@ def _calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
 
 
 def _forget(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    given = [name for name, value in vars(arguments).items() if name not in _FORGET_TAKES and value != parser.get_default(name)]
+    plain = vars(parser.parse_args([arguments.method, "--forget"]))
+    given = [name for name, value in plain.items() if name not in _FORGET_TAKES and vars(arguments)[name] != value]
     if given:
         why = "it deletes references of this method among your models, and how or where others are made does not matter to it"
         option = f"--{given[0].removeprefix('post_').replace('_', '-')}"
