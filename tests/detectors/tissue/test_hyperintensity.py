@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from tissue_phantom import phantom
-from torch.nn import functional
 
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.detectors.intensity.robust_intensity import mode_and_spread
@@ -16,10 +15,7 @@ from napari_brain_uad.detectors.tissue.flair_appearance import (
     BRIGHTEST,
     DARKEST,
     OFFSET,
-    _mean_around,
-    _widened,
     as_flair,
-    odd,
     with_hyperintensities,
 )
 from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
@@ -90,15 +86,6 @@ def test_lesions_reach_through_as_many_millimetres_of_slices_as_in_them() -> Non
         changed = with_hyperintensities(healthy, seen, draw(1, 64), 2.0, step_mm)[0]
         beside.append(float(((changed - healthy).abs() > 0.3)[:, ::4].float().mean()))
     assert beside[1] < 0.8 * beside[0]
-
-
-def test_squares_are_those_of_pooling() -> None:
-    image = (torch.rand((2, 3, 20, 17), generator=torch.Generator().manual_seed(1)) > 0.8).float()
-    for pixels in (1.0, 3.4, 9.0):
-        size = odd(pixels)
-        torch.testing.assert_close(_mean_around(image, pixels), functional.avg_pool2d(image, size, 1, size // 2))
-        assert torch.equal(_widened(image, pixels), functional.max_pool2d(image, size, 1, size // 2))
-    assert [odd(pixels) for pixels in (0.3, 1.0, 2.9, 4.5, 9.0)] == [1, 1, 3, 5, 9]
 
 
 def test_thick_slices_look_like_their_neighbours_and_others_stay() -> None:

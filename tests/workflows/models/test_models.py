@@ -136,6 +136,14 @@ def test_the_default_fits_the_sequence(sequence: str | None, expected: str) -> N
     assert default_model("covariance", sequence).id == expected  # type: ignore[union-attr]
 
 
+def test_a_model_for_one_sequence_goes_before_one_for_several_and_shipped_ones_before_the_user_s() -> None:
+    put(models.shipped_dir(), "all", meta={"sequences": ["FLAIR", "T1", "T2"]})
+    put(models.shipped_dir(), "all-T1", meta={"sequences": ["T1"]})
+    put(user_dir(), "a-T2", meta={"sequences": ["T2"]})
+    found = {sequence: default_model("covariance", sequence) for sequence in ("T1", "T2", "FLAIR", None)}
+    assert {name: model and model.id for name, model in found.items()} == {"T1": "all-T1", "T2": "all", "FLAIR": "all", None: "all"}
+
+
 def test_a_model_for_another_sequence_is_no_default_but_can_be_asked_for() -> None:
     put(user_dir(), "for-flair", meta={"sequences": ["FLAIR"]})
     assert default_model("covariance", "T1") is None

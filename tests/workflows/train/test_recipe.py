@@ -104,6 +104,36 @@ def test_stages_have_scans_and_trainings_of_their_own(maps: Path, tmp_path: Path
     assert meta["stages"]["restoration"]["steps"] == 2
 
 
+def test_a_stage_is_taken_from_a_model_or_begins_with_its_weights(maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is taken is the model's to the bit; what begins with its weights is not what begins with none."""
+    monkeypatch.setenv("BRAIN_UAD_MODELS", str(tmp_path / "models"))
+    params = dict(TissueEnsemble.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
+    train_recipe(own_recipe("tissue-ensemble", params), maps, tmp_path / "models" / "first")
+    first = load_checkpoint(tmp_path / "models" / "first")
+    own = own_recipe("tissue-ensemble", params, seed=9, start="first", stages={"restoration": {"start": "first"}})
+    train_recipe(own, maps, tmp_path / "second")
+    second = load_checkpoint(tmp_path / "second")
+    taken, trained = ([name for name in first.state if name.startswith(stage)] for stage in ("restoration", "segmentation"))
+    assert all(np.array_equal(second.state[name], first.state[name]) for name in taken)
+    weights = [name for name in trained if name.endswith("weight")]
+    assert 0 < max(np.abs(second.state[name].astype(float) - first.state[name]).max() for name in weights) < 0.02
+    stages = second.meta["stages"]
+    assert stages["restoration"] == {"model": stages["segmentation"]["model"]}
+    assert stages["restoration"]["model"]["name"] == "first"
+    assert stages["segmentation"]["steps"] == 2
+    data = read_json(tmp_path / "second.card.json")["data"]
+    assert data.endswith(
+        "for the stage restoration: what the model first has learned in it; began as what the model first has learned in it"
+    )
+
+
+def test_a_recipe_that_begins_with_a_model_which_is_not_there_writes_nothing(maps: Path, tmp_path: Path) -> None:
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), start="nowhere")
+    with pytest.raises(ModelError, match="nowhere"):
+        train_recipe(own, maps, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def stopped(own: dict[str, Any], maps: Path, out: Path, **more: Any) -> None:
     progress = Progress()
     with pytest.raises(Cancelled):

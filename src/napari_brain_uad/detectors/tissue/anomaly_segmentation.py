@@ -68,9 +68,10 @@ class AnomalySegmentation(NetworkDetector):
         super().load_state(of_stage(SEGMENTATION, state) or state)
 
     def _task(self) -> SegmentationTask:
-        from .segmentation_task import SegmentationTask
+        from .segmentation_task import LesionShare, SegmentationTask
 
-        return SegmentationTask(NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength)
+        lesions = LesionShare(self.params.white_lesion_share, self.params.pixel_mm, self.params.step_mm)
+        return SegmentationTask(NEIGHBOURS, self.params.segmentation_maps, self.params.augmentation_strength, lesions)
 
     def _pool(self, volumes: Sequence[Volume], before: State, progress: Progress) -> Pool:
         shape = (2 * NEIGHBOURS + 1, self.params.height, self.params.width)

@@ -8,10 +8,10 @@ them of patients): quartiles at -0.6 and 0.4, the brightest per cent from 1.0 to
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 from ...preprocessing.tissue_scale import CSF, GREY, WHITE
 from ...training.draws import Draw
+from .surroundings import depth_of, mean_around, widened
 from .synthetic_anomalies import radii_between, rounder, smooth_field, smooth_fields
 
 OFFSET = 4.0
@@ -22,7 +22,7 @@ DARKEST, BRIGHTEST = 0.2, 10.0
 
 _CSF, _WHITE, _GREY_ABOVE = (-4.2, -2.0), (-0.5, 0.05), (0.2, 1.5)
 """Where the tissues lie; grey matter above white."""
-_DEEP_MM, _DEEP = 18.0, (-0.3, 0.35)
+_DEEP = (-0.3, 0.35)
 """White matter deep in the brain is brighter than that of the gyri in many adults."""
 _PATCHES = ((48.0, 0.25), (18.0, 0.15), (6.0, 0.1))
 """Unevenness: mm over which it changes, and how strong it is at most."""
@@ -72,11 +72,11 @@ def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:
     fluid = _CSF[0] + (_CSF[1] - _CSF[0]) * csf
     below = fluid + (high - fluid) * ((tissue - CSF) / (GREY - CSF)).clamp(-0.3, 1.0)
     image = torch.where(tissue < GREY, below, high + (low - high) * (tissue - GREY).clamp(0.0, 1.3) / (WHITE - GREY))
-    deep = _depth(white, pixel_mm)
+    deep = depth_of(white, pixel_mm)
     image = image + (_DEEP[0] + (_DEEP[1] - _DEEP[0]) * depth) * white * deep
     image = image + _CORTEX * cortex * grey * smooth_field(tissue, _CORTEX_MM / pixel_mm, draw)[:, None].clamp(min=0.0)
     wet = (inside & (tissue < (CSF + GREY) / 2)).to(tissue.dtype)
-    beside = _widened(wet, _LINING_MM / pixel_mm) * (tissue > GREY - 0.3) * deep.clamp(min=0.0).sqrt()
+    beside = widened(wet, _LINING_MM / pixel_mm) * (tissue > GREY - 0.3) * deep.clamp(min=0.0).sqrt()
     line = beside * smooth_field(tissue, _RELIEF_MM / pixel_mm, draw)[:, None].clamp(min=0.0)
     image = image + torch.where(lined < _LINING_SHARE, _LINING * lining, 0.0) * line
     solid = ((tissue - CSF) / (GREY - CSF)).clamp(0.0, 1.0)
@@ -90,7 +90,7 @@ def _with_rim(image: torch.Tensor, inside: torch.Tensor, draw: Draw, pixel_mm: f
     """Parts of the brain's outermost pixels with any brightness."""
     shown, wide, often, brightness, uneven = draw.uniform((len(image), 5))[:, :, None, None, None].unbind(dim=1)
     outside = (~inside).to(image.dtype)
-    near, nearer = (_widened(outside, width / pixel_mm) > 0 for width in _RIM_WIDTHS_MM)
+    near, nearer = (widened(outside, width / pixel_mm) > 0 for width in _RIM_WIDTHS_MM)
     rim = torch.where(wide < 0.5, near, nearer)
     places = smooth_field(image, _RIM_MM / pixel_mm, draw)[:, None] > 2.0 * often
     fill = _RIM[0] + (_RIM[1] - _RIM[0]) * brightness + 2.0 * uneven * smooth_field(image, _RIM_MM / 2.0 / pixel_mm, draw)[:, None]
@@ -124,7 +124,7 @@ def with_hyperintensities(
     rows, columns, levels = (torch.arange(size, device=image.device, dtype=image.dtype) for size in (height, width, slices))
     solid, white = tissue > (CSF + GREY) / 2, (tissue - GREY).clamp(0.0, 1.0)
     wet = ((tissue[:, slices // 2] > 0) & ~solid[:, slices // 2]).to(image.dtype)
-    likely = white[:, slices // 2] * (_ELSEWHERE + _widened(wet, _NEAR_MM / pixel_mm))
+    likely = white[:, slices // 2] * (_ELSEWHERE + widened(wet, _NEAR_MM / pixel_mm))
     lesions = draw.integers((count,), 0, _MOST_LESIONS + 1)
     drawn = draw.uniform((count, _MOST_LESIONS, 15))
     reliefs, grains = (smooth_fields(image, wide / pixel_mm, _MOST_LESIONS, draw) for wide in (_RELIEF_MM, _GRAIN_MM))
@@ -160,12 +160,12 @@ def _with_bands(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Slices in which some of the white matter around the ventricles is bright, and where that is in the middle."""
     shown, wide, much, bright, uneven, edge = draw.uniform((len(image), 6))[:, :, None, None, None].unbind(dim=1)
-    deep = _depth(white, pixel_mm)
-    fluid = ((tissue > 0) & (tissue < (CSF + GREY) / 2)).to(image.dtype) * (_depth((tissue > 0).to(image.dtype), pixel_mm) > 0.99)
-    fluid = (_mean_around(fluid, _SULCUS_MM / pixel_mm) > 0.99).to(image.dtype)  # sulci are narrower than that
+    deep = depth_of(white, pixel_mm)
+    fluid = ((tissue > 0) & (tissue < (CSF + GREY) / 2)).to(image.dtype) * (depth_of((tissue > 0).to(image.dtype), pixel_mm) > 0.99)
+    fluid = (mean_around(fluid, _SULCUS_MM / pixel_mm) > 0.99).to(image.dtype)  # sulci are narrower than that
     beside = torch.zeros_like(image)
     for number, width in enumerate(_BAND_MM):
-        near = _mean_around(_widened(fluid, width / pixel_mm), 3.0)
+        near = mean_around(widened(fluid, width / pixel_mm), 3.0)
         beside = torch.where((wide * len(_BAND_MM)).long() == number, near, beside)
     places = torch.sigmoid((smooth_field(image, _BAND_FIELD_MM / pixel_mm, draw)[:, None] - 2.0 * (1.0 - much) + 0.5) / (0.1 + edge))
     weight = beside * white * places * (deep > 0.2)
@@ -173,34 +173,6 @@ def _with_bands(
     ill = (shown < _BANDS) & (fill - image > _LEAST)
     image = torch.where(ill, image + weight * (fill - image), image)
     return image, (ill & (weight > 0.5))[:, image.shape[1] // 2].to(image.dtype)
-
-
-def _depth(tissue: torch.Tensor, pixel_mm: float) -> torch.Tensor:
-    """How much of what lies around is the same, from 0 to 1."""
-    return _mean_around(_mean_around(tissue, _DEEP_MM / pixel_mm), _DEEP_MM / pixel_mm)
-
-
-def _widened(mask: torch.Tensor, pixels: float) -> torch.Tensor:
-    """Where a mask of 0 and 1 is 1 somewhere in a square of about so many pixels; as 0 and 1."""
-    return (_mean_around(mask, pixels) > 0.5 / odd(pixels) ** 2).to(mask.dtype)
-
-
-def _mean_around(image: torch.Tensor, pixels: float) -> torch.Tensor:
-    """The mean of a square of about so many pixels, 0 beyond the image.
-
-    From running sums: torch's pooling takes most of a training step where squares are wide.
-    """
-    size = odd(pixels)
-    for dim, padding in ((-1, (size // 2 + 1, size // 2)), (-2, (0, 0, size // 2 + 1, size // 2))):
-        sums = functional.pad(image, padding).cumsum(dim)
-        count = image.shape[dim]
-        image = (sums.narrow(dim, size, count) - sums.narrow(dim, 0, count)) / size
-    return image
-
-
-def odd(pixels: float) -> int:
-    """The odd number that is nearest."""
-    return 2 * round((pixels - 1.0) / 2.0) + 1
 
 
 def _places(weights: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,8 +9,9 @@ from torch import nn
 
 from ...training.batch import Batch
 from ...training.draws import BatchDraw, Draw
-from .flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, odd, with_hyperintensities
+from .flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_hyperintensities
 from .segmentation_task import SegmentationTask
+from .surroundings import odd
 from .synthetic_anomalies import as_scanned
 
 _MOST_NOISE = 0.3

@@ -139,6 +139,16 @@ class AnomalySegmentationParams(SliceParams):
         advanced=True,
         role="training",
     )
+    white_lesion_share: float = param(
+        0.0,
+        "Share of the training slices with lesions of white matter, as in multiple sclerosis, in place of anomalies of any kind",
+        label="White-matter lesions",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+        advanced=True,
+        role="training",
+    )
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "tiny": {**_TINY_SEGMENTATION, "segmentation_maps": (16, 16), "segmentation_smoothing_mm": 1.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -15,9 +16,27 @@ from ...training.task import Losses, Task
 from ..nets.unet import UNet
 from .synthetic_anomalies import NOISE, as_scanned, with_regions
 from .tissue_variation import vary_tissue
+from .white_matter_lesions import with_white_matter_lesions
 
 _MORE_NOISE = 0.15
 """What augmentation adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
+
+
+@dataclass(frozen=True)
+class LesionShare:
+    """In how many slices there are lesions of white matter in place of anomalies of any kind.
+
+    Parameters
+    ----------
+    share : float
+        From 0 to 1.
+    pixel_mm, step_mm : float
+        Size of a pixel, and the distance between slices.
+    """
+
+    share: float = 0.0
+    pixel_mm: float = 2.0
+    step_mm: float = 2.0
 
 
 class SegmentationTask(Task):
@@ -33,11 +52,14 @@ class SegmentationTask(Task):
     maps : sequence of int
         Feature maps of the levels.
     strength : float
-        How uneven healthy tissue is made (`vary_tissue`): 1 is about what real T2 scans show, and simulated ones lack.
+        How uneven healthy tissue is made (`vary_tissue`), and how noisy: 1 is about what real T2 scans show, and simulated ones lack.
+    lesions : LesionShare, optional
+        Slices with lesions of white matter instead.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int], strength: float = 1.0) -> None:
+    def __init__(self, neighbours: int, maps: Sequence[int], strength: float = 1.0, lesions: LesionShare | None = None) -> None:
         self.neighbours, self.maps, self.strength = neighbours, tuple(maps), strength
+        self.lesions = lesions or LesionShare()
 
     def build(self) -> UNet:
         """See `training.task.Task`."""
@@ -57,8 +79,14 @@ class SegmentationTask(Task):
 
     def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with synthetic anomalies, as they would be scanned, and where those are."""
-        changed, where = with_regions(vary_tissue(batch, draw, self.strength), draw)
-        return as_scanned(changed, draw, DARKEST, BRIGHTEST, NOISE + self.strength * _MORE_NOISE), where
+        varied = vary_tissue(batch, draw, self.strength)
+        changed, where = with_regions(varied, draw)
+        if self.lesions.share > 0:
+            ill, lesions = with_white_matter_lesions(varied, draw, self.lesions.pixel_mm, self.lesions.step_mm)
+            chosen = draw.uniform((len(batch),)) < self.lesions.share
+            changed = torch.where(chosen[:, None, None, None], ill, changed)
+            where = torch.where(chosen[:, None, None], lesions, where)
+        return as_scanned(changed, draw, DARKEST, BRIGHTEST, self.strength * (NOISE + _MORE_NOISE)), where
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""

@@ -147,19 +147,24 @@ def find_model(given: str | Path) -> Model:
 
 
 def default_model(method: str, sequence: str | None, among: Iterable[Model] | None = None) -> Model | None:
-    """The model a run takes when none is asked for: made for the sequence, else for any; the shipped ones first.
+    """The model a run takes when none is asked for: made for the sequence, else for any; the shipped ones first, for few sequences first.
+
+    Of an unknown sequence: made for any, else for the most.
 
     Parameters
     ----------
     sequence : str or None
-        Of the scan. When it is unknown, models made for any sequence go before those made for one.
+        Of the scan. When it is unknown, models made for any sequence go before those made for some.
     among : iterable of Model, optional
         As for `list_models`.
     """
     models = list_models(method, among)
-    fitting = [model for model in models if sequence in model.sequences] + [model for model in models if not model.sequences]
-    candidates = fitting if sequence is not None or fitting else list(models)
-    return candidates[0] if candidates else None
+    usable = (method, *method_class(method).INFO.models_of)
+    made = [model for model in models if sequence in model.sequences]
+    fitting = made or [model for model in models if not model.sequences]
+    candidates = fitting if sequence is not None or fitting else models
+    wide = -1 if sequence is None else 1
+    return min(candidates, key=lambda one: (usable.index(one.method), not one.shipped, wide * len(one.sequences)), default=None)
 
 
 def no_model(method: str, sequence: str | None, among: Iterable[Model] | None = None) -> ModelError:

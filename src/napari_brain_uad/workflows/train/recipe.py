@@ -16,14 +16,15 @@ from ...core.progress import Progress
 from ...core.provenance import versions
 from ...core.text import choose_from
 from ...detectors.base.detector import BaseDetector
-from ...detectors.base.stages import Fitting, GradientStage, Stage, prefixed
+from ...detectors.base.stages import Fitting, GradientStage, Stage, of_stage, prefixed
 from ...io.atomic import write_json
-from ...io.checkpoint import checkpoint_files
+from ...io.checkpoint import checkpoint_files, load_checkpoint
 from ...io.json_files import read_json
 from ...io.results import check_output
 from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
+from ..models.models import find_model
 from .carried_scans import SOURCE
 from .cohorts import cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
@@ -40,6 +41,7 @@ Report = Callable[[TrainingUpdate], None]
 _DATA = "Simulated {contrasts} brains at {spacing:g} mm{none}, from 12 of the label maps of SynthSeg (Billot et al. 2023)"
 _REAL = "; real {source} scans of {count} healthy adults ({words}), as {contrasts}"
 _PICTURES = "; {count:,} real slices ({words})"
+_STAGE_OF = "what the model {} has learned in it"
 _LICENCES = "Label maps: Apache-2.0. {real}Weights: {weights}"
 
 
@@ -145,8 +147,11 @@ class _RecipeRun:
     changes: dict[str, Any]
 
     def claim(self, params: Params, overwrite: bool) -> None:
-        """Make its folder its place, as `training_record.claim`; raises before that, as `training_scans`, where scans are missing."""
-        for one in (self.own, *self.own.get("stages", {}).values()):
+        """Make its folder its place, as `training_record.claim`; raises before that where scans or models are missing."""
+        for stage in (self.own, *self.own.get("stages", {}).values()):
+            if "start" in stage:
+                find_model(stage["start"])
+        for one in _with_scans(self.own):
             training_scans(one["scans"], self.maps[:TRAINED], one["seed"], self.healthy)
         maps = self.maps[:VALIDATED]
         record = {
@@ -172,6 +177,9 @@ class _RecipeRun:
 
     def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         own = self.own.get("stages", {}).get(stage.name, self.own)
+        begin, model = _of_model(own.get("start"), stage.name)
+        if "scans" not in own:
+            return begin, {"model": model}
         if not isinstance(stage, GradientStage):  # a method of networks may estimate something, too
             kind = None
         subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"], self.healthy)
@@ -187,7 +195,7 @@ class _RecipeRun:
             session = replace(self.session, folder=folder if kind is not None else None, resume=True, validation=others)
             part = progress.part(number / len(trainings), (number + 1) / len(trainings))
             # A further training begins with the weights as they would be written.
-            start = _shipped(stage, before, found) if number else None
+            start = _shipped(stage, before, found) if number else begin or None
             found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
             if kind is not None:
                 done.append({"seed": own["seed"] + number, "training": training.as_dict(), **_so_far(folder)})
@@ -195,7 +203,20 @@ class _RecipeRun:
         if done:
             meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
             meta |= {"trainings": done}
-        return found, meta
+        return found, meta | ({"model": model} if model else {})
+
+
+def _of_model(name: str | None, stage: str) -> tuple[State, dict[str, str]]:
+    """What a model has learned in a stage of the same name, and which model that is; nothing where a recipe names none."""
+    if name is None:
+        return {}, {}
+    found = find_model(name)
+    return of_stage(stage, load_checkpoint(found.path).state), {"name": found.id, "sha256": found.sha256}
+
+
+def _with_scans(own: Recipe) -> list[Recipe]:
+    """A recipe and those of its stages that are trained; a stage without scans is a model's as it is."""
+    return [own, *(stage for stage in own.get("stages", {}).values() if "scans" in stage)]
 
 
 def _shipped(stage: Stage, before: State, found: State) -> State:
@@ -215,7 +236,9 @@ def card(own: Recipe, meta: Mapping[str, Any], machine: str) -> dict[str, Any]:
     """What is said of a model before it is measured."""
     data = _data(own["scans"])
     for name, stage in own.get("stages", {}).items():
-        data += f"; for the stage {name}: {_data(stage['scans'])}"
+        data += f"; for the stage {name}: {_data(stage['scans']) if 'scans' in stage else _STAGE_OF.format(stage['start'])}"
+    if "start" in own:
+        data += f"; began as {_STAGE_OF.format(own['start'])}"
     told = meta.get("stages", {"": meta}).values()
     steps = sum(one.get("steps", 0) for one in told)
     return {
@@ -254,7 +277,7 @@ def _licences(own: Recipe) -> str:
 
 def _people(own: Recipe) -> list[dict[str, Any]]:
     """All real subjects of a recipe, of all its stages."""
-    return [who for one in (own, *own.get("stages", {}).values()) for who in _cohorts(one["scans"])]
+    return [who for one in _with_scans(own) for who in _cohorts(one["scans"])]
 
 
 def _cohorts(scans: Mapping[str, Any]) -> list[dict[str, Any]]:
