@@ -30,7 +30,7 @@ def main() -> None:
     tables = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().tables]
     for model in shipped_models():
         weights = state_sha256(load_detector(model.method, model=model.path).state())
-        measured = [figure for table in tables for figure in figures(table, model.id, weights, model.sequences)]
+        measured = [figure for table in tables for figure in figures(table, model.method, weights, model.sequences)]
         if not measured:
             parser.error(f"no table holds {model.id} with the weights {weights[:12]}")
         card = shipped_dir() / f"{model.id}.card.json"
