@@ -73,6 +73,8 @@ def _same_as_the_workflow(bench: _Bench, post: PostParams) -> None:
     assert bench.dock.figures.text("dice") == ("-" if dice is None else f"{dice:.3f}")
     assert bench.dock.figures.text("regions") == str(len(again.result.regions))
     assert bench.dock.verdict.text() == again.verdict.short
+    assert bench.dock.verdict.text() == f"{again.verdict.line}. {again.verdict.advice}"  # of this method: there can be no reference
+    assert "can have no healthy reference" in bench.dock.verdict.text()
     assert bench.dock.verdict.toolTip().startswith(again.verdict.line)
     assert bench.dock.verdict.isEnabled()
 
