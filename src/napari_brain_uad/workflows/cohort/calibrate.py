@@ -67,6 +67,10 @@ class Calibration:
     replaced: str = ""
     steps_back: str = ""
 
+    def places_told(self, asked: bool) -> str:
+        """What is said of the mean map in MNI152: that there is none only where scans were to be registered for it (`asked`)."""
+        return self.reference.places_words or ("No mean map in MNI152: no scan could be registered there" if asked else "")
+
 
 @told_as_error()
 def calibrate(
