@@ -114,6 +114,14 @@ def test_cards_are_shown_as_text_and_shipped_models_cannot_be_removed(qtbot, doc
     assert dock.remove.isEnabled()
 
 
+def test_it_is_seen_where_one_model_ends_and_the_next_begins(dock):
+    for name in ("one", "two"):
+        put(user_dir(), name)
+    dock.refresh_models()
+    first, second = (dock.list.visualItemRect(dock.list.item(row)) for row in range(2))
+    assert second.top() - first.bottom() > 4
+
+
 def test_import_by_drop_and_export_give_the_same_bytes(qtbot, dock, tmp_path):
     given = put(tmp_path / "given", "atlas")
     data = QMimeData()

@@ -49,6 +49,8 @@ _MNI_TIP = (
     "<qt>Every healthy scan is brought to the standard brain MNI152, too: some ten seconds more for each. Detections then tell of every "
     "region what healthy brains score at its place, where the way of their scan to MNI152 is known.</qt>"
 )
+_GAP = 3
+"""Around every model: each has two lines or more, and it has to be seen where the next begins."""
 _REMOVE, _REALLY = "Remove", "Really remove"
 _FORGET, _REALLY_FORGET = "Remove your healthy reference", "Really remove your healthy reference"
 _ARMED_MS = 6000
@@ -296,6 +298,7 @@ class ModelsDock(SideDock):
         self.hash.setToolTip("SHA-256 of the model's .safetensors file: who has the same one has the same model")
         self.hash.setAccessibleName("SHA-256")
         self.list.setWordWrap(True)
+        self.list.setSpacing(_GAP)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.list.setMinimumHeight(90)
