@@ -37,6 +37,8 @@ def test_a_lesion_lies_beyond_all_and_a_healthy_brain_within(
     assert nothing.beyond == 0
     assert nothing.advice == "This does not mean that there is no lesion: lower the threshold to look at weaker regions"
     assert (found.advice, Verdict(why_not="nobody knows").advice) == ("", "")
+    assert Verdict(why_not="nobody knows", fix="Ask").short == "No verdict: nobody knows. Ask"
+    assert Verdict(why_not="nobody knows", fix="Ask").advice == "Ask"
     assert "24 toy brains" in found.details
     ordinary = Verdict(healthy=24, region_p=(0.52,), unusual=(False,))
     assert ordinary.region_words(1) == "12 of 24 healthy brains have a stronger region (p = 0.52)"
@@ -64,7 +66,7 @@ def test_no_region_at_a_threshold_that_others_set_says_nothing(
     brains = replace(reference, scans=tuple(replace(scan, kind=kind) for scan in reference.scans))
     verdict = judge(postprocess(make_map(50, 5.0), own, healthy=brains), brains)
     assert verdict.line == "No verdict: no region is left at the threshold that was given"
-    assert verdict.short == "No verdict"
+    assert verdict.short == verdict.line
     assert (verdict.p, verdict.beyond, verdict.applies) == (None, 0, False)
     assert verdict.rank == 0.0, "among scans it still is the one that shows least"
     assert verdict.as_dict()["regions_beyond"] is None

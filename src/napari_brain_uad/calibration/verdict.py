@@ -60,6 +60,8 @@ class Verdict:
         What else has to be known: ages, clean-up, simulated brains.
     sha256 : str
         Of the reference.
+    fix : str
+        What to do where nothing can be said, if there is something.
     """
 
     reference: str = ""
@@ -74,6 +76,7 @@ class Verdict:
     unusual: tuple[bool, ...] = ()
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    fix: str = ""
 
     @property
     def applies(self) -> bool:
@@ -114,17 +117,17 @@ class Verdict:
 
     @property
     def short(self) -> str:
-        """The verdict where there is room for few words, which `line` explains."""
+        """The verdict where there is room for few words, which `line` explains; where there is none, why, and what to do."""
         if self.why_not:
-            return "No verdict"
+            return ". ".join(filter(None, (self.line, self.fix)))
         if self.p is None or self.smallest_p is None:
             return self._beyond_stand_ins
         return f"{self._beyond_words if self.beyond else 'Nothing beyond healthy variation'} (p = {self.p:.2g})"
 
     @property
     def advice(self) -> str:
-        """What to do where nothing is beyond healthy variation, as the scan may be ill all the same; else empty."""
-        return _WEAKER if self.applies and not self.beyond else ""
+        """What to do where nothing is beyond healthy variation, as the scan may be ill all the same, or nothing can be said; else empty."""
+        return _WEAKER if self.applies and not self.beyond else self.fix
 
     @property
     def _beyond_words(self) -> str:
@@ -196,7 +199,7 @@ def joined(verdict: Verdict, parts: Sequence[Sequence[int]], notes: Sequence[str
 
 
 def judge(
-    result: PostResult, reference: HealthyReference | None, *, why_none: str = "", note: str = "", age: float | None = None
+    result: PostResult, reference: HealthyReference | None, *, why_none: str = "", note: str = "", age: float | None = None, fix: str = ""
 ) -> Verdict:
     """Compare what was found in a scan with what the same method finds in healthy brains.
 
@@ -210,9 +213,11 @@ def judge(
         Why nothing can be said, if so; what has to be known.
     age : float, optional
         Of the person scanned, in years.
+    fix : str
+        What to do where there is no reference.
     """
     if reference is None:
-        return Verdict(why_not=why_none or "there is no healthy reference")
+        return Verdict(why_not=why_none or "there is no healthy reference", notes=(note,) if note else (), fix=fix)
     chosen, told = reference.of_age(age)
     strengths = [region.strength for region in result.regions]
     notes = [note for note in (told, note) if note]

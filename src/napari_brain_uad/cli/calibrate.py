@@ -82,8 +82,8 @@ def _calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
         say(f"{reference.method}, {reference.sequence}: {readable(reference.title)} ({reference.words})")
         say(reference.default_words)
         say(reference.smallest_p_words)
-        if reference.places_words or arguments.mni:
-            say(reference.places_words or "No mean map in MNI152: no scan could be registered there")
+        if places := one.places_told(arguments.mni):
+            say(places)
         say("Simulated brains alone are not left out one at a time" if one.left_out is None else f"{one.left_out.words}.")
         if one.replaced:
             say(f"{readable(one.replaced)}.")

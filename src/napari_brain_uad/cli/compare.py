@@ -105,6 +105,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from ..workflows.compare.compare import compare
     from ..workflows.compare.compare_save import check_comparison_output, save_comparison
     from ..workflows.compare.compare_table import rows_text
+    from ..workflows.compare.healthy_words import healthy_words
     from ..workflows.scans.load import load
 
     slices, options = _millimetres(arguments.slices), run_options(arguments)
@@ -126,6 +127,8 @@ def _compare(arguments: argparse.Namespace) -> int:
             say(readable(f"{run.title}: {run.verdict.line}{with_whom}"))
     say(f"Sequence: {readable(comparison.volume.sequence_words)}")
     say(f"Threshold: {comparison.rule.words}")
+    if rests_on := healthy_words(comparison, len(arguments.healthy)):
+        say(readable(f"{rests_on}."))
     say(written(arguments.out, files.values()))
     say(NOTICE)
     return comparison.failures[0].error.exit_code if comparison.failures else 0

@@ -164,12 +164,20 @@ def test_every_rule_gives_what_the_workflow_gives(three: _Bench, files: tuple[Pa
     healthy = write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))
     three.dock.threshold.healthy.choose_files([healthy])
     three.compare()
-    scored: list[Path] = []  # once a rule has asked for healthy scans, they count in this comparison
+    scored = [healthy]  # they count for every rule, as on the command line, and are in sight
     for rule in ("percentile:97.5", "otsu", "healthy-ml:0.5", "best-dice", "auto"):
         kind, _, number = rule.partition(":")
         three.dock.threshold.choose(kind, float(number) if number else None)
-        scored = [healthy] if kind == "healthy-ml" else scored
         _agrees_with_the_workflow(three, compare(scan, METHODS, truth=truth, post=PostParams(threshold=rule), healthy=scored), rule)
+        assert not three.dock.threshold.healthy.isHidden()
+        said = three.dock.threshold.words.text()
+        assert "rest on the 1 healthy scan given" in said or "Under this rule nothing rests on the 1 healthy scan given" in said
+        assert ("Thresholds and verdicts of" in said) == (kind == "healthy-ml")
+    three.dock.threshold.healthy.clear()
+    three.qtbot.waitUntil(lambda: three.dock.comparison is not None and "--healthy" not in three.dock.comparison.command, timeout=30_000)
+    _agrees_with_the_workflow(three, compare(scan, METHODS, truth=truth), "auto")
+    assert three.dock.threshold.healthy.isHidden()
+    assert "healthy scan" not in three.dock.threshold.words.text()
     alike = METHODS[:2]
     three.dock.inputs.methods.choose(alike)
     three.compare()
@@ -196,6 +204,7 @@ def test_a_rule_that_needs_healthy_scans_is_applied_to_what_is_shown(bench: _Ben
     assert bench.dock.inputs.scans.scan.layer is not bench.scan
     bench.dock.inputs.methods.choose(PAIR[:1])
     bench.dock.threshold.healthy.choose_files([write(tmp_path / "sub-02_FLAIR.nii.gz", np.minimum(data, 140))])
+    bench.still()
     bench.dock.threshold.choose("healthy-ml", 0.5)
     bench.still()
     shown = bench.rest()

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from napari.settings import get_plugin_settings
 from promptness import assert_within
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -631,12 +631,15 @@ def test_a_scan_chosen_as_mask_or_truth_is_refused_and_a_lesion_chosen_as_brain_
     other = add_volume(viewer, replace(phantom(1), grid=record(scan)["volume"].grid, name="other"))
     dock.inputs.scan.choose(scan)
     said = "values, as a scan does, and is no brain mask", "grey values, as a scan or a map does, and is no ground truth"
-    for box, words in zip((dock.inputs.brain, dock.inputs.truth), said, strict=True):
-        box.choose(other)
-        click(qtbot, dock.button)
-        assert dock.messages.level == "error"
-        assert words in dock.messages.text
-        box.choose(None)
+    labels = Labels(np.rint(other.data).astype(np.int32), scale=other.scale, translate=other.translate, name="as labels")
+    viewer.add_layer(labels)
+    for layer in (other, labels):
+        for box, words in zip((dock.inputs.brain, dock.inputs.truth), said, strict=True):
+            box.choose(layer)
+            click(qtbot, dock.button)
+            assert dock.messages.level == "error"
+            assert words in dock.messages.text
+            box.choose(None)
     dock.inputs.brain.choose(add_labels(viewer, lesion(), record(scan)["volume"], name="drawn"))
     click(qtbot, dock.button)
     wait(qtbot, dock)

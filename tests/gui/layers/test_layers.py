@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,7 +113,13 @@ def test_what_is_no_mask_is_refused_alike_as_layer_array_and_file(scan: Volume, 
     path = tmp_path / "other.nii.gz"
     nib.Nifti1Image(values, scan.grid.affine).to_filename(path)
     layer = add_volume(ViewerModel(), replace(scan, data=values, source=None))
-    said = []
+    whole = np.rint(values * (250 / highest)).astype(np.int32)
+    said, drawn = [], Labels(whole.T, scale=placement(scan.grid)["scale"], translate=placement(scan.grid)["translate"])
+    with pytest.raises(InputError) as refused:
+        mask_of(drawn, scan.grid, label, scan.data)
+    with pytest.raises(InputError, match=re.escape(refused.value.why)):
+        as_mask(whole, scan, label=label)
+    assert mask_of(drawn, scan.grid, label, check=False).sum() == (whole > 0).sum()  # to compare layers with what is known
     for read in (
         lambda: mask_of(layer, scan.grid, label, scan.data),
         lambda: as_mask(values, scan, label=label),
@@ -124,6 +131,24 @@ def test_what_is_no_mask_is_refused_alike_as_layer_array_and_file(scan: Volume, 
             said.append(error.why)
     assert len(set(said)) == 1, said
     assert said[0].isdecimal() == (label == "brain mask" and highest == 1)  # of a brain it may be a map of probabilities
+
+
+@pytest.mark.parametrize("label", ["ground truth", "brain mask"])
+def test_labels_of_a_scan_enlarged_or_in_one_slice_are_no_mask_and_maps_of_labels_are(label: str) -> None:
+    """A truth may have parts, and a brain many structures."""
+    noise = np.random.default_rng(0).integers(1, 200, (8, 9, 10))
+    grid = Grid((20, 18, 16), np.eye(4))
+    enlarged = Labels(np.repeat(np.repeat(np.repeat(noise, 2, 0), 2, 1), 2, 2))
+    with pytest.raises(InputError, match=f"and is no {label}"):
+        mask_of(enlarged, grid, label)
+    with pytest.raises(InputError, match=f"and is no {label}"):
+        mask_of(Labels(np.random.default_rng(1).integers(1, 200, (18, 20))), Grid((20, 18, 1), np.eye(4)), label)
+    parts = np.zeros((16, 18, 20), np.uint8)
+    for number in range(1, 5):
+        parts[3 * number : 3 * number + 3, 4:14, 4:14] = number
+    structures = np.arange(1, 1 + 4 * 3 * 4).reshape(4, 3, 4).repeat(4, 0).repeat(6, 1).repeat(5, 2)
+    for labels in (parts, structures, np.zeros((16, 18, 20), int), structures * 40):
+        np.testing.assert_array_equal(mask_of(Labels(labels), grid, label), labels.T > 0)
 
 
 def test_a_mask_elsewhere_is_refused_and_not_offered(scan: Volume) -> None:

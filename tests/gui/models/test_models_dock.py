@@ -18,6 +18,7 @@ from napari_brain_uad.gui.app import settings
 from napari_brain_uad.gui.app.docks import open_dock
 from napari_brain_uad.gui.layers.view import add_volume
 from napari_brain_uad.io.checkpoint import load_checkpoint, save_checkpoint
+from napari_brain_uad.preprocessing.mni_way import MniWay
 from napari_brain_uad.workflows.models import models
 from napari_brain_uad.workflows.models.models import list_models, user_dir
 
@@ -113,6 +114,14 @@ def test_cards_are_shown_as_text_and_shipped_models_cannot_be_removed(qtbot, doc
     assert dock.remove.isEnabled()
 
 
+def test_it_is_seen_where_one_model_ends_and_the_next_begins(dock):
+    for name in ("one", "two"):
+        put(user_dir(), name)
+    dock.refresh_models()
+    first, second = (dock.list.visualItemRect(dock.list.item(row)) for row in range(2))
+    assert second.top() - first.bottom() > 4
+
+
 def test_import_by_drop_and_export_give_the_same_bytes(qtbot, dock, tmp_path):
     given = put(tmp_path / "given", "atlas")
     data = QMimeData()
@@ -128,12 +137,40 @@ def test_import_by_drop_and_export_give_the_same_bytes(qtbot, dock, tmp_path):
     assert (tmp_path / "out" / "atlas.safetensors").read_bytes() == given.read_bytes()
 
 
-def test_calibrating_again_says_what_it_replaces(qtbot, dock, tmp_path):
-    put(user_dir(), "mine")
-    (tmp_path / "healthy").mkdir()
+def healthy_scans(folder: Path) -> Path:
+    folder.mkdir()
     for seed in (1, 2):
         image = nib.Nifti1Image(np.where(brain(), np.random.default_rng(seed).normal(100, 10, SHAPE), 0).astype(np.float32), GRID.affine)
-        image.to_filename(tmp_path / "healthy" / f"sub-{seed:02d}_T1.nii.gz")
+        image.to_filename(folder / f"sub-{seed:02d}_T1.nii.gz")
+    return folder
+
+
+def test_calibrating_can_register_to_mni_as_the_command_does(qtbot, dock, tmp_path, monkeypatch):
+    put(user_dir(), "mine")
+    folder = healthy_scans(tmp_path / "healthy")
+    dock.refresh_models()
+    asked = []
+    middle = np.eye(4)
+    middle[:3, 3] = GRID.to_world(np.array(SHAPE) / 2) - np.array([0.0, -18.0, 18.0])
+    for dice, said in ((0.95, "MNI152: of 2 brains"), (0.2, "no scan could be registered there")):
+        way = MniWay(middle, None, {"dice": dice})
+        monkeypatch.setattr("napari_brain_uad.workflows.detect.mni._registered", lambda *_, way=way: asked.append(way) or way)
+        dock.mni.setChecked(True)
+        dock.calibrate_on(folder)
+        assert not dock.mni.isEnabled()
+        wait(qtbot, dock)
+        assert said in dock.messages.text
+    assert len(asked) == 4
+    dock.mni.setChecked(False)
+    dock.calibrate_on(folder)
+    wait(qtbot, dock)
+    assert len(asked) == 4
+    assert "MNI152" not in dock.messages.text
+
+
+def test_calibrating_again_says_what_it_replaces(qtbot, dock, tmp_path):
+    put(user_dir(), "mine")
+    healthy_scans(tmp_path / "healthy")
     dock.refresh_models()
     for replaced in (False, True):
         dock.calibrate_on(tmp_path / "healthy")

@@ -22,6 +22,7 @@ from napari_brain_uad import load
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.shell import split
 from napari_brain_uad.core.threshold import ThresholdRule
+from napari_brain_uad.gui.layers import mask_values
 from napari_brain_uad.gui.layers.detection_layers import add_detection
 from napari_brain_uad.gui.layers.layers import add_labels, add_map, record
 from napari_brain_uad.gui.layers.mask_layer import LiveMask
@@ -73,6 +74,8 @@ def _same_as_the_workflow(bench: _Bench, post: PostParams) -> None:
     assert bench.dock.figures.text("dice") == ("-" if dice is None else f"{dice:.3f}")
     assert bench.dock.figures.text("regions") == str(len(again.result.regions))
     assert bench.dock.verdict.text() == again.verdict.short
+    assert bench.dock.verdict.text() == f"{again.verdict.line}. {again.verdict.advice}"  # of this method: there can be no reference
+    assert "can have no healthy reference" in bench.dock.verdict.text()
     assert bench.dock.verdict.toolTip().startswith(again.verdict.line)
     assert bench.dock.verdict.isEnabled()
 
@@ -298,6 +301,28 @@ def test_a_truth_on_another_grid_is_refused_in_the_dock(bench: _Bench) -> None:
     bench.dock.truths.choose(None)
     bench.rest()
     assert not bench.dock.messages.text
+
+
+def test_labels_with_the_values_of_a_scan_are_no_truth_and_strokes_are_not_checked_again(
+    bench: _Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stroke is to be quick, whatever it is painted in."""
+    asked: list[str] = []
+    check = mask_values.check_given_as
+    monkeypatch.setattr(mask_values, "check_given_as", lambda label, *more: asked.append(label) or check(label, *more))
+    truth = bench.dock.truths.layer
+    grey = add_labels(bench.viewer, truth.data.T > 0, bench.detection.volume, name="grey")
+    grey.data = np.rint(bench.detection.volume.data).T.astype(np.int32)
+    bench.dock.truths.choose(grey)
+    assert "grey values, as a scan or a map does, and is no ground truth" in bench.dock.messages.text
+    bench.dock.truths.choose(truth)
+    bench.rest()
+    assert not bench.dock.messages.text
+    before, dice = len(asked), bench.dock.figures.text("dice")
+    truth.data[tuple(np.argwhere(truth.data)[::2].T)] = 0
+    truth.events.paint(value=())
+    bench.qtbot.waitUntil(lambda: bench.dock.figures.text("dice") not in ("-", dice), timeout=10_000)
+    assert len(asked) == before
 
 
 def test_the_truth_of_another_scan_on_the_same_grid_is_not_taken(bench: _Bench) -> None:

@@ -25,6 +25,7 @@ from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import Comparison, compare
 from napari_brain_uad.workflows.compare.compare_save import check_comparison_output, save_comparison
 from napari_brain_uad.workflows.compare.compare_table import COLUMNS, WITHOUT_TRUTH, rows_text
+from napari_brain_uad.workflows.compare.healthy_words import healthy_words
 from napari_brain_uad.workflows.detect.age import age_of
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.save import save_detection
@@ -336,5 +337,15 @@ def test_healthy_scans_given_take_the_place_of_the_references_at_the_default_thr
     assert own.verdict.reference == "5 healthy scans given"
     assert "5 healthy brains" in own.result.threshold.origin
     assert raw.healthy == ()  # its scores cannot be compared between brains
+    rests = "rest on the 5 healthy scans given, in place of the methods' own references"
+    assert healthy_words(found, 5) == f"Thresholds and verdicts of {own.title} {rests}"
+    assert healthy_words(found.with_threshold("percentile:98"), 5) == f"Verdicts of {own.title} {rests}"
+    assert healthy_words(replace(found, runs=(own,)), 5) == f"Thresholds and verdicts {rests}"
+    assert (
+        healthy_words(found.with_threshold("99999"), 5)
+        == "Nothing rests on the 5 healthy scans given: no region is left at the threshold that was given"
+    )
+    assert healthy_words(replace(found, runs=(raw,)), 5).startswith("Under this rule nothing rests on the 5 healthy scans given")
+    assert healthy_words(found, 0) == ""
     assert raw.verdict.reference == ""
     assert "--healthy" in found.command

@@ -17,6 +17,7 @@ from napari_brain_uad.core.checks import Finding
 from napari_brain_uad.core.errors import InputError
 from napari_brain_uad.core.threshold import ThresholdRule
 from napari_brain_uad.core.volume import Grid
+from napari_brain_uad.detectors.registry import method_class
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.detect.detect import judged
 
@@ -54,6 +55,30 @@ def test_maps_that_do_not_fit_set_no_threshold_and_give_no_verdict(how: dict[str
     for rule in ("healthy-ml:1", "healthy-fpr:0.01", "fdr:0.5"):
         with pytest.raises(InputError, match=why):
             judged(brain(50), replace(POST, threshold=rule), healthy=given(**how))
+
+
+@pytest.mark.parametrize(
+    ("method", "sequence", "short"),
+    [
+        ("threshold", "T1", "the method 'threshold' can have no healthy reference. Use robust-intensity or a trained method"),
+        ("thresh-raw", "T1", "the method 'thresh-raw' can have no healthy reference. Use robust-intensity or a trained method"),
+        ("toy", "T1", "there is no healthy reference for the method 'toy'. Make a reference (brain-uad calibrate)"),
+        ("toy", "T1+T2", "there is no healthy reference for several sequences together (T1+T2)"),
+    ],
+)
+def test_without_a_reference_the_verdict_says_why_and_what_helps(method: str, sequence: str, short: str) -> None:
+    """Catches the advice to make a reference where none can be made."""
+    amap = replace(brain(50, sequence=sequence), method=method)
+    found = judged(amap, POST).verdict
+    assert found.short == f"No verdict: {short}"
+    assert found.line == found.short.split(". ")[0]
+    assert found.advice == found.short.partition(". ")[2]
+    why = method_class(method).INFO.incomparable if method != "toy" else ""
+    assert found.details.lower() == why.lower()
+    with pytest.raises(InputError) as refused:
+        judged(amap, replace(POST, threshold="healthy-ml:1"))
+    assert ("brain-uad calibrate" in refused.value.fix) == (not why)
+    assert refused.value.fix.endswith("give healthy scans (--healthy), or choose another rule")
 
 
 def test_maps_of_another_model_are_refused_whatever_the_rule() -> None:

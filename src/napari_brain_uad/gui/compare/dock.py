@@ -17,7 +17,7 @@ from ..layers.view import attach
 from .comparing import ShownComparison, live_figures
 from .comparison_table import close_table, opening_table
 from .export import CompareExporter
-from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled
+from .job import CompareRequest, Rest, compared, failure_words, outcome_words, settled, threshold_words
 from .layout import CompareLayout
 from .scene import CompareScene
 from .switch import SceneSwitch
@@ -265,7 +265,8 @@ class CompareDock(CompareLayout):
     def _rule_chosen(self, _rule: object) -> None:
         if self.ready is None:
             return
-        if self.threshold.needs_healthy and any(cell.levels is None for cell in self.ready.cells):
+        others = self._of is not None and bool(self._of[0].healthy) != self.threshold.healthy.chosen
+        if others or (self.threshold.needs_healthy and any(cell.levels is None for cell in self.ready.cells)):
             self._healthy_chosen()
             return
         self._rest = None
@@ -273,14 +274,14 @@ class CompareDock(CompareLayout):
 
     def _healthy_chosen(self) -> None:
         """Every method that is shown has to score the healthy scans first; what is chosen above may be another scan by now."""
-        if self.ready is None or self._of is None or self.running or not self.threshold.needs_healthy:
+        if self.ready is None or self._of is None or self.running:
             return
-        if self.threshold.healthy.chosen:
-            request, scan = self._of
-            post = request.post.with_rule(self.threshold.chosen)
-            self._start(replace(request, healthy=self.threshold.healthy.scans(), post=post), scan)
-        else:
+        if self.threshold.needs_healthy and not self.threshold.healthy.chosen:
             self.threshold.say("Choose healthy scans; then every method flags the same volume in them.")
+            return
+        request, scan = self._of
+        post = request.post.with_rule(self.threshold.chosen)
+        self._start(replace(request, healthy=self.threshold.healthy.scans(), post=post), scan)
 
     def _settle(self) -> None:
         """Masks, regions and figures under the rule as it stands; one such job at a time."""
@@ -321,7 +322,7 @@ class CompareDock(CompareLayout):
             return
         comparison = self._rest.comparison
         self.table.show_rows(self._rest.rows, with_truth=comparison.truth is not None)
-        self.threshold.say(f"{comparison.rule.words[:1].upper()}{comparison.rule.words[1:]}.")
+        self.threshold.say(threshold_words(comparison, 0 if self._of is None else len(self._of[0].healthy)))
         self.table.words.setText(f"Threshold: {comparison.rule.words}. Hover over a header for what it means; click it to sort.")
         self._show_regions()
 

@@ -98,7 +98,7 @@ class CompareInputs(QWidget):
         specs = self.methods.chosen()
         if not specs:
             raise InputError("No method is chosen", fix="Tick at least one in the list")
-        healthy = threshold.healthy.scans() if threshold.needs_healthy else ()
+        healthy = threshold.healthy.scans()  # for every rule, as `compare --healthy`
         if threshold.needs_healthy and not healthy:
             raise InputError("No healthy scans are chosen", why="the threshold rule needs them", fix="Choose some, or another rule")
         volume, mask, mask_file = self.scans.brain_mask(volume)

@@ -82,6 +82,14 @@ def settled(ready: ShownComparison, rule: ThresholdRule, progress: Progress) -> 
     return Rest(ready, comparison, rows_of(comparison))
 
 
+def threshold_words(comparison: Comparison, healthy: int) -> str:
+    """The rule of a comparison at rest, and what the healthy scans that it was made with, so many, are used for under it."""
+    from ...workflows.compare.healthy_words import healthy_words
+
+    rule = comparison.rule.words
+    return " ".join(f"{words}." for words in (f"{rule[:1].upper()}{rule[1:]}", healthy_words(comparison, healthy)) if words)
+
+
 def outcome_words(comparison: Comparison) -> str:
     """What a run did, in a sentence or two."""
     kept = [run for run in comparison.runs if run.cached]

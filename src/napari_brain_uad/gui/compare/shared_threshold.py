@@ -77,6 +77,7 @@ class SharedThreshold(QWidget):
         layout.addWidget(self.healthy)
         layout.addWidget(self.words)
         self.rule.activated.connect(self._chosen)
+        self.healthy.changed.connect(self._show_healthy)
         self.number.valueChanged.connect(self._typed)
         self.slider.valueChanged.connect(self._slid)
         self._show()
@@ -143,7 +144,7 @@ class SharedThreshold(QWidget):
     def _show(self) -> None:
         for part in (self.number, self.slider):
             part.setVisible(self.live)
-        self.healthy.setVisible(self.needs_healthy)
+        self._show_healthy()
         if not self.live:
             return
         number = self._numbers.get(self.kind, sum(self._range) / 2)
@@ -157,6 +158,10 @@ class SharedThreshold(QWidget):
         self.slider.setValue(self._place(number))
         for part in (self.number, self.slider):
             part.blockSignals(False)
+
+    def _show_healthy(self) -> None:
+        # Those that are chosen count for every rule, which is to be seen.
+        self.healthy.setVisible(self.needs_healthy or self.healthy.chosen)
 
     def _step(self) -> float:
         if self.kind == "value":

@@ -10,7 +10,7 @@ from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from ...core.volume import Volume
+from ...core.volume import Grid, Volume
 from .layers import fits, labels_layer, mask_of, record
 from .mask_values import inside
 from .subjects import join
@@ -51,7 +51,7 @@ def add_brain(viewer: ViewerModel, volume: Volume, scan: Layer | None) -> Labels
     if mask is None:
         return None
     for shown in viewer.layers:
-        if isinstance(shown, Labels) and fits(shown, volume.grid) and np.array_equal(mask_of(shown, volume.grid, "brain mask"), mask):
+        if isinstance(shown, Labels) and fits(shown, volume.grid) and holds(shown, volume.grid, mask):
             if scan is not None:
                 join(shown, scan)
             return None
@@ -62,6 +62,11 @@ def add_brain(viewer: ViewerModel, volume: Volume, scan: Layer | None) -> Labels
         join(layer, scan)
     insert_above(viewer, layer, scan)
     return layer
+
+
+def holds(layer: Layer, grid: Grid, mask: NDArray[np.bool_]) -> bool:
+    """Whether a layer on this grid shows this mask; what else it may hold matters to those who give it as one."""
+    return np.array_equal(mask_of(layer, grid, "mask", check=False), mask)
 
 
 def by_hand(layer: Layer, mask: NDArray[np.bool_]) -> bool:

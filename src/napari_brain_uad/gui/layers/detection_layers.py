@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...core.anomaly_map import AnomalyMap
 from ...core.volume import Volume
 from ...postprocessing.edits import REJECTED
-from .brain_layer import add_brain, insert_above
+from .brain_layer import add_brain, holds, insert_above
 from .layers import (
     add_boxes,
     add_colour_bar,
@@ -21,7 +21,6 @@ from .layers import (
     add_regions,
     fits,
     layer_name,
-    mask_of,
     picture_layer,
     record,
     show_boxes,
@@ -172,4 +171,4 @@ def own_layer(viewer: ViewerModel, amap: AnomalyMap, kind: str, *, above: Layer 
 def _showing_truth(viewer: ViewerModel, volume: Volume, truth: NDArray[np.bool_]) -> Layer | None:
     """The layer that shows a ground truth, which may have come from a file or a script."""
     candidates = (layer for layer in viewer.layers if isinstance(layer, Labels) and fits(layer, volume.grid))
-    return next((layer for layer in candidates if np.array_equal(mask_of(layer, volume.grid, "ground truth"), truth)), None)
+    return next((layer for layer in candidates if holds(layer, volume.grid, truth)), None)

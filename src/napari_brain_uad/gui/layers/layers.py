@@ -24,7 +24,7 @@ from ...core.volume import Grid, Volume, canonical
 from ...evaluation.colours import MISS_COLOUR, heat_limits, heat_table, score_limits
 from .boxes import Box, box_segments
 from .mask_layer import LiveMask, region_colormap
-from .mask_values import inside_layer, is_binary, whole_numbers
+from .mask_values import inside, inside_layer, is_binary, whole_numbers
 from .pictures import is_picture, is_picture_mask, slice_mask, slice_of
 
 if TYPE_CHECKING:
@@ -330,16 +330,16 @@ def read_volume_of(layer: Layer, *, values: bool = True) -> Volume:
     return Volume(np.ascontiguousarray(turned, dtype=np.float32) if there else turned, grid, name=layer.name, findings=(finding,))
 
 
-def mask_of(layer: Layer, grid: Grid, label: str, scan: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
+def mask_of(layer: Layer, grid: Grid, label: str, scan: NDArray[np.float32] | None = None, *, check: bool = True) -> NDArray[np.bool_]:
     """A layer as a mask on `grid`, shape (i, j, k): the voxels inside it (see `io.labels.inside`), in any order in memory.
 
     Raises
     ------
     InputError
-        If it does not lie on `grid`, or an image's values are those of a scan (of `scan` or another; as a truth of a map of scores, too).
+        If it does not lie on `grid`, or, with `check`, its values are a scan's (`scan` or another; as a truth a map's of scores, too).
     """
     data = layer.data
-    raw = data.flagged() if isinstance(data, LiveMask) else inside_layer(layer, label, scan)
+    raw = data.flagged() if isinstance(data, LiveMask) else inside_layer(layer, label, scan) if check else inside(np.asarray(data))
     noted = record(layer).get("affine")
     if raw.ndim == 2:
         mask = slice_mask(raw)

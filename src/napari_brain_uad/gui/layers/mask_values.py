@@ -67,9 +67,11 @@ def inside_layer(layer: Layer, label: str, scan: NDArray[Any] | None = None) -> 
     Raises
     ------
     InputError
-        If it is an image whose values a file or an array may not hold either. What is drawn as labels holds labels.
+        If its values are such as a file or an array may not hold either: a layer of labels can be made of any whole numbers.
     """
     data = np.asarray(layer.data)
-    if isinstance(layer, Image) and layer.ndim == 3:
+    if layer.ndim == 3:
         raise_errors(f"Layer '{layer.name}'", check_given_as(label, data.T, scan))
+    elif not isinstance(layer, Image):  # pictures that are images are offered only in black and white
+        raise_errors(f"Layer '{layer.name}'", check_given_as(label, data.T[..., np.newaxis], scan))
     return inside(data)

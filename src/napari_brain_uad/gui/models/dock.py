@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 
 _PURPOSE = "Trained models: those that come with the package, and your own. Research use only."
 _EMPTY = "No models yet. Train one in the Train dock, or import a file; a model is NAME.safetensors with NAME.json beside it."
+_MNI_TIP = (
+    "<qt>Every healthy scan is brought to the standard brain MNI152, too: some ten seconds more for each. Detections then tell of every "
+    "region what healthy brains score at its place, where the way of their scan to MNI152 is known.</qt>"
+)
+_GAP = 3
+"""Around every model: each has two lines or more, and it has to be seen where the next begins."""
 _REMOVE, _REALLY = "Remove", "Really remove"
 _FORGET, _REALLY_FORGET = "Remove your healthy reference", "Really remove your healthy reference"
 _ARMED_MS = 6000
@@ -72,6 +79,7 @@ class ModelsDock(SideDock):
         self.give = QPushButton("Export")
         self.remove = QPushButton(_REMOVE)
         self.calibrate = QPushButton("Calibrate")
+        self.mni = QCheckBox("Calibrate with a mean map in MNI152")
         self.forget = QPushButton(_FORGET)
         self._lay_out()
         self._connect()
@@ -124,7 +132,7 @@ class ModelsDock(SideDock):
 
     def calibrate_on(self, folder: Path) -> None:
         """Make the chosen model's healthy reference from a folder of healthy scans, in the background."""
-        model = self.model
+        model, mni = self.model, self.mni.isChecked()
         if model is None:
             return
 
@@ -132,9 +140,9 @@ class ModelsDock(SideDock):
             # In the job's thread: it brings readers and the methods' packages.
             from ...workflows.cohort.calibrate import calibrate
 
-            return calibrate(_spec(model), folder, progress=progress)
+            return calibrate(_spec(model), folder, mni=mni, progress=progress)
 
-        self._start(job, lambda answer: self._calibrated(folder, *answer), "Calibrating on healthy scans")
+        self._start(job, lambda answer: self._calibrated(folder, mni, *answer), "Calibrating on healthy scans")
         self.run_bar.start()
 
     def take_files(self, files: list[Path]) -> None:
@@ -166,7 +174,7 @@ class ModelsDock(SideDock):
         self.choose(model.id)
         self.messages.show_message("info", f"{model.id} is in your models", why="Its SHA-256 stands below its card")
 
-    def _calibrated(self, folder: Path, made: tuple[Calibration, ...], left_out: tuple[str, ...]) -> None:
+    def _calibrated(self, folder: Path, mni: bool, made: tuple[Calibration, ...], left_out: tuple[str, ...]) -> None:
         if self._lifetime.over:
             return
         self._show_running(False)
@@ -174,7 +182,7 @@ class ModelsDock(SideDock):
         for one in made:
             checked = [one.left_out.words] if one.left_out is not None else []
             back = f"{one.steps_back}; *{_FORGET}* below brings that one back" if one.steps_back else ""
-            told = ". ".join(filter(None, [one.reference.smallest_p_words, one.reference.places_words, *checked, one.replaced, back]))
+            told = ". ".join(filter(None, [one.reference.smallest_p_words, one.places_told(mni), *checked, one.replaced, back]))
             self.messages.show_message("info", f"{one.reference.sequence}: {one.reference.default_words}", why=told)
         if left_out:
             what = f"Left out: {counted(len(left_out), 'scan or file', 'scans or files')}"
@@ -224,7 +232,7 @@ class ModelsDock(SideDock):
         self.card.setText("" if model is None else card_html(model))
         self.hash.setText("" if model is None else model.sha256)
         self.hash.setCursorPosition(0)
-        for button in (self.use, self.give, self.calibrate):
+        for button in (self.use, self.give, self.calibrate, self.mni):
             button.setEnabled(model is not None)
         own = {} if model is None else own_references(_spec(model))
         self.forget.setVisible(bool(own))
@@ -233,7 +241,7 @@ class ModelsDock(SideDock):
         self.remove.setToolTip("It came with the package" if model is not None and model.shipped else "Delete this model's files")
 
     def _show_running(self, running: bool) -> None:
-        for widget in (self.list, self.bring, self.give, self.remove, self.use, self.calibrate, self.forget):
+        for widget in (self.list, self.bring, self.give, self.remove, self.use, self.calibrate, self.mni, self.forget):
             widget.setEnabled(not running)
         if not running:
             self.run_bar.stop()
@@ -285,10 +293,12 @@ class ModelsDock(SideDock):
         self.bring.setToolTip("Check a model file (.safetensors, with its .json beside it) and add it to your models")
         self.give.setToolTip("Copy this model's files into a folder, to pass them on")
         self.calibrate.setToolTip("Score a folder of healthy scans with this model: thresholds and verdicts then compare with them")
+        self.mni.setToolTip(_MNI_TIP)
         self.hash.setReadOnly(True)
         self.hash.setToolTip("SHA-256 of the model's .safetensors file: who has the same one has the same model")
         self.hash.setAccessibleName("SHA-256")
         self.list.setWordWrap(True)
+        self.list.setSpacing(_GAP)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.list.setMinimumHeight(90)
@@ -307,7 +317,7 @@ class ModelsDock(SideDock):
             row.addWidget(button, 1)
         self.arrange(
             [wrapping_label(_PURPOSE), self.empty, self.list, self.card, self._hash_row],
-            [self.use, buttons, self.forget, self.run_bar],
+            [self.use, buttons, self.mni, self.forget, self.run_bar],
             [self.messages],
             filling=self.list,
         )

@@ -28,7 +28,7 @@ class FigurePanel(QWidget):
         super().__init__(parent)
         self._values: dict[str, QLabel] = {}
         self._cells: dict[str, QWidget] = {}
-        grid = QGridLayout()
+        self._grid = grid = QGridLayout()
         grid.setSpacing(2)
         for place, (name, caption, tip) in enumerate(_CELLS):
             cell, value = _cell(caption, tip)
@@ -47,10 +47,9 @@ class FigurePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(grid)
-        below = QHBoxLayout()
-        below.addWidget(self._legend)
-        below.addWidget(self._note, 1)
-        layout.addLayout(below)
+        self._below = QHBoxLayout()
+        self._below.addWidget(self._legend)
+        layout.addLayout(self._below)
         self.set_truth(False)
 
     def set_truth(self, there: bool) -> None:
@@ -58,6 +57,13 @@ class FigurePanel(QWidget):
         for name in _NEED_TRUTH:
             self._cells[name].setVisible(there)
         self._legend.setVisible(there)
+        # Without a truth its place is that of the third figure: a line of its own, empty at rest, pushes what is below off a low screen.
+        if there:
+            self._below.addWidget(self._note, 1)
+        else:
+            self._grid.addWidget(self._note, 0, 2)
+        for column, without in enumerate((2, 2, 3)):
+            self._grid.setColumnStretch(column, 1 if there else without)
 
     def show_figures(self, figures: Figures) -> None:
         """Show the figures; a number that is not known (yet) is a dash."""

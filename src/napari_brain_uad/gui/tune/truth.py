@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from ...core.errors import InputError
+from ...io.labels import TRUTH
+from ..layers.brain_layer import holds
 from ..layers.layers import fits, map_of, mask_of, record
 from ..layers.subjects import likely_mask, tokens_of_scan
 from ..layers.tuning import Tuning
@@ -54,6 +56,8 @@ class TruthReader(QObject):
         self._layer: Layer | None = None
         self._tuning: Tuning | None = None
         self._seen: NDArray[np.bool_] | None = None
+        self._checked: object = None
+        """The values that were found to be a truth's: painting in them makes no scan of them, and each stroke is to be quick."""
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(PAUSE_MS)
@@ -65,7 +69,7 @@ class TruthReader(QObject):
         fitting = [layer for layer in self._box.layers() if fits(layer, grid)]
         of = tokens_of_scan(self._viewer, heat)
         if given is not None:
-            alike = [layer for layer in fitting if np.array_equal(mask_of(layer, grid, "ground truth"), given)]
+            alike = [layer for layer in fitting if holds(layer, grid, given)]
             if alike:
                 return likely_mask(alike, of) or alike[0]
         return likely_mask([layer for layer in fitting if says_truth(layer.name)], of)
@@ -77,7 +81,8 @@ class TruthReader(QObject):
         found: NDArray[np.bool_] | None = None
         if layer is not None:
             try:
-                found = mask_of(layer, tuning.amap.grid, "ground truth")
+                found = mask_of(layer, tuning.amap.grid, TRUTH, check=layer.data is not self._checked)
+                self._checked = layer.data
             except InputError as error:
                 self.error = error
         before = self._seen if tuning is self._tuning else None
@@ -98,7 +103,7 @@ class TruthReader(QObject):
             return
         for emitter in self._emitters():
             emitter.disconnect(self._touched)
-        self._layer = layer
+        self._layer, self._checked = layer, None
         for emitter in self._emitters():
             emitter.connect(self._touched)
 

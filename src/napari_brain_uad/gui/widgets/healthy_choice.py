@@ -39,7 +39,10 @@ class HealthyChoice(QWidget):
         self._files: list[Path] = []
         self.words = wrapping_label()
         self.button = QPushButton("Healthy scans")
-        self.button.setToolTip("Scans without lesions, of the same sequence. Every method scores them too, once.")
+        self.button.setToolTip(
+            "<qt>Scans without lesions, of the same sequence. Every method scores them too, once. "
+            "They take the place of the methods' healthy references under every rule, as with <i>compare --healthy</i>.</qt>"
+        )
         self.menu = QMenu(self)
         self.menu.aboutToShow.connect(self._fill)
         self.button.setMenu(self.menu)
@@ -76,6 +79,12 @@ class HealthyChoice(QWidget):
         self._show()
         self.changed.emit()
 
+    def clear(self) -> None:
+        """Take no scan as healthy."""
+        self._layers, self._files = [], []
+        self._show()
+        self.changed.emit()
+
     def _fill(self) -> None:
         self.menu.clear()
         for layer in self._viewer.layers:
@@ -89,6 +98,10 @@ class HealthyChoice(QWidget):
         ask = self.menu.addAction("From files")
         if ask is not None:
             ask.triggered.connect(self._ask)
+        none = self.menu.addAction("None")
+        if none is not None:
+            none.setEnabled(self.chosen)
+            none.triggered.connect(self.clear)
 
     def _ask(self) -> None:
         files, _ = QFileDialog.getOpenFileNames(self, "Healthy scans", str(last_folder()), FILTER)

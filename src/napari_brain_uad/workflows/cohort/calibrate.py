@@ -29,7 +29,7 @@ from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
-from ..models.references import check_healthy, load_for, reference_places, stem_of
+from ..models.references import COMPARABLE, check_healthy, load_for, reference_places, stem_of
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .case import Case, case_volume
@@ -66,6 +66,10 @@ class Calibration:
     files: tuple[Path, ...]
     replaced: str = ""
     steps_back: str = ""
+
+    def places_told(self, asked: bool) -> str:
+        """What is said of the mean map in MNI152: that there is none only where scans were to be registered for it (`asked`)."""
+        return self.reference.places_words or ("No mean map in MNI152: no scan could be registered there" if asked else "")
 
 
 @told_as_error()
@@ -144,7 +148,7 @@ def _healthy(healthy: str | Path | Sequence[Case], sequence: str | None) -> tupl
 def _check_comparable(method: str) -> None:
     why = method_class(method).INFO.incomparable
     if why:
-        raise InputError(f"{method} can have no healthy reference", why=why, fix="Use robust-intensity, or a trained method")
+        raise InputError(f"{method} can have no healthy reference", why=why, fix=COMPARABLE)
 
 
 class _NotOfUse(InputError):

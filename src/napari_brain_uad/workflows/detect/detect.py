@@ -350,7 +350,8 @@ def judged_by(
 ) -> Judged:
     """The same by healthy brains that were chosen already (`references.compared`); for the parameters see `judged`."""
     if compared.reference is None and compared.why_none and post.rule.needs_healthy:
-        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=NO_REFERENCE)
+        fix = f"{compared.fix}, give healthy scans (--healthy), or choose another rule" if compared.fix else NO_REFERENCE
+        raise InputError(f"Threshold '{post.rule}'", why=compared.why_none, fix=fix)
     if compared.reference is not None and compared.why_none and post.rule.kind == "fdr":
         # It rests on p-values, which mean nothing here, unlike volumes.
         fix = "Choose a rule that needs no p-values, like healthy-ml:3"
@@ -358,6 +359,6 @@ def judged_by(
     age, healthy = age_of(amap), compared.reference
     peers = None if healthy is None else healthy.of_age(age)[0]  # whose p-values the verdict gives
     result = postprocess(amap, post, truth=truth, healthy=healthy, peers=peers, filtered=filtered)
-    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age)
+    verdict = judge(result, compared.reference, why_none=compared.why_none, note=compared.note, age=age, fix=compared.fix)
     result, verdict = with_edges(result, verdict, amap, post, truth)
     return Judged(with_p_values(result, verdict), verdict, compared.reference)

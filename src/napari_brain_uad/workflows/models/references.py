@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,20 @@ from ...calibration.verdict import clean_up_note, fitting
 from ...core.anomaly_map import AnomalyMap
 from ...core.checks import Finding, raise_errors
 from ...core.errors import BrainUADError, InputError
+from ...core.isolation import isolated
 from ...core.kept import Kept
 from ...core.sequence import SEQUENCES
+from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files
 from ...io.streams import is_file
 from ...postprocessing.params import PostParams
 from ..scans.ready import UNLIKE_HEALTHY
 from .models import Model, shipped_dir, user_dir
+
+COMPARABLE = "Use robust-intensity or a trained method"
+"""What to do where a method can have no reference."""
+
+_MAKE_ONE = "Make a reference (brain-uad calibrate)"
 
 _LOADED: Kept[HealthyReference] = Kept(most=32)
 
@@ -41,11 +49,14 @@ class Compared:
         Why no verdict follows from it, or why there is none; empty where one does.
     note : str
         What has to be known with it.
+    fix : str
+        What to do where there is none, if there is something.
     """
 
     reference: HealthyReference | None
     why_none: str = ""
     note: str = ""
+    fix: str = ""
 
 
 def stem_of(method: str, model: Model | None) -> str:
@@ -101,10 +112,10 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     record: Mapping[str, Any] = amap.provenance.get("model", {})
     stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
     files = reference_places(borrowed(stem, amap.method)) or reference_places(stem)
-    if not files:
-        return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
     if sequence not in files and "+" in str(sequence):
         return Compared(None, f"there is no healthy reference for several sequences together ({sequence})")
+    if not files:
+        return _without_any(amap.method, record)
     if sequence not in files:
         return Compared(None, f"the healthy reference is for {', '.join(files)}, and this scan is {sequence or 'of unknown sequence'}")
     first: Compared | BrainUADError | None = None
@@ -116,6 +127,15 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     if isinstance(first, BrainUADError) and post.rule.needs_healthy:
         raise first
     return first if isinstance(first, Compared) else Compared(None, str(first).rstrip("."))
+
+
+def _without_any(method: str, record: Mapping[str, Any]) -> Compared:
+    """Why a method has no reference for any sequence, and what to do: of scores that cannot be compared between brains none can be made."""
+    own = isolated(partial(method_class, method))  # a map that was opened from its file may be of a method that is not installed
+    why = "" if isinstance(own, BrainUADError) else own.INFO.incomparable
+    if why:
+        return Compared(None, f"the method '{method}' can have no healthy reference", why, COMPARABLE)
+    return Compared(None, f"there is no healthy reference for the method '{method}'{_with(record)}", fix=_MAKE_ONE)
 
 
 def _compared_with_file(
