@@ -79,10 +79,10 @@ def _near_ventricles(stack: torch.Tensor, pixel_mm: float) -> torch.Tensor:
 
 def _turning(stack: torch.Tensor, wide_mm: float, draw: Draw, pixel_mm: float, step_mm: float) -> torch.Tensor:
     """A smooth random field that changes from slice to slice as it does within a slice, shape (B, C, H, W)."""
-    one, other = smooth_fields(stack, wide_mm / pixel_mm, 2, draw).split(1, dim=1)
+    fields = smooth_fields(stack, wide_mm / pixel_mm, 2, draw)
     levels = torch.arange(stack.shape[1], device=stack.device, dtype=stack.dtype) - stack.shape[1] // 2
     turn = (levels * step_mm / (0.6 * wide_mm))[:, None, None]
-    return one * torch.cos(turn) + other * torch.sin(turn)
+    return fields[:, :1] * torch.cos(turn) + fields[:, 1:] * torch.sin(turn)
 
 
 def _between(ends: tuple[float, float], share: torch.Tensor) -> torch.Tensor:
