@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import readable, told_of
 from .compare import method_list
 from .interruption import interruption
 from .options import add_seed, add_workers, assignments, workers_of
@@ -127,7 +127,7 @@ def _run(arguments: argparse.Namespace, experiment: Experiment) -> int:
         failed = reproduce(experiment, jobs=workers_of(arguments), **how, **told)
         files = save_report(experiment, failed, **how)
     for name, error in failed.items():
-        complain(f"{name}: {error}")
+        complain(told_of(name, error))
     for line in report_lines(experiment, figures_of(experiment), {}):
         say(readable(line))
     say(written(arguments.out, files.values()))

@@ -14,7 +14,7 @@ from ..core.checks import Finding
 from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import readable, told_of
 from ..io.streams import check_there
 from .interruption import interruption
 from .options import DATA_SET, add_method, add_seed, assignments, method_spec
@@ -192,7 +192,7 @@ def _told_at_end(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Brai
     finally:
         if is_first_process(arguments.devices * arguments.nodes):
             for name, error in failed.items():
-                complain(f"left out {name}: {error}")
+                complain(f"left out {told_of(name, error)}")
             warn(warned)
 
 

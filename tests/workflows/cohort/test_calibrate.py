@@ -256,6 +256,20 @@ def test_those_the_data_set_calls_ill_are_left_out_and_damaged_ones_are_failures
     assert "sub-11" not in said.err
 
 
+def test_scans_left_out_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of a file begins with its name."""
+    folder = other_people(tmp_path / "mixed")
+    for number, old in enumerate(sorted(folder.iterdir())[:2]):
+        old.rename(folder / f"anna{number}.nii.gz")
+    (folder / "anna0.nii.gz").write_bytes(b"damaged")
+    (_,), left_out = calibrate(METHOD, folder)
+    assert [line.split(":")[0] for line in left_out] == ["anna0.nii.gz", "anna1"]
+    assert cli.main(["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("brain-uad: anna0.nii.gz: its name says gzip")
+    assert "Left out: anna1: its sequence is not known" in said.out
+
+
 def test_a_scan_whose_brain_mask_is_none_is_in_no_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Detect gives no verdict with such a mask: healthy brains say nothing of it, nor it of them."""
     folder = other_people(tmp_path / "healthy")
@@ -263,7 +277,7 @@ def test_a_scan_whose_brain_mask_is_none_is_in_no_reference(tmp_path: Path, caps
     words = ["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]
     assert cli.main(words) == 2
     said = capsys.readouterr()
-    assert "sub-12: sub-12_FLAIR: the brain mask given covers 100% of the image" in said.err
+    assert said.err.startswith("brain-uad: sub-12_FLAIR: the brain mask given covers 100% of the image")
     assert "3 healthy brains" in said.out
     failed: list[str] = []
     masks = {"sub-13": everything}

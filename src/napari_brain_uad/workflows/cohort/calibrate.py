@@ -15,6 +15,7 @@ from ...core.errors import BrainUADError, InputError, ModelError
 from ...core.memory import check_memory, told_as_error
 from ...core.params import same_value, value_text
 from ...core.progress import Progress
+from ...core.text import told_of
 from ...datasets.covariates import covariates_of, participants
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, read_record
@@ -175,7 +176,7 @@ def _all_scored(
     for task, found in zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True):
         name = task.case.name
         if isinstance(found, BrainUADError):
-            missed.append(f"{name}: {found}")
+            missed.append(told_of(name, found))
             if not isinstance(found, _NotOfUse):
                 on_failure(name, found)
             continue

@@ -16,6 +16,7 @@ from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import code_sha256, versions
+from ...core.text import alike, told_of
 from ...datasets.registry import layout
 from ...evaluation.protocols import PROTOCOLS
 from ...io.atomic import write_json, write_text
@@ -174,10 +175,10 @@ def _prepare(step: PrepareStep, how: _How) -> str:
         None if one.name in without else _prepared_in(place, step.preset, one, new=True) for one, place in zip(people, places, strict=True)
     ]
     write_text(step.listed, prepared_table(layout(LISTED).subjects(step.table), found))
-    failed = [f"{one.name} ({error})" for one in outcomes for error in one.errors]
+    failed = [told_of(one.name, error) for one in outcomes for error in one.errors]
     if not failed:
         record.write(step.listed)
-    return "prepared" + (f"; failed: {', '.join(failed)}" if failed else "")
+    return "prepared" + (f"; failed: {'; '.join(failed)}" if failed else "")
 
 
 def _prepared_in(place: Path, preset: str, patient: Patient, *, new: bool = False) -> Path | None:
@@ -221,13 +222,13 @@ def _train(step: ModelStep, how: _How) -> str:
         resume=begun is True,
         overwrite=how.overwrite or begun is True,
         device=how.device,
-        on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
+        on_failure=lambda name, error: left_out.append(told_of(name, error)),
         at_step=how.at_step,
         progress=how.progress,
         anomalies=step.anomalies,
     )
     record.write(*checkpoint_files(step.out))
-    return "trained" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    return "trained" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
 
 
 def _superpose(step: SuperposeStep, how: _How) -> str:
@@ -281,7 +282,7 @@ def _evaluate(step: EvaluateStep, how: _How) -> str:
     files = save_cohort(cohort, step.out, command=shell.join(step.words(how.device)), left_out=left_out, **more)
     if not cohort.failures:
         record.write(*files.values())
-    failures = [f"{failure.case} {failure.method}: {failure.why}" for failure in cohort.failures]
+    failures = alike((failure.who, failure.why) for failure in cohort.failures)
     return "done" + (f"; failed: {'; '.join(failures)}" if failures else "")
 
 
