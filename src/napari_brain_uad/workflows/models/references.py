@@ -15,7 +15,7 @@ from ...calibration.files import load_reference
 from ...calibration.names import borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
-from ...core.anomaly_map import AnomalyMap
+from ...core.anomaly_map import UNKNOWN_METHOD, AnomalyMap
 from ...core.checks import Finding, raise_errors
 from ...core.errors import BrainUADError, InputError
 from ...core.kept import Kept
@@ -101,6 +101,8 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     record: Mapping[str, Any] = amap.provenance.get("model", {})
     stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
     files = reference_places(borrowed(stem, amap.method)) or reference_places(stem)
+    if not files and amap.method == UNKNOWN_METHOD:
+        return Compared(None, "no record says what method made this map")
     if not files:
         return Compared(None, f"there is no healthy reference for the method '{amap.method}'{_with(record)}")
     if sequence not in files and "+" in str(sequence):
