@@ -89,6 +89,7 @@ def reproduce(
     overwrite: bool = False,
     tell: Tell | None = None,
     at_step: Callable[[int], None] | None = None,
+    on_warning: Callable[[str, str], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, BrainUADError]:
     """Do all steps of an experiment, but for those that were finished before from the same input.
@@ -107,6 +108,8 @@ def reproduce(
         Told in words what becomes of each step.
     at_step : callable, optional
         Told each step of a network's training, as by `workflows.train.train.train`: from then on a checkpoint would be lost.
+    on_warning : callable, optional
+        Told the scans of which preparation, training or test has something to say, and what: what the commands of these steps warn of.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def reproduce(
     failed: dict[str, BrainUADError] = {}
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
-        how = _How(experiment.out, device, jobs, overwrite, at_step, part)
+        how = _How(experiment.out, device, jobs, overwrite, at_step, on_warning or (lambda name, text: None), part)
         work = partial(_WORK[type(step)], step, how)
         found = isolated(work)
         said = f"{number + 1} of {len(steps)}, {step.name}"
@@ -147,6 +150,7 @@ class _How:
     jobs: int | Workers
     overwrite: bool
     at_step: Callable[[int], None] | None
+    warn: Callable[[str, str], None]
     progress: Progress
 
 
@@ -170,6 +174,9 @@ def _prepare(step: PrepareStep, how: _How) -> str:
     target = step.out / waiting[0].name if len(waiting) == 1 < len(people) else step.out
     more: dict[str, Any] = {"jobs": how.jobs, "figures": False, "overwrite": how.overwrite, "progress": how.progress}
     outcomes = prepare_many(waiting, step.preset, target, **more) if waiting else []
+    for one in outcomes:
+        for text in one.warnings:
+            how.warn(one.name, text)
     without = {one.name for one in outcomes if one.errors}
     found = [
         None if one.name in without else _prepared_in(place, step.preset, one, new=True) for one, place in zip(people, places, strict=True)
@@ -223,6 +230,7 @@ def _train(step: ModelStep, how: _How) -> str:
         overwrite=how.overwrite or begun is True,
         device=how.device,
         on_failure=lambda name, error: left_out.append(told_of(name, error)),
+        on_warning=lambda name, finding: how.warn(name, f"{finding.message}.{f' {finding.fix}.' if finding.fix else ''}"),
         at_step=how.at_step,
         progress=how.progress,
         anomalies=step.anomalies,
@@ -278,6 +286,8 @@ def _evaluate(step: EvaluateStep, how: _How) -> str:
         pictures=_PICTURES,
         progress=how.progress.part(0.0, 0.95),
     )
+    for name, text in cohort.warnings:
+        how.warn(name, text)
     more: dict[str, Any] = {"overwrite": how.overwrite, "progress": how.progress.part(0.95, 1.0)}
     files = save_cohort(cohort, step.out, command=shell.join(step.words(how.device)), left_out=left_out, **more)
     if not cohort.failures:

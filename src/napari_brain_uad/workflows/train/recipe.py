@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...core.checks import Finding
 from ...core.detector import State
-from ...core.errors import InputError
+from ...core.errors import BrainUADError, InputError
 from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
@@ -24,10 +25,11 @@ from ...io.results import check_output
 from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
+from ..scans.lazy_volumes import LazyVolumes
 from .carried_scans import SOURCE
 from .cohorts import cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
-from .train import check_free, machine_words, prepared_detector, save_model
+from .train import Heard, check_free, machine_words, prepared_detector, save_model
 from .training_record import claim, so_far
 
 RECIPES = Path(__file__).with_name("recipes.json")
@@ -75,6 +77,8 @@ def train_recipe(
     device: str = "auto",
     report: Report | None = None,
     at_step: Callable[[int], None] | None = None,
+    on_failure: Callable[[str, BrainUADError], None] | None = None,
+    on_warning: Callable[[str, Finding], None] | None = None,
     progress: Progress | None = None,
 ) -> BaseDetector:
     """Train a model as a recipe says, on subjects simulated from label maps and on real ones, and write it with its card.
@@ -93,7 +97,7 @@ def train_recipe(
         Settings of the trainings that differ from the recipe's, like fewer steps.
     overwrite : bool
         A model of that name may be replaced, with its card; an interrupted training starts anew.
-    device, report, at_step, progress
+    device, report, at_step, on_failure, on_warning, progress
         As in `workflows.train.train.train`.
 
     Returns
@@ -117,7 +121,12 @@ def train_recipe(
     run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
     if settings is not None:
         run.claim(detector.params, overwrite)
-    state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
+    heard = Heard(on_failure, on_warning)
+    try:
+        state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
+    finally:
+        heard.warnings(run.warnings)
+        heard.failures(run.failures)
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
     save_model(files[0], detector, detector.shipped_state(), meta)
@@ -143,6 +152,10 @@ class _RecipeRun:
     folder: Path
     session: TrainingSession
     changes: dict[str, Any]
+    failures: dict[str, BrainUADError] = field(default_factory=dict)
+    """The scans that could not be made so far, by name: they are left out."""
+    warnings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    """What makes scans that were made so far unlike healthy brains, by name."""
 
     def claim(self, params: Params, overwrite: bool) -> None:
         """Make its folder its place, as `training_record.claim`; raises before that, as `training_scans`, where scans are missing."""
@@ -175,7 +188,30 @@ class _RecipeRun:
         if not isinstance(stage, GradientStage):  # a method of networks may estimate something, too
             kind = None
         subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"], self.healthy)
-        others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else ()
+        others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else LazyVolumes(())
+        try:
+            found, done = self._trainings(stage, own, before, kind, (subjects, others), progress)
+        finally:  # whatever ends it: a training that goes on later would only say so then
+            for scans in (subjects, others):
+                self.failures.update(scans.failures)
+                self.warnings.update(scans.warnings)
+        meta: dict[str, Any] = {"scans": subjects.seen(), **({"left_out": list(subjects.failures)} if subjects.failures else {})}
+        if done:
+            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
+            meta |= {"trainings": done}
+        return found, meta
+
+    def _trainings(
+        self,
+        stage: Stage,
+        own: Mapping[str, Any],
+        before: State,
+        kind: type[TrainingParams] | None,
+        scans: tuple[LazyVolumes, LazyVolumes],
+        progress: Progress,
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """What a stage learns in one training after the other, from scans that are learned from and others to watch."""
+        subjects, others = scans
         trainings = [{}] if kind is None else own.get("trainings", [{}])
         found: State = {}
         done = []
@@ -191,11 +227,7 @@ class _RecipeRun:
             found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
             if kind is not None:
                 done.append({"seed": own["seed"] + number, "training": training.as_dict(), **_so_far(folder)})
-        meta: dict[str, Any] = {"scans": subjects.seen()}
-        if done:
-            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
-            meta |= {"trainings": done}
-        return found, meta
+        return found, done
 
 
 def _shipped(stage: Stage, before: State, found: State) -> State:
