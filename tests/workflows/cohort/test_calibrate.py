@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,39 @@ def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path
     assert not any(path.exists() for path in made.files)
     import_model(tmp_path / "given" / "mine.safetensors", name="again")
     assert detect(scan, "covariance", model="again").verdict.applies
+
+
+def test_a_copy_of_a_model_under_another_name_has_its_reference(
+    healthy_folder: Path, tmp_path: Path, own_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights are the same; those of another training never are."""
+    own_models.mkdir()
+    train("covariance", healthy_folder, out=own_models / "mine.safetensors")
+    calibrate("covariance:mine", other_people(tmp_path / "others"), title="these people")
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(own_models / f"mine{suffix}", own_models / f"copy{suffix}")
+        shutil.copy(own_models / f"mine{suffix}", tmp_path / f"elsewhere{suffix}")
+    train("covariance", healthy_folder, params={"smoothing_mm": 5.0}, out=own_models / "other.safetensors")
+    scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
+    first = detect(scan, "covariance", model="mine").verdict
+    assert first.notes == ()
+    for model in ("copy", str(tmp_path / "elsewhere.safetensors")):
+        found = detect(scan, "covariance", model=model).verdict
+        assert (found.line, found.sha256) == (first.line, first.sha256)
+        assert found.notes == ("the healthy reference is that of the model 'mine', which has the same weights",)
+    assert "with the model 'other'" in detect(scan, "covariance", model="other").verdict.why_not
+    assert cli.main(["models", "show", "copy"]) == 0
+    assert "Healthy FLAIR these people" in capsys.readouterr().out
+    # What is called by the model comes first; where that is of other weights, it is passed over.
+    sealed = load_reference(reference_file(own_models, "mine", "FLAIR"), model_sha256=read_record(own_models / "mine").sha256)
+    save_reference(reference_file(own_models, "copy", "FLAIR"), replace(sealed, title="stale", model_sha256="0" * 64))
+    found = detect(scan, "covariance", model="copy").verdict
+    assert found.reference == "these people"
+    assert any("copy.FLAIR.reference is refused" in note for note in found.notes)
+    for name in ("mine", "copy"):
+        for path in own_models.glob(f"{name}.FLAIR*"):
+            path.unlink()
+    assert "no healthy reference" in detect(scan, "covariance", model="copy").verdict.why_not
 
 
 def test_the_reference_in_force_travels_with_a_model_of_the_package(
