@@ -257,6 +257,27 @@ def test_those_the_data_set_calls_ill_are_left_out_and_damaged_ones_are_failures
     assert "sub-11" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "why", "code"),
+    [
+        (["covariance"], "needs a trained model", ModelError.exit_code),
+        (["covariance:nowhere"], "There is no model 'nowhere'", ModelError.exit_code),
+        ([f"{METHOD}:vae"], "takes no model", InputError.exit_code),
+        ([METHOD, "--prepare", "nothing"], "There is no preparation 'nothing'", InputError.exit_code),
+        ([METHOD, "--device", "abacus"], "There is no device 'abacus'", InputError.exit_code),
+    ],
+)
+def test_what_no_scan_could_be_scored_with_is_said_once(
+    words: list[str], why: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not of every scan, and not as if more scans would help."""
+    assert cli.main(["calibrate", *words, "--healthy", str(other_people(tmp_path / "h")), "--quiet"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.count(why) == 1
+    assert "sub-11" not in line
+    assert "2 healthy people" not in line
+
+
 def test_scans_left_out_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error of a file begins with its name."""
     folder = other_people(tmp_path / "mixed")
