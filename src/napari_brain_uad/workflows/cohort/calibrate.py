@@ -112,8 +112,7 @@ def calibrate(
     Raises
     ------
     InputError, ModelError
-        If the method's scores cannot be compared between brains, its model, settings, preparation or device cannot be used, or scans of
-        fewer than two people can.
+        If the method can have no reference, it or its model, settings, preparation or device cannot be used, or too few people are left.
     """
     progress, spec = progress or Progress(), MethodSpec.of(method)
     _check_usable(spec, prepare_with, device)

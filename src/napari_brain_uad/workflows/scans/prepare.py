@@ -14,7 +14,6 @@ from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import versions
 from ...core.sequence import SEQUENCES, USER
-from ...core.text import told_of
 from ...core.volume import Volume
 from ...io.atomic import atomic_path, write_json
 from ...io.displacement import write_displacements
@@ -396,5 +395,5 @@ def _prepare_one(task: PrepareTask, progress: Progress) -> Outcome:
         found = dict.fromkeys(f.message for one in prepared.values() for f in one.volume.findings if f.level != "info")
         said = tuple(f"{one.volume.name}: {one.volume.sequence_words}" for one in prepared.values())
     several = len(task.patient.scans) > 1
-    errors = tuple(told_of(name, error) if several else str(error) for name, error in failed.items())
+    errors = tuple(f"{name}: {error}" if several else str(error) for name, error in failed.items())
     return Outcome(task.patient.name, tuple(path for written in files for path in written.values()), errors, tuple(found), said)

@@ -91,10 +91,8 @@ def train_recipe(
         Folder of at least 13 FreeSurfer- or SynthSeg-style label maps; the first 12 by name are trained on, the next one is for watching.
     out : str or Path
         NAME of the model; the folder ``NAME`` takes checkpoints, from which the same training goes on when it was interrupted.
-    healthy : str or Path, optional
-        Folder of the real healthy scans, for recipes that name some.
-    changes : mapping, optional
-        Settings of the trainings that differ from the recipe's, like fewer steps.
+    healthy, changes : optional
+        Folder of the real healthy scans, for recipes that name some; settings of the trainings unlike the recipe's, like fewer steps.
     overwrite : bool
         A model of that name may be replaced, with its card; an interrupted training starts anew.
     device, report, at_step, on_failure, on_warning, progress
@@ -121,12 +119,7 @@ def train_recipe(
     run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
     if settings is not None:
         run.claim(detector.params, overwrite)
-    heard = Heard(on_failure, on_warning)
-    try:
-        state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
-    finally:
-        heard.warnings(run.warnings)
-        heard.failures(run.failures)
+    state, meta = run.learned(detector.stages(), settings, Heard(on_failure, on_warning), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
     save_model(files[0], detector, detector.shipped_state(), meta)
@@ -171,6 +164,16 @@ class _RecipeRun:
             "label_maps": [path.name for path in maps],
         }
         claim(self.folder, record, resume=not overwrite, overwrite=overwrite, first=True)
+
+    def learned(
+        self, stages: Sequence[Stage], settings: TrainingParams | None, heard: Heard, progress: Progress
+    ) -> tuple[State, dict[str, Any]]:
+        """As `all_stages`; however it ends, it is told which scans were left out and what was seen of others."""
+        try:
+            return self.all_stages(stages, None if settings is None else type(settings), progress)
+        finally:
+            heard.warnings(self.warnings)
+            heard.failures(self.failures)
 
     def all_stages(self, stages: Sequence[Stage], kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         """What all stages learn, and how each did."""
