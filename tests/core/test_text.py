@@ -19,6 +19,7 @@ from napari_brain_uad.core.text import (
     readable_lines,
     table_cell,
     table_text,
+    told_of,
 )
 
 
@@ -87,6 +88,25 @@ def test_an_error_is_one_line_whatever_it_quotes() -> None:
 )
 def test_one_of_them_has_no_s(number: int, words: tuple[str, ...], said: str) -> None:
     assert counted(number, *words) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("p1", "p1: no file", "p1: no file"),
+        ("p1", "p1 cannot be scored: it is flat", "p1 cannot be scored: it is flat"),
+        ("p1", "p1_FLAIR.nii.gz: no file", "p1_FLAIR.nii.gz: no file"),
+        ("sub-01_2", "sub-01_ses-2_FLAIR.nii.gz: no file", "sub-01_ses-2_FLAIR.nii.gz: no file"),
+        ("sub-01 2", "sub-01: no file", "sub-01 2: sub-01: no file"),
+        ("p1", "p10: no file", "p1: p10: no file"),
+        ("p1", "the mask of p1: no file", "p1: the mask of p1: no file"),
+        ("p1", "no file", "p1: no file"),
+        ("a\x07", "a\\x07: no file", "a\\x07: no file"),
+        ("", "no file", ": no file"),
+    ],
+)
+def test_a_name_is_said_once(name: str, text: str, line: str) -> None:
+    assert told_of(name, text) == line
 
 
 def test_texts_of_a_table_are_safe_and_numbers_stay() -> None:

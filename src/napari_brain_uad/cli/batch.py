@@ -9,7 +9,7 @@ from typing import Any
 from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import alike, readable
+from ..core.text import alike, readable, told_of
 from ..io.streams import check_there
 from .options import (
     DATA_SET,
@@ -84,7 +84,7 @@ def _batch(arguments: argparse.Namespace) -> int:
     renew_crate(arguments.out, wanted=arguments.ro_crate)
     for outcome in outcomes:
         if outcome.error:
-            complain(f"{outcome.case.name}: {outcome.error}")
+            complain(told_of(outcome.case.name, outcome.error))
     for line in alike((outcome.case.name, f"warning: {text}") for outcome in outcomes for text in outcome.warnings):
         complain(line)
     for line in alike((outcome.case.name, outcome.sequence) for outcome in outcomes if outcome.sequence):

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.provenance import NOTICE, package_version
 from ..core.sequence import BIDS_SUFFIXES
-from ..core.text import alike, readable
+from ..core.text import alike, is_told, readable, told_of
 from ..io.streams import check_there
 from .options import add_method, add_mni, add_overwrite, add_post_options, add_seed, add_workers, asked_method, post_params, workers_of
 from .terminal import complain, progress_bar, say
@@ -74,10 +74,10 @@ def _participants(arguments: argparse.Namespace) -> int:
         outcomes = run_participants(arguments.bids_dir, arguments.out, run, selection, jobs=jobs, progress=progress)
     for one in outcomes:
         if one.state == FAILED:
-            complain(one.reason if one.reason.startswith(one.image) else f"{one.image}: {one.reason}")
+            complain(told_of(one.image, one.reason))
     for line in alike((one.image, f"warning: {text}") for one in outcomes for text in one.warnings):
         complain(line)
-    for line in alike((one.image, one.reason) for one in outcomes if one.state == LEFT_OUT):
+    for line in alike(("" if is_told(one.image, one.reason) else one.image, one.reason) for one in outcomes if one.state == LEFT_OUT):
         say(f"Left out: {readable(line)}")
     say(f"{outcome_words(outcomes)}. Written to {arguments.out}")
     say(NOTICE)

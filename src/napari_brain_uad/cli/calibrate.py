@@ -10,7 +10,7 @@ from typing import Any
 from ..core import shell
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import readable, told_of
 from ..io.streams import check_there
 from .options import DATA_SET, add_method, add_post_options, add_seed, add_sequence, add_workers, method_spec, post_params, workers_of
 from .terminal import complain, progress_bar, say, written
@@ -69,7 +69,7 @@ def _calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
             mni=arguments.mni,
             out=arguments.out,
             jobs=workers_of(arguments),
-            on_failure=lambda name, error: failed.append(f"{name}: {error}"),
+            on_failure=lambda name, error: failed.append(told_of(name, error)),
             progress=progress,
         )
     for line in failed:

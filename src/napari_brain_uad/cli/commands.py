@@ -18,6 +18,7 @@ from ..core.memory import check_start
 from ..core.optional import install_command, missing, not_installed, require
 from ..core.params import INTS
 from ..core.provenance import NOTICE, package_version
+from ..core.text import told_of
 from .batch import add_batch
 from .bids import add_bids
 from .calibrate import add_calibrate
@@ -155,7 +156,7 @@ def _methods(arguments: argparse.Namespace) -> int:
         say_json([_method_record(method_class(card.id)) for card in cards()])
         return 0
     for method, error in broken_methods().items():
-        complain(f"{method}: {error}")
+        complain(told_of(method, error))
     models = list_models()
     for card in cards():
         say(f"{card.id:12} {card.name} [{card.family}]")

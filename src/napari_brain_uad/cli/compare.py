@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import readable, told_of
 from ..io.streams import check_there
 from .options import (
     SPEC_HELP,
@@ -119,7 +119,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         files = save_comparison(comparison, arguments.out, **drawn, **given, progress=progress.part(0.9, 1.0))
     warn(comparison.warnings)
     for failure in comparison.failures:
-        complain(f"{failure.spec}: {failure.error}")
+        complain(told_of(str(failure.spec), failure.error))
     say(rows_text(comparison.table()))
     for run in comparison.runs:
         if run.verdict.reference:

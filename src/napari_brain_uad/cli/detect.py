@@ -59,9 +59,8 @@ def add_detect(commands: Any) -> None:
     add_sequence(parser)
     parser.add_argument("--mask", type=Path, metavar="FILE", help="brain mask on the scan's grid")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="ground truth on the scan's grid: adds metrics")
-    parser.add_argument(
-        "--healthy", type=Path, nargs="+", metavar="MAP", help="anomaly maps of healthy scans, in place of the method's healthy reference"
-    )
+    maps = "anomaly maps (*_anomalymap.nii.gz) that the same method made of healthy scans, in place of its healthy reference"
+    parser.add_argument("--healthy", type=Path, nargs="+", metavar="MAP", help=maps)
     add_age(parser)
     add_post_options(parser)
     parser.add_argument(

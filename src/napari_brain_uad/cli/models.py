@@ -74,7 +74,7 @@ def _show(arguments: argparse.Namespace) -> int:
     rows = [
         ("Method", model.method),
         *card_lines(model.card),
-        *((f"Healthy {sequence}", title) for sequence, title in reference_titles(model.id).items()),
+        *((f"Healthy {sequence}", title) for sequence, title in reference_titles(model.id, model.method, model.sha256).items()),
         ("Settings", settings or "none"),
         ("Numbers", f"{parameters:,}"),
         ("SHA-256", model.sha256),

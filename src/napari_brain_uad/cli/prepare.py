@@ -13,7 +13,7 @@ from ..core.errors import BrainUADError, InputError
 from ..core.isolation import isolated
 from ..core.provenance import NOTICE
 from ..core.sequence import SEQUENCES, check_sequence
-from ..core.text import did_you_mean, readable
+from ..core.text import did_you_mean, readable, told_of
 from ..io.streams import GET_LINKED, check_there
 from .options import add_overwrite, add_workers, workers_of
 from .terminal import complain, progress_bar, say
@@ -88,7 +88,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         )
     for outcome in outcomes:
         for error in outcome.errors:
-            complain(f"{outcome.name}: {error}")
+            complain(told_of(outcome.name, error))
         for warning in outcome.warnings:
             complain(f"{outcome.name}: warning: {warning}")
         for line in outcome.said:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import alike, readable, told_of
 from .compare import method_list
 from .interruption import interruption
 from .options import add_seed, add_workers, assignments, workers_of
@@ -122,12 +122,16 @@ def _run(arguments: argparse.Namespace, experiment: Experiment) -> int:
         say(readable(line))
 
     how = {"device": arguments.device, "overwrite": arguments.overwrite}
+    warned: dict[tuple[str, str], None] = {}
     with progress_bar(arguments.quiet) as progress:
         told: dict[str, Any] = {"tell": tell, "at_step": interruption.at_training_step, "progress": progress}
+        told["on_warning"] = lambda name, text: warned.setdefault((name, f"warning: {text}"))
         failed = reproduce(experiment, jobs=workers_of(arguments), **how, **told)
         files = save_report(experiment, failed, **how)
+    for line in alike(warned):  # each once: all methods and folds learn from the same scans
+        complain(line)
     for name, error in failed.items():
-        complain(f"{name}: {error}")
+        complain(told_of(name, error))
     for line in report_lines(experiment, figures_of(experiment), {}):
         say(readable(line))
     say(written(arguments.out, files.values()))

@@ -57,7 +57,7 @@ def over_scans(
     command = shell.join(["brain-uad", *arguments.words])
     files = save(found, arguments.out, command=command, left_out=left_out, overwrite=arguments.overwrite)
     renew_crate(arguments.out, wanted=arguments.ro_crate)
-    for line in alike((failure.case, f"{failure.method} {failure.why}".strip()) for failure in found.failures):
+    for line in alike((failure.who, failure.why) for failure in found.failures):
         complain(line)
     say(text(found))
     for line in left_out:

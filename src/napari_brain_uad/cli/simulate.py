@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.provenance import NOTICE
 from ..core.sequence import spelled
-from ..core.text import counted, readable
+from ..core.text import counted, readable, told_of
 from ..io.streams import check_there
 from .options import add_overwrite, add_seed, add_workers, assignments, workers_of
 from .terminal import complain, progress_bar, say
@@ -80,7 +80,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     for name, error in cohort.failures.items():
-        complain(f"{name}: {error}")
+        complain(told_of(name, error))
     scans = cohort.scans
     say(f"{counted(len(scans), 'simulated scan')} written to {readable(f'{arguments.out}: {scans[0].name} to {scans[-1].name}')}")
     say(NOTICE)

@@ -14,7 +14,7 @@ from ..core.checks import Finding
 from ..core.errors import BrainUADError, InputError
 from ..core.params import Params
 from ..core.provenance import NOTICE
-from ..core.text import readable
+from ..core.text import readable, told_of
 from ..io.streams import check_there
 from .interruption import interruption
 from .options import DATA_SET, add_method, add_seed, assignments, method_spec
@@ -152,7 +152,7 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
         why = f"it says what is learned from, and how, and takes no {', '.join(others)}" if others else "--out is missing"
         raise InputError("--recipe", why=why, fix="Give --out NAME, and nothing else but --healthy, --train, --device and --overwrite")
     losses = LastLosses()
-    with progress_bar(arguments.quiet) as progress:
+    with _told_at_end(arguments) as (failed, warned), progress_bar(arguments.quiet) as progress:
         train_recipe(
             own,
             arguments.data,
@@ -163,10 +163,12 @@ def _by_recipe(arguments: argparse.Namespace, spec: MethodSpec, kind: type[Param
             device=arguments.device,
             report=losses,
             at_step=interruption.at_training_step,
+            on_failure=failed.__setitem__,
+            on_warning=lambda name, finding: warned.append(replace(finding, message=f"{name}: {finding.message}")),
             progress=progress,
         )
     _say_end(spec.method, arguments.out, losses)
-    return 0
+    return next(iter(failed.values())).exit_code if failed else 0
 
 
 def _say_end(method: str, out: Path, losses: LastLosses) -> None:
@@ -192,7 +194,7 @@ def _told_at_end(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Brai
     finally:
         if is_first_process(arguments.devices * arguments.nodes):
             for name, error in failed.items():
-                complain(f"left out {name}: {error}")
+                complain(f"left out {told_of(name, error)}")
             warn(warned)
 
 

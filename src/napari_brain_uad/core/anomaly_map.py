@@ -14,6 +14,9 @@ from .errors import InputError
 from .threshold import AUTO_RULE, ThresholdRule
 from .volume import Grid, Source
 
+UNKNOWN_METHOD = "unknown"
+"""The method of a map of which no record says what made it: another program's, or a file that is no map."""
+
 
 @dataclass(frozen=True, eq=False)
 class AnomalyMap:

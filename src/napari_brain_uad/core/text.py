@@ -10,12 +10,16 @@ import csv
 import difflib
 import html
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the start of a formula; the last four are their wide forms."""
+
+_PARTS = re.compile(r"[^\W_]+")
+"""What a name is made of: "sub-01_2" of the same three as the file "sub-01_ses-2_FLAIR.nii.gz" has, among others."""
 
 _FEW = 8
 """So many names are named one by one."""
@@ -67,7 +71,7 @@ def alike(said: Iterable[tuple[str, str]]) -> list[str]:
     Parameters
     ----------
     said : iterable of (str, str)
-        Names and texts.
+        Names and texts; a text with an empty name stands alone.
     """
     names: dict[str, list[str]] = {}
     pairs = list(said)
@@ -76,9 +80,29 @@ def alike(said: Iterable[tuple[str, str]]) -> list[str]:
     lines: dict[str, None] = {}
     for name, text in pairs:
         own = names[text]
-        shown = name if len(own) <= _FEW else f"{', '.join(own[:3])} and {len(own) - 3:,} more"
-        lines[f"{shown}: {text}"] = None
+        shown = name if len(own) <= _FEW or not name else f"{', '.join(own[:3])} and {len(own) - 3:,} more"
+        lines[f"{shown}: {text}" if shown else text] = None
     return list(lines)
+
+
+def is_told(name: str, text: str) -> bool:
+    """Whether a text begins with whom it is about, as "p1: no file" and "p1_FLAIR.nii.gz: no file" do for "p1".
+
+    Parameters
+    ----------
+    name : str
+        Of a scan, a person or a method; a session may follow in it.
+    text : str
+        What is said, like an error.
+    """
+    parts, begun = (_PARTS.findall(readable(one)) for one in (name, text.partition(": ")[0]))
+    return bool(parts) and begun[:1] == parts[:1] and set(parts) <= set(begun)
+
+
+def told_of(name: str, text: object) -> str:
+    """The line "NAME: TEXT"; the text alone where it says itself whom it is about (`is_told`): errors of files begin with their name."""
+    said = str(text)
+    return said if is_told(name, said) else f"{name}: {said}"
 
 
 def close_names(given: str, known: Iterable[str]) -> list[str]:

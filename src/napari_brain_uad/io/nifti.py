@@ -15,7 +15,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from numpy.typing import NDArray
 
-from ..core.anomaly_map import AnomalyMap
+from ..core.anomaly_map import UNKNOWN_METHOD, AnomalyMap
 from ..core.checks import Finding, check_same_shape, raise_errors
 from ..core.errors import InputError
 from ..core.memory import check_memory
@@ -184,7 +184,7 @@ def read_map(path: Path | str) -> AnomalyMap:
         grid=volume.grid,
         mask=mask if mask.any() else np.ones_like(mask),
         unit=str(record.get("unit", "unknown")),
-        method=str(provenance["method"].get("id", "unknown")),
+        method=str(provenance["method"].get("id", UNKNOWN_METHOD)),
         name=str(provenance["input"].get("name", name)),
         default_threshold=ThresholdRule.parse(str(record.get("default_threshold", "otsu"))),
         source=volume.source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,41 @@ def test_those_the_data_set_calls_ill_are_left_out_and_damaged_ones_are_failures
     assert "sub-11" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "why", "code"),
+    [
+        (["covariance"], "needs a trained model", ModelError.exit_code),
+        (["covariance:nowhere"], "There is no model 'nowhere'", ModelError.exit_code),
+        ([f"{METHOD}:vae"], "takes no model", InputError.exit_code),
+        ([METHOD, "--prepare", "nothing"], "There is no preparation 'nothing'", InputError.exit_code),
+        ([METHOD, "--device", "abacus"], "There is no device 'abacus'", InputError.exit_code),
+    ],
+)
+def test_what_no_scan_could_be_scored_with_is_said_once(
+    words: list[str], why: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not of every scan, and not as if more scans would help."""
+    assert cli.main(["calibrate", *words, "--healthy", str(other_people(tmp_path / "h")), "--quiet"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.count(why) == 1
+    assert "sub-11" not in line
+    assert "2 healthy people" not in line
+
+
+def test_scans_left_out_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of a file begins with its name."""
+    folder = other_people(tmp_path / "mixed")
+    for number, old in enumerate(sorted(folder.iterdir())[:2]):
+        old.rename(folder / f"anna{number}.nii.gz")
+    (folder / "anna0.nii.gz").write_bytes(b"damaged")
+    (_,), left_out = calibrate(METHOD, folder)
+    assert [line.split(":")[0] for line in left_out] == ["anna0.nii.gz", "anna1"]
+    assert cli.main(["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("brain-uad: anna0.nii.gz: its name says gzip")
+    assert "Left out: anna1: its sequence is not known" in said.out
+
+
 def test_a_scan_whose_brain_mask_is_none_is_in_no_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Detect gives no verdict with such a mask: healthy brains say nothing of it, nor it of them."""
     folder = other_people(tmp_path / "healthy")
@@ -263,7 +299,7 @@ def test_a_scan_whose_brain_mask_is_none_is_in_no_reference(tmp_path: Path, caps
     words = ["calibrate", METHOD, "--healthy", str(folder), "--out", str(tmp_path / "o"), "--quiet"]
     assert cli.main(words) == 2
     said = capsys.readouterr()
-    assert "sub-12: sub-12_FLAIR: the brain mask given covers 100% of the image" in said.err
+    assert said.err.startswith("brain-uad: sub-12_FLAIR: the brain mask given covers 100% of the image")
     assert "3 healthy brains" in said.out
     failed: list[str] = []
     masks = {"sub-13": everything}
@@ -306,6 +342,39 @@ def test_references_travel_with_their_model(healthy_folder: Path, tmp_path: Path
     assert not any(path.exists() for path in made.files)
     import_model(tmp_path / "given" / "mine.safetensors", name="again")
     assert detect(scan, "covariance", model="again").verdict.applies
+
+
+def test_a_copy_of_a_model_under_another_name_has_its_reference(
+    healthy_folder: Path, tmp_path: Path, own_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights are the same; those of another training never are."""
+    own_models.mkdir()
+    train("covariance", healthy_folder, out=own_models / "mine.safetensors")
+    calibrate("covariance:mine", other_people(tmp_path / "others"), title="these people")
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(own_models / f"mine{suffix}", own_models / f"copy{suffix}")
+        shutil.copy(own_models / f"mine{suffix}", tmp_path / f"elsewhere{suffix}")
+    train("covariance", healthy_folder, params={"smoothing_mm": 5.0}, out=own_models / "other.safetensors")
+    scan = save(head(0, lesion=False)[0], tmp_path / "sub-99_FLAIR.nii.gz")
+    first = detect(scan, "covariance", model="mine").verdict
+    assert first.notes == ()
+    for model in ("copy", str(tmp_path / "elsewhere.safetensors")):
+        found = detect(scan, "covariance", model=model).verdict
+        assert (found.line, found.sha256) == (first.line, first.sha256)
+        assert found.notes == ("the healthy reference is that of the model 'mine', which has the same weights",)
+    assert "with the model 'other'" in detect(scan, "covariance", model="other").verdict.why_not
+    assert cli.main(["models", "show", "copy"]) == 0
+    assert "Healthy FLAIR these people" in capsys.readouterr().out
+    # What is called by the model comes first; where that is of other weights, it is passed over.
+    sealed = load_reference(reference_file(own_models, "mine", "FLAIR"), model_sha256=read_record(own_models / "mine").sha256)
+    save_reference(reference_file(own_models, "copy", "FLAIR"), replace(sealed, title="stale", model_sha256="0" * 64))
+    found = detect(scan, "covariance", model="copy").verdict
+    assert found.reference == "these people"
+    assert any("copy.FLAIR.reference is refused" in note for note in found.notes)
+    for name in ("mine", "copy"):
+        for path in own_models.glob(f"{name}.FLAIR*"):
+            path.unlink()
+    assert "no healthy reference" in detect(scan, "covariance", model="copy").verdict.why_not
 
 
 def test_the_reference_in_force_travels_with_a_model_of_the_package(

@@ -28,9 +28,9 @@ from napari_brain_uad.evaluation.protocols import Figures, Protocol
 from napari_brain_uad.evaluation.significance import permutation_test
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.cohort.calibrate import calibrate
-from napari_brain_uad.workflows.cohort.case import Case
+from napari_brain_uad.workflows.cohort.case import Case, CaseFailure
 from napari_brain_uad.workflows.cohort.cohort import Cohort, cases_of, cases_sha256, evaluate_cohort
-from napari_brain_uad.workflows.cohort.cohort_report import cohort_text, save_cohort
+from napari_brain_uad.workflows.cohort.cohort_report import cohort_text, failure_lines, save_cohort
 from napari_brain_uad.workflows.cohort.sweep import parse_sweep, sweep_cohort
 from napari_brain_uad.workflows.compare import compare as compare_module
 from napari_brain_uad.workflows.compare.compare import compare
@@ -170,6 +170,19 @@ def test_one_bad_scan_and_one_bad_method_do_not_stop_the_rest(folder: Path, tmp_
     progress = Progress(lambda fraction, _: progress.cancel() if fraction > 0.2 else None)
     with pytest.raises(Cancelled):
         evaluate_cohort(cases, ["threshold"], progress=progress)
+
+
+def test_what_failed_is_named_once(cohort: Cohort) -> None:
+    """Reasons are errors of files and scans, which often begin with their names."""
+    failures = [
+        ("p1", "", "p1_FLAIR.nii.gz: damaged"),
+        ("p2", "vae", "p2 cannot be scored"),
+        ("p3", "vae", "no model"),
+        ("p4", "vae", "no model"),
+    ]
+    found = replace(cohort, failures=tuple(CaseFailure(*one) for one in failures))
+    assert failure_lines(found) == ["p1_FLAIR.nii.gz: damaged", "vae: p2 cannot be scored", "vae, p3, p4: no model"]
+    assert [one.who for one in found.failures] == ["", "vae", "p3 vae", "p4 vae"]
 
 
 def test_nothing_to_evaluate(folder: Path) -> None:

@@ -349,3 +349,10 @@ def test_healthy_scans_given_take_the_place_of_the_references_at_the_default_thr
     assert healthy_words(found, 0) == ""
     assert raw.verdict.reference == ""
     assert "--healthy" in found.command
+
+
+def test_a_folder_of_healthy_scans_is_no_healthy_scan(case: Case, healthy_folder: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^healthy is no healthy scan: it is a folder: .* 5 files that are not DICOM\. Give the scans in it themselves"
+    ):
+        compare(case.scan, ["robust-intensity"], healthy=[healthy_folder])

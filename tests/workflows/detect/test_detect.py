@@ -21,7 +21,7 @@ from napari_brain_uad.io.nifti import read_map
 from napari_brain_uad.postprocessing.params import PostParams
 from napari_brain_uad.workflows.compare.compare import compare
 from napari_brain_uad.workflows.detect.age import with_age
-from napari_brain_uad.workflows.detect.detect import detect, read_healthy
+from napari_brain_uad.workflows.detect.detect import detect, judged, read_healthy
 from napari_brain_uad.workflows.detect.save import save_detection, without_folders
 from napari_brain_uad.workflows.detect.score import score_with
 from napari_brain_uad.workflows.models.recommend import recommend
@@ -230,6 +230,27 @@ def test_healthy_maps_that_do_not_fit_are_told_before_anything_is_prepared_or_sc
         detect(case.scan, "covariance", model=models[0], healthy=there, post=rule)
     with pytest.raises(InputError, match="made with another"):
         detect(case.scan, "covariance@tail=dark", model=models[0], healthy=maps, post=rule)
+
+
+def test_what_is_no_healthy_map_is_said_to_be_what_it_is(case: Any, healthy_folder: Path) -> None:
+    method, scan = "thresh-raw", sorted(healthy_folder.iterdir())[0]
+    ways = "calibrate thresh-raw --healthy FOLDER"
+    with pytest.raises(InputError, match=f"^{scan.name} is no anomaly map: by its name it is a scan.*{ways}"):
+        detect(case.scan, method, healthy=[scan])
+    with pytest.raises(InputError, match=f"^healthy is a folder, and no map.*{ways}"):
+        detect(case.scan, method, healthy=[healthy_folder])
+    there = save_detection(detect(scan, method), case.folder / "maps")
+    with pytest.raises(InputError, match=r"^maps is a folder: healthy maps are given as files. Give the \*_anomalymap.nii.gz in it"):
+        detect(case.scan, method, healthy=[case.folder / "maps"])
+    with pytest.raises(InputError, match=r"_brainmask\.nii\.gz is no anomaly map: by its name it is a brain mask"):
+        detect(case.scan, method, healthy=[there["brainmask"]])
+    bare = case.folder / there["map"].name
+    bare.write_bytes(there["map"].read_bytes())
+    with pytest.raises(InputError, match=r"what method made it is not known: .*_provenance.json is not beside it"):
+        detect(case.scan, method, healthy=[bare])
+    with pytest.raises(InputError, match="nothing in it says what method made it"):
+        detect(case.scan, method, healthy=[read_map(bare)])
+    assert judged(read_map(bare), PostParams()).verdict.why_not == "no record says what method made this map"
 
 
 def test_no_discoveries_where_p_values_mean_nothing(case: Any, healthy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ def test_the_command_line_writes_them_on_request(tmp_path: Path, series: Truth, 
     assert sum(name.endswith(".dcm") for name in listed) == 2
     command = json.loads(next((tmp_path / "out").glob("*_provenance.json")).read_text())["command"]
     assert "--dicom" in command.split(), "the recorded command gives the same files"
-    scan = next((tmp_path / "out").glob("*_anomalymap.nii.gz"))
+    scan = next((tmp_path / "out").glob("*_brainmask.nii.gz"))
     assert main(["detect", str(scan), "--dicom", "--quiet", "--out", str(tmp_path / "second")]) == 2
     assert "no DICOM series" in capsys.readouterr().err
     assert not (tmp_path / "second").exists()

@@ -15,6 +15,7 @@ from small_heads import head, save
 from napari_brain_uad.cli import main
 from napari_brain_uad.cli.interruption import interruption
 from napari_brain_uad.core import shell
+from napari_brain_uad.core.checks import Finding
 from napari_brain_uad.core.errors import Cancelled, InputError
 from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.core.volume import Grid, Volume
@@ -23,6 +24,7 @@ from napari_brain_uad.detectors.flow.bgad import BGAD
 from napari_brain_uad.detectors.intensity.threshold import HistogramThreshold
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.nifti import read_volume
+from napari_brain_uad.preprocessing.brain_size import GIVEN_MASK
 from napari_brain_uad.preprocessing.presets import PRESETS, Preset
 from napari_brain_uad.training.session import CHECKPOINT_SECONDS
 from napari_brain_uad.workflows.cohort import cohort_report
@@ -36,6 +38,7 @@ from napari_brain_uad.workflows.reproduce.plan import Experiment, Request, plan_
 from napari_brain_uad.workflows.reproduce.report import figures_of, save_report
 from napari_brain_uad.workflows.reproduce.run import reproduce
 from napari_brain_uad.workflows.reproduce.steps import HealthyStep
+from napari_brain_uad.workflows.train import training_data
 
 PAPER: dict[str, Any] = {
     "title": "A small study",
@@ -374,6 +377,28 @@ def test_a_training_has_time_for_its_checkpoint_and_no_other_step_has(
     given = [word for name, folder in data.items() for word in ("--data", f"{name}={folder}")]
     assert main(["reproduce", "small", *given, "--device", "cpu", "--out", str(tmp_path / "out"), "--quiet"]) == InputError.exit_code
     assert patience == [CHECKPOINT_SECONDS, usual]
+
+
+def test_what_the_commands_of_the_steps_warn_of_is_told_once(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two methods learn from the same scans, also from one that only looks odd."""
+    scans = sorted(data["healthy"].iterdir())
+    odd = read_volume(scans[0])
+    finding = Finding(GIVEN_MASK[0], "warning", "the brain mask given is none", "See whether it is one")
+    ready = training_data.make_ready
+
+    def looked_at(volume: Volume, *given: Any, **more: Any) -> Any:
+        found = ready(volume, *given, **more)
+        return replace(found, scored=found.scored.with_findings(finding)) if volume.name == odd.name else found
+
+    monkeypatch.setattr(training_data, "make_ready", looked_at)
+    twice = [PAPER["methods"][1], {"row": "Fine", "spec": "covariance@smoothing_mm=1.0", "training": "t2", "name": "fine"}]
+    papers_module.PAPERS.write_text(json.dumps({"small": PAPER | {"methods": twice}}), encoding="utf-8")
+    given = [word for name, folder in data.items() for word in ("--data", f"{name}={folder}")]
+    assert main(["reproduce", "small", *given, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    line = f"brain-uad: {odd.name}: warning: the brain mask given is none. See whether it is one."
+    assert capsys.readouterr().err.splitlines().count(line) == 1
 
 
 def test_a_cancelled_run_writes_no_table(data: dict[str, Path], tmp_path: Path) -> None:

@@ -67,3 +67,16 @@ def test_some_of_the_brain_has_to_be_healthy() -> None:
     check_brain_left(np.roll(brain, 1, axis=0), brain)
     with pytest.raises(InputError, match="every voxel of the brain mask is ground truth"):
         check_brain_left(np.ones_like(brain), brain)
+
+
+def test_a_map_is_no_scan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scored as one it gave figures and verdicts, also among healthy scans."""
+    scan, amap, out = (str(folder / name) for name in ("sub_FLAIR.nii.gz", "sub_anomalymap.nii.gz", "out"))
+    with pytest.raises(InputError, match=r"^sub_anomalymap\.nii\.gz is no scan: it is an anomaly map by its name"):
+        load(amap)
+    for words in (
+        ["detect", amap, "--method", "threshold"],
+        ["compare", scan, "--methods", "robust-intensity", "--healthy", amap],
+    ):
+        assert cli.main([*words, "--out", out, "--quiet"]) == InputError.exit_code
+        assert "sub_anomalymap.nii.gz is no scan" in capsys.readouterr().err

@@ -246,6 +246,33 @@ def test_the_command_repeats_a_recipe_and_refuses_what_is_not_in_it(
         train_recipe(own, tmp_path, tmp_path / "other")
 
 
+def test_the_command_tells_of_real_scans_as_a_training_without_a_recipe_does(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who could not be read, and who is no brain."""
+    folder = tmp_path / "real"
+    folder.mkdir()
+    data = np.random.default_rng(0).normal(100, 10, (40, 40, 40)).astype(np.float32)
+    nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0])).to_filename(folder / "P0.nii.gz")
+    (folder / "P1.nii.gz").write_bytes(b"damaged")
+    who = {"words": "two people", "licence": "Scans: free", "weights": "as free", "ending": ".nii.gz", "names": ["P0", "P1"]}
+    for user in ("cohorts", "recipe_scans", "recipe"):
+        monkeypatch.setattr(f"napari_brain_uad.workflows.train.{user}.cohort", lambda _: who)
+    own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]))
+    own["scans"] |= {"real": {"cohort": "two", "contrasts": ["T1"]}}
+    monkeypatch.setattr("napari_brain_uad.workflows.train.recipe.recipes", lambda: {"small": own})
+    out = str(tmp_path / "m")
+    words = ["train", "vae", str(maps), "--recipe", "small", "--healthy", str(folder), "--out", out, "--quiet"]
+    assert main(words) == InputError.exit_code
+    told = capsys.readouterr()
+    left_out, warned = told.err.splitlines()
+    assert left_out.startswith("brain-uad: left out P1.nii.gz: its name says gzip")
+    assert warned.startswith("brain-uad: warning: P0: the recipe takes it for brain extracted")
+    assert "it covers 100% of the image" in warned
+    assert "Model written" in told.out
+    assert load_checkpoint(out).meta["left_out"] == ["P1"]
+
+
 def test_subjects_of_an_atlas_fill_the_template(maps: Path) -> None:
     scans = {"contrasts": {"T1": 1}, "kinds": [{"pose": "template", "rims_mm": [0.0], "spacing_mm": 1.0, "scaling": 0.0}]}
     subjects = training_scans(scans, [next(maps.glob("*.nii.gz"))], 3)

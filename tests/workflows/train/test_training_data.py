@@ -195,7 +195,7 @@ def test_a_scan_that_cannot_be_read_is_left_out_and_named(healthy_folder: Path, 
         opened.train[1]
     assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 2
     out, err = capsys.readouterr()
-    assert err.startswith("brain-uad: left out sub-02: ")
+    assert err.startswith("brain-uad: left out sub-02_FLAIR.nii.gz: ")
     assert "Model written" in out
     straight = tmp_path / "straight"
     healthy_folder.joinpath("sub-02_FLAIR.nii.gz").unlink()
@@ -235,7 +235,8 @@ def test_a_scan_that_the_method_cannot_use_is_left_out_and_named(
     save(head(9, lesion=False)[0], healthy_folder / "sub-09_FLAIR.nii.gz")
     assert cli.main(["train", "covariance", str(healthy_folder), "--out", str(tmp_path / "m"), "--quiet"]) == 2
     out, err = capsys.readouterr()
-    assert sorted(line.split(":")[1].strip() for line in err.splitlines()) == ["left out sub-02", "left out sub-03", "left out sub-04"]
+    named = ["left out sub-02_FLAIR.nii.gz", "left out sub-03_FLAIR", "left out sub-04_FLAIR"]
+    assert sorted(line.split(":")[1].strip() for line in err.splitlines()) == named
     assert "Model written" in out
     for name in ("sub-02", "sub-03", "sub-04"):
         (healthy_folder / f"{name}_FLAIR.nii.gz").unlink()

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 from ...core.errors import BrainUADError
 from ...core.progress import Progress
-from ...core.text import counted
+from ...core.text import counted, told_of
 from ..app import workers
 from ..app.docks import PRIMARY, open_dock
 from ..app.steps import Steps, young_garbage_only
@@ -119,7 +119,7 @@ class BatchDock(SideDock):
         self.outcome.setText(f"{batch_words(outcomes)}. Table and page: batch.tsv, batch.html in {self.inputs.results.name}.")
         failed = [outcome for outcome in outcomes if outcome.error]
         if failed:
-            why = "; ".join(f"{outcome.case.name}: {outcome.error}" for outcome in failed[:3])
+            why = "; ".join(told_of(outcome.case.name, outcome.error) for outcome in failed[:3])
             more = f", and {len(failed) - 3} more" if len(failed) > 3 else ""
             self.messages.show_message("warning", f"{len(failed)} of {counted(len(outcomes), 'scan')} failed", why=why + more)
 

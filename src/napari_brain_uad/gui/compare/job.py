@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.progress import Progress
-from ...core.text import counted
+from ...core.text import counted, told_of
 from ...core.threshold import ThresholdRule
 from ...core.volume import Volume
 from ...postprocessing.params import PostParams
@@ -105,5 +105,5 @@ def outcome_words(comparison: Comparison) -> str:
 def failure_words(comparison: Comparison) -> tuple[str, str]:
     """How many methods gave no map, and why."""
     count = len(comparison.failures)
-    why = "; ".join(f"{failure.spec}: {failure.error}" for failure in comparison.failures)
+    why = "; ".join(told_of(str(failure.spec), failure.error) for failure in comparison.failures)
     return f"{counted(count, 'method')} gave no map", why

@@ -343,7 +343,8 @@ def _forgotten(model: Model) -> tuple[str, str]:
 def card_html(model: Model) -> str:
     """A model's card as rich text; what its files say is shown as text, never as markup."""
     settings = ", ".join(f"{name} {value_text(value)}" for name, value in model.params.items()) or "none"
-    healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in reference_titles(model.id).items()]
+    titles = reference_titles(model.id, model.method, model.sha256)
+    healthy = [(f"Healthy reference, {sequence}", title) for sequence, title in titles.items()]
     rows = [("Method", method_class(model.method).INFO.name), *card_lines(model.card), *healthy, ("Settings", settings)]
     figures = "".join(f"<tr><td>{html_text(data)}&nbsp; </td><td>{html_text(text)}</td></tr>" for data, text in figure_lines(model.card))
     told = {"Measured": f"<table>{figures}</table>"} if figures else {}

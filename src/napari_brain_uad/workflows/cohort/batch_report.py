@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.provenance import NOTICE, versions
-from ...core.text import counted, html_text, table_text
+from ...core.text import counted, html_text, table_text, told_of
 from ...evaluation.image_level import ImageLevel, image_level
 from ...io.atomic import json_text, write_text
 from ...io.results import Run, written_whole
@@ -128,7 +128,7 @@ def _page(outcomes: Sequence[BatchOutcome], rows: Sequence[dict[str, Any]], abou
     parts += [] if level is None else [f"<p>Image level (highest score of each map): {level.words}.</p>"]
     parts.append(_table(COLUMNS[:10], [[_cell(row[name]) for name in COLUMNS[:10]] for row in rows if row["error"] is None]))
     for title, said in (
-        ("Failed", [f"{row['scan']}: {row['error']}" for row in rows if row["error"] is not None]),
+        ("Failed", [told_of(row["scan"], row["error"]) for row in rows if row["error"] is not None]),
         ("To be looked at", [f"{row['scan']}: {line}" for row in rows for line in row["warnings"]]),
         ("Left out", about["left_out"]),
     ):

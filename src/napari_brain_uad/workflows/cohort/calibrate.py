@@ -11,10 +11,11 @@ from ...calibration.build import HealthyMap, LeaveOneOut, build_reference, leave
 from ...calibration.files import save_reference
 from ...calibration.names import reference_file
 from ...calibration.reference import ROUNDING, HealthyReference
-from ...core.errors import BrainUADError, InputError, ModelError
+from ...core.errors import BrainUADError, DeviceError, InputError, ModelError
 from ...core.memory import check_memory, told_as_error
 from ...core.params import same_value, value_text
 from ...core.progress import Progress
+from ...core.text import told_of
 from ...datasets.covariates import covariates_of, participants
 from ...detectors.registry import method_class
 from ...io.checkpoint import checkpoint_files, read_record
@@ -23,13 +24,15 @@ from ...io.streams import is_file
 from ...postprocessing.params import PostParams
 from ..detect.mni import to_mni_of
 from ..detect.region_names import mni_relation
-from ..detect.score import ScoringRequest, model_for
+from ..detect.score import ScoringRequest, check_model, model_for
 from ..detect.score_volume import scored_volume
+from ..execution.devices import resolve_device
 from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
 from ..models.references import COMPARABLE, check_healthy, load_for, reference_places, stem_of
+from ..scans.further import split_prepare
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
 from .case import Case, case_volume
@@ -112,11 +115,11 @@ def calibrate(
 
     Raises
     ------
-    InputError
-        If the method's scores cannot be compared between brains, or scans of fewer than two people can be used.
+    InputError, ModelError
+        If the method can have no reference, it or its model, settings, preparation or device cannot be used, or too few people are left.
     """
     progress, spec = progress or Progress(), MethodSpec.of(method)
-    _check_comparable(spec.method)
+    _check_usable(spec, prepare_with, device)
     cases, left_out, ages = _healthy(healthy, sequence)
     check_output(folder := user_dir() if out is None else Path(out))  # not after minutes of scoring
     tasks = [_Task(case, spec, prepare_with, device, seed, len(cases), mni) for case in cases]
@@ -145,10 +148,16 @@ def _healthy(healthy: str | Path | Sequence[Case], sequence: str | None) -> tupl
     return [case for case in healthy if not case.ill], [*left_out, *ill], ages
 
 
-def _check_comparable(method: str) -> None:
-    why = method_class(method).INFO.incomparable
-    if why:
-        raise InputError(f"{method} can have no healthy reference", why=why, fix=COMPARABLE)
+def _check_usable(spec: MethodSpec, prepare_with: str, device: str) -> None:
+    """Raise what would fail for every scan alike, after minutes and with each scan's name."""
+    found = method_class(spec.method)
+    if why := found.INFO.incomparable:
+        raise InputError(f"{spec.method} can have no healthy reference", why=why, fix=COMPARABLE)
+    found.Params.from_dict(spec.params())
+    check_model(spec.method, spec.model or None)
+    split_prepare(prepare_with)
+    with suppress(DeviceError):  # one that is not here the workers may have
+        resolve_device(device, found.INFO.devices)
 
 
 class _NotOfUse(InputError):
@@ -179,7 +188,7 @@ def _all_scored(
     for task, found in zip(tasks, in_processes(_scored, tasks, jobs, progress), strict=True):
         name = task.case.name
         if isinstance(found, BrainUADError):
-            missed.append(f"{name}: {found}")
+            missed.append(told_of(name, found))
             if not isinstance(found, _NotOfUse):
                 on_failure(name, found)
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...core.errors import InputError
+from ...core.text import is_told
 from ...core.volume import Volume
 from ...datasets.covariates import Covariates
 from ...datasets.layout import LAYOUT
@@ -93,6 +94,11 @@ class CaseFailure:
     case: str
     method: str
     why: str
+
+    @property
+    def who(self) -> str:
+        """What its line begins with: the scan, unless the reason names it itself, and the method."""
+        return " ".join(filter(None, ("" if is_told(self.case, self.why) else self.case, self.method)))
 
 
 def told_apart(cases: Sequence[Case]) -> list[Case]:

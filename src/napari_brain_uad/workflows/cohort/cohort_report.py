@@ -13,7 +13,7 @@ from ...calibration.verdict import ALPHA
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import NOTICE, versions
-from ...core.text import alike, counted, readable
+from ...core.text import alike, counted, is_told, readable
 from ...evaluation.p_values import share_below
 from ...evaluation.protocols import PROTOCOLS
 from ...evaluation.volume_agreement import volume_agreement
@@ -291,4 +291,8 @@ def failure_lines(cohort: Cohort) -> list[str]:
     by_reason: dict[tuple[str, str], list[str]] = {}
     for failure in cohort.failures:
         by_reason.setdefault((failure.method, failure.why), []).append(failure.case)
-    return [f"{', '.join(filter(None, (method, *cases)))}: {why}" for (method, why), cases in by_reason.items()]
+    lines = []
+    for (method, why), cases in by_reason.items():
+        who = ", ".join(filter(None, (method, *(case for case in cases if not is_told(case, why)))))
+        lines.append(f"{who}: {why}" if who else why)
+    return lines

@@ -23,7 +23,7 @@ from ...io.results import check_whole, token_of
 from ...io.streams import file_sha256
 from ..detect.score import model_for
 from ..execution.devices import resolve_device
-from ..models.references import reference_places, stem_of
+from ..models.references import places_for
 from ..scans.load import MaskInput
 from .case import Case
 
@@ -89,7 +89,8 @@ def key_of(case: Case, volume: Volume, run: Any) -> str:
     found = method_class(run.spec.method)
     model = model_for(run.spec.method, run.spec.model or None, volume.sequence)
     device = resolve_device(run.device, found.INFO.devices)
-    references = reference_places(stem_of(run.spec.method, model))
+    known = (run.spec.method, "") if model is None else (model.id, model.sha256)
+    references = places_for(run.spec.method, *known)
     parts = [
         [str(case.scan) if not isinstance(case.scan, Volume) else volume.name, volume.name, array_sha256(volume.data)],
         ["" if volume.mask is None else array_sha256(volume.mask), volume.grid.as_dict(), volume.sequence_words],

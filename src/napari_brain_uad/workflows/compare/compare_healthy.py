@@ -26,12 +26,23 @@ def healthy_volumes(healthy: Iterable[Volume | str | Path], scan: Volume) -> tup
     InputError
         If one cannot be read, or is known to be of another sequence.
     """
-    volumes = tuple(map(as_volume, healthy))
+    volumes = tuple(map(_healthy_volume, healthy))
     other = next((one for one in volumes if one.sequence and scan.sequence and one.sequence != scan.sequence), None)
     if other is not None:
         why = f"{scan.name} is {scan.sequence}, and scores differ between sequences"
         raise InputError(f"The healthy scan {other.name} is {other.sequence_words}", why=why, fix=f"Give healthy {scan.sequence} scans")
     return tuple(one.with_sequence(scan.sequence, one.sequence_origin) for one in volumes)
+
+
+def _healthy_volume(given: Volume | str | Path) -> Volume:
+    """One scan; of a folder, of its DICOM series."""
+    try:
+        return as_volume(given)
+    except InputError as error:
+        if isinstance(given, Volume) or not Path(given).is_dir():
+            raise
+        fix = "Give the scans in it themselves, or have references made of them, which count from then on (brain-uad calibrate)"
+        raise InputError(f"{Path(given).name} is no healthy scan", why=f"it is a folder: {error.why or error.what}", fix=fix) from error
 
 
 def healthy_count(method: str, post: PostParams) -> bool:

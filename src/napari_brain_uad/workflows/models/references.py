@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ...calibration.build import source_of
 from ...calibration.files import load_reference
-from ...calibration.names import borrowed, reference_file
+from ...calibration.names import SUFFIX, borrowed, reference_file
 from ...calibration.reference import HealthyReference
 from ...calibration.verdict import clean_up_note, fitting
-from ...core.anomaly_map import AnomalyMap
+from ...core.anomaly_map import UNKNOWN_METHOD, AnomalyMap
 from ...core.checks import Finding, raise_errors
 from ...core.errors import BrainUADError, InputError
 from ...core.isolation import isolated
@@ -28,6 +28,7 @@ from ...io.streams import is_file
 from ...postprocessing.params import PostParams
 from ..scans.ready import UNLIKE_HEALTHY
 from .models import Model, shipped_dir, user_dir
+from .reference_titles import sealed_with
 
 COMPARABLE = "Use robust-intensity or a trained method"
 """What to do where a method can have no reference."""
@@ -76,6 +77,25 @@ def reference_places(stem: str) -> dict[str, tuple[Path, ...]]:
     return found
 
 
+def places_for(method: str, model: str, model_sha256: str) -> dict[str, tuple[Path, ...]]:
+    """The references that count for a method with a model, by sequence: those called by it, then others of the very same weights.
+
+    Parameters
+    ----------
+    method : str
+        Its id.
+    model, model_sha256 : str
+        The id of the model, or of the method where it needs none; its SHA-256, empty without one.
+    """
+    named = reference_places(borrowed(model, method)) or reference_places(model)
+    alike: dict[str, list[Path]] = {}
+    for file, record in sealed_with(model_sha256, (user_dir(), shipped_dir())).items():
+        if record.method == method:
+            alike.setdefault(str(record.meta.get("sequence", "")), []).append(file)
+    found = {sequence: tuple(dict.fromkeys((*named.get(sequence, ()), *alike.get(sequence, ())))) for sequence in SEQUENCES}
+    return {sequence: files for sequence, files in found.items() if files}
+
+
 def references_of(stem: str) -> dict[str, Path]:
     """The first of each sequence's; see `reference_places`."""
     return {sequence: files[0] for sequence, files in reference_places(stem).items()}
@@ -111,7 +131,9 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     """
     record: Mapping[str, Any] = amap.provenance.get("model", {})
     stem, sequence = str(record.get("name", amap.method)), amap.provenance.get("input", {}).get("sequence")
-    files = reference_places(borrowed(stem, amap.method)) or reference_places(stem)
+    files = places_for(amap.method, stem, str(record.get("sha256", "")))
+    if not files and amap.method == UNKNOWN_METHOD:
+        return Compared(None, "no record says what method made this map")
     if sequence not in files and "+" in str(sequence):
         return Compared(None, f"there is no healthy reference for several sequences together ({sequence})")
     if not files:
@@ -122,6 +144,7 @@ def reference_for(amap: AnomalyMap, filtered: tuple[NDArray[np.float32], NDArray
     for file in files[sequence]:
         found = _compared_with_file(file, amap, filtered, post)
         if isinstance(found, Compared) and found.reference is not None:
+            found = replace(found, note=". ".join(filter(None, (found.note, _other_name(file, stem)))))
             return found if first is None else replace(found, note=". ".join(filter(None, (found.note, _passed_over(first)))))
         first = found if first is None else first
     if isinstance(first, BrainUADError) and post.rule.needs_healthy:
@@ -149,6 +172,12 @@ def _compared_with_file(
     if reference.method != amap.method:
         return Compared(None, f"the healthy reference is for the method '{reference.method}', not for '{amap.method}'")
     return compared(reference, amap, filtered, post)
+
+
+def _other_name(file: Path, stem: str) -> str:
+    """What is said where a reference is called by another model than the one that made the map."""
+    whose = file.name.removesuffix(SUFFIX).rpartition(".")[0].partition("+")[0]
+    return "" if whose == stem else f"the healthy reference is that of the model '{whose}', which has the same weights"
 
 
 def _passed_over(first: Compared | BrainUADError) -> str:

@@ -13,6 +13,7 @@ from ...core.detector import Detector
 from ...core.errors import BrainUADError, InputError
 from ...core.isolation import isolated
 from ...core.progress import Progress
+from ...core.text import told_of
 from ...core.volume import Volume
 from ...detectors.base.detector import BaseDetector
 from ..detect.score import load_detector
@@ -69,7 +70,7 @@ def measured(
         part = progress.part(number / len(specs), (number + 1) / len(specs))
         own = isolated(partial(_of_method, table, sequence, spec, device, seed, part))
         if isinstance(own, BrainUADError):
-            failed.append(f"{spec.title}: {own}")
+            failed.append(told_of(spec.title, own))
         else:
             rows += own[0]
             failed += own[1]
@@ -91,7 +92,7 @@ def _of_method(
         part = progress.part(number / len(volumes), (number + 1) / len(volumes))
         found = isolated(partial(l1_of, own, volume, seed=seed, progress=part))
         if isinstance(found, BrainUADError):
-            failed.append(f"{volume.name} {spec.title}: {found}")
+            failed.append(f"{spec.title}: {told_of(volume.name, found)}")
         else:
             rows.append({"scan": volume.name, "method": spec.title, L1: found})
-    return rows, failed + [f"{name} {spec.title}: {error}" for name, error in volumes.failures.items()]
+    return rows, failed + [f"{spec.title}: {told_of(name, error)}" for name, error in volumes.failures.items()]

@@ -13,7 +13,7 @@ from typing import Any
 from ...core import shell
 from ...core.errors import BrainUADError
 from ...core.provenance import NOTICE, versions
-from ...core.text import counted, table_text
+from ...core.text import counted, table_text, told_of
 from ...io.atomic import json_text, write_bytes
 from ...io.results import Run, written_whole
 from ..compare.compare_table import COLUMNS
@@ -106,7 +106,7 @@ def report_lines(experiment: Experiment, figures: Sequence[PaperFigure], failed:
         said += ["", *_table(steps, [one for one in figures if one.test == steps[0].test.name], experiment.out)]
     said += ["", "Not as in the paper:", *(f"- {line}." for line in paper.differs)]
     if failed:
-        said += ["", "Failed:", *(f"- {name}: {error}" for name, error in failed.items())]
+        said += ["", "Failed:", *(f"- {told_of(name, error)}" for name, error in failed.items())]
     return said
 
 

@@ -16,6 +16,7 @@ from ...core.isolation import isolated
 from ...core.memory import told_as_error
 from ...core.progress import Progress
 from ...core.provenance import code_sha256, versions
+from ...core.text import alike, told_of
 from ...datasets.registry import layout
 from ...evaluation.protocols import PROTOCOLS
 from ...io.atomic import write_json, write_text
@@ -88,6 +89,7 @@ def reproduce(
     overwrite: bool = False,
     tell: Tell | None = None,
     at_step: Callable[[int], None] | None = None,
+    on_warning: Callable[[str, str], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, BrainUADError]:
     """Do all steps of an experiment, but for those that were finished before from the same input.
@@ -106,6 +108,8 @@ def reproduce(
         Told in words what becomes of each step.
     at_step : callable, optional
         Told each step of a network's training, as by `workflows.train.train.train`: from then on a checkpoint would be lost.
+    on_warning : callable, optional
+        Told the scans of which preparation, training or test has something to say, and what: what the commands of these steps warn of.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def reproduce(
     failed: dict[str, BrainUADError] = {}
     for number, step in enumerate(steps):
         part = progress.part(number / len(steps), (number + 1) / len(steps))
-        how = _How(experiment.out, device, jobs, overwrite, at_step, part)
+        how = _How(experiment.out, device, jobs, overwrite, at_step, on_warning or (lambda name, text: None), part)
         work = partial(_WORK[type(step)], step, how)
         found = isolated(work)
         said = f"{number + 1} of {len(steps)}, {step.name}"
@@ -146,6 +150,7 @@ class _How:
     jobs: int | Workers
     overwrite: bool
     at_step: Callable[[int], None] | None
+    warn: Callable[[str, str], None]
     progress: Progress
 
 
@@ -169,15 +174,18 @@ def _prepare(step: PrepareStep, how: _How) -> str:
     target = step.out / waiting[0].name if len(waiting) == 1 < len(people) else step.out
     more: dict[str, Any] = {"jobs": how.jobs, "figures": False, "overwrite": how.overwrite, "progress": how.progress}
     outcomes = prepare_many(waiting, step.preset, target, **more) if waiting else []
+    for one in outcomes:
+        for text in one.warnings:
+            how.warn(one.name, text)
     without = {one.name for one in outcomes if one.errors}
     found = [
         None if one.name in without else _prepared_in(place, step.preset, one, new=True) for one, place in zip(people, places, strict=True)
     ]
     write_text(step.listed, prepared_table(layout(LISTED).subjects(step.table), found))
-    failed = [f"{one.name} ({error})" for one in outcomes for error in one.errors]
+    failed = [told_of(one.name, error) for one in outcomes for error in one.errors]
     if not failed:
         record.write(step.listed)
-    return "prepared" + (f"; failed: {', '.join(failed)}" if failed else "")
+    return "prepared" + (f"; failed: {'; '.join(failed)}" if failed else "")
 
 
 def _prepared_in(place: Path, preset: str, patient: Patient, *, new: bool = False) -> Path | None:
@@ -221,13 +229,14 @@ def _train(step: ModelStep, how: _How) -> str:
         resume=begun is True,
         overwrite=how.overwrite or begun is True,
         device=how.device,
-        on_failure=lambda name, error: left_out.append(f"{name} ({error})"),
+        on_failure=lambda name, error: left_out.append(told_of(name, error)),
+        on_warning=lambda name, finding: how.warn(name, f"{finding.message}.{f' {finding.fix}.' if finding.fix else ''}"),
         at_step=how.at_step,
         progress=how.progress,
         anomalies=step.anomalies,
     )
     record.write(*checkpoint_files(step.out))
-    return "trained" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    return "trained" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
 
 
 def _superpose(step: SuperposeStep, how: _How) -> str:
@@ -277,11 +286,13 @@ def _evaluate(step: EvaluateStep, how: _How) -> str:
         pictures=_PICTURES,
         progress=how.progress.part(0.0, 0.95),
     )
+    for name, text in cohort.warnings:
+        how.warn(name, text)
     more: dict[str, Any] = {"overwrite": how.overwrite, "progress": how.progress.part(0.95, 1.0)}
     files = save_cohort(cohort, step.out, command=shell.join(step.words(how.device)), left_out=left_out, **more)
     if not cohort.failures:
         record.write(*files.values())
-    failures = [f"{failure.case} {failure.method}: {failure.why}" for failure in cohort.failures]
+    failures = alike((failure.who, failure.why) for failure in cohort.failures)
     return "done" + (f"; failed: {'; '.join(failures)}" if failures else "")
 
 

@@ -44,7 +44,7 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
     Raises
     ------
     InputError
-        If the file is missing, damaged, or not one 3-D image, or there is no such sequence.
+        If the file is missing, damaged, an anomaly map by its name, or not one 3-D image, or there is no such sequence.
     """
     path = given_file(path, "scan")
     wanted = None if sequence is None else check_sequence(sequence)
@@ -52,6 +52,9 @@ def load(path: str | Path, *, index: int | None = None, sequence: str | None = N
         volume = read_series(path, index=index)
     elif is_picture_file(path):
         volume = read_picture(path)
+    elif file_role(image_stem(Path(path))).role == "map":
+        why = "it is an anomaly map by its name, and would be scored as if it were an image of the brain"
+        raise InputError(f"{Path(path).name} is no scan", why=why, fix="Give the scan that it was made of")
     else:
         volume = read_volume(Path(path), index=index)
     return volume if wanted is None else volume.with_sequence(wanted, USER)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...core.checks import Finding
 from ...core.volume import Volume
 from ...preprocessing.brain_mask import stripped_brain
+from ...preprocessing.brain_size import given_mask_findings
 from ...preprocessing.step import Context
 from ...preprocessing.steps.n4 import N4
 from ...preprocessing.tissue_scale import BRIGHTEST, CSF, GREY, WHITE, fit_tissue_scale
@@ -23,11 +26,12 @@ SOURCE = "T1"
 """The sequence of the real scans."""
 
 _TISSUES = ("outer CSF", "cortex", "white matter")
+_GIVEN = "the brain mask given"
 _VARIATION = 0.05
 """Spread of a tissue's brightness between scanners and subjects, as a fraction; the simulator's default."""
 
 
-def carried_makers(real: Mapping[str, Any], folder: Path, seed: int) -> list[Callable[[], Volume]]:
+def carried_makers(real: Mapping[str, Any], folder: Path, seed: int) -> list[partial[Volume]]:
     """Makers of the real scans that a recipe names, once in each of its contrasts.
 
     Parameters
@@ -74,8 +78,9 @@ def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
         On its own grid, 0 around the brain.
     """
     scan = load(path, sequence=SOURCE)
-    # The recipe says that it is brain extracted; nobody has to find out.
-    scan = N4().apply(scan.with_mask(stripped_brain(scan)), Context()).volume
+    # The recipe says that it is brain extracted; nobody has to find out, and where it is not that is told.
+    brain = stripped_brain(scan)
+    scan = N4().apply(scan.with_mask(brain).with_findings(*_no_brain(brain, scan)), Context()).volume
     if contrast == SOURCE:
         return scan
     assert scan.mask is not None
@@ -89,3 +94,11 @@ def carried(path: Path, contrast: str, seed: tuple[int, ...]) -> Volume:
     )
     data = np.where(scan.mask, np.maximum(image, 0.0), 0.0).astype(np.float32)
     return replace(scan.with_data(data).with_sequence(contrast, "the recipe"), name=f"{scan.name} as {contrast}")
+
+
+def _no_brain(mask: NDArray[np.bool_], scan: Volume) -> Iterator[Finding]:
+    """What makes it no brain, in words that fit a mask that nobody gave."""
+    for found in given_mask_findings(mask, scan):
+        if found is not None:
+            message = f"the recipe takes it for brain extracted, and what it shows is no brain: {found.message.replace(_GIVEN, 'it')}"
+            yield replace(found, message=message, fix="Give the scan with 0 all around the brain")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ..scans.load import load
 from .cohorts import cohort_files
 
 
-def picture_makers(pictures: Mapping[str, Any], folder: Path) -> list[Callable[[], Volume]]:
+def picture_makers(pictures: Mapping[str, Any], folder: Path) -> list[partial[Volume]]:
     """Makers of the slices that a recipe names, each with the head as its mask.
 
     Parameters

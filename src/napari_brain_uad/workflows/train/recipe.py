@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...core.checks import Finding
 from ...core.detector import State
-from ...core.errors import InputError
+from ...core.errors import BrainUADError, InputError
 from ...core.memory import told_as_error
 from ...core.params import Params
 from ...core.progress import Progress
@@ -25,10 +26,11 @@ from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
 from ..models.models import find_model
+from ..scans.lazy_volumes import LazyVolumes
 from .carried_scans import SOURCE
 from .cohorts import cohort
 from .recipe_scans import spacing_of, training_scans, validation_scans
-from .train import check_free, machine_words, prepared_detector, save_model
+from .train import Heard, check_free, machine_words, prepared_detector, save_model
 from .training_record import claim, so_far
 
 RECIPES = Path(__file__).with_name("recipes.json")
@@ -77,6 +79,8 @@ def train_recipe(
     device: str = "auto",
     report: Report | None = None,
     at_step: Callable[[int], None] | None = None,
+    on_failure: Callable[[str, BrainUADError], None] | None = None,
+    on_warning: Callable[[str, Finding], None] | None = None,
     progress: Progress | None = None,
 ) -> BaseDetector:
     """Train a model as a recipe says, on subjects simulated from label maps and on real ones, and write it with its card.
@@ -89,13 +93,11 @@ def train_recipe(
         Folder of at least 13 FreeSurfer- or SynthSeg-style label maps; the first 12 by name are trained on, the next one is for watching.
     out : str or Path
         NAME of the model; the folder ``NAME`` takes checkpoints, from which the same training goes on when it was interrupted.
-    healthy : str or Path, optional
-        Folder of the real healthy scans, for recipes that name some.
-    changes : mapping, optional
-        Settings of the trainings that differ from the recipe's, like fewer steps.
+    healthy, changes : optional
+        Folder of the real healthy scans, for recipes that name some; settings of the trainings unlike the recipe's, like fewer steps.
     overwrite : bool
         A model of that name may be replaced, with its card; an interrupted training starts anew.
-    device, report, at_step, progress
+    device, report, at_step, on_failure, on_warning, progress
         As in `workflows.train.train.train`.
 
     Returns
@@ -119,7 +121,7 @@ def train_recipe(
     run = _RecipeRun(own, maps, None if healthy is None else Path(healthy), files[0].with_suffix(""), session, dict(changes or {}))
     if settings is not None:
         run.claim(detector.params, overwrite)
-    state, meta = run.all_stages(detector.stages(), None if settings is None else type(settings), progress or Progress())
+    state, meta = run.learned(detector.stages(), settings, Heard(on_failure, on_warning), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
     save_model(files[0], detector, detector.shipped_state(), meta)
@@ -145,6 +147,10 @@ class _RecipeRun:
     folder: Path
     session: TrainingSession
     changes: dict[str, Any]
+    failures: dict[str, BrainUADError] = field(default_factory=dict)
+    """The scans that could not be made so far, by name: they are left out."""
+    warnings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    """What makes scans that were made so far unlike healthy brains, by name."""
 
     def claim(self, params: Params, overwrite: bool) -> None:
         """Make its folder its place, as `training_record.claim`; raises before that where scans or models are missing."""
@@ -163,6 +169,16 @@ class _RecipeRun:
             "label_maps": [path.name for path in maps],
         }
         claim(self.folder, record, resume=not overwrite, overwrite=overwrite, first=True)
+
+    def learned(
+        self, stages: Sequence[Stage], settings: TrainingParams | None, heard: Heard, progress: Progress
+    ) -> tuple[State, dict[str, Any]]:
+        """As `all_stages`; however it ends, it is told which scans were left out and what was seen of others."""
+        try:
+            return self.all_stages(stages, None if settings is None else type(settings), progress)
+        finally:
+            heard.warnings(self.warnings)
+            heard.failures(self.failures)
 
     def all_stages(self, stages: Sequence[Stage], kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         """What all stages learn, and how each did."""
@@ -183,7 +199,33 @@ class _RecipeRun:
         if not isinstance(stage, GradientStage):  # a method of networks may estimate something, too
             kind = None
         subjects = training_scans(own["scans"], self.maps[:TRAINED], own["seed"], self.healthy)
-        others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else ()
+        others = validation_scans(own["scans"], self.maps[TRAINED:VALIDATED], own["seed"]) if kind is not None else LazyVolumes(())
+        try:
+            found, done = self._trainings(stage, own, (before, begin), kind, (subjects, others), progress)
+        finally:  # whatever ends it: a training that goes on later would only say so then
+            for scans in (subjects, others):
+                self.failures.update(scans.failures)
+                self.warnings.update(scans.warnings)
+        meta: dict[str, Any] = {"scans": subjects.seen(), **({"left_out": list(subjects.failures)} if subjects.failures else {})}
+        if done:
+            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
+            meta |= {"trainings": done}
+        return found, meta | ({"model": model} if model else {})
+
+    def _trainings(
+        self,
+        stage: Stage,
+        own: Mapping[str, Any],
+        states: tuple[State, State],
+        kind: type[TrainingParams] | None,
+        scans: tuple[LazyVolumes, LazyVolumes],
+        progress: Progress,
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """What a stage learns in one training after the other, from scans that are learned from and others to watch.
+
+        `states` holds what the stages before it learned, and what it begins with itself.
+        """
+        (before, begin), (subjects, others) = states, scans
         trainings = [{}] if kind is None else own.get("trainings", [{}])
         found: State = {}
         done = []
@@ -199,11 +241,7 @@ class _RecipeRun:
             found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
             if kind is not None:
                 done.append({"seed": own["seed"] + number, "training": training.as_dict(), **_so_far(folder)})
-        meta: dict[str, Any] = {"scans": subjects.seen()}
-        if done:
-            meta |= {"seconds": round(sum(one["seconds"] for one in done), 1), "steps": sum(one["steps"] for one in done)}
-            meta |= {"trainings": done}
-        return found, meta | ({"model": model} if model else {})
+        return found, done
 
 
 def _of_model(name: str | None, stage: str) -> tuple[State, dict[str, str]]:

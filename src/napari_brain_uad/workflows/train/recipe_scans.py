@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.volume import Grid, Volume
+from ...io.nifti import image_stem
 from ...preprocessing.geometry import resample_volume
 from ...preprocessing.template import MNI_GRID, template
 from ...simulation.params import SimulationParams
@@ -48,11 +49,11 @@ def training_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int, he
         If the recipe names real scans and they are not there.
     """
     makers = [maker for number, kind in enumerate(scans["kinds"]) for maker in _makers(scans["contrasts"], kind, maps, seed + number)]
-    if "real" in scans:
-        makers += carried_makers(scans["real"], _folder_of(scans["real"], healthy), seed)
-    if "pictures" in scans:
-        makers += picture_makers(scans["pictures"], _folder_of(scans["pictures"], healthy))
-    return LazyVolumes([partial(on_template, maker) for maker in makers] if scans.get("registered") else makers)
+    real = carried_makers(scans["real"], _folder_of(scans["real"], healthy), seed) if "real" in scans else []
+    real += picture_makers(scans["pictures"], _folder_of(scans["pictures"], healthy)) if "pictures" in scans else []
+    names = [*(f"Simulated subject {number + 1}" for number in range(len(makers))), *(image_stem(maker.args[0]) for maker in real)]
+    makers += real
+    return LazyVolumes([partial(on_template, maker) for maker in makers] if scans.get("registered") else makers, names)
 
 
 def validation_scans(scans: Mapping[str, Any], maps: Sequence[Path], seed: int) -> LazyVolumes:

@@ -112,7 +112,7 @@ def train(
     spec = MethodSpec.of(method, params=params)
     detector, settings, used = prepared_detector(spec, training, device)
     order = _Order(spec.method, data, check_seed(seed), out, resume, overwrite, devices, nodes, anomalies)
-    return _trained(order, detector, settings, used, _Told(report, at_step), _Heard(on_failure, on_warning), progress or Progress())
+    return _trained(order, detector, settings, used, _Told(report, at_step), Heard(on_failure, on_warning), progress or Progress())
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _trained(
     settings: TrainingParams | None,
     used: Device,
     told: _Told,
-    heard: _Heard,
+    heard: Heard,
     progress: Progress,
 ) -> Detector:
     machines = order.devices * order.nodes
@@ -204,18 +204,20 @@ def _fitted(
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """Who hears at the end of scans that were left out, and of those with something to know; None where nobody does."""
 
     on_failure: Callable[[str, BrainUADError], None] | None
     on_warning: Callable[[str, Finding], None] | None
 
     def failures(self, found: Mapping[str, BrainUADError]) -> None:
+        """Tell of scans that were left out, by name."""
         for name, error in found.items():
             if self.on_failure is not None:
                 self.on_failure(name, error)
 
     def warnings(self, found: Mapping[str, tuple[Finding, ...]]) -> None:
+        """Tell of what was seen of scans, by name."""
         for name, findings in found.items():
             for finding in findings:
                 if self.on_warning is not None:

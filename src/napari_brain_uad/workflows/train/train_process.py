@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ...core.errors import BrainUADError, Cancelled, InputError
 from ...core.isolation import isolated
 from ...core.progress import Progress
+from ...core.text import told_of
 from ...io.checkpoint import checkpoint_files
 from ...io.processes import end_soon
 from ...training.session import CHECKPOINT_SECONDS, TrainingUpdate
@@ -260,7 +261,7 @@ def main(job_text: str) -> int:
                 nodes=job.nodes,
                 report=voice.update,
                 progress=progress,
-                on_failure=lambda name, error: voice.say("left_out", message=f"{name}: {error}"),
+                on_failure=lambda name, error: voice.say("left_out", message=told_of(name, error)),
                 on_warning=lambda name, finding: voice.say("warning", message=f"{name}: {finding.message}", fix=finding.fix),
                 anomalies=job.anomalies or None,
             )
