@@ -106,13 +106,13 @@ def _native(folder: Path, sequence: str) -> tuple[Volume, np.ndarray]:
 @pytest.mark.parametrize(
     ("people", "sequence", "least"),
     [
-        (("mslub/patient07", "mslub/patient19"), "T1", 4.0),
+        (("mslub/patient07", "mslub/patient19"), "T1", 5.0),
         (("mslub/patient07", "mslub/patient19"), "T2", 3.0),
         (("brats2013/pat0005",), "T1c", 2.0),
     ],
 )
 def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, people, sequence, least):
-    """Mean best Dice over all thresholds in ratio to raw intensity; 4.5, 3.2 and 2.6 were measured (at 1 mm: the README)."""
+    """Mean best Dice over all thresholds in ratio to raw intensity; 6.0, 3.2 and 2.6 were measured (at 1 mm: the README)."""
     best: dict[str, list[float]] = {"tissue-ensemble": [], "thresh-raw": []}
     for person in people:
         volume, truth = _scan(shared_data / person, sequence)

@@ -169,7 +169,7 @@ def test_command_line_takes_folders_and_reports_failures(scan, tmp_path, capsys)
     (folder / "p1_T1_mask.nii.gz").write_bytes(b"")
     code = main(["prepare", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"), "--quiet"])
     assert code == 2
-    assert "p1: p1_T1.nii.gz" in capsys.readouterr().err
+    assert "p1_T1.nii.gz: its header" in capsys.readouterr().err
     assert main(["prepare", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["prepare", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2

@@ -119,7 +119,7 @@ def test_models_of_t1_never_saw_the_brains_that_tumours_are_added_to() -> None:
     added = {f"{person}_T1" for _, person in _ADDED}
     for own in recipes().values():
         for stage in (own, *own.get("stages", {}).values()):
-            found = stage["scans"].get("real")
+            found = stage.get("scans", {}).get("real")
             # A model for FLAIR alone may learn its anatomy from them: it never scores a T1 scan.
             if found is not None and {"T1", "T1c"} & set(found["contrasts"]) & set(own["sequences"]):
                 assert not added & set(cohort(found)["names"]), own["title"]

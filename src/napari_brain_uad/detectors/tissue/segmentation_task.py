@@ -52,7 +52,7 @@ class SegmentationTask(Task):
     maps : sequence of int
         Feature maps of the levels.
     strength : float
-        How uneven healthy tissue is made (`vary_tissue`), and how noisy: 1 is about what real T2 scans show, and simulated ones lack.
+        How uneven healthy tissue is made (`vary_tissue`), and with lesions of white matter how noisy: 1 is about what real T2 scans show, and simulated ones lack.
     lesions : LesionShare, optional
         Slices with lesions of white matter instead.
     """
@@ -81,12 +81,15 @@ class SegmentationTask(Task):
         """Slices with synthetic anomalies, as they would be scanned, and where those are."""
         varied = vary_tissue(batch, draw, self.strength)
         changed, where = with_regions(varied, draw)
+        noise = NOISE + self.strength * _MORE_NOISE
         if self.lesions.share > 0:
             ill, lesions = with_white_matter_lesions(varied, draw, self.lesions.pixel_mm, self.lesions.step_mm)
             chosen = draw.uniform((len(batch),)) < self.lesions.share
             changed = torch.where(chosen[:, None, None, None], ill, changed)
             where = torch.where(chosen[:, None, None], lesions, where)
-        return as_scanned(changed, draw, DARKEST, BRIGHTEST, self.strength * (NOISE + _MORE_NOISE)), where
+            # These differ less from healthy tissue than regions do: noise as strong as that would hide most of them.
+            noise = self.strength * (NOISE + _MORE_NOISE)
+        return as_scanned(changed, draw, DARKEST, BRIGHTEST, noise), where
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""
