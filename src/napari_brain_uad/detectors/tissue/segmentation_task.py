@@ -52,7 +52,8 @@ class SegmentationTask(Task):
     maps : sequence of int
         Feature maps of the levels.
     strength : float
-        How uneven healthy tissue is made (`vary_tissue`), and with lesions of white matter how noisy: 1 is about what real T2 scans show, and simulated ones lack.
+        How uneven healthy tissue is made (`vary_tissue`), and with lesions of white matter how noisy: 1 is about what real T2 scans
+        show, and simulated ones lack.
     lesions : LesionShare, optional
         Slices with lesions of white matter instead.
     """
