@@ -154,7 +154,7 @@ def default_model(method: str, sequence: str | None, among: Iterable[Model] | No
     Parameters
     ----------
     sequence : str or None
-        Of the scan. When it is unknown, models made for any sequence go before those made for some.
+        Of the scan; None where it is unknown.
     among : iterable of Model, optional
         As for `list_models`.
     """
