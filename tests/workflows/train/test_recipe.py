@@ -19,6 +19,7 @@ from napari_brain_uad.core.progress import Progress
 from napari_brain_uad.detectors.autoencoder.vae import VAE
 from napari_brain_uad.detectors.base.stages import EstimateStage
 from napari_brain_uad.detectors.registry import method_class
+from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
 from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import load_checkpoint
 from napari_brain_uad.io.json_files import read_json
@@ -43,7 +44,11 @@ def test_recipes_are_settings_of_their_methods() -> None:
         for stage in (own, *own.get("stages", {}).values()):
             for settings in stage.get("trainings", ()):
                 assert found.Training is not None
-                found.Training.from_dict(settings)
+                unlike = settings.get("params", {})
+                found.Training.from_dict({name: value for name, value in settings.items() if name != "params"})
+                found.Params.from_dict(own["params"] | unlike)
+                roles = {name: info.role for name, _, info in found.Params.describe()}
+                assert {roles[name] for name in unlike} <= {"training"}, "a network cannot change between its trainings"
 
 
 def test_shipped_models_have_the_settings_of_their_recipes() -> None:
@@ -159,6 +164,25 @@ def test_an_interrupted_training_goes_on_as_itself_alone(maps: Path, tmp_path: P
     one, other = load_checkpoint(out), load_checkpoint(tmp_path / "straight")
     assert all(np.array_equal(one.state[name], other.state[name]) for name in other.state)
     assert one.meta["steps"] == 4
+
+
+def test_a_training_may_have_settings_of_its_own(maps: Path, tmp_path: Path) -> None:
+    """As a network that goes on with other synthetic anomalies."""
+    settings = HyperintensitySegmentation.Params.PRESETS["tiny"] | {"pixel_mm": 4.0, "height": 64, "width": 64}
+    ill = {"white_lesion_share": 1.0, "bright_structures": 2.0}
+    trainings = [SHORT | {"params": dict.fromkeys(ill, 0.0)}, SHORT]
+    whole = own_recipe("hyperintensity-segmentation", settings | ill, trainings=trainings)
+    train_recipe(whole, maps, tmp_path / "whole")
+    train_recipe(own_recipe("hyperintensity-segmentation", settings), maps, tmp_path / "first")
+    train_recipe(own_recipe("hyperintensity-segmentation", settings, trainings=[SHORT, SHORT]), maps, tmp_path / "alike")
+    first, alike, made = (load_checkpoint(tmp_path / name) for name in ("first", "alike", "whole"))
+    assert made.meta["trainings"][0]["params"] == trainings[0]["params"]
+    assert "params" not in made.meta["trainings"][1]
+    begun, differs = (load_checkpoint(tmp_path / name / "1" / "checkpoint") for name in ("whole", "alike"))
+    assert all(np.array_equal(begun.state[name], differs.state[name]) for name in begun.state), "the first training has its own"
+    assert any(not np.array_equal(made.state[name], alike.state[name]) for name in made.state), "and the second the recipe's"
+    assert made.params["white_lesion_share"] == 1.0
+    assert set(first.state) == set(made.state)
 
 
 def test_float16_on_a_cpu_is_told_before_any_subject_is_made(maps: Path, tmp_path: Path) -> None:

@@ -7,18 +7,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.params import Params as AnyParams
 from ...core.params import Value, param
+from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.slices import Slices, to_slices
-from ..intensity.robust_intensity import robust_scores
+from ..intensity.robust_intensity import RobustIntensity, RobustIntensityParams, robust_scores
 from .anomaly_segmentation import NEIGHBOURS, AnomalySegmentation
 from .params import HEIGHT, PIXEL, WIDTH, AnomalySegmentationParams, maps_setting, smoothing_setting
 from .tissues import TISSUE
 
 if TYPE_CHECKING:
     from .hyperintensity_task import HyperintensityTask
+
+BRIGHT, SLOPE, LEAST = 2.0, 0.5, np.float32(1e-5)
+"""Where the evidence of brightness is one half, and over what it changes, in interquartile ranges of the brain above its mode; the
+probabilities that are taken for 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,25 @@ class HyperintensityParams(AnomalySegmentationParams):
         label="Learned from",
         choices=("auto", "T1", "T2", "PD", TISSUE),
         role="training",
+    )
+    bright_structures: float = param(
+        0.0,
+        "How bright grey structures may be that are so in both halves of a healthy brain (hippocampus, caudate nucleus), in interquartile "
+        "ranges above other tissue",
+        label="Bright structures",
+        low=0.0,
+        high=5.0,
+        step=0.1,
+        advanced=True,
+        role="training",
+    )
+    intensity_weight: float = param(
+        1.0,
+        "What the scan's own brightness counts beside the network: tissue that is not bright loses odds; 0 = the network alone",
+        label="Weight of intensity",
+        low=0.0,
+        high=4.0,
+        step=0.25,
     )
     segmentation_maps: tuple[int, ...] = maps_setting((16, 32, 64, 128, 128))
     segmentation_smoothing_mm: float = smoothing_setting(0.0)
@@ -66,8 +91,18 @@ class HyperintensitySegmentation(AnomalySegmentation):
 
     def _task(self) -> HyperintensityTask:
         from .hyperintensity_task import HyperintensityTask
+        from .segmentation_task import LesionShare
 
-        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps, self.params.pixel_mm, self.params.step_mm)
+        lesions = LesionShare(self.params.white_lesion_share, self.params.pixel_mm, self.params.step_mm)
+        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps, lesions, self.params.bright_structures)
+
+    def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
+        found = super()._score(volume, mask, seed=seed, progress=progress)
+        weight = self.params.intensity_weight
+        if weight == 0.0:
+            return found
+        bright = RobustIntensity(RobustIntensityParams())._score(volume, mask, seed=seed, progress=progress)
+        return np.where(mask, with_brightness(found, bright, weight), np.float32(0.0))
 
     def _slices(self, volume: Volume) -> Slices:
         from .flair_appearance import BRIGHTEST, DARKEST, OFFSET
@@ -75,3 +110,23 @@ class HyperintensitySegmentation(AnomalySegmentation):
         slices = to_slices(volume.with_data(robust_scores(volume, volume.brain)), self.params.grid)
         seen = np.where(slices.mask, (slices.data + np.float32(OFFSET)).clip(DARKEST, BRIGHTEST), np.float32(0.0))
         return slices.with_data(seen.astype(np.float32))
+
+
+def with_brightness(found: NDArray[np.float32], bright: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """The network's odds times the evidence of brightness, as a probability.
+
+    Where tissue is clearly bright the network's answer stays; what is not loses.
+
+    Parameters
+    ----------
+    found : array of float32
+        The network's probability.
+    bright : array of float32, same shape
+        Interquartile ranges of the brain above its mode (`RobustIntensity`).
+    weight : float
+        Power of the evidence, which is 0.5 at `BRIGHT`.
+    """
+    from scipy.special import expit, log_expit, logit
+
+    odds = logit(found.clip(LEAST, 1.0 - LEAST)) + np.float32(weight) * log_expit((bright - np.float32(BRIGHT)) / np.float32(SLOPE))
+    return np.asarray(expit(odds), np.float32)

@@ -9,8 +9,8 @@ from torch import nn
 
 from ...training.batch import Batch
 from ...training.draws import BatchDraw, Draw
-from .flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_hyperintensities
-from .segmentation_task import SegmentationTask
+from .flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_bright_lesions, with_hyperintensities
+from .segmentation_task import LesionShare, SegmentationTask
 from .surroundings import odd
 from .synthetic_anomalies import as_scanned
 
@@ -34,17 +34,26 @@ class HyperintensityTask(SegmentationTask):
         Slices on either side.
     maps : sequence of int
         Feature maps of the levels.
-    pixel_mm, step_mm : float
-        Size of a pixel, and the distance between slices.
+    lesions : LesionShare
+        Slices with lesions of white matter instead; the size of a pixel, and the distance between slices.
+    twins : float
+        How bright healthy grey structures may be that are so on both sides of the brain.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int], pixel_mm: float, step_mm: float) -> None:
-        super().__init__(neighbours, maps)
-        self.pixel_mm, self.step_mm = pixel_mm, step_mm
+    def __init__(self, neighbours: int, maps: Sequence[int], lesions: LesionShare, twins: float = 0.0) -> None:
+        super().__init__(neighbours, maps, lesions=lesions)
+        self.twins = twins
+        self.pixel_mm, self.step_mm = lesions.pixel_mm, lesions.step_mm
 
     def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with hyperintensities, as they would be scanned, and where those are."""
-        changed, where = with_hyperintensities(as_flair(batch, draw, self.pixel_mm), batch, draw, self.pixel_mm, self.step_mm)
+        healthy = as_flair(batch, draw, self.pixel_mm, self.twins)
+        changed, where = with_hyperintensities(healthy, batch, draw, self.pixel_mm, self.step_mm)
+        if self.lesions.share > 0:
+            ill, lesions = with_bright_lesions(healthy, batch, draw, self.pixel_mm, self.step_mm)
+            chosen = draw.uniform((len(batch),)) < self.lesions.share
+            changed = torch.where(chosen[:, None, None, None], ill, changed)
+            where = torch.where(chosen[:, None, None], lesions, where)
         changed = _of_thick_slices(changed, batch > 0, draw)
         gain, shift = draw.uniform((len(batch), 2, 1, 1), -1.0, 1.0)[:, :, None].unbind(dim=1)
         changed = torch.where(batch > 0, OFFSET + _SHIFT * shift + (1.0 + _GAIN * gain) * (changed - OFFSET), 0.0)

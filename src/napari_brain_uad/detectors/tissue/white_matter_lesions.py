@@ -6,6 +6,8 @@ they are dark on T1 and bright on T2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ...preprocessing.tissue_scale import CSF, DARKEST, GREY
@@ -52,7 +54,36 @@ def with_white_matter_lesions(stack: torch.Tensor, draw: Draw, pixel_mm: float, 
         Pixels of the slices in the middle that a lesion covers by half or more, and changes.
     """
     numbers = draw.uniform((len(stack), 11))[:, :, None, None, None].unbind(dim=1)
-    shape, detail, level, near, deep, edge, cortex, tissue, uneven, trend, opacity = numbers
+    *drawn, tissue, uneven, trend, opacity = numbers
+    weight = lesion_weight(stack, drawn, draw, pixel_mm, step_mm)
+    fill = _between(_FILL, tissue) + _UNEVEN * uneven * smooth_field(stack, _GRAIN_MM / pixel_mm, draw)[:, None]
+    fill = fill + _UNEVEN * trend * smooth_field(stack, _TREND_MM / pixel_mm, draw)[:, None]
+    below = (weight * _between((_PALEST, 1.0), opacity) * (stack - fill)).clamp(min=0.0)
+    changed = torch.where(stack > 0, (stack - below).clamp(min=DARKEST), stack)
+    middle = stack.shape[1] // 2
+    return changed, ((weight > 0.5) & (below > _LEAST))[:, middle].to(stack.dtype)
+
+
+def lesion_weight(stack: torch.Tensor, drawn: Sequence[torch.Tensor], draw: Draw, pixel_mm: float, step_mm: float) -> torch.Tensor:
+    """How much of each pixel is lesion, from 0 to 1.
+
+    Parameters
+    ----------
+    stack : tensor, shape (B, C, H, W)
+        Slices of tissue with their neighbours.
+    drawn : seven tensors, shape (B, 1, 1, 1)
+        From 0 to 1: how much outlines and their detail count, how few lesions there are, how much sites beside the ventricles and deep in
+        white matter count, how soft edges are, and which slices have lesions of the cortex.
+    draw : Draw
+        Gives the outlines.
+    pixel_mm, step_mm : float
+        Size of a pixel, and the distance between slices.
+
+    Returns
+    -------
+    tensor, shape (B, C, H, W)
+    """
+    shape, detail, level, near, deep, edge, cortex = drawn
     white = ((stack - GREY + 0.1) / 0.7).clamp(0.0, 1.0)
     outlines = _between(_SHAPES, shape) * _turning(stack, _SHAPE_MM, draw, pixel_mm, step_mm)
     outlines = outlines + _between(_DETAILS, detail) * _turning(stack, _DETAIL_MM, draw, pixel_mm, step_mm)
@@ -60,13 +91,7 @@ def with_white_matter_lesions(stack: torch.Tensor, draw: Draw, pixel_mm: float, 
     sites = _between(_NEAR, near) * _near_ventricles(stack, pixel_mm) * (0.4 + depth) + _DEEP * deep * depth
     weight = torch.sigmoid((outlines + sites - _between((_MOST, _FEWEST), level)) / _between((_SHARPEST, _SOFTEST), edge))
     solid = ((stack - CSF - 0.2) / 0.6).clamp(0.0, 1.0)
-    weight = weight * torch.where(cortex < _CORTEX_SHARE, white.maximum(solid), white)
-    fill = _between(_FILL, tissue) + _UNEVEN * uneven * smooth_field(stack, _GRAIN_MM / pixel_mm, draw)[:, None]
-    fill = fill + _UNEVEN * trend * smooth_field(stack, _TREND_MM / pixel_mm, draw)[:, None]
-    below = (weight * _between((_PALEST, 1.0), opacity) * (stack - fill)).clamp(min=0.0)
-    changed = torch.where(stack > 0, (stack - below).clamp(min=DARKEST), stack)
-    middle = stack.shape[1] // 2
-    return changed, ((weight > 0.5) & (below > _LEAST))[:, middle].to(stack.dtype)
+    return weight * torch.where(cortex < _CORTEX_SHARE, white.maximum(solid), white)
 
 
 def _near_ventricles(stack: torch.Tensor, pixel_mm: float) -> torch.Tensor:

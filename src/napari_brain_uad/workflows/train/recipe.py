@@ -18,6 +18,7 @@ from ...core.provenance import versions
 from ...core.text import choose_from
 from ...detectors.base.detector import BaseDetector
 from ...detectors.base.stages import Fitting, GradientStage, Stage, of_stage, prefixed
+from ...detectors.registry import method_class
 from ...io.atomic import write_json
 from ...io.checkpoint import checkpoint_files, load_checkpoint
 from ...io.json_files import read_json
@@ -230,7 +231,8 @@ class _RecipeRun:
         found: State = {}
         done = []
         for number, settings in enumerate(trainings):
-            training = TrainingParams() if kind is None else kind.from_dict(settings | self.changes)
+            words = {name: value for name, value in settings.items() if name != "params"}
+            training = TrainingParams() if kind is None else kind.from_dict(words | self.changes)
             folder = self.folder / stage.name / (str(number + 1) if len(trainings) > 1 else "")
             if kind is not None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -238,10 +240,20 @@ class _RecipeRun:
             part = progress.part(number / len(trainings), (number + 1) / len(trainings))
             # A further training begins with the weights as they would be written.
             start = _shipped(stage, before, found) if number else begin or None
-            found = stage.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
+            unlike = settings.get("params", {})
+            fitted = self._stage_with(stage, unlike) if unlike else stage
+            found = fitted.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
             if kind is not None:
-                done.append({"seed": own["seed"] + number, "training": training.as_dict(), **_so_far(folder)})
+                told = {"params": unlike} if unlike else {}
+                done.append({"seed": own["seed"] + number, "training": training.as_dict(), **told, **_so_far(folder)})
         return found, done
+
+    def _stage_with(self, stage: Stage, unlike: Mapping[str, Any]) -> Stage:
+        """The same stage of a detector with a training's own settings, like other synthetic anomalies."""
+        found = method_class(self.own["method"])
+        detector = found(found.Params.from_dict(self.own["params"] | unlike))
+        detector.device = self.session.device
+        return next(one for one in detector.stages() if one.name == stage.name)
 
 
 def _of_model(name: str | None, stage: str) -> tuple[State, dict[str, str]]:
