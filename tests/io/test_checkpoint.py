@@ -238,3 +238,37 @@ def test_interrupted_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         # And it can be written over again from there.
         put(tmp_path, state=new)
         assert load_checkpoint(tmp_path / "model").state["x"][0] == 1.0
+
+
+def borrower(folder: Path, lender: Any) -> Path:
+    save_checkpoint(folder / "short", method="covariance", params=PARAMS, state={"b.one": np.ones(3)}, meta={"borrowed": lender})
+    return folder / "short.safetensors"
+
+
+def test_a_stage_of_another_model_is_read_from_beside_it_or_from_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(module, "_WEIGHTS", package)
+    lender = put(package, "lender", {"a.one": STATE["mean"], "ab": np.zeros(2), "b.one": np.zeros(3)})
+    short = borrower(tmp_path, {"a": {"name": "lender", "sha256": load_checkpoint(lender).sha256}})
+    state = load_checkpoint(short).state
+    assert set(state) == {"a.one", "b.one"}
+    assert np.array_equal(state["a.one"], STATE["mean"])
+    assert state["b.one"].all(), "its own"
+    beside = tmp_path / lender.name
+    lender.rename(beside)
+    assert set(load_checkpoint(short).state) == {"a.one", "b.one"}
+    put(tmp_path, "lender", {"a.one": STATE["mean"] + 1})
+    with pytest.raises(ModelError, match=r"short\.safetensors is not whole.*stage a is that of the model lender"):
+        load_checkpoint(short)
+    beside.unlink()
+    with pytest.raises(ModelError, match="Put the files of lender beside it"):
+        load_checkpoint(short)
+
+
+@pytest.mark.parametrize(
+    "lender", [[], {"a": 3}, {"a": {"name": "x"}}, {"a": {"name": "../x", "sha256": "0"}}, {"a": {"name": 3, "sha256": "0"}}]
+)
+def test_what_cannot_be_read_of_a_lender_is_an_error(tmp_path: Path, lender: Any) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_checkpoint(borrower(tmp_path, lender))

@@ -25,6 +25,10 @@ from .streams import is_file
 
 FORMAT = "napari-brain-uad checkpoint 1"
 
+BORROWED = "borrowed"
+"""Under this name a record's `meta` holds what a model takes from others of the package as it is: for each stage name and sha256."""
+
+_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 _MAX_HEADER = 4 << 20
 _MAX_TENSORS = 8 << 30
 _TRAIN_AGAIN = "Train the model again, or copy it again"
@@ -114,7 +118,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     Raises
     ------
     ModelError
-        If a file is missing, of another format (pickle, zip, ...), damaged, changed, or holds NaN or infinity.
+        If a file is missing, of another format (pickle, zip, ...), damaged, changed, or holds NaN or infinity; if it takes a stage from a
+        model that is neither beside it nor in the package.
     """
     tensors, sidecar = checkpoint_files(Path(path))
     records = _records(sidecar)
@@ -124,7 +129,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     record = next((r for r in records if r["sha256"] == sha256), None)
     if record is None:
         raise ModelError(tensors.name, why=f"its SHA-256 is not the one in {sidecar.name}: it is damaged or not its file", fix=_TRAIN_AGAIN)
-    state = read_tensors(tensors, data, fix=_TRAIN_AGAIN)
+    state = read_tensors(tensors, data, fix=_TRAIN_AGAIN) | _borrowed(tensors, record["meta"])
     if not state_is_finite(state):
         raise ModelError(tensors.name, why="it holds NaN or infinite numbers", fix=_TRAIN_AGAIN)
     return Checkpoint(record["method"], record["params"], state, record["meta"], sha256)
@@ -184,6 +189,34 @@ def read_tensors(path: Path, data: bytes, *, fix: str) -> State:
         return dict(load(data))
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(path.name, why=f"it is not a safetensors file ({error})", fix=fix) from error
+
+
+def _borrowed(tensors: Path, meta: Mapping[str, Any]) -> State:
+    """The arrays that a model has from others, so that the same ones are not kept twice."""
+    lenders = meta.get(BORROWED, {})
+    if not isinstance(lenders, dict) or not all(_is_lender(one) for one in lenders.values()):
+        raise ModelError(tensors.name, why="what it takes from other models cannot be read", fix=_TRAIN_AGAIN)
+    found: State = {}
+    for stage, lender in lenders.items():
+        name, sha256 = lender["name"], lender["sha256"]
+        places = (folder / f"{name}.safetensors" for folder in (tensors.parent, _WEIGHTS))
+        kept = (read_file(place, _MAX_TENSORS, fix=_TOGETHER) for place in places if is_file(place))
+        data = next((data for data in kept if hashlib.sha256(data).hexdigest() == sha256), None)
+        if data is None:
+            raise ModelError(
+                f"{tensors.name} is not whole",
+                why=f"its stage {stage} is that of the model {name} (SHA-256 {sha256[:12]}...), neither beside it nor in this version",
+                fix=f"Put the files of {name} beside it, or install the version that it came with",
+            )
+        arrays = read_tensors(tensors.with_name(name), data, fix=_TRAIN_AGAIN)
+        found |= {key: array for key, array in arrays.items() if key.startswith(f"{stage}.")}
+    return found
+
+
+def _is_lender(lender: Any) -> bool:
+    """Whether this names a model: by a name that leads into no other folder, and a hash."""
+    known = isinstance(lender, dict) and all(isinstance(lender.get(key), str) for key in ("name", "sha256"))
+    return known and Path(lender["name"]).name == lender["name"]
 
 
 def _check_layout(path: Path, data: bytes, fix: str) -> None:

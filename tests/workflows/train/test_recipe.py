@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from small_head import head_labels
 
 from napari_brain_uad.cli import main
@@ -126,10 +127,30 @@ def test_a_stage_is_taken_from_a_model_or_begins_with_its_weights(maps: Path, tm
     assert stages["restoration"] == {"model": stages["segmentation"]["model"]}
     assert stages["restoration"]["model"]["name"] == "first"
     assert stages["segmentation"]["steps"] == 2
+    assert "borrowed" not in second.meta, "only models of the package are there wherever a model goes"
     data = read_json(tmp_path / "second.card.json")["data"]
     assert data.endswith(
         "for the stage restoration: what the model first has learned in it; began as what the model first has learned in it"
     )
+
+
+def test_a_stage_of_a_model_of_the_package_is_not_kept_twice(maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    monkeypatch.setattr("napari_brain_uad.workflows.models.models.shipped_dir", lambda: package)
+    monkeypatch.setattr("napari_brain_uad.io.checkpoint._WEIGHTS", package)
+    params = dict(TissueEnsemble.Params.PRESETS["tiny"]) | {"pixel_mm": 3.0}
+    train_recipe(own_recipe("tissue-ensemble", params), maps, package / "first")
+    first = load_checkpoint(package / "first")
+    own = own_recipe("tissue-ensemble", params, seed=9, start="first", stages={"restoration": {"start": "first"}})
+    train_recipe(own, maps, tmp_path / "second")
+    second = load_checkpoint(tmp_path / "second")
+    assert second.meta["borrowed"] == {"restoration": {"name": "first", "sha256": first.sha256}}
+    assert set(second.state) == set(first.state)
+    kept = load_file(tmp_path / "second.safetensors")
+    assert kept
+    assert all(name.startswith("segmentation.") for name in kept)
+    taken = [name for name in first.state if name.startswith("restoration")]
+    assert all(np.array_equal(second.state[name], first.state[name]) for name in taken)
 
 
 def test_a_recipe_that_begins_with_a_model_which_is_not_there_writes_nothing(maps: Path, tmp_path: Path) -> None:
@@ -169,7 +190,7 @@ def test_an_interrupted_training_goes_on_as_itself_alone(maps: Path, tmp_path: P
 def test_a_training_may_have_settings_of_its_own(maps: Path, tmp_path: Path) -> None:
     """As a network that goes on with other synthetic anomalies."""
     settings = HyperintensitySegmentation.Params.PRESETS["tiny"] | {"pixel_mm": 4.0, "height": 64, "width": 64}
-    ill = {"white_lesion_share": 1.0, "bright_structures": 2.0}
+    ill = {"white_lesion_share": 1.0}
     trainings = [SHORT | {"params": dict.fromkeys(ill, 0.0)}, SHORT]
     whole = own_recipe("hyperintensity-segmentation", settings | ill, trainings=trainings)
     train_recipe(whole, maps, tmp_path / "whole")

@@ -31,8 +31,6 @@ _CORTEX_MM, _CORTEX = 24.0, 1.0
 """Some cortex (limbic, insular) is brighter than the rest, by so much at most."""
 _LINING, _LINING_SHARE, _LINING_MM = 1.2, 0.5, 5.0
 """The lining of the ventricles is bright and thin, in that share of the slices; by how much at most, and how wide its two sides are."""
-_TWINS_MM, _PALER = (30.0, 14.0), 0.3
-"""How wide bright structures are that lie on both sides, and how far tissue that is not grey takes part."""
 _RIM, _RIM_SHARE, _RIM_MM, _RIM_WIDTHS_MM = (-4.0, 5.0), 0.5, 16.0, (9.0, 5.0)
 """What masks take in around the brain (dura, fat, fluid that flows), and how wide both sides of it are together."""
 
@@ -50,7 +48,7 @@ _RELIEF_MM, _ROUGHEST, _GRAIN_MM, _UNEVEN, _CORE_SHARE = 10.0, 0.35, 8.0, 0.5, 0
 _SHARPEST, _SOFTEST = 0.03, 0.35
 
 
-def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float, twins: float = 0.0) -> torch.Tensor:
+def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:
     """Slices of tissue as a FLAIR scan of a healthy brain shows them.
 
     Parameters
@@ -61,8 +59,6 @@ def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float, twins: float = 0
         Gives the numbers.
     pixel_mm : float
         Size of a pixel.
-    twins : float
-        How bright grey structures may be that are so on both sides of the brain.
 
     Returns
     -------
@@ -87,27 +83,8 @@ def as_flair(tissue: torch.Tensor, draw: Draw, pixel_mm: float, twins: float = 0
     solid = ((tissue - CSF) / (GREY - CSF)).clamp(0.0, 1.0)
     for (wide, most), strength in zip(_PATCHES, strengths, strict=False):
         image = image + most * strength.square() * solid * smooth_field(tissue, wide / pixel_mm, draw)[:, None]
-    if twins > 0:
-        image = image + twins * solid * (_PALER + (1.0 - _PALER) * grey) * _on_both_sides(tissue, draw, pixel_mm)
     image = _with_rim(image, inside, draw, pixel_mm)
     return torch.where(inside, (image + OFFSET).clamp(DARKEST, BRIGHTEST), 0.0)
-
-
-def _on_both_sides(tissue: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:
-    """Smooth bright places, the same left and right of the middle of the brain, shape (B, 1, H, W).
-
-    Hippocampus, amygdala, caudate nucleus and vermis are brighter than other grey matter in many scans, on both sides alike.
-    """
-    columns = (tissue > 0).any(dim=2).any(dim=1)
-    width = columns.shape[1]
-    number = torch.arange(width, device=tissue.device)
-    ends = torch.where(columns, number, width).amin(dim=1) + torch.where(columns, number, -1).amax(dim=1)
-    other = (ends[:, None] - number).clamp(0, width - 1)[:, None, :].expand(-1, tissue.shape[2], -1)
-    places = torch.zeros_like(tissue[:, 0])
-    for wide, strength in zip(_TWINS_MM, draw.uniform((len(tissue), len(_TWINS_MM))).unbind(dim=1), strict=True):
-        field = smooth_field(tissue, wide / pixel_mm, draw)
-        places = places + strength[:, None, None] * (0.7 * (field + field.gather(2, other))).clamp(min=0.0)
-    return places[:, None]
 
 
 def _with_rim(image: torch.Tensor, inside: torch.Tensor, draw: Draw, pixel_mm: float) -> torch.Tensor:

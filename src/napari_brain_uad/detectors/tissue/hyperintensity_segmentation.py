@@ -42,17 +42,6 @@ class HyperintensityParams(AnomalySegmentationParams):
         choices=("auto", "T1", "T2", "PD", TISSUE),
         role="training",
     )
-    bright_structures: float = param(
-        0.0,
-        "How bright grey structures may be that are so in both halves of a healthy brain (hippocampus, caudate nucleus), in interquartile "
-        "ranges above other tissue",
-        label="Bright structures",
-        low=0.0,
-        high=5.0,
-        step=0.1,
-        advanced=True,
-        role="training",
-    )
     intensity_weight: float = param(
         1.0,
         "What the scan's own brightness counts beside the network: tissue that is not bright loses odds; 0 = the network alone",
@@ -94,7 +83,7 @@ class HyperintensitySegmentation(AnomalySegmentation):
         from .segmentation_task import LesionShare
 
         lesions = LesionShare(self.params.white_lesion_share, self.params.pixel_mm, self.params.step_mm)
-        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps, lesions, self.params.bright_structures)
+        return HyperintensityTask(NEIGHBOURS, self.params.segmentation_maps, lesions)
 
     def _score(self, volume: Volume, mask: NDArray[np.bool_], *, seed: int, progress: Progress) -> NDArray[np.float32]:
         found = super()._score(volume, mask, seed=seed, progress=progress)

@@ -36,18 +36,15 @@ class HyperintensityTask(SegmentationTask):
         Feature maps of the levels.
     lesions : LesionShare
         Slices with lesions of white matter instead; the size of a pixel, and the distance between slices.
-    twins : float
-        How bright healthy grey structures may be that are so on both sides of the brain.
     """
 
-    def __init__(self, neighbours: int, maps: Sequence[int], lesions: LesionShare, twins: float = 0.0) -> None:
+    def __init__(self, neighbours: int, maps: Sequence[int], lesions: LesionShare) -> None:
         super().__init__(neighbours, maps, lesions=lesions)
-        self.twins = twins
         self.pixel_mm, self.step_mm = lesions.pixel_mm, lesions.step_mm
 
     def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with hyperintensities, as they would be scanned, and where those are."""
-        healthy = as_flair(batch, draw, self.pixel_mm, self.twins)
+        healthy = as_flair(batch, draw, self.pixel_mm)
         changed, where = with_hyperintensities(healthy, batch, draw, self.pixel_mm, self.step_mm)
         if self.lesions.share > 0:
             ill, lesions = with_bright_lesions(healthy, batch, draw, self.pixel_mm, self.step_mm)

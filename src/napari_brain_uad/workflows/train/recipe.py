@@ -20,7 +20,7 @@ from ...detectors.base.detector import BaseDetector
 from ...detectors.base.stages import Fitting, GradientStage, Stage, of_stage, prefixed
 from ...detectors.registry import method_class
 from ...io.atomic import write_json
-from ...io.checkpoint import checkpoint_files, load_checkpoint
+from ...io.checkpoint import BORROWED, checkpoint_files, load_checkpoint
 from ...io.json_files import read_json
 from ...io.results import check_output
 from ...training.params import TrainingParams, check_precision
@@ -125,7 +125,8 @@ def train_recipe(
     state, meta = run.learned(detector.stages(), settings, Heard(on_failure, on_warning), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
-    save_model(files[0], detector, detector.shipped_state(), meta)
+    own_arrays = {name: array for name, array in detector.shipped_state().items() if name.partition(".")[0] not in meta.get(BORROWED, {})}
+    save_model(files[0], detector, own_arrays, meta)
     write_json(files[0].with_suffix(".card.json"), card(own, meta, machine_words(used.words)))
     return detector
 
@@ -190,7 +191,7 @@ class _RecipeRun:
             found, done[stage.name] = self._stage(stage, state, kind, part)
             state |= prefixed(stage.name, found)
         seconds = sum(one.get("seconds", 0.0) for one in done.values()) or time.perf_counter() - start
-        return state, (done[""] if set(done) == {""} else {"stages": done}) | {"seconds": round(seconds, 1)}
+        return state, (done[""] if set(done) == {""} else {"stages": done}) | {"seconds": round(seconds, 1)} | _lenders(done)
 
     def _stage(self, stage: Stage, before: State, kind: type[TrainingParams] | None, progress: Progress) -> tuple[State, dict[str, Any]]:
         own = self.own.get("stages", {}).get(stage.name, self.own)
@@ -262,6 +263,13 @@ def _of_model(name: str | None, stage: str) -> tuple[State, dict[str, str]]:
         return {}, {}
     found = find_model(name)
     return of_stage(stage, load_checkpoint(found.path).state), {"name": found.id, "sha256": found.sha256}
+
+
+def _lenders(done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The stages that are those of models of the package as they are: every installation has them, and they need not be kept twice."""
+    taken = {name: one["model"] for name, one in done.items() if set(one) == {"model"}}
+    shipped = {name: model for name, model in taken.items() if find_model(model["name"]).shipped}
+    return {BORROWED: shipped} if shipped else {}
 
 
 def _with_scans(own: Recipe) -> list[Recipe]:
