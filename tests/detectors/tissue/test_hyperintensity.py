@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,18 @@ import torch
 from tissue_phantom import phantom
 
 from napari_brain_uad.core.errors import InputError
-from napari_brain_uad.detectors.intensity.robust_intensity import mode_and_spread
+from napari_brain_uad.detectors.intensity.robust_intensity import RobustIntensity, RobustIntensityParams, mode_and_spread
 from napari_brain_uad.detectors.tissue.flair_appearance import (
     BRIGHTEST,
     DARKEST,
     OFFSET,
     as_flair,
+    with_bright_lesions,
     with_hyperintensities,
 )
-from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
+from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import BRIGHT, HyperintensitySegmentation, with_brightness
 from napari_brain_uad.detectors.tissue.hyperintensity_task import HyperintensityTask, _of_thick_slices
+from napari_brain_uad.detectors.tissue.segmentation_task import LesionShare
 from napari_brain_uad.io.checkpoint import read_record
 from napari_brain_uad.io.nifti import write_volume
 from napari_brain_uad.training.draws import BatchDraw
@@ -98,10 +101,41 @@ def test_thick_slices_look_like_their_neighbours_and_others_stay() -> None:
 
 
 def test_rows_do_not_depend_on_how_many_processes_share_a_batch() -> None:
-    seen, task = tissue(4), HyperintensityTask(2, (8, 8), 2.0, 2.0)
+    seen, task = tissue(4), HyperintensityTask(2, (8, 8), LesionShare(0.5, 2.0, 2.0))
     whole = task.corrupted(seen, BatchDraw(3, 0, 4, 4))
     part = task.corrupted(seen[2:], BatchDraw(3, 2, 4, 4))
     assert all(torch.equal(one[2:], other) for one, other in zip(whole, part, strict=True))
+
+
+def test_lesions_of_white_matter_are_bright_where_it_says_and_lie_beside_the_ventricles() -> None:
+    seen = tissue(64)
+    healthy = as_flair(seen, draw(count=64), 2.0)
+    changed, where = with_bright_lesions(healthy, seen, draw(1, 64), 2.0, 2.0)
+    assert (changed >= healthy).all()
+    assert (changed[seen == 0] == 0).all()
+    inside, above = where > 0, (changed - healthy)[:, 2]
+    assert 0.001 < float(inside.float().mean()) < 0.3
+    assert float(above[inside].min()) > 0.4
+    assert not inside[seen[:, 2] <= 1].any()
+    white, grey = (float(inside[seen[:, 2] == value].float().mean()) for value in (3, 2))
+    assert white > 3 * grey
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_a_task_has_them_in_their_share_of_the_slices(share: float) -> None:
+    seen = tissue(64)
+    where = HyperintensityTask(2, (8, 8), LesionShare(share, 2.0, 2.0)).corrupted(seen, draw(3, 64))[1]
+    others = HyperintensityTask(2, (8, 8), LesionShare(0.0, 2.0, 2.0)).corrupted(seen, draw(3, 64))[1]
+    same = float((where == others).flatten(1).all(dim=1).float().mean())
+    assert same < 0.25 if share == 1.0 else 0.5 < same < 0.95
+
+
+def test_brightness_leaves_what_is_clearly_bright_and_takes_odds_from_what_is_not() -> None:
+    found = np.array([0.5, 0.5, 0.5, 0.0, 1.0], np.float32)
+    bright = np.array([BRIGHT + 50.0, BRIGHT, BRIGHT - 2.0, 0.0, BRIGHT + 50.0], np.float32)
+    odds = 1.0 / (1.0 + np.exp(4.0))  # the evidence of brightness two interquartile ranges below its middle
+    np.testing.assert_allclose(with_brightness(found, bright, 1.0), [0.5, 1 / 3, odds / (1 + odds), 0.0, 1.0], atol=1e-4)
+    np.testing.assert_allclose(with_brightness(found, bright, 2.0)[1], 0.2, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +154,20 @@ def test_what_was_learned_from_t1_finds_a_lesion_on_flair(trained: Hyperintensit
     lesion = np.abs(patient.data - healthy.data) > 0
     score = trained.score(patient).score
     assert score[lesion].mean() > 1.5 * score[patient.mask & ~lesion].mean()
+
+
+def test_the_weight_of_intensity_says_how_much_it_counts(trained: HyperintensitySegmentation) -> None:
+    scan = phantom("FLAIR", seed=9, lesion=True)
+    states = {}
+    for weight in (0.0, 1.0):
+        other = HyperintensitySegmentation(replace(trained.params, intensity_weight=weight))
+        other.load_state(trained.state())
+        states[weight] = other.score(scan).score
+    bright = RobustIntensity(RobustIntensityParams()).score(scan).score
+    expected = np.where(scan.mask, with_brightness(states[0.0], bright, 1.0), 0.0)
+    np.testing.assert_allclose(states[1.0], expected, atol=1e-6)
+    np.testing.assert_allclose(trained.score(scan).score, states[trained.params.intensity_weight], atol=1e-6)
+    assert (states[1.0] <= states[0.0] + 1e-6).all()
 
 
 def test_what_the_network_sees_is_on_the_brains_own_scale(trained: HyperintensitySegmentation) -> None:

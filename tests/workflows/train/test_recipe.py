@@ -28,7 +28,7 @@ from napari_brain_uad.preprocessing.template import MNI_GRID, template
 from napari_brain_uad.training.session import TrainingSession
 from napari_brain_uad.workflows.models.models import shipped_models
 from napari_brain_uad.workflows.train import recipe as recipe_module
-from napari_brain_uad.workflows.train.recipe import TRAINED, VALIDATED, _RecipeRun, recipe, recipes, train_recipe
+from napari_brain_uad.workflows.train.recipe import OF_A_RECIPE, TRAINED, VALIDATED, _RecipeRun, recipe, recipes, train_recipe
 from napari_brain_uad.workflows.train.recipe_scans import corners, on_template, training_scans, validation_scans
 from napari_brain_uad.workflows.train.training_record import checkpoints_in
 
@@ -46,7 +46,7 @@ def test_recipes_are_settings_of_their_methods() -> None:
             for settings in stage.get("trainings", ()):
                 assert found.Training is not None
                 unlike = settings.get("params", {})
-                found.Training.from_dict({name: value for name, value in settings.items() if name != "params"})
+                found.Training.from_dict({name: value for name, value in settings.items() if name not in OF_A_RECIPE})
                 found.Params.from_dict(own["params"] | unlike)
                 roles = {name: info.role for name, _, info in found.Params.describe()}
                 assert {roles[name] for name in unlike} <= {"training"}, "a network cannot change between its trainings"
@@ -204,6 +204,25 @@ def test_a_training_may_have_settings_of_its_own(maps: Path, tmp_path: Path) -> 
     assert any(not np.array_equal(made.state[name], alike.state[name]) for name in made.state), "and the second the recipe's"
     assert made.params["white_lesion_share"] == 1.0
     assert set(first.state) == set(made.state)
+
+
+def test_a_training_may_keep_a_share_of_the_weights_it_began_with(maps: Path, tmp_path: Path) -> None:
+    params = dict(VAE.Params.PRESETS["tiny"])
+    found = {}
+    for share in (0.0, 0.25, 1.0):
+        last = SHORT | {"learning_rate": 0.05, "start_share": share}
+        train_recipe(own_recipe("vae", params, trainings=[SHORT, last]), maps, tmp_path / str(share))
+        found[share] = load_checkpoint(tmp_path / str(share))
+    train_recipe(own_recipe("vae", params), maps, tmp_path / "first")
+    first = load_checkpoint(tmp_path / "first").state
+    assert found[0.25].meta["trainings"][1]["start_share"] == 0.25
+    weights = [name for name in first if np.issubdtype(first[name].dtype, np.floating)]
+    end, mixed, same = ({name: one.state[name].astype(np.float32) for name in weights} for one in found.values())
+    for name in weights:
+        start = first[name].astype(np.float32)
+        np.testing.assert_allclose(same[name], start, atol=1e-6)
+        np.testing.assert_allclose(mixed[name], 0.25 * start + 0.75 * end[name], rtol=4e-3, atol=4e-3)
+    assert max(np.abs(end[name] - same[name]).max() for name in weights) > 0.02
 
 
 def test_float16_on_a_cpu_is_told_before_any_subject_is_made(maps: Path, tmp_path: Path) -> None:

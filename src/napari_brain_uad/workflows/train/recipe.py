@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...core.checks import Finding
 from ...core.detector import State
 from ...core.errors import BrainUADError, InputError
@@ -37,6 +39,11 @@ from .training_record import claim, so_far
 RECIPES = Path(__file__).with_name("recipes.json")
 TRAINED, VALIDATED = 12, 13
 """Heads 1 to 12 are trained on, head 13 tells how training goes, those after are for the synthetic benchmark."""
+
+OF_A_RECIPE = ("params", "start_share")
+"""What a training of a recipe may say beside the settings of any training: settings of the method that it alone has, and how much of the
+weights that it began with is kept: the mean of both does better on scans unlike those learned from (WiSE-FT, Wortsman et al. 2022,
+arXiv:2109.01903)."""
 
 Recipe = dict[str, Any]
 Report = Callable[[TrainingUpdate], None]
@@ -232,7 +239,7 @@ class _RecipeRun:
         found: State = {}
         done = []
         for number, settings in enumerate(trainings):
-            words = {name: value for name, value in settings.items() if name != "params"}
+            words = {name: value for name, value in settings.items() if name not in OF_A_RECIPE}
             training = TrainingParams() if kind is None else kind.from_dict(words | self.changes)
             folder = self.folder / stage.name / (str(number + 1) if len(trainings) > 1 else "")
             if kind is not None:
@@ -244,8 +251,10 @@ class _RecipeRun:
             unlike = settings.get("params", {})
             fitted = self._stage_with(stage, unlike) if unlike else stage
             found = fitted.fit(subjects, Fitting(before, own["seed"] + number, training, session, part, start))
+            if start is not None and "start_share" in settings:
+                found = _between(found, start, settings["start_share"])
             if kind is not None:
-                told = {"params": unlike} if unlike else {}
+                told = {name: settings[name] for name in OF_A_RECIPE if name in settings}
                 done.append({"seed": own["seed"] + number, "training": training.as_dict(), **told, **_so_far(folder)})
         return found, done
 
@@ -270,6 +279,12 @@ def _lenders(done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     taken = {name: one["model"] for name, one in done.items() if set(one) == {"model"}}
     shipped = {name: model for name, model in taken.items() if find_model(model["name"]).shipped}
     return {BORROWED: shipped} if shipped else {}
+
+
+def _between(found: State, start: State, share: float) -> State:
+    """The weighted mean of the weights at the end and at the beginning of a training; counts are those at the end."""
+    mixed = {name: share * start[name].astype(np.float32) + (1.0 - share) * array for name, array in found.items()}
+    return {name: mixed[name].astype(np.float32) if np.issubdtype(array.dtype, np.floating) else array for name, array in found.items()}
 
 
 def _with_scans(own: Recipe) -> list[Recipe]:
