@@ -60,7 +60,8 @@ class HyperintensitySegmentation(AnomalySegmentation):
     """A U-Net says which pixels of a FLAIR slice are too bright for where they are.
 
     A method of this project. It learns from healthy scans of another sequence, on which the tissues can be told apart by brightness: their
-    slices are made to look like FLAIR of many contrasts, as uneven as healthy brains are, and hyperintensities are put in.
+    slices are made to look like FLAIR of many contrasts, as uneven as healthy brains are, and hyperintensities are put in. The network's
+    odds are multiplied by how bright tissue is on the scan's own scale (`with_brightness`).
     """
 
     Params: ClassVar[type[AnyParams]] = HyperintensityParams
@@ -68,7 +69,8 @@ class HyperintensitySegmentation(AnomalySegmentation):
         AnomalySegmentation.INFO,
         id="hyperintensity-segmentation",
         name="Segmentation of synthetic hyperintensities",
-        summary="A U-Net trained to segment synthetic hyperintensities in FLAIR slices that are made from the tissue of healthy T1 scans.",
+        summary="A U-Net trained to segment synthetic hyperintensities in FLAIR slices that are made from the tissue of healthy T1 scans; "
+        "what is not bright on the brain's own scale counts less.",
         paper="A method of this project, after Tan et al. 2020 (detecting outliers with foreign patch interpolation), arXiv:2011.04197",
         needs="FLAIR and a brain mask (or a skull-stripped scan)",
         sequences=("FLAIR",),
