@@ -103,7 +103,7 @@ class HyperintensitySegmentation(AnomalySegmentation):
         return slices.with_data(seen.astype(np.float32))
 
 
-def with_brightness(found: NDArray[np.float32], bright: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+def with_brightness(found: NDArray[np.float32], bright: NDArray[np.float32], weight: float, middle: float = BRIGHT) -> NDArray[np.float32]:
     """The network's odds times the evidence of brightness, as a probability.
 
     Where tissue is clearly bright the network's answer stays; what is not loses.
@@ -115,9 +115,11 @@ def with_brightness(found: NDArray[np.float32], bright: NDArray[np.float32], wei
     bright : array of float32, same shape
         Interquartile ranges of the brain above its mode (`RobustIntensity`).
     weight : float
-        Power of the evidence, which is 0.5 at `BRIGHT`.
+        Power of the evidence.
+    middle : float
+        Where the evidence is 0.5.
     """
     from scipy.special import expit, log_expit, logit
 
-    odds = logit(found.clip(LEAST, 1.0 - LEAST)) + np.float32(weight) * log_expit((bright - np.float32(BRIGHT)) / np.float32(SLOPE))
+    odds = logit(found.clip(LEAST, 1.0 - LEAST)) + np.float32(weight) * log_expit((bright - np.float32(middle)) / np.float32(SLOPE))
     return np.asarray(expit(odds), np.float32)
