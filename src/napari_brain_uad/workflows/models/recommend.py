@@ -16,7 +16,7 @@ _BY_SEQUENCE: dict[str | None, tuple[tuple[str, str], ...]] = {
         (
             "robust-intensity",
             "lesions are bright on FLAIR, and on the brain's own scale healthy brains say how bright is unusual; no trained model was "
-            "clearly better on all eleven scans measured here (hyperintensity-segmentation finds more of multiple sclerosis, less of gliomas)",
+            "clearly better on all eleven scans measured here (hyperintensity-segmentation finds more of MS, less of gliomas)",
         ),
         ("threshold", "lesions are bright on FLAIR"),
     ),
