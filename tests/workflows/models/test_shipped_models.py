@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from napari_brain_uad.core.detector import state_is_finite
 from napari_brain_uad.core.kept import Kept
@@ -36,6 +37,7 @@ EXPECTED = {
     "strega",
     "tissue-ensemble",
     "tissue-ensemble-T1",
+    "tissue-ensemble-T2",
     "vae",
 }
 
@@ -59,6 +61,15 @@ def test_each_is_half_precision_and_its_card_says_how_it_came_about(name):
     assert ("Weights: CC BY-SA" in model.card["licences"]) == ("CC BY-SA" in model.card["licences"].split("Weights")[0])
     assert "imulated" in model.card["data"]
     assert model.card["measured"]
+
+
+@pytest.mark.parametrize("name", ["tissue-ensemble-T1", "tissue-ensemble-T2"])
+def test_models_of_one_sequence_keep_no_second_copy_of_restoration(name):
+    model, lender = find_model(name), load_checkpoint(find_model("tissue-ensemble").path)
+    assert all(key.startswith("segmentation.") for key in load_file(model.path))
+    taken = {key: array for key, array in load_checkpoint(model.path).state.items() if key.startswith("restoration.")}
+    assert taken
+    assert all(np.array_equal(array, lender.state[key]) for key, array in taken.items())
 
 
 @pytest.mark.parametrize(("method", "model"), [(info.id, model) for info in cards() for model in info.models_of if model in EXPECTED])
@@ -125,8 +136,9 @@ def test_the_tissue_ensemble_beats_raw_intensity_on_real_lesions(shared_data, pe
 
 
 REFERENCES = {
-    "tissue-ensemble": {"T1c", "T2"},
+    "tissue-ensemble": {"T1c"},
     "tissue-ensemble-T1": {"T1"},
+    "tissue-ensemble-T2": {"T2"},
     "hyperintensity-segmentation": {"FLAIR"},
     "tissue-ensemble+combined-evidence": {"FLAIR"},
     "robust-intensity": {"FLAIR"},
@@ -169,7 +181,7 @@ def test_references_are_those_of_the_models_they_lie_beside(name):
 
 
 def test_a_models_references_are_listed_with_those_of_the_methods_that_borrow_it() -> None:
-    assert set(reference_titles("tissue-ensemble")) == {"T1c", "T2", "FLAIR, combined-evidence"}
+    assert set(reference_titles("tissue-ensemble")) == {"T1c", "FLAIR, combined-evidence"}
     assert set(reference_titles("robust-intensity")) == {"FLAIR"}
 
 

@@ -132,8 +132,7 @@ def train_recipe(
     state, meta = run.learned(detector.stages(), settings, Heard(on_failure, on_warning), progress or Progress())
     detector.load_state(state)
     meta |= {"seed": own["seed"], "versions": versions(), "sequences": own["sequences"]}
-    own_arrays = {name: array for name, array in detector.shipped_state().items() if name.partition(".")[0] not in meta.get(BORROWED, {})}
-    save_model(files[0], detector, own_arrays, meta)
+    save_model(files[0], detector, _not_borrowed(detector.shipped_state(), meta), meta)
     write_json(files[0].with_suffix(".card.json"), card(own, meta, machine_words(used.words)))
     return detector
 
@@ -279,6 +278,10 @@ def _lenders(done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     taken = {name: one["model"] for name, one in done.items() if set(one) == {"model"}}
     shipped = {name: model for name, model in taken.items() if find_model(model["name"]).shipped}
     return {BORROWED: shipped} if shipped else {}
+
+
+def _not_borrowed(state: State, meta: Mapping[str, Any]) -> State:
+    return {name: array for name, array in state.items() if name.partition(".")[0] not in meta.get(BORROWED, {})}
 
 
 def _between(found: State, start: State, share: float) -> State:
