@@ -123,6 +123,19 @@ def test_coregistration_leaves_the_reference_alone(brain):
     assert Coregister().apply(brain, HERE).volume is brain
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 3), (20, 20, 6)])
+def test_n4_of_few_voxels(shape):
+    data = np.random.default_rng(0).uniform(50, 100, shape).astype(np.float32)
+    found = N4().apply(Volume(data, Grid(shape, np.eye(4)), name="few", mask=data > 0), HERE).volume.data
+    assert np.isfinite(found).all()
+
+
+def test_n4_of_a_single_slice_is_refused():
+    data = np.random.default_rng(0).uniform(50, 100, (20, 20, 1)).astype(np.float32)
+    with pytest.raises(InputError, match="single slice"):
+        N4().apply(Volume(data, Grid(data.shape, np.eye(4)), name="slice", mask=data > 0), HERE)
+
+
 def test_n4_removes_most_of_a_known_bias_field(brain):
     x = np.linspace(-1, 1, brain.data.shape[0])[:, None, None]
     y = np.linspace(-1, 1, brain.data.shape[1])[None, :, None]

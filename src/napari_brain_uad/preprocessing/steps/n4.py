@@ -36,11 +36,14 @@ class N4(Step):
         mask = volume.mask if volume.mask is not None else volume.data > volume.data.mean()
         if not mask.any():
             raise InputError(f"N4 of {volume.name}", why="the brain mask is empty", fix="Check the brain mask")
+        if min(volume.data.shape) < 2:
+            raise InputError(f"N4 of {volume.name}", why="it is a single slice", fix="Leave the bias field as it is")
         # N4 works on logarithms: shift so that the brain's smallest value is well above 0.
         low = float(volume.data[mask].min())
         shift = np.float32(max(0.0, 1e-3 * float(volume.data[mask].max()) - low))
         image, inside = image_of(volume.data + shift, volume.grid), image_of(mask.astype(np.uint8), volume.grid)
-        shrink = [max(1, round(self.coarse_mm / size)) for size in volume.grid.spacing]
+        # ITK's spline needs two voxels along each axis at least.
+        shrink = [max(1, min(round(self.coarse_mm / size), n // 2)) for size, n in zip(volume.grid.spacing, volume.data.shape, strict=True)]
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
         n4.SetMaximumNumberOfIterations([self.iterations] * self.levels)
         with steady(n4, context.progress):
