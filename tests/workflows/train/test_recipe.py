@@ -152,6 +152,14 @@ def test_a_stage_of_a_model_of_the_package_is_not_kept_twice(maps: Path, tmp_pat
     taken = [name for name in first.state if name.startswith("restoration")]
     assert all(np.array_equal(second.state[name], first.state[name]) for name in taken)
 
+    taker = own_recipe("tissue-ensemble", params, seed=9, stages={"restoration": {"start": "second"}})
+    (tmp_path / "second.safetensors").rename(package / "second.safetensors")
+    (tmp_path / "second.json").rename(package / "second.json")
+    train_recipe(taker, maps, tmp_path / "third")
+    third = load_checkpoint(tmp_path / "third")
+    assert third.meta["borrowed"] == second.meta["borrowed"], "what is borrowed is not in the borrower's file"
+    assert set(third.state) == set(first.state)
+
 
 def test_a_recipe_that_begins_with_a_model_which_is_not_there_writes_nothing(maps: Path, tmp_path: Path) -> None:
     own = own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), start="nowhere")

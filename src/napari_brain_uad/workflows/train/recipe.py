@@ -22,13 +22,13 @@ from ...detectors.base.detector import BaseDetector
 from ...detectors.base.stages import Fitting, GradientStage, Stage, of_stage, prefixed
 from ...detectors.registry import method_class
 from ...io.atomic import write_json
-from ...io.checkpoint import BORROWED, checkpoint_files, load_checkpoint
+from ...io.checkpoint import BORROWED, checkpoint_files, load_checkpoint, read_record
 from ...io.json_files import read_json
 from ...io.results import check_output
 from ...training.params import TrainingParams, check_precision
 from ...training.session import TrainingSession, TrainingUpdate
 from ..models.method_spec import MethodSpec
-from ..models.models import find_model
+from ..models.models import find_model, shipped_models
 from ..scans.lazy_volumes import LazyVolumes
 from .carried_scans import SOURCE
 from .cohorts import cohort
@@ -275,9 +275,19 @@ def _of_model(name: str | None, stage: str) -> tuple[State, dict[str, str]]:
 
 def _lenders(done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The stages that are those of models of the package as they are: every installation has them, and they need not be kept twice."""
-    taken = {name: one["model"] for name, one in done.items() if set(one) == {"model"}}
-    shipped = {name: model for name, model in taken.items() if find_model(model["name"]).shipped}
+    taken = {name: _holder(name, one["model"]) for name, one in done.items() if set(one) == {"model"}}
+    shipped = {name: model for name, model in taken.items() if _in_package(model)}
     return {BORROWED: shipped} if shipped else {}
+
+
+def _holder(stage: str, model: dict[str, str]) -> dict[str, str]:
+    """The model whose file holds a stage of a model: the same one, or that which it takes the stage from itself."""
+    found: dict[str, str] = read_record(find_model(model["name"]).path).meta.get(BORROWED, {}).get(stage, model)
+    return found
+
+
+def _in_package(model: Mapping[str, str]) -> bool:
+    return any((one.id, one.sha256) == (model["name"], model["sha256"]) for one in shipped_models())
 
 
 def _not_borrowed(state: State, meta: Mapping[str, Any]) -> State:
