@@ -16,7 +16,7 @@ from safetensors.numpy import save as to_safetensors
 
 from napari_brain_uad.core.errors import ModelError
 from napari_brain_uad.io import checkpoint as module
-from napari_brain_uad.io.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_brain_uad.io.checkpoint import Checkpoint, lender_files, load_checkpoint, save_checkpoint
 
 RNG = np.random.default_rng(9)
 STATE = {
@@ -264,6 +264,24 @@ def test_a_stage_of_another_model_is_read_from_beside_it_or_from_the_package(tmp
     beside.unlink()
     with pytest.raises(ModelError, match="Put the files of lender beside it"):
         load_checkpoint(short)
+
+
+def test_a_file_that_cannot_be_read_hides_no_lender_in_the_other_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, folder = tmp_path / "package", tmp_path / "mine"
+    package.mkdir()
+    folder.mkdir()
+    monkeypatch.setattr(module, "_WEIGHTS", package)
+    lender = put(package, "lender", {"a.one": STATE["mean"]})
+    short = borrower(folder, {"a": {"name": "lender", "sha256": load_checkpoint(lender).sha256}})
+    monkeypatch.setattr(module, "_MAX_TENSORS", 10_000)
+    assert lender_files(short) == (lender,)
+    for good, bad in ((package, folder), (folder, package)):
+        if not (good / lender.name).exists():
+            (bad / lender.name).rename(good / lender.name)
+        (bad / lender.name).write_bytes(bytes(10_001))
+        assert "a.one" in load_checkpoint(short).state
+        assert lender_files(short) == (good / lender.name,)
+        (bad / lender.name).unlink()
 
 
 @pytest.mark.parametrize(

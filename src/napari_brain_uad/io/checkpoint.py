@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,19 @@ def read_record(path: Path | str) -> CheckpointRecord:
     return CheckpointRecord(record["method"], record["params"], record["meta"], record["sha256"])
 
 
+def lender_files(path: Path | str) -> tuple[Path, ...]:
+    """The ``.safetensors`` files of the models that a model takes stages from: those of the package, else those beside it.
+
+    Raises
+    ------
+    ModelError
+        If the model's JSON is missing, damaged or changed, or one of those models is nowhere.
+    """
+    tensors = checkpoint_files(Path(path))[0]
+    lenders = _lenders_in(tensors, read_record(path).meta)
+    return tuple(dict.fromkeys(_lent(tensors, stage, one["name"], one["sha256"])[0] for stage, one in lenders.items()))
+
+
 def checkpoint_files(path: Path) -> tuple[Path, Path]:
     """The ``.safetensors`` and the ``.json`` file of a model, whichever of them (or neither suffix) is given."""
     name = path.name
@@ -193,24 +207,34 @@ def read_tensors(path: Path, data: bytes, *, fix: str) -> State:
 
 def _borrowed(tensors: Path, meta: Mapping[str, Any]) -> State:
     """The arrays that a model has from others, so that the same ones are not kept twice."""
+    found: State = {}
+    for stage, lender in _lenders_in(tensors, meta).items():
+        file, data = _lent(tensors, stage, lender["name"], lender["sha256"])
+        arrays = read_tensors(file, data, fix=_TRAIN_AGAIN)
+        found |= {key: array for key, array in arrays.items() if key.startswith(f"{stage}.")}
+    return found
+
+
+def _lent(tensors: Path, stage: str, name: str, sha256: str) -> tuple[Path, bytes]:
+    """The file that a stage of a model is in, and its bytes: the package's own, or one beside the model."""
+    for file in (folder / f"{name}.safetensors" for folder in (_WEIGHTS, tensors.parent)):
+        with suppress(ModelError):  # one that cannot be read hides no other
+            data = read_file(file, _MAX_TENSORS, fix=_TOGETHER)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return file, data
+    raise ModelError(
+        f"{tensors.name} is not whole",
+        why=f"its stage {stage} is that of the model {name} (SHA-256 {sha256[:12]}...), neither beside it nor in this version",
+        fix=f"Put the files of {name} beside it, or install the version that it came with",
+    )
+
+
+def _lenders_in(tensors: Path, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of the models that stages are taken from, by stage."""
     lenders = meta.get(BORROWED, {})
     if not isinstance(lenders, dict) or not all(_is_lender(one) for one in lenders.values()):
         raise ModelError(tensors.name, why="what it takes from other models cannot be read", fix=_TRAIN_AGAIN)
-    found: State = {}
-    for stage, lender in lenders.items():
-        name, sha256 = lender["name"], lender["sha256"]
-        places = (folder / f"{name}.safetensors" for folder in (tensors.parent, _WEIGHTS))
-        kept = (read_file(place, _MAX_TENSORS, fix=_TOGETHER) for place in places if is_file(place))
-        data = next((data for data in kept if hashlib.sha256(data).hexdigest() == sha256), None)
-        if data is None:
-            raise ModelError(
-                f"{tensors.name} is not whole",
-                why=f"its stage {stage} is that of the model {name} (SHA-256 {sha256[:12]}...), neither beside it nor in this version",
-                fix=f"Put the files of {name} beside it, or install the version that it came with",
-            )
-        arrays = read_tensors(tensors.with_name(name), data, fix=_TRAIN_AGAIN)
-        found |= {key: array for key, array in arrays.items() if key.startswith(f"{stage}.")}
-    return found
+    return lenders
 
 
 def _is_lender(lender: Any) -> bool:

@@ -20,10 +20,11 @@ from safetensors.numpy import save as to_safetensors
 from napari_brain_uad.cli import main
 from napari_brain_uad.core.errors import BrainUADError, InputError, ModelError
 from napari_brain_uad.core.volume import Grid, Volume
+from napari_brain_uad.io import checkpoint
 from napari_brain_uad.io.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.detect.score import load_detector
-from napari_brain_uad.workflows.models import models
+from napari_brain_uad.workflows.models import models, transfer
 from napari_brain_uad.workflows.models.models import default_model, find_model, list_models, model_problems, user_dir
 from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.transfer import export_model, import_model, remove_model
@@ -194,6 +195,30 @@ def test_import_and_export_give_the_same_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in user_dir().iterdir()) == sorted(file.name for file in files)
     export_model(model, tmp_path / "out")
     assert import_model(tmp_path / "out" / "atlas.json") == model
+
+
+def test_a_model_that_takes_a_stage_from_another_is_exported_and_imported_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a later version has another model of that name, too."""
+    monkeypatch.setattr(checkpoint, "_WEIGHTS", tmp_path / "shipped")
+    monkeypatch.setattr(transfer, "shipped_dir", lambda: tmp_path / "shipped")
+    lender = put(tmp_path / "shipped", "lender", meta={"version": 1})
+    short = {"borrowed": {"a": {"name": "lender", "sha256": load_checkpoint(lender).sha256}}}
+    model = import_model(put(tmp_path / "given", "short", meta=short))
+    own = {"short.safetensors", "short.json"}
+    assert {path.name for path in user_dir().iterdir()} == own, "the package has the other"
+    files = export_model(model, tmp_path / "out")
+    assert {file.name for file in files} == own | {"lender.safetensors", "lender.json"}
+    remove_model(model)
+    put(tmp_path / "shipped", "lender", value=2.0)
+    again = import_model(tmp_path / "out" / "short.json", name="again")
+    assert load_checkpoint(again.path).meta["borrowed"] == short["borrowed"]
+    assert import_model(tmp_path / "out" / "short.json", name="again") == again
+    assert find_model("lender").shipped
+    remove_model(again)
+    put(user_dir(), "lender", value=3.0)
+    with pytest.raises(InputError, match=r"You have another lender\.safetensors"):
+        import_model(tmp_path / "out" / "short.json")
+    assert not (user_dir() / "short.json").exists()
 
 
 def test_an_import_replaces_nothing(tmp_path: Path) -> None:

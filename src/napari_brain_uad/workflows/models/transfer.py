@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from ...calibration.names import reference_files
 from ...core.errors import InputError, ModelError
 from ...detectors.registry import create, method_class
 from ...io.atomic import atomic_path, not_written
-from ...io.checkpoint import Checkpoint, checkpoint_files, load_checkpoint, read_record
+from ...io.checkpoint import Checkpoint, checkpoint_files, lender_files, load_checkpoint, read_record
 from ...io.streams import is_file
 from .earlier import as_now
-from .models import Model, card_file, check_id, check_suffix, files_beside, list_models, read_model, user_dir
+from .models import Model, card_file, check_id, check_suffix, files_beside, list_models, read_model, shipped_dir, user_dir
 
 
 def import_model(path: str | Path, *, name: str = "") -> Model:
@@ -24,7 +24,8 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     Parameters
     ----------
     path : str or Path
-        Its ``.safetensors`` or ``.json`` file; both have to lie in one folder. Healthy references beside them come along.
+        Its ``.safetensors`` or ``.json`` file; both have to lie in one folder. Healthy references beside them come along, and so do the
+        files of models that it takes stages from, where this version has others.
     name : str
         The id it gets; the name of its files when empty.
 
@@ -38,7 +39,8 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     ModelError
         If it is damaged, of another format (pickle, zip, ...), or does not fit its method.
     InputError
-        If the name cannot be an id or is taken, the folder cannot be written, or a reference would take the place of one of the user's.
+        If the name cannot be an id or is taken, the folder cannot be written, or a reference or a model that comes along would take the
+        place of one of the user's.
     """
     source = Path(path)
     check_suffix(source)
@@ -50,21 +52,22 @@ def import_model(path: str | Path, *, name: str = "") -> Model:
     # Checked where nobody else changes it any more: what is listed is what was checked.
     with _incoming(folder, stem) as staging:
         staged = staging / tensors.name
-        for file in filter(is_file, (tensors, sidecar, *files_beside(tensors))):
+        for file in filter(is_file, (tensors, sidecar, *files_beside(tensors), *(lent := _lent_beside(tensors)))):
             _copy(file, staging / file.name)
         checkpoint = _checked(staged)
         read_model(staged, shipped=False)
         taken = next((model for model in list_models() if model.id.lower() == stem.lower()), None)
-        if taken is not None:
-            if (taken.sha256, taken.method) == (checkpoint.sha256, checkpoint.method):
-                _bring_references(staged, taken, folder)
-                return taken
+        if taken is not None and (taken.sha256, taken.method) != (checkpoint.sha256, checkpoint.method):
             raise InputError(f"There is already a model '{taken.id}'", fix="Remove it first, or give the new one another name")
+        _bring_lenders([staging / file.name for file in lent], folder)
+        if taken is not None:
+            _bring_references(staged, taken, folder)
+            return taken
         return _put_in_place(staged, folder / f"{stem}.safetensors")
 
 
 def export_model(model: Model, folder: str | Path) -> list[Path]:
-    """Copy a model's files and the healthy references in force into a folder, after checking that the model is whole.
+    """Copy a model's files, the healthy references in force, and the models that it takes stages from into a folder, after checking it.
 
     Raises
     ------
@@ -75,7 +78,9 @@ def export_model(model: Model, folder: str | Path) -> list[Path]:
     """
     load_checkpoint(model.path)
     target = _made(Path(folder))
-    files = [*filter(is_file, (*checkpoint_files(model.path), card_file(model.path))), *_references_in_force(model)]
+    own = (*checkpoint_files(model.path), card_file(model.path))
+    # With what it takes from others it is whole in a later version as well, whose models may be others.
+    files = [*filter(is_file, own), *_references_in_force(model), *filter(is_file, _with_sidecars(lender_files(model.path)))]
     for file in files:
         there = target / file.name
         if there.exists() and not _same(file, there):
@@ -100,6 +105,25 @@ def _made_for(model: Model, file: Path) -> bool:
     with suppress(ModelError):
         return read_record(file).meta.get("model_sha256") == model.sha256
     return False
+
+
+def _with_sidecars(lenders: Iterable[Path]) -> list[Path]:
+    return [file for lender in lenders for file in checkpoint_files(lender)]
+
+
+def _lent_beside(tensors: Path) -> list[Path]:
+    """The files of the models beside a model that it takes stages from, where the package has others."""
+    return _with_sidecars(file for file in lender_files(tensors) if file.parent != shipped_dir())
+
+
+def _bring_lenders(staged: Iterable[Path], folder: Path) -> None:
+    """Put the models that a model takes stages from where it finds them; the same ones that are there already stay."""
+    files = [file for file in staged if is_file(file) and not _same(file, folder / file.name)]
+    taken = next((file for file in files if is_file(folder / file.name)), None)
+    if taken is not None:
+        raise InputError(f"You have another {taken.name}", why="it would be lost", fix=f"Move it out of {folder} first")
+    for file in files:
+        file.replace(folder / file.name)
 
 
 def _bring_references(staged: Path, model: Model, folder: Path) -> None:
