@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from napari_brain_uad.workflows.cohort.calibrate import calibrate
 from napari_brain_uad.workflows.detect.detect import detect
 from napari_brain_uad.workflows.models.method_spec import MethodSpec
 from napari_brain_uad.workflows.models.own_references import forget_references, own_references
+from napari_brain_uad.workflows.train.train import train
 
 METHOD = "robust-intensity"
 
@@ -67,3 +69,19 @@ def test_a_reference_for_other_settings_makes_none_step_back(package: Path, tmp_
     assert other.steps_back == ""
     (elsewhere,), _ = calibrate(METHOD, folder, out=tmp_path / "elsewhere")
     assert elsewhere.steps_back == ""
+
+
+def test_so_does_one_of_the_package_of_the_same_weights_under_another_name(package: Path, tmp_path: Path) -> None:
+    package.mkdir()
+    mine = tmp_path / "models"
+    mine.mkdir()
+    folder = people(tmp_path / "three", range(3))
+    train("covariance", folder, out=package / "theirs.safetensors")
+    others = people(tmp_path / "others", range(11, 14))
+    calibrate(f"covariance:{package / 'theirs.safetensors'}", others, title="theirs", out=package)
+    for name in ("copy", "another"):
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(package / f"theirs{suffix}", mine / f"{name}{suffix}")
+    (one,), _ = calibrate("covariance:copy", others, title="mine")
+    assert "before the reference that comes with the package (3 healthy brains: theirs)" in one.steps_back
+    assert forget_references(MethodSpec("covariance", model="copy")) == {"FLAIR": "theirs"}

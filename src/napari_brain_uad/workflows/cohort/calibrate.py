@@ -31,7 +31,7 @@ from ..execution.parallel import in_processes
 from ..execution.workers import Workers
 from ..models.method_spec import MethodSpec
 from ..models.models import Model, user_dir
-from ..models.references import COMPARABLE, check_healthy, load_for, reference_places, stem_of
+from ..models.references import COMPARABLE, check_healthy, load_for, places_for, stem_of
 from ..scans.further import split_prepare
 from ..scans.load import as_mask
 from ..scans.ready import AUTO, make_ready
@@ -244,7 +244,7 @@ def _made(
     file = reference_file(folder, stem, sequence)
     replaced = _replaced(file, reference)
     save_reference(file, reference)
-    first, *others = reference_places(stem).get(sequence, (None,))
+    first, *others = places_for(method, method if model is None else model.id, sha256).get(sequence, (None,))
     steps_back = _steps_back(others, reference) if first == file else ""
     return Calibration(reference, leave_one_out(reference), checkpoint_files(file), replaced, steps_back)
 
@@ -252,6 +252,8 @@ def _made(
 def _steps_back(others: Sequence[Path], reference: HealthyReference) -> str:
     """What the package has for the same settings: from now on the user's own counts before it."""
     for file in others:
+        if file.parent == user_dir():  # of a copy of the model
+            continue
         with suppress(ModelError):
             other = load_for(file, reference.model_sha256)
             if all(same_value(value, reference.params.get(name)) for name, value in other.params.items() if name not in ROUNDING):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ...calibration.names import SUFFIX, reference_file
+from ...calibration.names import reference_file
 from ...core.errors import InputError, ModelError
 from ...core.sequence import SEQUENCES, check_sequence
 from ...io.checkpoint import checkpoint_files, read_record
 from ...io.streams import is_file
 from .method_spec import MethodSpec
-from .models import default_model, find_model, user_dir
-from .references import references_of, stem_of
+from .models import Model, default_model, find_model, user_dir
+from .references import places_for, stem_of
 
 
 def own_references(spec: MethodSpec, sequence: str | None = None) -> dict[str, Path]:
@@ -23,10 +23,9 @@ def own_references(spec: MethodSpec, sequence: str | None = None) -> dict[str, P
     InputError, ModelError
         If the sequence or the model is not known.
     """
-    named = find_model(spec.model) if spec.model else None
     found: dict[str, Path] = {}
     for one in SEQUENCES if sequence is None else (check_sequence(sequence),):
-        file = reference_file(user_dir(), stem_of(spec.method, named or default_model(spec.method, one)), one)
+        file = reference_file(user_dir(), stem_of(spec.method, _model(spec, one)), one)
         if any(map(is_file, checkpoint_files(file))):
             found[one] = file
     return found
@@ -59,13 +58,18 @@ def forget_references(spec: MethodSpec, sequence: str | None = None) -> dict[str
                 one.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{file.name} cannot be deleted", why=error.strerror or str(error), fix=f"Check {user_dir()}") from error
-    return {one: _title_now(file, one) for one, file in found.items()}
+    return {one: _title_now(spec, one) for one in found}
 
 
-def _title_now(gone: Path, sequence: str) -> str:
-    """Whom the reference holds that counts now that this one is gone."""
-    file = references_of(gone.name.removesuffix(f".{sequence}{SUFFIX}")).get(sequence)
-    if file is not None:
+def _title_now(spec: MethodSpec, sequence: str) -> str:
+    """Whom the reference holds that counts now that the user's own is gone; one of the same weights under another name does, too."""
+    model = _model(spec, sequence)
+    places = places_for(spec.method, spec.method if model is None else model.id, "" if model is None else model.sha256)
+    for file in places.get(sequence, ()):
         with suppress(ModelError):
             return str(read_record(file).meta.get("title", ""))
     return ""
+
+
+def _model(spec: MethodSpec, sequence: str) -> Model | None:
+    return find_model(spec.model) if spec.model else default_model(spec.method, sequence)
