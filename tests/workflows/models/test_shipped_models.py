@@ -24,7 +24,7 @@ from napari_brain_uad.workflows.detect.score_volume import scored_volume
 from napari_brain_uad.workflows.models.models import find_model, model_problems, shipped_dir, shipped_models
 from napari_brain_uad.workflows.models.recommend import recommend
 from napari_brain_uad.workflows.models.reference_titles import reference_titles
-from napari_brain_uad.workflows.models.references import load_for, reference_places
+from napari_brain_uad.workflows.models.references import load_for, references_of
 from napari_brain_uad.workflows.scans.samples import sample
 
 EXPECTED = {
@@ -168,7 +168,7 @@ def test_feature_maps_recorded_with_hyphens_are_read(model, setting, maps):
 @pytest.mark.parametrize("name", sorted(REFERENCES))
 def test_references_are_those_of_the_models_they_lie_beside(name):
     sha256 = {model.id: model.sha256 for model in shipped_models()}.get(name.partition("+")[0], "")
-    found = {sequence: load_for(files[0], sha256) for sequence, files in reference_places(name).items()}
+    found = {sequence: load_for(file, sha256) for sequence, file in references_of(name).items()}
     assert set(found) == REFERENCES[name]
     for sequence, reference in found.items():
         assert reference.sequence == sequence

@@ -96,6 +96,11 @@ def places_for(method: str, model: str, model_sha256: str) -> dict[str, tuple[Pa
     return {sequence: files for sequence, files in found.items() if files}
 
 
+def references_of(stem: str) -> dict[str, Path]:
+    """The first of each sequence's; see `reference_places`."""
+    return {sequence: files[0] for sequence, files in reference_places(stem).items()}
+
+
 def load_for(file: Path, model_sha256: str) -> HealthyReference:
     """Read a reference of the model with this SHA-256; kept until its file changes.
 
