@@ -214,6 +214,25 @@ def test_a_training_may_have_settings_of_its_own(maps: Path, tmp_path: Path) -> 
     assert set(first.state) == set(made.state)
 
 
+@pytest.mark.parametrize(
+    ("place", "settings", "why"),
+    [
+        (1, {"params": {"latent": 3}}, "latent is no setting of how the method learns"),
+        (1, {"params": {"nothing": 3}}, "no setting 'nothing'"),
+        (1, {"start_share": 1.5}, "start_share is 1.5"),
+        (1, {"start_share": "much"}, "start_share is 'much'"),
+        (0, {"start_share": 0.5}, "no weights to keep a share of"),
+    ],
+)
+def test_what_a_training_has_of_its_own_is_checked_before_the_first(
+    maps: Path, tmp_path: Path, place: int, settings: dict[str, Any], why: str
+) -> None:
+    trainings = [SHORT | settings if number == place else SHORT for number in range(2)]
+    with pytest.raises(InputError, match=why):
+        train_recipe(own_recipe("vae", dict(VAE.Params.PRESETS["tiny"]), trainings=trainings), maps, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_training_may_keep_a_share_of_the_weights_it_began_with(maps: Path, tmp_path: Path) -> None:
     params = dict(VAE.Params.PRESETS["tiny"])
     found = {}

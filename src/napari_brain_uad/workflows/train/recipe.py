@@ -161,11 +161,12 @@ class _RecipeRun:
     """What makes scans that were made so far unlike healthy brains, by name."""
 
     def claim(self, params: Params, overwrite: bool) -> None:
-        """Make its folder its place, as `training_record.claim`; raises before that where scans or models are missing."""
+        """Make its folder its place, as `training_record.claim`; raises first where scans or models are missing, or settings wrong."""
         for stage in (self.own, *self.own.get("stages", {}).values()):
             if "start" in stage:
                 find_model(stage["start"])
         for one in _with_scans(self.own):
+            self._check_trainings(one)
             training_scans(one["scans"], self.maps[:TRAINED], one["seed"], self.healthy)
         maps = self.maps[:VALIDATED]
         record = {
@@ -177,6 +178,22 @@ class _RecipeRun:
             "label_maps": [path.name for path in maps],
         }
         claim(self.folder, record, resume=not overwrite, overwrite=overwrite, first=True)
+
+    def _check_trainings(self, one: Recipe) -> None:
+        """Before the first one has taken its hours: what a training has of its own."""
+        kind = method_class(self.own["method"]).Params
+        learned = {name for name, _, info in kind.describe() if info.role == "training"}
+        for number, settings in enumerate(one.get("trainings", ()), start=1):
+            unlike = settings.get("params", {})
+            kind.from_dict(self.own["params"] | unlike)
+            what, share = f"Training {number} of this recipe", settings.get("start_share", 0.0)
+            if other := sorted(set(unlike) - learned):
+                why = f"{other[0]} is no setting of how the method learns: it is the same in all trainings"
+                raise InputError(what, why=why, fix="Give it in the recipe's own params")
+            if type(share) not in (int, float) or not 0.0 <= share <= 1.0:
+                raise InputError(what, why=f"start_share is {share!r}", fix="Give a number from 0 to 1")
+            if share and number == 1 and "start" not in one:
+                raise InputError(what, why="there are no weights to keep a share of", fix="Leave start_share out")
 
     def learned(
         self, stages: Sequence[Stage], settings: TrainingParams | None, heard: Heard, progress: Progress
