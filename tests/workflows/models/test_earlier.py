@@ -1,7 +1,8 @@
-"""Models of the tissue methods from the time when they were one method, called `strega`."""
+"""Models of earlier versions: of the tissue methods when they were one, called `strega`, and of settings that were not there."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tissue_phantom import phantom
 
 from napari_brain_uad.core.errors import ModelError
+from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import HyperintensitySegmentation
 from napari_brain_uad.detectors.tissue.tissue_ensemble import TissueEnsemble
 from napari_brain_uad.io.checkpoint import save_checkpoint
 from napari_brain_uad.workflows.detect.score import load_detector
@@ -71,3 +73,16 @@ def test_what_no_method_can_use_is_named(made: TissueEnsemble, tmp_path: Path, m
     (problem,) = models.model_problems()
     assert "earlier version" in str(problem)
     assert "Train it again" in str(problem)
+
+
+def test_brightness_does_not_count_with_a_model_of_the_time_when_it_did_not(tmp_path: Path) -> None:
+    """Its healthy references are of the network alone."""
+    detector = HyperintensitySegmentation(HyperintensitySegmentation.Params.preset("tiny"))
+    detector.fit([phantom(seed=1)], training=HyperintensitySegmentation.Training.from_dict({"steps": 1, "batch_size": 2}))
+    params = detector.params.as_dict()
+    earlier = {name: value for name, value in params.items() if name != "intensity_weight"}
+    for name, settings in (("earlier", earlier), ("now", params)):
+        save_checkpoint(tmp_path / name, method="hyperintensity-segmentation", params=settings, state=detector.state(), meta={})
+    found = {name: load_detector("hyperintensity-segmentation", model=tmp_path / name).params for name in ("earlier", "now")}
+    assert found["earlier"] == replace(detector.params, intensity_weight=0.0)
+    assert found["now"] == detector.params

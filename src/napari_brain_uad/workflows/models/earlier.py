@@ -35,13 +35,16 @@ _PARTS = {"restorer": "restoration", "finder": "segmentation"}
 def as_now(record: Record) -> Record:
     """A model as this version knows it; the same one where nothing has changed.
 
-    Before version 0.1.0 the tissue methods were one, called `strega`, which is now the method that StRegA's authors published.
+    Before version 0.1.0 the tissue methods were one, called `strega`, which is now the method that StRegA's authors published. And
+    brightness did not count beside the network of `hyperintensity-segmentation`.
 
     Raises
     ------
     ModelError
         If no method of this version can use it.
     """
+    if record.method == "hyperintensity-segmentation" and "intensity_weight" not in record.params:
+        return replace(record, params={**record.params, "intensity_weight": 0.0})  # its healthy references are of the network alone
     if record.method != "strega" or "decoder" not in record.params:
         return record
     if record.params["decoder"] != "tissues" or record.params.get("tissue") != "scale":
