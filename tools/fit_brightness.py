@@ -11,16 +11,11 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from napari_brain_uad.detectors.tissue.hyperintensity_segmentation import with_brightness
 from napari_brain_uad.evaluation.curves import Curves
 from napari_brain_uad.simulation.params import SimulationParams
-from napari_brain_uad.simulation.population import Population
-from napari_brain_uad.workflows.detect.score import ScoringRequest
-from napari_brain_uad.workflows.detect.score_volume import scored_volume
 
-from .fit_evidence import LABEL_MAPS, PER_KIND
+from .fit_evidence import PER_KIND, simulated
 
 KINDS = ("tumour", "ms", "stroke")
 WEIGHTS, MIDDLES = (0.0, 0.25, 0.5, 1.0, 2.0), (1.0, 1.5, 2.0, 2.5)
@@ -45,19 +40,10 @@ def main() -> None:
 
 def figures(label_maps: Path, kind: str, place: int, number: int) -> Figures:
     """AUPRC on one simulated patient."""
-    pose = "scanner" if number % 2 else "template"
-    params = SimulationParams(sequence="FLAIR", lesions=kind, spacing_mm=1.0, pose=pose)
-    label_map = label_maps / f"{LABEL_MAPS[(place + number) % len(LABEL_MAPS)]}.nii.gz"
-    made = Population([label_map], params, 7000 + 10 * place + number)[0]
-    assert made.volume.mask is not None
-    assert made.truth is not None
-    found, bright = (
-        scored_volume(made.volume, ScoringRequest.of(spec)).map.score[made.volume.mask]
-        for spec in ("hyperintensity-segmentation@intensity_weight=0", "robust-intensity")
-    )
-    truth = made.truth[made.volume.mask]
-    scores = {(middle, weight): with_brightness(found, bright, weight, middle) for middle, weight in product(MIDDLES, WEIGHTS)}
-    return {setting: round(Curves(np.asarray(score), truth).average_precision or 0.0, 4) for setting, score in scores.items()}
+    params = SimulationParams(sequence="FLAIR", lesions=kind, spacing_mm=1.0)
+    one = simulated(label_maps, params, "hyperintensity-segmentation@intensity_weight=0", place, number)
+    scores = {(middle, weight): with_brightness(one.learned, one.intensity, weight, middle) for middle, weight in product(MIDDLES, WEIGHTS)}
+    return {setting: round(Curves(score, one.truth).average_precision or 0.0, 4) for setting, score in scores.items()}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -45,10 +45,10 @@ Means = Mapping[OpinionPool, Mapping[str, float]]
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """Evidence in one simulated brain: tissue and intensity of its voxels, and which are anomalous."""
+    """Evidence in one simulated brain: what was learned and intensity of its voxels, and which are anomalous."""
 
     kind: str
-    tissue: NDArray[np.float32]
+    learned: NDArray[np.float32]
     intensity: NDArray[np.float32]
     truth: NDArray[np.bool_]
 
@@ -76,23 +76,28 @@ def patients(label_maps: Path, sequence: str) -> list[Patient]:
     found = []
     for place, kind in enumerate(KINDS):
         for number in range(PER_KIND):
-            pose = "scanner" if number % 2 else "template"
-            params = SimulationParams(sequence=sequence, lesions=kind, spacing_mm=SPACING_MM, pose=pose)
-            label_map = label_maps / f"{LABEL_MAPS[(place + number) % len(LABEL_MAPS)]}.nii.gz"
-            made = Population([label_map], params, 7000 + 10 * place + number)[0]
-            brain, truth = made.volume.mask, made.truth
-            assert brain is not None
-            assert truth is not None
-            maps = [scored_volume(made.volume, ScoringRequest.of(id_)).map.score[brain] for id_ in ("tissue-ensemble", "robust-intensity")]
-            found.append(Patient(kind, maps[0], maps[1], truth[brain]))
+            params = SimulationParams(sequence=sequence, lesions=kind, spacing_mm=SPACING_MM)
+            found.append(simulated(label_maps, params, "tissue-ensemble", place, number))
     return found
+
+
+def simulated(label_maps: Path, params: SimulationParams, learned: str, place: int, number: int) -> Patient:
+    """One patient, scored by a learned method and by intensity; `place` is that of the kind among others, `number` that of the patient."""
+    label_map = label_maps / f"{LABEL_MAPS[(place + number) % len(LABEL_MAPS)]}.nii.gz"
+    params = replace(params, pose="scanner" if number % 2 else "template")
+    made = Population([label_map], params, 7000 + 10 * place + number)[0]
+    brain, truth = made.volume.mask, made.truth
+    assert brain is not None
+    assert truth is not None
+    maps = [scored_volume(made.volume, ScoringRequest.of(spec)).map.score[brain] for spec in (learned, "robust-intensity")]
+    return Patient(params.lesions, maps[0], maps[1], truth[brain])
 
 
 def measured(scans: list[Patient]) -> Means:
     """Mean AUPRC by kind, of every pool of the grid and of tissue evidence alone."""
     found = {}
     for pool in (ALONE, *GRID):
-        values = [(one.kind, Curves(pool.pooled(one.tissue, one.intensity), one.truth).average_precision or 0.0) for one in scans]
+        values = [(one.kind, Curves(pool.pooled(one.learned, one.intensity), one.truth).average_precision or 0.0) for one in scans]
         found[pool] = {kind: round(fmean(value for of, value in values if of == kind), 4) for kind in dict.fromkeys(of for of, _ in values)}
     return found
 

@@ -81,6 +81,13 @@ def robust_scores(volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32
     return scores
 
 
+def log_evidence(scores: NDArray[np.float32], centre: float, slope: float) -> NDArray[np.float32]:
+    """The logarithm of a logistic of robust scores, which is 0.5 at `centre` and changes over `slope`: how bright is evidence."""
+    from scipy.special import log_expit
+
+    return np.asarray(log_expit((scores - np.float32(centre)) / np.float32(slope)), np.float32)
+
+
 def mode_and_spread(values: NDArray[np.float32]) -> tuple[float, float]:
     """The commonest of a brain's intensities, and their interquartile range.
 

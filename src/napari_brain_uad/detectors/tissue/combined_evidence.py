@@ -16,7 +16,7 @@ from ...core.volume import Volume
 from ...io.json_files import read_json
 from ..base.detector import BaseDetector
 from ..base.ensemble import Maps
-from ..intensity.robust_intensity import RobustIntensity, RobustIntensityParams
+from ..intensity.robust_intensity import RobustIntensity, RobustIntensityParams, log_evidence
 from .params import TissueEnsembleParams
 from .tissue_ensemble import TissueEnsemble
 from .tissues import sequence_of
@@ -61,9 +61,7 @@ class OpinionPool:
 
         Healthy brains and lesions lie orders of magnitude apart: on the scale of the mean itself all thresholds of use would be next to 0.
         """
-        from scipy.special import log_expit
-
-        bright = log_expit((intensity - np.float32(self.centre)) / np.float32(self.slope))
+        bright = log_evidence(intensity, self.centre, self.slope)
         mean = self.intensity * bright + (1.0 - self.intensity) * np.log(tissue.clip(self.floor, 1.0))
         return np.asarray((1.0 - mean / np.log(LEAST)).clip(0.0, 1.0), np.float32)
 

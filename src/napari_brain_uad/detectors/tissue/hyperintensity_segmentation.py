@@ -14,7 +14,7 @@ from ...core.params import Value, param
 from ...core.progress import Progress
 from ...core.volume import Volume
 from ...sampling.slices import Slices, to_slices
-from ..intensity.robust_intensity import RobustIntensity, RobustIntensityParams, robust_scores
+from ..intensity.robust_intensity import RobustIntensity, RobustIntensityParams, log_evidence, robust_scores
 from .anomaly_segmentation import NEIGHBOURS, AnomalySegmentation
 from .params import HEIGHT, PIXEL, WIDTH, AnomalySegmentationParams, maps_setting, smoothing_setting
 from .tissues import TISSUE
@@ -119,7 +119,7 @@ def with_brightness(found: NDArray[np.float32], bright: NDArray[np.float32], wei
     middle : float
         Where the evidence is 0.5.
     """
-    from scipy.special import expit, log_expit, logit
+    from scipy.special import expit, logit
 
-    odds = logit(found.clip(LEAST, 1.0 - LEAST)) + np.float32(weight) * log_expit((bright - np.float32(middle)) / np.float32(SLOPE))
+    odds = logit(found.clip(LEAST, 1.0 - LEAST)) + np.float32(weight) * log_evidence(bright, middle, SLOPE)
     return np.asarray(expit(odds), np.float32)

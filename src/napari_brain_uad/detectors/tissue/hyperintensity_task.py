@@ -10,7 +10,7 @@ from torch import nn
 from ...training.batch import Batch
 from ...training.draws import BatchDraw, Draw
 from .flair_appearance import BRIGHTEST, DARKEST, OFFSET, as_flair, with_bright_lesions, with_hyperintensities
-from .segmentation_task import LesionShare, SegmentationTask
+from .segmentation_task import Ill, LesionShare, SegmentationTask
 from .surroundings import odd
 from .synthetic_anomalies import as_scanned
 
@@ -45,12 +45,12 @@ class HyperintensityTask(SegmentationTask):
     def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with hyperintensities, as they would be scanned, and where those are."""
         healthy = as_flair(batch, draw, self.pixel_mm)
-        changed, where = with_hyperintensities(healthy, batch, draw, self.pixel_mm, self.step_mm)
-        if self.lesions.share > 0:
-            ill, lesions = with_bright_lesions(healthy, batch, draw, self.pixel_mm, self.step_mm)
-            chosen = draw.uniform((len(batch),)) < self.lesions.share
-            changed = torch.where(chosen[:, None, None, None], ill, changed)
-            where = torch.where(chosen[:, None, None], lesions, where)
+        regions = with_hyperintensities(healthy, batch, draw, self.pixel_mm, self.step_mm)
+
+        def lesions() -> Ill:
+            return with_bright_lesions(healthy, batch, draw, self.pixel_mm, self.step_mm)
+
+        changed, where = self.with_lesions(regions, lesions, draw)
         changed = _of_thick_slices(changed, batch > 0, draw)
         gain, shift = draw.uniform((len(batch), 2, 1, 1), -1.0, 1.0)[:, :, None].unbind(dim=1)
         changed = torch.where(batch > 0, OFFSET + _SHIFT * shift + (1.0 + _GAIN * gain) * (changed - OFFSET), 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,9 @@ from ..nets.unet import UNet
 from .synthetic_anomalies import NOISE, as_scanned, with_regions
 from .tissue_variation import vary_tissue
 from .white_matter_lesions import with_white_matter_lesions
+
+Ill = tuple[torch.Tensor, torch.Tensor]
+"""Slices with something in them, shape (B, C, H, W), and where that is in the middle, shape (B, H, W)."""
 
 _MORE_NOISE = 0.15
 """What augmentation adds to the noise at most, in distances between tissues: on T2 white and grey matter lie close together."""
@@ -81,16 +84,23 @@ class SegmentationTask(Task):
     def corrupted(self, batch: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Slices with synthetic anomalies, as they would be scanned, and where those are."""
         varied = vary_tissue(batch, draw, self.strength)
-        changed, where = with_regions(varied, draw)
-        noise = NOISE + self.strength * _MORE_NOISE
-        if self.lesions.share > 0:
-            ill, lesions = with_white_matter_lesions(varied, draw, self.lesions.pixel_mm, self.lesions.step_mm)
-            chosen = draw.uniform((len(batch),)) < self.lesions.share
-            changed = torch.where(chosen[:, None, None, None], ill, changed)
-            where = torch.where(chosen[:, None, None], lesions, where)
-            # These differ less from healthy tissue than regions do: noise as strong as that would hide most of them.
-            noise = self.strength * (NOISE + _MORE_NOISE)
+        regions = with_regions(varied, draw)
+
+        def lesions() -> Ill:
+            return with_white_matter_lesions(varied, draw, self.lesions.pixel_mm, self.lesions.step_mm)
+
+        changed, where = self.with_lesions(regions, lesions, draw)
+        # Lesions of white matter differ less from healthy tissue than regions do: noise as strong as theirs would hide most of them.
+        noise = self.strength * (NOISE + _MORE_NOISE) if self.lesions.share > 0 else NOISE + self.strength * _MORE_NOISE
         return as_scanned(changed, draw, DARKEST, BRIGHTEST, noise), where
+
+    def with_lesions(self, regions: Ill, lesions: Callable[[], Ill], draw: Draw) -> Ill:
+        """Slices with anomalies of any kind, in their share those with lesions of white matter in place of them."""
+        if self.lesions.share == 0:
+            return regions
+        (changed, where), (ill, there) = regions, lesions()
+        chosen = draw.uniform((len(changed),)) < self.lesions.share
+        return torch.where(chosen[:, None, None, None], ill, changed), torch.where(chosen[:, None, None], there, where)
 
     def cross_entropy(self, logits: torch.Tensor, where: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy over the brain in the middle, summed over a slice."""
